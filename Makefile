@@ -1,0 +1,57 @@
+# One line per job; `make help` lists them. PYTHON chooses the interpreter, VENV the environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check types style bench soak fuzz sanitize dist clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) must be 3.11 or newer with venv and pip (Debian: apt install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Editable, so that a change of Python code needs no new build; the core is rebuilt when its files change.
+$(VENV)/.built: $(BIN)/python pyproject.toml $(CORE)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@touch $@
+
+demo: $(VENV)/.built ## Build, install and serve the demo application on http://127.0.0.1:8888
+	@echo "kore: serving the demo on http://127.0.0.1:8888 (ctrl-C stops it)"
+	@exec $(BIN)/kore examples/demo/app.py
+
+test: $(VENV)/.built ## Build, install and run the whole test suite.
+	$(BIN)/python -m pytest
+
+check: style types ## Lint, types and the rules of the house.
+
+style: $(VENV)/.built
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/cython-lint src/kore/_core
+	$(BIN)/python -m pytest -q tests/test_floors.py
+
+types: $(VENV)/.built
+	$(BIN)/mypy
+
+bench: $(VENV)/.built ## Measure ours and the peers in one run; writes benchmarks/results/DATE.md
+	$(BIN)/python benchmarks/run.py
+
+soak: $(VENV)/.built ## Slow, broken, pipelined and aborted clients for two minutes.
+	$(BIN)/python -m pytest -m slow tests/server
+
+fuzz: $(VENV)/.built ## The fuzzers, longer than in the suite.
+	$(BIN)/python -m pytest -m slow tests/fuzz
+
+sanitize: ## The core's unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+	PYTHON=$(PYTHON) tests/sanitize.sh
+
+dist: $(VENV)/.built ## Build sdist and wheel into dist/
+	$(BIN)/python -m pip install --quiet build && $(BIN)/python -m build
+
+clean: ## Remove what was built.
+	rm -rf $(VENV) build dist src/*.egg-info
+	find src -name '*.so' -delete -o -path '*/_core/*.c' -delete

@@ -1,0 +1,43 @@
+"""The workload on kore."""
+
+import json
+import os
+
+import kore
+
+DOCUMENT = {"message": "hello world", "number": 42, "flag": True, "items": [1, 2, 3]}
+
+
+class App:
+    def configure(self, args):
+        kore.config.workers = int(os.environ.get("WORKERS", "1"))
+        # The run pins the server itself, and opens 10,000 connections.
+        kore.config.worker_set_affinity = 0
+        kore.config.worker_max_connections = 20000
+        kore.config.worker_rlimit_nofiles = 20000
+        kore.server("bench", ip="127.0.0.1", port=os.environ["PORT"], tls=False)
+        domain = kore.domain("*", attach="bench")
+        domain.route("/", self.plaintext, methods=["get"])
+        domain.route("/async", self.asynchronous, methods=["get"])
+        domain.route("/json", self.document, methods=["get"])
+        domain.route("/echo", self.echo, methods=["post"])
+        domain.route("/pid", self.pid, methods=["get"])
+
+    def plaintext(self, req):
+        req.response(200, b"hello world")
+
+    async def asynchronous(self, req):
+        req.response(200, b"hello world")
+
+    def document(self, req):
+        req.response_header("content-type", "application/json")
+        req.response(200, json.dumps(DOCUMENT).encode())
+
+    def echo(self, req):
+        req.response(200, req.body)
+
+    def pid(self, req):
+        req.response(200, str(os.getpid()).encode())
+
+
+koreapp = App()

@@ -1,0 +1,73 @@
+"""Drive wrk, from its own core, and read what it counted."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import measure
+from peers import HERE
+from serving import Server
+from workloads import Workload
+
+MISSING = "wrk is needed to make the load: apt install wrk"
+WARM_UP = 1  # second
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one workload against one server. Microseconds per request; bytes."""
+
+    cpu: float
+    user: float
+    system: float
+    rate: float
+    p99: float | None  # unknown when pipelined
+    busy: float
+    wrong: int
+    memory: measure.Memory
+
+
+class LoadError(Exception):
+    """wrk did not do its work."""
+
+
+def present() -> bool:
+    """Say whether wrk can be run."""
+    return shutil.which("wrk") is not None
+
+
+def drive(server: Server, workload: Workload, seconds: int, core: int) -> Run:
+    """Load a server for some seconds; return what it cost per request."""
+    _wrk(server, workload, WARM_UP, core)
+    before = measure.cpu(server.pid)
+    counted = _wrk(server, workload, seconds, core)
+    used = measure.cpu(server.pid).since(before)
+    requests = counted["requests"]
+    if not requests:
+        raise LoadError(f"{workload.name}: no request was answered")
+    micro = 1e6 / requests
+    return Run(
+        cpu=used.total * micro,
+        user=used.user * micro,
+        system=used.system * micro,
+        rate=requests / counted["seconds"],
+        # wrk corrects its latencies for coordinated omission and supposes one request at a time.
+        p99=counted["p99"] if workload.depth == 1 else None,
+        busy=used.total / counted["seconds"],
+        wrong=int(counted["bad"] + counted["broken"]),
+        memory=measure.memory(measure.tree(server.pid)),
+    )
+
+
+def _wrk(server: Server, workload: Workload, seconds: int, core: int) -> dict[str, float]:
+    words = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{workload.connections}"]
+    words += [f"-d{seconds}s", "-s", workload.script]
+    url = f"http://127.0.0.1:{server.port}{workload.path}"
+    done = subprocess.run(
+        [*words, url], cwd=HERE / "lua", capture_output=True, text=True, check=False
+    )
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            return json.loads(line.removeprefix("RESULT "))
+    raise LoadError(f"wrk: {(done.stderr or done.stdout).strip()[-200:]}")

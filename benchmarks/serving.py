@@ -1,0 +1,128 @@
+"""One server under measurement: start it on its core, wait for it, stop it."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import measure
+from install import Unusable
+from peers import Peer, argv
+from workloads import Workload
+
+PATIENCE = 15.0
+
+
+class Server:
+    """A running server: its port, its process, its log."""
+
+    def __init__(self, peer: Peer, bin_directory: Path, core: int | None, extra: dict[str, str]):
+        self.peer = peer
+        self.core = core
+        self.port = _free_port()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
+        words = argv(peer, self.port, bin_directory)
+        pinned = [] if core is None else ["taskset", "-c", str(core)]
+        self.began = time.perf_counter()
+        self.process = subprocess.Popen(
+            [*pinned, *words],
+            cwd=peer.directory,
+            env={**os.environ, "PORT": str(self.port), **extra},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The root of the server's processes."""
+        return self.process.pid
+
+    def wait(self) -> float:
+        """Wait for the first answer; return the seconds it took since the start."""
+        while time.perf_counter() - self.began < PATIENCE:
+            if self.process.poll() is not None:
+                raise Unusable(f"it ended with status {self.process.returncode}: {self.tail()}")
+            if _answers(self.port):
+                took = time.perf_counter() - self.began
+                if self.core is not None:
+                    measure.pin(self.pid, self.core)
+                return took
+            time.sleep(0.002)
+        raise Unusable(f"no answer within {PATIENCE:.0f} s: {self.tail()}")
+
+    def check(self, workload: Workload) -> None:
+        """Ask once, and see that the answer is the right one."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            client.request(workload.method, workload.path, body=workload.body)
+            answer = client.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unusable(f"{workload.name}: {error!r}") from error
+        finally:
+            client.close()
+        if answer.status != 200 or not workload.right(body):
+            raise Unusable(f"{workload.name}: answered {answer.status} {body[:60]!r}")
+
+    def stop(self) -> None:
+        """End every process of the tree, kindly first."""
+        born = {pid: measure.birth(pid) for pid in measure.tree(self.pid)}
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        _kill(born)
+        self.log.close()
+
+    def tail(self) -> str:
+        """Return the last words of its log."""
+        self.log.seek(0)
+        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+
+@contextmanager
+def running(
+    peer: Peer, bin_directory: Path, core: int | None = None, **extra: str
+) -> Iterator[Server]:
+    """Start a server for the length of a block; *extra* goes into its environment."""
+    server = Server(peer, bin_directory, core, extra)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
+            return client.recv(4096).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _kill(born: dict[int, str]) -> None:
+    for pid, birth in born.items():
+        # A number may be another's by now: the time of birth tells.
+        if measure.birth(pid) == birth:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,95 @@
+"""The figures this project wants to reach, and whether a run reached them."""
+
+from dataclasses import dataclass
+
+from rounds import Results
+
+KIB = 1024
+MB = 1e6
+SYNC_OVER_FLOOR = 1.25
+# An async handler is a scheduled task before Python 3.12, an eager one from then on.
+ASYNC_OVER_FLOOR = {True: 1.3, False: 1.45}
+IDLE_BYTES = 1.5 * KIB
+START_SECONDS = 0.6
+WORKER_BYTES = 6 * MB
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target: what, how much it may be, what it was, and whether that is good."""
+
+    what: str
+    bar: str
+    found: str
+    met: bool
+
+
+def verdicts(results: Results, series: str) -> list[Verdict]:
+    """Return the targets this run can speak about."""
+    eager = tuple(map(int, series.split("."))) >= (3, 12)
+    every = [
+        _over_floor(results, "plaintext", "sync handler", SYNC_OVER_FLOOR),
+        _cheapest(results, "plaintext", "sync handler"),
+        _over_floor(results, "async", "async handler that does not wait", ASYNC_OVER_FLOOR[eager]),
+        _cheapest(results, "pipelined", "pipelined plaintext"),
+        _idle(results),
+        _start(results),
+        _worker(results),
+        _reload(results),
+    ]
+    return [verdict for verdict in every if verdict is not None]
+
+
+def _over_floor(results: Results, workload: str, what: str, bar: float) -> Verdict | None:
+    best = results.best(workload)
+    if "kore" not in best or "floor" not in best:
+        return None
+    ratio = best["kore"].cpu / best["floor"].cpu
+    return Verdict(what, f"at most {bar} times the floor", f"{ratio:.2f} times", ratio <= bar)
+
+
+def _cheapest(results: Results, workload: str, what: str) -> Verdict | None:
+    best = results.best(workload)
+    others = {name: run.cpu for name, run in best.items() if name not in {"kore", "floor"}}
+    if "kore" not in best or not others:
+        return None
+    name = min(others, key=lambda each: others[each])
+    found = f"{best['kore'].cpu:.2f} µs; next is {name}, {others[name]:.2f} µs"
+    bar = "less CPU per request than every peer"
+    return Verdict(what, bar, found, best["kore"].cpu < others[name])
+
+
+def _idle(results: Results) -> Verdict | None:
+    if "kore" not in results.idle:
+        return None
+    each = results.idle["kore"].pss
+    bar = f"at most {IDLE_BYTES / KIB} KiB"
+    return Verdict("an idle connection", bar, f"{each / KIB:.2f} KiB", each <= IDLE_BYTES)
+
+
+def _start(results: Results) -> Verdict | None:
+    if "kore" not in results.start:
+        return None
+    took = results.start["kore"]
+    bar = f"at most {START_SECONDS} s"
+    return Verdict("start to first answer", bar, f"{took:.3f} s", took <= START_SECONDS)
+
+
+def _worker(results: Results) -> Verdict | None:
+    if results.worker is None:
+        return None
+    what = "memory private to a further worker after 1,000 requests"
+    bar, found = f"at most {WORKER_BYTES / MB:.0f} MB", f"{results.worker / MB:.2f} MB"
+    return Verdict(what, bar, found, results.worker <= WORKER_BYTES)
+
+
+def _reload(results: Results) -> Verdict | None:
+    felt = results.reload
+    if felt is None:
+        return None
+    found = (
+        f"{felt.failed} of {felt.requests:,} failed in {felt.reloads} reloads; "
+        f"{felt.retried} repeated after an orderly close"
+    )
+    what = "HUP under load of 32 clients, 20 times"
+    return Verdict(what, "no failed request", found, felt.reloads == 20 and not felt.failed)

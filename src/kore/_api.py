@@ -1,0 +1,241 @@
+"""Every function of `import kore`: find out where we are, and delegate."""
+
+import logging
+import operator
+import syslog
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from time import monotonic_ns
+from types import coroutine
+from typing import Any, Final, NoReturn, TypeVar
+
+from kore import _context
+from kore._conf import check
+from kore._conf.builder import DomainHandle
+from kore._conf.schema import Tracer
+from kore._conf.settings import SETTINGS
+from kore.errors import Fatal, KoreError
+
+LOG_EMERG: Final = syslog.LOG_EMERG
+LOG_ALERT: Final = syslog.LOG_ALERT
+LOG_CRIT: Final = syslog.LOG_CRIT
+LOG_ERR: Final = syslog.LOG_ERR
+LOG_WARNING: Final = syslog.LOG_WARNING
+LOG_NOTICE: Final = syslog.LOG_NOTICE
+LOG_INFO: Final = syslog.LOG_INFO
+LOG_DEBUG: Final = syslog.LOG_DEBUG
+
+RESULT_ERROR: Final = 0
+RESULT_OK: Final = 1
+RESULT_RETRY: Final = 2
+
+MODULE_LOAD: Final = 1
+MODULE_UNLOAD: Final = 2
+
+TIMER_ONESHOT: Final = 1
+
+CONN_PROTO_UNKNOWN: Final = 0
+CONN_PROTO_HTTP: Final = 1
+CONN_PROTO_WEBSOCKET: Final = 2
+CONN_STATE_ESTABLISHED: Final = 2
+
+WEBSOCKET_OP_TEXT: Final = 1
+WEBSOCKET_OP_BINARY: Final = 2
+WEBSOCKET_BROADCAST_LOCAL: Final = 1
+WEBSOCKET_BROADCAST_GLOBAL: Final = 2
+
+# The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
+LEVELS: Final = (
+    logging.CRITICAL,
+    logging.CRITICAL,
+    logging.CRITICAL,
+    logging.ERROR,
+    logging.WARNING,
+    (logging.INFO + logging.WARNING) // 2,
+    logging.INFO,
+    logging.DEBUG,
+)
+# A priority may come with a facility in its higher bits.
+PRIORITY_MASK: Final = 7
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Configuration:
+    """All settings by name: `kore.config.workers = 4` before the start, readable ever after."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        check.setting(name)
+        worker = _context.current.worker
+        settings = worker.config.settings if worker else _context.configuring().settings
+        return getattr(settings, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        _context.configuring().set(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"kore.config.{name} cannot be deleted, only set")
+
+    def __dir__(self) -> list[str]:
+        return list(SETTINGS)
+
+    def __repr__(self) -> str:
+        return "<kore.config>"
+
+
+config: Final = Configuration()
+
+
+# What is served
+
+
+def server(
+    name: str = "default",
+    *,
+    ip: str | None = None,
+    port: int | str | None = None,
+    path: str | None = None,
+    tls: bool = True,
+) -> None:
+    """Listen on *ip* and *port*, or on a unix socket at *path* (`@name`: an abstract one).
+
+    *ip* is an address, IPv4 or IPv6, or a host's name. Port 0 is any free port.
+    """
+    address = check.address(ip, port, path)
+    _context.configuring().server(
+        check.text(name, "name"), address, tls=check.typed(tls, bool, "tls")
+    )
+
+
+def bind(ip: str, port: int | str) -> bool:
+    """Listen without TLS on *ip* and *port*: the older spelling of `server()`."""
+    server(ip=ip, port=port, tls=False)
+    return True
+
+
+def bind_unix(path: str) -> bool:
+    """Listen without TLS on a unix socket: the older spelling of `server()`."""
+    server(path=path, tls=False)
+    return True
+
+
+def domain(host: str, attach: str = "default", **later: object) -> DomainHandle:
+    """Serve the host name *host*, which may hold wildcards, on the server named *attach*."""
+    return _context.configuring().domain(host, attach, **later)
+
+
+def route(
+    path: str,
+    *,
+    domain: str | DomainHandle | None = None,
+    methods: Sequence[str] | None = None,
+    **later: object,
+) -> Callable[[F], F]:
+    """Have the decorated function answer requests for *path*. See `route()` of a domain.
+
+    *domain* may be left out where there is only one.
+    """
+    builder = _context.configuring()
+    # Now, because a forgotten pair of parentheses would never come to the rest.
+    check.text(path, "path")
+
+    def decorate(handler: F) -> F:
+        builder.route(path, handler, methods=methods, domain=domain, **later)
+        return handler
+
+    return decorate
+
+
+# What runs
+
+
+def task_create(task: Coroutine[Any, Any, Any]) -> int:
+    """Run a coroutine as a task of its own. Before the start: one copy in each worker."""
+    if not isinstance(task, Coroutine):
+        raise TypeError("object is not a coroutine")
+    return (_context.current.worker or _context.configuring()).create_task(task)
+
+
+def suspend(delay_ms: int) -> Awaitable[None]:
+    """Return what to await for a pause of so many milliseconds, counted from the await."""
+    return pause(operator.index(delay_ms) / 1000)
+
+
+# Not `async def`: one that is never awaited would warn, and this one may be dropped.
+@coroutine
+def pause(seconds: float) -> Generator[Any, Any, None]:
+    """Sleep."""
+    # The parent imports this file too. It has no event loop, and no use for 7 MB of asyncio.
+    from asyncio import sleep
+
+    yield from sleep(seconds).__await__()
+
+
+def tracer(callback: Tracer) -> bool:
+    """Have *callback* called with type, value and traceback of what nothing caught."""
+    if not callable(callback):
+        raise KoreError("object not callable")
+    owner = _context.current.worker or _context.configuring()
+    if owner.tracer is not None:
+        raise KoreError("tracer already set")
+    owner.tracer = callback
+    return True
+
+
+# This process and its server
+
+
+def worker() -> int | None:
+    """Return the number of this worker, from 1 on, or None where no worker runs."""
+    return None if _context.current.worker is None else _context.current.worker.number
+
+
+def log(priority: int, message: str) -> bool:
+    """Write a line to the server's log, with one of the LOG_ priorities."""
+    level = LEVELS[operator.index(priority) & PRIORITY_MASK]
+    logging.getLogger("kore").log(level, "%s", check.typed(message, str, "message"))
+    return True
+
+
+def time() -> int:
+    """Return the milliseconds of a clock that never goes back; it is not the time of day."""
+    return monotonic_ns() // 1_000_000
+
+
+def fatal(reason: str) -> NoReturn:
+    """End this worker, with the reason in the log; a new one takes its place.
+
+    Before the start: the server does not start.
+    """
+    if _context.current.worker is None:
+        raise Fatal(check.typed(reason, str, "reason"))
+    _context.current.worker.fatal(check.typed(reason, str, "reason"))
+
+
+def fatalx(reason: str) -> NoReturn:
+    """End the whole server, with the reason in the log and status 1."""
+    if _context.current.worker is None:
+        raise Fatal(check.typed(reason, str, "reason"))
+    _context.current.worker.fatalx(check.typed(reason, str, "reason"))
+
+
+def shutdown() -> bool:
+    """Stop the whole server in good order: what was accepted is answered first."""
+    if _context.current.worker is None:
+        raise Fatal("kore_shutdown: called from parent")
+    _context.current.worker.shutdown()
+    return True
+
+
+def app(*value: object) -> Any:
+    """Keep an object for the application, `app(obj)`, or return the one kept, `app()`."""
+    if len(value) != 1:
+        return _context.current.app
+    _context.current.app = value[0]
+    return True
+
+
+def setname(name: str) -> None:
+    """Set the name that process titles begin with."""
+    _context.configuring().rename(name)

@@ -1,0 +1,1 @@
+"""Text or calls in, a frozen configuration out. Pure: no socket, no event loop, no application."""

@@ -1,0 +1,237 @@
+"""The configuration while it is being written. Both doors, calls and text, end here."""
+
+import inspect
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from kore._conf import check
+from kore._conf.check import located
+from kore._conf.schema import Address, Config, Domain, Handler, Route, Server, Tracer
+from kore._conf.settings import Settings
+from kore.errors import ConfigError, KoreError
+
+OURS: Final = str(Path(__file__).parents[1]) + os.sep
+
+DOMAIN_KEYWORDS: Final = "attach"
+ROUTE_KEYWORDS: Final = "methods (and domain, for kore.route)"
+
+
+class DomainHandle:
+    """One domain while it is configured: what `kore.domain()` returns."""
+
+    __slots__ = ("_builder", "attach", "name", "where")
+
+    def __init__(self, builder: "Builder", name: str, attach: str, where: str) -> None:
+        self._builder = builder
+        self.name = name
+        self.attach = attach
+        self.where = where
+
+    def route(
+        self, path: str, handler: Handler, *, methods: Sequence[str] | None = None, **later: object
+    ) -> None:
+        """Have *handler* answer requests for *path*, a regular expression unless it begins with /.
+
+        *methods* are names in any case; "get" implies "head"; without it all are taken.
+        """
+        self._builder.route(path, handler, methods=methods, domain=self, **later)
+
+    def filemaps(self, _maps: object) -> NoReturn:
+        """Serve files. Refused for now."""
+        raise check.later(f"domain '{self.name}': filemaps()")
+
+    def redirect(self, *_rule: object) -> NoReturn:
+        """Send clients elsewhere. Refused for now."""
+        raise check.later(f"domain '{self.name}': redirect()")
+
+    @property
+    def accesslog(self) -> NoReturn:
+        """The file requests are logged to: can be set, not read. Refused for now."""
+        raise AttributeError("attribute 'accesslog' of a domain is not readable")
+
+    @accesslog.setter
+    def accesslog(self, _path: object) -> None:
+        raise check.later(f"domain '{self.name}': accesslog")
+
+    def __repr__(self) -> str:
+        return f"<kore.domain '{self.name}' on server '{self.attach}'>"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A route as it was asked for; its domain may come later."""
+
+    route: Route
+    domain: DomainHandle | str | None
+    where: str
+
+
+class Builder:
+    """What an application asks for, call by call, until `build()`."""
+
+    def __init__(self, locate: Callable[[], str] | None = None) -> None:
+        self.locate = locate or caller
+        self.settings = Settings()
+        self.servers: dict[str, Server] = {}
+        self.domains: list[DomainHandle] = []
+        self.wanted: list[Wanted] = []
+        self.tasks: list[Coroutine[Any, Any, Any]] = []
+        self.hooks: dict[str, Callable[..., Any]] = {}
+        self.name = "kore"
+        self.frozen = False
+        self._tracer: Tracer | None = None
+        # Where each setting and each server comes from, for errors that show only at the end.
+        self._set: dict[str, str] = {}
+        self._placed: dict[str, str] = {}
+
+    def set(self, name: str, value: object) -> None:
+        """Change a setting."""
+        if self.frozen:
+            raise KoreError(
+                "configured cannot be changed at runtime: "
+                "set it on import or in koreapp.configure()"
+            )
+        changed = check.setting(name).changed(getattr(self.settings, name), value)
+        self.settings = replace(self.settings, **{name: changed})
+        self._set[name] = self.locate()
+
+    def server(self, name: str, address: Address, *, tls: bool) -> None:
+        """Listen on an address."""
+        self.open()
+        check.free_name(name, self.servers)
+        check.free_address(address, self.servers)
+        self.servers[name] = Server(name, address, tls)
+        self._placed[name] = self.locate()
+
+    def domain(self, name: str, attach: str, **later: object) -> DomainHandle:
+        """Serve a host name on a server, which may come later."""
+        self.open()
+        name = check.domain_name(name)
+        check.keywords(f"domain '{name}'", later, DOMAIN_KEYWORDS, check.LATER_FOR_DOMAINS)
+        check.free_domain(name, check.text(attach, "attach"), self.domains)
+        self.domains.append(DomainHandle(self, name, attach, self.locate()))
+        return self.domains[-1]
+
+    def route(
+        self,
+        path: str,
+        handler: Handler,
+        *,
+        methods: Sequence[str] | None = None,
+        domain: DomainHandle | str | None = None,
+        **later: object,
+    ) -> None:
+        """Serve a path on a domain, which may come later; None: the only one."""
+        self.open()
+        path = check.text(path, "path")
+        check.keywords(f"route '{path}'", later, ROUTE_KEYWORDS, check.LATER_FOR_ROUTES)
+        if not callable(handler):
+            raise TypeError(f"route '{path}': {handler!r} is not callable")
+        if domain is not None and not isinstance(domain, DomainHandle):
+            domain = check.text(domain, "domain")
+        route = Route(path, handler, check.methods(methods))
+        self.wanted.append(Wanted(route, domain, self.locate()))
+
+    def create_task(self, task: Coroutine[Any, Any, Any]) -> int:
+        """Keep a coroutine; each worker starts its own copy. Returns its number."""
+        self.open()
+        self.tasks.append(task)
+        return len(self.tasks)
+
+    @property
+    def tracer(self) -> Tracer | None:
+        """What is called with exceptions that nothing caught."""
+        return self._tracer
+
+    @tracer.setter
+    def tracer(self, callback: Tracer) -> None:
+        self.open()
+        self._tracer = callback
+
+    def rename(self, name: str) -> None:
+        """Set the name that process titles begin with."""
+        self.open()
+        self.name = check.text(name, "name")
+
+    def open(self) -> None:
+        """Refuse to go on when the configuration is final."""
+        if self.frozen:
+            raise KoreError("configuration is final: call this on import or in koreapp.configure()")
+
+    def build(self) -> Config:
+        """Check the whole and freeze it."""
+        self.open()
+        settings = check.settings(self.settings, self._set)
+        config = Config(
+            settings=settings,
+            servers=check.servers(self.servers, self._placed),
+            domains=self._routed(),
+            tasks=tuple(self.tasks),
+            tracer=self.tracer,
+            name=self.name,
+            hooks=dict(self.hooks),
+        )
+        self.settings = settings
+        self.frozen = True
+        return config
+
+    def discard(self) -> None:
+        """Give up: nothing kept here will ever run."""
+        for task in self.tasks:
+            task.close()
+
+    def _routed(self) -> tuple[Domain, ...]:
+        for domain in self.domains:
+            with located(domain.where):
+                check.attached(domain.name, domain.attach, self.servers)
+        wanted: dict[DomainHandle, list[Wanted]] = {domain: [] for domain in self.domains}
+        for one in self.wanted:
+            wanted[self._owner(one)].append(one)
+        return tuple(
+            Domain(domain.name, domain.attach, distinct(routes))
+            for domain, routes in wanted.items()
+        )
+
+    def _owner(self, wanted: Wanted) -> DomainHandle:
+        if isinstance(wanted.domain, DomainHandle):
+            return wanted.domain
+        with located(wanted.where):
+            return check.owner(wanted.domain, self.domains)
+
+
+def distinct(wanted: Sequence[Wanted]) -> tuple[Route, ...]:
+    """Return the routes of a domain, if no two take the same requests; GET brings HEAD."""
+    taken: dict[str, dict[str, str]] = {}
+    for one in wanted:
+        methods = taken.setdefault(one.route.path, {})
+        for method in one.route.methods:
+            if method in methods:
+                raise ConfigError(
+                    f"{one.where}: duplicate route for '{one.route.path}': "
+                    f"{method} is taken at {methods[method]}"
+                )
+        methods.update(dict.fromkeys(one.route.methods, one.where))
+    return tuple(with_head(one.route, taken[one.route.path]) for one in wanted)
+
+
+def with_head(route: Route, taken: dict[str, str]) -> Route:
+    """Return *route* with HEAD beside its GET, unless the path has a HEAD of its own."""
+    if "GET" not in route.methods or "HEAD" in taken:
+        return route
+    return replace(route, methods=check.in_order({"HEAD", *route.methods}))
+
+
+def caller() -> str:
+    """Return file and line of the call into this package."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(OURS):
+        frame = frame.f_back
+    return "?" if frame is None else f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def shown(filename: str) -> str:
+    """Return a file's name as its author would call it."""
+    return filename.removeprefix(str(Path.cwd()) + os.sep)

@@ -1,0 +1,279 @@
+"""What a configuration must fulfil, and every message that says it does not.
+
+The words are Kore's where Kore has words, followed by what to do about it.
+"""
+
+import difflib
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Final, Protocol, TypeVar
+
+from kore._conf.schema import Address, Server
+from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Setting, Settings
+from kore._http.tables import METHODS
+from kore.errors import ConfigError, UnknownSettingError
+
+# Known to Kore and refused until they do something: no protection may get lost in silence.
+LATER_FOR_DOMAINS: Final = frozenset(
+    {"acme", "cert", "client_verify", "crl", "key", "verify_depth"}
+)
+LATER_FOR_ROUTES: Final = frozenset({"auth", "hooks", "qs", *METHODS, *map(str.lower, METHODS)})
+# The same for settings: all there is so far.
+SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
+    "file": ("",),
+    "http_body_disk_offload": (0,),
+    "http_pretty_error": (False,),
+}
+LEGACY: Final = frozenset(
+    {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}
+)
+
+UNIX_PATH_MAX: Final = 107  # bytes of sun_path, its NUL left out
+HOST_MAX: Final = 253  # RFC 1035 section 2.3.4, written as text
+PORT_MAX: Final = 2**16 - 1
+
+T = TypeVar("T")
+
+
+class Named(Protocol):
+    """A domain as far as its name goes."""
+
+    @property
+    def name(self) -> str:
+        """The host name."""
+
+    @property
+    def attach(self) -> str:
+        """The name of its server."""
+
+
+D = TypeVar("D", bound=Named)
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Say of an error in the block which call it is about."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def later(what: str) -> ConfigError:
+    """Return the error for what Kore can do and this version cannot."""
+    return ConfigError(f"{what} is not part of this version yet")
+
+
+# Arguments of calls
+
+
+def typed(value: object, kind: type[T], what: str) -> T:
+    """Return *value* if it is a *kind*."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} must be {kind.__name__}, not {type(value).__name__}")
+    return value
+
+
+def text(value: object, what: str) -> str:
+    """Return *value* if it is text and not empty."""
+    value = typed(value, str, what)
+    if not value or "\0" in value:
+        raise ValueError(f"{what}: embedded null character" if value else f"{what} is empty")
+    return value
+
+
+def keywords(
+    call: str, given: Mapping[str, object], known: str, later_ones: Collection[str]
+) -> None:
+    """Refuse the keywords nobody reads. One without a value asks for nothing."""
+    for name, value in given.items():
+        if name not in later_ones:
+            raise TypeError(f"{call}: unknown keyword '{name}', allowed are {known}")
+        if value:
+            raise later(f"{call}: '{name}'")
+
+
+def address(ip: object, port: object, path: object) -> Address:
+    """Return what `kore.server()` was told to listen on."""
+    if ip is path is None:
+        missing = "keyword args" if port is None else "ip or path keywords"
+        raise ConfigError(f"missing {missing}: pass ip and port, or the path of a unix socket")
+    if path is None:
+        return Address(ip=text(ip, "ip").strip("[]"), port=port_number(port))
+    if ip is not None or port is not None:
+        raise ConfigError("ip/path are exclusive: pass ip and port, or path")
+    return Address(path=socket_path(path))
+
+
+def port_number(port: object) -> int:
+    """Return a port given as int or as digits."""
+    digits = port.strip() if isinstance(port, str) else port
+    if isinstance(digits, str) and digits.isdecimal():
+        digits = int(digits)
+    if type(digits) is not int or not 0 <= digits <= PORT_MAX:
+        allowed = f"a number up to {PORT_MAX}, 0 for any free port"
+        raise ConfigError(f"missing or invalid 'port' keyword: {port!r} is not {allowed}")
+    return digits
+
+
+def socket_path(path: object) -> str:
+    """Return the path of a unix socket; absolute, because another process will bind it."""
+    path = text(os.fspath(path) if isinstance(path, os.PathLike) else path, "path")
+    if not path.startswith("@"):
+        path = os.path.abspath(path)  # noqa: PTH100 - pathlib has no other way to drop `..`
+    if len(os.fsencode(path)) > UNIX_PATH_MAX:
+        raise ConfigError(
+            f"path too long for a unix socket: '{path}', {UNIX_PATH_MAX} bytes at most"
+        )
+    return path
+
+
+def methods(names: object) -> tuple[str, ...]:
+    """Return the methods a route takes; all of them when it names none."""
+    if names is None:
+        return tuple(METHODS)
+    if not isinstance(names, (list, tuple)):
+        raise ConfigError(f"methods not a list: {names!r}, write [{names!r}]")
+    given = {name.upper() if isinstance(name, str) else name for name in names}
+    if unknown := sorted(map(str, given - METHODS.keys())):
+        raise ConfigError(f"unknown HTTP method: {unknown[0]}, there are {', '.join(METHODS)}")
+    if not given:
+        raise ConfigError("methods is empty: such a route would never be taken")
+    return in_order(given)
+
+
+def in_order(given: Collection[str]) -> tuple[str, ...]:
+    """Return methods in the order of the table."""
+    return tuple(method for method in METHODS if method in given)
+
+
+# One thing beside the others
+
+
+def free_name(server: str, taken: Collection[str]) -> None:
+    """Refuse a second server of that name."""
+    if server in taken:
+        raise ConfigError(f"server '{server}' already exist: give each server a name of its own")
+
+
+def free_address(wanted: Address, servers: Mapping[str, Server]) -> None:
+    """Refuse a second server on an address. Port 0 is a different one each time."""
+    for server in servers.values():
+        if server.address == wanted and (wanted.port or wanted.path):
+            raise ConfigError(f"{wanted} is already the address of server '{server.name}'")
+
+
+def free_domain(name: str, attach: str, domains: Sequence[Named]) -> None:
+    """Refuse a domain that no request could reach: the first match wins."""
+    for earlier in domains:
+        if earlier.attach == attach and shadows(earlier.name.lower(), name.lower()):
+            raise ConfigError(
+                f"domain exists: '{earlier.name}' on server '{attach}' already takes '{name}'"
+            )
+
+
+def shadows(earlier: str, name: str) -> bool:
+    """Return whether a domain takes what a later one is for."""
+    return earlier == name or fnmatchcase(name, earlier)
+
+
+def domain_name(host: object) -> str:
+    """Return the name of a domain."""
+    host = text(host, "domain")
+    if len(host) > HOST_MAX:
+        raise ConfigError(f"domain name too long: {len(host)} characters, {HOST_MAX} at most")
+    if ":" in host and not host.startswith("["):
+        raise ConfigError(f"domain '{host}': leave the port out, it is the server's")
+    return host
+
+
+def owner(wanted: str | None, domains: Sequence[D]) -> D:
+    """Return the domain a route is for: the one named, or the only one there is."""
+    if not domains:
+        raise ConfigError("no domains configured, please configure one")
+    found = [d for d in domains if wanted is None or d.name.lower() == wanted.lower()]
+    if not found:
+        known = ", ".join(sorted({f"'{domain.name}'" for domain in domains}))
+        raise ConfigError(f"domain '{wanted}' does not exist, there is {known}")
+    if len(found) > 1:
+        places = ", ".join(f"'{domain.name}' on '{domain.attach}'" for domain in found)
+        hint = "domain takes what kore.domain() returned, too"
+        raise ConfigError(f"ambiguous domain on route, please specify one: {places}; {hint}")
+    return found[0]
+
+
+# The whole
+
+
+def servers(configured: Mapping[str, Server], places: Mapping[str, str]) -> tuple[Server, ...]:
+    """Return the servers, if they can be served."""
+    if not configured:
+        raise ConfigError('no server configured: call kore.server(ip="127.0.0.1", port=8888, …)')
+    for server in configured.values():
+        if server.tls:
+            raise ConfigError(
+                f"{places[server.name]}: server '{server.name}': "
+                "TLS is not part of this version yet, pass tls=False"
+            )
+    return tuple(configured.values())
+
+
+def attached(name: str, attach: str, configured: Collection[str]) -> None:
+    """Refuse a domain on a server that is not there."""
+    if attach not in configured:
+        known = ", ".join(f"'{server}'" for server in configured)
+        raise ConfigError(f"domain '{name}': server '{attach}' does not exist, there is {known}")
+
+
+def setting(name: str) -> Setting:
+    """Return a row of the table of settings."""
+    if name in SETTINGS:
+        return SETTINGS[name]
+    if name in LEGACY:
+        raise UnknownSettingError(
+            f"kore.config.{name} is now kore.privsep(), which is not part of this version yet"
+        )
+    close = difflib.get_close_matches(name, SETTINGS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SETTINGS)}"
+    raise UnknownSettingError(f"unknown setting kore.config.{name}: {hint}")
+
+
+def settings(given: Settings, places: Mapping[str, str]) -> Settings:
+    """Return the settings in force; *places* says of each that was set where."""
+    for name, where in places.items():
+        with located(where):
+            if name in SO_FAR and getattr(given, name) not in SO_FAR[name]:
+                raise later(f"kore.config.{name} = {getattr(given, name)!r}")
+            if name in RULES:
+                RULES[name](given)
+    if "worker_rlimit_nofiles" in places:
+        return given
+    enough = given.worker_max_connections + SPARE_DESCRIPTORS
+    return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough))
+
+
+def no_accept(given: Settings) -> None:
+    """Refuse workers that are not there, and nobody left to accept."""
+    for number in given.worker_no_accept:
+        if number > given.workers:
+            raise ConfigError(f"bad value '{number}' for worker_no_accept: 1..{given.workers}")
+    if len(set(given.worker_no_accept)) == given.workers:
+        raise ConfigError("worker_no_accept names every worker: none is left to accept")
+
+
+def media_types(given: Settings) -> None:
+    """Refuse an extension with two types."""
+    seen: set[str] = set()
+    for extension in (ext for row in given.http_media_type for ext in row.split()[1:]):
+        if extension in seen:
+            raise ConfigError(f"duplicate extension found '{extension}' in http_media_type")
+        seen.add(extension)
+
+
+RULES: Final[Mapping[str, Callable[[Settings], None]]] = {
+    "worker_no_accept": no_accept,
+    "http_media_type": media_types,
+}

@@ -1,0 +1,341 @@
+"""The table of global settings: name, type, default, range, and what each is for.
+
+Adding a setting is adding a field to `Settings`; `kore.config` and the reference follow.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from kore.errors import ConfigError
+
+VERSION: Final = "0.1.0"
+
+U8: Final = 2**8 - 1
+U16: Final = 2**16 - 1
+U32: Final = 2**32 - 1
+S64: Final = 2**63 - 1
+
+BYTES: Final = MappingProxyType({"k": 1 << 10, "m": 1 << 20, "g": 1 << 30})
+SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})
+MILLISECONDS: Final = MappingProxyType({"ms": 1, "s": 1000})
+
+# True and False were spelled like this on their way into C Kore.
+FLAGS: Final = MappingProxyType(
+    {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
+)
+TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 section 5.6.2, no password
+
+
+class Kind(Protocol):
+    """What values a setting takes; as text: what is allowed."""
+
+    def parse(self, value: object) -> Any:
+        """Return the plain value, or raise ValueError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number in a range, as int or as text, which may end in a suffix."""
+
+    low: int
+    high: int
+    unit: str = ""
+    suffixes: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
+
+    def parse(self, value: object) -> int:
+        number = self._read(value) if isinstance(value, str) else value
+        # A bool is an int to Python, hardly to whoever wrote `workers = True`.
+        if type(number) is not int or not self.low <= number <= self.high:
+            raise ValueError
+        return number
+
+    def _read(self, text: str) -> int:
+        found = re.fullmatch(r"\s*(-?\d+)\s*([a-z]*)\s*", text.lower(), re.ASCII)
+        if found is None or found[2] not in {"", *self.suffixes}:
+            raise ValueError
+        return int(found[1]) * self.suffixes.get(found[2], 1)
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}" + self.unit + (f" ({self.why})" if self.why else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Yes or no."""
+
+    def parse(self, value: object) -> bool:
+        text = str(value).strip().lower()
+        if not isinstance(value, (str, int)) or text not in FLAGS:
+            raise ValueError
+        return FLAGS[text]
+
+    def __str__(self) -> str:
+        return "yes or no"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    def parse(self, value: object) -> str:
+        # str() for tls_version = 1.3
+        if str(value) not in self.words:
+            raise ValueError
+        return str(value)
+
+    def __str__(self) -> str:
+        return " or ".join(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Printable text, or a path."""
+
+    what: str = "text"
+    limit: int = 4096
+    charset: str = "utf-8"
+
+    def parse(self, value: object) -> str:
+        text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        # isprintable(): no line break that would end a header field or a log line early.
+        if not isinstance(text, str) or not text.isprintable():
+            raise ValueError
+        if len(text.encode(self.charset)) > self.limit:
+            raise ValueError
+        return text
+
+    def __str__(self) -> str:
+        return f"{self.what}, at most {self.limit} printable characters"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """A media type and the file name extensions it is for."""
+
+    def parse(self, value: object) -> str:
+        name, *extensions = value.split() if isinstance(value, str) else [""]
+        if not extensions or not re.fullmatch(f"{TOKEN}/{TOKEN}", name):
+            raise ValueError
+        return " ".join([name, *extensions])
+
+    def __str__(self) -> str:
+        return '"TYPE/SUBTYPE EXTENSION EXTENSION…"'
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Any number of one kind: an assignment adds one, a list replaces all."""
+
+    kind: Kind
+
+    def parse(self, value: object) -> tuple[Any, ...]:
+        return tuple(map(self.kind.parse, value if isinstance(value, (list, tuple)) else [value]))
+
+    def __str__(self) -> str:
+        return f"{self.kind}, or a list"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table."""
+
+    kind: Kind
+    doc: str
+    default: str
+    name: str = ""
+
+    def parse(self, value: object) -> Any:
+        """Return the plain value."""
+        try:
+            return self.kind.parse(value)
+        except ValueError:
+            raise ConfigError(f"bad value '{value}' for {self.name}: {self.kind}") from None
+
+    def changed(self, current: Any, value: object) -> Any:
+        """Return what an assignment of *value* makes of the *current* value."""
+        if isinstance(self.kind, Each) and not isinstance(value, (list, tuple)):
+            return (*current, *self.parse(value))
+        return self.parse(value)
+
+
+def setting(kind: Kind, default: Any, doc: str, *, shown: str = "") -> Any:
+    """Declare a field of `Settings`; *shown* is what the reference gives as its default."""
+    metadata = {"setting": Setting(kind, doc, shown or in_words(default))}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def in_words(default: Any) -> str:
+    """Return a default as one would write it."""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return "none" if default in ("", ()) else str(default)
+
+
+def choice(*words: str) -> Choice:
+    """Return the kind of one of *words*."""
+    return Choice(words)
+
+
+def count(low: int, high: int = U32, why: str = "") -> Number:
+    """Return the kind of a plain number."""
+    return Number(low, high, why=why)
+
+
+def size(low: int, high: int = S64) -> Number:
+    """Return the kind of a number of bytes."""
+    return Number(low, high, " bytes", BYTES)
+
+
+def seconds(low: int, high: int = U16) -> Number:
+    """Return the kind of a number of seconds."""
+    return Number(low, high, " seconds", SECONDS)
+
+
+def milliseconds(low: int, why: str) -> Number:
+    """Return the kind of a number of milliseconds."""
+    return Number(low, U32, " milliseconds", MILLISECONDS, why)
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use: fewer than there are, in a container."""
+    return min(len(os.sched_getaffinity(0)), U8)
+
+
+TEXT: Final = Text()
+PATH: Final = Text("a path")
+FLAG: Final = Flag()
+NEVER_RUN: Final = "with 0 no request would ever be answered"
+DEPLOYMENTS: Final = ("dev", "development", "docker", "production")
+# What a worker full of connections still has for files, upstream servers and databases: what
+# Kore's two defaults, 768 descriptors and 512 connections, leave.
+SPARE_DESCRIPTORS: Final = 256
+LETS_ENCRYPT: Final = "https://acme-v02.api.letsencrypt.org/directory"
+CIPHERS: Final = (
+    "AEAD-AES256-GCM-SHA384:AEAD-CHACHA20-POLY1305-SHA256:AEAD-AES128-GCM-SHA256:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:"
+    "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings with their values, in plain units: seconds, bytes, counts."""
+
+    workers: int = setting(count(1, U8), usable_cpus, "Worker processes.", shown="one for each CPU")
+    worker_max_connections: int = setting(count(1), 512, "Connections a worker holds at a time.")
+    worker_rlimit_nofiles: int = setting(
+        count(1),
+        768,
+        "Descriptors a worker may open beside those it starts with.",
+        shown=f"768, or worker_max_connections + {SPARE_DESCRIPTORS}",
+    )
+    worker_accept_threshold: int = setting(
+        count(1), 16, "Connections a worker accepts before it serves those it has."
+    )
+    worker_death_policy: str = setting(
+        choice("restart", "terminate"), "restart", "What follows the death of a worker."
+    )
+    worker_set_affinity: bool = setting(FLAG, True, "Pin each worker to a CPU.")
+    worker_no_accept: tuple[int, ...] = setting(
+        Each(count(1, U8)), (), "Number of a worker that accepts no connections."
+    )
+    pidfile: str = setting(PATH, "kore.pid", "File that holds the parent's process id.")
+    logfile: str = setting(PATH, "", "File the log is appended to; none: standard output.")
+    socket_backlog: int = setting(
+        count(0), 5000, "Connections the kernel may hold until they are accepted."
+    )
+    deployment: str = setting(
+        choice(*DEPLOYMENTS), "dev", "dev and development: in the foreground, same user, no chroot."
+    )
+    drain_timeout: int = setting(
+        seconds(0), 10, "Seconds a stopping worker has to answer what it accepted."
+    )
+    tls_version: str = setting(choice("1.2", "1.3", "both"), "both", "TLS versions offered.")
+    tls_cipher: str = setting(TEXT, CIPHERS, "OpenSSL's list of ciphers for TLS 1.2.")
+    tls_dhparam: str = setting(
+        PATH, "", "PEM file with Diffie-Hellman parameters; none: ffdhe4096."
+    )
+    rand_file: str = setting(PATH, "", "File of 1024 random bytes that seeds the key manager.")
+    acme_email: str = setting(TEXT, "", "Address the certificate authority may write to.")
+    acme_provider: str = setting(TEXT, LETS_ENCRYPT, "Directory URL of the certificate authority.")
+    pledge: str = setting(TEXT, "", "Promises a worker makes to OpenBSD.")
+    seccomp_tracing: bool = setting(
+        FLAG, False, "Log forbidden system calls instead of killing the worker."
+    )
+    filemap_ext: str = setting(TEXT, "", "Suffix tried when a file is missing, such as .html.")
+    filemap_index: str = setting(TEXT, "index.html", "File served for a directory.")
+    http_media_type: tuple[str, ...] = setting(
+        Each(MediaType()), (), "Media type of files with these extensions."
+    )
+    http_header_max: int = setting(size(1, U16), 16384, "Bytes of a request line and its fields.")
+    http_header_timeout: int = setting(
+        seconds(1), 10, "Seconds in which a request's fields must arrive."
+    )
+    http_header_fields_max: int = setting(count(1, U16), 100, "Header fields of a request.")
+    http_request_line_max: int = setting(
+        size(1, U16), 8000, "Bytes of a request line; RFC 9112 advises 8000 or more."
+    )
+    http_body_max: int = setting(size(0), 1024000, "Bytes of a request's body; 0: no bodies.")
+    http_body_timeout: int = setting(
+        seconds(1), 60, "Seconds in which a request's body must arrive."
+    )
+    http_body_rate_min: int = setting(
+        size(1), 16384, "Bytes a second that earn a large body more time than http_body_timeout."
+    )
+    http_body_rate_min: int = setting(
+        size(0), 500, "Bytes a second at which a request's body must arrive; 0: at any rate."
+    )
+    http_body_disk_offload: int = setting(size(0), 0, "Larger bodies are kept in a file; 0: never.")
+    http_body_disk_path: str = setting(PATH, "tmp_files", "Directory for such files.")
+    http_write_timeout: int = setting(
+        seconds(1), 60, "Seconds a client may take nothing of its answer."
+    )
+    http_hsts_enable: int = setting(
+        seconds(0, S64), 31536000, "max-age of strict-transport-security; 0: no such field."
+    )
+    http_keepalive_time: int = setting(
+        seconds(0), 20, "Seconds an idle connection is kept; 0: none is."
+    )
+    http_request_ms: int = setting(
+        milliseconds(1, NEVER_RUN), 10, "Time handlers have before other events get a turn."
+    )
+    http_request_limit: int = setting(
+        count(1, U32, NEVER_RUN), 1000, "Requests in progress in a worker; above: 503."
+    )
+    http_server_version: str = setting(
+        Text("text", 53, "ascii"),
+        f"kore ({VERSION})",
+        "Value of the server field.",
+        shown="kore (VERSION)",
+    )
+    http_pretty_error: bool = setting(FLAG, False, "A small HTML page for errors without a body.")
+    websocket_maxframe: int = setting(size(0), 16384, "Bytes of a WebSocket frame.")
+    websocket_timeout: int = setting(seconds(0, U32), 120, "Seconds an idle WebSocket is kept.")
+    pgsql_conn_max: int = setting(
+        count(0, U16), 2, "Connections of a worker to a database; 0: no limit."
+    )
+    pgsql_queue_limit: int = setting(count(0), 1000, "Queries that may wait for a connection.")
+    task_threads: int = setting(
+        count(0, U8), 2, "Threads for tasks written in C, of which there are none here."
+    )
+    curl_timeout: int = setting(
+        seconds(0), 60, "Seconds an outgoing transfer may take; 0: no limit."
+    )
+    curl_recv_max: int = setting(
+        size(0), 2097152, "Bytes accepted as the answer to an outgoing request."
+    )
+    file: str = setting(PATH, "", "Configuration file to read as well.")
+
+
+SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
+    {row.name: replace(row.metadata["setting"], name=row.name) for row in fields(Settings)}
+)

@@ -1,0 +1,43 @@
+"""What this process is right now: the only mutable global of the package."""
+
+from typing import TYPE_CHECKING, Final
+
+from kore.errors import KoreError
+
+if TYPE_CHECKING:
+    from kore._conf.builder import Builder
+    from kore._process.worker import Worker
+
+
+class Context:
+    """What this process is: being configured, then perhaps a worker. Set, never shared.
+
+    After the configuration is final the builder stays, frozen, to say so to late callers.
+    """
+
+    def __init__(self) -> None:
+        self.builder: Builder | None = None
+        self.worker: Worker | None = None
+        # What kore.app(obj) keeps: the application's, never read by us.
+        self.app: object = None
+
+
+current: Final = Context()
+
+
+def configuring() -> "Builder":
+    """Return the configuration being written."""
+    if current.builder is None:
+        raise KoreError(
+            "nothing is being configured: call this on import or in koreapp.configure(), under kore"
+        )
+    return current.builder
+
+
+def worker() -> "Worker":
+    """Return the worker this process is."""
+    if current.worker is None:
+        raise KoreError(
+            "no worker runs here: call this in a handler, a task or koreapp.workerstart()"
+        )
+    return current.worker

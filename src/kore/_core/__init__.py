@@ -1,0 +1,1 @@
+"""The core: bytes in, requests out. Imports nothing of the rest of kore."""

@@ -1,0 +1,25 @@
+"""A request body on its way in."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from kore._core.chunked cimport Chunks
+
+
+cdef class BodyReader:
+    cdef PyObject *data         # bytes that nobody else knows yet
+    cdef size_t room
+    cdef readonly int64_t got
+    cdef int64_t length         # announced, or -1 for chunked
+    cdef int64_t most
+    cdef readonly bint done
+    cdef Chunks chunks
+
+    cdef int begin(self, int64_t length, int64_t most) except -1
+    cdef Py_ssize_t feed(self, const char *data, size_t size) except? -1
+    cdef char *tail(self, size_t *size) except NULL
+    cdef int received(self, size_t size) except -1
+    cdef bytes take(self)
+    cdef int reserve(self, size_t size) except -1
+    cdef int keep(self, const char *data, size_t size) except -1
+    cdef Py_ssize_t feed_chunked(self, const char *data, size_t size) except? -1

@@ -1,0 +1,137 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Collect a request body: bytes in, one bytes object out. Pure.
+
+The object grows in place as bytes come: an announced length costs nothing until it is sent, and
+what was received is never copied again.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.string cimport memcpy
+
+from kore._core.chunked cimport CHUNK_DATA, CHUNK_END, Piece, next_piece
+
+from kore._core.parser import ParseError
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
+    void Py_XDECREF(PyObject *data)
+
+cdef enum:
+    FIRST = 65536       # bytes set aside before any has come
+    DIRECT = 1 << 18    # most bytes of one direct read, so that others have their turn
+
+
+cdef class BodyReader:
+    """A body by Content-Length, or chunked."""
+
+    def __dealloc__(self):
+        Py_XDECREF(self.data)
+
+    cdef int begin(self, int64_t length, int64_t most) except -1:
+        """Expect *length* bytes, -1 for chunked; refuse more than *most*."""
+        self.length = length
+        self.most = most
+        self.done = length == 0
+        return 0
+
+    cdef Py_ssize_t feed(self, const char *data, size_t size) except? -1:
+        """Take what belongs to the body: how many bytes were used, or minus a status."""
+        cdef size_t wanted
+        if self.length < 0:
+            return self.feed_chunked(data, size)
+        wanted = <size_t>min(<int64_t>size, self.length - self.got)
+        self.keep(data, wanted)
+        self.done = self.got == self.length
+        return wanted
+
+    cdef Py_ssize_t feed_chunked(self, const char *data, size_t size) except? -1:
+        cdef size_t at = 0
+        cdef size_t used = 0
+        cdef Piece piece
+        cdef int event = CHUNK_DATA
+        while event == CHUNK_DATA:
+            event = next_piece(data + at, size - at, &self.chunks, &used, &piece)
+            if event < 0:
+                return event
+            if event == CHUNK_DATA:
+                # what is still announced of this chunk counts: refused before it is sent
+                if self.got + <int64_t>piece.size + self.chunks.left > self.most:
+                    return -413
+                self.keep(data + at + piece.start, piece.size)
+            at += used
+        self.done = event == CHUNK_END
+        return at
+
+    cdef int keep(self, const char *data, size_t size) except -1:
+        self.reserve(size)
+        memcpy(PyBytes_AS_STRING(<object>self.data) + self.got, data, size)
+        self.got += size
+        return 0
+
+    cdef int reserve(self, size_t size) except -1:
+        cdef size_t wanted = self.got + size
+        cdef size_t room
+        cdef bytes fresh
+        if wanted <= self.room and self.data != NULL:
+            return 0
+        room = max(wanted, min(self.room * 2, <size_t>self.most))
+        if self.length >= 0:
+            room = min(max(room, <size_t>FIRST), <size_t>self.length)
+        if self.data == NULL:
+            fresh = PyBytes_FromStringAndSize(NULL, room)
+            Py_INCREF(fresh)
+            self.data = <PyObject *>fresh
+            fresh = None        # resizing wants to be the only owner
+        else:
+            _PyBytes_Resize(&self.data, room)
+        self.room = room
+        return 0
+
+    cdef char *tail(self, size_t *size) except NULL:
+        """Return where bytes of an announced length may be received directly, and how many."""
+        cdef size_t left = <size_t>min(self.length - self.got, <int64_t>DIRECT)
+        if self.room - self.got < <size_t>min(left, <size_t>FIRST) or self.data == NULL:
+            self.reserve(min(left, <size_t>FIRST))
+        size[0] = min(left, self.room - self.got)
+        return PyBytes_AS_STRING(<object>self.data) + self.got
+
+    cdef int received(self, size_t size) except -1:
+        """Count bytes that were received into `tail`."""
+        self.got += size
+        self.done = self.got == self.length
+        return 0
+
+    cdef bytes take(self):
+        """Return the body; the reader is empty afterwards."""
+        cdef PyObject *data
+        cdef bytes body
+        if self.data == NULL:
+            return b""
+        if self.room != <size_t>self.got:
+            _PyBytes_Resize(&self.data, self.got)
+        data = self.data
+        self.data = NULL
+        body = <bytes>data
+        Py_DECREF(body)         # the reader's own reference
+        return body
+
+
+def read_body(pieces, length=None, *, int64_t most=1 << 20):
+    """Feed *pieces*; return the body and what follows it, or None while more must come: for tests.
+
+    Raises `kore._core.parser.ParseError` for a body that is refused.
+    """
+    cdef BodyReader reader = BodyReader()
+    cdef bytes piece
+    cdef Py_ssize_t used
+    reader.begin(-1 if length is None else length, most)
+    rest = b""
+    for piece in pieces:
+        used = 0
+        if not reader.done:
+            used = reader.feed(piece, len(piece))
+            if used < 0:
+                raise ParseError(-used)
+        rest += piece[used:]
+    return (reader.take(), rest) if reader.done else None

@@ -1,0 +1,397 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""One client: bytes in, requests out, one at a time, and the answers back.
+
+A connection is a small machine with a state and three verbs: `read` takes what the socket has,
+`advance` runs whatever the inbox holds, `settle` sends what waits and decides what to wait for.
+Pipelined requests are a loop in `advance`, and their answers leave in one write of `settle`.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint32_t
+from libc.string cimport memset
+
+from kore._core.buffer cimport BLOCK, consume, held
+from kore._core.libc cimport (
+    AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, inet_ntop, sockaddr,
+    sockaddr_in)
+from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, SECURE, parse_head
+from kore._core.stream cimport GONE
+from kore._core.writer cimport Reply
+
+from kore._core.writer import reason
+
+cdef enum:
+    LINGER_MS = 2000    # RFC 9112 9.6 asks to read on for a while; nginx waits 5 s, Apache 2
+
+
+cdef class Connection(Responder):
+    """A client's connection. `kore.connection` in Kore's words."""
+
+    def __init__(self):
+        raise TypeError("cannot create 'kore.connection' instances")
+
+    cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1:
+        """Take over a connected socket. From here on it belongs to this object."""
+        self.attach(poller, handle)
+        self.service = service
+        self.resolve = resolve
+        self.limit = poller.now + service.header_ms
+        service.entered()
+        return self.wait_for(1)
+
+    # ---- what the application may know
+
+    @property
+    def fd(self):
+        """The descriptor, -1 when the connection is closed."""
+        return -1 if self.closed else self.handle
+
+    @property
+    def addr(self):
+        """The client's IP address; for a Unix socket, which has none, `-`."""
+        cdef char text[64]
+        cdef const void *where = &self.address.sin6_addr
+        cdef int family = (<sockaddr *>&self.address).sa_family
+        if family == AF_INET:
+            where = &(<sockaddr_in *>&self.address).sin_addr
+        elif family != AF_INET6:
+            return "-"
+        inet_ntop(family, where, text, sizeof(text))
+        return text.decode()
+
+    def disconnect(self):
+        """Close the connection; what is queued is sent if the socket takes it at once."""
+        if not self.closed:
+            self.flush()
+            self.shut()
+        return True
+
+    # ---- events
+
+    cdef int on_event(self, uint32_t events) except -1:
+        if events & (EPOLLERR | EPOLLHUP):
+            return self.shut()
+        if events & (EPOLLIN | EPOLLRDHUP):
+            if events & EPOLLIN and self.watched & EPOLLIN:
+                self.read()
+            else:
+                self.leaving = True
+        if not self.closed:
+            self.advance()
+        return 0
+
+    cdef int on_deadline(self) except -1:
+        if self.stuck and self.stuck <= self.poller.now:
+            return self.shut()
+        if self.state == HEADING:
+            self.reject(408)
+        elif self.state == RECEIVING:
+            if self.in_time():
+                return self.wait_for(1)
+            self.keep = False
+            self.current.refuse(408)
+        else:
+            return self.shut()
+        return self.settle()
+
+    cdef bint in_time(self) noexcept:
+        # A body has its time, and more as long as it comes at the rate that is asked for.
+        cdef int64_t earned = self.reader.got * 1000 // self.service.body_rate
+        self.limit = self.begun + self.service.body_ms + earned
+        return self.limit > self.poller.now
+
+    cdef int on_drain(self, bint patient) except -1:
+        # A request may have arrived that nobody has read yet.
+        if self.state == IDLE and not patient:
+            self.read()
+            if not self.closed:
+                self.advance()
+            if self.state == IDLE and not self.closed:
+                self.hang_up()
+                return self.settle()
+        return 0
+
+    cdef int read(self) except -1:
+        cdef Py_ssize_t count
+        if self.state == LINGERING or self.state == FINISHING:
+            return self.discard()
+        if self.state == RECEIVING and self.reader.length >= 0 and not held(&self.inbox):
+            return self.read_direct()
+        count = self.fill()
+        if count == GONE:
+            return self.shut()
+        return 0
+
+    cdef int read_direct(self) except -1:
+        # a body of known length, into the object that the application gets
+        cdef size_t room = 0
+        cdef char *tail = self.reader.tail(&room)
+        cdef Py_ssize_t count = self.receive(tail, room)
+        if count > 0:
+            return self.reader.received(count)
+        if count == 0:
+            self.ended = True
+        return self.shut() if count == GONE else 0
+
+    cdef int discard(self) except -1:
+        cdef char scrap[BLOCK]
+        cdef Py_ssize_t count = self.receive(scrap, BLOCK)
+        if count == 0 and self.state == FINISHING:
+            self.ended = True
+            return 0
+        return self.shut() if count == 0 or count == GONE else 0
+
+    # ---- requests
+
+    cdef int advance(self) except -1:
+        """Run what the inbox holds, one request at a time, and send the answers.
+
+        A loop that response() re-enters without effect, never a recursion: a client may
+        pipeline thousands.
+        """
+        cdef int sent = 1
+        if self.advancing or self.closed:
+            return 0
+        while True:
+            self.advancing = True
+            try:
+                while self.step():
+                    pass
+            finally:
+                self.advancing = False
+            if self.closed:
+                return 0
+            sent = self.pump()
+            if self.closed or sent != 1 or not self.blocked:
+                return self.rest(sent)
+
+    def resume(self):
+        """Go on after an answer that was given outside of the loop."""
+        self.advance()
+
+    cdef bint step(self) except -1:
+        if self.closed:
+            return False
+        if self.state <= HEADING:
+            return self.next_head()
+        if self.state == RECEIVING:
+            return self.next_body()
+        return False
+
+    cdef bint next_head(self) except -1:
+        cdef int used
+        self.blocked = self.waiting() > BLOCK
+        if self.blocked or not held(&self.inbox):
+            return False
+        if self.state == IDLE:
+            self.state = HEADING
+            self.limit = self.poller.now + self.service.header_ms
+        used = parse_head(self.inbox.data + self.inbox.start, held(&self.inbox), &self.head,
+                          &self.service.heads)
+        if used > 0:
+            self.begin(used)
+        elif used < 0:
+            self.reject(-used)
+        return used > 0
+
+    cdef int begin(self, int used) except -1:
+        cdef Request request = Request.__new__(Request)
+        request.raw = PyBytes_FromStringAndSize(self.inbox.data + self.inbox.start, used)
+        request.head = self.head
+        request.peer = self
+        request.declared = -1
+        consume(&self.inbox, used, &self.poller.pool)
+        memset(&self.head, 0, sizeof(Head))
+        self.current = request
+        self.state = RUNNING
+        self.limit = 0
+        self.keep = (request.head.minor == 1 and not request.head.flags & CLOSE
+                     and self.service.idle_ms > 0 and not self.service.draining)
+        self.service.requests += 1
+        try:
+            self.admit(request)
+        except BaseException as error:
+            self.service.failed(request, error)
+            request.fail()
+        return 0
+
+    cdef int admit(self, Request request) except -1:
+        if self.service.requests > self.service.request_limit:
+            self.keep = False
+            request.refuse(503)
+            return 0
+        if request.head.flags & SECURE:     # https over a connection that is not: RFC 9110 7.4
+            request.refuse(421)
+            return 0
+        request.route = self.resolve(request)
+        if request.route is None or request.answered:
+            return 0
+        if request.head.length > self.service.body_max:
+            request.refuse(413)
+        elif request.has_body():
+            self.expect_body(request)
+        else:
+            self.run(request)
+        return 0
+
+    cdef int expect_body(self, Request request) except -1:
+        self.reader = BodyReader.__new__(BodyReader)
+        self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length,
+                          self.service.body_max)
+        self.state = RECEIVING
+        self.begun = self.poller.now
+        self.limit = self.begun + self.service.body_ms
+        if request.head.flags & EXPECT_CONTINUE and request.head.minor and not held(&self.inbox):
+            self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
+        return 0
+
+    cdef bint next_body(self) except -1:
+        cdef Request request = self.current
+        cdef Py_ssize_t used
+        if held(&self.inbox):
+            used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
+            if used < 0:
+                request.refuse(-used)
+                return False
+            consume(&self.inbox, used, &self.poller.pool)
+        if not self.reader.done:
+            return False
+        request.content = self.reader.take()
+        self.reader = None
+        self.state = RUNNING
+        self.limit = 0
+        self.run(request)
+        return True
+
+    cdef int run(self, Request request) except -1:
+        """Call the application. Nothing it raises goes further than this."""
+        cdef object label = request.route.label
+        self.service.begun(label)
+        try:
+            self.call(request)
+        except BaseException as error:      # SystemExit too, as Kore has it
+            self.service.failed(request, error)
+            request.fail()
+        self.service.slot.running[0] = 0
+        if self.current is request:         # it waits for something
+            self.service.suspended(label)
+        return 0
+
+    cdef int call(self, Request request) except -1:
+        cdef object run = request.route.run
+        cdef object pending = run(request) if request.captures is None else run(request, *request.captures)
+        if pending is not None and hasattr(pending, "send"):
+            self.service.spawn(pending, request)
+        elif not request.answered:
+            self.service.failed(request, None)
+            request.fail()
+        return 0
+
+    cdef int reject(self, int status) except -1:
+        """Answer bytes that made no request. What follows them cannot be understood either."""
+        cdef bytes text = f"{status} {reason(status)}\n".encode()
+        cdef Reply reply = Reply(status, False, False, len(text))
+        self.service.writer.tick(self.poller.second)
+        self.service.writer.head(&self.outbox, &self.poller.pool, &reply,
+                                 {"content-type": b"content-type: text/plain; charset=utf-8\r\n"})
+        if self.head.method != HEAD:
+            self.put(PyBytes_AS_STRING(text), len(text))
+        self.linger = True
+        return self.hang_up()
+
+    cdef int hang_up(self) except -1:
+        # the last answer of this connection is queued
+        self.linger = self.linger or held(&self.inbox) > 0
+        consume(&self.inbox, held(&self.inbox), &self.poller.pool)
+        self.state = FINISHING
+        self.limit = 0
+        return 0
+
+    # ---- what comes next
+
+    cdef int finish(self, Request request) except -1:
+        """An answer is queued: the connection is free for the next request."""
+        self.current = None
+        self.source = None
+        self.service.ended()
+        self.asked = False
+        if self.keep:
+            self.state = IDLE
+            self.limit = self.poller.now + self.service.idle_ms
+        else:
+            self.hang_up()
+        if self.advancing:
+            return 0
+        if held(&self.inbox):   # not from here: a handler is on the stack
+            self.service.defer(self.resume)
+        return self.settle()
+
+    cdef int settle(self) except -1:
+        """Send what waits, then wait for what comes next; `advance` does it for its own answers."""
+        cdef int sent
+        if self.advancing or self.closed:
+            return 0
+        sent = self.pump()
+        if sent == 1 and self.blocked:
+            return self.advance()
+        return self.rest(sent)
+
+    cdef int rest(self, int sent) except -1:
+        if self.closed:
+            return 0
+        if sent == 2:
+            return self.shut()
+        if self.ended and self.state <= RECEIVING and not self.blocked:
+            self.hang_up()      # no request can become complete any more
+        if self.state == FINISHING and sent == 1:
+            return self.finished()
+        if (self.leaving or self.ended) and self.state == RUNNING and not self.asked:
+            self.ask()
+        return self.wait_for(0 if self.waiting() else sent)
+
+    cdef int finished(self) except -1:
+        if not self.linger or self.ended:
+            return self.shut()
+        self.half_close()
+        self.state = LINGERING
+        self.limit = self.poller.now + LINGER_MS
+        return self.wait_for(1)
+
+    cdef int ask(self) except -1:
+        """Find out whether a client that stopped sending is still there to be answered.
+
+        A half-closed connection and one that was left look the same. An interim 100 response,
+        which every HTTP/1.1 client must skip (RFC 9110 15.2), tells them apart: the system of a
+        client that left answers it with a reset, and the handler is cancelled.
+        """
+        self.asked = True
+        if self.current.head.minor and not self.current.opened:
+            self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
+            if self.flush() == 2:
+                return self.shut()
+        return 0
+
+    cdef int wait_for(self, int sent) except -1:
+        """Choose what epoll shall report: the one place where both buffers are looked at."""
+        cdef uint32_t events = 0
+        if not self.ended:
+            if self.state != RUNNING or held(&self.inbox) < BLOCK:
+                events |= 0 if self.blocked else EPOLLIN
+            if not self.leaving:
+                events |= EPOLLRDHUP
+        if sent == 0:
+            events |= EPOLLOUT
+            if self.stuck == 0 or self.noted != self.transferred:
+                self.noted = self.transferred
+                self.stuck = self.poller.now + self.service.write_ms
+        else:
+            self.stuck = 0
+        self.deadline = self.stuck or self.limit
+        return self.watch(events)
+
+    cdef int shut(self) except -1:
+        if self.closed:
+            return 0
+        Responder.shut(self)
+        self.service.left()
+        return self.release()

@@ -1,0 +1,28 @@
+"""Character classes and words that every parser and writer here uses."""
+
+from libc.stdint cimport uint32_t
+
+
+cdef enum Kind:
+    TOKEN = 1       # RFC 9110 5.6.2: field names and methods
+    TEXT = 2        # field values: HTAB, SP, VCHAR, obs-text
+    LINE = 4        # the request line: SP and VCHAR
+    TARGET = 8      # VCHAR without the fragment sign, which no client may send
+    NAME = 16       # letters, digits and marks of a host name
+    LITERAL = 32    # inside the brackets of an IP literal
+
+
+cdef struct Span:
+    uint32_t start
+    uint32_t size
+
+
+cdef unsigned char KIND[256]
+
+cdef bint all_of(const char *data, size_t size, unsigned char kind) noexcept nogil
+cdef bint is_token(const char *data, size_t size) noexcept nogil
+cdef bint is_text(const char *data, size_t size) noexcept nogil
+cdef bint same(const char *data, size_t size, const char *word, size_t length) noexcept nogil
+cdef int hex_digit(char c) noexcept nogil
+cdef bint valid_host(const char *host, size_t size) noexcept nogil
+cdef size_t next_word(const char *value, size_t size, size_t at, Span *word) noexcept nogil

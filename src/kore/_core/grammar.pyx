@@ -1,0 +1,111 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Character classes and small words of RFC 9110: what a token, a field value, a host may hold."""
+
+
+cdef enum:
+    HOST_MAX = 253      # RFC 1035: the longest name in its printed form
+
+
+cdef int fill_kinds() except -1:
+    cdef int c
+    for c in range(256):
+        KIND[c] = 0
+        if c == 9 or (c >= 0x20 and c != 0x7F):
+            KIND[c] |= TEXT
+        if 0x20 <= c < 0x7F:
+            KIND[c] |= LINE
+        if 0x21 <= c < 0x7F and c != b"#"[0]:
+            KIND[c] |= TARGET
+        if chr(c).isascii() and (chr(c).isalnum() or chr(c) in "-._~"):
+            KIND[c] |= NAME | TOKEN
+        if chr(c) in "!#$%&'*+^`|":
+            KIND[c] |= TOKEN
+        if chr(c) in "0123456789abcdefABCDEF:.":
+            KIND[c] |= LITERAL
+    return 0
+
+
+fill_kinds()
+
+
+cdef bint all_of(const char *data, size_t size, unsigned char kind) noexcept nogil:
+    cdef size_t i
+    for i in range(size):
+        if not KIND[<unsigned char>data[i]] & kind:
+            return False
+    return True
+
+
+cdef bint is_token(const char *data, size_t size) noexcept nogil:
+    """Say whether the bytes may be a field name."""
+    return size > 0 and all_of(data, size, TOKEN)
+
+
+cdef bint is_text(const char *data, size_t size) noexcept nogil:
+    """Say whether the bytes may be a field value."""
+    return all_of(data, size, TEXT)
+
+
+cdef bint same(const char *data, size_t size, const char *word, size_t length) noexcept nogil:
+    """Compare without regard to case; *word* is lower-case letters and hyphens."""
+    cdef size_t i
+    if size != length:
+        return False
+    for i in range(size):
+        if (data[i] | 0x20) != word[i]:
+            return False
+    return True
+
+
+cdef int hex_digit(char c) noexcept nogil:
+    if c"0" <= c <= c"9":
+        return c - c"0"
+    c |= 0x20
+    if c"a" <= c <= c"f":
+        return c - c"a" + 10
+    return -1
+
+
+cdef bint valid_host(const char *host, size_t size) noexcept nogil:
+    """Check host [":" port], RFC 9110 7.2, with the names that DNS and its users know."""
+    cdef size_t at = 0
+    cdef unsigned long port = 0
+    if size and host[0] == c"[":
+        at = 1
+        while at < size and KIND[<unsigned char>host[at]] & LITERAL:
+            at += 1
+        if at < 4 or at == size or host[at] != c"]":
+            return False
+        at += 1
+    else:
+        while at < size and KIND[<unsigned char>host[at]] & NAME:
+            at += 1
+    if at == 0 or at > HOST_MAX:
+        return False
+    if at == size:
+        return True
+    if host[at] != c":":
+        return False
+    for at in range(at + 1, size):
+        if not c"0" <= host[at] <= c"9":
+            return False
+        port = port * 10 + (host[at] - c"0")
+        if port > 65535:
+            return False
+    return True
+
+
+cdef size_t next_word(const char *value, size_t size, size_t at, Span *word) noexcept nogil:
+    # one element of a comma-separated list; returns where the next one begins, size + 1 after the last
+    cdef size_t end = at
+    while end < size and value[end] != c",":
+        end += 1
+    word.start = <uint32_t>at
+    word.size = <uint32_t>(end - at)
+    while word.size and (value[word.start] == c" " or value[word.start] == c"\t"):
+        word.start += 1
+        word.size -= 1
+    while word.size and (value[word.start + word.size - 1] == c" "
+                         or value[word.start + word.size - 1] == c"\t"):
+        word.size -= 1
+    return end + 1

@@ -1,0 +1,107 @@
+"""What the core takes from the C library: declarations only."""
+
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    ctypedef int clockid_t
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    struct tm:
+        int tm_sec
+        int tm_min
+        int tm_hour
+        int tm_mday
+        int tm_mon
+        int tm_year
+        int tm_wday
+    clockid_t CLOCK_MONOTONIC_COARSE
+    int clock_gettime(clockid_t clock, timespec *now)
+    time_t time(time_t *now)
+    tm *gmtime_r(const time_t *when, tm *fields)
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        void *ptr
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    uint32_t EPOLLIN
+    uint32_t EPOLLOUT
+    uint32_t EPOLLERR
+    uint32_t EPOLLHUP
+    uint32_t EPOLLRDHUP
+    int EPOLL_CLOEXEC
+    int EPOLL_CTL_ADD
+    int EPOLL_CTL_MOD
+    int EPOLL_CTL_DEL
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
+    int epoll_wait(int epfd, epoll_event *events, int most, int timeout)
+
+
+cdef extern from "<sys/uio.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+
+
+cdef extern from "<sys/socket.h>" nogil:
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        uint16_t sa_family
+    struct sockaddr_storage:
+        uint16_t ss_family
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    struct linger:
+        int l_onoff
+        int l_linger
+    int SOL_SOCKET
+    int SO_LINGER
+    int AF_INET
+    int AF_INET6
+    int AF_UNIX
+    int MSG_NOSIGNAL
+    int SHUT_WR
+    int SOCK_NONBLOCK
+    int SOCK_CLOEXEC
+    int accept4(int fd, sockaddr *address, socklen_t *size, int flags)
+    ssize_t recv(int fd, void *data, size_t size, int flags)
+    ssize_t send(int fd, const void *data, size_t size, int flags)
+    ssize_t sendmsg(int fd, const msghdr *message, int flags)
+    int shutdown(int fd, int how)
+    int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
+
+
+cdef extern from "<netinet/in.h>" nogil:
+    struct in_addr:
+        pass
+    struct in6_addr:
+        pass
+    struct sockaddr_in:
+        in_addr sin_addr
+        uint16_t sin_port
+    struct sockaddr_in6:
+        in6_addr sin6_addr
+        uint16_t sin6_port
+
+
+cdef extern from "<arpa/inet.h>" nogil:
+    int INET6_ADDRSTRLEN
+    const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd)
+
+
+cdef inline int64_t monotonic_ms() noexcept nogil:
+    """Milliseconds on a clock that nobody sets, a few of them coarse: timeouts need no better."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+    return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000

@@ -1,0 +1,13 @@
+"""A listening socket."""
+
+from kore._core.poller cimport Source
+from kore._core.service cimport Service
+
+
+cdef class Listener(Source):
+    cdef Service service
+    cdef object resolve
+    cdef object socket
+
+    cdef int accept(self) except -2
+    cdef int rest(self) except -1

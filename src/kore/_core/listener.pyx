@@ -1,0 +1,75 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Accept clients, as many as the worker may have."""
+
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EPERM, EPROTO, errno
+from libc.stdint cimport uint32_t
+
+from kore._core.connection cimport Connection
+from kore._core.libc cimport (
+    EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, sockaddr, socklen_t)
+from kore._core.poller cimport Poller
+
+import logging
+import os
+
+log = logging.getLogger("kore")
+
+cdef enum:
+    REST_MS = 500       # before accepting is tried again when the system has no descriptors left
+
+
+cdef class Listener(Source):
+    """A listening socket; *resolve* finds the route of a request that came through it."""
+
+    def __init__(self, Poller poller, Service service, sock, resolve):
+        self.service = service
+        self.resolve = resolve
+        self.socket = sock
+        service.listeners.append(self)
+        self.attach(poller, os.dup(sock.fileno()))     # closed like every source; the socket is not ours
+        self.resume()
+
+    def resume(self):
+        """Accept again."""
+        if not self.closed and not self.service.full:
+            self.watch(EPOLLIN)
+
+    cdef int on_event(self, uint32_t events) except -1:
+        cdef int turn
+        for turn in range(self.service.burst):
+            if self.service.full:
+                return self.watch(0)
+            if self.accept() < 0:
+                return 0
+        return 0
+
+    cdef int accept(self) except -2:
+        """Take one client: 0, or -1 when there is none."""
+        cdef Connection client = Connection.__new__(Connection)
+        cdef socklen_t size = sizeof(client.address)
+        cdef int handle = accept4(self.handle, <sockaddr *>&client.address, &size,
+                                  SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if handle >= 0:
+            client.open(self.poller, self.service, self.resolve, handle)
+            return 0
+        if errno in (EINTR, ECONNABORTED, EPROTO, EPERM):   # that client's trouble, not ours
+            return 0
+        if errno != EAGAIN:
+            self.rest()
+        return -1
+
+    cdef int rest(self) except -1:
+        log.error("cannot accept clients: %s; trying again in half a second", os.strerror(errno))
+        self.deadline = self.poller.now + REST_MS
+        return self.watch(0)
+
+    cdef int on_deadline(self) except -1:
+        self.deadline = 0
+        self.resume()
+        return 0
+
+    cdef int on_drain(self, bint patient) except -1:
+        # Who was let in by the kernel is served; with patience another process takes them over.
+        while not patient and not self.service.full and self.accept() == 0:
+            pass
+        return self.shut()

@@ -1,0 +1,368 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Parse request heads and chunked bodies: bytes in, spans out, no I/O and no allocation.
+
+RFC 9112, read strictly: a line ends in CR LF and nothing else, a field name touches its colon, there
+is one Host, and a body is framed by Content-Length or by chunked, never by both. What two parsers
+could read in two ways is refused: that is what request smuggling is made of.
+
+`parse_head` is called again with a longer prefix of the same bytes until it answers. Each byte is
+looked at once: `Head.line` and `Head.scanned` remember how far it came.
+"""
+
+from libc.stdint cimport INT64_MAX
+from libc.string cimport memcmp, memset
+
+from kore._core.grammar cimport (
+    KIND, LINE, TARGET, TEXT, TOKEN, all_of, hex_digit, next_word, same, valid_host)
+
+from typing import NamedTuple
+
+
+cdef enum:
+    BLANKS = 2      # empty lines before a request; RFC 9112 2.2 asks for at least one
+
+
+cdef int parse_head(const char *data, size_t size, Head *head, const Limits *limits) noexcept nogil:
+    """Return the bytes used by a complete head, 0 for more, or minus the status that refuses it.
+
+    Zero *head* before the first call; pass it again, with all bytes so far, until it answers.
+    """
+    cdef int status
+    cdef uint32_t end = 0
+    while True:
+        status = next_line(data, size, head, limits, &end)
+        if status <= 0:
+            return status
+        if head.lines:
+            if end == head.line:
+                status = check_head(head)
+                return status if status < 0 else <int>end + 2
+            status = field_line(data, head, end, limits)
+        elif end > head.line:
+            status = request_line(data, head, end)
+        elif head.blank == BLANKS:
+            return -400
+        else:
+            head.blank += 1
+        if status < 0:
+            return status
+        head.lines += end > head.line
+        head.line = head.scanned = end + 2
+        if head.lines == 1:
+            head.fields = head.line
+
+
+cdef int next_line(const char *data, size_t size, Head *head, const Limits *limits,
+                   uint32_t *end) noexcept nogil:
+    # 1 and the end of a line, 0 for more, or minus a status
+    cdef size_t i = head.scanned
+    cdef size_t stop = min(size, <size_t>limits.head)
+    cdef unsigned char kind = TEXT if head.lines else LINE
+    if not head.lines:
+        stop = min(stop, <size_t>head.line + limits.line + 1)
+    while i < stop and KIND[<unsigned char>data[i]] & kind:
+        i += 1
+    head.scanned = <uint32_t>i
+    if not head.lines and i - head.line > limits.line:
+        return -414
+    if i == stop:
+        return -431 if stop == limits.head else 0
+    if data[i] != c"\r":
+        return -400
+    if i + 2 > limits.head:
+        return -431
+    if i + 1 == size:
+        return 0
+    end[0] = <uint32_t>i
+    return 1 if data[i + 1] == c"\n" else -400
+
+
+cdef int request_line(const char *data, Head *head, uint32_t end) noexcept nogil:
+    # method SP target SP HTTP/d.d, RFC 9112 3
+    cdef uint32_t start = head.line
+    cdef uint32_t at = start
+    cdef const char *version = data + end - 8
+    while at < end and KIND[<unsigned char>data[at]] & TOKEN:
+        at += 1
+    if at == start or end - at < 11 or data[at] != c" " or data[end - 9] != c" ":
+        return -400
+    if memcmp(version, b"HTTP/", 5) or version[6] != c".":
+        return -400
+    if not c"0" <= version[5] <= c"9" or not c"0" <= version[7] <= c"9":
+        return -400
+    head.name = Span(start, at - start)
+    head.method = method_of(data + start, at - start)
+    head.target = Span(at + 1, end - 9 - at - 1)
+    head.minor = version[7] != c"0"
+    if not all_of(data + head.target.start, head.target.size, TARGET):
+        return -400
+    if version[5] != c"1":
+        return -400 if head.method == UNKNOWN else -505
+    return 0 if head.method == UNKNOWN else target_form(data, head)
+
+
+cdef Method method_of(const char *name, size_t size) noexcept nogil:
+    if size == 3:
+        if not memcmp(name, b"GET", 3):
+            return GET
+        if not memcmp(name, b"PUT", 3):
+            return PUT
+    elif size == 4:
+        if not memcmp(name, b"POST", 4):
+            return POST
+        if not memcmp(name, b"HEAD", 4):
+            return HEAD
+    elif size == 5 and not memcmp(name, b"PATCH", 5):
+        return PATCH
+    elif size == 6 and not memcmp(name, b"DELETE", 6):
+        return DELETE
+    elif size == 7 and not memcmp(name, b"OPTIONS", 7):
+        return OPTIONS
+    return UNKNOWN
+
+
+cdef int target_form(const char *data, Head *head) noexcept nogil:
+    # RFC 9112 3.2: origin-form, absolute-form, and the asterisk of OPTIONS
+    cdef const char *target = data + head.target.start
+    cdef uint32_t size = head.target.size
+    cdef uint32_t skip = 0
+    if target[0] == c"*":
+        head.flags |= STAR
+        return 0 if size == 1 and head.method == OPTIONS else -400
+    if target[0] != c"/":
+        if size > 7 and same(target, 4, b"http", 4) and not memcmp(target + 4, b"://", 3):
+            skip = 7
+        elif size > 8 and same(target, 5, b"https", 5) and not memcmp(target + 5, b"://", 3):
+            skip = 8
+            head.flags |= SECURE
+        else:
+            return -400
+        head.flags |= ABSOLUTE
+        head.host.start = head.target.start + skip
+        while skip < size and target[skip] != c"/" and target[skip] != c"?":
+            skip += 1
+        head.host.size = head.target.start + skip - head.host.start
+        if not valid_host(data + head.host.start, head.host.size):
+            return -400
+    return path_and_query(data, head, head.target.start + skip)
+
+
+cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogil:
+    cdef uint32_t end = head.target.start + head.target.size
+    head.path.start = at
+    while at < end and data[at] != c"?":
+        if data[at] == c"\\":
+            return -400
+        if data[at] == c"%":
+            if at + 2 >= end or hex_digit(data[at + 1]) < 0 or hex_digit(data[at + 2]) < 0:
+                return -400
+            if data[at + 1] == c"0" and data[at + 2] == c"0":
+                return -400
+            head.flags |= ESCAPED
+        at += 1
+    head.path.size = at - head.path.start
+    if at < end:
+        head.query = Span(at + 1, end - at - 1)
+    return 0
+
+
+cdef int field_line(const char *data, Head *head, uint32_t end, const Limits *limits) noexcept nogil:
+    # token ":" OWS value OWS, RFC 9112 5. A line that begins with white space (obs-fold) is no token.
+    cdef uint32_t at = head.line
+    cdef const char *name = data + at
+    cdef uint32_t size
+    while at < end and KIND[<unsigned char>data[at]] & TOKEN:
+        at += 1
+    size = at - head.line
+    if size == 0 or at == end or data[at] != c":":
+        return -400
+    if head.lines > limits.fields:
+        return -431
+    at += 1
+    while at < end and (data[at] == c" " or data[at] == c"\t"):
+        at += 1
+    while end > at and (data[end - 1] == c" " or data[end - 1] == c"\t"):
+        end -= 1
+    if size == 4 and same(name, size, b"host", 4):
+        return host_field(data, head, Span(at, end - at))
+    if size == 6 and same(name, size, b"expect", 6):
+        head.flags |= EXPECT_CONTINUE if same(data + at, end - at, b"100-continue", 12) else EXPECT_OTHER
+    elif size == 10 and same(name, size, b"connection", 10):
+        connection_field(data + at, end - at, head)
+    elif size == 14 and same(name, size, b"content-length", 14):
+        return length_field(data + at, end - at, head)
+    elif size == 17 and same(name, size, b"transfer-encoding", 17):
+        return coding_field(data + at, end - at, head)
+    return 0
+
+
+cdef int host_field(const char *data, Head *head, Span value) noexcept nogil:
+    if head.flags & HOST_SEEN or not valid_host(data + value.start, value.size):
+        return -400
+    head.flags |= HOST_SEEN
+    if not head.flags & ABSOLUTE:
+        head.host = value
+    return 0
+
+
+cdef int length_field(const char *value, size_t size, Head *head) noexcept nogil:
+    # 1*DIGIT and once: a list, even of equal numbers, may be read otherwise by somebody else
+    cdef size_t i
+    cdef int64_t length = 0
+    if head.flags & LENGTH_SEEN or size == 0:
+        return -400
+    for i in range(size):
+        if not c"0" <= value[i] <= c"9":
+            return -400
+        if length > (INT64_MAX - 9) // 10:
+            length = INT64_MAX // 10
+        length = length * 10 + (value[i] - c"0")
+    head.flags |= LENGTH_SEEN
+    head.length = length
+    return 0
+
+
+cdef void connection_field(const char *value, size_t size, Head *head) noexcept nogil:
+    cdef size_t at = 0
+    cdef Span word
+    while at <= size:
+        at = next_word(value, size, at, &word)
+        if same(value + word.start, word.size, b"close", 5):
+            head.flags |= CLOSE
+
+
+cdef int coding_field(const char *value, size_t size, Head *head) noexcept nogil:
+    # chunked must be the last coding and stand once, over all lines: RFC 9112 6.1 and 6.3
+    cdef size_t at = 0
+    cdef Span word
+    while at <= size:
+        at = next_word(value, size, at, &word)
+        if head.flags & CHUNKED or word.size == 0:
+            return -400
+        head.flags |= CODING_SEEN
+        if same(value + word.start, word.size, b"chunked", 7):
+            head.flags |= CHUNKED
+        else:
+            head.flags |= CODING_FOREIGN
+    return 0
+
+
+cdef int check_head(Head *head) noexcept nogil:
+    # what can be said only when all fields are known
+    if head.minor and not head.flags & HOST_SEEN:
+        return -400
+    if head.flags & CODING_SEEN:
+        if head.minor == 0 or head.flags & LENGTH_SEEN or not head.flags & CHUNKED:
+            return -400
+        if head.flags & CODING_FOREIGN:
+            return -501
+    if head.method == UNKNOWN:
+        return -501
+    if head.minor and head.flags & EXPECT_OTHER:
+        return -417
+    return 0
+
+
+cdef Span next_field(const char *data, uint32_t *at, Span *name) noexcept nogil:
+    """Step through the field lines of a head that was accepted: return a value and its *name*.
+
+    An empty name says that there are no more.
+    """
+    cdef uint32_t i = at[0]
+    cdef Span value
+    name.start = i
+    while data[i] != c":" and data[i] != c"\r":
+        i += 1
+    name.size = i - name.start
+    value.start = value.size = 0
+    if name.size == 0:
+        return value
+    i += 1
+    while data[i] == c" " or data[i] == c"\t":
+        i += 1
+    value.start = i
+    while data[i] != c"\r":
+        i += 1
+    at[0] = i + 2
+    while i > value.start and (data[i - 1] == c" " or data[i - 1] == c"\t"):
+        i -= 1
+    value.size = i - value.start
+    return value
+
+
+# The same for Python: tests, fuzzers, and whoever wants to know what a head means.
+
+class ParseError(Exception):
+    """A head or a chunked body that is refused; `status` is the answer it deserves."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"refused with {status}")
+        self.status = status
+
+
+class ParsedHead(NamedTuple):
+    """What a request head says."""
+
+    used: int
+    method: bytes
+    target: bytes
+    path: bytes
+    query: bytes | None
+    host: bytes
+    minor: int
+    fields: list[tuple[bytes, bytes]]
+    length: int | None
+    chunked: bool
+    close: bool
+
+
+cdef class HeadReader:
+    """Feed bytes until a head is complete."""
+
+    cdef Head head
+    cdef Limits limits
+    cdef bytes data
+
+    def __init__(self, *, uint32_t head_max=16384, uint32_t line_max=8000, uint32_t fields_max=100):
+        self.limits = Limits(head_max, line_max, fields_max)
+        self.reset()
+
+    def reset(self):
+        """Forget what was fed."""
+        memset(&self.head, 0, sizeof(Head))
+        self.data = b""
+
+    def feed(self, data):
+        """Add *data*; return the `ParsedHead`, or None while there must be more.
+
+        Raises `ParseError` as soon as no continuation can be accepted.
+        """
+        self.data += data
+        cdef int used = parse_head(self.data, len(self.data), &self.head, &self.limits)
+        if used < 0:
+            raise ParseError(-used)
+        return self.parsed(used) if used else None
+
+    cdef object parsed(self, int used):
+        cdef Head *head = &self.head
+        cdef Span name, value
+        cdef uint32_t at = head.fields
+        fields = []
+        while True:
+            value = next_field(self.data, &at, &name)
+            if name.size == 0:
+                break
+            fields.append((self.text(name), self.text(value)))
+        return ParsedHead(
+            used, self.text(head.name), self.text(head.target), self.text(head.path) or b"/",
+            self.text(head.query) if head.query.start else None, self.text(head.host), head.minor,
+            fields, head.length if head.flags & LENGTH_SEEN else None,
+            bool(head.flags & CHUNKED), bool(head.flags & CLOSE))
+
+    cdef bytes text(self, Span span):
+        return self.data[span.start:span.start + span.size]
+
+
+def parse(data, **limits):
+    """Parse *data* as one piece: a `ParsedHead`, or None when it is only the beginning of one."""
+    return HeadReader(**limits).feed(data)

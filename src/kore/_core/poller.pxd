@@ -1,0 +1,36 @@
+"""One epoll instance, and what it watches."""
+
+from libc.stdint cimport int64_t, uint32_t
+
+from kore._core.buffer cimport Pool
+
+
+cdef class Poller:
+    cdef int epfd
+    cdef dict sources           # fd -> Source: the one list of what is open
+    cdef list closing           # closed in this batch, not reaped yet
+    cdef bint in_batch
+    cdef int64_t now            # monotonic milliseconds, when this batch began
+    cdef int64_t second         # wall clock, likewise
+    cdef Pool pool
+
+    cdef int refresh(self) except -1
+    cdef run(self, Source source, uint32_t events)
+    cdef give_up(self, Source source)
+    cdef int reap(self) except -1
+
+
+cdef class Source:
+    cdef Poller poller
+    cdef int handle             # the descriptor, -1 when reaped
+    cdef bint closed
+    cdef bint registered
+    cdef uint32_t watched
+    cdef int64_t deadline       # monotonic milliseconds, 0 for none
+
+    cdef int attach(self, Poller poller, int handle) except -1
+    cdef int watch(self, uint32_t events) except -1
+    cdef int shut(self) except -1
+    cdef int on_event(self, uint32_t events) except -1
+    cdef int on_deadline(self) except -1
+    cdef int on_drain(self, bint patient) except -1

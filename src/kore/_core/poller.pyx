@@ -1,0 +1,178 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Watch descriptors with one epoll instance, driven from outside.
+
+The poller knows no event loop: its own descriptor is registered with one
+(`loop.add_reader(poller.fileno(), poller.dispatch)`), and `dispatch` does the rest.
+
+Closing has two steps. A handler may close another connection whose event waits in the same batch,
+so a closed source stays allocated, and its descriptor number taken, until the batch is over.
+"""
+
+from cpython.ref cimport PyObject
+from libc.errno cimport errno
+
+from kore._core.buffer cimport drain_pool
+from kore._core.libc cimport (
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, close, epoll_create1, epoll_ctl,
+    epoll_event, epoll_wait, monotonic_ms, time)
+
+import logging
+import os
+
+log = logging.getLogger("kore")
+
+cdef enum:
+    BATCH = 256     # events of one dispatch; the rest is ready again at once
+
+
+cdef class Poller:
+    """An epoll instance and the sources it watches."""
+
+    def __cinit__(self):
+        self.epfd = epoll_create1(EPOLL_CLOEXEC)
+        if self.epfd < 0:
+            raise OSError(errno, os.strerror(errno))
+        self.sources = {}
+        self.closing = []
+        self.refresh()
+
+    def __dealloc__(self):
+        drain_pool(&self.pool)
+        if self.epfd >= 0:
+            close(self.epfd)
+
+    def fileno(self):
+        """Return the descriptor that is readable when `dispatch` has work."""
+        return self.epfd
+
+    def __len__(self):
+        return len(self.sources)
+
+    def dispatch(self):
+        """Run everything that is ready. Never blocks, never raises."""
+        cdef epoll_event ready[BATCH]
+        cdef Source source
+        cdef int i
+        cdef int count = epoll_wait(self.epfd, ready, BATCH, 0)
+        self.refresh()
+        self.in_batch = True
+        for i in range(count):
+            source = <Source><PyObject *>ready[i].data.ptr  # self.sources owns it until reap()
+            if not source.closed:                           # by an earlier event of this batch
+                self.run(source, ready[i].events)
+        self.in_batch = False
+        self.reap()
+
+    def sweep(self):
+        """Give their due to all sources whose deadline has passed. Call it twice a second."""
+        cdef Source source
+        self.refresh()
+        self.in_batch = True
+        for source in list(self.sources.values()):
+            if source.deadline and source.deadline <= self.now and not source.closed:
+                self.run(source, 0)
+        self.in_batch = False
+        self.reap()
+
+    def drain(self, *, bint patient=False):
+        """Tell all sources to come to an end: the idle at once, unless *patient*, others when done."""
+        cdef Source source
+        self.refresh()
+        self.in_batch = True
+        for source in list(self.sources.values()):
+            if not source.closed:
+                try:
+                    source.on_drain(patient)
+                except BaseException:
+                    self.give_up(source)
+        self.in_batch = False
+        self.reap()
+
+    def close(self):
+        """Close every source and the poller itself."""
+        cdef Source source
+        for source in list(self.sources.values()):
+            source.shut()
+        if self.epfd >= 0:
+            close(self.epfd)
+            self.epfd = -1
+
+    cdef int refresh(self) except -1:
+        self.now = monotonic_ms()
+        self.second = time(NULL)
+        return 0
+
+    cdef run(self, Source source, uint32_t events):
+        # events 0: its deadline has passed
+        try:
+            if events:
+                source.on_event(events)
+            else:
+                source.on_deadline()
+        except BaseException:   # SystemExit too: nothing an application raises ends a worker
+            self.give_up(source)
+
+    cdef give_up(self, Source source):
+        log.exception("fd %d: closed after an unexpected error", source.handle)
+        source.shut()
+
+    cdef int reap(self) except -1:
+        cdef Source source
+        if self.in_batch:
+            return 0
+        while self.closing:
+            source = self.closing.pop()
+            del self.sources[source.handle]
+            close(source.handle)
+            source.handle = -1
+        return 0
+
+
+cdef class Source:
+    """A descriptor that a poller watches."""
+
+    def __cinit__(self):
+        self.handle = -1
+
+    cdef int attach(self, Poller poller, int handle) except -1:
+        """Begin: *handle* belongs to this source from here on."""
+        self.poller = poller
+        self.handle = handle
+        poller.sources[handle] = self
+        return 0
+
+    cdef int watch(self, uint32_t events) except -1:
+        """Say which events are wanted; errors and hang-ups are always reported."""
+        cdef epoll_event event
+        cdef int op = EPOLL_CTL_MOD if self.registered else EPOLL_CTL_ADD
+        if self.closed or (events == self.watched and self.registered):
+            return 0
+        event.events = events
+        event.data.ptr = <void *><PyObject *>self
+        if epoll_ctl(self.poller.epfd, op, self.handle, &event) < 0:
+            raise OSError(errno, os.strerror(errno))
+        self.watched = events
+        self.registered = True
+        return 0
+
+    cdef int shut(self) except -1:
+        """End: no event reaches this source any more. The descriptor goes when the batch is over."""
+        if self.closed:
+            return 0
+        # Not left to close(): a forked child may hold the same open file, and epoll would go on
+        # to report events for an object that is gone.
+        if self.registered:
+            epoll_ctl(self.poller.epfd, EPOLL_CTL_DEL, self.handle, NULL)
+        self.closed = True
+        self.deadline = 0
+        self.poller.closing.append(self)
+        return self.poller.reap()
+
+    cdef int on_event(self, uint32_t events) except -1:
+        return 0
+
+    cdef int on_deadline(self) except -1:
+        return 0
+
+    cdef int on_drain(self, bint patient) except -1:
+        return self.shut()

@@ -1,0 +1,30 @@
+"""The answering half of a connection."""
+
+from libc.stdint cimport int64_t
+
+from kore._core.request cimport Peer, Request
+from kore._core.service cimport Service
+
+
+cdef enum Length:
+    UNKNOWN_LENGTH = -1     # none is announced
+    CHUNKS = -2             # the body frames itself
+
+
+cdef class Responder(Peer):
+    cdef Service service
+    cdef Request current
+    cdef bint keep              # stay open after the current answer
+    cdef bint linger            # something may still be on its way to us
+    cdef bint chunked           # the coding of the body that is streaming
+    cdef object source          # iterator of that body
+    cdef object waiter          # future of a stream whose client is slow
+
+    cdef int finish(self, Request request) except -1
+    cdef int settle(self) except -1
+    cdef int begin_answer(self, Request request, int status, int64_t length) except -1
+    cdef int interim(self, Request request, int status) except -1
+    cdef int put_piece(self, object item) except -1
+    cdef int pump(self) except -1
+    cdef int pull(self) except -1
+    cdef int release(self) except -1

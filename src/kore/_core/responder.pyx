@@ -1,0 +1,185 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The answering half of a connection: heads, whole bodies, and bodies that come in pieces."""
+
+from cpython.bytes cimport PyBytes_CheckExact
+from libc.stdio cimport snprintf
+
+from kore._core.buffer cimport BLOCK
+from kore._core.libc cimport linger, setsockopt, SO_LINGER, SOL_SOCKET
+from kore._core.parser cimport HEAD
+from kore._core.writer cimport Reply
+
+from kore._core.request import sendable
+
+cdef enum:
+    TURN = 64           # pieces of one iterator before others have their turn
+
+
+cdef class Responder(Peer):
+    """Writes the answers of one connection; `Connection` adds the questions."""
+
+    cdef int finish(self, Request request) except -1:
+        return 0
+
+    cdef int settle(self) except -1:
+        return 0
+
+    # ---- a whole answer
+
+    cdef int answer(self, Request request, int status, object body) except -1:
+        """Queue an answer; None for a body that is not sent, of a length nobody knows."""
+        cdef bint bare = 100 <= status < 200 or status == 204 or status == 304
+        cdef int64_t length = UNKNOWN_LENGTH
+        if not bare and body is not None:
+            length = 0 if status == 205 else len(body)
+            if length == 0 and request.head.method == HEAD and request.declared >= 0:
+                length = request.declared
+        if status < 200:
+            self.interim(request, status)
+            return self.settle()
+        self.begin_answer(request, status, length)
+        if length > 0 and request.head.method != HEAD:
+            self.put_object(body)
+        return self.finish(request)
+
+    cdef int interim(self, Request request, int status) except -1:
+        if request.head.minor:      # RFC 9110 15.2: not to an HTTP/1.0 client
+            self.service.writer.interim(&self.outbox, &self.poller.pool, status, request.fields)
+        request.fields = None
+        return 0
+
+    cdef int begin_answer(self, Request request, int status, int64_t length) except -1:
+        cdef Reply reply
+        if request.content is None and request.has_body():
+            self.keep = False       # its body was not read: what follows is not a request
+            self.linger = True
+        if request.closing or self.service.draining:
+            self.keep = False
+        reply.status = status
+        reply.keep = self.keep
+        reply.chunked = length == CHUNKS
+        reply.length = length
+        request.answered = request.opened = True
+        request.status = status
+        self.service.writer.tick(self.poller.second)
+        return self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
+
+    # ---- an answer in pieces
+
+    cdef int stream(self, Request request, int status, object first, object rest) except -1:
+        """Begin an answer from an iterator; `pump` goes on with it as the client reads."""
+        self.open_body(request, status)
+        self.source = rest
+        if first is not None:
+            self.put_piece(first)
+        return self.settle()
+
+    cdef int spawn_stream(self, Request request, int status, object body) except -1:
+        self.service.stream(request, status, body)
+        return 0
+
+    cdef int open_body(self, Request request, int status) except -1:
+        if self.closed or self.current is not request:
+            return 0
+        self.chunked = request.head.minor == 1
+        if not self.chunked:
+            self.keep = False       # only the end of the connection ends the body
+        return self.begin_answer(request, status, CHUNKS if self.chunked else UNKNOWN_LENGTH)
+
+    cdef bint write_body(self, Request request, object item) except -1:
+        if self.closed or self.current is not request:
+            return True
+        self.put_piece(item)
+        self.settle()
+        return not self.waiting()
+
+    cdef int end_body(self, Request request) except -1:
+        if self.closed or self.current is not request:
+            return 0
+        self.source = None
+        if self.chunked:
+            self.put(b"0\r\n\r\n", 5)
+        return self.finish(request)
+
+    cdef int put_piece(self, object item) except -1:
+        cdef char size[24]
+        cdef object data = item if PyBytes_CheckExact(item) else sendable(item)
+        if not PyBytes_CheckExact(data) and not isinstance(data, memoryview):
+            raise TypeError(f"a piece of a body must be bytes or str, not {type(item).__name__}")
+        if len(data) == 0:      # as a chunk it would end the body
+            return 0
+        if not self.chunked:
+            return self.put_object(data)
+        self.put(size, snprintf(size, sizeof(size), b"%zx\r\n", <size_t>len(data)))
+        self.put_object(data)
+        return self.put(b"\r\n", 2)
+
+    cdef object drained(self):
+        self.waiter = self.service.future()
+        if not self.waiting():
+            self.waiter.set_result(None)
+        return self.waiter
+
+    cdef int pump(self) except -1:
+        """Send what waits, and what an iterator adds to it; the result is that of `flush`."""
+        cdef int sent
+        cdef int turn
+        for turn in range(TURN):
+            sent = self.flush()
+            if sent != 1 or self.source is None:
+                break
+            self.pull()
+            if self.closed:
+                return 2
+        if sent == 1 and self.waiter is not None:
+            if not self.waiter.done():
+                self.waiter.set_result(None)
+            self.waiter = None
+        return 0 if sent == 1 and self.source is not None else sent
+
+    cdef int pull(self) except -1:
+        cdef Request request = self.current
+        try:
+            item = next(self.source, None)
+            if self.closed or self.current is not request:
+                return 0
+            if item is None:
+                self.end_body(request)
+            else:
+                self.put_piece(item)
+        except BaseException as error:
+            self.service.failed(request, error)
+            self.break_off()
+        return 0
+
+    cdef bint serves(self, Request request) noexcept:
+        return self.current is request and not self.closed
+
+    cdef int break_off(self) except -1:
+        """Close so that the client cannot take what it has for the whole."""
+        cdef linger now
+        if not self.closed and not self.chunked:
+            now.l_onoff = 1     # a reset: the end of input would be the end of the body
+            now.l_linger = 0
+            setsockopt(self.handle, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+        return self.shut()
+
+    cdef int release(self) except -1:
+        """The client is gone: stop what works for it."""
+        cdef Request request = self.current
+        cdef object source = self.source
+        self.current = None
+        self.source = None
+        self.waiter = None
+        if request is None:
+            return 0
+        self.service.ended()
+        for task in (request.task, request.helper):
+            if task is not None:
+                task.cancel()
+        if hasattr(source, "close"):
+            try:
+                source.close()
+            except BaseException as error:
+                self.service.failed(request, error)
+        return 0

@@ -1,0 +1,48 @@
+"""What all connections of a worker share."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from kore._core.parser cimport Limits
+from kore._core.writer cimport Writer
+
+
+cdef struct Slot:               # one worker's place on the scoreboard
+    char running[64]            # label of the route that runs now
+    char waiting[64]            # of the latest one that is suspended
+    uint32_t pending            # requests that are suspended
+    uint32_t state              # the worker's own affair
+    uint64_t served
+    uint32_t connections
+
+
+cdef class Service:
+    cdef Limits heads
+    cdef int64_t body_max
+    cdef int64_t body_rate
+    cdef int64_t header_ms
+    cdef int64_t body_ms
+    cdef int64_t idle_ms
+    cdef int64_t write_ms
+    cdef int request_limit
+    cdef int connection_limit
+    cdef int burst
+    cdef readonly int requests
+    cdef readonly int connections
+    cdef readonly bint draining
+    cdef bint full
+    cdef Writer writer
+    cdef Slot *slot
+    cdef Slot nowhere
+    cdef object owner           # keeps the slot's memory
+    cdef object spawn
+    cdef object failed
+    cdef object defer
+    cdef object stream
+    cdef object future
+    cdef list listeners
+
+    cdef int entered(self) except -1
+    cdef int left(self) except -1
+    cdef int begun(self, object label) except -1
+    cdef int suspended(self, object label) except -1
+    cdef int ended(self) except -1

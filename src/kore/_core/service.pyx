@@ -1,0 +1,95 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""What all connections of a worker share: limits, counters, and the callables that they were handed.
+
+The core imports nothing of the application or of the worker. It calls what stands here.
+"""
+
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcpy
+
+
+cdef enum:
+    LABEL = 63      # bytes of a route's name on the scoreboard, before its NUL
+
+
+cdef class Service:
+    """The shared part of a worker's connections.
+
+    *limits* has the settings by their names. *spawn(coroutine, request)* runs a handler that waits,
+    *stream(request, status, items)* an async iterator as a body; *failed(request, error)* reports,
+    with None for a handler that gave no answer; *defer(call)* calls soon; *future()* makes what
+    a slow stream waits for. *slot* is writable memory that survives this process.
+    """
+
+    def __init__(self, limits, *, spawn, stream, failed, defer, future, slot=None):
+        self.heads = Limits(
+            limits["http_header_max"], limits["http_request_line_max"],
+            limits["http_header_fields_max"])
+        self.body_max = limits["http_body_max"]
+        self.body_rate = limits["http_body_rate_min"]
+        self.header_ms = limits["http_header_timeout"] * 1000
+        self.body_ms = limits["http_body_timeout"] * 1000
+        self.idle_ms = limits["http_keepalive_time"] * 1000
+        self.write_ms = limits["http_write_timeout"] * 1000
+        self.request_limit = limits["http_request_limit"]
+        self.connection_limit = limits["worker_max_connections"]
+        self.burst = limits["worker_accept_threshold"]
+        self.writer = Writer(limits["http_server_version"].encode(), limits["http_keepalive_time"])
+        self.spawn = spawn
+        self.stream = stream
+        self.failed = failed
+        self.defer = defer
+        self.future = future
+        self.listeners = []
+        self.set_slot(slot)
+
+    def set_slot(self, slot):
+        """Publish what runs in *slot*, a writable buffer; None: nowhere."""
+        cdef Py_buffer view
+        self.slot = &self.nowhere
+        if slot is None:
+            return
+        if len(slot) < sizeof(Slot):
+            raise ValueError(f"a slot needs {sizeof(Slot)} bytes, not {len(slot)}")
+        PyObject_GetBuffer(slot, &view, PyBUF_WRITABLE)
+        self.owner = slot       # a borrowed pointer: the scoreboard's mapping is never resized
+        self.slot = <Slot *>view.buf
+        PyBuffer_Release(&view)
+
+    def drain(self):
+        """From now on every answer ends its connection."""
+        self.draining = True
+
+    cdef int entered(self) except -1:
+        self.connections += 1
+        self.slot.connections = self.connections
+        if self.connections >= self.connection_limit:
+            self.full = True    # the listeners see it and stop
+        return 0
+
+    cdef int left(self) except -1:
+        self.connections -= 1
+        self.slot.connections = self.connections
+        if self.full:
+            self.full = False
+            for listener in self.listeners:
+                listener.resume()
+        return 0
+
+    cdef int begun(self, object label) except -1:
+        """Name the route that runs now: what the parent reports if this process dies in it."""
+        memcpy(self.slot.running, PyBytes_AS_STRING(label), min(PyBytes_GET_SIZE(label), LABEL) + 1)
+        return 0
+
+    cdef int suspended(self, object label) except -1:
+        memcpy(self.slot.waiting, PyBytes_AS_STRING(label), min(PyBytes_GET_SIZE(label), LABEL) + 1)
+        self.slot.pending = self.requests
+        return 0
+
+    cdef int ended(self) except -1:
+        """Count an exchange that is over."""
+        self.requests -= 1
+        self.slot.served += 1
+        self.slot.pending = self.requests
+        return 0

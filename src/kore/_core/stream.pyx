@@ -1,0 +1,147 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Move bytes between a socket and memory; know nothing of what they mean.
+
+All input passes `receive`, all output `transmit`: the two places where TLS comes in.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE)
+from libc.errno cimport EAGAIN, EINTR, errno
+from libc.string cimport memset
+
+from kore._core.buffer cimport BLOCK, append, borrow, consume, give_back, held, reserve
+from kore._core.libc cimport MSG_NOSIGNAL, SHUT_WR, iovec, msghdr, recv, send, sendmsg, shutdown
+
+
+cdef enum:
+    TURN = 1 << 20      # bytes one stream may send before others have their turn
+
+
+cdef class Stream(Source):
+    """A connected socket."""
+
+    def __dealloc__(self):
+        # The pool may be gone at interpreter exit: free, do not give back.
+        if self.poller is not None:
+            give_back(&self.inbox, &self.poller.pool)
+            give_back(&self.outbox, &self.poller.pool)
+
+    cdef Py_ssize_t receive(self, char *data, size_t size) except -3:
+        """Read once: a count, 0 at the end of input, LATER or GONE."""
+        cdef Py_ssize_t count
+        while True:
+            count = recv(self.handle, data, size, 0)
+            if count >= 0:
+                return count
+            if errno == EAGAIN:
+                return LATER
+            if errno != EINTR:
+                return GONE
+
+    cdef Py_ssize_t fill(self) except -3:
+        """Read once into the inbox, which grows when it is full."""
+        cdef Py_ssize_t count
+        borrow(&self.inbox, &self.poller.pool)
+        if self.inbox.end == self.inbox.room:
+            reserve(&self.inbox, BLOCK if self.inbox.start == 0 else 1, &self.poller.pool)
+        count = self.receive(self.inbox.data + self.inbox.end, self.inbox.room - self.inbox.end)
+        if count > 0:
+            self.inbox.end += count
+        else:
+            consume(&self.inbox, 0, &self.poller.pool)
+            self.ended = self.ended or count == 0
+        return count
+
+    cdef int put(self, const char *data, size_t size) except -1:
+        """Queue a copy of some bytes."""
+        if self.parts:
+            self.parts.append(PyBytes_FromStringAndSize(data, size))
+            return 0
+        return append(&self.outbox, data, size, &self.poller.pool)
+
+    cdef int put_object(self, object data) except -1:
+        """Queue bytes or a read-only memoryview: a small one copied, a large one as it is."""
+        if PyBytes_CheckExact(data) and PyBytes_GET_SIZE(data) <= BLOCK:
+            return self.put(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        if self.parts is None:
+            self.parts = []
+        if len(data):
+            self.parts.append(data)
+        return 0
+
+    cdef size_t waiting(self) noexcept:
+        """Return how much waits to be sent, a large part counting as one byte more than a block."""
+        return held(&self.outbox) + (BLOCK + 1 if self.parts else 0)
+
+    cdef int flush(self) except -1:
+        """Send what waits: 1 when all of it went, 0 when some waits, 2 when the peer is gone."""
+        cdef Py_ssize_t count
+        cdef Py_ssize_t turn = 0
+        while self.waiting():
+            count = self.transmit()
+            if count == LATER or turn > TURN:
+                return 0
+            if count == GONE:
+                return 2
+            self.take(count)
+            turn += count
+        return 1
+
+    cdef Py_ssize_t transmit(self) except -3:
+        cdef Py_ssize_t count
+        while True:
+            if self.parts:
+                count = self.gather(self.parts[0])
+            else:
+                count = send(self.handle, self.outbox.data + self.outbox.start, held(&self.outbox),
+                             MSG_NOSIGNAL)
+            if count >= 0:
+                return count
+            if errno == EAGAIN:
+                return LATER
+            if errno != EINTR:
+                return GONE
+
+    cdef Py_ssize_t gather(self, object part) except -3:
+        # the outbox and the first part in one call
+        cdef Py_buffer view
+        cdef iovec vectors[2]
+        cdef msghdr message
+        cdef Py_ssize_t count
+        PyObject_GetBuffer(part, &view, PyBUF_SIMPLE)
+        vectors[0].iov_base = self.outbox.data + self.outbox.start
+        vectors[0].iov_len = held(&self.outbox)
+        vectors[1].iov_base = <char *>view.buf + self.sent
+        vectors[1].iov_len = view.len - self.sent
+        memset(&message, 0, sizeof(message))
+        message.msg_iov = vectors
+        message.msg_iovlen = 2
+        count = sendmsg(self.handle, &message, MSG_NOSIGNAL)
+        PyBuffer_Release(&view)     # does not touch errno: a bytes or memoryview only counts down
+        return count
+
+    cdef int take(self, size_t count) except -1:
+        # forget what was sent
+        cdef size_t head = min(count, held(&self.outbox))
+        self.transferred += count
+        if head:
+            consume(&self.outbox, head, &self.poller.pool)
+        count -= head
+        if count:
+            self.sent += count
+            if self.sent == len(self.parts[0]):
+                del self.parts[0]
+                self.sent = 0
+        return 0
+
+    cdef int half_close(self) except -1:
+        """Say that nothing more will be sent, and go on listening."""
+        shutdown(self.handle, SHUT_WR)
+        return 0
+
+    cdef int shut(self) except -1:
+        give_back(&self.inbox, &self.poller.pool)
+        give_back(&self.outbox, &self.poller.pool)
+        self.parts = None
+        return Source.shut(self)

@@ -1,0 +1,156 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Write response heads: a status and fields in, bytes out. Pure.
+
+What is the same for all answers of one second (server, date, connection) is made once a second.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdio cimport snprintf
+
+from kore._core.buffer cimport append, drain_pool, give_back, reserve
+from kore._core.grammar cimport is_text, is_token
+from kore._core.libc cimport gmtime_r, time_t, tm
+
+from http import HTTPStatus
+
+
+cdef enum:
+    LOWEST = 100        # statuses that exist, RFC 9110 15
+    HIGHEST = 599
+
+cdef list STATUS_LINES = [None] * (HIGHEST + 1)
+cdef tuple DAYS = (b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat")
+cdef tuple MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
+                     b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+
+def reason(int status) -> str:
+    """Return the reason phrase of *status*, empty for one nobody has named."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+for _status in range(LOWEST, HIGHEST + 1):
+    STATUS_LINES[_status] = f"HTTP/1.1 {_status} {reason(_status)}\r\n".encode()
+
+
+cdef inline int put(Buffer *out, Pool *pool, bytes data) except -1:
+    return append(out, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), pool)
+
+
+cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
+    cdef char digits[20]
+    cdef int at = 20
+    while True:
+        at -= 1
+        digits[at] = <char>(c"0" + number % 10)
+        number //= 10
+        if number == 0:
+            return append(out, digits + at, 20 - at, pool)
+
+
+cdef class Writer:
+    """Heads for one server: its name, and how long it keeps an idle connection (seconds)."""
+
+    def __cinit__(self, bytes server, int keepalive):
+        self.server = b"server: " + server + b"\r\n"
+        self.alive = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive
+        self.second = -1
+
+    cdef int tick(self, int64_t second) except -1:
+        # IMF-fixdate, RFC 9110 5.6.7; strftime would ask the locale
+        cdef tm now
+        cdef time_t when = <time_t>second
+        cdef char text[40]
+        if second == self.second:
+            return 0
+        gmtime_r(&when, &now)
+        snprintf(text, sizeof(text), b"date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n",
+                 PyBytes_AS_STRING(<bytes>DAYS[now.tm_wday]), now.tm_mday,
+                 PyBytes_AS_STRING(<bytes>MONTHS[now.tm_mon]), now.tm_year + 1900,
+                 now.tm_hour, now.tm_min, now.tm_sec)
+        self.date = text
+        self.kept = self.server + self.date + self.alive
+        self.closed = self.server + self.date + b"connection: close\r\n"
+        self.second = second
+        return 0
+
+    cdef int head(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
+        """Append a head to *out*; *fields* holds complete lines by lower-case name, or is None."""
+        reserve(out, 512, pool)
+        put(out, pool, <bytes>STATUS_LINES[reply.status])
+        if fields is None:
+            put(out, pool, self.kept if reply.keep else self.closed)
+        else:
+            self.put_fields(out, pool, reply, fields)
+        if reply.chunked:
+            append(out, b"transfer-encoding: chunked\r\n", 28, pool)
+        elif reply.length >= 0:
+            append(out, b"content-length: ", 16, pool)
+            put_number(out, pool, reply.length)
+            append(out, b"\r\n", 2, pool)
+        return append(out, b"\r\n", 2, pool)
+
+    cdef int interim(self, Buffer *out, Pool *pool, int status, dict fields) except -1:
+        """Append an interim head: a status and the application's fields, nothing else."""
+        put(out, pool, <bytes>STATUS_LINES[status])
+        if fields is not None:
+            for line in fields.values():
+                put(out, pool, <bytes>line)
+        return append(out, b"\r\n", 2, pool)
+
+    cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
+        if "server" not in fields and "date" not in fields:
+            put(out, pool, self.kept if reply.keep else self.closed)
+        else:   # the application's own take the place of ours
+            if "server" not in fields:
+                put(out, pool, self.server)
+            if "date" not in fields:
+                put(out, pool, self.date)
+            put(out, pool, self.alive if reply.keep else b"connection: close\r\n")
+        for line in fields.values():
+            put(out, pool, <bytes>line)
+        return 0
+
+
+cdef bytes field_line(str name, str value):
+    """Return the line of one field; ValueError when it would not be one field (RFC 9110 5.5)."""
+    cdef bytes raw_name = name.encode("latin-1", "replace")
+    cdef bytes raw_value
+    if not is_token(raw_name, len(raw_name)):
+        raise ValueError(f"header name {name!r} is not a token (letters, digits, hyphens)")
+    try:
+        raw_value = value.strip(" \t").encode("latin-1")
+    except UnicodeEncodeError:
+        raw_value = value.strip(" \t").encode("utf-8", "surrogateescape")
+    if not is_text(raw_value, len(raw_value)):
+        raise ValueError(f"header {name!r}: line breaks and control characters cannot be sent: {value!r}")
+    return b"%b: %b\r\n" % (raw_name, raw_value)
+
+
+def write_head(int status, fields=None, *, bint keep=True, length=None, bint chunked=False,
+               bytes server=b"kore", int keepalive=20, int64_t second=0):
+    """Return a head as bytes: the writer's door for tests."""
+    cdef Writer writer = Writer(server, keepalive)
+    cdef Pool pool
+    cdef Buffer out
+    cdef Reply reply
+    pool.count = 0
+    out.data = NULL
+    out.start = out.end = out.room = 0
+    reply.status = status
+    reply.keep = keep
+    reply.chunked = chunked
+    reply.length = -1 if length is None else length
+    writer.tick(second)
+    lines = None
+    if fields is not None:
+        lines = {name.lower(): field_line(name, value) for name, value in fields}
+    writer.head(&out, &pool, &reply, lines)
+    try:
+        return out.data[out.start:out.end]
+    finally:
+        give_back(&out, &pool)
+        drain_pool(&pool)

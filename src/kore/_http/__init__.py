@@ -1,0 +1,1 @@
+"""What HTTP means to an application. Pure Python, no I/O but files."""

@@ -1,0 +1,187 @@
+"""Host, path and method of a request -> a route and its captures. The first match wins."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Final, Protocol
+
+from kore._http.tables import HTTP_METHOD_OPTIONS, METHODS
+
+if TYPE_CHECKING:
+    from kore._conf.schema import Domain, Handler, Route
+
+CAPTURES_MAX: Final = 15  # Kore's limit, and more than a handler can name
+LABEL_MAX: Final = 63
+# Clients choose the names that a wildcard domain answers to.
+HOSTS_MAX: Final = 1024
+
+
+class Request(Protocol):
+    """What routing reads of a request, and what it does to it."""
+
+    captures: tuple[str, ...] | None
+
+    @property
+    def bare_host(self) -> str:
+        """The host in lower case, without a port; empty when an HTTP/1.0 client sent none."""
+
+    @property
+    def path(self) -> str:
+        """The path as sent, without its query."""
+
+    @property
+    def method(self) -> int:
+        """One of the HTTP_METHOD numbers."""
+
+    @property
+    def is_star(self) -> bool:
+        """Whether this is `OPTIONS *`, about the whole server."""
+
+    def refuse(self, status: int, allow: str = "") -> None:
+        """Answer without a route."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteEntry:
+    """A route as it is served: what to run, and its name in logs and on the scoreboard."""
+
+    run: "Handler"
+    label: bytes
+    route: "Route"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The routes of one domain."""
+
+    # path -> method -> entry, for what a literal path alone decides
+    literal: dict[str, dict[int, RouteEntry]] = field(default_factory=dict)
+    # search, methods and entry of each regular expression, in order
+    patterns: list[tuple[Callable[[str], re.Match[str] | None], int, RouteEntry]] = field(
+        default_factory=list
+    )
+    # path -> methods of all its literal routes
+    methods: dict[str, int] = field(default_factory=dict)
+
+
+class Router:
+    """Finds the route of a request among the domains of one server."""
+
+    def __init__(self, domains: Sequence["Domain"], fold: Callable[["Route"], "Handler"]) -> None:
+        self._domains = [
+            (domain.name.lower(), wildcard(domain.name), table(domain.routes, fold))
+            for domain in domains
+        ]
+        self._methods = bits(
+            method for domain in domains for route in domain.routes for method in route.methods
+        )
+        self._hosts: dict[str, Table | None] = {}
+
+    def resolve(self, request: Request) -> RouteEntry | None:
+        """Return the route of *request*, or None: there is none, and it has been answered."""
+        # Runs for every request: nothing here that could be decided once.
+        known = self._hosts.get(request.bare_host)
+        if known is None:
+            return self._meet(request)
+        methods = known.literal.get(request.path)
+        if methods is not None:
+            entry = methods.get(request.method)
+            if entry is not None:
+                return entry
+        return self._match(request, known)
+
+    def _meet(self, request: Request) -> RouteEntry | None:
+        host = request.bare_host
+        if host not in self._hosts:
+            self._learn(host)
+        if self._hosts[host] is not None:
+            return self.resolve(request)
+        if request.is_star:
+            request.refuse(204, allow(self._methods))
+        else:
+            request.refuse(404)
+        return None
+
+    def _learn(self, host: str) -> None:
+        if len(self._hosts) >= HOSTS_MAX:
+            self._hosts.clear()
+        self._hosts[host] = next(
+            # A client of HTTP/1.0 may leave the host out; it gets the first domain.
+            (routes for name, fits, routes in self._domains if host in ("", name) or fits(host)),
+            None,
+        )
+
+    def _match(self, request: Request, known: Table) -> RouteEntry | None:
+        path, method = request.path, request.method
+        allowed = known.methods.get(path, 0)
+        if method == HTTP_METHOD_OPTIONS and request.is_star:
+            request.refuse(204, allow(self._methods))
+            return None
+        for search, methods, entry in known.patterns:
+            found = search(path)
+            if found is None:
+                continue
+            if methods & method:
+                if groups := found.groups():
+                    request.captures = captures(groups)
+                return entry
+            allowed |= methods
+        if not allowed:
+            request.refuse(404)
+        else:
+            request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, allow(allowed))
+        return None
+
+
+def captures(groups: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the groups of a match up to the first that took no part in it."""
+    if None in groups:
+        groups = groups[: groups.index(None)]
+    return groups[:CAPTURES_MAX]
+
+
+def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Table:
+    """Decide once what a request would find out each time."""
+    made = Table()
+    for route in routes:
+        path, methods = route.path, bits(route.methods)
+        entry = RouteEntry(fold(route), label(path), route)
+        if route.pattern is not None:
+            made.patterns.append((route.pattern.search, methods, entry))
+            continue
+        made.methods[path] = made.methods.get(path, 0) | methods
+        # What an earlier regular expression takes, it keeps: it may have captures.
+        earlier = union(bit for search, bit, _ in made.patterns if search(path))
+        for method in METHODS.values():
+            if method & methods & ~earlier:
+                made.literal.setdefault(path, {}).setdefault(method, entry)
+    return made
+
+
+def wildcard(name: str) -> Callable[[str], re.Match[str] | None]:
+    """Return what matches the hosts of a domain, given in lower case."""
+    return re.compile(translate(name.lower())).match
+
+
+def label(path: str) -> bytes:
+    """Return a route's name for the scoreboard, which has little room."""
+    return path.encode()[:LABEL_MAX]
+
+
+def bits(methods: Iterable[str]) -> int:
+    """Return methods as a set of bits."""
+    return union(METHODS[method] for method in methods)
+
+
+def union(masks: Iterable[int]) -> int:
+    """Return the union of sets of bits."""
+    return reduce(or_, masks, 0)
+
+
+def allow(methods: int) -> str:
+    """Return an Allow field: OPTIONS is always answered."""
+    methods |= HTTP_METHOD_OPTIONS
+    return ", ".join(name for name, bit in METHODS.items() if bit & methods)

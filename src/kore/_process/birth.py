@@ -1,0 +1,22 @@
+"""What a worker is given when it starts."""
+
+import socket
+from dataclasses import dataclass
+
+from kore._conf.schema import Config
+from kore._process.channel import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """Everything a worker has. All else was closed before it came to be."""
+
+    number: int
+    config: Config
+    channel: Channel
+    # Server name and listening socket; none when this worker accepts no connections.
+    sockets: tuple[tuple[str, socket.socket], ...]
+    # Its place on the scoreboard, writable.
+    slot: memoryview
+    # The parent's pid.
+    parent: int

@@ -1,0 +1,183 @@
+"""Messages over a socketpair, descriptors too.
+
+SOCK_SEQPACKET keeps the boundaries and tells of the end of the other side. Neither side ever
+blocks on the other: what does not fit waits in a bounded queue.
+"""
+
+import array
+import contextlib
+import errno
+import os
+import select
+import socket
+import time
+from collections import deque
+from typing import Final
+
+from kore._process import messages
+from kore._process.messages import Log, Message, ProtocolError
+
+# What waits for a receiver that does not keep up; log lines beyond it are counted, not kept.
+QUEUE_MAX: Final = 256
+# Datagrams taken per call: a sender that floods gets its turn, not all of them.
+BATCH: Final = 64
+# The kernel's own limit for one datagram (SCM_MAX_FD).
+DESCRIPTORS_MAX: Final = 253
+# Descriptors in flight are counted per user: too many is a reason to wait, as a full buffer is.
+TRY_LATER: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS})
+WARNING: Final = 4  # as syslog counts
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return both ends of a new channel, closed on exec and non-blocking."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setblocking(False)
+        # Room for the largest datagram, also where the system's default is small.
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * messages.SIZE_MAX)
+    return ends
+
+
+class Channel:
+    """One end: what is sent here is received there, in order, whole or not at all."""
+
+    def __init__(self, end: socket.socket, *, takes_descriptors: bool = False) -> None:
+        end.setblocking(False)
+        self.socket = end
+        # Nothing more will arrive. What the other side sent before its end is still read first,
+        # which is why a failed send sets only `_deaf`.
+        self.eof = False
+        self._deaf = False
+        # What was wrong with datagrams of the latest receive().
+        self.faults: list[str] = []
+        self.dropped = 0
+        self.sequence = 0
+        self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        # Without room for them the kernel never installs descriptors that a sender attached.
+        room = DESCRIPTORS_MAX * array.array("i").itemsize if takes_descriptors else 0
+        self._ancillary = socket.CMSG_SPACE(room) if room else 0
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self.socket.fileno()
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether flush() is due when the socket becomes writable."""
+        return bool(self._waiting) and not self._deaf
+
+    def send(self, message: Message) -> bool:
+        """Send, or queue, *message*. False: it is lost, and counted if it may be."""
+        if self._deaf:
+            return False
+        if message.may_drop and len(self._waiting) >= QUEUE_MAX:
+            self.dropped += 1
+            return False
+        self._post(message)
+        return not self._deaf
+
+    def flush(self) -> None:
+        """Send what waits, as far as it goes."""
+        while self.wants_write:
+            datagram, descriptors = self._waiting[0]
+            if not self._push(datagram, descriptors):
+                return
+            self._waiting.popleft()
+            close_all(descriptors)
+        if self.dropped and not self._deaf:
+            count, self.dropped = self.dropped, 0
+            self._post(Log(WARNING, f"{count} log messages lost: they came too fast"))
+
+    def drain(self, seconds: float) -> None:
+        """Wait until everything is sent, at most so long. For the end of a process."""
+        until = time.monotonic() + seconds
+        waiter = select.poll()
+        waiter.register(self.socket, select.POLLOUT)
+        self.flush()
+        while self.wants_write and (left := until - time.monotonic()) > 0:
+            waiter.poll(left * 1000)
+            self.flush()
+
+    def receive(self) -> list[Message]:
+        """Return what has arrived, at most a batch; `eof` and `faults` say the rest."""
+        received: list[Message] = []
+        self.faults = []
+        for _ in range(BATCH):
+            try:
+                message = self._take()
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                # It ended without reading all; what it sent itself comes next.
+                continue
+            except ProtocolError as fault:
+                self.faults.append(str(fault))
+                continue
+            if message is None:
+                self.eof = True
+                break
+            received.append(message)
+        return received
+
+    def close(self) -> None:
+        """Close this end; what waits is lost."""
+        self.eof = self._deaf = True
+        for _, descriptors in self._waiting:
+            close_all(descriptors)
+        self._waiting.clear()
+        self.socket.close()
+
+    def _take(self) -> Message | None:
+        """Read one datagram. None: the other side has ended."""
+        datagram, ancillary, flags, _ = self.socket.recvmsg(
+            messages.SIZE_MAX, self._ancillary, socket.MSG_CMSG_CLOEXEC
+        )
+        descriptors = attached(ancillary)
+        try:
+            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                raise ProtocolError("too large, or with descriptors")
+            # An empty datagram looks like the end. Nobody of ours sends one, so it may count as it.
+            return messages.decode(datagram, descriptors) if datagram else None
+        except ProtocolError:
+            close_all(descriptors)
+            raise
+
+    def _post(self, message: Message) -> None:
+        """Send now if nothing is before it, else queue."""
+        descriptors: tuple[int, ...] = getattr(message, "descriptors", ())
+        datagram = messages.encode(message, self.sequence)
+        self.sequence += 1
+        if not self._waiting and self._push(datagram, descriptors):
+            return
+        # The caller closes its descriptors now, the kernel has not taken them yet.
+        self._waiting.append((datagram, tuple(map(os.dup, descriptors))))
+
+    def _push(self, datagram: bytes, descriptors: tuple[int, ...]) -> bool:
+        """Hand one datagram to the kernel. True: it is gone, delivered or for ever."""
+        ancillary = []
+        if descriptors:
+            rights = array.array("i", descriptors)
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
+        try:
+            self.socket.sendmsg([datagram], ancillary, socket.MSG_NOSIGNAL)
+        except OSError as error:
+            if error.errno in TRY_LATER:
+                return False
+            self._deaf = True
+        return True
+
+
+def attached(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:
+    """Return the descriptors in what came beside a datagram."""
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return tuple(found)
+
+
+def close_all(descriptors: tuple[int, ...]) -> None:
+    """Close descriptors that belong to no object."""
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)

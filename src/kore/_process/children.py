@@ -1,0 +1,228 @@
+"""The parent's children: who they are, what they say, how they end.
+
+Knows nothing of generations or policy. A child may send any bytes and die at any moment; neither
+harms the parent.
+"""
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from kore._process.channel import Channel
+from kore._process.logs import log
+from kore._process.loop import Loop
+from kore._process.messages import Message, ProtocolError, Stop
+from kore._process.roles import Role
+
+if TYPE_CHECKING:
+    from kore._process.generation import Generation
+
+# Datagrams against the rules that a child may send; a broken one gets this far, a hostile one no
+# further.
+FAULTS_MAX: Final = 8
+# More than a socket holds, so that nothing a child said before its end is missed.
+LAST_BATCHES: Final = 64
+# Between "at once" and by force.
+GRACE_SECONDS: Final = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class Child:
+    """One process. Its pid is 0 from the order to start it until the template has told it."""
+
+    role: Role
+    number: int
+    channel: Channel
+    # The load of the application it belongs to.
+    generation: "Generation"
+    pid: int = 0
+    ready: bool = False
+    ended: bool = False
+    # To be killed as soon as its pid is known.
+    doomed: bool = False
+    faults: int = 0
+    last_words: str = ""
+
+    @property
+    def who(self) -> str:
+        """Its name in log lines."""
+        return self.role.who(self.number)
+
+    def __str__(self) -> str:
+        number = f" {self.number}" if self.number else ""
+        return f"{self.role.name}{number} (pid {self.pid})"
+
+
+class Family(Protocol):
+    """Who owns the children, and is told about them."""
+
+    def heard(self, child: Child, message: Message) -> None:
+        """Take a message; a ProtocolError from here counts as the child's fault."""
+
+    def died(self, child: Child, status: int) -> None:
+        """Take note of an end, by its wait status."""
+
+
+class Children:
+    """All that are alive, and those on their way."""
+
+    def __init__(self, loop: Loop, family: Family) -> None:
+        self.loop = loop
+        self.family = family
+        self.all: list[Child] = []
+        # Reaped before their pid was told. Only while somebody is on the way: the parent also
+        # inherits, and reaps, what workers started and left behind.
+        self.strangers: dict[int, int] = {}
+
+    def add(self, child: Child) -> None:
+        """Listen to a child."""
+        self.all.append(child)
+        self.watch(child)
+
+    def watch(self, child: Child) -> None:
+        """Wait for what the channel of a child waits for."""
+        if not child.ended and not child.channel.eof:
+            write = child.channel.wants_write
+            self.loop.watch(child.channel, lambda: self.serve(child), write=write)
+
+    def send(self, child: Child, message: Message) -> None:
+        """Send, now or when there is room."""
+        if not child.ended:
+            child.channel.send(message)
+            self.watch(child)
+
+    def serve(self, child: Child) -> None:
+        """Do what the channel of a child is ready for."""
+        child.channel.flush()
+        self.hear(child)
+        if child.channel.eof:
+            self.loop.forget(child.channel)
+            # Normally it is about to end. One that only closed its channel can no longer be told
+            # anything, so it has to go.
+            self.loop.after(GRACE_SECONDS, lambda: self.kill(child))
+        else:
+            self.watch(child)
+
+    def hear(self, child: Child) -> bool:
+        """Take one batch from a child. False: nothing was there."""
+        messages = child.channel.receive()
+        for message in messages:
+            try:
+                if type(message) not in child.role.sends:
+                    raise ProtocolError(f"a {child.role.name} may not send {type(message).__name__}")
+                self.family.heard(child, message)
+            except ProtocolError as fault:
+                child.channel.faults.append(str(fault))
+        for fault in child.channel.faults:
+            self.blame(child, fault)
+        return bool(messages or child.channel.faults)
+
+    def blame(self, child: Child, fault: str) -> None:
+        """Count what a child did wrong; say so once, and once more when that was enough."""
+        child.faults += 1
+        if child.faults == 1:
+            log.error("%s broke the protocol: %s", child, fault)
+        if child.faults == FAULTS_MAX:
+            log.error("%s goes on breaking the protocol, killed", child)
+            self.kill(child)
+
+    def born(self, child: Child, pid: int) -> None:
+        """Take note of the pid of a child that was on its way."""
+        if any(other.pid == pid for other in self.all):
+            raise ProtocolError(f"pid {pid} is somebody else")
+        status = self.strangers.pop(pid, None)
+        if status is None and not is_child(pid):
+            # Or a template could have the parent, perhaps root, kill whatever it likes.
+            raise ProtocolError(f"pid {pid} is not a child of the parent")
+        child.pid = pid
+        self._clear_strangers()
+        if status is not None:
+            self._bury(child, status)
+        elif child.doomed:
+            self.kill(child)
+
+    def stop(self, child: Child, seconds: float) -> None:
+        """Ask a child to end after what is in progress; insist when *seconds* are over."""
+        self.send(child, Stop(drain=True))
+        self.loop.after(seconds, lambda: self.end(child))
+
+    def end(self, child: Child) -> None:
+        """Ask a child to end at once; use force soon after."""
+        if child.ended:
+            return
+        self.send(child, Stop(drain=False))
+        self.loop.after(GRACE_SECONDS, lambda: self.kill(child))
+
+    def kill(self, child: Child) -> None:
+        """End a child by force."""
+        if child.ended:
+            return
+        child.doomed = True
+        # Safe: a child's pid is nobody else's before it has been reaped.
+        if child.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)
+
+    def give_up(self, child: Child) -> None:
+        """Forget a child that never came. If it lives after all, it ends with its channel."""
+        self._remove(child)
+        self._clear_strangers()
+
+    def reap(self) -> None:
+        """Bury whoever has ended."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            child = next((child for child in self.all if child.pid == pid), None)
+            if child is not None:
+                self._bury(child, status)
+            elif any(child.pid == 0 for child in self.all):
+                self.strangers[pid] = status
+
+    def _bury(self, child: Child, status: int) -> None:
+        # From here on its pid may be somebody else's.
+        child.ended = True
+        # Its last log lines first. Bounded: whoever inherited its channel could go on for ever.
+        for _ in range(LAST_BATCHES):
+            if not self.hear(child):
+                break
+        self._remove(child)
+        self.family.died(child, status)
+
+    def _remove(self, child: Child) -> None:
+        child.ended = True
+        self.all.remove(child)
+        self.loop.forget(child.channel)
+        child.channel.close()
+
+    def _clear_strangers(self) -> None:
+        if not any(child.pid == 0 for child in self.all):
+            self.strangers.clear()
+
+
+def is_child(pid: int) -> bool:
+    """Whether *pid* is a child of this process, ended or not."""
+    if pid <= 1:
+        return False
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except OSError:
+        return False
+    return True
+
+
+def fate(status: int) -> str:
+    """Say how a process ended."""
+    if not os.WIFSIGNALED(status):
+        return f"exited with status {os.waitstatus_to_exitcode(status)}"
+    number = os.WTERMSIG(status)
+    try:
+        return f"killed by {signal.Signals(number).name}"
+    except ValueError:  # a real-time signal
+        return f"killed by signal {number}"

@@ -1,0 +1,116 @@
+"""A generation: one load of the application, its template and its workers."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from kore._process.children import Child
+from kore._process.plan import Plan
+from kore._process.scoreboard import Scoreboard
+from kore._process.sockets import Named
+
+FIRST_DELAY: Final = 0.1
+LONGEST_DELAY: Final = 10.0
+# After so many seconds of life an earlier death no longer counts.
+HEALTHY_AFTER: Final = 60.0
+
+
+class Backoff:
+    """When the next one may start: at once after a first death, ever later after more.
+
+    The time counts from the start of the last one: what makes a crash loop harmful is how often
+    it starts, and who died after a longer life is replaced at once.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.delay = 0.0
+        self.started = 0.0
+
+    def start(self) -> None:
+        """Take note of a start."""
+        self.started = self.clock()
+
+    def wait(self) -> float:
+        """Return for how long the next start has to wait, after a death now."""
+        now = self.clock()
+        if now - self.started >= HEALTHY_AFTER:
+            self.delay = 0.0
+        due = self.started + self.delay
+        self.delay = min(max(FIRST_DELAY, self.delay * 2), LONGEST_DELAY)
+        return max(0.0, due - now)
+
+
+@dataclass(eq=False, slots=True)
+class Seat:
+    """The place of a worker: a number that its successors take over."""
+
+    number: int
+    child: Child | None = None
+    # To be filled as soon as there is a template.
+    vacant: bool = True
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(eq=False, slots=True)
+class Generation:
+    """All that belongs to one load of the application."""
+
+    number: int
+    template: Child | None = None
+    # Until the template has said what it wants.
+    plan: Plan | None = None
+    board: Scoreboard | None = None
+    sockets: dict[int, list[Named]] = field(default_factory=dict)
+    seats: dict[int, Seat] = field(default_factory=dict)
+    # The template can fork.
+    loaded: bool = False
+    # Its workers are to end, and nobody takes their places.
+    retired: bool = False
+    backoff: Backoff = field(default_factory=Backoff)
+
+    @property
+    def workers(self) -> list[Child]:
+        """The workers that live or are on their way."""
+        return [seat.child for seat in self.seats.values() if seat.child is not None]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every worker serves."""
+        ready = [child for child in self.workers if child.ready and child.pid]
+        return bool(self.seats) and len(ready) == len(self.seats)
+
+    def begin(self, template: Child) -> None:
+        """Take a template, the first or another one."""
+        self.template = template
+        self.loaded = False
+        self.backoff.start()
+
+    def equip(self, plan: Plan, sockets: dict[int, list[Named]]) -> None:
+        """Make the places of the workers."""
+        self.plan = plan
+        self.sockets = sockets
+        self.board = Scoreboard(len(plan.numbers))
+        self.seats = {number: Seat(number) for number in plan.numbers}
+
+    def descriptors(self, number: int) -> tuple[int, ...]:
+        """Return what a new worker gets beside its channel: a clean slot, and its sockets."""
+        assert self.board is not None  # noqa: S101 - equip() comes before any worker
+        self.board.clear(number)
+        sockets = self.sockets.get(number, [])
+        return (self.board.fd, *(sock.fileno() for _, sock in sockets))
+
+    def server_names(self, number: int) -> tuple[str, ...]:
+        """Return the names that belong to these sockets."""
+        return tuple(name for name, _ in self.sockets.get(number, []))
+
+    def whereabouts(self, number: int) -> str:
+        """Say in which route a worker is or was."""
+        return self.board.read(number).whereabouts() if self.board else "in no route"
+
+    def close(self) -> None:
+        """Give up what the generation held; its sockets are the Listeners' business."""
+        if self.board is not None:
+            self.board.close()
+            self.board = None

@@ -1,0 +1,187 @@
+"""Where log lines go: from any process to the parent, from the parent to stdout or a file.
+
+One process stamps, formats and writes, so that lines neither mix nor lie about who wrote them.
+"""
+
+import logging
+import os
+import re
+import select
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from kore._process.channel import Channel
+from kore._process.messages import Log
+
+STDOUT: Final = 1
+# What waits for a slow reader of stdout; lines beyond it are counted, not kept.
+PENDING_MAX: Final = 1024 * 1024
+# What a pipe takes without blocking once it says that it is writable (PIPE_BUF).
+CHUNK: Final = 4096
+FILE_MODE: Final = 0o644
+
+# Whatever could end a line, or move a terminal's cursor. Tabs stay.
+CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+# Syslog's priorities.
+CRIT, ERR, WARNING, INFO, DEBUG = 2, 3, 4, 6, 7
+
+PRIORITIES: Final = (
+    (logging.CRITICAL, CRIT),
+    (logging.ERROR, ERR),
+    (logging.WARNING, WARNING),
+    (logging.INFO, INFO),
+)
+
+# For what this package itself has to say.
+log: Final = logging.getLogger("kore")
+
+
+class Destination:
+    """Standard output or the log file. In the parent only, and never blocking it."""
+
+    def __init__(self, fd: int = STDOUT) -> None:
+        self.path = ""
+        self.lost = 0
+        self._fd = fd
+        self._pending: deque[bytes] = deque()
+        self._size = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether flush() has something left to write."""
+        return bool(self._pending)
+
+    def open(self, path: str) -> None:
+        """Append to the file at *path* from now on. OSError leaves everything as it was."""
+        if path == self.path:
+            return
+        self._switch(os.path.abspath(path) if path else "")  # noqa: PTH100 - kept as text
+        self.path = path
+
+    def reopen(self) -> None:
+        """Open the file anew: the old one has been moved away."""
+        if self.path:
+            self._switch(self._absolute)
+
+    def write(self, who: str, text: str) -> None:
+        """Write *text* as lines of the process *who*."""
+        lines = formatted(who, text, time.time())
+        if self._size + len(lines) > PENDING_MAX:
+            self.lost += 1
+            return
+        self._pending.append(lines)
+        self._size += len(lines)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what can be written now."""
+        while self._pending and writable(self._fd):
+            chunk = self._pending[0][:CHUNK]
+            try:
+                done = os.write(self._fd, chunk)
+            except BlockingIOError:
+                return
+            except OSError:  # a full disk, a reader that is gone: nobody is left to tell
+                done = len(chunk)
+            self._size -= done
+            self._pending[0] = self._pending[0][done:]
+            if not self._pending[0]:
+                self._pending.popleft()
+        if self.lost and not self._pending:
+            count, self.lost = self.lost, 0
+            self.write("[parent]", f"{count} log lines lost: nobody read them")
+
+    def drain(self, seconds: float) -> None:
+        """Write the rest, waiting for a slow reader at most so long."""
+        until = time.monotonic() + seconds
+        self.flush()
+        while self._pending and time.monotonic() < until:
+            time.sleep(0.01)
+            self.flush()
+
+    def _switch(self, path: str) -> None:
+        fd = STDOUT
+        if path:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            fd = os.open(path, flags, FILE_MODE)
+        self.flush()
+        if self._fd != STDOUT:
+            os.close(self._fd)
+        self._fd = fd
+        self._absolute = path
+
+
+class Handler(logging.Handler):
+    """Standard logging into whatever takes a priority and a text."""
+
+    def __init__(self, take: Callable[[int, str], object]) -> None:
+        super().__init__()
+        self.take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one record on."""
+        try:
+            self.take(priority(record.levelno), self.format(record))
+        except Exception:  # noqa: BLE001 - the standard library's rule for handlers
+            self.handleError(record)
+
+
+def to_channel(channel: Channel) -> None:
+    """Send this process's log records to the parent."""
+    install(Handler(lambda prio, text: channel.send(Log(prio, text))))
+
+
+def to_destination(destination: Destination, *, quiet: bool = False) -> None:
+    """Write the parent's own log records; only warnings and worse when *quiet*."""
+    install(Handler(lambda _, text: destination.write("[parent]", text)))
+    log.setLevel(logging.WARNING if quiet else logging.DEBUG)
+
+
+def install(handler: Handler) -> None:
+    """Make *handler* the one for our records, and for those nobody else handles.
+
+    An application that sets up the standard library's logging for itself keeps what it set up.
+    """
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel(logging.DEBUG)
+    fallback = Handler(handler.take)
+    fallback.setLevel(logging.WARNING)
+    logging.lastResort = fallback
+
+
+def priority(level: int) -> int:
+    """Return syslog's priority for a level of the standard library."""
+    for least, found in PRIORITIES:
+        if level >= least:
+            return found
+    return DEBUG
+
+
+def formatted(who: str, text: str, now: float) -> bytes:
+    """Return *text* as lines of the log: each line of it becomes one."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now))
+    start = f"{stamp}.{int(now * 1000) % 1000:03d} UTC proc={who} log=["
+    lines = [start + escaped(line) + "]\n" for line in text.rstrip("\n").split("\n")]
+    return "".join(lines).encode()
+
+
+def escaped(line: str) -> str:
+    """Return *line* without anything that could pass for another line."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+
+
+def writable(fd: int) -> bool:
+    """Whether a write of a chunk does not block. Stdout may be a pipe nobody reads."""
+    try:
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return True
+    except OSError:  # closed: the write will say so
+        return True
+    waiter = select.poll()
+    waiter.register(fd, select.POLLOUT)
+    return bool(waiter.poll(0))

@@ -1,0 +1,248 @@
+"""What processes say to each other: a dataclass each, encode and decode. Pure.
+
+A datagram is a header of 16 bytes and a payload: JSON for what has a structure, plain bytes for
+text. Nothing here ever unpickles: the parent may be root, and reads what a child wrote.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Final, Self
+
+from kore.errors import KoreError
+
+# Version, type, flags, destination, length, sequence. No source: whoever receives knows it from
+# the socket, and a sender could write anything.
+HEADER: Final = struct.Struct("!BBHIII")
+VERSION: Final = 1
+# The process at the other end of the channel.
+PEER: Final = 0
+# Well below what a unix socket takes as one datagram with the kernel's default buffers (208 KiB).
+SIZE_MAX: Final = 128 * 1024
+NUMBER_MAX: Final = 2**31 - 1
+
+
+class ProtocolError(KoreError):
+    """A datagram that its receiver cannot accept."""
+
+
+class Message:
+    """One thing to say. A class per kind; `code` is its type in the header."""
+
+    __slots__ = ()
+    code: ClassVar[int]
+    # May be left out, and counted, when the receiver is too slow.
+    may_drop: ClassVar[bool] = False
+
+    def payload(self) -> bytes:
+        """Return the fields as JSON."""
+        content = {f.name: getattr(self, f.name) for f in carried(type(self))}
+        return json.dumps(content).encode()
+
+    @classmethod
+    def read(cls, payload: bytes) -> Self:
+        """Return the message that *payload* describes."""
+        try:
+            content = json.loads(payload) if payload else {}
+        except (ValueError, RecursionError):
+            raise ProtocolError(f"{cls.__name__} is not JSON") from None
+        wanted = carried(cls)
+        if type(content) is not dict or content.keys() != {f.name for f in wanted}:
+            raise ProtocolError(f"{cls.__name__} has other fields")
+        try:
+            return cls(**{f.name: CHECKS[f.type](content[f.name]) for f in wanted})
+        except (ValueError, TypeError):
+            raise ProtocolError(f"{cls.__name__} has a field of a wrong type") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Configured(Message):
+    """Template to parent: the application is loaded, and this is the plain part of its wishes."""
+
+    code: ClassVar[int] = 1
+    plain: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fork(Message):
+    """Parent to template: start a worker.
+
+    Its descriptors travel beside the datagram: channel, scoreboard, then one listening socket
+    per name in *servers*.
+    """
+
+    code: ClassVar[int] = 2
+    number: int
+    servers: tuple[str, ...]
+    descriptors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forked(Message):
+    """Template to parent: that worker runs, and is a child of the parent's own."""
+
+    code: ClassVar[int] = 3
+    number: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotForked(Message):
+    """Template to parent: that worker could not be started."""
+
+    code: ClassVar[int] = 4
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Message):
+    """Worker to parent: it serves."""
+
+    code: ClassVar[int] = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(Message):
+    """Parent to child: end; after what is in progress when *drain*, else at once."""
+
+    code: ClassVar[int] = 6
+    drain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown(Message):
+    """Worker to parent: the application asks for the end of the whole server."""
+
+    code: ClassVar[int] = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Log(Message):
+    """Child to parent: text for the log, with a syslog priority."""
+
+    code: ClassVar[int] = 8
+    may_drop: ClassVar[bool] = True
+    priority: int
+    text: str
+
+    def payload(self) -> bytes:
+        """Return the priority as one byte, then the text."""
+        return bytes([self.priority & 0xFF]) + text_bytes(self.text)
+
+    @classmethod
+    def read(cls, payload: bytes) -> Self:
+        """Return the message that *payload* describes."""
+        if not payload:
+            raise ProtocolError("Log is empty")
+        return cls(payload[0], payload[1:].decode("utf-8", "replace"))
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal(Message):
+    """Child to parent: its last words, why it cannot go on."""
+
+    code: ClassVar[int] = 9
+    text: str
+
+    def payload(self) -> bytes:
+        """Return the text alone."""
+        return text_bytes(self.text)
+
+    @classmethod
+    def read(cls, payload: bytes) -> Self:
+        """Return the message that *payload* describes."""
+        return cls(payload.decode("utf-8", "replace"))
+
+
+KINDS: Final[Mapping[int, type[Message]]] = {
+    kind.code: kind
+    for kind in (Configured, Fork, Forked, NotForked, Ready, Stop, Shutdown, Log, Fatal)
+}
+
+
+def encode(message: Message, sequence: int = 0) -> bytes:
+    """Return *message* as one datagram."""
+    payload = message.payload()
+    if len(payload) > SIZE_MAX - HEADER.size:
+        raise ProtocolError(f"{type(message).__name__} is larger than {SIZE_MAX} bytes")
+    sequence &= 0xFFFFFFFF
+    return HEADER.pack(VERSION, message.code, 0, PEER, len(payload), sequence) + payload
+
+
+def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
+    """Return the message in *datagram*, or raise ProtocolError."""
+    if len(datagram) < HEADER.size:
+        raise ProtocolError("shorter than a header")
+    version, code, flags, destination, length, _ = HEADER.unpack_from(datagram)
+    if version != VERSION or flags != 0:
+        raise ProtocolError(f"version {version} with flags {flags:#x}")
+    if destination != PEER:
+        raise ProtocolError(f"destination {destination} does not exist")
+    if length != len(datagram) - HEADER.size:
+        raise ProtocolError("another length than announced")
+    kind = KINDS.get(code)
+    if kind is None:
+        raise ProtocolError(f"type {code} does not exist")
+    message = kind.read(datagram[HEADER.size :])
+    return with_descriptors(message, descriptors)
+
+
+def with_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
+    """Hand over what came beside the datagram, if that is what the message announces."""
+    if isinstance(message, Fork):
+        if len(descriptors) != 2 + len(message.servers):
+            raise ProtocolError(f"Fork with {len(descriptors)} descriptors")
+        return Fork(message.number, message.servers, descriptors)
+    if descriptors:
+        raise ProtocolError(f"{type(message).__name__} with descriptors")
+    return message
+
+
+def carried(kind: type[Message]) -> list[Any]:
+    """Return the fields that are part of the payload."""
+    # The concrete kinds are dataclasses; the base they share is not.
+    return [f for f in fields(kind) if f.name != "descriptors"]  # type: ignore[arg-type]
+
+
+def text_bytes(text: str) -> bytes:
+    """Return *text* as UTF-8, cut to what fits; half a character at the cut is left out."""
+    # A lone surrogate is no reason to lose the line it is in.
+    whole = text.encode("utf-8", "backslashreplace")
+    limit = SIZE_MAX - HEADER.size - 1
+    return whole if len(whole) <= limit else whole[:limit].decode("utf-8", "ignore").encode()
+
+
+def number(value: object) -> int:
+    """Accept a whole number that fits where numbers go: an id, a count, a pid."""
+    if type(value) is not int or not 0 <= value <= NUMBER_MAX:
+        raise ValueError
+    return value
+
+
+def exactly(kind: type[Any]) -> Callable[[object], Any]:
+    """Return a check for one type, its subclasses excluded."""
+
+    def check(value: object) -> Any:
+        if type(value) is not kind:
+            raise ValueError
+        return value
+
+    return check
+
+
+def names(value: object) -> tuple[str, ...]:
+    """Accept a list of text."""
+    if type(value) is not list or any(type(entry) is not str for entry in value):
+        raise ValueError
+    return tuple(value)
+
+
+CHECKS: Final[Mapping[Any, Callable[[object], Any]]] = {
+    int: number,
+    str: exactly(str),
+    bool: exactly(bool),
+    dict[str, Any]: exactly(dict),
+    tuple[str, ...]: names,
+}

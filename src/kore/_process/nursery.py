@@ -1,0 +1,92 @@
+"""Brings processes into the world: templates by fork and exec, workers through their template."""
+
+import os
+from dataclasses import dataclass, field
+
+from kore._process.channel import Channel, pair
+from kore._process.children import Child, Children
+from kore._process.generation import Generation, Seat
+from kore._process.loop import Loop
+from kore._process.messages import Fork, Forked, NotForked, ProtocolError
+from kore._process.roles import TEMPLATE, WORKER, Role
+from kore._process.spawn import spawn
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    app: str
+    arguments: list[str] = field(default_factory=list)
+    quiet: bool = False
+    # Neither chroot nor a switch of user is wanted.
+    same_user: bool = False
+    template: Role = TEMPLATE
+    worker: Role = WORKER
+
+
+class Nursery:
+    """Starts children for the parent."""
+
+    def __init__(self, options: Options, loop: Loop, children: Children) -> None:
+        self.options = options
+        self.loop = loop
+        self.children = children
+
+    def template(self, generation: Generation) -> None:
+        """Start a fresh interpreter that loads the application. OSError: there is none."""
+        ours, theirs = pair()
+        with theirs:
+            end = theirs.fileno()
+            orders = [str(end), str(os.getpid()), self.options.worker.main, self.options.app]
+            try:
+                pid = spawn(self.options.template.main, orders + self.options.arguments, keep=end)
+            except OSError:
+                ours.close()
+                raise
+        child = Child(self.options.template, 0, Channel(ours), generation, pid=pid)
+        generation.begin(child)
+        self.children.add(child)
+
+    def worker(self, generation: Generation, seat: Seat) -> None:
+        """Have the template fork a worker; without one, `filled` does it as soon as there is."""
+        seat.vacant = not generation.loaded
+        if seat.vacant or generation.retired or generation.template is None:
+            return
+        descriptors = generation.descriptors(seat.number)
+        ours, theirs = pair()
+        with theirs:
+            order = Fork(
+                seat.number, generation.server_names(seat.number), (theirs.fileno(), *descriptors)
+            )
+            self.children.send(generation.template, order)
+        seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)
+        seat.backoff.start()
+        self.children.add(seat.child)
+
+    def fill(self, generation: Generation) -> None:
+        """Start everybody who could not be started while there was no template."""
+        generation.loaded = True
+        for seat in generation.seats.values():
+            if seat.vacant:
+                self.worker(generation, seat)
+
+    def forked(self, template: Child, message: Forked) -> Child:
+        """Take note of a worker's pid."""
+        worker = on_its_way(template, message.number)
+        self.children.born(worker, message.pid)
+        return worker
+
+    def not_forked(self, template: Child, message: NotForked) -> Child:
+        """Take note of a worker that could not be started."""
+        worker = on_its_way(template, message.number)
+        self.children.give_up(worker)
+        return worker
+
+
+def on_its_way(template: Child, number: int) -> Child:
+    """Return the worker that a template was asked for."""
+    seat = template.generation.seats.get(number)
+    if seat is None or seat.child is None or seat.child.pid:
+        raise ProtocolError(f"nobody asked for worker {number}")
+    return seat.child

@@ -1,0 +1,258 @@
+"""The parent: starts everything, outlives everything, serves nothing.
+
+It binds, starts, restarts and stops. It never imports the application, nor what only a worker
+needs: it may be root, so it gets the standard library and our own Python.
+"""
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from kore._conf.settings import VERSION
+from kore._process import logs, privsep
+from kore._process.children import GRACE_SECONDS, Child, Children, fate
+from kore._process.generation import Generation, Seat
+from kore._process.holdings import Holdings
+from kore._process.logs import log
+from kore._process.loop import Loop
+from kore._process.messages import (
+    Configured,
+    Fatal,
+    Forked,
+    Log,
+    Message,
+    NotForked,
+    ProtocolError,
+    Ready,
+    Shutdown,
+)
+from kore._process.nursery import Nursery, Options
+from kore._process.plan import Plan
+from kore._process.roles import Verdict, verdict
+from kore.errors import ConfigError
+
+# For the application's last hook, after its workers have ended.
+CLEANUP_SECONDS: Final = 5.0
+FLUSH_SECONDS: Final = 1.0
+# Between two tries to write what a slow reader of stdout did not take.
+LOG_RETRY: Final = 0.05
+
+
+class Parent:
+    """Starts the children and outlives them."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.loop = Loop()
+        self.children = Children(self.loop, self)
+        self.nursery = Nursery(options, self.children)
+        self.holdings = Holdings()
+        # The generation that serves, and the one that is to replace it. Those before it are
+        # known only to their children.
+        self.current: Generation | None = None
+        self.coming: Generation | None = None
+        self.stopping = False
+        self.hurry = False
+        self.status = 0
+        self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
+            Configured: self.configured,
+            Forked: self.forked,
+            NotForked: self.not_forked,
+            Ready: self.ready,
+            Shutdown: self.shutdown,
+            Log: self.relay,
+            Fatal: self.last_words,
+        }
+
+    # Its life.
+
+    def run(self) -> int:
+        """Serve until somebody says stop. Returns the exit status."""
+        logs.to_destination(self.holdings.destination, quiet=self.options.quiet)
+        self.loop.trap(self.signals())
+        privsep.adopt_orphans()
+        privsep.command_name("kore [parent]")
+        privsep.allow_many_files()
+        log.info("kore %s starting", VERSION)
+        try:
+            self.load()
+            while self.children.all:
+                self.loop.turn()
+                self.flush_log()
+        finally:
+            self.finish()
+        return self.status
+
+    def signals(self) -> dict[int, Callable[[], object]]:
+        """Return what each signal does."""
+        return {
+            signal.SIGTERM: self.terminate,
+            signal.SIGINT: self.terminate,
+            signal.SIGQUIT: self.stop_at_once,
+            signal.SIGHUP: self.reload,
+            signal.SIGUSR1: self.holdings.reopen_log,
+            signal.SIGUSR2: self.dump,
+            signal.SIGCHLD: self.children.reap,
+            # The default action of these would end us.
+            signal.SIGALRM: lambda: None,
+            signal.SIGVTALRM: lambda: None,
+            signal.SIGPIPE: lambda: None,
+        }
+
+    def finish(self) -> None:
+        """Leave nothing behind. Also the way out of an error of our own."""
+        for child in self.children.all:
+            self.children.kill(child)
+        if self.current is not None:
+            log.info("goodbye")
+        self.holdings.release(FLUSH_SECONDS)
+        self.loop.close()
+
+    def flush_log(self) -> None:
+        """Try again later when stdout is slow."""
+        self.holdings.destination.flush()
+        if self.holdings.destination.pending:
+            self.loop.after(LOG_RETRY, lambda: None)
+
+    # Loading: at the start, and for a reload.
+
+    def load(self) -> None:
+        """Start a new generation."""
+        self.coming = Generation()
+        self.start_template(self.coming)
+
+    def start_template(self, generation: Generation) -> None:
+        """Give a generation a template, its first or another one."""
+        if generation.retired or generation.template is not None:
+            return
+        try:
+            self.nursery.template(generation)
+        except OSError as error:
+            self.no_template(generation, f"cannot start {sys.executable}: {error.strerror}")
+
+    def no_template(self, generation: Generation, reason: str) -> None:
+        """Do without: the coming generation cannot, the serving one can for a while."""
+        if generation is self.coming:
+            self.fail(reason)
+        elif not generation.retired:
+            log.error("%s; the workers go on", reason)
+            self.loop.after(generation.backoff.wait(), lambda: self.start_template(generation))
+        else:
+            self.after_last_worker(generation)
+
+    def configured(self, child: Child, message: Configured) -> None:
+        """Go on with what a template has loaded."""
+        generation = child.generation
+        if generation.loaded:
+            raise ProtocolError("a configuration twice")
+        plan = Plan.read(message.plain)
+        if generation.retired or not self.accepted(generation, plan):
+            return
+        self.nursery.fill(generation)
+
+    def accepted(self, generation: Generation, plan: Plan) -> bool:
+        """Whether a generation can have what it wants."""
+        if generation is self.coming:
+            try:
+                self.holdings.equip(generation, plan, same_user=self.options.same_user)
+                if self.current is None:
+                    self.holdings.adopt(plan)
+            except ConfigError as error:
+                self.fail(f"fatal: {error}")
+                return False
+        elif plan != generation.plan:
+            # Its workers would fit neither the sockets nor the places there are.
+            log.warning("the application on disk has another configuration by now")
+            self.reload()
+            return False
+        return True
+
+    def fail(self, reason: str) -> None:
+        """Do without the coming generation: go on with the old one, or end."""
+        coming, self.coming = self.coming, None
+        if coming is None:
+            return
+        if self.current is not None:
+            log.error("reload failed, the old code goes on serving: %s", reason)
+        elif not self.stopping:
+            self.stopping = True
+            self.status = 1
+            if self.holdings.destination.path:
+                log.error("%s", reason)
+            sys.stderr.write(f"{reason.rstrip()}\n")
+        self.holdings.keep(self.current)
+        self.retire(coming)
+
+    def switch(self, generation: Generation) -> None:
+        """Let the generation that is complete now be the one that serves."""
+        old, self.current, self.coming = self.current, generation, None
+        self.holdings.keep(generation)
+        if old is not None and generation.plan is not None:
+            try:
+                self.holdings.adopt(generation.plan)
+            except ConfigError as error:
+                log.error("%s, going on with the old one", error)
+        self.holdings.announce(generation)
+        log.info("all worker processes started")
+        if old is not None:
+            self.retire(old)
+
+    def reload(self) -> None:
+        """Load the application anew beside the old one."""
+        if self.stopping:
+            return
+        if self.current is None:
+            log.warning("still starting, no reload")
+            return
+        log.info("reloading")
+        if self.coming is not None:
+            # What it loads may be half old by now.
+            self.retire(self.coming)
+        self.load()
+
+    # Workers.
+
+    def forked(self, child: Child, message: Forked) -> None:
+        """Take note of a worker's pid."""
+        self.arrived(self.nursery.forked(child, message))
+
+    def not_forked(self, child: Child, message: NotForked) -> None:
+        """Treat a worker that could not be forked as one that has died."""
+        worker = self.nursery.not_forked(child, message)
+        self.worker_died(worker, f"cannot be forked: {message.reason}")
+
+    def ready(self, child: Child, _: Ready) -> None:
+        """Take note that a worker serves."""
+        if child.ready:
+            raise ProtocolError("ready twice")
+        child.ready = True
+        self.arrived(child)
+
+    def arrived(self, child: Child) -> None:
+        """Look whether a worker is complete: its pid and its readiness come in either order."""
+        if not (child.ready and child.pid) or child.ended:
+            return
+        if not self.options.quiet:
+            self.holdings.destination.write(child.who, f"started (#{child.pid})")
+        if self.coming is child.generation and child.generation.complete:
+            self.switch(child.generation)
+
+    def relay(self, child: Child, message: Log) -> None:
+        """Write a child's line."""
+        self.holdings.destination.write(child.who, message.text)
+
+    def last_words(self, child: Child, message: Fatal) -> None:
+        """Remember why a child ends. For a template that loads, the load has failed by that."""
+        child.last_words = message.text
+        if child is self.template_of_coming():
+            self.fail(message.text)
+        elif not self.starting(child):
+            self.holdings.destination.write(child.who, message.text)
+
+    def shutdown(self, child: Child, _: Shutdown) -> None:
+        """Stop because an application says so."""
+        log.info("shutdown requested by worker %d, going down", child.number)
+        self.stop()
+
+    # Ends.

@@ -1,0 +1,121 @@
+"""What the parent takes from a configuration: checked once more, for a child has sent it."""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from kore._conf.schema import Address, Server
+from kore._conf.settings import SETTINGS, Settings
+from kore._process.messages import ProtocolError
+from kore.errors import ConfigError, KoreError
+
+FOREGROUND: Final = ("dev", "development")
+PORT_MAX: Final = 65535
+NAME_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The plain part of a configuration."""
+
+    name: str
+    settings: Settings
+    servers: tuple[Server, ...]
+
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> "Plan":
+        """Return the plan in what a template sent, or raise ProtocolError."""
+        try:
+            return cls(
+                name=text(plain["name"])[:NAME_MAX],
+                settings=Settings(
+                    **{
+                        f.name: SETTINGS[f.name].parse(plain["settings"][f.name])
+                        for f in fields(Settings)
+                    }
+                ),
+                servers=tuple(server(entry) for entry in plain["servers"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, KoreError):
+            raise ProtocolError("a configuration that makes no sense") from None
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the workers."""
+        return range(1, self.settings.workers + 1)
+
+    @property
+    def accepting(self) -> list[int]:
+        """The numbers of those that accept connections."""
+        return [number for number in self.numbers if number not in self.settings.worker_no_accept]
+
+    @property
+    def pidfile(self) -> str:
+        """Where to write the parent's pid, or nothing."""
+        # A default fit for a daemon. What runs in a terminal should not leave files where it is
+        # tried out, so there the file is written for those only who name one.
+        default = self.settings.pidfile == SETTINGS["pidfile"].default
+        return "" if default and self.settings.deployment in FOREGROUND else self.settings.pidfile
+
+    def refuse_what_is_missing(self, *, same_user: bool) -> None:
+        """Raise ConfigError for what was asked for and cannot be had yet.
+
+        Going on as root where a switch of user is expected would be the worst answer.
+        """
+        if self.settings.deployment not in FOREGROUND and not same_user:
+            raise ConfigError(
+                f"deployment '{self.settings.deployment}' needs chroot and a switch of user, which "
+                "are not part of this version yet: use 'dev', or -n and -r to go without them"
+            )
+        tls = [server.name for server in self.servers if server.tls]
+        if tls:
+            raise ConfigError(
+                f"server '{tls[0]}' wants TLS, which is not part of this version yet: use tls=False"
+            )
+
+
+class Pidfile:
+    """The file that holds the parent's pid."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+
+    def write(self, path: str) -> str:
+        """Put our pid in *path*, and remove an earlier file. Returns a warning, or nothing."""
+        wanted = Path(path).absolute() if path else None
+        if self.path not in (None, wanted):
+            self.remove()
+        self.path = wanted
+        if wanted is None:
+            return ""
+        try:
+            wanted.write_text(f"{os.getpid()}\n")
+        except OSError as error:
+            return f"couldn't write pid to {path} ({error.strerror})"
+        return ""
+
+    def remove(self) -> None:
+        """Remove the file, unless another server has put its pid there."""
+        with contextlib.suppress(OSError):
+            if self.path and self.path.read_text().strip() == str(os.getpid()):
+                self.path.unlink()
+
+
+def server(entry: Mapping[str, Any]) -> Server:
+    """Return one server of a plan."""
+    address = entry["address"]
+    port = address["port"]
+    if type(port) is not int or not 0 <= port <= PORT_MAX or type(entry["tls"]) is not bool:
+        raise ValueError
+    where = Address(ip=text(address["ip"]), port=port, path=text(address["path"]))
+    return Server(name=text(entry["name"]), address=where, tls=entry["tls"])
+
+
+def text(value: object) -> str:
+    """Accept text."""
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError
+    return value

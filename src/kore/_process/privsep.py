@@ -1,0 +1,163 @@
+"""What a process gives up before its first byte of input, in the one order that works."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+PR_SET_PDEATHSIG: Final = 1
+PR_SET_NAME: Final = 15
+PR_SET_CHILD_SUBREAPER: Final = 36
+
+# A terminal sends these to every process of its group at once. What they mean is the parent's to
+# decide; it tells its children over their channels.
+FROM_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+# What Python itself sets when it starts, and what a process that writes to sockets needs.
+IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+STANDARD: Final = frozenset({0, 1, 2})
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """What a process of one kind may keep."""
+
+    title: str
+    parent: int
+    descriptors: frozenset[int]
+    # How many more descriptors it may open; None: no limits of its own.
+    files: int | None = None
+    # Which processor it runs on, counted as its number; None: all.
+    processor: int | None = None
+
+
+def settle(leave: Leave) -> str:
+    """Give up everything else. Returns a warning, or nothing.
+
+    To be called as a child of `leave.parent`. The user look-up and chroot belong before the
+    limits, the switch of user after them and before the parent-death signal, which the kernel
+    clears at the switch; the sandbox comes last. None of the three is part of this version.
+    """
+    settle_signals()
+    close_others(leave.descriptors)
+    if leave.processor is not None:
+        pin(leave.processor)
+    warning = "" if leave.files is None else limit(leave.files)
+    die_with(leave.parent)
+    title(leave.title)
+    return warning
+
+
+def settle_signals() -> None:
+    """Undo what the process before this one had set up for signals.
+
+    Those of the terminal get a handler that does nothing rather than being ignored: programs
+    that this process starts must have the default action back, which exec grants to handlers only.
+    """
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        # None: not set by Python, so not an inherited Python handler either.
+        if number not in IGNORED and signal.getsignal(number) not in (signal.SIG_DFL, None):
+            signal.signal(number, signal.SIG_DFL)
+    for number in FROM_TERMINAL:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def close_others(keep: Iterable[int]) -> None:
+    """Close every descriptor that is not in *keep*; none of them may belong to an object."""
+    for fd in open_descriptors() - STANDARD - set(keep):
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+def open_descriptors() -> set[int]:
+    """Return the descriptors this process has open."""
+    try:
+        listed = set(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208 - names, not paths
+    except FileNotFoundError:  # no /proc here
+        listed = set(range(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+    return {fd for fd in listed if is_open(fd)}
+
+
+def is_open(fd: int) -> bool:
+    """Whether a descriptor is open: the one that listed them is not, any more."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def pin(number: int) -> None:
+    """Run on one processor: worker k on the k-th of those this server may use, and around."""
+    allowed = sorted(os.sched_getaffinity(0))
+    # Some containers refuse; it is an optimisation only.
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, {allowed[number % len(allowed)]})
+
+
+def limit(files: int) -> str:
+    """Limit descriptors and forbid core files. Returns what could not be had, or nothing.
+
+    *files* counts beside what is open already. A core file would hold what requests contained.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    wanted = files + len(open_descriptors())
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+    except (ValueError, OSError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return f"worker_rlimit_nofiles: {wanted} descriptors wanted, the system allows {hard}"
+    return ""
+
+
+def allow_many_files() -> None:
+    """Raise the soft limit of descriptors: the parent holds every listening socket."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def die_with(parent: int) -> None:
+    """End with *parent*, even by force; at once when it is gone already.
+
+    After the switch of user, and after being handed to *parent*: both clear the setting.
+    """
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever a child leaves behind, as the first process of a system is."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def command_name(name: str) -> None:
+    """Set the short name that the kernel knows; all the parent may do without an extension."""
+    prctl(PR_SET_NAME, ctypes.create_string_buffer(name.encode()[:15]))
+
+
+def title(name: str) -> None:
+    """Set what ps shows. Not for the parent: it loads nothing but the standard library."""
+    command_name(name)
+    with contextlib.suppress(ImportError):
+        from setproctitle import setproctitle  # noqa: PLC0415
+
+        setproctitle(name)
+
+
+def prctl(option: int, argument: Any) -> None:
+    """Call prctl(2). It fails only where the kernel lacks the option, and nothing depends on it."""
+    with contextlib.suppress(AttributeError, OSError):
+        libc().prctl(option, argument, 0, 0, 0)
+
+
+def libc() -> ctypes.CDLL:
+    """Return the C library this process runs with."""
+    return ctypes.CDLL(None, use_errno=True)

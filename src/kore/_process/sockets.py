@@ -1,0 +1,219 @@
+"""The listening sockets: opened and kept by the parent, handed to each worker that needs them.
+
+Every worker has a socket of its own per TCP address (SO_REUSEPORT): the kernel then spreads
+connections evenly and wakes one process each. The parent keeps them all, so that a worker's
+successor finds the connections that were waiting. A unix socket is shared, the kernel knows no
+SO_REUSEPORT for those.
+"""
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kore._conf.schema import Address, Server
+from kore.errors import ConfigError
+
+# Which socket: the address as written, and the worker's number; 0 where workers share one.
+Place = tuple[str, int]
+Named = tuple[str, socket.socket]
+SHARED: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address as the kernel takes it."""
+
+    family: int
+    sockaddr: Any
+
+
+class Listeners:
+    """All listening sockets there are. A reload takes what it can use again."""
+
+    def __init__(self) -> None:
+        self.open: dict[Place, socket.socket] = {}
+        # Which file a unix socket is: another program may have put its own in the same place.
+        self.files: dict[Place, tuple[Path, tuple[int, int]]] = {}
+
+    def take(
+        self, servers: Sequence[Server], numbers: Iterable[int], backlog: int
+    ) -> dict[int, list[Named]]:
+        """Return the sockets of each worker in *numbers*, opening those that are missing.
+
+        Raises ConfigError, and has changed nothing then.
+        """
+        before = set(self.open)
+        taken: dict[int, list[Named]] = {number: [] for number in numbers}
+        try:
+            for server in self._distinct(servers):
+                self._take_server(server, taken, backlog)
+        except ConfigError:
+            self.keep(before)
+            raise
+        return taken
+
+    def keep(self, places: Iterable[Place]) -> None:
+        """Close every socket that is not in *places*."""
+        for place in self.open.keys() - set(places):
+            self.open.pop(place).close()
+            remove_file(*self.files.pop(place, (Path(), (0, 0))))
+
+    def places(self, taken: Mapping[int, list[Named]]) -> set[Place]:
+        """Return the places of what take() returned."""
+        ours = {sock: place for place, sock in self.open.items()}
+        return {ours[sock] for named in taken.values() for _, sock in named if sock in ours}
+
+    def _distinct(self, servers: Sequence[Server]) -> Sequence[Server]:
+        """Refuse one address for two servers: SO_REUSEPORT would let them share it."""
+        fixed = [str(s.address) for s in servers if s.address.path or s.address.port]
+        for address in fixed:
+            if fixed.count(address) > 1:
+                raise cannot_bind(address, "two servers have this address")
+        return servers
+
+    def _take_server(self, server: Server, taken: dict[int, list[Named]], backlog: int) -> None:
+        name = place_name(server)
+        with binding(server.address):
+            for number, named in taken.items():
+                place = (name, SHARED if server.address.path else number)
+                if place not in self.open:
+                    self.open[place] = self._listen(place, server.address, backlog)
+                named.append((server.name, self.open[place]))
+
+    def _listen(self, place: Place, address: Address, backlog: int) -> socket.socket:
+        if address.path:
+            return self._listen_unix(place, address.path, backlog)
+        target = resolve(address)
+        sibling = next((s for (name, _), s in self.open.items() if name == place[0]), None)
+        if sibling is not None:
+            # Port 0: the first has been given a port, the others join it there.
+            target = Target(sibling.family, sibling.getsockname())
+        elif address.port not in self._ports():
+            probe(target)
+        return listen(target, backlog)
+
+    def _listen_unix(self, place: Place, path: str, backlog: int) -> socket.socket:
+        if path.startswith("@"):
+            return listen(Target(socket.AF_UNIX, "\0" + path[1:]), backlog)
+        remove_stale(path)
+        sock = listen(Target(socket.AF_UNIX, path), backlog)
+        self.files[place] = (Path(path).absolute(), identity(Path(path)))
+        return sock
+
+    def _ports(self) -> set[int]:
+        """Return the ports that are ours already: what is in the way there is ourselves."""
+        inet = (s for s in self.open.values() if s.family != socket.AF_UNIX)
+        return {s.getsockname()[1] for s in inet} | {0}
+
+
+def shown(sock: socket.socket) -> str:
+    """Return where a socket listens, with the port it was given."""
+    if sock.family == socket.AF_UNIX:
+        name = sock.getsockname()
+        return "@" + os.fsdecode(name[1:]) if isinstance(name, bytes) else str(name)
+    ip, port = sock.getsockname()[:2]
+    return str(Address(ip=ip, port=port))
+
+
+def place_name(server: Server) -> str:
+    """Return what makes a server's sockets the same ones after a reload."""
+    address = server.address
+    # Each server that left the choice to the kernel has a port of its own.
+    chosen = address.path or address.port
+    return str(address) if chosen else f"{address} of {server.name}"
+
+
+def listen(target: Target, backlog: int) -> socket.socket:
+    """Return a new listening socket."""
+    sock = socket.socket(target.family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if target.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            # Inherited by what is accepted, one system call less for each.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind(target.sockaddr)
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def probe(target: Target) -> None:
+    """Find out whether somebody listens there.
+
+    Another program of the same user with SO_REUSEPORT on would share the port without a word, and
+    half of the requests; without it, our bind() fails as one expects. SO_REUSEADDR stays on, or
+    the remains of earlier connections would count as somebody.
+    """
+    with socket.socket(target.family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(target.sockaddr)
+
+
+def resolve(address: Address) -> Target:
+    """Return the first socket address that *address* stands for."""
+    for family, wildcard in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
+        with contextlib.suppress(OSError):
+            socket.inet_pton(family, address.ip)
+            return Target(family, (address.ip, address.port, *wildcard))
+    host = address.ip.encode("ascii" if address.ip.isascii() else "idna")
+    found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return Target(found[0][0], found[0][4])
+
+
+def remove_stale(path: str) -> None:
+    """Remove the socket file of a program that has ended; refuse everything else."""
+    try:
+        mode = Path(path).lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(0, "a file that is no socket is in the way")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        # A full queue must not hold us up; it is an answer, too.
+        sock.setblocking(False)
+        try:
+            sock.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()
+            return
+        except BlockingIOError:
+            pass
+    raise OSError(98, "Address already in use")
+
+
+def remove_file(path: Path, wanted: tuple[int, int]) -> None:
+    """Remove the file of a unix socket, if it is still that one."""
+    with contextlib.suppress(OSError):
+        if identity(path) == wanted:
+            path.unlink()
+
+
+def identity(path: Path) -> tuple[int, int]:
+    """Return what tells a file from another of the same name."""
+    found = path.lstat()
+    return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def binding(address: Address) -> Any:
+    """Turn what the kernel or the resolver says into one sentence that names the address."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_bind(str(address), error.strerror or str(error)) from None
+    except ValueError as error:  # a name no resolver takes, a path with a NUL
+        raise cannot_bind(str(address), str(error)) from None
+
+
+def cannot_bind(address: str, reason: str) -> ConfigError:
+    """Return the error for an address that cannot be listened on."""
+    return ConfigError(f"failed to bind to '{address}': {reason}")

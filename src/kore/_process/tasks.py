@@ -1,0 +1,107 @@
+"""The coroutines of a worker: handlers that wait, and tasks on their own."""
+
+import asyncio
+import itertools
+import sys
+from asyncio import AbstractEventLoop, Task
+from collections.abc import Callable, Coroutine, Generator
+from types import coroutine
+from typing import Any, Final
+
+from kore._core.request import Request
+
+# Since 3.12 a task may run at once instead of in the next round of the loop: a handler that does
+# not wait costs the loop nothing then.
+EAGER: Final = sys.version_info >= (3, 12)
+
+# What a handler did wrong, None for no answer; what else failed, and where.
+Report = Callable[[Request, BaseException | None], None]
+Failed = Callable[[str, BaseException], None]
+
+
+@coroutine
+def gate() -> Generator[None, None, None]:
+    """Yield once: where a coroutine is parked before its task exists."""
+    yield
+
+
+class Tasks:
+    """What runs in a worker beside its event loop's callbacks."""
+
+    def __init__(self, loop: AbstractEventLoop, report: Report, failed: Failed) -> None:
+        self.loop = loop
+        self.report = report
+        self.failed = failed
+        # The loop itself holds tasks only weakly.
+        self.handlers: dict[Coroutine[Any, Any, Any], Task[None]] = {}
+        self.others: dict[int, Task[None]] = {}
+        self.numbers = itertools.count(1)
+
+    @property
+    def serving(self) -> int:
+        """How many handlers wait for something."""
+        return len(self.handlers)
+
+    # ---- handlers
+
+    def spawn(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
+        """Run the *handler* of *request* as a task; it is cancelled when the client leaves."""
+        guarded = self.guard(handler, request)
+        if EAGER:
+            task = Task(guarded, loop=self.loop, eager_start=True)
+            if task.done():
+                return
+        else:
+            # Parked inside its `try`: a task cancelled before its first step ends in order too.
+            guarded.send(None)
+            task = Task(guarded, loop=self.loop)
+        self.handlers[handler] = task
+        request.attend(task)
+
+    async def guard(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
+        """Await *handler*: whatever it does, its client gets one answer."""
+        try:
+            if not EAGER:
+                await gate()
+            await handler
+            if not request.answered:
+                self.report(request, None)
+                request.fail()
+        except asyncio.CancelledError:
+            handler.close()  # it may not have begun
+            if not request.answered:
+                request.fail()
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: a request ends no worker
+            self.report(request, error)
+            if not request.answered:
+                request.fail()
+        finally:
+            self.handlers.pop(handler, None)
+
+    # ---- tasks of their own
+
+    def create(self, coroutine: Coroutine[Any, Any, Any]) -> int:
+        """Run *coroutine*; return its id."""
+        number = next(self.numbers)
+        self.others[number] = self.loop.create_task(self.watch(coroutine, number))
+        return number
+
+    async def watch(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
+        """Await *coroutine*, and report what it does not catch: nobody else asks for it."""
+        try:
+            await coroutine
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in a handler
+            self.failed(f"task {number} ({coroutine.__qualname__})", error)
+        finally:
+            self.others.pop(number, None)
+
+    async def cancel_all(self, seconds: float) -> None:
+        """Cancel everything, and give `finally` blocks some seconds to run."""
+        tasks = [*self.handlers.values(), *self.others.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)

@@ -1,0 +1,267 @@
+"""The template: imports the application once, says what it wants, forks workers on command.
+
+It never serves. A worker forked from it shares its memory and starts in milliseconds.
+"""
+
+import gc
+import os
+import select
+import socket
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from kore import _app
+from kore._conf.schema import Config
+from kore._process import logs, scoreboard
+from kore._process.birth import Birth
+from kore._process.channel import Channel, close_all
+from kore._process.messages import Configured, Fatal, Fork, Forked, Log, NotForked, Stop
+from kore._process.privsep import STANDARD, Leave, open_descriptors, settle
+from kore._process.roles import TEMPLATE, WORKER, entry
+from kore.errors import KoreError
+
+# For last words, when the parent is busy.
+FLUSH_SECONDS: Final = 1.0
+# Between two looks at who the parent of a new worker is.
+ADOPTION_STEP: Final = 0.0002
+
+WorkerMain = Callable[[Birth], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the parent put on the command line."""
+
+    channel: int
+    parent: int
+    worker: str
+    app: str
+    arguments: list[str]
+
+
+def main() -> NoReturn:
+    """Be the template, in an interpreter of its own."""
+    channel, parent, worker, app, *arguments = sys.argv[1:]
+    orders = Orders(int(channel), int(parent), worker, app, arguments)
+    # What a program sees that is run as a script.
+    sys.argv = [app, *arguments]
+    os.set_inheritable(orders.channel, False)
+    settle(Leave(TEMPLATE.title("kore"), orders.parent, frozenset({orders.channel})))
+    template = Template(orders)
+    leave(template.channel, template.run())
+
+
+class Template:
+    """The application, loaded, and who asks for workers."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.orders = orders
+        self.channel = Channel(socket.socket(fileno=orders.channel), takes_descriptors=True)
+        logs.to_channel(self.channel)
+
+    def run(self) -> int:
+        """Load the application and serve the parent. Returns the exit status."""
+        try:
+            self.config = _app.load(self.orders.app, self.orders.arguments)
+            self.channel.send(Configured(self.config.plain()))
+            # After the application, so that what it sets up for its own sake comes first.
+            self.worker: WorkerMain = entry(self.orders.worker)
+        except (Exception, SystemExit) as error:
+            self.channel.send(Fatal(reason(error)))
+            return 1
+        self.prepare()
+        return self.serve()
+
+    def prepare(self) -> None:
+        """Make this process good to be forked from."""
+        warn_about_threads()
+        # Files it opened on import belong to the application in every worker, too.
+        self.opened = open_descriptors() - STANDARD - {self.channel.fileno()}
+        # What is here now is shared by all workers as long as the collector does not touch it.
+        gc.freeze()
+
+    def serve(self) -> int:
+        """Fork workers as the parent asks, until it says stop or is gone."""
+        waiter = select.poll()
+        while True:
+            for message in self.channel.receive():
+                match message:
+                    case Fork():
+                        self.fork(message)
+                    case Stop(drain):
+                        return self.stop(orderly=drain)
+            if self.channel.eof:
+                return 1
+            writing = select.POLLOUT if self.channel.wants_write else 0
+            waiter.register(self.channel, select.POLLIN | writing)
+            waiter.poll()
+            self.channel.flush()
+
+    def stop(self, *, orderly: bool) -> int:
+        """Run the application's last hook: every worker has ended."""
+        cleanup = self.config.hooks.get("cleanup")
+        if orderly and cleanup is not None:
+            try:
+                cleanup()
+            except Exception as error:  # noqa: BLE001 - whatever an application raises
+                self.channel.send(Log(logs.ERR, _app.traceback_text(error)))
+        return 0
+
+    def fork(self, order: Fork) -> None:
+        """Start one worker and tell its pid."""
+        flush_output()
+        try:
+            pid = self.fork_twice(order)
+        except OSError as error:
+            self.channel.send(NotForked(order.number, error.strerror or "it died at once"))
+        else:
+            self.channel.send(Forked(order.number, pid))
+        finally:
+            close_all(order.descriptors)
+
+    def fork_twice(self, order: Fork) -> int:
+        """Fork a process that forks the worker and ends: the parent inherits the worker."""
+        told, tell = os.pipe()
+        try:
+            middle = quiet_fork()
+            if middle == 0:
+                self.in_between(order, tell)
+        finally:
+            os.close(tell)
+        try:
+            answer = os.read(told, 16)
+        finally:
+            os.close(told)
+        # When this returns, the kernel has given the worker to the parent.
+        os.waitpid(middle, 0)
+        if not answer:
+            raise OSError
+        return int(answer)
+
+    def in_between(self, order: Fork, tell: int) -> NoReturn:
+        """Fork the worker, in the process between it and the template."""
+        try:
+            middle = os.getpid()
+            pid = quiet_fork()
+            if pid == 0:
+                self.become_worker(order, middle)
+            os.write(tell, b"%d" % pid)
+            os._exit(0)
+        finally:
+            os._exit(1)
+
+    def become_worker(self, order: Fork, middle: int) -> NoReturn:
+        """Be a worker, and nothing else, from here to the end of this process."""
+        # Before its number can be given to another descriptor.
+        self.channel.close()
+        await_adoption(self.orders.parent, middle)
+        channel = Channel(socket.socket(fileno=order.descriptors[0]))
+        logs.to_channel(channel)
+        status = 1
+        try:
+            status = self.worker(self.birth(order, channel))
+        except SystemExit as end:
+            status = exit_status(end)
+        except BaseException as error:  # noqa: BLE001 - it is the last frame of this process
+            channel.send(Fatal("".join(traceback.format_exception(error))))
+        finally:
+            leave(channel, status)
+
+    def birth(self, order: Fork, channel: Channel) -> Birth:
+        """Give up what is not the worker's, and collect what is."""
+        settings = self.config.settings
+        warning = settle(
+            Leave(
+                title=WORKER.title(self.config.name, order.number),
+                parent=self.orders.parent,
+                descriptors=frozenset({*order.descriptors, *self.opened}),
+                files=settings.worker_rlimit_nofiles,
+                processor=order.number if settings.worker_set_affinity else None,
+            )
+        )
+        if warning:
+            channel.send(Log(logs.WARNING, warning))
+        _, board, *listening = order.descriptors
+        return Birth(
+            number=order.number,
+            config=self.config,
+            channel=channel,
+            sockets=tuple(zip(order.servers, map(adopted, listening), strict=True)),
+            slot=scoreboard.attach(board, order.number),
+            parent=self.orders.parent,
+        )
+
+
+def adopted(fd: int) -> socket.socket:
+    """Return the socket object for a descriptor."""
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    return sock
+
+
+def await_adoption(parent: int, middle: int) -> None:
+    """Wait until the process in between has ended, and the parent is the parent."""
+    while (now := os.getppid()) != parent:
+        if now != middle:
+            os._exit(1)
+        time.sleep(ADOPTION_STEP)
+
+
+def reason(error: BaseException) -> str:
+    """Return why the application could not be loaded, ready to be printed."""
+    if isinstance(error, SystemExit) and not isinstance(error.code, str):
+        return f"the application ended itself while it was loaded, with status {error.code or 0}"
+    if isinstance(error, (KoreError, SystemExit)):
+        return str(error)
+    return "".join(traceback.format_exception(error))
+
+
+def exit_status(end: SystemExit) -> int:
+    """Return the exit status that a SystemExit stands for."""
+    if end.code is None:
+        return 0
+    return end.code & 0xFF if isinstance(end.code, int) else 1
+
+
+def warn_about_threads() -> None:
+    """Say which threads the application has started: no worker will have them."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if names:
+        logs.log.warning(
+            "importing the application started a thread (%s): threads do not survive the fork of a "
+            "worker, start them in koreapp.workerstart()",
+            ", ".join(names),
+        )
+
+
+def quiet_fork() -> int:
+    """Fork, without Python's own warning about threads: ours says what to do about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def flush_output() -> None:
+    """Write what print() holds back, or every process forked from here writes it again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # none, broken, closed
+            continue
+
+
+def leave(channel: Channel, status: int) -> NoReturn:
+    """End this process with its last words delivered.
+
+    Not through the interpreter's own end: that waits for threads, and runs what was registered
+    to run once in every process forked from the one that registered it.
+    """
+    flush_output()
+    channel.drain(FLUSH_SECONDS)
+    os._exit(status)

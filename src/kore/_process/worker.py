@@ -1,0 +1,259 @@
+"""A worker: an event loop, a poller on it, the application's handlers. Serves, drains, ends."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio import AbstractEventLoop
+from collections.abc import Coroutine
+from dataclasses import asdict
+from typing import Any, Final, NoReturn
+
+from kore import _context
+from kore._conf.schema import Config, Tracer
+from kore._core.listener import Listener
+from kore._core.poller import Poller
+from kore._core.request import Request
+from kore._core.service import Service
+from kore._http.pipeline import fold
+from kore._http.router import Router
+from kore._http.streaming import stream
+from kore._process.birth import Birth
+from kore._process.logs import log
+from kore._process.messages import Fatal, Ready, Shutdown, Stop
+from kore._process.scoreboard import DRAINING, READY, STATE_AT
+from kore._process.tasks import Tasks
+
+# How often deadlines are looked at, as in C Kore.
+SWEEP: Final = 0.5
+# How often a draining worker looks whether it is done.
+DRAIN_STEP: Final = 0.02
+# What cancelled handlers have for their `finally` blocks when a worker ends.
+FAREWELL: Final = 1.0
+
+
+def main(birth: Birth) -> int:
+    """Serve until told to stop; return the exit status."""
+    return Worker(birth).run()
+
+
+def new_loop() -> AbstractEventLoop:
+    """Return uvloop's event loop where it is installed, unless KORE_LOOP says asyncio."""
+    if os.environ.get("KORE_LOOP") != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            pass
+        else:
+            return uvloop.new_event_loop()
+    return asyncio.new_event_loop()
+
+
+class Worker:
+    """What a worker process is."""
+
+    def __init__(self, birth: Birth) -> None:
+        self.number = birth.number
+        self.config: Config = birth.config
+        self.channel = birth.channel
+        self.slot = birth.slot
+        self.status = 0
+        self.stopping = False
+        self.loop = new_loop()
+        self.tasks = Tasks(self.loop, self.report, self.failed)
+        self.tracer: Tracer | None = birth.config.tracer
+        self.poller = Poller()
+        self.service = Service(
+            asdict(birth.config.settings),
+            spawn=self.tasks.spawn,
+            stream=self.stream,
+            failed=self.report,
+            defer=self.loop.call_soon,
+            future=self.loop.create_future,
+            slot=birth.slot,
+        )
+        self.sockets = birth.sockets
+
+    # ---- from start to end
+
+    def run(self) -> int:
+        """Serve until told to stop; return the exit status."""
+        _context.current.worker = self
+        asyncio.set_event_loop(self.loop)
+        self.loop.set_exception_handler(self.on_loop_error)
+        self.loop.run_until_complete(self.start())
+        self.loop.run_forever()
+        self.loop.run_until_complete(self.farewell())
+        self.poller.close()
+        self.loop.close()
+        return self.status
+
+    async def start(self) -> None:
+        """Take up the work: the application's start hook first, the sockets last."""
+        self.catch_signals()
+        self.loop.add_reader(self.channel.fileno(), self.on_channel)
+        await self.call_hook("workerstart")
+        for coroutine in self.config.tasks:
+            self.tasks.create(coroutine)
+        self.listen()
+        self.loop.add_reader(self.poller.fileno(), self.poller.dispatch)
+        self.sweep()
+        self.slot[STATE_AT] = READY
+        self.channel.send(Ready())
+
+    def listen(self) -> None:
+        """Accept on the sockets of each server, with a router for its domains."""
+        for name, sock in self.sockets:
+            domains = [domain for domain in self.config.domains if domain.server == name]
+            Listener(self.poller, self.service, sock, Router(domains, fold).resolve)
+
+    def sweep(self) -> None:
+        """Let timeouts happen, on an idle worker too."""
+        self.poller.sweep()
+        self.flush_channel()
+        self.loop.call_later(SWEEP, self.sweep)
+
+    async def farewell(self) -> None:
+        """Cancel what still runs, and call the application's stop hook."""
+        self.poller.drain()
+        await self.tasks.cancel_all(FAREWELL)
+        await self.call_hook("workerstop")
+
+    async def call_hook(self, name: str) -> None:
+        """Call one of the application's hooks, if it has that one."""
+        hook = self.config.hooks.get(name)
+        if hook is not None:
+            result = hook()
+            if asyncio.iscoroutine(result):
+                await result
+
+    # ---- the end
+
+    def drain(self, *, patient: bool = False) -> None:
+        """Finish what was accepted, then end; *patient* waits for idle clients to come to an end.
+
+        With patience nobody is hung up on: somebody else serves the same address, and a client's
+        next request here is answered with `connection: close`.
+        """
+        if not self.stopping:
+            self.stopping = True
+            self.slot[STATE_AT] = DRAINING
+            self.service.drain()
+            self.poller.drain(patient=patient)
+            self.loop.call_later(self.patience(patient=patient), self.loop.stop)
+            self.end_when_idle()
+
+    def patience(self, *, patient: bool) -> float:
+        """Return how long a drain may take, in seconds."""
+        settings = self.config.settings
+        return settings.drain_timeout + (settings.http_keepalive_time if patient else 0)
+
+    def end_when_idle(self) -> None:
+        """End as soon as no client and no request is left."""
+        if self.service.connections or self.tasks.serving:
+            self.loop.call_later(DRAIN_STEP, self.end_when_idle)
+        else:
+            self.loop.stop()
+
+    # ---- what others say
+
+    def catch_signals(self) -> None:
+        """Drain on TERM; a terminal's ctrl-C reaches everybody, and the parent speaks for it."""
+        self.loop.add_signal_handler(signal.SIGTERM, self.drain)
+        self.loop.add_signal_handler(signal.SIGQUIT, self.loop.stop)
+        for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            self.loop.add_signal_handler(ignored, lambda: None)
+
+    def on_channel(self) -> None:
+        """Read what the parent says; without a parent there is no worker."""
+        for message in self.channel.receive():
+            if isinstance(message, Stop):
+                if message.drain:
+                    self.drain(patient=message.patient)
+                else:
+                    self.loop.stop()
+        if self.channel.eof:
+            os._exit(1)
+
+    def flush_channel(self) -> None:
+        """Send the parent what did not fit at once."""
+        if self.channel.wants_write:
+            self.channel.flush()
+
+    # ---- what handlers do
+
+    def stream(self, request: Request, status: int, items: Any) -> None:
+        """Send an async iterator as the body of a response."""
+        self.tasks.spawn(stream(request, status, items), request)
+
+    def report(self, request: Request, error: BaseException | None) -> None:
+        """Say what a request's handler did wrong; None: it gave no answer."""
+        where = f"route '{request.where()}'"
+        if error is None:
+            log.error("no response: the handler of %s ended without calling response()", where)
+        else:
+            self.failed(where, error)
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """Hand what nobody caught to the tracer, or to the log."""
+        trace = own_frames(error)
+        if self.tracer is not None:
+            try:
+                self.tracer(type(error), error, trace)
+            except BaseException as again:  # noqa: BLE001 - a tracer cannot end a worker either
+                log.error("the tracer failed with %r", again, exc_info=again)
+            else:
+                return
+        log.error(
+            "uncaught exception %r in %s", error, where, exc_info=(type(error), error, trace)
+        )
+
+    def on_loop_error(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Report what the event loop noticed, such as a callback that raised."""
+        error = context.get("exception")
+        if error is None:
+            log.error("%s", context.get("message"))
+        else:
+            self.failed(str(context.get("message", "the event loop")), error)
+
+    # ---- what the public functions delegate to
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> int:
+        """Run *coroutine* as a task of this worker; return its id."""
+        return self.tasks.create(coroutine)
+
+    def fatal(self, text: str) -> NoReturn:
+        """End this worker at once, with *text* in the log; the parent replaces it."""
+        log.error("fatal: %s", text)
+        self.end()
+
+    def fatalx(self, text: str) -> NoReturn:
+        """End the whole server with status 1 and *text*."""
+        self.channel.send(Fatal(text))
+        self.end()
+
+    def shutdown(self) -> None:
+        """Ask the parent to stop the server in good order."""
+        self.channel.send(Shutdown())
+
+    def end(self) -> NoReturn:
+        """Leave with status 1, from wherever we are: no handler can catch it."""
+        sys.stdout.flush()
+        self.channel.drain(FAREWELL)
+        os._exit(1)
+
+
+def own_frames(error: BaseException) -> Any:
+    """Return the traceback from the application's first frame on."""
+    trace = error.__traceback__
+    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename) and trace.tb_next:
+        trace = trace.tb_next
+    return trace
+
+
+OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100,PTH120 - text
+
+
+def is_ours(filename: str) -> bool:
+    """Tell our own source files, the core's included, from an application's."""
+    return filename.startswith((OURS, "src/kore/_core"))

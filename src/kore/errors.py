@@ -1,0 +1,28 @@
+"""What this package raises. Everything is a RuntimeError underneath, as in C Kore."""
+
+
+class KoreError(RuntimeError):
+    """A call that cannot be done here or now."""
+
+
+class ConfigError(KoreError):
+    """A configuration that cannot be; the text says which part and what is allowed."""
+
+
+class UnknownSettingError(ConfigError, AttributeError):
+    """A name `kore.config` does not have. An AttributeError too, so that `hasattr` works."""
+
+
+class StartError(KoreError):
+    """An application that could not be started; the text is ready to be printed."""
+
+
+class Fatal(SystemExit):
+    """What `kore.fatal()` raises while nothing serves yet.
+
+    A SystemExit, so that no `except Exception` of an application swallows it, and so that
+    Python itself prints the reason and ends with status 1 where nobody else does.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"fatal: {reason}")
