@@ -31,7 +31,7 @@ check: style types ## Lint, types and the rules of the house.
 
 style: $(VENV)/.built
 	$(BIN)/ruff check src tests benchmarks examples
-	$(BIN)/cython-lint src/kore/_core
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/kore/_core
 	$(BIN)/python -m pytest -q tests/test_floors.py
 
 types: $(VENV)/.built

@@ -31,6 +31,9 @@ from kore._api import domain as domain
 from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
 from kore._api import log as log
+from kore._api import pyconnection as pyconnection
+from kore._api import pydomain as pydomain
+from kore._api import pyhttp_request as pyhttp_request
 from kore._api import route as route
 from kore._api import server as server
 from kore._api import setname as setname
@@ -40,9 +43,6 @@ from kore._api import task_create as task_create
 from kore._api import time as time
 from kore._api import tracer as tracer
 from kore._api import worker as worker
-from kore._conf.builder import DomainHandle as pydomain
-from kore._core.connection import Connection as pyconnection
-from kore._core.request import Request as pyhttp_request
 from kore._http.tables import HTTP_METHOD_DELETE as HTTP_METHOD_DELETE
 from kore._http.tables import HTTP_METHOD_GET as HTTP_METHOD_GET
 from kore._http.tables import HTTP_METHOD_HEAD as HTTP_METHOD_HEAD

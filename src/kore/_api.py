@@ -13,6 +13,8 @@ from kore._conf import check
 from kore._conf.builder import DomainHandle
 from kore._conf.schema import Tracer
 from kore._conf.settings import SETTINGS
+from kore._core.connection import Connection
+from kore._core.request import Request
 from kore.errors import Fatal, KoreError
 
 LOG_EMERG: Final = syslog.LOG_EMERG
@@ -42,6 +44,10 @@ WEBSOCKET_OP_TEXT: Final = 1
 WEBSOCKET_OP_BINARY: Final = 2
 WEBSOCKET_BROADCAST_LOCAL: Final = 1
 WEBSOCKET_BROADCAST_GLOBAL: Final = 2
+
+pyconnection = Connection
+pydomain = DomainHandle
+pyhttp_request = Request
 
 # The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
 LEVELS: Final = (

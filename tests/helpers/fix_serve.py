@@ -129,9 +129,13 @@ class Launcher:
         if loop:
             env["KORE_LOOP"] = loop
         server = Server([sys.executable, "-m", "kore", "app.py", *arguments], directory, dict(env))
+        try:
+            server.learn_port()
+        except AssertionError:
+            server.kill()
+            raise
         self.servers.append(server)
         RUNNING.append(server)
-        server.learn_port()
         return server
 
     def __enter__(self) -> Self:

@@ -18,28 +18,28 @@ def count(what: str) -> None:
 
 
 @kore.route("/", methods=["get"])
-def index(req: kore.http_request) -> None:
+def index(req: kore.pyhttp_request) -> None:
     req.response(200, b"hello world")
 
 
 @kore.route("/seen", methods=["get"])
-def report(req: kore.http_request) -> None:
+def report(req: kore.pyhttp_request) -> None:
     req.response(200, json.dumps(seen))
 
 
 @kore.route("/loop", methods=["get"])
-async def which_loop(req: kore.http_request) -> None:
+async def which_loop(req: kore.pyhttp_request) -> None:
     req.response(200, type(asyncio.get_running_loop()).__module__)
 
 
 @kore.route("/sleep", methods=["get"])
-async def sleep(req: kore.http_request) -> None:
+async def sleep(req: kore.pyhttp_request) -> None:
     await asyncio.sleep(0.05)
     req.response(200, b"slept")
 
 
 @kore.route("/timeout", methods=["get"])
-async def timeout(req: kore.http_request) -> None:
+async def timeout(req: kore.pyhttp_request) -> None:
     try:
         async with asyncio.timeout(0.02):
             await asyncio.sleep(60)
@@ -48,26 +48,26 @@ async def timeout(req: kore.http_request) -> None:
 
 
 @kore.route("/current-task", methods=["get"])
-async def current_task(req: kore.http_request) -> None:
+async def current_task(req: kore.pyhttp_request) -> None:
     task = asyncio.current_task()
     req.response(200, type(task).__name__ if task else b"none")
 
 
 @kore.route("/thread", methods=["get"])
-async def thread(req: kore.http_request) -> None:
+async def thread(req: kore.pyhttp_request) -> None:
     slept = await asyncio.to_thread(time.sleep, 0.01)
     req.response(200, repr(slept))
 
 
 @kore.route("/group", methods=["get"])
-async def group(req: kore.http_request) -> None:
+async def group(req: kore.pyhttp_request) -> None:
     async with asyncio.TaskGroup() as tasks:
         parts = [tasks.create_task(asyncio.sleep(0.01, n)) for n in range(3)]
     req.response(200, json.dumps([part.result() for part in parts]))
 
 
 @kore.route("/crowd", methods=["get"])
-async def wait_for_the_crowd(req: kore.http_request) -> None:
+async def wait_for_the_crowd(req: kore.pyhttp_request) -> None:
     here = asyncio.get_running_loop().create_future()
     crowd.add(here)
     if len(crowd) == CROWD:
@@ -78,14 +78,14 @@ async def wait_for_the_crowd(req: kore.http_request) -> None:
 
 
 @kore.route("/early", methods=["get"])
-async def early(req: kore.http_request) -> None:
+async def early(req: kore.pyhttp_request) -> None:
     req.response(200, b"early")
     await asyncio.sleep(0.3)
     count("early went on")
 
 
 @kore.route("/stay", methods=["get"])
-async def stay(req: kore.http_request) -> None:
+async def stay(req: kore.pyhttp_request) -> None:
     count("stayed")
     try:
         await asyncio.sleep(60)
@@ -97,14 +97,14 @@ async def stay(req: kore.http_request) -> None:
 
 
 @kore.route("/hold", methods=["get"])
-async def hold(req: kore.http_request) -> None:
+async def hold(req: kore.pyhttp_request) -> None:
     count("held")
     await opened.wait()
     req.response(200, b"held")
 
 
 @kore.route("/open", methods=["get"])
-async def release(req: kore.http_request) -> None:
+async def release(req: kore.pyhttp_request) -> None:
     opened.set()
     await asyncio.sleep(0)
     opened.clear()
@@ -112,17 +112,17 @@ async def release(req: kore.http_request) -> None:
 
 
 @kore.route("^/raise/([A-Za-z]+)$", methods=["get"])
-def fail(req: kore.http_request, name: str) -> None:
+def fail(req: kore.pyhttp_request, name: str) -> None:
     raise FAILURES[name]("on purpose")
 
 
 @kore.route("^/raise-async/([A-Za-z]+)$", methods=["get"])
-async def fail_at_once(req: kore.http_request, name: str) -> None:
+async def fail_at_once(req: kore.pyhttp_request, name: str) -> None:
     raise FAILURES[name]("on purpose")
 
 
 @kore.route("^/raise-later/([A-Za-z]+)$", methods=["get"])
-async def fail_later(req: kore.http_request, name: str) -> None:
+async def fail_later(req: kore.pyhttp_request, name: str) -> None:
     await asyncio.sleep(0.001)
     raise FAILURES[name]("on purpose")
 
@@ -134,13 +134,13 @@ FAILURES: dict[str, type[BaseException]] = {
 
 
 @kore.route("/returns", methods=["get"])
-def returns(req: kore.http_request) -> int:
+def returns(req: kore.pyhttp_request) -> int:
     req.response(200, b"returned")
     return kore.RESULT_OK
 
 
 @kore.route("/returns-async", methods=["get"])
-async def returns_later(req: kore.http_request) -> str:
+async def returns_later(req: kore.pyhttp_request) -> str:
     req.response(200, b"returned")
     return "something"
 
@@ -151,7 +151,7 @@ def wrong_arguments() -> None:
 
 
 @kore.route("/toolkit", methods=["get"])
-async def toolkit(req: kore.http_request) -> None:
+async def toolkit(req: kore.pyhttp_request) -> None:
     before = kore.time()
     await kore.suspend(20)
     kore.task_create(background())
@@ -166,7 +166,7 @@ async def background() -> None:
 
 
 @kore.route("/background-fails", methods=["get"])
-def start_failing(req: kore.http_request) -> None:
+def start_failing(req: kore.pyhttp_request) -> None:
     kore.task_create(failing())
     req.response(200, b"started")
 
@@ -177,5 +177,5 @@ async def failing() -> None:
 
 
 @kore.route("/disconnect", methods=["get"])
-def disconnect(req: kore.http_request) -> None:
+def disconnect(req: kore.pyhttp_request) -> None:
     req.connection.disconnect()

@@ -65,29 +65,29 @@ BODIES = {
 
 
 @kore.route("^/body/([a-z-]+)$", methods=["get"])
-def body(req: kore.http_request, name: str) -> None:
+def body(req: kore.pyhttp_request, name: str) -> None:
     req.response(200, BODIES[name]())
 
 
 @kore.route("^/async-body/([a-z-]+)$", methods=["get"])
-async def async_body(req: kore.http_request, name: str) -> None:
+async def async_body(req: kore.pyhttp_request, name: str) -> None:
     await asyncio.sleep(0)
     req.response(200, BODIES[name]())
 
 
 @kore.route("^/status/(-?[0-9]+)/([a-z-]+)$", methods=["get"])
-def status(req: kore.http_request, code: str, name: str) -> None:
+def status(req: kore.pyhttp_request, code: str, name: str) -> None:
     req.response(int(code), BODIES[name]())
 
 
 @kore.route("/twice", methods=["get"])
-def twice(req: kore.http_request) -> None:
+def twice(req: kore.pyhttp_request) -> None:
     req.response(200, b"first")
     req.response(200, b"second")
 
 
 @kore.route("/twice-async", methods=["get"])
-async def twice_async(req: kore.http_request) -> None:
+async def twice_async(req: kore.pyhttp_request) -> None:
     await asyncio.sleep(0)
     req.response(200, b"first")
     await asyncio.sleep(0)
@@ -95,30 +95,30 @@ async def twice_async(req: kore.http_request) -> None:
 
 
 @kore.route("/fails-after", methods=["get"])
-def fails_after(req: kore.http_request) -> None:
+def fails_after(req: kore.pyhttp_request) -> None:
     req.response(200, b"first")
     raise LookupError("too late")
 
 
 @kore.route("/silent", methods=["get"])
-def silent(req: kore.http_request) -> None:
+def silent(req: kore.pyhttp_request) -> None:
     pass
 
 
 @kore.route("/silent-async", methods=["get"])
-async def silent_async(req: kore.http_request) -> None:
+async def silent_async(req: kore.pyhttp_request) -> None:
     await asyncio.sleep(0)
 
 
 @kore.route("/fields", methods=["post"])
-def fields(req: kore.http_request) -> None:
+def fields(req: kore.pyhttp_request) -> None:
     for name, value in json.loads(req.body):
         req.response_header(name, value)
     req.response(200, b"fields")
 
 
 @kore.route("/attributes", methods=["get"])
-async def attributes(req: kore.http_request) -> None:
+async def attributes(req: kore.pyhttp_request) -> None:
     req.user = "joe"
     await asyncio.sleep(0)
     try:
@@ -144,15 +144,15 @@ async def endless_later() -> AsyncIterator[bytes]:
 
 
 @kore.route("/endless", methods=["get"])
-def serve_endless(req: kore.http_request) -> None:
+def serve_endless(req: kore.pyhttp_request) -> None:
     req.response(200, endless())
 
 
 @kore.route("/endless-async", methods=["get"])
-def serve_endless_later(req: kore.http_request) -> None:
+def serve_endless_later(req: kore.pyhttp_request) -> None:
     req.response(200, endless_later())
 
 
 @kore.route("/state", methods=["get"])
-def state(req: kore.http_request) -> None:
+def state(req: kore.pyhttp_request) -> None:
     req.response(200, json.dumps(seen))

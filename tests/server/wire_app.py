@@ -6,10 +6,10 @@ domain = kore.domain("*", attach="http")
 
 
 @kore.route("/", methods=["get"])
-def index(req: kore.http_request) -> None:
+def index(req: kore.pyhttp_request) -> None:
     req.response(200, b"hello world")
 
 
 @kore.route("/echo", methods=["post", "put", "patch", "delete"])
-def echo(req: kore.http_request) -> None:
+def echo(req: kore.pyhttp_request) -> None:
     req.response(200, req.body)

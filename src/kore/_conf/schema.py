@@ -127,8 +127,8 @@ def translated(path: str, content: Callable[[str], str]) -> str:
 def located(path: str, error: re.error) -> re.error:
     """Return *error* with its position in *path* instead of in the translation."""
     try:
-        # As long as the class it stands for.
-        re.compile(translated(path, lambda name: "a" * len(f"[:{name}:]")))
+        # As long as the class it stands for; DEL is above all, so that no range ends badly in it.
+        re.compile(translated(path, lambda name: "\x7f" * len(f"[:{name}:]")))
     except re.error as original:
         return original
     return error

@@ -291,9 +291,6 @@ class Settings:
     http_body_rate_min: int = setting(
         size(1), 16384, "Bytes a second that earn a large body more time than http_body_timeout."
     )
-    http_body_rate_min: int = setting(
-        size(0), 500, "Bytes a second at which a request's body must arrive; 0: at any rate."
-    )
     http_body_disk_offload: int = setting(size(0), 0, "Larger bodies are kept in a file; 0: never.")
     http_body_disk_path: str = setting(PATH, "tmp_files", "Directory for such files.")
     http_write_timeout: int = setting(

@@ -20,6 +20,8 @@ cdef int fill_kinds() except -1:
             KIND[c] |= NAME | TOKEN
         if chr(c) in "!#$%&'*+^`|":
             KIND[c] |= TOKEN
+        if chr(c) in "!$&'()*+;=":      # sub-delims, without the comma that joins repeated fields
+            KIND[c] |= NAME
         if chr(c) in "0123456789abcdefABCDEF:.":
             KIND[c] |= LITERAL
     return 0
@@ -70,9 +72,13 @@ cdef bint valid_host(const char *host, size_t size) noexcept nogil:
     """Check host [":" port], RFC 9110 7.2, with the names that DNS and its users know."""
     cdef size_t at = 0
     cdef unsigned long port = 0
+    cdef unsigned char kind = LITERAL
     if size and host[0] == c"[":
         at = 1
-        while at < size and KIND[<unsigned char>host[at]] & LITERAL:
+        if size > 1 and (host[1] | 0x20) == c"v":   # IPvFuture, RFC 3986 3.2.2
+            kind = NAME | LITERAL
+        while at < size and (KIND[<unsigned char>host[at]] & kind
+                             or (host[at] == c"," and kind & NAME)):
             at += 1
         if at < 4 or at == size or host[at] != c"]":
             return False
@@ -96,7 +102,7 @@ cdef bint valid_host(const char *host, size_t size) noexcept nogil:
 
 
 cdef size_t next_word(const char *value, size_t size, size_t at, Span *word) noexcept nogil:
-    # one element of a comma-separated list; returns where the next one begins, size + 1 after the last
+    # one element of a comma-separated list; returns where the next begins, size + 1 after the last
     cdef size_t end = at
     while end < size and value[end] != c",":
         end += 1

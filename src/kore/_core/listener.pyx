@@ -26,7 +26,8 @@ cdef class Listener(Source):
         self.resolve = resolve
         self.socket = sock
         service.listeners.append(self)
-        self.attach(poller, os.dup(sock.fileno()))     # closed like every source; the socket is not ours
+        # A descriptor of our own, closed like every source's.
+        self.attach(poller, os.dup(sock.fileno()))
         self.resume()
 
     def resume(self):
@@ -35,8 +36,8 @@ cdef class Listener(Source):
             self.watch(EPOLLIN)
 
     cdef int on_event(self, uint32_t events) except -1:
-        cdef int turn
-        for turn in range(self.service.burst):
+        cdef int _turn
+        for _turn in range(self.service.burst):
             if self.service.full:
                 return self.watch(0)
             if self.accept() < 0:

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Parse request heads and chunked bodies: bytes in, spans out, no I/O and no allocation.
 
-RFC 9112, read strictly: a line ends in CR LF and nothing else, a field name touches its colon, there
-is one Host, and a body is framed by Content-Length or by chunked, never by both. What two parsers
+RFC 9112, read strictly: a line ends in CR LF and nothing else, a field name touches its colon,
+there is one Host, and a body is framed by Content-Length or by chunked, never by both. What two parsers
 could read in two ways is refused: that is what request smuggling is made of.
 
 `parse_head` is called again with a longer prefix of the same bytes until it answers. Each byte is
@@ -166,8 +166,9 @@ cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogi
     return 0
 
 
-cdef int field_line(const char *data, Head *head, uint32_t end, const Limits *limits) noexcept nogil:
-    # token ":" OWS value OWS, RFC 9112 5. A line that begins with white space (obs-fold) is no token.
+cdef int field_line(const char *data, Head *head, uint32_t end,
+                    const Limits *limits) noexcept nogil:
+    # token ":" OWS value OWS, RFC 9112 5. A line that begins with white space (obs-fold) is none.
     cdef uint32_t at = head.line
     cdef const char *name = data + at
     cdef uint32_t size
@@ -186,7 +187,8 @@ cdef int field_line(const char *data, Head *head, uint32_t end, const Limits *li
     if size == 4 and same(name, size, b"host", 4):
         return host_field(data, head, Span(at, end - at))
     if size == 6 and same(name, size, b"expect", 6):
-        head.flags |= EXPECT_CONTINUE if same(data + at, end - at, b"100-continue", 12) else EXPECT_OTHER
+        head.flags |= (EXPECT_CONTINUE if same(data + at, end - at, b"100-continue", 12)
+                       else EXPECT_OTHER)
     elif size == 10 and same(name, size, b"connection", 10):
         connection_field(data + at, end - at, head)
     elif size == 14 and same(name, size, b"content-length", 14):
@@ -215,8 +217,9 @@ cdef int length_field(const char *value, size_t size, Head *head) noexcept nogil
         if not c"0" <= value[i] <= c"9":
             return -400
         if length > (INT64_MAX - 9) // 10:
-            length = INT64_MAX // 10
-        length = length * 10 + (value[i] - c"0")
+            length = INT64_MAX      # larger than any limit, whatever digits follow
+        else:
+            length = length * 10 + (value[i] - c"0")
     head.flags |= LENGTH_SEEN
     head.length = length
     return 0

@@ -75,7 +75,7 @@ cdef class Poller:
         self.reap()
 
     def drain(self, *, bint patient=False):
-        """Tell all sources to come to an end: the idle at once, unless *patient*, others when done."""
+        """Tell all sources to end: the idle at once, unless *patient*, the others when done."""
         cdef Source source
         self.refresh()
         self.in_batch = True
@@ -156,7 +156,7 @@ cdef class Source:
         return 0
 
     cdef int shut(self) except -1:
-        """End: no event reaches this source any more. The descriptor goes when the batch is over."""
+        """End: no event comes here any more. The descriptor goes when the batch is over."""
         if self.closed:
             return 0
         # Not left to close(): a forked child may hold the same open file, and epoll would go on

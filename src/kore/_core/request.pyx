@@ -8,12 +8,13 @@ from libc.stdint cimport uint32_t
 
 from kore._core.grammar cimport Span, same
 from kore._core.parser cimport (
-    CHUNKED, ESCAPED, HEAD, SECURE, STAR, next_field)
+    CHUNKED, ESCAPED, HEAD, STAR, next_field)
 from kore._core.writer cimport field_line
 
 from kore._core.writer import reason
 
-cdef frozenset UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+cdef frozenset UNRESERVED = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 cdef str unescape(str path):
@@ -29,7 +30,7 @@ cdef str unescape(str path):
 
 
 def sendable(body: object) -> object:
-    """Turn a response body into bytes or a read-only memoryview; others are returned as they are."""
+    """Turn a body into bytes or a read-only memoryview; what is neither is returned as it is."""
     if isinstance(body, str):
         return body.encode()
     if not PyObject_CheckBuffer(body):
@@ -139,16 +140,6 @@ cdef class Request:
         return bool(self.head.flags & STAR)
 
     @property
-    def is_misdirected(self):
-        """True when the target names https, which this connection is not (RFC 9110 7.4)."""
-        return bool(self.head.flags & SECURE)
-
-    @property
-    def is_tls(self):
-        """True when the connection is encrypted."""
-        return False
-
-    @property
     def protocol(self):
         """`http` or `https`."""
         return "http"
@@ -201,7 +192,7 @@ cdef class Request:
         cdef str key = name.lower()
         cdef bytes line = field_line(name, value)
         if key == "transfer-encoding":
-            raise ValueError("transfer-encoding is the server's: give response() an iterator instead")
+            raise ValueError("transfer-encoding is the server's: give response() an iterator")
         if key == "content-length":
             self.declared = int(value)
         elif key == "connection":
@@ -214,7 +205,7 @@ cdef class Request:
         return True
 
     def response(self, int status, body=None):
-        """Answer: a status, and a body of bytes, str, None, an iterator or an async iterator of those.
+        """Answer: a status, and a body of bytes, str, None, or an iterator, async or not, of those.
 
         An interim status (100, 103) may come before the final one. Raises RuntimeError for a
         second answer. When the client has left there is nobody to tell, and it is ignored.
@@ -222,7 +213,7 @@ cdef class Request:
         if self.answered:
             raise RuntimeError("response() was already called for this request")
         if not 100 <= status <= 599 or status == 101:
-            raise ValueError(f"{status} is not a status: use 200 to 599, or 100 to 199 before the answer")
+            raise ValueError(f"{status} is no status: 200 to 599, or 100 to 199 before the answer")
         if body is None:
             body = b""
         elif not PyBytes_CheckExact(body):
@@ -247,13 +238,13 @@ cdef class Request:
             self.peer.spawn_stream(self, status, body)
             return True
         # The first item before the head: what fails at once can still be answered with 500.
-        first = next(rest, None)
+        first = next(rest, b"")
         if not self.peer.closed:
             self.peer.stream(self, status, first, rest)
         return True
 
     def refuse(self, int status, str allow=""):
-        """Answer in the server's own name: a short text; *allow* lists the methods that would do."""
+        """Answer in the server's own name: a short text; *allow* lists methods that would do."""
         if self.answered or self.peer.closed:
             return
         self.fields = None

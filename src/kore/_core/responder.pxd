@@ -15,6 +15,7 @@ cdef class Responder(Peer):
     cdef Service service
     cdef Request current
     cdef bint keep              # stay open after the current answer
+    cdef bint skip              # the body of the current request is to be read and dropped
     cdef bint linger            # something may still be on its way to us
     cdef bint chunked           # the coding of the body that is streaming
     cdef object source          # iterator of that body
@@ -22,7 +23,9 @@ cdef class Responder(Peer):
 
     cdef int finish(self, Request request) except -1
     cdef int settle(self) except -1
+    cdef bint receiving(self) noexcept
     cdef int begin_answer(self, Request request, int status, int64_t length) except -1
+    cdef int spare_body(self, Request request) except -1
     cdef int interim(self, Request request, int status) except -1
     cdef int put_piece(self, object item) except -1
     cdef int pump(self) except -1

@@ -4,15 +4,25 @@
 from cpython.bytes cimport PyBytes_CheckExact
 from libc.stdio cimport snprintf
 
-from kore._core.buffer cimport BLOCK
 from kore._core.libc cimport linger, setsockopt, SO_LINGER, SOL_SOCKET
-from kore._core.parser cimport HEAD
+from kore._core.parser cimport EXPECT_CONTINUE, HEAD
 from kore._core.writer cimport Reply
 
 from kore._core.request import sendable
 
 cdef enum:
     TURN = 64           # pieces of one iterator before others have their turn
+    SKIP_MAX = 65536    # cheaper to read than a new connection is to make
+
+
+cdef object END = object()      # what no iterator yields
+
+
+cdef object as_piece(object item):
+    cdef object data = item if PyBytes_CheckExact(item) else sendable(item)
+    if PyBytes_CheckExact(data) or isinstance(data, memoryview):
+        return data
+    raise TypeError(f"a piece of a body must be bytes or str, not {type(item).__name__}")
 
 
 cdef class Responder(Peer):
@@ -23,6 +33,9 @@ cdef class Responder(Peer):
 
     cdef int settle(self) except -1:
         return 0
+
+    cdef bint receiving(self) noexcept:
+        return False
 
     # ---- a whole answer
 
@@ -50,11 +63,10 @@ cdef class Responder(Peer):
 
     cdef int begin_answer(self, Request request, int status, int64_t length) except -1:
         cdef Reply reply
-        if request.content is None and request.has_body():
-            self.keep = False       # its body was not read: what follows is not a request
-            self.linger = True
         if request.closing or self.service.draining:
             self.keep = False
+        if request.content is None and request.has_body():
+            self.spare_body(request)
         reply.status = status
         reply.keep = self.keep
         reply.chunked = length == CHUNKS
@@ -64,14 +76,24 @@ cdef class Responder(Peer):
         self.service.writer.tick(self.poller.second)
         return self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
 
+    cdef int spare_body(self, Request request) except -1:
+        # Answered without its body, whose bytes must not be taken for a request: a small one is
+        # read and dropped; for more, or for what the client would not send now, close.
+        self.skip = (self.keep and not self.receiving() and request.head.length <= SKIP_MAX
+                     and not request.head.flags & EXPECT_CONTINUE)
+        if not self.skip:
+            self.keep = False
+            self.linger = True
+        return 0
+
     # ---- an answer in pieces
 
     cdef int stream(self, Request request, int status, object first, object rest) except -1:
         """Begin an answer from an iterator; `pump` goes on with it as the client reads."""
+        first = as_piece(first)
         self.open_body(request, status)
         self.source = rest
-        if first is not None:
-            self.put_piece(first)
+        self.put_piece(first)
         return self.settle()
 
     cdef int spawn_stream(self, Request request, int status, object body) except -1:
@@ -89,7 +111,7 @@ cdef class Responder(Peer):
     cdef bint write_body(self, Request request, object item) except -1:
         if self.closed or self.current is not request:
             return True
-        self.put_piece(item)
+        self.put_piece(as_piece(item))
         self.settle()
         return not self.waiting()
 
@@ -101,11 +123,8 @@ cdef class Responder(Peer):
             self.put(b"0\r\n\r\n", 5)
         return self.finish(request)
 
-    cdef int put_piece(self, object item) except -1:
+    cdef int put_piece(self, object data) except -1:
         cdef char size[24]
-        cdef object data = item if PyBytes_CheckExact(item) else sendable(item)
-        if not PyBytes_CheckExact(data) and not isinstance(data, memoryview):
-            raise TypeError(f"a piece of a body must be bytes or str, not {type(item).__name__}")
         if len(data) == 0:      # as a chunk it would end the body
             return 0
         if not self.chunked:
@@ -123,8 +142,8 @@ cdef class Responder(Peer):
     cdef int pump(self) except -1:
         """Send what waits, and what an iterator adds to it; the result is that of `flush`."""
         cdef int sent
-        cdef int turn
-        for turn in range(TURN):
+        cdef int _turn
+        for _turn in range(TURN):
             sent = self.flush()
             if sent != 1 or self.source is None:
                 break
@@ -140,13 +159,13 @@ cdef class Responder(Peer):
     cdef int pull(self) except -1:
         cdef Request request = self.current
         try:
-            item = next(self.source, None)
+            item = next(self.source, END)
             if self.closed or self.current is not request:
                 return 0
-            if item is None:
+            if item is END:
                 self.end_body(request)
             else:
-                self.put_piece(item)
+                self.put_piece(as_piece(item))
         except BaseException as error:
             self.service.failed(request, error)
             self.break_off()

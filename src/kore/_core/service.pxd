@@ -37,6 +37,7 @@ cdef class Service:
     cdef object spawn
     cdef object failed
     cdef object defer
+    cdef object later
     cdef object stream
     cdef object future
     cdef list listeners

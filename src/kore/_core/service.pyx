@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""What all connections of a worker share: limits, counters, and the callables that they were handed.
+"""What all connections of a worker share: limits, counters, and the callables they were handed.
 
 The core imports nothing of the application or of the worker. It calls what stands here.
 """
@@ -18,11 +18,12 @@ cdef class Service:
 
     *limits* has the settings by their names. *spawn(coroutine, request)* runs a handler that waits,
     *stream(request, status, items)* an async iterator as a body; *failed(request, error)* reports,
-    with None for a handler that gave no answer; *defer(call)* calls soon; *future()* makes what
-    a slow stream waits for. *slot* is writable memory that survives this process.
+    with None for a handler that gave no answer; *defer(call)* calls soon, *later(seconds, call)*
+    later; *future()* makes what a slow stream waits for. *slot* is writable memory that survives
+    this process.
     """
 
-    def __init__(self, limits, *, spawn, stream, failed, defer, future, slot=None):
+    def __init__(self, limits, *, spawn, stream, failed, defer, later, future, slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
@@ -40,6 +41,7 @@ cdef class Service:
         self.stream = stream
         self.failed = failed
         self.defer = defer
+        self.later = later
         self.future = future
         self.listeners = []
         self.set_slot(slot)

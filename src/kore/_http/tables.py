@@ -65,7 +65,7 @@ STATUS: Final[Mapping[int, str]] = {
     415: "Unsupported Media Type",
     416: "Range Not Satisfiable",
     417: "Expectation Failed",
-    418: "I'm a teapot",
+    418: "I'm a Teapot",
     421: "Misdirected Request",
     422: "Unprocessable Content",
     423: "Locked",

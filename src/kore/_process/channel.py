@@ -132,12 +132,12 @@ class Channel:
         datagram, ancillary, flags, _ = self.socket.recvmsg(
             messages.SIZE_MAX, self._ancillary, socket.MSG_CMSG_CLOEXEC
         )
+        if not datagram:
+            # An empty datagram looks like the end. Nobody of ours sends one: it may count as it.
+            return None
         descriptors = attached(ancillary)
         try:
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-                raise ProtocolError("too large, or with descriptors")
-            # An empty datagram looks like the end. Nobody of ours sends one, so it may count as it.
-            return messages.decode(datagram, descriptors) if datagram else None
+            return read(datagram, descriptors, flags)
         except ProtocolError:
             close_all(descriptors)
             raise
@@ -165,6 +165,13 @@ class Channel:
                 return False
             self._deaf = True
         return True
+
+
+def read(datagram: bytes, descriptors: tuple[int, ...], flags: int) -> Message:
+    """Decode what recvmsg returned, if it is all that was sent."""
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        raise ProtocolError("too large, or with descriptors nobody takes")
+    return messages.decode(datagram, descriptors)
 
 
 def attached(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:

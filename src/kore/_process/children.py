@@ -52,7 +52,7 @@ class Child:
 
     def __str__(self) -> str:
         number = f" {self.number}" if self.number else ""
-        return f"{self.role.name}{number} (pid {self.pid})"
+        return f"{self.role.name}{number}" + (f" (pid {self.pid})" if self.pid else "")
 
 
 class Family(Protocol):
@@ -101,23 +101,26 @@ class Children:
             self.loop.forget(child.channel)
             # Normally it is about to end. One that only closed its channel can no longer be told
             # anything, so it has to go.
-            self.loop.after(GRACE_SECONDS, lambda: self.kill(child))
+            self.loop.after(GRACE_SECONDS, lambda: self._overdue(child, "has closed its channel"))
         else:
             self.watch(child)
 
     def hear(self, child: Child) -> bool:
         """Take one batch from a child. False: nothing was there."""
         messages = child.channel.receive()
+        for text in child.channel.faults:
+            self.blame(child, text)
         for message in messages:
             try:
-                if type(message) not in child.role.sends:
-                    raise ProtocolError(f"a {child.role.name} may not send {type(message).__name__}")
-                self.family.heard(child, message)
+                self._take(child, message)
             except ProtocolError as fault:
-                child.channel.faults.append(str(fault))
-        for fault in child.channel.faults:
-            self.blame(child, fault)
+                self.blame(child, str(fault))
         return bool(messages or child.channel.faults)
+
+    def _take(self, child: Child, message: Message) -> None:
+        if type(message) not in child.role.sends:
+            raise ProtocolError(f"a {child.role.name} may not send {type(message).__name__}")
+        self.family.heard(child, message)
 
     def blame(self, child: Child, fault: str) -> None:
         """Count what a child did wrong; say so once, and once more when that was enough."""
@@ -143,17 +146,21 @@ class Children:
         elif child.doomed:
             self.kill(child)
 
-    def stop(self, child: Child, seconds: float) -> None:
+    def stop(self, child: Child, seconds: float, *, patient: bool = False) -> None:
         """Ask a child to end after what is in progress; insist when *seconds* are over."""
-        self.send(child, Stop(drain=True))
-        self.loop.after(seconds, lambda: self.end(child))
+        if seconds <= 0:
+            self.end(child)
+            return
+        self.send(child, Stop(drain=True, patient=patient))
+        # It keeps to the limit by itself, as long as nothing blocks it.
+        self.loop.after(seconds + GRACE_SECONDS, lambda: self.end(child))
 
     def end(self, child: Child) -> None:
         """Ask a child to end at once; use force soon after."""
         if child.ended:
             return
         self.send(child, Stop(drain=False))
-        self.loop.after(GRACE_SECONDS, lambda: self.kill(child))
+        self.loop.after(GRACE_SECONDS, lambda: self._overdue(child, "does not end when told to"))
 
     def kill(self, child: Child) -> None:
         """End a child by force."""
@@ -164,6 +171,11 @@ class Children:
         if child.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
+
+    def _overdue(self, child: Child, why: str) -> None:
+        if not child.ended and not child.doomed:
+            log.warning("%s %s, killed", child, why)
+            self.kill(child)
 
     def give_up(self, child: Child) -> None:
         """Forget a child that never came. If it lives after all, it ends with its channel."""

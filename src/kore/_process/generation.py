@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from kore._conf.settings import Settings
 from kore._process.children import Child
 from kore._process.plan import Plan
 from kore._process.scoreboard import Scoreboard
@@ -57,15 +58,16 @@ class Seat:
 class Generation:
     """All that belongs to one load of the application."""
 
-    number: int
     template: Child | None = None
-    # Until the template has said what it wants.
+    # None until the template has said what it wants.
     plan: Plan | None = None
     board: Scoreboard | None = None
     sockets: dict[int, list[Named]] = field(default_factory=dict)
     seats: dict[int, Seat] = field(default_factory=dict)
     # The template can fork.
     loaded: bool = False
+    # It has been the one that serves.
+    served: bool = False
     # Its workers are to end, and nobody takes their places.
     retired: bool = False
     backoff: Backoff = field(default_factory=Backoff)
@@ -104,6 +106,39 @@ class Generation:
     def server_names(self, number: int) -> tuple[str, ...]:
         """Return the names that belong to these sockets."""
         return tuple(name for name, _ in self.sockets.get(number, []))
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, of a generation that has workers."""
+        assert self.plan is not None  # noqa: S101 - equip() comes before any worker
+        return self.plan.settings
+
+    def patience(self, *, patient: bool) -> int:
+        """How many seconds its workers may take to finish."""
+        if self.plan is None:
+            return 0
+        settings = self.plan.settings
+        return settings.drain_timeout + (settings.http_keepalive_time if patient else 0)
+
+    def without_template(self, give_up: Callable[[Child], None]) -> None:
+        """Forget the template, and the workers it had not started yet."""
+        self.template = None
+        self.loaded = False
+        for seat in self.seats.values():
+            if seat.child is not None and not seat.child.pid:
+                give_up(seat.child)
+                seat.child = None
+                seat.vacant = True
+
+    def report(self, child: Child) -> str:
+        """Say how a child is doing."""
+        if not child.number or self.board is None:
+            return "loaded" if self.loaded else "loading"
+        seen = self.board.read(child.number)
+        return (
+            f"{seen.state}, {seen.requests} requests served, {seen.connections} connections, "
+            f"{seen.whereabouts()}"
+        )
 
     def whereabouts(self, number: int) -> str:
         """Say in which route a worker is or was."""

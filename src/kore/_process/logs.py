@@ -27,7 +27,7 @@ FILE_MODE: Final = 0o644
 CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 # Syslog's priorities.
-CRIT, ERR, WARNING, INFO, DEBUG = 2, 3, 4, 6, 7
+CRIT, ERR, WARNING, NOTICE, INFO, DEBUG = 2, 3, 4, 5, 6, 7
 
 PRIORITIES: Final = (
     (logging.CRITICAL, CRIT),

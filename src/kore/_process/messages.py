@@ -105,10 +105,14 @@ class Ready(Message):
 
 @dataclass(frozen=True, slots=True)
 class Stop(Message):
-    """Parent to child: end; after what is in progress when *drain*, else at once."""
+    """Parent to child: end; after what is in progress when *drain*, else at once.
+
+    *patient*: others serve the same addresses, so idle clients need not be hung up on.
+    """
 
     code: ClassVar[int] = 6
     drain: bool
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class Log(Message):
 
 @dataclass(frozen=True, slots=True)
 class Fatal(Message):
-    """Child to parent: its last words, why it cannot go on."""
+    """Child to parent: its last words, why it cannot go on, and the server neither."""
 
     code: ClassVar[int] = 9
     text: str

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from kore._process.channel import Channel, pair
 from kore._process.children import Child, Children
 from kore._process.generation import Generation, Seat
-from kore._process.loop import Loop
 from kore._process.messages import Fork, Forked, NotForked, ProtocolError
 from kore._process.roles import TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
@@ -28,9 +27,8 @@ class Options:
 class Nursery:
     """Starts children for the parent."""
 
-    def __init__(self, options: Options, loop: Loop, children: Children) -> None:
+    def __init__(self, options: Options, children: Children) -> None:
         self.options = options
-        self.loop = loop
         self.children = children
 
     def template(self, generation: Generation) -> None:
@@ -49,9 +47,9 @@ class Nursery:
         self.children.add(child)
 
     def worker(self, generation: Generation, seat: Seat) -> None:
-        """Have the template fork a worker; without one, `filled` does it as soon as there is."""
+        """Have the template fork a worker; without one, fill() does it as soon as there is."""
         seat.vacant = not generation.loaded
-        if seat.vacant or generation.retired or generation.template is None:
+        if seat.vacant or generation.retired or seat.child or generation.template is None:
             return
         descriptors = generation.descriptors(seat.number)
         ours, theirs = pair()

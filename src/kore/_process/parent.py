@@ -147,12 +147,13 @@ class Parent:
         if generation.loaded:
             raise ProtocolError("a configuration twice")
         plan = Plan.read(message.plain)
-        if generation.retired or not self.accepted(generation, plan):
+        if generation.retired or not self.accepted(child, plan):
             return
         self.nursery.fill(generation)
 
-    def accepted(self, generation: Generation, plan: Plan) -> bool:
-        """Whether a generation can have what it wants."""
+    def accepted(self, child: Child, plan: Plan) -> bool:
+        """Whether the generation of this template can have what it wants."""
+        generation = child.generation
         if generation is self.coming:
             try:
                 self.holdings.equip(generation, plan, same_user=self.options.same_user)
@@ -164,7 +165,9 @@ class Parent:
         elif plan != generation.plan:
             # Its workers would fit neither the sockets nor the places there are.
             log.warning("the application on disk has another configuration by now")
-            self.reload()
+            self.children.kill(child)
+            if self.coming is None:
+                self.reload()
             return False
         return True
 
@@ -187,6 +190,7 @@ class Parent:
     def switch(self, generation: Generation) -> None:
         """Let the generation that is complete now be the one that serves."""
         old, self.current, self.coming = self.current, generation, None
+        generation.served = True
         self.holdings.keep(generation)
         if old is not None and generation.plan is not None:
             try:
@@ -241,18 +245,138 @@ class Parent:
     def relay(self, child: Child, message: Log) -> None:
         """Write a child's line."""
         self.holdings.destination.write(child.who, message.text)
+        if message.priority <= logs.ERR and child.role is self.options.worker and not child.ready:
+            child.last_words = message.text
 
     def last_words(self, child: Child, message: Fatal) -> None:
-        """Remember why a child ends. For a template that loads, the load has failed by that."""
+        """End what cannot go on: a load that has failed, or the whole server."""
         child.last_words = message.text
-        if child is self.template_of_coming():
+        if self.coming is not None and child is self.coming.template:
             self.fail(message.text)
-        elif not self.starting(child):
-            self.holdings.destination.write(child.who, message.text)
+            return
+        self.holdings.destination.write(child.who, message.text)
+        if child.generation is self.current and child.role is self.options.worker:
+            self.stop(status=1)
 
     def shutdown(self, child: Child, _: Shutdown) -> None:
         """Stop because an application says so."""
         log.info("shutdown requested by worker %d, going down", child.number)
         self.stop()
 
-    # Ends.
+    # Deaths.
+
+    def heard(self, child: Child, message: Message) -> None:
+        """Take what a child says; its role allows it to."""
+        self.messages[type(message)](child, message)
+
+    def died(self, child: Child, status: int) -> None:
+        """Take note of an end, expected or not."""
+        how = fate(status)
+        if child.role is self.options.template:
+            self.template_died(child, how)
+        else:
+            self.worker_died(child, how)
+
+    def template_died(self, child: Child, how: str) -> None:
+        """Have the workers that were on their way started by the next template."""
+        generation = child.generation
+        generation.without_template(self.children.give_up)
+        words = f": {child.last_words}" if child.last_words else ""
+        self.no_template(generation, f"{child} {how}{words}")
+
+    def worker_died(self, child: Child, how: str) -> None:
+        """Replace a worker, or do what else its end means."""
+        generation = child.generation
+        seat = generation.seats[child.number]
+        seat.child = None
+        if generation.retired:
+            log.info("%s %s", child, how)
+            self.after_last_worker(generation)
+        elif generation is self.coming:
+            self.fail(self.failed_start(child, how))
+        else:
+            log.error("%s %s %s", child, how, generation.whereabouts(child.number))
+            self.replace(generation, seat)
+
+    def failed_start(self, child: Child, how: str) -> str:
+        """Say that a worker did not get ready, and why where the log does not."""
+        summary = f"worker {child.number} failed to start: {how}"
+        # Without a log file its lines have just been on standard output.
+        why = child.last_words if self.holdings.destination.path else ""
+        return f"{why}\n{summary}".lstrip()
+
+    def replace(self, generation: Generation, seat: Seat) -> None:
+        """Start the successor of a worker, or stop when that is the policy."""
+        policy = generation.settings.worker_death_policy
+        if verdict(self.options.worker, policy) is Verdict.SHUT_DOWN:
+            log.error("worker policy is '%s', stopping", policy)
+            self.stop(status=1)
+            return
+        log.info("restarting worker %d", seat.number)
+        if wait := seat.backoff.wait():
+            self.loop.after(wait, lambda: self.nursery.worker(generation, seat))
+        else:
+            self.nursery.worker(generation, seat)
+
+    # Stopping.
+
+    def terminate(self) -> None:
+        """Stop; at once when asked a second time."""
+        if self.stopping:
+            self.stop_at_once()
+        else:
+            self.stop()
+
+    def stop(self, status: int = 0) -> None:
+        """Let the workers finish what they have, then end."""
+        if self.stopping:
+            return
+        self.stopping = True
+        self.status = status
+        log.info("server shutting down")
+        self.holdings.keep(None)
+        if self.current is not None and not self.hurry:
+            log.info("waiting for workers to drain and shutdown")
+        for generation in (self.coming, self.current):
+            if generation is not None:
+                self.retire(generation)
+        self.coming = None
+
+    def stop_at_once(self) -> None:
+        """Let nobody finish anything."""
+        self.hurry = True
+        self.stop()
+        for child in self.children.all:
+            if child.role is self.options.worker or not child.generation.workers:
+                self.children.end(child)
+
+    def retire(self, generation: Generation) -> None:
+        """End a generation: its workers, then its template."""
+        generation.retired = True
+        # Without a generation that serves nothing has been promised to anybody.
+        gentle = self.current is not None and not self.hurry
+        # Who is replaced has more time than who is the last.
+        patient = not self.stopping
+        seconds = generation.patience(patient=patient) if gentle else 0
+        for worker in generation.workers:
+            self.children.stop(worker, seconds, patient=patient)
+        self.after_last_worker(generation)
+
+    def after_last_worker(self, generation: Generation) -> None:
+        """End the template of a retired generation, when its workers are gone."""
+        if generation.workers:
+            return
+        if generation.template is None:
+            generation.close()
+        elif generation.served:
+            patience = GRACE_SECONDS if self.hurry else CLEANUP_SECONDS
+            self.children.stop(generation.template, patience)
+        else:
+            self.children.end(generation.template)
+
+    def dump(self) -> None:
+        """Write the state of everything to the log."""
+        say = self.holdings.destination.write
+        say("[parent]", f"status: {len(self.children.all)} children")
+        for child in self.children.all:
+            say("[parent]", f"status: {child} {child.generation.report(child)}")

@@ -147,13 +147,13 @@ def title(name: str) -> None:
     """Set what ps shows. Not for the parent: it loads nothing but the standard library."""
     command_name(name)
     with contextlib.suppress(ImportError):
-        from setproctitle import setproctitle  # noqa: PLC0415
+        from setproctitle import setproctitle
 
         setproctitle(name)
 
 
 def prctl(option: int, argument: Any) -> None:
-    """Call prctl(2). It fails only where the kernel lacks the option, and nothing depends on it."""
+    """Set one of the kernel's options for this process, where the kernel has it."""
     with contextlib.suppress(AttributeError, OSError):
         libc().prctl(option, argument, 0, 0, 0)
 

@@ -6,13 +6,9 @@ import sys
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, Final
+from typing import Any
 
 from kore._core.request import Request
-
-# Since 3.12 a task may run at once instead of in the next round of the loop: a handler that does
-# not wait costs the loop nothing then.
-EAGER: Final = sys.version_info >= (3, 12)
 
 # What a handler did wrong, None for no answer; what else failed, and where.
 Report = Callable[[Request, BaseException | None], None]
@@ -47,7 +43,7 @@ class Tasks:
     def spawn(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
         """Run the *handler* of *request* as a task; it is cancelled when the client leaves."""
         guarded = self.guard(handler, request)
-        if EAGER:
+        if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
                 return
@@ -61,14 +57,15 @@ class Tasks:
     async def guard(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
         try:
-            if not EAGER:
+            if sys.version_info < (3, 12):
                 await gate()
             await handler
             if not request.answered:
                 self.report(request, None)
                 request.fail()
         except asyncio.CancelledError:
-            handler.close()  # it may not have begun
+            if close := getattr(handler, "close", None):
+                close()  # it may not have begun
             if not request.answered:
                 request.fail()
             raise
@@ -94,7 +91,7 @@ class Tasks:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - as in a handler
-            self.failed(f"task {number} ({coroutine.__qualname__})", error)
+            self.failed(f"task {number} ({name_of(coroutine)})", error)
         finally:
             self.others.pop(number, None)
 
@@ -105,3 +102,8 @@ class Tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+
+
+def name_of(coroutine: Coroutine[Any, Any, Any]) -> str:
+    """Return the name of the function that made *coroutine*."""
+    return str(getattr(coroutine, "__qualname__", type(coroutine).__name__))

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from kore import _app
-from kore._conf.schema import Config
 from kore._process import logs, scoreboard
 from kore._process.birth import Birth
 from kore._process.channel import Channel, close_all
@@ -72,7 +71,7 @@ class Template:
             self.channel.send(Configured(self.config.plain()))
             # After the application, so that what it sets up for its own sake comes first.
             self.worker: WorkerMain = entry(self.orders.worker)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
             self.channel.send(Fatal(reason(error)))
             return 1
         self.prepare()
@@ -169,7 +168,8 @@ class Template:
         except SystemExit as end:
             status = exit_status(end)
         except BaseException as error:  # noqa: BLE001 - it is the last frame of this process
-            channel.send(Fatal("".join(traceback.format_exception(error))))
+            text = _app.traceback_text(error)
+            channel.send(Log(logs.ERR, f"{text}worker {order.number} cannot go on"))
         finally:
             leave(channel, status)
 
@@ -231,7 +231,7 @@ def exit_status(end: SystemExit) -> int:
 
 def warn_about_threads() -> None:
     """Say which threads the application has started: no worker will have them."""
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    names = [thread.name for thread in threading.enumerate() if thread != threading.main_thread()]
     if names:
         logs.log.warning(
             "importing the application started a thread (%s): threads do not survive the fork of a "

@@ -69,6 +69,7 @@ class Worker:
             stream=self.stream,
             failed=self.report,
             defer=self.loop.call_soon,
+            later=self.loop.call_later,
             future=self.loop.create_future,
             slot=birth.slot,
         )

@@ -1,0 +1,109 @@
+"""Write the reference from the code: `python docs/generate.py`. A test keeps it in step."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kore
+from kore._conf.builder import DomainHandle
+from kore._conf.settings import SETTINGS
+
+HERE = Path(__file__).parent / "reference"
+
+NOTE = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
+
+TYPES = {
+    "pyhttp_request": "The type of a request.",
+    "pyconnection": "The type of a request's `connection`.",
+    "pydomain": "The type of what `kore.domain()` returns.",
+}
+
+
+def main() -> None:
+    """Write all pages."""
+    HERE.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page())
+
+
+def api() -> str:
+    """Return the page of the public names."""
+    names = sorted(name for name in vars(kore) if not name.startswith("_"))
+    functions = [name for name in names if inspect.isfunction(getattr(kore, name))]
+    constants = [name for name in names if name.isupper()]
+    lines = [
+        NOTE,
+        "# `import kore`\n",
+        "## Functions\n",
+        *(line for name in functions for line in function(name)),
+        "\n## Settings and errors\n",
+        f"- `kore.config`: {summary(type(kore.config))} See [settings](settings.md).",
+        f"- `kore.errors`: {summary(kore.errors)}",
+        *(f"  - `kore.errors.{error.__name__}`: {summary(error)}" for error in errors()),
+        "\n## Types\n",
+        *(f"- `kore.{name}`: {TYPES[name]}" for name in names if name.startswith("py")),
+        "\n## Constants\n",
+        *(f"- `kore.{name}` = {getattr(kore, name)}" for name in constants),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def settings() -> str:
+    """Return the page of the settings."""
+    lines = [
+        NOTE,
+        "# Settings\n",
+        "Set on import or in `koreapp.configure()`: `kore.config.workers = 4`. Numbers may be text,",
+        "bytes with a suffix `k`, `m` or `g`, seconds with `s`, `m`, `h` or `d`. Yes and no are",
+        "`True` and `False`, 1 and 0, or words.\n",
+        "| Setting | Takes | Default | Meaning |",
+        "|---|---|---|---|",
+        *(
+            f"| `{name}` | {cell(row.kind)} | {cell(row.default)} | {cell(row.doc)} |"
+            for name, row in SETTINGS.items()
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {"api.md": api, "settings.md": settings}
+
+
+def function(name: str) -> Iterator[str]:
+    """Yield the lines about a function."""
+    yield f"- `kore.{name}{signature(getattr(kore, name))}`: {summary(getattr(kore, name))}"
+    if name == "domain":
+        route = DomainHandle.route
+        yield f"  - its `route{signature(route)}`: {summary(route)}"
+
+
+def errors() -> list[type[BaseException]]:
+    """Return the errors in the order of their file."""
+    return [error for error in vars(kore.errors).values() if inspect.isclass(error)]
+
+
+def signature(function: Callable[..., Any]) -> str:
+    """Return a signature as a reader needs it: without types and without what is refused."""
+    full = inspect.signature(function)
+    kept = [
+        parameter.replace(annotation=parameter.empty)
+        for parameter in full.parameters.values()
+        if parameter.name not in {"self", "later"}
+    ]
+    return str(full.replace(parameters=kept, return_annotation=full.empty))
+
+
+def summary(thing: object) -> str:
+    """Return the first sentence or so of a docstring."""
+    paragraph = (inspect.getdoc(thing) or "").split("\n\n")[0]
+    return " ".join(paragraph.split())
+
+
+def cell(value: object) -> str:
+    """Return text for a table."""
+    return str(value).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The asking half of a connection."""
+
+from libc.stdint cimport int64_t
+
+from kore._core.body cimport BodyReader
+from kore._core.parser cimport Head
+from kore._core.request cimport Request
+from kore._core.responder cimport Responder
+
+
+cdef enum State:
+    IDLE            # between requests: nothing of the next one is here
+    HEADING         # part of a head is here
+    RECEIVING       # the head is known, the body arrives
+    SKIPPING        # likewise, but the request is answered: nobody wants the body
+    RUNNING         # the application has the request
+    FINISHING       # the last answer is queued; then close
+    LINGERING       # everything is said: read what is left, so that no reset destroys it
+
+
+cdef class Intake(Responder):
+    cdef object resolve         # request -> route, or None when it has answered
+    cdef Head head              # of the request that arrives
+    cdef BodyReader reader
+    cdef State state
+    cdef bint advancing
+    cdef bint blocked           # requests wait until the client reads its answers
+    cdef bint asked             # whether the client is still there
+    cdef int64_t begun          # when the body was expected
+    cdef int64_t limit          # when the present state has taken too long
+
+    cdef bint step(self) except -1
+    cdef bint next_head(self) except -1
+    cdef int begin(self, int used) except -1
+    cdef int admit(self, Request request) except -1
+    cdef int expect_body(self, Request request) except -1
+    cdef bint next_body(self) except -1
+    cdef int begin_skip(self, Request request) except -1
+    cdef bint skip_body(self) except -1
+    cdef int run(self, Request request) except -1
+    cdef int call(self, Request request) except -1
+    cdef int reject(self, int status) except -1
+    cdef int hang_up(self) except -1

@@ -1,0 +1,29 @@
+"""What all connections of a worker share; see service.pyx."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any
+
+from kore._core.request import Request
+
+class Service:
+    """Limits, counters, and the callables that the core was handed."""
+
+    def __init__(
+        self,
+        limits: Mapping[str, Any],
+        *,
+        spawn: Callable[[Coroutine[Any, Any, Any], Request], None],
+        stream: Callable[[Request, int, AsyncIterator[object]], None],
+        failed: Callable[[Request, BaseException | None], None],
+        defer: Callable[[Callable[[], object]], object],
+        later: Callable[[float, Callable[[], object]], object],
+        future: Callable[[], Any],
+        slot: memoryview | None = None,
+    ) -> None: ...
+    @property
+    def requests(self) -> int: ...
+    @property
+    def connections(self) -> int: ...
+    @property
+    def draining(self) -> bool: ...
+    def drain(self) -> None: ...

@@ -1,0 +1,272 @@
+"""Host, path and method -> a route and its captures, or the right refusal."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from kore._conf.schema import Domain, Route
+from kore._http import router as module
+from kore._http.pipeline import fold
+from kore._http.router import RouteEntry, Router
+from kore._http.tables import METHODS
+
+
+@dataclass
+class FakeRequest:
+    """What the router reads, and what it says."""
+
+    path: str = "/"
+    method: int = METHODS["GET"]
+    bare_host: str = "a.test"
+    is_star: bool = False
+    captures: tuple[str, ...] | None = None
+    refused: list[tuple[int, str]] = field(default_factory=list)
+
+    def refuse(self, status: int, allow: str = "") -> None:
+        self.refused.append((status, allow))
+
+
+def route(path: str, *methods: str) -> Route:
+    """Return a route whose handler is recognised by its path."""
+    return Route(path, handler=path.upper, methods=methods or ("GET", "HEAD"))
+
+
+def router(*routes: Route, name: str = "*") -> Router:
+    return Router([Domain(name, "default", routes)], fold)
+
+
+def name(entry: RouteEntry | None) -> str:
+    return entry.route.path if entry else ""
+
+
+def ask(found: Router, path: str = "/", method: str = "GET", **more: Any) -> str | list[Any]:
+    """Return the path of the route found, or what was refused: always twice, to use the cache."""
+    for _ in range(2):
+        request = FakeRequest(path, METHODS[method], **more)
+        entry = found.resolve(request)
+        assert (entry is None) == (len(request.refused) == 1)
+    return name(entry) or request.refused
+
+
+# Paths and methods
+
+
+def test_a_literal_path_is_compared_as_a_whole() -> None:
+    found = router(route("/a"), route("/a/b"))
+
+    assert ask(found, "/a") == "/a"
+    assert ask(found, "/a/b") == "/a/b"
+    assert ask(found, "/a/") == [(404, "")]
+    assert ask(found, "//a") == [(404, "")]
+    assert ask(found, "/A") == [(404, "")]
+
+
+def test_an_entry_holds_what_the_core_needs() -> None:
+    asked = route("/a")
+
+    entry = router(asked).resolve(FakeRequest("/a"))
+
+    assert entry is not None
+    assert entry.run is asked.handler
+    assert entry.label == b"/a"
+    assert entry.route is asked
+
+
+def test_a_label_is_cut_to_what_the_scoreboard_holds() -> None:
+    entry = router(route("/" + "ö" * 60)).resolve(FakeRequest("/" + "ö" * 60))
+
+    assert entry is not None
+    assert entry.label == ("/" + "ö" * 31).encode()
+
+
+def test_a_literal_path_has_no_captures() -> None:
+    request = FakeRequest("/a")
+
+    router(route("/a")).resolve(request)
+
+    assert request.captures is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "captures"),
+    [
+        ("^/user/([a-z]+)$", "/user/bob", ("bob",)),
+        ("^/([a-z]*)/([0-9]+)$", "//7", ("", "7")),
+        ("^/(a)?(b)?/c$", "/b/c", ()),
+        ("^/(a)?(b)?/c$", "/a/c", ("a",)),
+        ("^/(a)(x)?(b)$", "/ab", ("a",)),
+        ("^/" + "(.)" * 17, "/abcdefghijklmnopq", tuple("abcdefghijklmno")),
+    ],
+)
+def test_groups_become_captures_up_to_the_first_unmatched_one(
+    pattern: str, path: str, captures: tuple[str, ...]
+) -> None:
+    request = FakeRequest(path)
+
+    assert name(router(route(pattern)).resolve(request)) == pattern
+    assert request.captures == captures
+
+
+def test_an_expression_without_groups_has_no_captures() -> None:
+    request = FakeRequest("/abc")
+
+    assert name(router(route("b")).resolve(request)) == "b"
+    assert request.captures is None
+
+
+def test_the_method_decides_between_routes_of_one_path() -> None:
+    get, post = route("/a", "GET"), Route("/a", str.lower, ("POST",))
+    found = router(get, post)
+
+    assert found.resolve(FakeRequest("/a", METHODS["GET"])).run is get.handler  # type: ignore[union-attr]
+    assert found.resolve(FakeRequest("/a", METHODS["POST"])).run is post.handler  # type: ignore[union-attr]
+
+
+def test_the_method_decides_between_expressions_too() -> None:
+    found = router(route("^/a", "GET"), route("a$", "POST"))
+
+    assert ask(found, "/a", "GET") == "^/a"
+    assert ask(found, "/a", "POST") == "a$"
+    assert ask(found, "/a", "PUT") == [(405, "GET, POST, OPTIONS")]
+
+
+# Order
+
+
+def test_an_expression_registered_first_wins_over_a_literal_path() -> None:
+    assert ask(router(route("^/a"), route("/a")), "/a") == "^/a"
+
+
+def test_a_literal_path_registered_first_wins_over_an_expression() -> None:
+    found = router(route("/a"), route("^/a"))
+
+    assert ask(found, "/a") == "/a"
+    assert ask(found, "/ab") == "^/a"
+
+
+def test_the_first_of_two_expressions_wins() -> None:
+    assert ask(router(route("b"), route("a")), "/ab") == "b"
+
+
+def test_an_earlier_expression_wins_only_the_methods_it_takes() -> None:
+    found = router(route("^/(a)", "POST"), route("/a", "GET", "POST"), route("a", "PUT"))
+
+    assert ask(found, "/a", "GET") == "/a"
+    assert ask(found, "/a", "POST") == "^/(a)"
+    assert ask(found, "/a", "PUT") == "a"
+    assert ask(found, "/a", "DELETE") == [(405, "GET, POST, PUT, OPTIONS")]
+
+
+def test_an_earlier_expression_that_wins_has_its_captures() -> None:
+    request = FakeRequest("/a")
+
+    router(route("^/(a)"), route("/a")).resolve(request)
+
+    assert request.captures == ("a",)
+
+
+def test_the_first_of_two_equal_routes_wins() -> None:
+    first, second = route("/a"), Route("/a", str.lower, ("GET",))
+
+    assert router(first, second).resolve(FakeRequest("/a")).run is first.handler  # type: ignore[union-attr]
+
+
+# Refusals
+
+
+def test_another_method_is_told_which_are_allowed() -> None:
+    found = router(route("/a", "GET", "HEAD"), route("/a", "POST"))
+
+    assert ask(found, "/a", "PUT") == [(405, "GET, HEAD, POST, OPTIONS")]
+
+
+def test_options_is_answered_where_no_handler_takes_it() -> None:
+    assert ask(router(route("/a")), "/a", "OPTIONS") == [(204, "GET, HEAD, OPTIONS")]
+    assert ask(router(route("^/a")), "/a", "OPTIONS") == [(204, "GET, HEAD, OPTIONS")]
+
+
+def test_options_goes_to_the_handler_that_takes_it() -> None:
+    assert ask(router(route("/a", "OPTIONS")), "/a", "OPTIONS") == "/a"
+
+
+def test_options_of_nothing_is_not_found() -> None:
+    assert ask(router(route("/a")), "/b", "OPTIONS") == [(404, "")]
+
+
+@pytest.mark.parametrize("host", ["a.test", "unknown.test"])
+def test_options_star_is_about_the_whole_server(host: str) -> None:
+    found = Router(
+        [
+            Domain("a.test", "default", (route(".", "POST", "OPTIONS"),)),
+            Domain("b.test", "default", (route("/", "DELETE"),)),
+        ],
+        fold,
+    )
+
+    assert ask(found, "*", "OPTIONS", bare_host=host, is_star=True) == [
+        (204, "POST, DELETE, OPTIONS")
+    ]
+
+
+def test_a_server_without_routes_finds_nothing() -> None:
+    assert ask(router()) == [(404, "")]
+    assert ask(Router([], fold)) == [(404, "")]
+
+
+# Domains
+
+
+def domains(*names: str) -> Router:
+    """Return a router with a route named after each domain."""
+    return Router(
+        [Domain(name, "default", (Route("/", name.upper, ("GET",)),)) for name in names], fold
+    )
+
+
+def domain_of(found: Router, host: str) -> str:
+    entry = found.resolve(FakeRequest(bare_host=host))
+    return entry.run().lower() if entry else ""
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("exact.test", "exact.test"),
+        ("b.wild.test", "*.wild.test"),
+        ("a.b.wild.test", "*.wild.test"),
+        (".wild.test", "*.wild.test"),
+        ("wild.test", ""),
+        ("ax.test", "[ab]?.test"),
+        ("cx.test", ""),
+        ("[::1]", "[::1]"),
+        ("exact.test.", ""),
+    ],
+)
+def test_a_host_is_matched_exactly_or_by_wildcards(host: str, domain: str) -> None:
+    assert domain_of(domains("Exact.test", "*.Wild.test", "[ab]?.test", "[::1]"), host) == domain
+
+
+def test_the_first_domain_that_matches_wins() -> None:
+    found = domains("*.test", "a.test", "*")
+
+    assert domain_of(found, "a.test") == "*.test"
+    assert domain_of(found, "other") == "*"
+
+
+def test_a_host_without_a_domain_is_not_found() -> None:
+    assert ask(domains("a.test"), bare_host="b.test") == [(404, "")]
+
+
+def test_a_client_that_names_no_host_gets_the_first_domain() -> None:
+    assert domain_of(domains("a.test", "*"), "") == "a.test"
+
+
+def test_hosts_a_client_invents_do_not_fill_the_memory() -> None:
+    found = domains("*.test", "last")
+
+    for number in range(3 * module.HOSTS_MAX):
+        assert domain_of(found, f"{number}.test") == "*.test"
+
+    assert len(found._hosts) <= module.HOSTS_MAX
+    assert domain_of(found, "last") == "last"

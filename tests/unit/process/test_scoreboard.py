@@ -1,0 +1,74 @@
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kore._process import scoreboard
+from kore._process.scoreboard import SLOT_SIZE, STATE_AT, Reading, Scoreboard
+
+
+@pytest.fixture
+def board() -> Iterator[Scoreboard]:
+    with_three = Scoreboard(3)
+    yield with_three
+    with_three.close()
+
+
+def test_what_a_worker_writes_the_parent_reads(board: Scoreboard) -> None:
+    slot = scoreboard.attach(os.dup(board.fd), 2)
+    slot[0:5] = b"/slow"
+    slot[64:69] = b"/wait"
+    slot[128:132] = struct.pack("=I", 7)
+    slot[STATE_AT] = scoreboard.READY
+    slot[136:144] = struct.pack("=Q", 1 << 40)
+    slot[144:148] = struct.pack("=I", 12)
+
+    assert board.read(2) == Reading("/slow", "/wait", 7, "ready", 1 << 40, 12)
+    assert board.read(1) == board.read(3) == Reading("", "", 0, "starting", 0, 0)
+
+
+def test_a_slot_is_clean_for_the_next_worker(board: Scoreboard) -> None:
+    slot = scoreboard.attach(os.dup(board.fd), 1)
+    slot[:] = b"x" * SLOT_SIZE
+    board.clear(1)
+
+    assert bytes(slot) == bytes(SLOT_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("reading", "sentence"),
+    [
+        (Reading("/slow", "/wait", 7, "ready", 0, 0), "while in route '/slow'"),
+        (
+            Reading("", "/wait", 7, "ready", 0, 0),
+            "with 7 requests waiting, latest in '/wait'",
+        ),
+        (Reading("", "/wait", 0, "ready", 0, 0), "in no route"),
+    ],
+)
+def test_whereabouts_name_the_route_that_matters(reading: Reading, sentence: str) -> None:
+    assert reading.whereabouts() == sentence
+
+
+@given(st.binary(min_size=SLOT_SIZE, max_size=SLOT_SIZE))
+def test_any_bytes_can_be_read(slot: bytes) -> None:
+    assert scoreboard.read(slot).whereabouts()
+
+
+def test_a_worker_cannot_take_the_pages_away_from_the_parent(board: Scoreboard) -> None:
+    with pytest.raises(PermissionError):
+        os.ftruncate(board.fd, 0)
+    with pytest.raises(PermissionError):
+        os.ftruncate(board.fd, 1 << 20)
+
+
+def test_an_attached_slot_holds_one_descriptor_only(board: Scoreboard) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    slot = scoreboard.attach(os.dup(board.fd), 1)
+
+    assert isinstance(slot.obj, mmap.mmap)
+    assert len(set(os.listdir("/proc/self/fd")) - before) == 1

@@ -1,0 +1,422 @@
+"""The public functions: where they may be called, what they take, whom they ask."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+import syslog
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import kore
+from kore import _context
+from kore._conf.builder import Builder
+from kore._conf.schema import Config
+from kore._conf.settings import SETTINGS, Settings
+
+
+class Ended(BaseException):
+    """The stand-in's end."""
+
+
+@dataclass
+class StandIn:
+    """What the functions ask of a worker, without a server around it."""
+
+    number: int = 3
+    config: Config = field(default_factory=lambda: Config(Settings(workers=7), (), ()))
+    tracer: Any = None
+    seen: list[Any] = field(default_factory=list)
+
+    def create_task(self, task: Any) -> int:
+        task.close()
+        return 41
+
+    def fatal(self, text: str) -> None:
+        raise Ended("fatal", text)
+
+    def fatalx(self, text: str) -> None:
+        raise Ended("fatalx", text)
+
+    def shutdown(self) -> None:
+        self.seen.append("shutdown")
+
+
+@pytest.fixture
+def worker(context: _context.Context) -> StandIn:
+    """Be a worker: as in a real one, the configuration that was written is still there."""
+    context.builder = Builder()
+    context.builder.frozen = True
+    context.worker = worker = StandIn()  # type: ignore[assignment]
+    return worker
+
+
+def handler(request: object) -> None:
+    raise NotImplementedError
+
+
+async def task() -> None:
+    raise NotImplementedError
+
+
+# kore.config
+
+
+def test_a_setting_is_written_and_read(builder: Builder) -> None:
+    kore.config.workers = "4"
+    kore.config.http_body_max = "16k"
+
+    assert kore.config.workers == 4
+    assert kore.config.http_body_max == 16384
+    assert kore.config.http_keepalive_time == 20
+
+
+def test_a_setting_can_be_written_by_a_name_in_a_variable(builder: Builder) -> None:
+    setattr(kore.config, "workers", 4)  # noqa: B010 - what a program with a name in hand does
+
+    assert getattr(kore.config, "workers") == 4  # noqa: B009
+
+
+def test_a_worker_reads_the_settings_in_force(worker: StandIn) -> None:
+    assert kore.config.workers == 7
+
+
+def test_a_worker_changes_no_setting(worker: StandIn) -> None:
+    with pytest.raises(RuntimeError, match="configured cannot be changed at runtime"):
+        kore.config.workers = 4
+
+
+def test_an_unknown_setting_is_an_error_both_ways(builder: Builder) -> None:
+    with pytest.raises(kore.errors.ConfigError, match="did you mean workers"):
+        kore.config.wokers = 4
+    with pytest.raises(AttributeError, match="did you mean workers"):
+        kore.config.wokers  # noqa: B018 - reading it is the test
+    assert not hasattr(kore.config, "wokers")
+
+
+def test_a_setting_cannot_be_deleted(builder: Builder) -> None:
+    with pytest.raises(AttributeError, match=r"kore\.config\.workers cannot be deleted, only set"):
+        del kore.config.workers
+
+
+def test_all_settings_are_listed() -> None:
+    assert dir(kore.config) == sorted(SETTINGS)
+    assert repr(kore.config) == "<kore.config>"
+
+
+def test_nothing_is_configured_in_a_plain_interpreter() -> None:
+    with pytest.raises(kore.errors.KoreError, match="nothing is being configured"):
+        kore.config.workers = 4
+
+
+# Servers, domains, routes
+
+
+@pytest.mark.parametrize("port", ["8888", 8888])
+def test_a_server_listens_on_ip_and_port(builder: Builder, port: str | int) -> None:
+    kore.server("notls", ip="127.0.0.1", port=port, tls=False)
+
+    assert str(builder.servers["notls"].address) == "127.0.0.1:8888"
+    assert not builder.servers["notls"].tls
+
+
+def test_a_server_is_named_default_and_has_tls_unless_told_otherwise(builder: Builder) -> None:
+    kore.server(ip="::1", port=0)
+    kore.server(name="unix", path="@kore")
+
+    assert builder.servers["default"].tls
+    assert builder.servers["unix"].address.path == "@kore"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "words"),
+    [
+        ({}, RuntimeError, "missing keyword args"),
+        ({"tls": False, "port": 80}, RuntimeError, "missing ip or path keywords"),
+        ({"ip": "::1", "path": "/x"}, RuntimeError, "ip/path are exclusive"),
+        ({"ip": "::1"}, RuntimeError, "missing or invalid 'port' keyword"),
+        ({"ip": "::1", "port": 80, "tls": "no"}, TypeError, "tls must be bool, not str"),
+        ({"ip": "::1", "port": 80, "name": 5}, TypeError, "name must be str, not int"),
+        ({"address": "::1"}, TypeError, "unexpected keyword argument 'address'"),
+    ],
+)
+def test_a_server_that_is_none_is_an_error_of_the_call(
+    builder: Builder, keywords: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        kore.server(**keywords)
+    assert not builder.servers
+
+
+def test_the_older_spellings_listen_without_tls(builder: Builder) -> None:
+    assert kore.bind("127.0.0.1", "8888") is True
+    assert str(builder.servers["default"].address) == "127.0.0.1:8888"
+
+    with pytest.raises(kore.errors.ConfigError, match="server 'default' already exist"):
+        kore.bind_unix("/run/kore.sock")
+
+
+def test_bind_unix_listens_on_a_path(builder: Builder) -> None:
+    assert kore.bind_unix("/run/kore.sock") is True
+    assert not builder.servers["default"].tls
+
+
+def test_a_domain_is_what_routes_are_added_to(builder: Builder) -> None:
+    kore.bind("::1", 0)
+    domain = kore.domain("a.test")
+
+    domain.route("/", handler, methods=["get"])
+
+    assert type(domain) is kore.pydomain
+    assert builder.build().domains[0].routes[0].handler is handler
+
+
+def test_a_decorator_returns_the_function_itself(builder: Builder) -> None:
+    kore.server("one", ip="::1", port=0, tls=False)
+    decorated = kore.route("/", methods=["post"], domain="a.test")(handler)
+    kore.domain("a.test", "one")
+
+    (route,) = builder.build().domains[0].routes
+
+    assert decorated is handler
+    assert (route.path, route.handler, route.methods) == ("/", handler, ("POST",))
+
+
+def test_a_decorator_without_parentheses_is_an_error(builder: Builder) -> None:
+    with pytest.raises(TypeError, match="path must be str, not function"):
+
+        @kore.route
+        def index(request: object) -> None: ...
+
+
+def test_later_keywords_are_refused_by_the_decorator_too(builder: Builder) -> None:
+    with pytest.raises(kore.errors.ConfigError, match="route '/': 'auth' is not part of"):
+        kore.route("/", auth={"type": "cookie"})(handler)
+    with pytest.raises(kore.errors.ConfigError, match="domain 'a': 'cert' is not part of"):
+        kore.domain("a", cert="cert.pem")
+
+
+# Tasks
+
+
+def test_a_task_made_early_is_kept_for_the_workers(builder: Builder) -> None:
+    coroutine = task()
+
+    assert kore.task_create(coroutine) == 1
+    assert builder.tasks == [coroutine]
+    builder.discard()
+
+
+def test_a_task_made_in_a_worker_is_the_workers(worker: StandIn) -> None:
+    assert kore.task_create(task()) == 41
+
+
+@pytest.mark.parametrize("thing", [task, None, 5])
+def test_a_task_is_a_coroutine(builder: Builder, thing: Any) -> None:
+    with pytest.raises(TypeError, match="object is not a coroutine"):
+        kore.task_create(thing)
+
+
+def test_suspend_pauses_from_when_it_is_awaited() -> None:
+    async def pause() -> float:
+        awaitable = kore.suspend(40)
+        await asyncio.sleep(0.05)
+        start = time.monotonic()
+        await awaitable
+        return time.monotonic() - start
+
+    # The loop's clock may be a tick ahead of a timer.
+    assert asyncio.run(pause()) > 0.035
+
+
+@pytest.mark.parametrize("delay", [0, -5])
+def test_suspend_without_a_delay_lets_others_go_first(delay: int) -> None:
+    seen = []
+
+    async def other() -> None:
+        seen.append("other")
+
+    async def pause() -> None:
+        waiting = asyncio.create_task(other())
+        await kore.suspend(delay)
+        seen.append("paused")
+        await waiting
+
+    asyncio.run(pause())
+    assert seen == ["other", "paused"]
+
+
+def test_suspend_may_be_dropped_unawaited() -> None:
+    kore.suspend(1000)  # a warning would be an error here
+
+
+@pytest.mark.parametrize("delay", [1.5, "1", None])
+def test_suspend_takes_whole_milliseconds(delay: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        kore.suspend(delay)
+
+
+# The tracer
+
+
+def test_a_tracer_set_early_is_in_the_configuration(builder: Builder) -> None:
+    assert kore.tracer(handler) is True
+    assert builder.tracer is handler
+
+
+def test_a_tracer_set_in_a_worker_is_the_workers(worker: StandIn) -> None:
+    kore.tracer(handler)
+
+    assert worker.tracer is handler
+
+
+def test_there_is_one_tracer(worker: StandIn) -> None:
+    worker.tracer = handler
+
+    with pytest.raises(RuntimeError, match="tracer already set"):
+        kore.tracer(print)
+
+
+def test_a_tracer_is_callable(builder: Builder) -> None:
+    with pytest.raises(RuntimeError, match="object not callable"):
+        kore.tracer("print")  # type: ignore[arg-type]
+
+
+# The process
+
+
+def test_worker_is_none_outside_of_workers(builder: Builder) -> None:
+    assert kore.worker() is None
+
+
+def test_worker_is_its_number(worker: StandIn) -> None:
+    assert kore.worker() == 3
+
+
+def test_time_is_in_milliseconds_and_never_goes_back() -> None:
+    before = time.monotonic_ns() // 1_000_000
+
+    assert before <= kore.time() <= time.monotonic_ns() // 1_000_000
+    assert type(kore.time()) is int
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        ("LOG_EMERG", logging.CRITICAL),
+        ("LOG_ALERT", logging.CRITICAL),
+        ("LOG_CRIT", logging.CRITICAL),
+        ("LOG_ERR", logging.ERROR),
+        ("LOG_WARNING", logging.WARNING),
+        ("LOG_NOTICE", 25),
+        ("LOG_INFO", logging.INFO),
+        ("LOG_DEBUG", logging.DEBUG),
+    ],
+)
+def test_a_line_is_logged_with_its_priority(
+    caplog: pytest.LogCaptureFixture, name: str, level: int
+) -> None:
+    priority = getattr(kore, name)
+    caplog.set_level(logging.DEBUG, "kore")
+
+    assert kore.log(priority, "100% of %s") is True
+    assert kore.log(priority | syslog.LOG_USER, "again") is True
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (level, "100% of %s"),
+        (level, "again"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((kore.LOG_INFO, b"bytes"), "message must be str, not bytes"),
+        (("info", "text"), "'str' object cannot be interpreted as an integer"),
+    ],
+)
+def test_a_line_is_a_number_and_a_text(arguments: tuple[Any, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        kore.log(*arguments)
+
+
+@pytest.mark.parametrize("name", ["fatal", "fatalx"])
+def test_the_end_before_the_start_is_one_line(builder: Builder, name: str) -> None:
+    with pytest.raises(kore.errors.Fatal, match=r"^fatal: no database$"):
+        getattr(kore, name)("no database")
+
+
+@pytest.mark.parametrize("name", ["fatal", "fatalx"])
+def test_the_end_of_a_worker_is_its_own_matter(worker: StandIn, name: str) -> None:
+    with pytest.raises(Ended) as ended:
+        getattr(kore, name)("no database")
+    assert ended.value.args == (name, "no database")
+
+
+@pytest.mark.parametrize("name", ["fatal", "fatalx"])
+def test_a_reason_is_text(worker: StandIn, name: str) -> None:
+    with pytest.raises(TypeError, match="reason must be str, not int"):
+        getattr(kore, name)(5)
+
+
+def test_a_worker_may_ask_for_the_end_of_all(worker: StandIn) -> None:
+    assert kore.shutdown() is True
+    assert worker.seen == ["shutdown"]
+
+
+def test_a_shutdown_before_the_start_is_the_end_of_the_start(builder: Builder) -> None:
+    with pytest.raises(kore.errors.Fatal, match="kore_shutdown: called from parent"):
+        kore.shutdown()
+
+
+def test_app_keeps_one_object() -> None:
+    assert kore.app() is None
+    assert kore.app(kore) is True
+    assert kore.app() is kore
+    assert kore.app(None) is True
+    assert kore.app() is None
+
+
+def test_setname_names_the_processes(builder: Builder) -> None:
+    assert kore.setname("shop") is None  # type: ignore[func-returns-value]
+    assert builder.name == "shop"
+    with pytest.raises(TypeError, match="name must be str, not int"):
+        kore.setname(5)  # type: ignore[arg-type]
+
+
+# Constants and types
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    {
+        "LOG_EMERG": 0, "LOG_ALERT": 1, "LOG_CRIT": 2, "LOG_ERR": 3,
+        "LOG_WARNING": 4, "LOG_NOTICE": 5, "LOG_INFO": 6, "LOG_DEBUG": 7,
+        "RESULT_ERROR": 0, "RESULT_OK": 1, "RESULT_RETRY": 2,
+        "MODULE_LOAD": 1, "MODULE_UNLOAD": 2, "TIMER_ONESHOT": 1,
+        "CONN_PROTO_UNKNOWN": 0, "CONN_PROTO_HTTP": 1, "CONN_PROTO_WEBSOCKET": 2,
+        "CONN_STATE_ESTABLISHED": 2,
+        "HTTP_METHOD_GET": 1, "HTTP_METHOD_POST": 2, "HTTP_METHOD_PUT": 4,
+        "HTTP_METHOD_DELETE": 16, "HTTP_METHOD_HEAD": 32, "HTTP_METHOD_OPTIONS": 64,
+        "HTTP_METHOD_PATCH": 128,
+        "WEBSOCKET_OP_TEXT": 1, "WEBSOCKET_OP_BINARY": 2,
+        "WEBSOCKET_BROADCAST_LOCAL": 1, "WEBSOCKET_BROADCAST_GLOBAL": 2,
+    }.items(),
+)  # fmt: skip
+def test_a_constant_has_kores_value(name: str, value: int) -> None:
+    assert getattr(kore, name) == value
+
+
+@pytest.mark.parametrize("name", ["pyhttp_request", "pyconnection", "pydomain"])
+def test_types_are_there_to_be_asked_about(name: str) -> None:
+    assert not isinstance(None, getattr(kore, name))
+
+
+def test_importing_the_package_brings_no_event_loop() -> None:
+    code = "import kore, sys; print('asyncio' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert done.stdout == b"False\n"

@@ -1,0 +1,21 @@
+"""What this process is: nothing, being configured, or a worker."""
+
+import pytest
+
+from kore import _context
+from kore._conf.builder import Builder
+from kore.errors import KoreError
+
+
+def test_a_plain_interpreter_configures_nothing_and_is_no_worker() -> None:
+    with pytest.raises(KoreError, match="nothing is being configured: call this on import"):
+        _context.configuring()
+    with pytest.raises(KoreError, match="no worker runs here: call this in a handler"):
+        _context.worker()
+
+
+def test_whoever_asks_gets_what_was_set(builder: Builder) -> None:
+    _context.current.worker = worker = object()  # type: ignore[assignment]
+
+    assert _context.configuring() is builder
+    assert _context.worker() is worker
