@@ -30,7 +30,7 @@ def full_version(python: Path) -> str:
 
 def versions(python: Path) -> dict[str, str]:
     """Return what is installed beside *python*: name and version."""
-    return json.loads(_output(python, "-c", VERSIONS))
+    return dict(json.loads(_output(python, "-c", VERSIONS)))
 
 
 def peers_python(python: Path) -> Path:
@@ -50,7 +50,7 @@ def require(peer: Peer, python: Path) -> None:
     if all(present.get(name) == pinned[name] for name in peer.needs):
         return
     print(f"installing {' '.join(wanted)}", flush=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]

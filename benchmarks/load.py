@@ -69,5 +69,5 @@ def _wrk(server: Server, workload: Workload, seconds: int, core: int) -> dict[st
     )
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
-            return json.loads(line.removeprefix("RESULT "))
+            return dict(json.loads(line.removeprefix("RESULT ")))
     raise LoadError(f"wrk: {(done.stderr or done.stdout).strip()[-200:]}")

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -71,7 +72,7 @@ def _peer(option: str) -> Peer:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _known(parser: argparse.ArgumentParser, option: str, known: dict) -> tuple[str, ...]:
+def _known(parser: argparse.ArgumentParser, option: str, known: Collection[str]) -> tuple[str, ...]:
     names = tuple(name.strip() for name in option.split(",") if name.strip())
     for name in names:
         if name not in known:

@@ -117,7 +117,7 @@ def _answers(port: int) -> bool:
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _kill(born: dict[int, str]) -> None:

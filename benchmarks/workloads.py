@@ -30,7 +30,7 @@ def _is_hello(body: bytes) -> bool:
 
 def _is_document(body: bytes) -> bool:
     try:
-        return json.loads(body) == DOCUMENT
+        return bool(json.loads(body) == DOCUMENT)
     except ValueError:
         return False
 

@@ -54,9 +54,9 @@ def settings() -> str:
     lines = [
         NOTE,
         "# Settings\n",
-        "Set on import or in `koreapp.configure()`: `kore.config.workers = 4`. Numbers may be text,",
-        "bytes with a suffix `k`, `m` or `g`, seconds with `s`, `m`, `h` or `d`. Yes and no are",
-        "`True` and `False`, 1 and 0, or words.\n",
+        "Set on import or in `koreapp.configure()`: `kore.config.workers = 4`. Numbers may be",
+        "text, bytes with a suffix `k`, `m` or `g`, seconds with `s`, `m`, `h` or `d`. Yes and no",
+        "are `True` and `False`, 1 and 0, or words.\n",
         "| Setting | Takes | Default | Meaning |",
         "|---|---|---|---|",
         *(

@@ -13,8 +13,8 @@ class App:
         kore.config.workers = int(os.environ.get("WORKERS", "1"))
         # The run pins the server itself, and opens 10,000 connections.
         kore.config.worker_set_affinity = 0
-        kore.config.worker_max_connections = 20000
-        kore.config.worker_rlimit_nofiles = 20000
+        kore.config.worker_max_connections = 12000
+        kore.config.worker_rlimit_nofiles = 12000
         kore.server("bench", ip="127.0.0.1", port=os.environ["PORT"], tls=False)
         domain = kore.domain("*", attach="bench")
         domain.route("/", self.plaintext, methods=["get"])

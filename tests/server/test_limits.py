@@ -7,6 +7,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import get, post
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.wire import in_step_or_closed
 
 APP = """
 import asyncio
@@ -101,30 +102,35 @@ def refused(server: Server) -> bool:
         return client.ask(get()).status == 503
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "fits", "exceeds", "status"),
-    [
-        ("http_header_max", 500, get("/", "A: " + "a" * 450), get("/", "A: " + "a" * 500), 431),
-        (
-            "http_header_fields_max",
-            3,
-            get("/", "A: 1", "B: 2"),
-            get("/", "A: 1", "B: 2", "C:"),
-            431,
-        ),
-        ("http_request_line_max", 30, get("/?345678901234567"), get("/?3456789012345678"), 414),
-        ("http_body_max", 5, post(b"12345"), post(b"123456"), 413),
-        ("http_body_max", 0, post(b""), post(b"1"), 413),
-    ],
-)
-def test_a_limit_is_where_it_was_set(
-    serve: Launcher, setting: str, value: int, fits: bytes, exceeds: bytes, status: int
-) -> None:
+def head_of(size: int) -> bytes:
+    """Return a request of exactly that many bytes."""
+    return get("/", "A: " + "a" * (size - len(get("/", "A: "))))
+
+
+LIMITS = {
+    # setting: its value, what just fits, what does not, and the status
+    "http_header_max": (500, head_of(500), head_of(501), 431),
+    "http_header_fields_max": (3, get("/", "A: 1", "B: 2"), get("/", "A: 1", "B: 2", "C:"), 431),
+    "http_request_line_max": (30, get("/" + "?" * 16), get("/" + "?" * 17), 414),
+    "http_body_max": (5, post(b"12345"), post(b"123456"), 413),
+}
+
+
+@pytest.mark.parametrize("setting", LIMITS)
+def test_a_limit_is_where_it_was_set(serve: Launcher, setting: str) -> None:
+    value, fits, exceeds, status = LIMITS[setting]
     server = serve(APP, settings={setting: value})
     with server.connect() as client:
         assert client.ask(fits).status == 200
         assert client.ask(exceeds).status == status
-        assert client.until_ended() == "closed"
+        in_step_or_closed(client)
+
+
+def test_no_bodies_at_all_can_be_asked_for(serve: Launcher) -> None:
+    server = serve(APP, settings={"http_body_max": 0})
+    with server.connect() as client:
+        assert client.ask(post(b"")).status == 200
+        assert client.ask(post(b"1")).status == 413
 
 
 def test_a_thousand_idle_connections_stay_small(serve: Launcher) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import subprocess
-import sys
 import syslog
 import time
 from dataclasses import dataclass, field
@@ -384,39 +382,3 @@ def test_setname_names_the_processes(builder: Builder) -> None:
     assert builder.name == "shop"
     with pytest.raises(TypeError, match="name must be str, not int"):
         kore.setname(5)  # type: ignore[arg-type]
-
-
-# Constants and types
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    {
-        "LOG_EMERG": 0, "LOG_ALERT": 1, "LOG_CRIT": 2, "LOG_ERR": 3,
-        "LOG_WARNING": 4, "LOG_NOTICE": 5, "LOG_INFO": 6, "LOG_DEBUG": 7,
-        "RESULT_ERROR": 0, "RESULT_OK": 1, "RESULT_RETRY": 2,
-        "MODULE_LOAD": 1, "MODULE_UNLOAD": 2, "TIMER_ONESHOT": 1,
-        "CONN_PROTO_UNKNOWN": 0, "CONN_PROTO_HTTP": 1, "CONN_PROTO_WEBSOCKET": 2,
-        "CONN_STATE_ESTABLISHED": 2,
-        "HTTP_METHOD_GET": 1, "HTTP_METHOD_POST": 2, "HTTP_METHOD_PUT": 4,
-        "HTTP_METHOD_DELETE": 16, "HTTP_METHOD_HEAD": 32, "HTTP_METHOD_OPTIONS": 64,
-        "HTTP_METHOD_PATCH": 128,
-        "WEBSOCKET_OP_TEXT": 1, "WEBSOCKET_OP_BINARY": 2,
-        "WEBSOCKET_BROADCAST_LOCAL": 1, "WEBSOCKET_BROADCAST_GLOBAL": 2,
-    }.items(),
-)  # fmt: skip
-def test_a_constant_has_kores_value(name: str, value: int) -> None:
-    assert getattr(kore, name) == value
-
-
-@pytest.mark.parametrize("name", ["pyhttp_request", "pyconnection", "pydomain"])
-def test_types_are_there_to_be_asked_about(name: str) -> None:
-    assert not isinstance(None, getattr(kore, name))
-
-
-def test_importing_the_package_brings_no_event_loop() -> None:
-    code = "import kore, sys; print('asyncio' in sys.modules)"
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-
-    assert done.stdout == b"False\n"

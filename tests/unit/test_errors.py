@@ -25,6 +25,10 @@ def test_an_end_is_no_exception_that_an_application_would_catch() -> None:
     assert not issubclass(errors.Fatal, Exception)
 
 
+def test_an_end_says_what_it_is() -> None:
+    assert str(errors.Fatal("no database")) == "fatal: no database"
+
+
 def test_an_end_that_nobody_catches_is_one_line_and_status_1() -> None:
     code = "from kore.errors import Fatal; raise Fatal('no database')"
 

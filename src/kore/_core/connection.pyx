@@ -96,14 +96,15 @@ cdef class Connection(Intake):
         return self.limit > self.poller.now
 
     cdef int on_drain(self, bint patient) except -1:
-        # A request may have arrived that nobody has read yet.
-        if self.state == IDLE and not patient:
+        if patient:
+            return 0
+        if self.state == IDLE:      # a request may have arrived that nobody has read yet
             self.read()
-            if not self.closed:
-                self.advance()
-            if self.state == IDLE and not self.closed:
-                self.hang_up()
-                return self.settle()
+            self.advance()
+        if self.state == IDLE or self.state == SKIPPING:
+            self.linger = self.linger or self.state == SKIPPING
+            self.hang_up()
+            self.settle()
         return 0
 
     cdef int read(self) except -1:

@@ -1,5 +1,6 @@
 """A listening socket."""
 
+from kore._core.connection cimport Connection
 from kore._core.poller cimport Source
 from kore._core.service cimport Service
 
@@ -10,4 +11,5 @@ cdef class Listener(Source):
     cdef object socket
 
     cdef int accept(self) except -2
+    cdef int admit(self, Connection client, int handle) except -2
     cdef int rest(self) except -1

@@ -4,7 +4,6 @@
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EPERM, EPROTO, errno
 from libc.stdint cimport uint32_t
 
-from kore._core.connection cimport Connection
 from kore._core.libc cimport (
     EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, sockaddr, socklen_t)
 from kore._core.poller cimport Poller
@@ -51,13 +50,22 @@ cdef class Listener(Source):
         cdef int handle = accept4(self.handle, <sockaddr *>&client.address, &size,
                                   SOCK_NONBLOCK | SOCK_CLOEXEC)
         if handle >= 0:
-            client.open(self.poller, self.service, self.resolve, handle)
-            return 0
+            return self.admit(client, handle)
         if errno in (EINTR, ECONNABORTED, EPROTO, EPERM):   # that client's trouble, not ours
             return 0
         if errno != EAGAIN:
             self.rest()
         return -1
+
+    cdef int admit(self, Connection client, int handle) except -2:
+        try:
+            client.open(self.poller, self.service, self.resolve, handle)
+        except (OSError, MemoryError):      # no more watches, no more memory: others go on
+            client.shut()
+            log.exception("cannot serve another client")
+            self.rest()
+            return -1
+        return 0
 
     cdef int rest(self) except -1:
         log.error("cannot accept clients: %s; trying again in half a second", os.strerror(errno))

@@ -2,8 +2,8 @@
 """Parse request heads and chunked bodies: bytes in, spans out, no I/O and no allocation.
 
 RFC 9112, read strictly: a line ends in CR LF and nothing else, a field name touches its colon,
-there is one Host, and a body is framed by Content-Length or by chunked, never by both. What two parsers
-could read in two ways is refused: that is what request smuggling is made of.
+there is one Host, and a body is framed by Content-Length or by chunked, never by both. What two
+parsers could read in two ways is refused: that is what request smuggling is made of.
 
 `parse_head` is called again with a longer prefix of the same bytes until it answers. Each byte is
 looked at once: `Head.line` and `Head.scanned` remember how far it came.

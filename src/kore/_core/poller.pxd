@@ -16,6 +16,7 @@ cdef class Poller:
 
     cdef int refresh(self) except -1
     cdef run(self, Source source, uint32_t events)
+    cdef end(self, Source source, bint patient)
     cdef give_up(self, Source source)
     cdef int reap(self) except -1
 

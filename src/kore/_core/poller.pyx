@@ -77,14 +77,13 @@ cdef class Poller:
     def drain(self, *, bint patient=False):
         """Tell all sources to end: the idle at once, unless *patient*, the others when done."""
         cdef Source source
+        cdef set known = set()
         self.refresh()
         self.in_batch = True
-        for source in list(self.sources.values()):
-            if not source.closed:
-                try:
-                    source.on_drain(patient)
-                except BaseException:
-                    self.give_up(source)
+        while len(known) < len(self.sources):   # a listener lets in who waits at its door
+            for source in set(self.sources.values()) - known:
+                known.add(source)
+                self.end(source, patient)
         self.in_batch = False
         self.reap()
 
@@ -110,6 +109,13 @@ cdef class Poller:
             else:
                 source.on_deadline()
         except BaseException:   # SystemExit too: nothing an application raises ends a worker
+            self.give_up(source)
+
+    cdef end(self, Source source, bint patient):
+        try:
+            if not source.closed:
+                source.on_drain(patient)
+        except BaseException:
             self.give_up(source)
 
     cdef give_up(self, Source source):

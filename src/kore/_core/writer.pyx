@@ -126,7 +126,7 @@ cdef bytes field_line(str name, str value):
     except UnicodeEncodeError:
         raw_value = value.strip(" \t").encode("utf-8", "surrogateescape")
     if not is_text(raw_value, len(raw_value)):
-        raise ValueError(f"header {name!r} cannot hold line breaks or control characters: {value!r}")
+        raise ValueError(f"header {name!r} cannot hold line breaks or controls: {value!r}")
     return b"%b: %b\r\n" % (raw_name, raw_value)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kore._conf import check
 from kore._conf.schema import Address, Server
-from kore._conf.settings import Settings
+from kore._conf.settings import SETTINGS, Settings
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
@@ -283,7 +283,7 @@ def test_what_moved_to_privsep_is_refused_with_a_hint(name: str) -> None:
 def test_good_settings_are_in_force_as_they_are() -> None:
     given = Settings(workers=3, worker_no_accept=(1, 2), http_media_type=("a/b x y", "a/c z"))
 
-    assert given == check.settings(given, dict.fromkeys(("workers", "worker_no_accept"), "x:1"))
+    assert check.settings(given, dict.fromkeys(SETTINGS, "app.py:3")) == given
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,13 @@ def test_the_method_decides_between_expressions_too() -> None:
     assert ask(found, "/a", "PUT") == [(405, "GET, POST, OPTIONS")]
 
 
+def test_an_expression_that_finds_nothing_gives_way_to_the_next() -> None:
+    found = router(route("^/a$"), route("^/b$", "POST"), route("^/[bc]$"))
+
+    assert ask(found, "/b") == "^/[bc]$"
+    assert ask(found, "/d") == [(404, "")]
+
+
 # Order
 
 

@@ -1,0 +1,216 @@
+"""The rules of the house as data and as functions from source text to sentences."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "kore"
+
+# Modules by floor; those of the core have floors of their own, under all others.
+FLOORS = {
+    8: "__main__",
+    7: "_cli.main",
+    6: "__init__ _api",
+    5: """_process.children _process.generation _process.holdings _process.nursery _process.parent
+          _process.roles _process.spawn _process.tasks _process.template _process.worker""",
+    4: """_app _process.birth _process.channel _process.logs _process.loop _process.plan
+          _process.privsep _process.scoreboard _process.sockets""",
+    2: "_conf.builder _conf.check _http.pipeline _http.router _http.streaming",
+    1: "_conf.schema _conf.settings _http.tables _process.messages",
+    0: "errors _context",
+    -1: "_core.listener",
+    -2: "_core.connection",
+    -3: "_core.intake",
+    -4: "_core.responder",
+    -5: "_core.request _core.service",
+    -6: "_core.body _core.stream _core.writer",
+    -7: "_core.chunked _core.parser _core.poller",
+    -8: "_core.buffer _core.grammar _core.libc",
+}
+FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
+DATA = 1
+# The core is handed what it calls. Only who runs it may import it, and who names its types.
+CORE_IS_FOR = 5
+
+# Modules of the standard library that would make a test of these need more than values.
+IMPURE = {
+    "asyncio",
+    "multiprocessing",
+    "select",
+    "selectors",
+    "signal",
+    "socket",
+    "ssl",
+    "threading",
+}
+PURE = ("_conf.", "_http.", "_process.messages")
+
+SETS_THE_CONTEXT = {"_app": {"builder"}, "_process.worker": {"worker"}, "_api": {"app"}}
+READS_THE_CONTEXT = {"_api", "_app", "_process.worker"}
+
+LINES_OF_A_FILE = 400
+LINES_OF_A_FUNCTION = 60
+PARAMETERS = 6
+
+CYTHON_IMPORT = re.compile(
+    r"^\s*(?:from\s+(?P<whence>[\w.]+)\s+)?c?import\s+(?P<names>[\w., ]*)", re.M
+)
+
+Graph = Mapping[str, Iterable[str]]
+
+
+# What is there
+
+
+def module_of(path: Path) -> str:
+    """Return a module's name below `kore`; a package's is that of its folder."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+FILES = [path for path in SOURCE.rglob("*") if path.suffix in {".py", ".pyx", ".pxd"}]
+PYTHON = {module_of(path): path.read_text() for path in FILES if path.suffix == ".py"}
+PACKAGES = {module_of(path) for path in SOURCE.glob("*/**/__init__.py")}
+MODULES = {module_of(path) for path in FILES} - PACKAGES
+
+
+def shown(module: str) -> str:
+    """Return a module as the file it is."""
+    return module.replace(".", "/") + (".pyx" if module.startswith("_core.") else ".py")
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield everything but what is there for the type checker."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            continue
+        yield node
+        yield from statements(node)
+
+
+def imports(source: str) -> Iterator[str]:
+    """Yield the names a Python module imports, each with all its parts."""
+    for node in statements(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"a relative import: {ast.unparse(node)}"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def cython_imports(source: str) -> Iterator[str]:
+    """Yield the names a Cython file imports, as far as they stand on the first line."""
+    for found in CYTHON_IMPORT.finditer(source):
+        names = found["names"].replace(",", " ").split()
+        yield from (f"{found['whence']}.{name}" if found["whence"] else name for name in names)
+        if found["whence"]:
+            yield found["whence"]
+
+
+def resolved(name: str) -> str | None:
+    """Return the module of ours that an imported name is, or is in."""
+    if name != "kore" and not name.startswith("kore."):
+        return None
+    below = name.removeprefix("kore").removeprefix(".")
+    while below and below not in MODULES:
+        below = below.rpartition(".")[0]
+    return below or "__init__"
+
+
+def graph() -> dict[str, set[str]]:
+    """Return which modules each imports when it runs."""
+    found: dict[str, set[str]] = {module: set() for module in MODULES}
+    for path in FILES:
+        if module_of(path) in MODULES:
+            names = (imports if path.suffix == ".py" else cython_imports)(path.read_text())
+            found[module_of(path)] |= {m for m in map(resolved, names) if m} - {module_of(path)}
+    return found
+
+
+# The rules
+
+
+def wrong_ways(modules: Graph) -> list[str]:
+    """Return a sentence for every import that goes up, or sideways."""
+    return [
+        f"`{shown(module)}` (floor {FLOOR[module]}) imports `{shown(other)}` (floor {FLOOR[other]})"
+        for module, others in sorted(modules.items())
+        for other in sorted(others)
+        if not allowed(module, other)
+    ]
+
+
+def allowed(module: str, other: str) -> bool:
+    """Return whether one module may import another."""
+    own, floor = FLOOR[module], FLOOR[other]
+    if module.startswith("_core.") != other.startswith("_core."):
+        return own >= CORE_IS_FOR and floor < 0
+    same_package = module.rpartition(".")[0] == other.rpartition(".")[0]
+    return floor < own or (floor == own and (same_package or floor == DATA))
+
+
+def cycle(modules: Graph) -> list[str]:
+    """Return modules that import each other in a ring, or nothing."""
+    done: set[str] = set()
+
+    def visit(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return [*path[path.index(module) :], module]
+        if module in done:
+            return []
+        for other in modules[module]:
+            if ring := visit(other, [*path, module]):
+                return ring
+        done.add(module)
+        return []
+
+    return next(filter(None, (visit(module, []) for module in modules)), [])
+
+
+def impure(module: str, source: str) -> list[str]:
+    """Return a sentence for everything a pure module must not import."""
+    found = {name.partition(".")[0] for name in imports(source)} & IMPURE
+    return [f"`{shown(module)}` is pure and imports {name}" for name in sorted(found)]
+
+
+def context_writes(module: str, source: str) -> list[str]:
+    """Return a sentence for everything of the context that is not this module's to set."""
+    mine = SETS_THE_CONTEXT.get(module, set())
+    return [
+        f"`{shown(module)}` sets {ast.unparse(target)}"
+        for node in ast.walk(ast.parse(source))
+        for target in getattr(node, "targets", [getattr(node, "target", None)])
+        if isinstance(target, ast.Attribute)
+        and ast.unparse(target.value) in {"_context.current", "current"}
+        and target.attr not in mine
+    ]
+
+
+def global_statements(source: str) -> list[int]:
+    """Return the lines on which a module-level name is made mutable."""
+    lines = enumerate(source.splitlines(), 1)
+    return [number for number, line in lines if re.match(r"\s*global\s+\w", line)]
+
+
+def too_big(source: str) -> list[str]:
+    """Return a sentence for every function that is too long or takes too much."""
+    said = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            if length > LINES_OF_A_FUNCTION:
+                said.append(f"{node.name}() has {length} lines")
+            names = [
+                a.arg for a in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            ]
+            if len(set(names) - {"self", "cls"}) > PARAMETERS:
+                said.append(f"{node.name}() has {len(names)} parameters")
+    return said
+
+
+def public_names() -> set[str]:
+    """Return what `import kore` offers."""
+    exports = ast.parse(PYTHON["__init__"]).body
+    return {a.asname or a.name for e in exports if isinstance(e, ast.ImportFrom) for a in e.names}

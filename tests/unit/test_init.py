@@ -1,0 +1,44 @@
+"""The public names that are not functions, and what importing them costs."""
+
+import subprocess
+import sys
+
+import pytest
+
+import kore
+
+VALUES = """
+    LOG_EMERG=0 LOG_ALERT=1 LOG_CRIT=2 LOG_ERR=3 LOG_WARNING=4 LOG_NOTICE=5 LOG_INFO=6 LOG_DEBUG=7
+    RESULT_ERROR=0 RESULT_OK=1 RESULT_RETRY=2 MODULE_LOAD=1 MODULE_UNLOAD=2 TIMER_ONESHOT=1
+    CONN_PROTO_UNKNOWN=0 CONN_PROTO_HTTP=1 CONN_PROTO_WEBSOCKET=2 CONN_STATE_ESTABLISHED=2
+    HTTP_METHOD_GET=1 HTTP_METHOD_POST=2 HTTP_METHOD_PUT=4 HTTP_METHOD_DELETE=16
+    HTTP_METHOD_HEAD=32 HTTP_METHOD_OPTIONS=64 HTTP_METHOD_PATCH=128
+    WEBSOCKET_OP_TEXT=1 WEBSOCKET_OP_BINARY=2
+    WEBSOCKET_BROADCAST_LOCAL=1 WEBSOCKET_BROADCAST_GLOBAL=2
+"""
+
+
+@pytest.mark.parametrize("pair", VALUES.split())
+def test_a_constant_has_kores_value(pair: str) -> None:
+    name, value = pair.split("=")
+
+    assert getattr(kore, name) == int(value)
+
+
+def test_there_are_no_other_constants() -> None:
+    constants = {name for name in vars(kore) if name.isupper()}
+
+    assert constants == {pair.split("=")[0] for pair in VALUES.split()}
+
+
+@pytest.mark.parametrize("name", ["pyhttp_request", "pyconnection", "pydomain"])
+def test_types_are_there_to_be_asked_about(name: str) -> None:
+    assert isinstance(getattr(kore, name), type)
+
+
+def test_importing_the_package_brings_no_event_loop() -> None:
+    code = "import kore, sys; print('asyncio' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert done.stdout == b"False\n"
