@@ -38,7 +38,7 @@ types: $(VENV)/.built
 	$(BIN)/mypy
 
 bench: $(VENV)/.built ## Measure ours and the peers in one run; writes benchmarks/results/DATE.md
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 soak: $(VENV)/.built ## Slow, broken, pipelined and aborted clients for two minutes.
 	$(BIN)/python -m pytest -m slow tests/server

@@ -18,10 +18,11 @@ async def ticks():
     try:
         for left in (3, 2, 1):
             yield f"{left}\n"
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
         yield "go\n"
     finally:
-        kore.log(kore.LOG_INFO, "the countdown is over, or its client has left")
+        # Whether it is over or its client has left.
+        kore.log(kore.LOG_INFO, f"the countdown came to {left}")
 
 
 @kore.route("^/squares/([0-9]{1,6})$", methods=["get"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 
 import kore
 
@@ -10,26 +9,32 @@ kore.config.workers = 1
 kore.server(ip="127.0.0.1", port=os.environ.get("PORT", "8888"), tls=False)
 kore.domain("*")
 
-beats = []
+counted = {"beats": 0, "jobs": 0}
 
 
 async def heart():
     while True:
-        beats.append(kore.time())
+        counted["beats"] += 1
         await kore.suspend(20)
+
+
+async def job():
+    await kore.suspend(50)
+    counted["jobs"] += 1
 
 
 kore.task_create(heart())  # before the start: each worker runs a copy of its own
 
 
-@kore.route("/beats", methods=["get"])
-def count(req):
-    req.response(200, f"{len(beats)}\n")
+@kore.route("/jobs", methods=["get", "post"])
+def jobs(req):
+    if req.method == kore.HTTP_METHOD_POST:
+        kore.task_create(job())  # it goes on after the answer
+    req.response(200, f"{counted['jobs']} jobs done, {counted['beats']} heartbeats\n")
 
 
 @kore.route("/both", methods=["get"])
 async def both(req):
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        waited = group.create_task(asyncio.sleep(0.05, "slept"))
-        threaded = group.create_task(asyncio.to_thread(time.strftime, "%Y"))
-    req.response(200, f"{waited.result()} in {threaded.result()}\n")
+    async with asyncio.timeout(5):
+        words = await asyncio.gather(asyncio.sleep(0.05, "slept"), asyncio.to_thread(os.getcwd))
+    req.response(200, " in ".join(words))

@@ -5,9 +5,9 @@ from itertools import pairwise
 import h11
 from hypothesis import event
 from hypothesis import strategies as st
+
 from kore._core.chunked import ChunkReader
 from kore._core.parser import ParseError
-
 from tests.helpers.heads import changed, fuzzed
 
 HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # In the suite over the same ground each time, so that it cannot fail by chance.
-SHORT: Final = settings(max_examples=1500, deadline=None, database=None, derandomize=True)
+SHORT: Final = settings(max_examples=1000, deadline=None, database=None, derandomize=True)
 LONG: Final = settings(max_examples=60_000, deadline=None, database=None)
 
 # Of each kind: what is usual, and what is not.

@@ -107,7 +107,7 @@ class Client:
         """Say whether anything (bytes or an end) comes within that time."""
         return bool(select.select([self.socket], [], [], seconds)[0])
 
-    def wait(self, enough: Callable[[], bool]) -> None:
+    def wait(self, enough: Callable[[], object]) -> None:
         """Read until *enough()* is true or the server has ended the connection."""
         while not enough() and self.end == "open":
             self.receive()

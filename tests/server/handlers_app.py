@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import kore
 
@@ -55,8 +54,8 @@ async def current_task(req: kore.pyhttp_request) -> None:
 
 @kore.route("/thread", methods=["get"])
 async def thread(req: kore.pyhttp_request) -> None:
-    slept = await asyncio.to_thread(time.sleep, 0.01)
-    req.response(200, repr(slept))
+    counted = await asyncio.to_thread(sum, [1, 2, 3])
+    req.response(200, str(counted))
 
 
 @kore.route("/group", methods=["get"])
@@ -94,6 +93,17 @@ async def stay(req: kore.pyhttp_request) -> None:
         raise
     finally:
         count("left")
+
+
+@kore.route("/stubborn", methods=["get"])
+async def stubborn(req: kore.pyhttp_request) -> None:
+    count("stubborn")
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        req.response(200, b"to nobody")
+        await asyncio.sleep(0.01)
+        count("stubborn to the end")
 
 
 @kore.route("/hold", methods=["get"])

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import kore
 
@@ -32,7 +32,7 @@ async def failing_later(*values: object) -> AsyncIterator[object]:
     raise LookupError("no more items")
 
 
-BODIES = {
+BODIES: dict[str, Callable[[], object]] = {
     "bytes": lambda: b"some bytes",
     "bytearray": lambda: bytearray(b"some bytes"),
     "memoryview": lambda: memoryview(b"<some bytes>")[1:-1],
@@ -115,6 +115,22 @@ def fields(req: kore.pyhttp_request) -> None:
     for name, value in json.loads(req.body):
         req.response_header(name, value)
     req.response(200, b"fields")
+
+
+@kore.route("/changed-later", methods=["get"])
+def changed_later(req: kore.pyhttp_request) -> None:
+    data = bytearray(b"before" * 1_000_000)
+    req.response(200, data)
+    data[:] = b"after!" * 1_000_000
+
+
+@kore.route("/hints", methods=["get"])
+async def hints(req: kore.pyhttp_request) -> None:
+    req.response_header("link", "</style.css>; rel=preload")
+    req.response(103)
+    await asyncio.sleep(0.01)
+    req.response_header("x-final", "yes")
+    req.response(200, b"final")
 
 
 @kore.route("/attributes", methods=["get"])

@@ -1,6 +1,7 @@
 """Handlers, sync and async, on both event loops: waiting, failing, and being left alone."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import GAP, Mark
+from tests.helpers.raw import GAP, Client, Mark
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_the_chosen_loop_runs_the_handlers(server: Server, loop: str) -> None:
         ("/sleep", b"slept"),
         ("/timeout", b"timed out"),
         ("/current-task", b"Task"),
-        ("/thread", b"None"),
+        ("/thread", b"6"),
         ("/group", b"[0, 1, 2]"),
         ("/returns", b"returned"),
         ("/returns-async", b"returned"),
@@ -119,14 +120,17 @@ def test_a_failing_task_is_logged_and_hurts_nobody(server: Server) -> None:
     assert seen(server, "nothing") == 0
 
 
-def test_the_task_of_a_client_that_has_gone_is_cancelled_at_once(server: Server) -> None:
+@pytest.mark.parametrize("goes", [Client.close, Client.reset], ids=["close", "reset"])
+def test_the_task_of_a_client_that_has_gone_is_cancelled_at_once(
+    server: Server, goes: Callable[[Client], None]
+) -> None:
     before = {what: seen(server, what) for what in ("stayed", "cancelled", "left")}
     client = server.connect()
     client.send(get("/stay"))
     until_seen(server, "stayed", before["stayed"] + 1)
     assert seen(server, "left") == before["left"]
 
-    client.reset()
+    goes(client)
 
     until_seen(server, "cancelled", before["cancelled"] + 1)
     until_seen(server, "left", before["left"] + 1)
@@ -142,6 +146,17 @@ def test_a_client_that_leaves_an_answer_unread_has_gone(server: Server) -> None:
     client.close()  # with the first answer unread: the kernel sends a reset
 
     until_seen(server, "cancelled", before["cancelled"] + 1)
+
+
+def test_a_handler_may_answer_a_client_that_has_gone(server: Server) -> None:
+    before = {what: seen(server, what) for what in ("stubborn", "stubborn to the end")}
+    client = server.connect()
+    client.send(get("/stubborn"))
+    until_seen(server, "stubborn", before["stubborn"] + 1)
+
+    client.reset()
+
+    until_seen(server, "stubborn to the end", before["stubborn to the end"] + 1)
 
 
 def test_a_client_that_has_gone_costs_nothing_when_the_answer_comes(server: Server) -> None:

@@ -1,6 +1,7 @@
 """What a handler sees of a request."""
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -130,3 +131,17 @@ def test_what_describes_a_request_is_read_only(server: Server) -> None:
 def test_a_header_is_asked_for_by_text(server: Server) -> None:
     with server.connect() as client:
         assert client.ask(get("/header-types")).body == b"refused"
+
+
+def test_a_unix_socket_serves_clients_without_an_address(serve: Launcher) -> None:
+    server = serve("""
+        kore.server(name="local", path="local.sock", tls=False)
+        domain = kore.domain("*", attach="local")
+        domain.route("/", lambda req: req.response(200, req.connection.addr), methods=["get"])
+    """)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(server.log.path.with_name("local.sock")))
+        client.sendall(get("/", "Connection: close"))
+        answer = b"".join(iter(lambda: client.recv(65536), b""))
+
+    assert answer.endswith(b"\r\n\r\n-")

@@ -67,6 +67,15 @@ def test_a_field_of_the_server_is_never_there_twice(server: Server, field: tuple
     assert answer.get("content-length") == "6"
 
 
+def test_an_application_may_end_the_connection(server: Server) -> None:
+    with server.connect() as client:
+        fields = json.dumps([("Connection", "close")]).encode()
+        answer = client.ask(post(fields, target="/fields"))
+
+        assert (answer.get("connection"), answer.get("keep-alive")) == ("close", None)
+        assert client.until_ended() == "closed"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

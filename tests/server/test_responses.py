@@ -194,6 +194,29 @@ def test_no_answer_is_an_error_and_the_client_gets_500(server: Server, path: str
     assert answer.status == 500
 
 
+def test_a_body_is_what_it_was_when_it_was_given(server: Server) -> None:
+    assert ask(server, get("/changed-later")).body == b"before" * 1_000_000
+
+
+def test_hints_may_come_before_the_answer(server: Server) -> None:
+    with server.connect() as client:
+        client.send(get("/hints"))
+        final = client.answer()
+        hints = client.reader.answers[0]
+
+    assert (hints.status, hints.get("link")) == (103, "</style.css>; rel=preload")
+    assert (final.status, final.body, final.get("x-final")) == (200, b"final", "yes")
+    assert final.get("link") is None
+
+
+def test_an_old_client_gets_no_hints(server: Server) -> None:
+    with server.connect() as client:
+        client.send(request("GET", "/hints", version="HTTP/1.0"))
+        client.until_ended()
+
+    assert [answer.status for answer in client.reader.answers] == [200]
+
+
 def test_attributes_stay_with_the_request(server: Server) -> None:
     assert ask(server, get("/attributes")).body == b"joe nothing"
 

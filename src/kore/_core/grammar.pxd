@@ -12,6 +12,11 @@ cdef enum Kind:
     LITERAL = 32    # inside the brackets of an IP literal
 
 
+cdef enum:
+    HOST_MAX = 253      # RFC 1035: the longest name in its printed form
+    PORT_MAX = 6        # a colon and five digits
+
+
 cdef struct Span:
     uint32_t start
     uint32_t size

@@ -2,10 +2,6 @@
 """Character classes and small words of RFC 9110: what a token, a field value, a host may hold."""
 
 
-cdef enum:
-    HOST_MAX = 253      # RFC 1035: the longest name in its printed form
-
-
 cdef int fill_kinds() except -1:
     cdef int c
     for c in range(256):
@@ -90,7 +86,7 @@ cdef bint valid_host(const char *host, size_t size) noexcept nogil:
         return False
     if at == size:
         return True
-    if host[at] != c":":
+    if host[at] != c":" or size - at > PORT_MAX:
         return False
     for at in range(at + 1, size):
         if not c"0" <= host[at] <= c"9":

@@ -6,7 +6,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint32_t
 
-from kore._core.grammar cimport Span, same
+from kore._core.grammar cimport HOST_MAX, PORT_MAX, Span, same
 from kore._core.parser cimport (
     CHUNKED, ESCAPED, HEAD, STAR, next_field)
 from kore._core.writer cimport field_line
@@ -129,10 +129,19 @@ cdef class Request:
     @property
     def bare_host(self):
         """The host without its port, in lower case; empty when an HTTP/1.0 client named none."""
-        cdef str host = self.text(self.head.host).lower()
-        if host.endswith("]"):
-            return host
-        return host.rpartition(":")[0] or host
+        # Asked for every request, hence without a str on the way.
+        cdef const char *host = PyBytes_AS_STRING(self.raw) + self.head.host.start
+        cdef char low[HOST_MAX + PORT_MAX]
+        cdef uint32_t size = self.head.host.size
+        cdef uint32_t i
+        for i in range(size):
+            low[i] = host[i] | 0x20 if c"A" <= host[i] <= c"Z" else host[i]
+        i = size
+        while i and c"0" <= low[i - 1] <= c"9":
+            i -= 1
+        if i and low[i - 1] == c":":
+            size = i - 1
+        return PyUnicode_DecodeLatin1(low, size, NULL)
 
     @property
     def is_star(self):

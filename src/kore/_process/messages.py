@@ -36,9 +36,9 @@ class Message:
     may_drop: ClassVar[bool] = False
 
     def payload(self) -> bytes:
-        """Return the fields as JSON."""
+        """Return the fields as JSON, or nothing where there are none."""
         content = {f.name: getattr(self, f.name) for f in carried(type(self))}
-        return json.dumps(content).encode()
+        return json.dumps(content).encode() if content else b""
 
     @classmethod
     def read(cls, payload: bytes) -> Self:

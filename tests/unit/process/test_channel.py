@@ -221,6 +221,7 @@ def test_the_last_flush_waits_for_a_slow_reader(ends: tuple[Channel, Channel]) -
     clog(ours)
     pid = os.fork()
     if pid == 0:
+        ours.close()
         while theirs.receive() or not theirs.eof:
             select.select([theirs], [], [])
         os._exit(0)

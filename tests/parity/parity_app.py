@@ -1,0 +1,71 @@
+"""An application that both servers run: it says what it was given."""
+
+import json
+from collections.abc import Callable
+
+import kore
+
+domain = kore.domain("*", attach="http")
+
+
+def report(req: kore.pyhttp_request, *captures: str) -> None:
+    req.response(
+        200,
+        json.dumps(
+            {
+                "captures": captures,
+                "path": req.path,
+                "host": req.host,
+                "method": req.method,
+                "body": req.body.decode("latin-1"),
+                "headers": req.headers(),
+                "one": req.request_header("x-one"),
+                "none": req.request_header("x-none"),
+                "addr": req.connection.addr,
+            }
+        ).encode(),
+    )
+
+
+def say(text: object) -> Callable[..., None]:
+    def handler(req: kore.pyhttp_request, *captures: str) -> None:
+        req.response(200, text)
+
+    return handler
+
+
+def fields(req: kore.pyhttp_request) -> None:
+    req.response_header("X-First", "1")
+    req.response_header("x-second", "2")
+    req.response_header("x-first", "3")
+    req.response(201, b"fields")
+
+
+def fails(req: kore.pyhttp_request) -> None:
+    raise LookupError("on purpose")
+
+
+async def later(req: kore.pyhttp_request) -> None:
+    req.response(200, b"later")
+
+
+def status(req: kore.pyhttp_request, number: str) -> None:
+    req.response(int(number), None)
+
+
+domain.route("/", say(b"hello world"), methods=["get"])
+domain.route("/report", report)
+domain.route("^/user/([a-z]+)/([0-9]+)$", report, methods=["get"])
+domain.route("^/maybe/(a)?(b)?/c$", report, methods=["get"])
+domain.route("^/class/([[:alpha:]]+)$", report, methods=["get"])
+domain.route("^/status/([0-9]+)$", status, methods=["get"])
+domain.route("anywhere", say(b"unanchored"), methods=["get"])
+domain.route("/both", say(b"both get"), methods=["get"])
+domain.route("/both", say(b"both post"), methods=["post"])
+domain.route("/order", say(b"literal"), methods=["get"])
+domain.route("^/order", say(b"regex"), methods=["get"])
+domain.route("/none", say(None), methods=["get"])
+domain.route("/list", say(["one", "two", "three"]), methods=["get"])
+domain.route("/fields", fields, methods=["get"])
+domain.route("/fails", fails, methods=["get"])
+domain.route("/later", later, methods=["get"])

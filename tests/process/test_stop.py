@@ -1,0 +1,175 @@
+import os
+import signal
+import time
+
+import pytest
+
+from tests.helpers import procs
+from tests.helpers.fix_serve import Launcher
+from tests.process.house import APP, answer, ask, end, finished, get, port_is_free, took
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_ends_everything(serve: Launcher, number: signal.Signals) -> None:
+    server = serve(APP, settings={"workers": 2})
+
+    assert end(server, number) == 0
+    assert port_is_free(server.address[1])
+    lines = server.log.text().splitlines()
+    assert lines[-1].endswith("proc=[parent] log=[goodbye]")
+    assert sum("server shutting down" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("path", ["/wait", "/sleep"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_in_progress_is_answered_first(
+    serve: Launcher, number: signal.Signals, path: str
+) -> None:
+    server = serve(APP, settings={"workers": 2})
+    client = ask(server, path, 0.7)
+    server.log.wait(" in ")
+
+    assert end(server, number) == 0
+    assert answer(client).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert "waiting for workers to drain and shutdown" in server.log.text()
+
+
+@pytest.mark.parametrize("path", ["/wait", "/sleep"])
+def test_quit_waits_for_nobody(serve: Launcher, path: str) -> None:
+    server = serve(APP)
+    client = ask(server, path, 60)
+    server.log.wait(" in ")
+    since = time.monotonic()
+
+    assert end(server, signal.SIGQUIT) == 0
+    assert took(since) < 8
+    assert b"200 OK" not in answer(client)
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_second_signal_waits_for_nobody(serve: Launcher, second: signal.Signals) -> None:
+    server = serve(APP)
+    client = ask(server, "/wait", 60)
+    server.log.wait("waiting in")
+    os.kill(server.process.pid, signal.SIGTERM)
+    server.log.wait("waiting for workers to drain and shutdown")
+    since = time.monotonic()
+
+    assert end(server, second) == 0
+    assert took(since) < 8
+    assert b"200 OK" not in answer(client)
+
+
+@pytest.mark.parametrize("path", ["/wait", "/sleep"])
+def test_what_takes_longer_than_the_limit_is_cut(serve: Launcher, path: str) -> None:
+    server = serve(APP, settings={"drain_timeout": 1})
+    client = ask(server, path, 60)
+    server.log.wait(" in ")
+    since = time.monotonic()
+
+    assert end(server, signal.SIGTERM) == 0
+    assert 1 <= took(since) < 15
+    assert b"200 OK" not in answer(client)
+
+
+def test_ctrl_c_in_a_terminal_reaches_all_and_still_ends_in_order(serve: Launcher) -> None:
+    server = serve(APP, settings={"workers": 2})
+    client = ask(server, "/wait", 0.7)
+    server.log.wait("waiting in")
+    # The fixture gives each server a session, and with it a group, of its own.
+    os.killpg(server.process.pid, signal.SIGINT)
+
+    assert finished(server) == 0
+    assert b"200 OK" in answer(client)
+    assert "restarting" not in server.log.text()
+    assert "Traceback" not in server.log.text()
+
+
+def test_new_connections_are_refused_while_it_ends(serve: Launcher) -> None:
+    server = serve(APP, settings={"workers": 2})
+    client = ask(server, "/wait", 1.5)
+    server.log.wait("waiting in")
+    os.kill(server.process.pid, signal.SIGTERM)
+    procs.until(lambda: port_is_free(server.address[1]), what="the port is free")
+
+    assert finished(server) == 0
+    assert b"200 OK" in answer(client)
+
+
+def test_an_application_may_end_the_server(serve: Launcher) -> None:
+    server = serve(
+        """
+        domain = kore.domain("*", attach="http")
+        def stop(req):
+            req.response(200, b"bye")
+            kore.shutdown()
+        domain.route("/stop", stop, methods=["get"])
+        """
+    )
+
+    assert get(server, "/stop") == b"bye"
+    assert finished(server) == 0
+    assert "shutdown requested by worker 1, going down" in server.log.text()
+
+
+def test_an_application_may_end_the_server_as_failed(serve: Launcher) -> None:
+    server = serve(
+        """
+        domain = kore.domain("*", attach="http")
+        domain.route("/fail", lambda req: kore.fatalx("the disk is gone"), methods=["get"])
+        """,
+        settings={"workers": 2},
+    )
+    answer(ask(server, "/fail", 0))
+
+    assert finished(server) == 1
+    assert "the disk is gone" in server.log.text()
+    assert "restarting" not in server.log.text()
+
+
+def test_the_last_hook_runs_after_the_last_worker(serve: Launcher) -> None:
+    server = serve(
+        """
+        class App:
+            def configure(self, args):
+                kore.domain("*", attach="http")
+            def workerstop(self):
+                kore.log(kore.LOG_INFO, "a worker ends")
+            def cleanup(self):
+                kore.log(kore.LOG_INFO, "all is over")
+        koreapp = App()
+        """,
+        settings={"workers": 2},
+    )
+
+    assert end(server, signal.SIGTERM) == 0
+    text = server.log.text()
+    assert text.count("a worker ends") == 2
+    assert text.count("all is over") == 1
+    assert text.rindex("a worker ends") < text.index("all is over") < text.index("goodbye")
+
+
+def test_harmless_signals_harm_nobody(serve: Launcher) -> None:
+    server = serve(APP, settings={"workers": 2})
+    workers = server.workers
+    for number in (signal.SIGPIPE, signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR2):
+        os.kill(server.process.pid, number)
+    server.log.wait("status: worker 2")
+
+    assert server.workers == workers
+    assert get(server)
+
+
+def test_the_pid_file_is_there_as_long_as_the_server_is(serve: Launcher) -> None:
+    server = serve(APP, settings={"pidfile": "mine.pid"})
+    path = server.log.path.parent / "mine.pid"
+
+    assert path.read_text() == f"{server.process.pid}\n"
+    assert end(server, signal.SIGTERM) == 0
+    assert not path.exists()
+
+
+def test_no_pid_file_is_left_where_something_is_tried_out(serve: Launcher) -> None:
+    server = serve(APP)
+
+    assert not list(server.log.path.parent.glob("*.pid"))

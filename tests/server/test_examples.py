@@ -1,0 +1,157 @@
+"""The examples, each served as its file stands, and seen as a user would see it."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import procs
+from tests.helpers.build import get, post, request
+from tests.helpers.fix_serve import RUNNING, Server
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHORT = 40
+NOTE = "/notes/milk"
+
+
+@pytest.fixture(scope="module")
+def example(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Serve the example that is named by the parameter, on a free port."""
+    name = request.param
+    command = [sys.executable, "-m", "kore", str(EXAMPLES / name / "app.py")]
+    server = Server(command, tmp_path_factory.mktemp(name), {"PORT": "0", "KORE_DEMO_PORT": "0"})
+    try:
+        server.learn_port()
+        RUNNING.append(server)
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
+def of(name: str) -> pytest.MarkDecorator:
+    """Run a test on one of the examples."""
+    return pytest.mark.parametrize("example", [name], indirect=True)
+
+
+def body(server: Server, path: str) -> str:
+    """Return what a GET of *path* is answered."""
+    with server.connect() as client:
+        answer = client.ask(get(path))
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+@pytest.mark.parametrize("name", sorted(place.name for place in EXAMPLES.iterdir()))
+def test_an_example_is_short_and_tested(name: str) -> None:
+    lines = (EXAMPLES / name / "app.py").read_text().splitlines()
+
+    assert f'@of("{name}")' in Path(__file__).read_text()
+    assert name == "demo" or len(lines) <= SHORT
+
+
+@of("hello")
+def test_hello_greets_the_world_and_a_name(example: Server) -> None:
+    assert body(example, "/") == "hello world"
+    assert body(example, "/user/ada") == "hello ada"
+    assert len(example.workers) == 2
+
+
+@of("functions")
+def test_functions_keep_a_note(example: Server) -> None:
+    with example.connect() as client:
+        assert client.ask(get(NOTE)).status == 404
+        assert client.ask(post(b"one", method="PUT", target=NOTE)).status == 201
+        assert client.ask(post(b"two", method="PUT", target=NOTE)).status == 204
+        assert client.ask(get(NOTE)).body == b"two"
+        assert json.loads(client.ask(get("/notes")).body) == ["milk"]
+        refused = client.ask(request("DELETE", NOTE))
+
+    assert (refused.status, refused.get("allow")) == (405, "GET, HEAD, PUT, OPTIONS")
+
+
+@of("streaming")
+def test_streaming_sends_a_long_table(example: Server) -> None:
+    lines = body(example, "/squares/100000").splitlines()
+
+    assert len(lines) == 100_000
+    assert lines[-1] == "99999 9999800001"
+
+
+@of("streaming")
+def test_streaming_stops_when_its_client_leaves(example: Server) -> None:
+    start = example.log.size()
+    with example.connect() as client:
+        client.send(get("/countdown"))
+        client.wait(lambda: client.reader.current is not None and client.reader.current.chunks)
+        client.reset()
+    example.log.search(r"the countdown came to [23]", start)
+
+    assert body(example, "/countdown") == "3\n2\n1\ngo\n"
+    example.log.wait("the countdown came to 1", start)
+
+
+@of("tasks")
+def test_tasks_run_beside_requests(example: Server) -> None:
+    def counted(what: str) -> int:
+        found = re.search(rf"(\d+) {what}", body(example, "/jobs"))
+        assert found is not None
+        return int(found[1])
+
+    before = counted("heartbeats")
+    procs.until(lambda: counted("heartbeats") > before, what="another heartbeat")
+    with example.connect() as client:
+        client.ask(post(target="/jobs"))
+    procs.until(lambda: counted("jobs done") == 1, what="the job done")
+
+
+@of("tasks")
+def test_tasks_wait_for_asyncio(example: Server) -> None:
+    assert body(example, "/both").startswith("slept in /")
+
+
+@of("demo")
+def test_the_demo_shows_the_source_of_its_handlers(example: Server) -> None:
+    page = body(example, "/")
+
+    assert "async def wait(req, ms):" in page
+    assert "<!-- " not in page
+    assert "http://" not in page.replace("http://www.w3.org/2000/svg", ""), "it needs no network"
+
+
+@of("demo")
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/hello/ada/2", "hello ada\nhello ada\n"),
+        ("/wait/20", r"waited \d+ ms\n"),
+        ("/countdown", r"5 \.\.\.\n4 \.\.\.\n3 \.\.\.\n2 \.\.\.\n1 \.\.\.\nlift-off\n"),
+        ("/worker", r"worker [12], pid \d+\n"),
+    ],
+)
+def test_the_links_of_the_demo_lead_somewhere(example: Server, path: str, answer: str) -> None:
+    assert re.fullmatch(answer, body(example, path))
+
+
+@of("demo")
+def test_the_demo_echoes(example: Server) -> None:
+    with example.connect() as client:
+        assert client.ask(post(b"what goes in")).body == b"what goes in"
+
+
+@of("demo")
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/echo", 405), ("/wait/x", 404)])
+def test_the_demo_shows_refusals(example: Server, path: str, status: int) -> None:
+    with example.connect() as client:
+        assert client.ask(get(path)).status == status
+
+
+@of("demo")
+def test_the_demo_shows_a_failure(example: Server) -> None:
+    with example.expecting("RuntimeError: on purpose"), example.connect() as client:
+        assert client.ask(get("/fails")).status == 500

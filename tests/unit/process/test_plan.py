@@ -1,0 +1,132 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kore._conf.schema import Address, Config, Server
+from kore._conf.settings import Settings
+from kore._process.messages import ProtocolError
+from kore._process.plan import Pidfile, Plan
+from kore.errors import ConfigError
+
+GOOD = json.loads(json.dumps(Config(Settings(), (), ()).plain()))
+SERVER = {"name": "http", "address": {"ip": "127.0.0.1", "port": 80, "path": ""}, "tls": False}
+
+
+def plain(servers: object = (), **settings: object) -> dict[str, Any]:
+    return {**GOOD, "servers": servers, "settings": {**GOOD["settings"], **settings}}
+
+
+def test_a_plan_survives_the_way_through_json() -> None:
+    plan = Plan.read(plain([SERVER], workers=3, worker_no_accept=[2]))
+
+    assert plan.servers == (Server("http", Address(ip="127.0.0.1", port=80), tls=False),)
+    assert plan == Plan.read(plain([SERVER], workers=3, worker_no_accept=[2]))
+    assert list(plan.numbers) == [1, 2, 3]
+    assert plan.accepting == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {},
+        {**GOOD, "name": 5},
+        {**GOOD, "settings": []},
+        {**GOOD, "settings": {}},
+        plain(workers=0),
+        plain(workers=100_000),
+        plain(workers="many"),
+        plain(drain_timeout=-1),
+        plain(logfile="two\nlines"),
+        plain(pidfile=7),
+        plain(5),
+        plain([5]),
+        plain([{**SERVER, "tls": "no"}]),
+        plain([{**SERVER, "name": None}]),
+        plain([{**SERVER, "address": {"ip": "::", "port": 65536, "path": ""}}]),
+        plain([{**SERVER, "address": {"ip": "::", "port": True, "path": ""}}]),
+        plain([{**SERVER, "address": {"ip": "::", "port": 80}}]),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ProtocolError, match="makes no sense"):
+        Plan.read(bad)
+
+
+@given(st.sampled_from(sorted(GOOD["settings"])), st.none() | st.integers() | st.text())
+def test_any_value_of_any_setting_is_a_plan_or_a_protocol_error(name: str, value: object) -> None:
+    try:
+        Plan.read(plain(**{name: value}))
+    except ProtocolError:
+        pass
+
+
+@pytest.mark.parametrize("deployment", ["docker", "production"])
+def test_a_deployment_that_switches_users_is_refused_as_long_as_nobody_does(
+    deployment: str,
+) -> None:
+    plan = Plan.read(plain(deployment=deployment))
+
+    with pytest.raises(ConfigError, match=f"'{deployment}' needs chroot"):
+        plan.refuse_what_is_missing(same_user=False)
+    plan.refuse_what_is_missing(same_user=True)
+
+
+def test_tls_is_refused_rather_than_left_out() -> None:
+    with pytest.raises(ConfigError, match="server 'http' wants TLS"):
+        Plan.read(plain([{**SERVER, "tls": True}])).refuse_what_is_missing(same_user=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ""),
+        ({"deployment": "development"}, ""),
+        ({"pidfile": "mine.pid"}, "mine.pid"),
+        ({"deployment": "production"}, "kore.pid"),
+    ],
+)
+def test_a_pid_file_is_written_for_those_who_want_one(
+    settings: dict[str, str], expected: str
+) -> None:
+    assert Plan.read(plain(**settings)).pidfile == expected
+
+
+def test_a_pid_file_holds_our_pid_and_goes_with_us(tmp_path: Path) -> None:
+    pidfile = Pidfile()
+    path = tmp_path / "kore.pid"
+
+    assert pidfile.write(str(path)) == ""
+    assert path.read_text() == f"{os.getpid()}\n"
+    pidfile.remove()
+    assert not path.exists()
+    pidfile.remove()
+
+
+def test_a_pid_file_of_another_server_stays(tmp_path: Path) -> None:
+    pidfile = Pidfile()
+    pidfile.write(str(tmp_path / "kore.pid"))
+    (tmp_path / "kore.pid").write_text("1\n")
+    pidfile.remove()
+
+    assert (tmp_path / "kore.pid").read_text() == "1\n"
+
+
+def test_a_pid_file_moves_with_the_setting(tmp_path: Path) -> None:
+    pidfile = Pidfile()
+    pidfile.write(str(tmp_path / "old.pid"))
+    pidfile.write(str(tmp_path / "new.pid"))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["new.pid"]
+    pidfile.write("")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_pid_file_that_cannot_be_written_is_a_warning() -> None:
+    assert Pidfile().write("/no/such/directory/kore.pid") == (
+        "couldn't write pid to /no/such/directory/kore.pid (No such file or directory)"
+    )

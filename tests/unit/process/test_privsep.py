@@ -1,0 +1,143 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+# What a fresh process reports after it has given up what is not its own.
+REPORT = """
+import json, os, resource, signal, sys
+from kore._process import privsep
+from kore._process.privsep import Leave
+{before}
+warning = privsep.settle(Leave("shop [wrk 1]", os.getppid(), frozenset({keep}), **{more}))
+print(json.dumps({{
+    "warning": warning,
+    "open": sorted(privsep.open_descriptors()),
+    "cpus": sorted(os.sched_getaffinity(0)),
+    "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+    "core": resource.getrlimit(resource.RLIMIT_CORE),
+    "usr1": signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL,
+    "pipe": signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN,
+    "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+    "name": open("/proc/self/comm").read().strip(),
+    "title": open("/proc/self/cmdline").read().strip("\\0"),
+}}))
+{after}
+"""
+
+
+def settled(before: str = "", after: str = "", keep: str = "{}", **more: object) -> dict[str, object]:
+    script = REPORT.format(before=before, after=after, keep=keep, more=more)
+    # A child of this process: not of the shell that a launcher may put between.
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0, run.stderr
+    found: dict[str, object] = json.loads(run.stdout.splitlines()[0])
+    return {**found, "rest": run.stdout.splitlines()[1:]}
+
+
+@pytest.fixture
+def inheritable() -> Iterator[int]:
+    fd = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(fd, True)
+    yield fd
+    os.close(fd)
+
+
+def test_nothing_is_open_but_what_is_on_the_list() -> None:
+    opened = "fds = [os.dup(0) for _ in range(5)]"
+
+    assert settled(opened)["open"] == [0, 1, 2]
+    assert settled(opened + "; os.dup2(0, 9)", keep="{9}")["open"] == [0, 1, 2, 9]
+
+
+def test_handlers_and_masks_of_before_are_gone() -> None:
+    found = settled(
+        "signal.signal(signal.SIGUSR1, print); "
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])"
+    )
+
+    assert found["usr1"]
+    assert found["pipe"]
+    assert found["mask"] == []
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT", "SIGHUP"])
+def test_what_a_terminal_sends_to_all_ends_nobody_but_programs_it_starts(name: str) -> None:
+    # First this process itself, which lives on, then a shell it starts, which does not.
+    found = settled(
+        after=f"import subprocess; os.kill(os.getpid(), signal.{name}); "
+        f"run = subprocess.run(['sh', '-c', 'kill -{name[3:]} $$; exit 0']); print(run.returncode)"
+    )
+
+    assert found["rest"] == [str(-signal.Signals[name])]
+
+
+def test_limits_count_beside_what_is_open() -> None:
+    found = settled(files=100)
+
+    assert found["files"] == [103, 103]
+    assert found["core"] == [0, 0]
+    assert found["warning"] == ""
+
+
+def test_a_limit_beyond_the_systems_is_a_warning() -> None:
+    hard = "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))"
+    # Whoever may raise the limit gives that up first.
+    drop = "os.getuid() or os.setresuid(65534, 65534, 65534)"
+    found = settled(f"{hard}; {drop}", files=100)
+
+    assert found["warning"] == (
+        "worker_rlimit_nofiles: 103 descriptors wanted, the system allows 50"
+    )
+    assert found["files"] == [50, 50]
+
+
+def test_workers_go_around_the_processors_they_may_use() -> None:
+    allowed = sorted(os.sched_getaffinity(0))
+    for number in range(1, 4):
+        assert settled(processor=number)["cpus"] == [allowed[number % len(allowed)]]
+
+
+def test_no_processor_is_a_free_choice() -> None:
+    assert settled()["cpus"] == sorted(os.sched_getaffinity(0))
+
+
+def test_a_processor_outside_the_allowed_ones_is_never_taken() -> None:
+    first = min(os.sched_getaffinity(0))
+    found = settled(f"os.sched_setaffinity(0, {{{first}}})", processor=5)
+
+    assert found["cpus"] == [first]
+
+
+def test_the_title_is_what_ps_shows() -> None:
+    found = settled()
+
+    assert found["title"] == "shop [wrk 1]"
+    assert found["name"] == "shop [wrk 1]"
+
+
+def test_a_process_ends_with_its_parent_even_when_it_is_busy() -> None:
+    script = (
+        "import os, signal, time\nfrom kore._process import privsep\n"
+        "parent = os.getpid()\n"
+        "if os.fork() == 0:\n"
+        "    privsep.die_with(parent); os.write(1, b'x'); time.sleep(60)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.read(1) == b"x"
+        parent.kill()
+        # The pipe ends when its last holder does.
+        assert parent.stdout.read() == b""
+
+
+def test_a_process_whose_parent_is_gone_already_ends_at_once() -> None:
+    script = "from kore._process import privsep; privsep.die_with(1); print('survived')"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+
+    assert (run.returncode, run.stdout) == (1, "")
