@@ -17,7 +17,7 @@ $(BIN)/python:
 
 # Editable, so that a change of Python code needs no new build; the core is rebuilt when its files change.
 $(VENV)/.built: $(BIN)/python pyproject.toml $(CORE)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[test,check]'
 	@touch $@
 
 demo: $(VENV)/.built ## Build, install and serve the demo application on http://127.0.0.1:8888

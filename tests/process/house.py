@@ -87,6 +87,12 @@ def full(server: Server, count: int) -> list[int]:
     return serving(server)
 
 
+def replaced(server: Server, dead: list[int], count: int) -> list[int]:
+    """Wait until the server has so many workers again, none of them one of the *dead*."""
+    procs.until(lambda: not set(dead) & set(server.workers), what=f"the end of {dead}")
+    return full(server, count)
+
+
 def serving(server: Server) -> list[int]:
     """Return the pids that have been reported as started, and live."""
     text = server.log.text()

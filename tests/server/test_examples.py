@@ -1,5 +1,6 @@
-"""The examples, each served as its file stands, and seen as a user would see it."""
+"""The examples and the code in the documentation, served as they stand, seen as a user would."""
 
+import contextlib
 import json
 import re
 import sys
@@ -12,19 +13,28 @@ from tests.helpers import procs
 from tests.helpers.build import get, post, request
 from tests.helpers.fix_serve import RUNNING, Server
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 SHORT = 40
 NOTE = "/notes/milk"
+CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+# For each page with an application in it: a path, and what the page says it is answered.
+PAGES = {
+    "README.md": ("/", "hello world\n"),
+    "docs/tutorial.md": ("/hello/ada", "hello ada\n"),
+    "docs/guide/handlers.md": ("/2026/a-title", "a-title of 2026\n"),
+    "docs/guide/processes.md": ("/", "hello world"),
+    "docs/guide/requests.md": ("/whoami", '"path": "/whoami"'),
+    "docs/guide/responses.md": ("/count/3", "0\n1\n2\n"),
+}
 
 
-@pytest.fixture(scope="module")
-def example(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """Serve the example that is named by the parameter, on a free port."""
-    name = request.param
-    command = [sys.executable, "-m", "kore", str(EXAMPLES / name / "app.py")]
-    server = Server(command, tmp_path_factory.mktemp(name), {"PORT": "0", "KORE_DEMO_PORT": "0"})
+@contextlib.contextmanager
+def serving(app: Path, directory: Path) -> Iterator[Server]:
+    """Serve an application that brings its own address, on a free port."""
+    ports = {"PORT": "0", "KORE_DEMO_PORT": "0"}
+    server = Server([sys.executable, "-m", "kore", str(app)], directory, ports)
     try:
         server.learn_port()
         RUNNING.append(server)
@@ -32,6 +42,15 @@ def example(
         server.stop()
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def example(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Serve the example that is named by the parameter."""
+    with serving(EXAMPLES / request.param / "app.py", tmp_path_factory.mktemp("example")) as server:
+        yield server
 
 
 def of(name: str) -> pytest.MarkDecorator:
@@ -155,3 +174,24 @@ def test_the_demo_shows_refusals(example: Server, path: str, status: int) -> Non
 def test_the_demo_shows_a_failure(example: Server) -> None:
     with example.expecting("RuntimeError: on purpose"), example.connect() as client:
         assert client.ask(get("/fails")).status == 500
+
+
+def applications() -> set[str]:
+    """Return the pages that hold Python code."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    return {str(page.relative_to(ROOT)) for page in pages if CODE.search(page.read_text())}
+
+
+def test_every_page_with_code_is_tried() -> None:
+    assert applications() == set(PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_is_an_application(page: str, tmp_path: Path) -> None:
+    path, answer = PAGES[page]
+    code = "\n\n".join(CODE.findall((ROOT / page).read_text()))
+    app = tmp_path / "app.py"
+    app.write_text(code.replace("port=8888", "port=0"))
+
+    with serving(app, tmp_path) as server:
+        assert answer in body(server, path)

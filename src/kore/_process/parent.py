@@ -77,7 +77,8 @@ class Parent:
         log.info("kore %s starting", VERSION)
         try:
             self.load()
-            while self.children.all:
+            # All of them may be dead at one moment, and each about to be replaced.
+            while self.children.all or not self.stopping:
                 self.loop.turn()
                 self.flush_log()
         finally:
@@ -254,9 +255,11 @@ class Parent:
         if self.coming is not None and child is self.coming.template:
             self.fail(message.text)
             return
-        self.holdings.destination.write(child.who, message.text)
-        if child.generation is self.current and child.role is self.options.worker:
-            self.stop(status=1)
+        # A template's end without its last words would be half the story: it is told when it ends.
+        if child.role is self.options.worker:
+            self.holdings.destination.write(child.who, f"fatal: {message.text}")
+            if child.generation is self.current:
+                self.stop(status=1)
 
     def shutdown(self, child: Child, _: Shutdown) -> None:
         """Stop because an application says so."""
