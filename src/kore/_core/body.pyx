@@ -49,14 +49,17 @@ cdef class BodyReader:
         cdef size_t at = 0
         cdef size_t used = 0
         cdef Piece piece
+        cdef int64_t room
         cdef int event = CHUNK_DATA
         while event == CHUNK_DATA:
             event = next_piece(data + at, size - at, &self.chunks, &used, &piece)
             if event < 0:
                 return event
             if event == CHUNK_DATA:
-                # what is still announced of this chunk counts: refused before it is sent
-                if self.got + <int64_t>piece.size + self.chunks.left > self.most:
+                # What is still announced of this chunk counts: refused before it is sent. The
+                # client chooses these numbers, so nothing is added to them.
+                room = self.most - self.got - <int64_t>piece.size
+                if room < 0 or self.chunks.left > room:
                     return -413
                 self.keep(data + at + piece.start, piece.size)
             at += used

@@ -98,10 +98,10 @@ cdef class Connection(Intake):
     cdef int on_drain(self, bint patient) except -1:
         if patient:
             return 0
-        if self.state == IDLE:      # a request may have arrived that nobody has read yet
-            self.read()
+        if self.state == IDLE and not self.blocked:
+            self.read()             # a request may have arrived that nobody has read yet
             self.advance()
-        if self.state == IDLE or self.state == SKIPPING:
+        if (self.state == IDLE and not self.blocked) or self.state == SKIPPING:
             self.linger = self.linger or self.state == SKIPPING
             self.hang_up()
             self.settle()

@@ -45,12 +45,16 @@ cdef bint is_text(const char *data, size_t size) noexcept nogil:
 
 
 cdef bint same(const char *data, size_t size, const char *word, size_t length) noexcept nogil:
-    """Compare without regard to case; *word* is lower-case letters and hyphens."""
+    """Compare without regard to case; *word* is in lower case."""
     cdef size_t i
+    cdef char c
     if size != length:
         return False
     for i in range(size):
-        if (data[i] | 0x20) != word[i]:
+        c = data[i]
+        if c"A" <= c <= c"Z":
+            c |= 0x20
+        if c != word[i]:
             return False
     return True
 
@@ -76,7 +80,7 @@ cdef bint valid_host(const char *host, size_t size) noexcept nogil:
         while at < size and (KIND[<unsigned char>host[at]] & kind
                              or (host[at] == c"," and kind & NAME)):
             at += 1
-        if at < 4 or at == size or host[at] != c"]":
+        if at < 3 or at == size or host[at] != c"]":
             return False
         at += 1
     else:

@@ -64,8 +64,9 @@ cdef class Intake(Responder):
         try:
             self.admit(request)
         except BaseException as error:
-            self.service.failed(request, error)
-            request.fail()
+            self.service.report(request, error)
+            if not request.answered:
+                request.fail()
         return 0
 
     cdef int admit(self, Request request) except -1:
@@ -78,6 +79,8 @@ cdef class Intake(Responder):
             return 0
         request.route = self.resolve(request)
         if request.route is None or request.answered:
+            if not request.answered:
+                request.fail()
             return 0
         if request.head.length > self.service.body_max:
             request.refuse(413)
@@ -124,7 +127,7 @@ cdef class Intake(Responder):
         self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, SKIP)
         self.skip = False
         self.state = SKIPPING
-        self.service.later(SKIP_SECONDS, self.stop_skipping)
+        self.service.later(SKIP_SECONDS, self.stop_skipping, self.reader)
         return 0
 
     cdef bint skip_body(self) except -1:
@@ -140,22 +143,23 @@ cdef class Intake(Responder):
             self.limit = self.poller.now + self.service.idle_ms
         return self.state == IDLE
 
-    def stop_skipping(self):
+    def stop_skipping(self, reader):
         """Give up on a body that nobody wants and that does not come."""
-        if self.state == SKIPPING and not self.closed:
+        if self.state == SKIPPING and self.reader is reader and not self.closed:
             self.linger = True
             self.hang_up()
             self.settle()
 
     cdef int run(self, Request request) except -1:
         """Call the application. Nothing it raises goes further than this."""
-        cdef object label = request.route.label
+        cdef bytes label = request.route.label
         self.service.begun(label)
         try:
             self.call(request)
         except BaseException as error:      # SystemExit too, as Kore has it
-            self.service.failed(request, error)
-            request.fail()
+            self.service.report(request, error)
+            if not request.answered:
+                request.fail()
         self.service.slot.running[0] = 0
         if self.current is request:         # it waits for something
             self.service.suspended(label)
@@ -170,8 +174,8 @@ cdef class Intake(Responder):
             pending = run(request, *request.captures)
         if pending is not None and hasattr(pending, "__await__"):
             self.service.spawn(pending, request)
-        elif not request.answered:
-            self.service.failed(request, None)
+        elif not request.answered and not self.closed:
+            self.service.report(request, None)
             request.fail()
         return 0
 
@@ -191,6 +195,7 @@ cdef class Intake(Responder):
         # the last answer of this connection is queued
         self.linger = self.linger or held(&self.inbox) > 0
         consume(&self.inbox, held(&self.inbox), &self.poller.pool)
+        self.blocked = False
         self.state = FINISHING
         self.limit = 0
         return 0

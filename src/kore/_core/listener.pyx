@@ -5,7 +5,7 @@ from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EPERM, EPROTO, errno
 from libc.stdint cimport uint32_t
 
 from kore._core.libc cimport (
-    EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, sockaddr, socklen_t)
+    EPOLLERR, EPOLLHUP, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, sockaddr, socklen_t)
 from kore._core.poller cimport Poller
 
 import logging
@@ -36,11 +36,18 @@ cdef class Listener(Source):
 
     cdef int on_event(self, uint32_t events) except -1:
         cdef int _turn
-        for _turn in range(self.service.burst):
-            if self.service.full:
-                return self.watch(0)
-            if self.accept() < 0:
-                return 0
+        if events & (EPOLLERR | EPOLLHUP):      # somebody shut it down: it would say so for ever
+            log.error("fd %d: the listening socket is gone", self.handle)
+            return self.shut()
+        try:
+            for _turn in range(self.service.burst):
+                if self.service.full:
+                    return self.watch(0)
+                if self.accept() < 0:
+                    return 0
+        except Exception:       # the other clients still want to be let in
+            log.exception("cannot accept a client")
+            self.rest()
         return 0
 
     cdef int accept(self) except -2:
@@ -54,6 +61,7 @@ cdef class Listener(Source):
         if errno in (EINTR, ECONNABORTED, EPROTO, EPERM):   # that client's trouble, not ours
             return 0
         if errno != EAGAIN:
+            log.error("cannot accept clients: %s; trying again soon", os.strerror(errno))
             self.rest()
         return -1
 
@@ -68,7 +76,6 @@ cdef class Listener(Source):
         return 0
 
     cdef int rest(self) except -1:
-        log.error("cannot accept clients: %s; trying again in half a second", os.strerror(errno))
         self.deadline = self.poller.now + REST_MS
         return self.watch(0)
 

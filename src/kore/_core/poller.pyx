@@ -53,7 +53,10 @@ cdef class Poller:
         cdef epoll_event ready[BATCH]
         cdef Source source
         cdef int i
-        cdef int count = epoll_wait(self.epfd, ready, BATCH, 0)
+        cdef int count
+        if self.in_batch:       # called by what it calls
+            return
+        count = epoll_wait(self.epfd, ready, BATCH, 0)
         self.refresh()
         self.in_batch = True
         for i in range(count):
@@ -66,6 +69,8 @@ cdef class Poller:
     def sweep(self):
         """Give their due to all sources whose deadline has passed. Call it twice a second."""
         cdef Source source
+        if self.in_batch:
+            return
         self.refresh()
         self.in_batch = True
         for source in list(self.sources.values()):
@@ -78,6 +83,8 @@ cdef class Poller:
         """Tell all sources to end: the idle at once, unless *patient*, the others when done."""
         cdef Source source
         cdef set known = set()
+        if self.in_batch:
+            return
         self.refresh()
         self.in_batch = True
         while len(known) < len(self.sources):   # a listener lets in who waits at its door
@@ -120,7 +127,10 @@ cdef class Poller:
 
     cdef give_up(self, Source source):
         log.exception("fd %d: closed after an unexpected error", source.handle)
-        source.shut()
+        try:
+            source.shut()
+        except BaseException:
+            log.exception("fd %d: and closing it failed too", source.handle)
 
     cdef int reap(self) except -1:
         cdef Source source
@@ -139,11 +149,17 @@ cdef class Source:
 
     def __cinit__(self):
         self.handle = -1
+        self.closed = True      # until it has something to close
+
+    def __dealloc__(self):
+        if self.handle >= 0:
+            close(self.handle)
 
     cdef int attach(self, Poller poller, int handle) except -1:
         """Begin: *handle* belongs to this source from here on."""
         self.poller = poller
         self.handle = handle
+        self.closed = False
         poller.sources[handle] = self
         return 0
 

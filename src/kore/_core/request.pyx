@@ -36,7 +36,8 @@ def sendable(body: object) -> object:
     if not PyObject_CheckBuffer(body):
         return body
     view = memoryview(body)
-    if view.readonly and view.contiguous and view.nbytes:
+    if (view.readonly and view.c_contiguous and view.nbytes and view.format in ("B", "b", "c")
+            and not isinstance(view.obj, bytearray)):
         return view.cast("B")
     return view.tobytes()   # whoever may write to it may do so before it is sent
 
@@ -72,8 +73,16 @@ cdef class Peer(Stream):
         return 0
 
 
+cdef Peer NOBODY = Peer.__new__(Peer)
+
+
 cdef class Request:
     """An HTTP request, and the way to answer it. `kore.http_request` in Kore's words."""
+
+    def __cinit__(self):
+        # What a request has until its connection gives it more: never a null pointer.
+        self.raw = b"\r\n\r\n"
+        self.peer = NOBODY
 
     def __init__(self):
         raise TypeError("cannot create 'kore.http_request' instances")
@@ -172,6 +181,8 @@ cdef class Request:
         """Return the first field of that name (in any case), or None."""
         cdef bytes wanted = name.lower().encode("latin-1", "replace")
         cdef Span value
+        if wanted == b"host":       # the target's, where it names one: RFC 9112 3.2.2
+            return self.host or None
         if not self.field(PyBytes_AS_STRING(wanted), len(wanted), &value):
             return None
         return self.text(value)
@@ -187,7 +198,9 @@ cdef class Request:
             value = next_field(PyBytes_AS_STRING(self.raw), &at, &name)
             if name.size == 0:
                 return found
-            found[self.text(name).lower()] = self.text(value)
+            key = self.text(name).lower()
+            if key != "host":
+                found[key] = self.text(value)
 
     # ---- the answer
 
@@ -203,6 +216,8 @@ cdef class Request:
         if key == "transfer-encoding":
             raise ValueError("transfer-encoding is the server's: give response() an iterator")
         if key == "content-length":
+            if not value.isdigit() or len(value) > 18:
+                raise ValueError(f"content-length must be a number of bytes, not {value!r}")
             self.declared = int(value)
         elif key == "connection":
             self.closing = self.closing or "close" in value.lower()
@@ -228,19 +243,19 @@ cdef class Request:
         elif not PyBytes_CheckExact(body):
             body = sendable(body)
         if PyBytes_CheckExact(body) or isinstance(body, memoryview):
-            if not self.peer.closed:
+            if self.peer.serves(self):
                 self.peer.answer(self, status, body)
             return True
         return self.respond_streaming(status, body)
 
     def respond_streaming(self, int status, body):
         """Answer with the items of an iterator or an async iterator, as they come."""
-        if self.peer.closed:
+        if not self.peer.serves(self):
             return False
         endless = hasattr(body, "__aiter__")
         rest = body if endless else iter(body)
         if self.head.method == HEAD or status < 200 or status in (204, 205, 304):
-            self.peer.answer(self, status, None)
+            self.peer.answer(self, status, b"" if status == 205 else None)
             return True
         if endless:
             self.answered = True
@@ -248,13 +263,15 @@ cdef class Request:
             return True
         # The first item before the head: what fails at once can still be answered with 500.
         first = next(rest, b"")
-        if not self.peer.closed:
+        if self.answered:
+            raise RuntimeError("response() was called again by the iterator it was given")
+        if self.peer.serves(self):
             self.peer.stream(self, status, first, rest)
         return True
 
     def refuse(self, int status, str allow=""):
         """Answer in the server's own name: a short text; *allow* lists methods that would do."""
-        if self.answered or self.peer.closed:
+        if self.answered or not self.peer.serves(self):
             return
         self.fields = None
         if allow:
@@ -281,7 +298,9 @@ cdef class Request:
 
     def attend(self, task):
         """Say which task works on this request: it is cancelled when the client leaves."""
-        if self.task is None:
+        if self.peer.closed and not self.answered:
+            task.cancel()       # it left while the task took its first step
+        elif self.task is None:
             self.task = task
         else:
             self.helper = task
@@ -290,8 +309,13 @@ cdef class Request:
         """Write the head of a response whose body comes in pieces."""
         self.peer.open_body(self, status)
 
+    @property
+    def is_served(self):
+        """True while there is a client that waits for the answer, or for the rest of it."""
+        return self.peer.serves(self)
+
     def write_body(self, item):
-        """Queue a piece of the body; False when the client is slow: await `drained()` then."""
+        """Queue a piece of the body; False when the client is slow, or gone: see `is_served`."""
         return self.peer.write_body(self, item)
 
     def end_body(self):

@@ -30,4 +30,5 @@ cdef class Responder(Peer):
     cdef int put_piece(self, object item) except -1
     cdef int pump(self) except -1
     cdef int pull(self) except -1
+    cdef int close_source(self, Request request, object source) except -1
     cdef int release(self) except -1

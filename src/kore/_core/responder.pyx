@@ -109,11 +109,11 @@ cdef class Responder(Peer):
         return self.begin_answer(request, status, CHUNKS if self.chunked else UNKNOWN_LENGTH)
 
     cdef bint write_body(self, Request request, object item) except -1:
-        if self.closed or self.current is not request:
-            return True
+        if not self.serves(request):
+            return False
         self.put_piece(as_piece(item))
         self.settle()
-        return not self.waiting()
+        return self.serves(request) and not self.waiting()
 
     cdef int end_body(self, Request request) except -1:
         if self.closed or self.current is not request:
@@ -135,7 +135,7 @@ cdef class Responder(Peer):
 
     cdef object drained(self):
         self.waiter = self.service.future()
-        if not self.waiting():
+        if self.closed or not self.waiting():
             self.waiter.set_result(None)
         return self.waiter
 
@@ -158,17 +158,28 @@ cdef class Responder(Peer):
 
     cdef int pull(self) except -1:
         cdef Request request = self.current
+        cdef object source = self.source
+        self.source = None      # not to be closed under its own feet
         try:
-            item = next(self.source, END)
-            if self.closed or self.current is not request:
-                return 0
-            if item is END:
+            item = next(source, END)
+            if not self.serves(request):
+                self.close_source(request, source)
+            elif item is END:
                 self.end_body(request)
             else:
                 self.put_piece(as_piece(item))
+                self.source = source
         except BaseException as error:
-            self.service.failed(request, error)
+            self.service.report(request, error)
             self.break_off()
+        return 0
+
+    cdef int close_source(self, Request request, object source) except -1:
+        if hasattr(source, "close"):
+            try:
+                source.close()
+            except BaseException as error:
+                self.service.report(request, error)
         return 0
 
     cdef bint serves(self, Request request) noexcept:
@@ -196,9 +207,4 @@ cdef class Responder(Peer):
         for task in (request.task, request.helper):
             if task is not None:
                 task.cancel()
-        if hasattr(source, "close"):
-            try:
-                source.close()
-            except BaseException as error:
-                self.service.failed(request, error)
-        return 0
+        return self.close_source(request, source)

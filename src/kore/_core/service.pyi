@@ -16,7 +16,7 @@ class Service:
         stream: Callable[[Request, int, AsyncIterator[object]], None],
         failed: Callable[[Request, BaseException | None], None],
         defer: Callable[[Callable[[], object]], object],
-        later: Callable[[float, Callable[[], object]], object],
+        later: Callable[..., object],
         future: Callable[[], Any],
         slot: memoryview | None = None,
     ) -> None: ...

@@ -8,9 +8,19 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
+import logging
+
+log = logging.getLogger("kore")
 
 cdef enum:
     LABEL = 63      # bytes of a route's name on the scoreboard, before its NUL
+
+
+cdef inline int put_label(char *place, bytes label) except -1:
+    cdef Py_ssize_t size = min(PyBytes_GET_SIZE(label), LABEL)
+    memcpy(place, PyBytes_AS_STRING(label), size)
+    place[size] = 0
+    return 0
 
 
 cdef class Service:
@@ -79,13 +89,21 @@ cdef class Service:
                 listener.resume()
         return 0
 
-    cdef int begun(self, object label) except -1:
-        """Name the route that runs now: what the parent reports if this process dies in it."""
-        memcpy(self.slot.running, PyBytes_AS_STRING(label), min(PyBytes_GET_SIZE(label), LABEL) + 1)
+    cdef int report(self, object request, object error) except -1:
+        """Say what went wrong; the reporter's own failures end here."""
+        try:
+            self.failed(request, error)
+        except BaseException:
+            log.exception("cannot report %r", error)
         return 0
 
-    cdef int suspended(self, object label) except -1:
-        memcpy(self.slot.waiting, PyBytes_AS_STRING(label), min(PyBytes_GET_SIZE(label), LABEL) + 1)
+    cdef int begun(self, bytes label) except -1:
+        """Name the route that runs now: what the parent reports if this process dies in it."""
+        put_label(self.slot.running, label)
+        return 0
+
+    cdef int suspended(self, bytes label) except -1:
+        put_label(self.slot.waiting, label)
         self.slot.pending = self.requests
         return 0
 

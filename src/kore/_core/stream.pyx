@@ -8,6 +8,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE)
 from libc.errno cimport EAGAIN, EINTR, errno
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 from kore._core.buffer cimport BLOCK, append, borrow, consume, give_back, held, reserve
@@ -22,10 +23,8 @@ cdef class Stream(Source):
     """A connected socket."""
 
     def __dealloc__(self):
-        # The pool may be gone at interpreter exit: free, do not give back.
-        if self.poller is not None:
-            give_back(&self.inbox, &self.poller.pool)
-            give_back(&self.outbox, &self.poller.pool)
+        free(self.inbox.data)       # to the heap: the poller and its pool may be gone already
+        free(self.outbox.data)
 
     cdef Py_ssize_t receive(self, char *data, size_t size) except -3:
         """Read once: a count, 0 at the end of input, LATER or GONE."""

@@ -1,7 +1,12 @@
 """Send an async iterator as a response body, no faster than the client reads."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from typing import Protocol
+from typing import Final, Protocol
+
+# Items of one stream before others have their turn: an iterator that never waits would not give
+# them any.
+TURN: Final = 64
 
 
 class Request(Protocol):
@@ -10,8 +15,12 @@ class Request(Protocol):
     def open_body(self, status: int) -> None:
         """Write the head."""
 
+    @property
+    def is_served(self) -> bool:
+        """Whether a client still waits for the answer."""
+
     def write_body(self, item: object) -> bool:
-        """Queue a piece; False when the client has not read what came before."""
+        """Queue a piece; False when the client has not read what came before, or has left."""
 
     def end_body(self) -> None:
         """Complete the body."""
@@ -29,15 +38,19 @@ async def stream(request: Request, status: int, items: AsyncIterator[object]) ->
     The head waits for the first item, so that an iterator which fails at once still gets an
     honest 500; a later failure breaks the answer off, and is the caller's to report.
     """
-    opened = False
+    count = 0
     try:
         async for item in items:
-            if not opened:
+            if count == 0:
                 request.open_body(status)
-                opened = True
+            count += 1
             if not request.write_body(item):
+                if not request.is_served:
+                    return
                 await request.drained()
-        if not opened:
+            elif count % TURN == 0:
+                await asyncio.sleep(0)
+        if count == 0:
             request.open_body(status)
         request.end_body()
     except BaseException:

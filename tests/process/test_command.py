@@ -1,0 +1,115 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kore._conf.settings import VERSION
+from tests.helpers.fix_serve import Launcher
+from tests.process.house import APP, get
+
+
+def kore(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "kore", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def test_help_that_was_asked_for_is_no_failure(tmp_path: Path) -> None:
+    run = kore("-h", cwd=tmp_path)
+
+    assert run.returncode == 0
+    assert run.stdout.startswith("usage: kore ")
+    for option in "cdfhnqrv":
+        assert f"\n  -{option}" in run.stdout
+
+
+def test_the_version(tmp_path: Path) -> None:
+    run = kore("-v", cwd=tmp_path)
+
+    assert run.returncode == 0
+    assert run.stdout == f"{VERSION} python-{sys.version.split()[0]}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "kore: no application given"),
+        (["-q"], "kore: no application given"),
+        (["-x", "app.py"], "kore: option -x not recognized"),
+        (["-c"], "kore: option -c requires argument"),
+        (["-c", "kore.conf", "app.py"], "kore: -c: the configuration file is not part of this"),
+        (["-d", "app.py"], "kore: -d: running as a daemon is not part of this version yet"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    run = kore(*arguments, cwd=tmp_path)
+
+    assert run.returncode == 1
+    assert run.stderr.startswith(reason)
+    assert run.stdout == ""
+
+
+def test_the_applications_arguments_are_its_own(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import sys\n"
+        "def kore_parent_configure(args):\n"
+        "    sys.exit(f'args={args} argv={sys.argv}')\n"
+    )
+    expected = "args=['kore', '-x', '--', 'y'] argv=['app.py', '-x', '--', 'y']\n"
+
+    for before in ([], ["-nr"], ["-n", "-r", "-q"], ["-q", "--"]):
+        assert kore(*before, "app.py", "-x", "--", "y", cwd=tmp_path).stderr == expected
+
+
+def test_the_foreground_needs_no_option(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import sys\nsys.exit('seen')\n")
+
+    run = kore("-f", "app.py", cwd=tmp_path)
+
+    assert run.stdout.startswith("note: -f is the default now, use -d to daemonize\n")
+
+
+@pytest.mark.parametrize("options", [["-q"], ["-nrq"]])
+def test_quiet_says_what_is_wrong_only(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "app.py").write_text(
+        "import kore\n"
+        'kore.server("http", ip="127.0.0.1", port="0", tls=False)\n'
+        'kore.domain("*", attach="http")\n'
+        "class App:\n"
+        "    def workerstart(self):\n"
+        "        kore.log(kore.LOG_INFO, 'from the application')\n"
+        "        kore.shutdown()\n"
+        "koreapp = App()\n"
+        "kore.config.workers = 1\n"
+    )
+
+    run = kore(*options, "app.py", cwd=tmp_path)
+
+    assert run.returncode == 0
+    (line,) = run.stdout.splitlines()
+    assert line.endswith("proc=[wrk 1] log=[from the application]")
+    assert run.stderr == ""
+
+    (tmp_path / "app.py").write_text("raise ValueError('bad')\n")
+    assert "ValueError: bad" in kore(*options, "app.py", cwd=tmp_path).stderr
+
+
+def test_a_package_is_served_from_its_directory(serve: Launcher, tmp_path: Path) -> None:
+    server = serve(APP)
+    assert get(server)
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import os, sys\nfrom . import goods\nsys.exit(f'{goods.__name__} {os.getcwd()}')\n"
+    )
+    (package / "goods.py").write_text("")
+
+    assert kore("shop/", cwd=tmp_path).stderr.startswith("shop.goods ")

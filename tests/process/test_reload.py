@@ -1,0 +1,235 @@
+import os
+import re
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import procs
+from tests.helpers.fix_serve import Launcher, Server
+from tests.process.house import answer, ask, full, get, replaced, template
+
+VERSION = """
+import asyncio, os
+domain = kore.domain("*", attach="http")
+domain.route("/version", lambda req: req.response(200, b"{version}"), methods=["get"])
+domain.route("/pid", lambda req: req.response(200, str(os.getpid()).encode()), methods=["get"])
+async def wait(req):
+    await asyncio.sleep(float(req.request_header("seconds")))
+    req.response(200, b"{version}")
+domain.route("/wait", wait, methods=["get"])
+"""
+
+
+def app(server: Server) -> Path:
+    return server.log.path.parent / "app.py"
+
+
+def change(server: Server, old: str, new: str) -> None:
+    text = app(server).read_text()
+    assert old in text
+    app(server).write_text(text.replace(old, new))
+
+
+def reload(server: Server) -> list[int]:
+    """Ask for a reload and return the workers when the old ones are gone."""
+    before = server.workers
+    os.kill(server.process.pid, signal.SIGHUP)
+    return replaced(server, before, len(before))
+
+
+def test_new_code_takes_over(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1), settings={"workers": 2})
+    parent = server.process.pid
+    old_template = template(server)
+    assert get(server, "/version") == b"1"
+    change(server, 'b"1"', 'b"2"')
+    reload(server)
+
+    assert get(server, "/version") == b"2"
+    assert server.process.pid == parent
+    procs.until(lambda: len(procs.children(parent)) == 3, what="the old template gone")
+    assert template(server) != old_template
+
+
+def test_a_request_in_progress_is_answered_by_the_old_code(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1))
+    (old,) = server.workers
+    client = ask(server, "/wait", 1.5)
+    change(server, 'b"1"', 'b"2"')
+    os.kill(server.process.pid, signal.SIGHUP)
+    procs.until(lambda: get(server, "/version") == b"2", what="the new code")
+
+    assert old in server.workers
+    client.settimeout(20)
+    assert client.recv(4096).endswith(b"\r\n\r\n1")
+    client.close()
+    procs.until(lambda: old not in server.workers, what="the old worker gone")
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("x = (\n", "SyntaxError"),
+        ("raise ValueError('half written')\n", "ValueError: half written"),
+        ("kore.config.workers = 0\n", "bad value '0' for workers"),
+        ('kore.server("more", ip="192.0.2.1", port="80", tls=False)\n', "failed to bind"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)\n", "killed by SIGKILL"),
+        (
+            "def kore_worker_configure():\n    raise ValueError('no database')\n",
+            "ValueError: no database",
+        ),
+    ],
+)
+def test_broken_new_code_leaves_the_old_one_serving(
+    serve: Launcher, broken: str, reason: str
+) -> None:
+    server = serve(VERSION.format(version=1), settings={"workers": 2})
+    workers = full(server, 2)
+    children = sorted(procs.children(server.process.pid))
+    good = app(server).read_text()
+    app(server).write_text(good.replace('b"1"', 'b"2"') + broken)
+    with server.expecting("reload failed, the old code goes on serving", reason, errors=None):
+        os.kill(server.process.pid, signal.SIGHUP)
+    procs.until(lambda: sorted(procs.children(server.process.pid)) == children)
+
+    assert get(server, "/version") == b"1"
+    app(server).write_text(good.replace('b"1"', 'b"3"'))
+    replaced(server, workers, 2) if os.kill(server.process.pid, signal.SIGHUP) else None
+    procs.until(lambda: get(server, "/version") == b"3", what="the mended code")
+
+
+def test_no_request_fails_while_code_is_replaced(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1), settings={"workers": 2})
+    over = threading.Event()
+    failures: list[BaseException] = []
+    answers: list[bytes] = []
+
+    def client() -> None:
+        try:
+            while not over.is_set():
+                answers.append(get(server, "/version"))
+        except BaseException as error:
+            failures.append(error)
+
+    clients = [threading.Thread(target=client) for _ in range(8)]
+    for thread in clients:
+        thread.start()
+    for _ in range(4):
+        reload(server)
+    over.set()
+    for thread in clients:
+        thread.join()
+
+    assert not failures
+    assert set(answers) == {b"1"}
+
+
+def test_a_connection_that_is_kept_is_served_through_a_reload(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1))
+    client = server.connect("GET", "GET")
+    request = b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n"
+    client.socket.sendall(request)
+    assert client.socket.recv(4096).endswith(b"1")
+    before = server.workers
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.log.search(r"(?s)reloading.*all worker processes started")
+    client.socket.sendall(request)
+
+    assert client.socket.recv(4096).endswith(b"1")
+    client.socket.close()
+    replaced(server, before, 1)
+
+
+def test_servers_and_workers_come_and_go(serve: Launcher, tmp_path: Path) -> None:
+    server = serve(VERSION.format(version=1), settings={"workers": 2})
+    path = tmp_path / "kore.sock"
+    good = app(server).read_text()
+    more = f'kore.server("local", path="{path}", tls=False)\nkore.config.workers = 3\n'
+    app(server).write_text(good + more)
+    os.kill(server.process.pid, signal.SIGHUP)
+    procs.until(lambda: len(server.workers) == 3 and path.exists(), what="three workers")
+
+    assert get(server, "/version") == b"1"
+    app(server).write_text(good + "kore.config.workers = 1\n")
+    os.kill(server.process.pid, signal.SIGHUP)
+    procs.until(lambda: len(server.workers) == 1, what="one worker")
+
+    assert not path.exists()
+    assert {get(server, "/pid") for _ in range(10)} == {str(server.worker).encode()}
+
+
+def test_a_reload_replaces_a_reload_that_hangs(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1))
+    (old,) = full(server, 1)
+    good = app(server).read_text()
+    app(server).write_text(good + "import time\ntime.sleep(60)\n")
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.log.wait("log=[reloading]")
+    app(server).write_text(good.replace('b"1"', 'b"2"'))
+    with server.expecting("killed", errors=0):
+        os.kill(server.process.pid, signal.SIGHUP)
+        replaced(server, [old], 1)
+
+    assert get(server, "/version") == b"2"
+    procs.until(lambda: len(procs.children(server.process.pid)) == 2, what="only the new ones")
+
+
+def test_many_reloads_in_a_row_end_with_the_last_code(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1))
+    for number in range(5):
+        change(server, f'b"{number + 1}"', f'b"{number + 2}"')
+        os.kill(server.process.pid, signal.SIGHUP)
+        time.sleep(0.05)
+    procs.until(lambda: get(server, "/version") == b"6", what="the last code")
+    procs.until(lambda: len(procs.children(server.process.pid)) == 2, what="only the last ones")
+
+
+def test_a_dead_template_whose_code_has_another_configuration_is_a_reload(
+    serve: Launcher,
+) -> None:
+    server = serve(VERSION.format(version=1))
+    before = full(server, 1)
+    app(server).write_text(app(server).read_text() + "kore.config.workers = 2\n")
+    os.kill(template(server), signal.SIGKILL)
+    server.log.wait("the application on disk has another configuration by now")
+
+    replaced(server, before, 2)
+    procs.until(lambda: len(procs.children(server.process.pid)) == 3, what="one template")
+
+
+def test_the_log_file_is_reopened_on_request(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1))
+    path = server.log.path.parent / "kore.log"
+    app(server).write_text(app(server).read_text() + 'kore.config.logfile = "kore.log"\n')
+    reload(server)
+    procs.until(lambda: "all worker processes started" in path.read_text())
+    path.rename(path.with_suffix(".old"))
+    os.kill(server.process.pid, signal.SIGUSR1)
+    procs.until(path.exists, what="a new file")
+    os.kill(server.process.pid, signal.SIGUSR2)
+
+    procs.until(lambda: "status:" in path.read_text())
+    assert "status:" not in path.with_suffix(".old").read_text()
+
+
+def test_the_state_can_be_asked_for(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1), settings={"workers": 1})
+    for _ in range(3):
+        get(server, "/version")
+    client = ask(server, "/wait", 2)
+    time.sleep(0.2)
+    os.kill(server.process.pid, signal.SIGUSR2)
+    server.log.wait("status: 2 children")
+    said = server.log.search(
+        rf"status: worker 1 \(pid {server.worker}\) ready, (\d) requests served, "
+        r"1 connections, with 1 requests waiting, latest in '/wait'"
+    )
+
+    assert said[1] in "34"
+    assert re.search(r"status: template \(pid \d+\) loaded", server.log.text())
+    client.settimeout(20)
+    assert client.recv(4096)
+    client.close()
