@@ -7,10 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 from tests.helpers.build import chunked, get, post
 from tests.helpers.fix_serve import Server
-from tests.helpers.raw import Client, Mark, Pause
+from tests.helpers.raw import Mark, Pause
 
 APP = Path(__file__).with_name("crowd_app.py")
 LARGE = 1 << 20
@@ -88,37 +89,26 @@ def broken(server: Server, rng: random.Random) -> None:
 
 def aborted(server: Server, rng: random.Random) -> None:
     """Go away in the middle of something."""
-    client = server.connect()
-    client.send(
-        rng.choice(
-            [
-                get("/large"),
-                get("/endless"),
-                get("/endless-async"),
-                get("/never"),
-                get("/slow") * 5,
-                post(b"x" * 1000, 500_000),
-                post(b"ff\r\nabc", None, CHUNKED),
-                get("/large") * 3,
-                b"GET / HT",
-            ]
-        )
-    )
-    client.send(Pause(rng.random() / 10))
-    if rng.random() < 0.5:
-        with contextlib.suppress(OSError):
-            client.socket.recv(rng.choice([1, 100_000]))
-    leave(client, rng)
+    with server.connect() as client:
+        client.send(rng.choice(UNFINISHED), Pause(rng.random() / 10))
+        if rng.random() < 0.5:
+            with contextlib.suppress(OSError):
+                client.socket.recv(rng.choice([1, 100_000]))
+        if rng.random() < 0.5:
+            client.reset()
 
 
-def leave(client: Client, rng: random.Random) -> None:
-    """Close or reset."""
-    if rng.random() < 0.5:
-        client.close()
-    else:
-        client.reset()
-
-
+UNFINISHED = [
+    get("/large"),
+    get("/large") * 3,
+    get("/endless"),
+    get("/endless-async"),
+    get("/never"),
+    get("/slow") * 5,
+    post(b"x" * 1000, 500_000),
+    post(b"ff\r\nabc", None, CHUNKED),
+    b"GET / HT",
+]
 VISITS: tuple[Visit, ...] = (
     polite, polite, pipelined, large, slow, half_closed, stalled, broken, aborted, aborted,
 )  # fmt: skip
@@ -148,8 +138,10 @@ class Crowd:
             self.visits[visit.__name__] += 1
             time.sleep(0.002)
 
-    def leave(self) -> None:
-        """Stop visiting."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.ending.set()
         for thread in self.threads:
             thread.join()

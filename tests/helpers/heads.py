@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 # In the suite over the same ground each time, so that it cannot fail by chance.
 SHORT: Final = settings(max_examples=1000, deadline=None, database=None, derandomize=True)
-LONG: Final = settings(max_examples=60_000, deadline=None, database=None)
+LONG: Final = settings(max_examples=40_000, deadline=None, database=None)
+PATIENCE: Final = pytest.mark.timeout(1800)
 
 # Of each kind: what is usual, and what is not.
 METHODS = (
@@ -123,7 +124,7 @@ def fuzzed(*strategies: st.SearchStrategy[Any]) -> Callable[..., Any]:
             "effort",
             [
                 pytest.param(SHORT, id="short"),
-                pytest.param(LONG, id="long", marks=pytest.mark.slow),
+                pytest.param(LONG, id="long", marks=[pytest.mark.slow, PATIENCE]),
             ],
         )
         def test(effort: settings) -> None:

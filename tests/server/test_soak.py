@@ -19,9 +19,8 @@ SHORT_LIMITS = {"http_header_timeout": 2, "http_body_timeout": 2, "http_keepaliv
 
 def visited(server: Server, seconds: float) -> Crowd:
     """Let the crowd in for a while, and wait until the last of it is gone."""
-    visitors = Crowd(server, threads=16)
-    time.sleep(seconds)
-    visitors.leave()
+    with Crowd(server, threads=16) as visitors:
+        time.sleep(seconds)
     return visitors
 
 
@@ -34,6 +33,7 @@ def sockets(server: Server) -> dict[int, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(SECONDS + 120)
 def test_a_crowd_of_all_manners_leaves_nothing_behind(serve: Launcher, loop: str) -> None:
     server = serve(crowd.APP, settings={"workers": 2, **SHORT_LIMITS}, loop=loop)
     procs.until(lambda: len(server.workers) == 2, what="two workers")

@@ -11,17 +11,19 @@ from kore._core.service cimport Service
 cdef class Connection(Intake):
     cdef bint leaving           # the client has sent its last byte, read or not
     cdef int64_t stuck          # when the client has taken too long to read
-    cdef size_t noted           # bytes sent when that was last set
+    cdef int64_t reached        # bytes it had acknowledged when that was set
     cdef sockaddr_in6 address
     cdef dict __dict__
 
     cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1
+    cdef int still_reads(self) except -1
     cdef bint in_time(self) noexcept
     cdef int read(self) except -1
     cdef int read_direct(self) except -1
     cdef int discard(self) except -1
     cdef int advance(self) except -1
     cdef int rest(self, int sent) except -1
+    cdef bint more(self) noexcept
     cdef int finished(self) except -1
     cdef int ask(self) except -1
     cdef int wait_for(self, int sent) except -1

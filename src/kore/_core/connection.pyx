@@ -77,7 +77,7 @@ cdef class Connection(Intake):
 
     cdef int on_deadline(self) except -1:
         if self.stuck and self.stuck <= self.poller.now:
-            return self.shut()
+            return self.still_reads()
         if self.state == HEADING:
             self.reject(408)
         elif self.state == RECEIVING:
@@ -88,6 +88,16 @@ cdef class Connection(Intake):
         else:
             return self.shut()
         return self.settle()
+
+    cdef int still_reads(self) except -1:
+        # Sending may stop for longer than the client does: the kernel asks for more only when
+        # much of what it holds is gone. What counts is what the client has acknowledged.
+        cdef int64_t reached = self.acknowledged()
+        if reached <= self.reached:
+            return self.shut()
+        self.reached = reached
+        self.stuck = self.poller.now + self.service.write_ms
+        return self.wait_for(0)
 
     cdef bint in_time(self) noexcept:
         # A body has its time, and more as long as it comes at the rate that is asked for.
@@ -180,13 +190,17 @@ cdef class Connection(Intake):
             return 0
         if sent == 2:
             return self.shut()
-        if self.ended and self.state <= SKIPPING and not self.blocked:
+        if self.ended and self.state <= SKIPPING and not self.more():
             self.hang_up()      # no request can become complete any more
         if self.state == FINISHING and sent == 1:
             return self.finished()
         if (self.leaving or self.ended) and self.state == RUNNING and not self.asked:
             self.ask()
         return self.wait_for(0 if self.waiting() else sent)
+
+    cdef bint more(self) noexcept:
+        # requests that nobody has looked at yet
+        return self.blocked or (self.state == IDLE and held(&self.inbox) > 0)
 
     cdef int finished(self) except -1:
         if not self.linger or self.ended:
@@ -220,8 +234,8 @@ cdef class Connection(Intake):
                 events |= EPOLLRDHUP
         if sent == 0:
             events |= EPOLLOUT
-            if self.stuck == 0 or self.noted != self.transferred:
-                self.noted = self.transferred
+            if self.stuck == 0:
+                self.reached = self.acknowledged()
                 self.stuck = self.poller.now + self.service.write_ms
         else:
             self.stuck = 0

@@ -43,6 +43,14 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_wait(int epfd, epoll_event *events, int most, int timeout)
 
 
+cdef extern from "<sys/ioctl.h>" nogil:
+    int ioctl(int fd, unsigned long request, ...)
+
+
+cdef extern from "<linux/sockios.h>" nogil:
+    unsigned long SIOCOUTQ      # bytes the peer has not acknowledged
+
+
 cdef extern from "<sys/uio.h>" nogil:
     struct iovec:
         void *iov_base

@@ -1,5 +1,7 @@
 """A socket with bytes waiting on both sides."""
 
+from libc.stdint cimport int64_t
+
 from kore._core.buffer cimport Buffer
 from kore._core.poller cimport Source
 
@@ -15,13 +17,14 @@ cdef class Stream(Source):
     cdef list parts             # to be sent after the outbox: large pieces, never copied
     cdef Py_ssize_t sent        # of the first part
     cdef bint ended             # all that the peer sent is read
-    cdef size_t transferred     # bytes sent in all
+    cdef int64_t transferred    # bytes given to the kernel in all
 
     cdef Py_ssize_t receive(self, char *data, size_t size) except -3
     cdef Py_ssize_t fill(self) except -3
     cdef int put(self, const char *data, size_t size) except -1
     cdef int put_object(self, object data) except -1
     cdef size_t waiting(self) noexcept
+    cdef int64_t acknowledged(self) noexcept
     cdef int flush(self) except -1
     cdef Py_ssize_t transmit(self) except -3
     cdef Py_ssize_t gather(self, object part) except -3

@@ -12,7 +12,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from kore._core.buffer cimport BLOCK, append, borrow, consume, give_back, held, reserve
-from kore._core.libc cimport MSG_NOSIGNAL, SHUT_WR, iovec, msghdr, recv, send, sendmsg, shutdown
+from kore._core.libc cimport (
+    MSG_NOSIGNAL, SHUT_WR, SIOCOUTQ, ioctl, iovec, msghdr, recv, send, sendmsg, shutdown)
 
 
 cdef enum:
@@ -73,13 +74,21 @@ cdef class Stream(Source):
         """Return how much waits to be sent, a large part counting as one byte more than a block."""
         return held(&self.outbox) + (BLOCK + 1 if self.parts else 0)
 
+    cdef int64_t acknowledged(self) noexcept:
+        """Return how many bytes the peer's system has taken."""
+        cdef int queued = 0
+        ioctl(self.handle, SIOCOUTQ, &queued)
+        return self.transferred - queued
+
     cdef int flush(self) except -1:
         """Send what waits: 1 when all of it went, 0 when some waits, 2 when the peer is gone."""
         cdef Py_ssize_t count
         cdef Py_ssize_t turn = 0
         while self.waiting():
+            if turn > TURN:
+                return 0
             count = self.transmit()
-            if count == LATER or turn > TURN:
+            if count == LATER:
                 return 0
             if count == GONE:
                 return 2
