@@ -256,6 +256,11 @@ class Settings:
     deployment: str = setting(
         choice(*DEPLOYMENTS), "dev", "dev and development: in the foreground, same user, no chroot."
     )
+    accept_mode: str = setting(
+        choice("spread", "shared"),
+        "spread",
+        "spread: each worker has its share of the clients; shared: whoever is free takes the next.",
+    )
     drain_timeout: int = setting(
         seconds(0), 10, "Seconds a stopping worker has to answer what it accepted."
     )

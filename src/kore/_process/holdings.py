@@ -22,7 +22,12 @@ class Holdings:
         plan.refuse_what_is_missing(same_user=same_user)
         if len(plan.servers) > DESCRIPTORS_MAX - 2:
             raise ConfigError(f"{len(plan.servers)} servers are more than a worker can be handed")
-        sockets = self.listeners.take(plan.servers, plan.accepting, plan.settings.socket_backlog)
+        sockets = self.listeners.take(
+            plan.servers,
+            plan.accepting,
+            plan.settings.socket_backlog,
+            shared=plan.settings.accept_mode == "shared",
+        )
         generation.equip(plan, sockets)
 
     def adopt(self, plan: Plan) -> None:

@@ -147,7 +147,12 @@ class Parent:
         generation = child.generation
         if generation.loaded:
             raise ProtocolError("a configuration twice")
-        plan = Plan.read(message.plain)
+        try:
+            plan = Plan.read(message.plain)
+        except ProtocolError:
+            # It will not send another one, and nothing goes on without.
+            self.children.kill(child)
+            raise
         if generation.retired or not self.accepted(child, plan):
             return
         self.nursery.fill(generation)

@@ -2,8 +2,9 @@
 
 Every worker has a socket of its own per TCP address (SO_REUSEPORT): the kernel then spreads
 connections evenly and wakes one process each. The parent keeps them all, so that a worker's
-successor finds the connections that were waiting. A unix socket is shared, the kernel knows no
-SO_REUSEPORT for those.
+successor finds the connections that were waiting. The price: a worker that is busy keeps its own
+queue waiting, which is why workers may also share one socket. A unix socket is always shared, the
+kernel knows no SO_REUSEPORT for those.
 """
 
 import contextlib
@@ -41,17 +42,23 @@ class Listeners:
         self.files: dict[Place, tuple[Path, tuple[int, int]]] = {}
 
     def take(
-        self, servers: Sequence[Server], numbers: Iterable[int], backlog: int
+        self,
+        servers: Sequence[Server],
+        numbers: Iterable[int],
+        backlog: int,
+        *,
+        shared: bool = False,
     ) -> dict[int, list[Named]]:
         """Return the sockets of each worker in *numbers*, opening those that are missing.
 
+        *shared*: all workers have the same ones, so that whoever is free takes the next client.
         Raises ConfigError, and has changed nothing then.
         """
         before = set(self.open)
         taken: dict[int, list[Named]] = {number: [] for number in numbers}
         try:
             for server in self._distinct(servers):
-                self._take_server(server, taken, backlog)
+                self._take_server(server, taken, backlog, shared=shared)
         except ConfigError:
             self.keep(before)
             raise
@@ -76,11 +83,14 @@ class Listeners:
                 raise cannot_bind(address, "two servers have this address")
         return servers
 
-    def _take_server(self, server: Server, taken: dict[int, list[Named]], backlog: int) -> None:
+    def _take_server(
+        self, server: Server, taken: dict[int, list[Named]], backlog: int, *, shared: bool
+    ) -> None:
+        one = shared or bool(server.address.path)
         name = place_name(server)
         with binding(server.address):
             for number, named in taken.items():
-                place = (name, SHARED if server.address.path else number)
+                place = (name, SHARED if one else number)
                 if place not in self.open:
                     self.open[place] = self._listen(place, server.address, backlog)
                 named.append((server.name, self.open[place]))

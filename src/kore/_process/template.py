@@ -164,7 +164,8 @@ class Template:
         logs.to_channel(channel)
         status = 1
         try:
-            status = self.worker(self.birth(order, channel))
+            birth = self.birth(order, channel)
+            status = self.worker(birth)
         except SystemExit as end:
             status = exit_status(end)
         except BaseException as error:  # noqa: BLE001 - it is the last frame of this process
