@@ -21,7 +21,7 @@ $(VENV)/.built: $(BIN)/python pyproject.toml $(CORE)
 	@touch $@
 
 demo: $(VENV)/.built ## Build, install and serve the demo application on http://127.0.0.1:8888
-	@echo "kore: serving the demo on http://127.0.0.1:8888 (ctrl-C stops it)"
+	@echo "kore: serving the demo on http://127.0.0.1:$${KORE_DEMO_PORT:-8888} (ctrl-C stops it)"
 	@exec $(BIN)/kore examples/demo/app.py
 
 test: $(VENV)/.built ## Build, install and run the whole test suite.

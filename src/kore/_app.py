@@ -149,11 +149,17 @@ def traceback_text(error: BaseException) -> str:
     report = TracebackException.from_exception(error)
     parts = [report]
     for part in parts:
-        part.stack[:] = [frame for frame in part.stack if not internal(frame.filename)]
+        part.stack[:] = [f for f in part.stack if not internal(f.filename, f.name)]
         parts += filter(None, [part.__cause__, part.__context__, *(part.exceptions or ())])
     return "".join(report.format())
 
 
-def internal(filename: str) -> bool:
-    """Return whether a file is this package's or the import system's."""
-    return filename.startswith((OURS, "<frozen importlib"))
+def internal(filename: str, function: str) -> bool:
+    """Return whether a frame is this package's, the import system's or the event loop's."""
+    # Compiled modules know where they were built from, not where they are; the constructor of a
+    # dataclass has no file.
+    return (
+        filename.startswith((OURS, "<frozen importlib", "uvloop/"))
+        or "kore/_core/" in filename
+        or (filename, function) == ("<string>", "__init__")
+    )

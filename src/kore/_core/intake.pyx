@@ -202,6 +202,7 @@ cdef class Intake(Responder):
 
     cdef int finish(self, Request request) except -1:
         """An answer is queued: the connection is free for the next request."""
+        self.poller.look()
         self.current = None
         self.source = None
         self.service.ended()

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Parse request heads and chunked bodies: bytes in, spans out, no I/O and no allocation.
+"""Parse request heads: bytes in, spans out, no I/O and no allocation.
 
 RFC 9112, read strictly: a line ends in CR LF and nothing else, a field name touches its colon,
 there is one Host, and a body is framed by Content-Length or by chunked, never by both. What two

@@ -15,6 +15,7 @@ cdef class Poller:
     cdef Pool pool
 
     cdef int refresh(self) except -1
+    cdef int look(self) except -1
     cdef run(self, Source source, uint32_t events)
     cdef end(self, Source source, bint patient)
     cdef give_up(self, Source source)

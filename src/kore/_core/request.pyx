@@ -282,11 +282,11 @@ cdef class Request:
         self.response_header("content-type", "text/plain; charset=utf-8")
         self.response(status, f"{status} {reason(status)}\n".encode())
 
-    def fail(self):
-        """Answer 500; break the answer off when a part of it is out."""
+    def fail(self, int status=500):
+        """Answer 500, or what *status* says; break the answer off when a part of it is out."""
         if not self.opened:
             self.answered = False
-            self.refuse(500)
+            self.refuse(status)
         elif self.peer.serves(self):
             self.peer.break_off()
 

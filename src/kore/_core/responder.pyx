@@ -73,6 +73,7 @@ cdef class Responder(Peer):
         reply.length = length
         request.answered = request.opened = True
         request.status = status
+        self.poller.look()
         self.service.writer.tick(self.poller.second)
         return self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
 

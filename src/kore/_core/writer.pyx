@@ -24,12 +24,18 @@ cdef tuple MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
                      b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
+# RFC 9110's own words, where some versions of the standard library still have the older ones.
+cdef dict PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+
+
 def reason(int status) -> str:
     """Return the reason phrase of *status*, empty for one nobody has named."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    return PHRASES.get(status, "")
 
 
 for _status in range(LOWEST, HIGHEST + 1):

@@ -4,21 +4,15 @@ import asyncio
 import itertools
 import sys
 from asyncio import AbstractEventLoop, Task
-from collections.abc import Callable, Coroutine, Generator
-from types import coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from kore._core.request import Request
+from kore._http.streaming import gate
 
 # What a handler did wrong, None for no answer; what else failed, and where.
 Report = Callable[[Request, BaseException | None], None]
 Failed = Callable[[str, BaseException], None]
-
-
-@coroutine
-def gate() -> Generator[None, None, None]:
-    """Yield once: where a coroutine is parked before its task exists."""
-    yield
 
 
 class Tasks:
@@ -32,6 +26,7 @@ class Tasks:
         self.handlers: dict[Coroutine[Any, Any, Any], Task[None]] = {}
         self.others: dict[int, Task[None]] = {}
         self.numbers = itertools.count(1)
+        self.ending = False
 
     @property
     def serving(self) -> int:
@@ -67,7 +62,7 @@ class Tasks:
             if close := getattr(handler, "close", None):
                 close()  # it may not have begun
             if not request.answered:
-                request.fail()
+                request.fail(503 if self.ending else 500)
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too: a request ends no worker
             self.report(request, error)
@@ -97,6 +92,7 @@ class Tasks:
 
     async def cancel_all(self, seconds: float) -> None:
         """Cancel everything, and give `finally` blocks some seconds to run."""
+        self.ending = True
         tasks = [*self.handlers.values(), *self.others.values()]
         for task in tasks:
             task.cancel()

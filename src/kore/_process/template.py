@@ -10,7 +10,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -220,7 +219,7 @@ def reason(error: BaseException) -> str:
         return f"the application ended itself while it was loaded, with status {error.code or 0}"
     if isinstance(error, (KoreError, SystemExit)):
         return str(error)
-    return "".join(traceback.format_exception(error))
+    return _app.traceback_text(error)
 
 
 def exit_status(end: SystemExit) -> int:

@@ -6,9 +6,11 @@ import signal
 import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Coroutine
+from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from kore import _context
+from kore._app import internal, traceback_text
 from kore._conf.schema import Config, Tracer
 from kore._conf.settings import SETTINGS
 from kore._core.listener import Listener
@@ -198,17 +200,14 @@ class Worker:
 
     def failed(self, where: str, error: BaseException) -> None:
         """Hand what nobody caught to the tracer, or to the log."""
-        trace = own_frames(error)
         if self.tracer is not None:
             try:
-                self.tracer(type(error), error, trace)
+                self.tracer(type(error), error, own_frames(error))
             except BaseException as again:  # noqa: BLE001 - a tracer cannot end a worker either
                 log.error("the tracer failed with %r", again, exc_info=again)
             else:
                 return
-        log.error(
-            "uncaught exception %r in %s", error, where, exc_info=(type(error), error, trace)
-        )
+        log.error("uncaught exception %r in %s\n%s", error, where, traceback_text(error))
 
     def on_loop_error(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report what the event loop noticed, such as a callback that raised."""
@@ -245,17 +244,12 @@ class Worker:
         os._exit(1)
 
 
-def own_frames(error: BaseException) -> Any:
+def own_frames(error: BaseException) -> TracebackType | None:
     """Return the traceback from the application's first frame on."""
     trace = error.__traceback__
-    while trace is not None and is_ours(trace.tb_frame.f_code.co_filename) and trace.tb_next:
+    while trace is not None and trace.tb_next is not None:
+        code = trace.tb_frame.f_code
+        if not internal(code.co_filename, code.co_name):
+            break
         trace = trace.tb_next
     return trace
-
-
-OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100,PTH120 - text
-
-
-def is_ours(filename: str) -> bool:
-    """Tell our own source files, the core's included, from an application's."""
-    return filename.startswith((OURS, "src/kore/_core"))
