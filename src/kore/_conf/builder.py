@@ -173,6 +173,7 @@ class Builder:
             tracer=self.tracer,
             name=self.name,
             hooks=dict(self.hooks),
+            notices=check.notices(self._set),
         )
         self.settings = settings
         self.frozen = True

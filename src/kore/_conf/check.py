@@ -27,6 +27,13 @@ SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
     "http_body_disk_offload": (0,),
     "http_pretty_error": (False,),
 }
+# Settings of what is still to come, and of what only C Kore has: nobody reads them.
+NO_EFFECT: Final = frozenset(
+    """acme_email acme_provider curl_recv_max curl_timeout filemap_ext filemap_index
+    http_body_disk_path http_hsts_enable http_media_type http_request_ms pgsql_conn_max
+    pgsql_queue_limit pledge rand_file seccomp_tracing task_threads tls_cipher tls_dhparam
+    tls_version websocket_maxframe websocket_timeout""".split()
+)
 LEGACY: Final = frozenset(
     {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}
 )
@@ -253,6 +260,15 @@ def settings(given: Settings, places: Mapping[str, str]) -> Settings:
         return given
     enough = given.worker_max_connections + SPARE_DESCRIPTORS
     return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough))
+
+
+def notices(places: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a line for each setting that was set in vain."""
+    return tuple(
+        f"{where}: kore.config.{name} has no effect in this version"
+        for name, where in places.items()
+        if name in NO_EFFECT
+    )
 
 
 def no_accept(given: Settings) -> None:

@@ -92,6 +92,8 @@ class Config:
     name: str = "kore"
     # What the application wants called: "workerstart" and so on.
     hooks: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    # What the log should say about it.
+    notices: tuple[str, ...] = ()
 
     def plain(self) -> dict[str, Any]:
         """Return what the parent needs, fit for JSON."""

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import kore
 from kore._process.privsep import FROM_TERMINAL
 
 # Which interpreter options stand for which attribute of sys.flags.
@@ -49,7 +48,7 @@ def spawn(main: str, arguments: list[str], *, keep: int) -> int:
 def root() -> str:
     """Return the directory this package is in."""
     # The parent may have been started where only its working directory made it importable.
-    return str(Path(kore.__file__).resolve().parent.parent)
+    return str(Path(__file__).resolve().parents[2])
 
 
 def interpreter_flags() -> list[str]:

@@ -79,6 +79,8 @@ class Template:
     def prepare(self) -> None:
         """Make this process good to be forked from."""
         warn_about_threads()
+        for notice in self.config.notices:
+            logs.log.warning("%s", notice)
         # Files it opened on import belong to the application in every worker, too.
         self.opened = open_descriptors() - STANDARD - {self.channel.fileno()}
         # What is here now is shared by all workers as long as the collector does not touch it.

@@ -378,3 +378,12 @@ def test_a_pattern_is_compiled_once_and_kept(builder: Builder) -> None:
     route: Route = builder.build().domains[0].routes[0]
     assert route.pattern is not None
     assert route.pattern.pattern == "^/([0-9]+)$"
+
+
+def test_a_setting_that_nobody_reads_yet_is_noticed(builder: Builder) -> None:
+    builder.set("tls_version", "1.3")
+    builder.set("workers", 1)
+
+    (notice,) = builder.build().notices
+
+    assert notice.endswith("kore.config.tls_version has no effect in this version")
