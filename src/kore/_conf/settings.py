@@ -259,7 +259,7 @@ class Settings:
     accept_mode: str = setting(
         choice("spread", "shared"),
         "spread",
-        "Spread: each worker has its share of clients; shared: the one that is free takes the next.",
+        "Spread: each worker has its share of clients; shared: whoever is free takes the next.",
     )
     drain_timeout: int = setting(
         seconds(0), 10, "Seconds a stopping worker has to answer what it accepted."
