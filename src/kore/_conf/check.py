@@ -29,7 +29,29 @@ SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
 }
 # Settings of what is still to come, and of what only C Kore has: nobody reads them.
 NO_EFFECT: Final = frozenset(
-    ["acme_email", "acme_provider", "curl_recv_max", "curl_timeout", "filemap_ext", "filemap_index", "http_body_disk_path", "http_hsts_enable", "http_media_type", "http_request_ms", "pgsql_conn_max", "pgsql_queue_limit", "pledge", "rand_file", "seccomp_tracing", "task_threads", "tls_cipher", "tls_dhparam", "tls_version", "websocket_maxframe", "websocket_timeout"]
+    {
+        "acme_email",
+        "acme_provider",
+        "curl_recv_max",
+        "curl_timeout",
+        "filemap_ext",
+        "filemap_index",
+        "http_body_disk_path",
+        "http_hsts_enable",
+        "http_media_type",
+        "http_request_ms",
+        "pgsql_conn_max",
+        "pgsql_queue_limit",
+        "pledge",
+        "rand_file",
+        "seccomp_tracing",
+        "task_threads",
+        "tls_cipher",
+        "tls_dhparam",
+        "tls_version",
+        "websocket_maxframe",
+        "websocket_timeout",
+    }
 )
 LEGACY: Final = frozenset(
     {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}

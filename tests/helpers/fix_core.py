@@ -1,0 +1,406 @@
+"""The core without a worker: a listener, its clients, and a poller that the test turns by hand.
+
+No event loop, no thread, no clock: what the core hands to its service lands in lists here.
+"""
+
+import array
+import fcntl
+import gc
+import logging
+import os
+import select
+import socket
+import struct
+import termios
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Final
+
+import pytest
+
+from kore._conf.settings import SETTINGS, Settings
+from kore._core.connection import Connection
+from kore._core.listener import Listener
+from kore._core.poller import Poller
+from kore._core.request import Request
+from kore._core.service import Service
+from tests.helpers.answers import Answer, Reader
+
+LIMITS: Final = {name: getattr(Settings(), name) for name in SETTINGS}
+PATIENCE: Final = 10.0  # seconds until something awaited counts as missing
+HUSH: Final = 20  # milliseconds without an event after which loopback TCP counts as quiet
+SPIN: Final = 200  # turns with events and without progress
+RESET: Final = struct.pack("ii", 1, 0)
+HELLO: Final = b"hello world"
+
+Run = Callable[..., object]
+
+
+def get(path: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:
+    """Return a request without a body."""
+    lines = [f"{method} {path} HTTP/{version}", "Host: h", *fields, "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def post(body: bytes, path: str = "/", *fields: str) -> bytes:
+    """Return a request with a body."""
+    return get(path, f"Content-Length: {len(body)}", *fields, method="POST") + body
+
+
+def hello(request: Request) -> None:
+    """Answer as most handlers of these tests do."""
+    request.response(200, HELLO)
+
+
+class Route:
+    """What a router would have found."""
+
+    def __init__(self, run: Run, label: bytes = b"/route") -> None:
+        self.run = run
+        self.label = label
+
+
+class Pending:
+    """What a handler returns that waits: the test answers in its place."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+class Task:
+    """What runs a handler that waits, as far as the core cares."""
+
+    def __init__(self) -> None:
+        self.cancelled = 0
+
+    def cancel(self) -> None:
+        """Count how often it was cancelled."""
+        self.cancelled += 1
+
+
+class Future:
+    """What a stream waits for until its client has caught up."""
+
+    def __init__(self) -> None:
+        self.resolved = False
+
+    def done(self) -> bool:
+        return self.resolved
+
+    def set_result(self, _: None) -> None:
+        self.resolved = True
+
+
+class Logged(logging.Handler):
+    """What the core has said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+class Client:
+    """One connection to the core, read without blocking."""
+
+    def __init__(self, sock: socket.socket, methods: tuple[str, ...] = ()) -> None:
+        self.socket = sock
+        self.socket.setblocking(False)
+        self.reader = Reader(methods)
+        self.received = 0
+        self.end = ""  # "closed" or "reset"
+
+    def send(self, data: bytes) -> int:
+        """Send what the socket takes at once, and say how much that was."""
+        try:
+            return self.socket.send(data) if data else 0
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            return 0
+
+    def read(self, most: int = 1 << 30) -> bytes:
+        """Take what has come."""
+        taken = b""
+        while len(taken) < most and not self.end:
+            try:
+                data = self.socket.recv(min(most - len(taken), 1 << 20))
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                self.end = "reset"
+            else:
+                taken += data
+                self.end = "" if data else "closed"
+        self.received += len(taken)
+        self.reader.feed(taken)
+        if self.end:
+            self.reader.finish()
+        return taken
+
+    @property
+    def statuses(self) -> list[int]:
+        """The statuses of all answers read so far, interim ones included."""
+        return [answer.status for answer in self.reader.answers]
+
+    @property
+    def last(self) -> Answer:
+        """The latest answer."""
+        return self.reader.answers[-1]
+
+    def finish(self) -> None:
+        """End our direction."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self, *, reset: bool = False) -> None:
+        """Go away, with a reset at will."""
+        if reset and self.socket.fileno() >= 0:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.socket.close()
+
+    def queues(self) -> tuple[int, ...]:
+        """Return what waits in the kernel on the way to the core, and back."""
+        if self.socket.fileno() < 0:
+            return ()
+        found = array.array("i", [0])
+        sizes = []
+        for question in (termios.TIOCOUTQ, termios.FIONREAD):
+            fcntl.ioctl(self.socket, question, found)
+            sizes.append(found[0])
+        return tuple(sizes)
+
+
+class Pair:
+    """A listener, its clients, and lists of what happened between them.
+
+    *run* handles every request that *resolve*, if given, has not answered. On an abstract Unix
+    socket by default, where whatever was sent has arrived; with *tcp* on loopback.
+    """
+
+    def __init__(
+        self,
+        run: Run = hello,
+        *,
+        resolve: Callable[[Request], object] | None = None,
+        tcp: bool = False,
+        slot: memoryview | None = None,
+        **limits: Any,
+    ) -> None:
+        self.seen: list[str] = []
+        self.held: list[Request] = []
+        self.tasks: list[Task] = []
+        self.streams: list[tuple[Request, int, Any]] = []
+        self.failures: list[BaseException | None] = []
+        self.deferred: list[Callable[[], object]] = []
+        self.laters: list[Callable[[], object]] = []
+        self.futures: list[Future] = []
+        self.clients: list[Client] = []
+        self.turns = 0
+        self.log = Logged()
+        logging.getLogger("kore").addHandler(self.log)
+        self.tcp = tcp
+        self.route = Route(run)
+        self.resolve = resolve
+        self.socket = listening(tcp=tcp)
+        self.poller = Poller()
+        self.service = self.make_service({**LIMITS, **limits}, slot)
+        self.listener = Listener(self.poller, self.service, self.socket, self.find)
+        self.client = self.connect()
+
+    def make_service(self, limits: dict[str, Any], slot: memoryview | None) -> Service:
+        return Service(
+            limits,
+            spawn=self.spawn,
+            stream=lambda *stream: self.streams.append(stream),
+            failed=lambda _, error: self.failures.append(error),
+            defer=self.deferred.append,
+            later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
+            future=self.future,
+            slot=slot,
+        )
+
+    def find(self, request: Request) -> object:
+        self.seen.append(request.path)
+        return self.resolve(request) if self.resolve else self.route
+
+    def spawn(self, pending: Any, request: Request) -> None:
+        self.tasks.append(Task())
+        request.attend(self.tasks[-1])
+
+    def future(self) -> Future:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def hold(self, request: Request, *_: str) -> Pending:
+        """Handle a request by leaving it to the test."""
+        self.held.append(request)
+        return Pending()
+
+    # ---- clients
+
+    def connect(self, *methods: str, receive_buffer: int = 0) -> Client:
+        """Return a new client; the core has accepted it."""
+        client = self.knock(*methods, receive_buffer=receive_buffer)
+        self.turn()
+        return client
+
+    def knock(self, *methods: str, receive_buffer: int = 0) -> Client:
+        """Return a new client that waits in the kernel's queue."""
+        sock = socket.socket(self.socket.family)
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.connect(self.socket.getsockname())
+        self.clients.append(Client(sock, methods))
+        return self.clients[-1]
+
+    def ask(self, data: bytes, client: Client | None = None) -> list[int]:
+        """Send *data*, let the core work, and return the statuses of the answers to it."""
+        client = client or self.client
+        before = len(client.statuses)
+        self.pour(data, client)
+        self.turn()
+        client.read()
+        return client.statuses[before:]
+
+    def pour(self, data: bytes, client: Client | None = None) -> None:
+        """Send *data*, however much it is, as the core takes it; read nothing."""
+        client = client or self.client
+        left = memoryview(data)
+        while left:
+            taken = client.send(bytes(left[: 1 << 18]))
+            left = left[taken:]
+            if left:
+                self.turn()
+                if not taken and not select.select([], [client.socket], [], 0.5)[1]:
+                    return
+
+    def drink(self, client: Client | None = None) -> None:
+        """Let *client* read and the core work until nothing moves any more."""
+        client = client or self.client
+        while True:
+            taken, turns = client.read(), self.turns
+            self.turn()
+            if not taken and turns == self.turns:
+                return
+
+    # ---- the core
+
+    def turn(self, until: Callable[[], object] | None = None) -> None:
+        """Dispatch until nothing is ready, or *until* something is true. A busy loop fails."""
+        idle = 0
+        deadline = time.monotonic() + PATIENCE
+        while not (until and until()):
+            before = self.progress()
+            if self.ready(HUSH if self.tcp or until else 0):
+                self.step()
+                idle = idle + 1 if self.progress() == before else 0
+                assert idle < SPIN, "a busy loop: events, dispatches and no progress"
+            elif not until:
+                return
+            assert time.monotonic() < deadline, "it does not happen"
+
+    def ready(self, milliseconds: int = 0) -> bool:
+        """Say whether the poller has events."""
+        watch = select.poll()
+        watch.register(self.poller.fileno(), select.POLLIN)
+        return bool(watch.poll(milliseconds))
+
+    def step(self) -> None:
+        """Dispatch once, then do what was deferred."""
+        self.turns += 1
+        self.poller.dispatch()
+        calls, self.deferred[:] = list(self.deferred), []
+        for call in calls:
+            call()
+
+    def progress(self) -> tuple[object, ...]:
+        """Return what changes as long as the core does anything of use."""
+        sizes = [client.queues() for client in self.clients]
+        counts = (self.service.connections, self.service.requests, len(self.poller))
+        return (len(self.seen), *counts, len(self.deferred), sizes)
+
+    def sweep(self, seconds: float = 0.02) -> None:
+        """Let *seconds* pass and look at the deadlines."""
+        time.sleep(seconds)
+        self.poller.sweep()
+        self.turn()
+
+    def drain(self, *, patient: bool = False) -> None:
+        """Drain as a worker does."""
+        self.service.drain()
+        self.poller.drain(patient=patient)
+        self.turn()
+
+    def failed(self) -> list[type[BaseException] | None]:
+        """Return which errors were reported, and forget them."""
+        found = [None if error is None else type(error) for error in self.failures]
+        self.failures.clear()
+        return found
+
+    def logged(self) -> list[str]:
+        """Return what was logged, and forget it."""
+        found, self.log.texts = self.log.texts, []
+        return found
+
+    def connection(self) -> Connection:
+        """Return the connection of the latest request that is held."""
+        return self.held[-1].connection
+
+    # ---- the end
+
+    def close(self) -> None:
+        """End everything; what is left then is a leak, and what nobody asked about a failure."""
+        for client in self.clients:
+            client.close(reset=True)
+        for request in self.held:
+            if not request.answered:
+                request.response(200, b"")
+        try:
+            self.turn(lambda: not self.service.connections)
+            left = (self.service.requests, len(self.poller) - self.listening)
+        finally:
+            self.poller.close()
+            self.socket.close()
+            logging.getLogger("kore").removeHandler(self.log)
+        assert left == (0, 0), "requests and descriptors that nobody needs"
+        assert (self.failures, self.log.texts) == ([], [])
+
+    @property
+    def listening(self) -> int:
+        """1 as long as the listener is among the sources."""
+        return int(not self.service.draining)
+
+
+def listening(*, tcp: bool) -> socket.socket:
+    """Return a listening socket."""
+    if tcp:
+        sock = socket.create_server(("127.0.0.1", 0), backlog=100)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # clients inherit it
+    else:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind("")  # an abstract name of the kernel's choice
+        sock.listen(100)
+    sock.setblocking(False)
+    return sock
+
+
+@pytest.fixture
+def pair() -> Iterator[Callable[..., Pair]]:
+    """Make pairs for one test, and see to it that none leaves anything behind."""
+    pairs: list[Pair] = []
+
+    def make(run: Run = hello, **options: Any) -> Pair:
+        pairs.append(Pair(run, **options))
+        return pairs[-1]
+
+    before = len(os.listdir("/proc/self/fd"))
+    yield make
+    try:
+        for made in pairs:
+            made.close()
+    finally:
+        for made in pairs:
+            made.poller.close()
+            made.socket.close()
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before, "a descriptor was left open"
