@@ -29,7 +29,7 @@ def main() -> None:
 
 def api() -> str:
     """Return the page of the public names."""
-    names = sorted(name for name in vars(kore) if not name.startswith("_"))
+    names = sorted({name for name in vars(kore) if not name.startswith("_")} | TYPES.keys())
     functions = [name for name in names if inspect.isfunction(getattr(kore, name))]
     constants = [name for name in names if name.isupper()]
     lines = [

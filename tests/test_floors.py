@@ -84,6 +84,10 @@ def test_the_public_names_are_exports_and_nothing_else() -> None:
     docstring, *exports = ast.parse(PYTHON["__init__"]).body
 
     assert isinstance(docstring, ast.Expr)
+    assert ast.unparse(exports.pop(0)) == "import typing as _typing"
+    types = exports.pop()
+    assert isinstance(types, ast.If)
+    assert {type(node) for node in (*types.body, *types.orelse)} == {ast.ImportFrom}
     for node in exports:
         assert isinstance(node, ast.ImportFrom)
         assert [alias.name for alias in node.names] == [alias.asname for alias in node.names]

@@ -1,5 +1,7 @@
 """A web application platform: the public names, and nothing else."""
 
+import typing as _typing
+
 from kore import errors as errors
 from kore._api import CONN_PROTO_HTTP as CONN_PROTO_HTTP
 from kore._api import CONN_PROTO_UNKNOWN as CONN_PROTO_UNKNOWN
@@ -31,9 +33,7 @@ from kore._api import domain as domain
 from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
 from kore._api import log as log
-from kore._api import pyconnection as pyconnection
 from kore._api import pydomain as pydomain
-from kore._api import pyhttp_request as pyhttp_request
 from kore._api import route as route
 from kore._api import server as server
 from kore._api import setname as setname
@@ -50,3 +50,9 @@ from kore._http.tables import HTTP_METHOD_OPTIONS as HTTP_METHOD_OPTIONS
 from kore._http.tables import HTTP_METHOD_PATCH as HTTP_METHOD_PATCH
 from kore._http.tables import HTTP_METHOD_POST as HTTP_METHOD_POST
 from kore._http.tables import HTTP_METHOD_PUT as HTTP_METHOD_PUT
+
+if _typing.TYPE_CHECKING:
+    from kore._core.connection import Connection as pyconnection  # noqa: N813 - Kore's name
+    from kore._core.request import Request as pyhttp_request  # noqa: N813 - Kore's name
+else:  # when somebody asks for them: the parent never does, and loads no compiled code of ours
+    from kore._api import core_type as __getattr__

@@ -3,7 +3,8 @@
 import logging
 import operator
 import syslog
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from importlib import import_module
 from time import monotonic_ns
 from types import coroutine
 from typing import Any, Final, NoReturn, TypeVar
@@ -13,8 +14,6 @@ from kore._conf import check
 from kore._conf.builder import DomainHandle
 from kore._conf.schema import Tracer
 from kore._conf.settings import SETTINGS
-from kore._core.connection import Connection
-from kore._core.request import Request
 from kore.errors import Fatal, KoreError
 
 LOG_EMERG: Final = syslog.LOG_EMERG
@@ -45,9 +44,13 @@ WEBSOCKET_OP_BINARY: Final = 2
 WEBSOCKET_BROADCAST_LOCAL: Final = 1
 WEBSOCKET_BROADCAST_GLOBAL: Final = 2
 
-pyconnection = Connection
 pydomain = DomainHandle
-pyhttp_request = Request
+
+# Loaded when asked for: the parent may be root, and runs no compiled code of ours.
+CORE_TYPES: Final[Mapping[str, tuple[str, str]]] = {
+    "pyconnection": ("kore._core.connection", "Connection"),
+    "pyhttp_request": ("kore._core.request", "Request"),
+}
 
 # The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
 LEVELS: Final = (
@@ -245,3 +248,11 @@ def app(*value: object) -> Any:
 def setname(name: str) -> None:
     """Set the name that process titles begin with."""
     _context.configuring().rename(name)
+
+
+def core_type(name: str) -> Any:
+    """Return a type of the core by the name that `kore` has for it."""
+    if name not in CORE_TYPES:
+        raise AttributeError(f"module 'kore' has no attribute {name!r}")
+    module, attribute = CORE_TYPES[name]
+    return getattr(import_module(module), attribute)

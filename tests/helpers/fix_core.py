@@ -3,15 +3,10 @@
 No event loop, no thread, no clock: what the core hands to its service lands in lists here.
 """
 
-import array
-import fcntl
-import gc
 import logging
 import os
 import select
 import socket
-import struct
-import termios
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
@@ -24,27 +19,15 @@ from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
-from tests.helpers.answers import Answer, Reader
+from tests.helpers.core_client import Client
 
 LIMITS: Final = {name: getattr(Settings(), name) for name in SETTINGS}
 PATIENCE: Final = 10.0  # seconds until something awaited counts as missing
 HUSH: Final = 20  # milliseconds without an event after which loopback TCP counts as quiet
 SPIN: Final = 200  # turns with events and without progress
-RESET: Final = struct.pack("ii", 1, 0)
 HELLO: Final = b"hello world"
 
 Run = Callable[..., object]
-
-
-def get(path: str = "/", *fields: str, version: str = "1.1", method: str = "GET") -> bytes:
-    """Return a request without a body."""
-    lines = [f"{method} {path} HTTP/{version}", "Host: h", *fields, "", ""]
-    return "\r\n".join(lines).encode("latin-1")
-
-
-def post(body: bytes, path: str = "/", *fields: str) -> bytes:
-    """Return a request with a body."""
-    return get(path, f"Content-Length: {len(body)}", *fields, method="POST") + body
 
 
 def hello(request: Request) -> None:
@@ -100,74 +83,6 @@ class Logged(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.texts.append(record.getMessage())
-
-
-class Client:
-    """One connection to the core, read without blocking."""
-
-    def __init__(self, sock: socket.socket, methods: tuple[str, ...] = ()) -> None:
-        self.socket = sock
-        self.socket.setblocking(False)
-        self.reader = Reader(methods)
-        self.received = 0
-        self.end = ""  # "closed" or "reset"
-
-    def send(self, data: bytes) -> int:
-        """Send what the socket takes at once, and say how much that was."""
-        try:
-            return self.socket.send(data) if data else 0
-        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-            return 0
-
-    def read(self, most: int = 1 << 30) -> bytes:
-        """Take what has come."""
-        taken = b""
-        while len(taken) < most and not self.end:
-            try:
-                data = self.socket.recv(min(most - len(taken), 1 << 20))
-            except BlockingIOError:
-                break
-            except ConnectionResetError:
-                self.end = "reset"
-            else:
-                taken += data
-                self.end = "" if data else "closed"
-        self.received += len(taken)
-        self.reader.feed(taken)
-        if self.end:
-            self.reader.finish()
-        return taken
-
-    @property
-    def statuses(self) -> list[int]:
-        """The statuses of all answers read so far, interim ones included."""
-        return [answer.status for answer in self.reader.answers]
-
-    @property
-    def last(self) -> Answer:
-        """The latest answer."""
-        return self.reader.answers[-1]
-
-    def finish(self) -> None:
-        """End our direction."""
-        self.socket.shutdown(socket.SHUT_WR)
-
-    def close(self, *, reset: bool = False) -> None:
-        """Go away, with a reset at will."""
-        if reset and self.socket.fileno() >= 0:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.socket.close()
-
-    def queues(self) -> tuple[int, ...]:
-        """Return what waits in the kernel on the way to the core, and back."""
-        if self.socket.fileno() < 0:
-            return ()
-        found = array.array("i", [0])
-        sizes = []
-        for question in (termios.TIOCOUTQ, termios.FIONREAD):
-            fcntl.ioctl(self.socket, question, found)
-            sizes.append(found[0])
-        return tuple(sizes)
 
 
 class Pair:
@@ -402,5 +317,4 @@ def pair() -> Iterator[Callable[..., Pair]]:
         for made in pairs:
             made.poller.close()
             made.socket.close()
-    gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before, "a descriptor was left open"

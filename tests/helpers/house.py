@@ -212,5 +212,6 @@ def too_big(source: str) -> list[str]:
 
 def public_names() -> set[str]:
     """Return what `import kore` offers."""
-    exports = ast.parse(PYTHON["__init__"]).body
-    return {a.asname or a.name for e in exports if isinstance(e, ast.ImportFrom) for a in e.names}
+    exports = list(ast.walk(ast.parse(PYTHON["__init__"])))
+    names = {a.asname or a.name for e in exports if isinstance(e, ast.ImportFrom) for a in e.names}
+    return {name for name in names if not name.startswith("_")}

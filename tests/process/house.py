@@ -101,9 +101,7 @@ def serving(server: Server) -> list[int]:
 
 def template(server: Server) -> int:
     """Return the pid of the template."""
-    (pid,) = [
-        pid for pid in procs.children(server.process.pid) if "template" in procs.title(pid)
-    ]
+    (pid,) = [pid for pid in procs.children(server.process.pid) if "template" in procs.title(pid)]
     return pid
 
 

@@ -47,9 +47,7 @@ def test_the_version(tmp_path: Path) -> None:
         (["-d", "app.py"], "kore: -d: running as a daemon is not part of this version yet"),
     ],
 )
-def test_what_cannot_be_done_is_said(
-    tmp_path: Path, arguments: list[str], reason: str
-) -> None:
+def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str], reason: str) -> None:
     run = kore(*arguments, cwd=tmp_path)
 
     assert run.returncode == 1

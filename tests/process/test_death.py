@@ -161,7 +161,9 @@ def test_a_dead_template_disturbs_nobody_and_comes_back(serve: Launcher) -> None
     first = template(server)
     os.kill(first, signal.SIGKILL)
     server.log.wait(f"template (pid {first}) killed by SIGKILL; the workers go on")
-    procs.until(lambda: any("template" in procs.title(p) for p in procs.children(server.process.pid)))
+    procs.until(
+        lambda: any("template" in procs.title(p) for p in procs.children(server.process.pid))
+    )
 
     assert full(server, 2) == workers
     assert get(server)

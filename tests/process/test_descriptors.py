@@ -35,8 +35,10 @@ def listening() -> set[str]:
 
 def kinds(pid: int) -> Counter[str]:
     """Count what is open, without the numbers that tell one from another."""
-    return Counter(target.partition("[")[0] if "anon_inode" not in target else target
-                   for target in others(pid).values())
+    return Counter(
+        target.partition("[")[0] if "anon_inode" not in target else target
+        for target in others(pid).values()
+    )
 
 
 def check(server: Server, count: int) -> list[Counter[str]]:
@@ -63,9 +65,7 @@ def check(server: Server, count: int) -> list[Counter[str]]:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_child_has_what_is_on_its_list(
-    serve: Launcher, loop: str, count: int
-) -> None:
+def test_a_child_has_what_is_on_its_list(serve: Launcher, loop: str, count: int) -> None:
     server = serve(APP, settings={"workers": count}, loop=loop)
     found = check(server, count)
 
@@ -100,7 +100,7 @@ def test_a_descriptor_the_command_was_started_with_goes_to_nobody(
     serve: Launcher, tmp_path: Path
 ) -> None:
     secret = os.open(tmp_path, os.O_RDONLY)
-    app = APP + f"import pathlib\nkore.log(6, str(list(pathlib.Path('/proc/self/fd').iterdir())))\n"
+    app = APP + "import pathlib\nkore.log(6, str(list(pathlib.Path('/proc/self/fd').iterdir())))\n"
     try:
         os.set_inheritable(secret, True)
         server = serve(app)

@@ -82,7 +82,7 @@ def lie(req):
     req.response(200, b"lied")
 
 def log(req):
-    kore.log(kore.LOG_INFO, "one\\n2026-01-01 00:00:00.000 UTC proc=[parent] log=[forged]\\r\\x1b[2J")
+    kore.log(6, "one\\n2026-01-01 00:00:00.000 UTC proc=[parent] log=[forged]\\r\\x1b[2J")
     req.response(200, b"logged")
 
 domain = kore.domain("*", attach="http")
@@ -142,12 +142,12 @@ def test_an_empty_datagram_is_the_end(serve: Launcher) -> None:
 def test_descriptors_are_not_forced_on_the_parent(serve: Launcher) -> None:
     server = serve(TAKEN_OVER, settings={"workers": 1})
     full(server, 1)
-    count = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+    count = len(procs.descriptors(server.process.pid))
     try_get(server, "/descriptors")
     server.log.wait("broke the protocol: too large, or with descriptors nobody takes")
     assert get(server)
 
-    assert len(os.listdir(f"/proc/{server.process.pid}/fd")) == count
+    assert len(procs.descriptors(server.process.pid)) == count
 
 
 def test_the_scoreboard_may_hold_anything(serve: Launcher) -> None:

@@ -92,7 +92,9 @@ class Run:
         procs.until(lambda: not procs.session(process.pid), 2, f"all gone\n{self.said}")
 
 
-def run(directory: Path, source: str = "", template: str = REAL, worker: str = "fakes:worker") -> Run:
+def run(
+    directory: Path, source: str = "", template: str = REAL, worker: str = "fakes:worker"
+) -> Run:
     return Run(directory, source, template, worker)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import answer, ask, full, get, replaced, template
+from tests.process.house import ask, full, get, replaced, template
 
 VERSION = """
 import asyncio, os
@@ -105,14 +105,14 @@ def test_broken_new_code_leaves_the_old_one_serving(
 def test_no_request_fails_while_code_is_replaced(serve: Launcher) -> None:
     server = serve(VERSION.format(version=1), settings={"workers": 2})
     over = threading.Event()
-    failures: list[BaseException] = []
+    failures: list[OSError] = []
     answers: list[bytes] = []
 
     def client() -> None:
         try:
             while not over.is_set():
                 answers.append(get(server, "/version"))
-        except BaseException as error:
+        except OSError as error:
             failures.append(error)
 
     clients = [threading.Thread(target=client) for _ in range(8)]

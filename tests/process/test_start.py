@@ -18,9 +18,7 @@ DOMAIN = 'kore.domain("*", attach="http")\n'
 STARTING = "kore 0.1.0 starting"
 
 
-def kore(
-    *arguments: str, cwd: Path, module: bool = True
-) -> subprocess.CompletedProcess[str]:
+def kore(*arguments: str, cwd: Path, module: bool = True) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     command = [sys.executable, "-m", "kore"] if module else ["kore"]
     return subprocess.run(
@@ -49,8 +47,7 @@ def failed(source: str, cwd: Path) -> str:
         ("import no_such_module\n", ["ModuleNotFoundError: No module named 'no_such_module'"]),
         ("def f():\n    1 / 0\nf()\n", ["line 2, in f", "ZeroDivisionError"]),
         (
-            "class App:\n    def configure(self, args):\n        raise OSError('no disk')\n"
-            "koreapp = App()\n",
+            "class App:\n    def configure(self, args): raise OSError("no disk")\nkoreapp = App()\n',
             ["in configure", "OSError: no disk", "fatal: failed to configure your application"],
         ),
         ("import kore\nkore.config.workers = 0\n", ["bad value '0' for workers: 1..255"]),
@@ -259,9 +256,7 @@ def test_the_parent_has_nothing_but_the_standard_library(serve: Launcher) -> Non
 
 def test_a_worker_that_accepts_nothing_has_no_listening_socket(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2, "worker_no_accept": 1})
-    one, two = sorted(
-        full(server, 2), key=lambda pid: procs.title(pid)
-    )
+    one, two = sorted(full(server, 2), key=lambda pid: procs.title(pid))
 
     assert {int(get(server)) for _ in range(10)} == {two}
     assert one != two

@@ -73,7 +73,7 @@ def test_what_takes_longer_than_the_limit_is_cut(serve: Launcher, path: str) -> 
 
 
 def test_ctrl_c_in_a_terminal_reaches_all_and_still_ends_in_order(serve: Launcher) -> None:
-    server = serve(APP, settings={"workers": 2})
+    server = serve(APP + "App.cleanup = lambda self: print('cleaned up', flush=True)\n")
     client = ask(server, "/wait", 0.7)
     server.log.wait("waiting in")
     # The fixture gives each server a session, and with it a group, of its own.
@@ -83,6 +83,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_and_still_ends_in_order(serve: Launche
     assert b"200 OK" in answer(client)
     assert "restarting" not in server.log.text()
     assert "Traceback" not in server.log.text()
+    assert "cleaned up" in server.log.text(), "the template lived to the end, too"
 
 
 def test_new_connections_are_refused_while_it_ends(serve: Launcher) -> None:

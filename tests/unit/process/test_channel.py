@@ -10,6 +10,7 @@ import pytest
 from kore._process import channel, messages
 from kore._process.channel import QUEUE_MAX, Channel, pair
 from kore._process.messages import Fork, Log, Ready, Stop, encode
+from kore._process.privsep import open_descriptors
 
 LONG = Log(6, "x" * 100_000)
 
@@ -191,12 +192,12 @@ def test_descriptors_that_nobody_asked_for_are_not_taken(ends: tuple[Channel, Ch
     ours, theirs = ends
     read, write = os.pipe()
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write]))
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     ours.socket.sendmsg([encode(Ready())], [rights])
 
     assert theirs.receive() == []
     assert len(theirs.faults) == 1
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
     os.close(write)
     assert select.select([read], [], [], 1)[0], "no copy of the other end is left"
     os.close(read)
@@ -207,13 +208,13 @@ def test_refused_descriptors_are_closed() -> None:
         ours = pair_end(stack)
         theirs = Channel(PEERS.pop(), takes_descriptors=True)
         stack.callback(theirs.close)
-        before = set(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1]))
         ours.sendmsg([encode(Ready())], [rights])
 
         assert theirs.receive() == []
         assert theirs.faults == ["Ready with descriptors"]
-        assert set(os.listdir("/proc/self/fd")) == before
+        assert open_descriptors() == before
 
 
 def test_the_last_flush_waits_for_a_slow_reader(ends: tuple[Channel, Channel]) -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -245,7 +246,7 @@ def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
         nursery.run()
         orphan = int(os.read(ours, 20))
         deadline = time.monotonic() + 10
-        while os.path.exists(f"/proc/{orphan}") and time.monotonic() < deadline:
+        while Path(f"/proc/{orphan}").exists() and time.monotonic() < deadline:
             nursery.loop.after(0.02, lambda: None)
             nursery.loop.turn()
     finally:
@@ -253,7 +254,7 @@ def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
     os.close(ours)
     os.close(theirs)
 
-    assert not os.path.exists(f"/proc/{orphan}")
+    assert not Path(f"/proc/{orphan}").exists()
     assert len(nursery.family.deaths) == 1
 
 
@@ -285,7 +286,9 @@ def test_no_bytes_of_a_child_harm_the_parent(nursery: Nursery, seed: int) -> Non
     nursery.run()
 
     assert [fate(status) for status in nursery.family.deaths] == ["exited with status 0"]
-    heard = [m for m in nursery.family.messages if str(m).startswith("Log(priority=6, text='decent")]
+    heard = [
+        m for m in nursery.family.messages if str(m).startswith("Log(priority=6, text='decent")
+    ]
     assert len(heard) == 20
 
 

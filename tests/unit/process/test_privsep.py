@@ -30,7 +30,9 @@ print(json.dumps({{
 """
 
 
-def settled(before: str = "", after: str = "", keep: str = "{}", **more: object) -> dict[str, object]:
+def settled(
+    before: str = "", after: str = "", keep: str = "{}", **more: object
+) -> dict[str, object]:
     script = REPORT.format(before=before, after=after, keep=keep, more=more)
     # A child of this process: not of the shell that a launcher may put between.
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._process import scoreboard
+from kore._process.privsep import open_descriptors
 from kore._process.scoreboard import SLOT_SIZE, STATE_AT, Reading, Scoreboard
 
 
@@ -67,8 +68,8 @@ def test_a_worker_cannot_take_the_pages_away_from_the_parent(board: Scoreboard) 
 
 
 def test_an_attached_slot_holds_one_descriptor_only(board: Scoreboard) -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     slot = scoreboard.attach(os.dup(board.fd), 1)
 
     assert isinstance(slot.obj, mmap.mmap)
-    assert len(set(os.listdir("/proc/self/fd")) - before) == 1
+    assert len(open_descriptors() - before) == 1

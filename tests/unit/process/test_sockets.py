@@ -238,9 +238,7 @@ def test_what_cannot_be_had_leaves_everything_as_it_was(listeners: Listeners) ->
     assert all(sock.fileno() >= 0 for sock in only(before))
 
 
-def test_a_narrower_address_on_our_own_port_is_not_in_use(
-    listeners: Listeners, port: int
-) -> None:
+def test_a_narrower_address_on_our_own_port_is_not_in_use(listeners: Listeners, port: int) -> None:
     listeners.take([at(port, ip="0.0.0.0")], [1], BACKLOG)
 
     assert only(listeners.take([at(port)], [1], BACKLOG))

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,12 +28,14 @@ def main():
 """
 
 
-def spawned(directory: object, *flags: str) -> dict[str, object]:
-    with open(f"{directory}/spawned.py", "w") as file:
-        file.write(SPAWNED)
+def spawned(directory: Path, *flags: str) -> dict[str, object]:
+    (directory / "spawned.py").write_text(SPAWNED)
     run = subprocess.run(
         [sys.executable, *flags, "-c", SCRIPT],
-        env={**os.environ, "PYTHONPATH": f"{directory}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{directory}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        },
         capture_output=True,
         text=True,
         timeout=30,
@@ -42,13 +45,13 @@ def spawned(directory: object, *flags: str) -> dict[str, object]:
     return found
 
 
-def test_it_gets_its_arguments_and_one_descriptor(tmp_path: object) -> None:
+def test_it_gets_its_arguments_and_one_descriptor(tmp_path: Path) -> None:
     found = spawned(tmp_path)
 
     assert found["arguments"] == ["an argument"]
 
 
-def test_signals_of_the_terminal_wait_until_it_has_handlers(tmp_path: object) -> None:
+def test_signals_of_the_terminal_wait_until_it_has_handlers(tmp_path: Path) -> None:
     assert {2, 3, 1} <= set(spawned(tmp_path)["blocked"])  # type: ignore[call-overload]
 
 
@@ -63,10 +66,10 @@ def test_signals_of_the_terminal_wait_until_it_has_handlers(tmp_path: object) ->
     ],
 )
 def test_options_of_the_interpreter_are_handed_on(
-    tmp_path: object, flags: list[str], name: str, expected: object
+    tmp_path: Path, flags: list[str], name: str, expected: object
 ) -> None:
     assert spawned(tmp_path, *flags)[name] == expected
 
 
-def test_the_working_directory_is_not_searched_for_modules(tmp_path: object) -> None:
+def test_the_working_directory_is_not_searched_for_modules(tmp_path: Path) -> None:
     assert "" not in spawned(tmp_path)["path"]  # type: ignore[operator]
