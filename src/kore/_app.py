@@ -149,7 +149,8 @@ def traceback_text(error: BaseException) -> str:
     report = TracebackException.from_exception(error)
     parts = [report]
     for part in parts:
-        part.stack[:] = [f for f in part.stack if not internal(f.filename, f.name)]
+        # Where none is the application's own, ours are better than nothing.
+        part.stack[:] = [f for f in part.stack if not internal(f.filename, f.name)] or part.stack
         parts += filter(None, [part.__cause__, part.__context__, *(part.exceptions or ())])
     return "".join(report.format())
 

@@ -88,13 +88,14 @@ class Logged(logging.Handler):
 class Pair:
     """A listener, its clients, and lists of what happened between them.
 
-    *run* handles every request that *resolve*, if given, has not answered. On an abstract Unix
-    socket by default, where whatever was sent has arrived; with *tcp* on loopback.
+    *run* handles every request that *resolve*, if given, has not answered; None holds them all for
+    the test to answer. On an abstract Unix socket by default, where whatever was sent has arrived;
+    with *tcp* on loopback.
     """
 
     def __init__(
         self,
-        run: Run = hello,
+        run: Run | None = hello,
         *,
         resolve: Callable[[Request], object] | None = None,
         tcp: bool = False,
@@ -114,7 +115,7 @@ class Pair:
         self.log = Logged()
         logging.getLogger("kore").addHandler(self.log)
         self.tcp = tcp
-        self.route = Route(run)
+        self.route = Route(run or self.hold)
         self.resolve = resolve
         self.socket = listening(tcp=tcp)
         self.poller = Poller()
@@ -304,7 +305,7 @@ def pair() -> Iterator[Callable[..., Pair]]:
     """Make pairs for one test, and see to it that none leaves anything behind."""
     pairs: list[Pair] = []
 
-    def make(run: Run = hello, **options: Any) -> Pair:
+    def make(run: Run | None = hello, **options: Any) -> Pair:
         pairs.append(Pair(run, **options))
         return pairs[-1]
 

@@ -151,12 +151,14 @@ def test_servers_and_workers_come_and_go(serve: Launcher, tmp_path: Path) -> Non
     more = f'kore.server("local", path="{path}", tls=False)\nkore.config.workers = 3\n'
     app(server).write_text(good + more)
     os.kill(server.process.pid, signal.SIGHUP)
-    procs.until(lambda: len(server.workers) == 3 and path.exists(), what="three workers")
-
+    server.log.search(r"(?s)reloading.*all worker processes started")
+    procs.until(lambda: len(procs.children(server.process.pid)) == 4, what="three workers")
+    assert path.is_socket()
     assert get(server, "/version") == b"1"
     app(server).write_text(good + "kore.config.workers = 1\n")
     os.kill(server.process.pid, signal.SIGHUP)
-    procs.until(lambda: len(server.workers) == 1, what="one worker")
+    server.log.search(r"(?s)(reloading.*){2}all worker processes started")
+    procs.until(lambda: len(procs.children(server.process.pid)) == 2, what="one worker")
 
     assert not path.exists()
     assert {get(server, "/pid") for _ in range(10)} == {str(server.worker).encode()}

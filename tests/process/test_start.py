@@ -47,8 +47,12 @@ def failed(source: str, cwd: Path) -> str:
         ("import no_such_module\n", ["ModuleNotFoundError: No module named 'no_such_module'"]),
         ("def f():\n    1 / 0\nf()\n", ["line 2, in f", "ZeroDivisionError"]),
         (
-            "class App:\n    def configure(self, args): raise OSError("no disk")\nkoreapp = App()\n',
-            ["in configure", "OSError: no disk", "fatal: failed to configure your application"],
+            "def kore_parent_configure(args):\n    raise OSError('no disk')\n",
+            [
+                "in kore_parent_configure",
+                "OSError: no disk",
+                "fatal: failed to configure your application",
+            ],
         ),
         ("import kore\nkore.config.workers = 0\n", ["bad value '0' for workers: 1..255"]),
         ("import kore\nkore.fatal('no licence')\n", ["no licence"]),

@@ -27,6 +27,7 @@ def test_in_shared_mode_a_blocked_worker_holds_nobody_up(serve: Launcher) -> Non
     server = serve(APP, settings={"workers": 2, "accept_mode": "shared"})
     with server.connect() as blocker:
         blocker.send(get("/block"))
+        time.sleep(0.3)  # until it blocks: who was accepted with it waits with it
         start = time.monotonic()
         for _ in range(20):
             with server.connect() as client:

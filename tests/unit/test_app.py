@@ -212,7 +212,9 @@ def test_a_failing_import_shows_the_users_frames_only() -> None:
     write("app.py", "import helper\n")
     write("helper.py", "def work():\n    return 1 / 0\n\nwork()\n")
 
-    assert complaint("./app.py").splitlines() == [
+    # Which part of a line is underlined depends on the version of Python.
+    lines = [line for line in complaint("./app.py").splitlines() if line.strip(" ~^")]
+    assert lines == [
         "Traceback (most recent call last):",
         f'  File "{Path("app.py").absolute()}", line 1, in <module>',
         "    import helper",
@@ -220,7 +222,6 @@ def test_a_failing_import_shows_the_users_frames_only() -> None:
         "    work()",
         f'  File "{Path("helper.py").absolute()}", line 2, in work',
         "    return 1 / 0",
-        "           ~~^~~",
         "ZeroDivisionError: division by zero",
         "fatal: ./app.py: failed to import module",
     ]

@@ -363,12 +363,17 @@ class Parent:
         generation.retired = True
         # Without a generation that serves nothing has been promised to anybody.
         gentle = self.current is not None and not self.hurry
-        # Who is replaced has more time than who is the last.
-        patient = not self.stopping
-        seconds = generation.patience(patient=patient) if gentle else 0
         for worker in generation.workers:
+            # Who has a successor leaves the waiting clients to that one, and has more time.
+            patient = not self.stopping and self.has_successor(generation, worker.number)
+            seconds = generation.patience(patient=patient) if gentle else 0
             self.children.stop(worker, seconds, patient=patient)
         self.after_last_worker(generation)
+
+    def has_successor(self, generation: Generation, number: int) -> bool:
+        """Whether somebody else has all the sockets of a worker."""
+        later = self.current.sockets.get(number, []) if self.current else []
+        return set(generation.sockets.get(number, [])) <= set(later)
 
     def after_last_worker(self, generation: Generation) -> None:
         """End the template of a retired generation, when its workers are gone."""

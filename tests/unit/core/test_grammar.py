@@ -126,7 +126,17 @@ def test_a_target_holds_visible_characters_and_no_fragment() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["close", "Close", "CLOSE", "a, close", "close, a", ",close", "close,", "a,\tclose\t,b", ",,close"],
+    [
+        "close",
+        "Close",
+        "CLOSE",
+        "a, close",
+        "close, a",
+        ",close",
+        "close,",
+        "a,\tclose\t,b",
+        ",,close",
+    ],
 )
 def test_a_word_is_found_in_a_list(value: str) -> None:
     found = parse(head(b"Host: h", b"Connection: " + value.encode()))
@@ -135,7 +145,9 @@ def test_a_word_is_found_in_a_list(value: str) -> None:
     assert found.close
 
 
-@pytest.mark.parametrize("value", ["", "closed", "xclose", "clo se", "close;q=1", "c,lose", "clos\xe5"])
+@pytest.mark.parametrize(
+    "value", ["", "closed", "xclose", "clo se", "close;q=1", "c,lose", "clos\xe5"]
+)
 def test_a_word_is_not_found_in_another(value: str) -> None:
     found = parse(head(b"Host: h", b"Connection: " + value.encode("latin-1")))
 
