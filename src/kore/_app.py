@@ -149,8 +149,10 @@ def traceback_text(error: BaseException) -> str:
     report = TracebackException.from_exception(error)
     parts = [report]
     for part in parts:
-        # Where none is the application's own, ours are better than nothing.
-        part.stack[:] = [f for f in part.stack if not internal(f.filename, f.name)] or part.stack
+        own = [frame for frame in part.stack if not internal(frame.filename, frame.name)]
+        # Where none is the application's, ours are better than nothing; but a syntax error says
+        # itself where it is.
+        part.stack[:] = own or ([] if isinstance(error, SyntaxError) else part.stack)
         parts += filter(None, [part.__cause__, part.__context__, *(part.exceptions or ())])
     return "".join(report.format())
 

@@ -284,7 +284,7 @@ class Pair:
     @property
     def listening(self) -> int:
         """1 as long as the listener is among the sources."""
-        return int(not self.service.draining)
+        return int(not self.service.draining and self.poller.fileno() >= 0)
 
 
 def listening(*, tcp: bool) -> socket.socket:

@@ -1,10 +1,10 @@
 """What the process tests share: an application that shows what its processes do."""
 
 import contextlib
+import http.client
 import os
 import socket
 import time
-import urllib.error
 import urllib.request
 
 from tests.helpers import procs
@@ -58,10 +58,10 @@ def get(server: Server, path: str = "/pid", timeout: float = 20, **fields: str) 
         return body
 
 
-def try_get(server: Server, path: str = "/pid", **fields: str) -> bytes:
+def try_get(server: Server, path: str = "/pid", timeout: float = 20) -> bytes:
     """Return the body of an answer, nothing when there is none."""
-    with contextlib.suppress(OSError, urllib.error.URLError):
-        return get(server, path, **fields)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return get(server, path, timeout)
     return b""
 
 
@@ -81,9 +81,9 @@ def answer(client: socket.socket) -> bytes:
     return received
 
 
-def full(server: Server, count: int) -> list[int]:
+def full(server: Server, count: int, seconds: float = 10) -> list[int]:
     """Wait until the server has so many workers that serve, and return their pids."""
-    procs.until(lambda: len(serving(server)) == count, what=f"{count} workers")
+    procs.until(lambda: len(serving(server)) == count, seconds, what=f"{count} workers")
     return serving(server)
 
 

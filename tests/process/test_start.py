@@ -278,6 +278,29 @@ def test_a_thread_started_on_import_is_worth_a_warning(serve: Launcher) -> None:
     server.log.wait("importing the application started a thread (poller)")
 
 
+def test_it_serves_with_all_of_standard_input_and_output_closed(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import kore\n"
+        'kore.server("http", path="kore.sock", tls=False)\n'
+        'domain = kore.domain("*", attach="http")\n'
+        'domain.route("/", lambda req: req.response(200, b"fine"), methods=["get"])\n'
+        "kore.config.workers = 1\n"
+    )
+    command = f"exec {sys.executable} -m kore app.py <&- >&- 2>&-"
+    with subprocess.Popen(["sh", "-c", command], cwd=tmp_path) as process:
+        procs.until(lambda: process.poll() is not None or (tmp_path / "kore.sock").exists())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(tmp_path / "kore.sock"))
+            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+
+            assert client.recv(4096).endswith(b"fine")
+        for pid in (process.pid, *procs.children(process.pid)):
+            assert procs.descriptors(pid).count("/dev/null") == 3
+        process.terminate()
+        assert process.wait(20) == 0
+
+
 def test_prints_of_an_application_appear_once(serve: Launcher) -> None:
     server = serve(
         "print('imported', end=' ')\n" + APP, settings={"workers": 3}, PYTHONUNBUFFERED=""

@@ -3,6 +3,7 @@
 One process stamps, formats and writes, so that lines neither mix nor lie about who wrote them.
 """
 
+import contextlib
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from kore._process.channel import Channel
 from kore._process.messages import Log
 
 STDOUT: Final = 1
+STDERR: Final = 2
 # What waits for a slow reader of stdout; lines beyond it are counted, not kept.
 PENDING_MAX: Final = 1024 * 1024
 # What a pipe takes without blocking once it says that it is writable (PIPE_BUF).
@@ -113,6 +115,13 @@ class Destination:
             os.close(self._fd)
         self._fd = fd
         self._absolute = path
+
+
+def complain(reason: str) -> None:
+    """Tell whoever started this process why it ends."""
+    # Not sys.stderr: there is none when the descriptor was closed at the start.
+    with contextlib.suppress(OSError):
+        os.write(STDERR, f"{reason.rstrip()}\n".encode("utf-8", "backslashreplace"))
 
 
 class Handler(logging.Handler):

@@ -43,6 +43,8 @@ class Parent:
     """Starts the children and outlives them."""
 
     def __init__(self, options: Options) -> None:
+        # Before anything else is opened.
+        privsep.open_standard()
         self.options = options
         self.loop = Loop()
         self.children = Children(self.loop, self)
@@ -189,7 +191,7 @@ class Parent:
             self.status = 1
             if self.holdings.destination.path:
                 log.error("%s", reason)
-            sys.stderr.write(f"{reason.rstrip()}\n")
+            logs.complain(reason)
         self.holdings.keep(self.current)
         self.retire(coming)
 

@@ -116,6 +116,17 @@ def limit(files: int) -> str:
     return ""
 
 
+def open_standard() -> None:
+    """Put /dev/null where standard input, output or error is closed.
+
+    Or the next socket would get that number, and what is meant for the log go there.
+    """
+    for fd in sorted(STANDARD):
+        if not is_open(fd):
+            # The lowest free number is what open() takes.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
 def allow_many_files() -> None:
     """Raise the soft limit of descriptors: the parent holds every listening socket."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

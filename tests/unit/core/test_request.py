@@ -220,7 +220,7 @@ def test_what_a_request_says_cannot_be_changed(pair: Make) -> None:
 
 
 def test_a_request_can_only_be_made_by_the_core() -> None:
-    with pytest.raises(TypeError, match="cannot create 'kore.http_request'"):
+    with pytest.raises(TypeError, match=r"cannot create 'kore\.http_request'"):
         Request()
 
 
@@ -246,17 +246,15 @@ def test_a_request_that_nobody_sent_is_harmless() -> None:
         lambda r: r.fail(),
         lambda r: (r.open_body(200), r.write_body(b"x"), r.end_body(), r.drained()),
         lambda r: r.response_header("a", "b"),
-        lambda r: copy.copy(r.connection),
+        lambda r: r.connection,
     ],
 )
 def test_answering_a_request_that_nobody_sent_does_nothing(
     use: Callable[[Request], object],
 ) -> None:
     request = Request.__new__(Request)
-    try:
-        use(request)
-    except TypeError as error:
-        assert "pickle" in str(error) or "reduce" in str(error)
+    use(request)
+
     assert not request.answered
 
 
@@ -290,5 +288,5 @@ def test_a_request_names_its_route(pair: Make) -> None:
 
 
 def test_a_connection_can_only_be_made_by_the_core() -> None:
-    with pytest.raises(TypeError, match="cannot create 'kore.connection'"):
+    with pytest.raises(TypeError, match=r"cannot create 'kore\.connection'"):
         Connection()
