@@ -4,11 +4,11 @@ No event loop, no thread, no clock: what the core hands to its service lands in 
 """
 
 import logging
-import os
 import select
 import socket
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -140,8 +140,11 @@ class Pair:
         return self.resolve(request) if self.resolve else self.route
 
     def spawn(self, pending: Any, request: Request) -> None:
+        request.attend(self.task())
+
+    def task(self) -> Task:
         self.tasks.append(Task())
-        request.attend(self.tasks[-1])
+        return self.tasks[-1]
 
     def future(self) -> Future:
         self.futures.append(Future())
@@ -291,13 +294,18 @@ def listening(*, tcp: bool) -> socket.socket:
     """Return a listening socket."""
     if tcp:
         sock = socket.create_server(("127.0.0.1", 0), backlog=100)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # clients inherit it
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)  # clients inherit it
     else:
         sock = socket.socket(socket.AF_UNIX)
         sock.bind("")  # an abstract name of the kernel's choice
         sock.listen(100)
     sock.setblocking(False)
     return sock
+
+
+def descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.fixture
@@ -309,7 +317,7 @@ def pair() -> Iterator[Callable[..., Pair]]:
         pairs.append(Pair(run, **options))
         return pairs[-1]
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     yield make
     try:
         for made in pairs:
@@ -318,4 +326,4 @@ def pair() -> Iterator[Callable[..., Pair]]:
         for made in pairs:
             made.poller.close()
             made.socket.close()
-    assert len(os.listdir("/proc/self/fd")) == before, "a descriptor was left open"
+    assert descriptors() == before, "a descriptor was left open"

@@ -8,7 +8,6 @@ from kore._core.service cimport Service
 cdef class Listener(Source):
     cdef Service service
     cdef object resolve
-    cdef object socket
 
     cdef int accept(self) except -2
     cdef int admit(self, Connection client, int handle) except -2

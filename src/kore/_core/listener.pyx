@@ -23,7 +23,6 @@ cdef class Listener(Source):
     def __init__(self, Poller poller, Service service, sock, resolve):
         self.service = service
         self.resolve = resolve
-        self.socket = sock
         service.listeners.append(self)
         # A descriptor of our own, closed like every source's.
         self.attach(poller, os.dup(sock.fileno()))

@@ -21,10 +21,15 @@ from kore._http.pipeline import fold
 from kore._http.router import Router
 from kore._http.streaming import stream
 from kore._process.birth import Birth
-from kore._process.logs import log
-from kore._process.messages import Fatal, Ready, Shutdown, Stop
+from kore._process.logs import Handler, install, log
+from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Stop
 from kore._process.scoreboard import DRAINING, READY, STATE_AT
 from kore._process.tasks import Tasks
+
+try:
+    import uvloop
+except ImportError:  # it has no wheel for this machine, perhaps
+    uvloop = None  # type: ignore[assignment]
 
 # How often deadlines are looked at, as in C Kore.
 SWEEP: Final = 0.5
@@ -41,14 +46,9 @@ def main(birth: Birth) -> int:
 
 def new_loop() -> AbstractEventLoop:
     """Return uvloop's event loop where it is installed, unless KORE_LOOP says asyncio."""
-    if os.environ.get("KORE_LOOP") != "asyncio":
-        try:
-            import uvloop
-        except ImportError:
-            pass
-        else:
-            return uvloop.new_event_loop()
-    return asyncio.new_event_loop()
+    if uvloop is None or os.environ.get("KORE_LOOP") == "asyncio":
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 class Worker:
@@ -58,6 +58,7 @@ class Worker:
         self.number = birth.number
         self.config: Config = birth.config
         self.channel = birth.channel
+        install(Handler(lambda priority, text: self.say(Log(priority, text))))
         self.slot = birth.slot
         self.status = 0
         self.stopping = False
@@ -103,18 +104,20 @@ class Worker:
         self.loop.add_reader(self.poller.fileno(), self.poller.dispatch)
         self.sweep()
         self.slot[STATE_AT] = READY
-        self.channel.send(Ready())
+        self.say(Ready())
 
     def listen(self) -> None:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
             domains = [domain for domain in self.config.domains if domain.server == name]
             Listener(self.poller, self.service, sock, Router(domains, fold).resolve)
+            # The listener has a descriptor of its own: with this one open, the kernel would go on
+            # to queue clients here when the listener is closed.
+            sock.close()
 
     def sweep(self) -> None:
         """Let timeouts happen, on an idle worker too."""
         self.poller.sweep()
-        self.flush_channel()
         self.loop.call_later(SWEEP, self.sweep)
 
     async def farewell(self) -> None:
@@ -179,10 +182,17 @@ class Worker:
         if self.channel.eof:
             os._exit(1)
 
+    def say(self, message: Message) -> None:
+        """Send the parent a message; what does not fit now goes when there is room."""
+        self.channel.send(message)
+        if self.channel.wants_write:
+            self.loop.add_writer(self.channel.fileno(), self.flush_channel)
+
     def flush_channel(self) -> None:
         """Send the parent what did not fit at once."""
-        if self.channel.wants_write:
-            self.channel.flush()
+        self.channel.flush()
+        if not self.channel.wants_write:
+            self.loop.remove_writer(self.channel.fileno())
 
     # ---- what handlers do
 
@@ -235,7 +245,7 @@ class Worker:
 
     def shutdown(self) -> None:
         """Ask the parent to stop the server in good order."""
-        self.channel.send(Shutdown())
+        self.say(Shutdown())
 
     def end(self) -> NoReturn:
         """Leave with status 1, from wherever we are: no handler can catch it."""

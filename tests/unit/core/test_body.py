@@ -1,4 +1,4 @@
-"""Bodies by length and chunked: collected whole, refused early, and paid for only when they come."""
+"""Bodies by length and chunked: whole, refused early, paid for only when they come."""
 
 import resource
 import tracemalloc

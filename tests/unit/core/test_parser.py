@@ -15,7 +15,7 @@ def head(line: bytes = b"GET / HTTP/1.1", *fields: bytes, host: bytes = HOST) ->
     return line + b"\r\n" + host + b"".join(field + b"\r\n" for field in fields) + b"\r\n"
 
 
-def read(data: bytes, **limits: int) -> ParsedHead:
+def read(data: bytes, **limits: Any) -> ParsedHead:
     """Return the one reading that three ways of feeding agree on."""
     found = three_ways(partial(parse, **limits), data, ParseError)
     assert isinstance(found, ParsedHead), found
@@ -23,7 +23,7 @@ def read(data: bytes, **limits: int) -> ParsedHead:
     return found
 
 
-def status(data: bytes, **limits: int) -> int:
+def status(data: bytes, **limits: Any) -> int:
     """Return the status that refuses *data*, whichever way it is fed."""
     found = three_ways(partial(parse, **limits), data, ParseError)
     assert isinstance(found, str), found

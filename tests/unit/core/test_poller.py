@@ -13,14 +13,10 @@ import pytest
 from kore._core.poller import Poller, Source
 from kore._core.request import Request
 from tests.helpers.core_client import get
-from tests.helpers.fix_core import Pair
+from tests.helpers.fix_core import Pair, descriptors
 
 Make = Callable[..., Pair]
 ROOT = Path(__file__).parents[3]
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def test_a_poller_without_sources_has_nothing_to_do() -> None:
@@ -63,7 +59,10 @@ def test_closing_the_poller_closes_every_client(pair: Make) -> None:
 
 
 def test_a_handler_may_close_the_poller(pair: Make) -> None:
-    house = pair(lambda request: house.poller.close())
+    def run(request: Request) -> None:
+        house.poller.close()
+
+    house = pair(run)
     others = [house.connect() for _ in range(3)]
     for client in [house.client, *others]:
         client.send(get())
@@ -309,6 +308,9 @@ def test_not_even_the_log_can_stop_the_poller(pair: Make) -> None:
 
 
 STOLEN = """
+import socket
+from tests.helpers.core_client import get
+from tests.helpers.fix_core import Pair
 house = Pair()
 connections = {}
 def run(request):
@@ -331,9 +333,8 @@ house.turn()
 
 @pytest.mark.xfail(strict=True, reason="a source that is displaced is freed in its batch: a crash")
 def test_an_application_that_closes_a_clients_descriptor_crashes_nothing() -> None:
-    text = "import socket\nfrom tests.helpers.fix_core import *\nfrom tests.helpers.core_client import *\n"
     done = subprocess.run(
-        [sys.executable, "-c", text + STOLEN], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-c", STOLEN], cwd=ROOT, capture_output=True, check=False
     )
 
     assert done.returncode == 0, done.stderr

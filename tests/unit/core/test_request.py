@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kore._core.connection import Connection
-from kore._core.request import Request, sendable
+from kore._core.request import Request
 from tests.helpers.core_client import get, post
 from tests.helpers.fix_core import Pair, Task
 

@@ -15,8 +15,7 @@ Make = Callable[..., Pair]
 # ---- bodies
 
 
-def array_of(kind: str) -> memoryview:
-    return memoryview(bytearray(range(8))).cast(kind)
+NUMBERS = memoryview(bytearray(range(8))).cast("I")
 
 
 @pytest.mark.parametrize(
@@ -28,8 +27,8 @@ def array_of(kind: str) -> memoryview:
         (memoryview(b"abcd")[::2], b"ac"),
         (memoryview(b"abcdef").cast("B", (2, 3)), b"abcdef"),
         (memoryview(b""), b""),
-        (array_of("I"), bytes(range(8))),
-        (array_of("I").toreadonly(), bytes(range(8))),
+        (NUMBERS, bytes(range(8))),
+        (NUMBERS.toreadonly(), bytes(range(8))),
         (memoryview(bytearray(b"ab")).toreadonly(), b"ab"),
         (memoryview(b"ab").cast("c"), b"ab"),
     ],
@@ -81,8 +80,9 @@ def test_a_field_that_would_break_the_answer_is_refused(pair: Make, name: str, v
     def attempt(request: Request) -> None:
         with pytest.raises(ValueError, match=r"\w"):
             request.response_header(name, value)
+        request.response(200)
 
-    house = pair(lambda request: (attempt(request), request.response(200)))
+    house = pair(attempt)
 
     assert house.ask(get()) == [200]
     assert [key for key, _ in house.client.last.fields] == [
