@@ -91,7 +91,9 @@ def test_what_a_child_has_stays_the_same(serve: Launcher) -> None:
     os.kill(template(server), signal.SIGKILL)
     server.log.wait("the workers go on")
     procs.until(lambda: len(procs.children(server.process.pid)) == 3, what="a new template")
-    os.kill(full(server, 2)[0], signal.SIGKILL)
+    before = full(server, 2)
+    os.kill(before[0], signal.SIGKILL)
+    replaced(server, before[:1], 2)
     assert check(server, 2) == [expected, expected]
     assert kinds(server.process.pid) == parent
 

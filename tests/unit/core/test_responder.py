@@ -120,18 +120,20 @@ def test_without_keep_alive_time_every_answer_is_the_last(pair: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "items",
+    "make",
     [
-        [b"a", "b", b"", bytearray(b"c"), memoryview(b"d"), "\xe9"],
-        (b"a", b"bcd", b"", "\xe9"),
-        iter([b"", b"", b"abcd\xc3\xa9"]),
-        (c for c in "abcd\xe9"),
-        {b"a": 1, b"bcd\xc3\xa9": 2},
+        lambda: [b"a", "b", b"", bytearray(b"c"), memoryview(b"d"), "\xe9"],
+        lambda: (b"a", b"bcd", b"", "\xe9"),
+        lambda: iter([b"", b"", b"abcd\xc3\xa9"]),
+        lambda: (c for c in "abcd\xe9"),
+        lambda: {b"a": 1, b"bcd\xc3\xa9": 2},
     ],
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_an_iterators_pieces_are_the_body(pair: Make, items: object, version: str) -> None:
-    house = answering(pair, 200, items)
+def test_an_iterators_pieces_are_the_body(
+    pair: Make, make: Callable[[], object], version: str
+) -> None:
+    house = answering(pair, 200, make())
     house.client.send(get(version=version))
     house.drink()
 
