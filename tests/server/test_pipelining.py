@@ -123,6 +123,17 @@ def test_pipelined_requests_before_a_half_close_are_all_answered(server: Server)
     assert [answer.body for answer in client.reader.final] == [b"slow", b"1", b"slow"]
 
 
+def test_a_refusal_does_not_destroy_the_answers_before_it(server: Server) -> None:
+    # The client has ended its side and left much unread by the server: closing at once would
+    # reset the connection, and throw away what the client has not read yet.
+    with server.connect() as client:
+        client.send(get("/n/1") * 3 + post(bytes(100_000), target="/nope"), Mark.HALF_CLOSE)
+        time.sleep(0.5)
+
+        assert client.until_ended() == "closed"
+    assert [answer.status for answer in client.reader.final] == [200, 200, 200, 404]
+
+
 def test_pipelined_answers_leave_in_one_write(server: Server) -> None:
     with server.connect() as client:
         client.ask(get())

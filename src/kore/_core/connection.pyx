@@ -64,7 +64,9 @@ cdef class Connection(Intake):
     # ---- events
 
     cdef int on_event(self, uint32_t events) except -1:
-        if events & (EPOLLERR | EPOLLHUP):
+        # Lingering, a hang-up only says that both sides have ended: what the client sent before is
+        # read first, or closing would be a reset, and destroy the answer on its way.
+        if events & EPOLLERR or (events & EPOLLHUP and self.state != LINGERING):
             return self.shut()
         if events & (EPOLLIN | EPOLLRDHUP):
             if events & EPOLLIN and self.watched & EPOLLIN:
