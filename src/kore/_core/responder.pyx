@@ -63,8 +63,9 @@ cdef class Responder(Peer):
 
     cdef int begin_answer(self, Request request, int status, int64_t length) except -1:
         cdef Reply reply
-        if request.closing or self.service.draining:
+        if self.keep and (request.closing or self.service.draining):
             self.keep = False
+            self.linger = True      # the client did not know: its next request may be on its way
         if request.content is None and request.has_body():
             self.spare_body(request)
         reply.status = status
