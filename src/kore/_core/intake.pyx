@@ -5,6 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memset
 
 from kore._core.buffer cimport BLOCK, consume, held
+from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, SECURE, parse_head
 from kore._core.writer cimport Reply
 
@@ -154,12 +155,17 @@ cdef class Intake(Responder):
         """Call the application. Nothing it raises goes further than this."""
         cdef bytes label = request.route.label
         self.service.begun(label)
+        # What a handler sets in its contextvars is not for the next client to see.
+        cdef object context = PyContext_CopyCurrent()
+        PyContext_Enter(context)
         try:
             self.call(request)
         except BaseException as error:      # SystemExit too, as Kore has it
             self.service.report(request, error)
             if not request.answered:
                 request.fail()
+        finally:
+            PyContext_Exit(context)
         self.service.slot.running[0] = 0
         if self.current is request:         # it waits for something
             self.service.suspended(label)

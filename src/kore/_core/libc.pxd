@@ -1,6 +1,12 @@
-"""What the core takes from the C library: declarations only."""
+"""What the core takes from the C library, and from Python's: declarations only."""
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "Python.h":
+    object PyContext_CopyCurrent()
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
 
 
 cdef extern from "<time.h>" nogil:

@@ -85,6 +85,6 @@ cdef class Listener(Source):
 
     cdef int on_drain(self, bint patient) except -1:
         # Who was let in by the kernel is served; with patience another process takes them over.
-        while not patient and not self.service.full and self.accept() == 0:
+        while not patient and self.accept() == 0:
             pass
         return self.shut()

@@ -10,6 +10,7 @@ cdef class Poller:
     cdef dict sources           # fd -> Source: the one list of what is open
     cdef list closing           # closed in this batch, not reaped yet
     cdef bint in_batch
+    cdef unsigned long thread   # the one that all of this belongs to
     cdef int64_t now            # monotonic milliseconds, when this batch began
     cdef int64_t second         # wall clock, likewise
     cdef Pool pool
@@ -17,7 +18,9 @@ cdef class Poller:
     cdef int refresh(self) except -1
     cdef int look(self) except -1
     cdef run(self, Source source, uint32_t events)
-    cdef end(self, Source source, bint patient)
+    cdef int begin(self) except -1
+    cdef int end(self) except -1
+    cdef finish(self, Source source, bint patient)
     cdef give_up(self, Source source)
     cdef int reap(self) except -1
 

@@ -8,6 +8,7 @@ Closing has two steps. A handler may close another connection whose event waits 
 so a closed source stays allocated, and its descriptor number taken, until the batch is over.
 """
 
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.ref cimport PyObject
 from libc.errno cimport errno
 
@@ -25,6 +26,14 @@ cdef enum:
     BATCH = 256     # events of one dispatch; the rest is ready again at once
 
 
+def complain(text, *arguments):
+    """Log the exception at hand. A log that fails itself must not cost anybody a connection."""
+    try:
+        log.exception(text, *arguments)
+    except BaseException:
+        pass
+
+
 cdef class Poller:
     """An epoll instance and the sources it watches."""
 
@@ -34,6 +43,7 @@ cdef class Poller:
             raise OSError(errno, os.strerror(errno))
         self.sources = {}
         self.closing = []
+        self.thread = PyThread_get_thread_ident()
         self.refresh()
 
     def __dealloc__(self):
@@ -57,27 +67,23 @@ cdef class Poller:
         if self.in_batch:       # called by what it calls
             return
         count = epoll_wait(self.epfd, ready, BATCH, 0)
-        self.refresh()
-        self.in_batch = True
+        self.begin()
         for i in range(count):
             source = <Source><PyObject *>ready[i].data.ptr  # self.sources owns it until reap()
             if not source.closed:                           # by an earlier event of this batch
                 self.run(source, ready[i].events)
-        self.in_batch = False
-        self.reap()
+        self.end()
 
     def sweep(self):
         """Give their due to all sources whose deadline has passed. Call it twice a second."""
         cdef Source source
         if self.in_batch:
             return
-        self.refresh()
-        self.in_batch = True
+        self.begin()
         for source in list(self.sources.values()):
             if source.deadline and source.deadline <= self.now and not source.closed:
                 self.run(source, 0)
-        self.in_batch = False
-        self.reap()
+        self.end()
 
     def drain(self, *, bint patient=False):
         """Tell all sources to end: the idle at once, unless *patient*, the others when done."""
@@ -85,14 +91,12 @@ cdef class Poller:
         cdef set known = set()
         if self.in_batch:
             return
-        self.refresh()
-        self.in_batch = True
+        self.begin()
         while len(known) < len(self.sources):   # a listener lets in who waits at its door
             for source in set(self.sources.values()) - known:
                 known.add(source)
-                self.end(source, patient)
-        self.in_batch = False
-        self.reap()
+                self.finish(source, patient)
+        self.end()
 
     def close(self):
         """Close every source and the poller itself."""
@@ -102,6 +106,24 @@ cdef class Poller:
         if self.epfd >= 0:
             close(self.epfd)
             self.epfd = -1
+
+    def abandon(self):
+        """Let go of everything, in a child that somebody forked from this process.
+
+        The child shares the epoll instance and all descriptors. It must neither change what is
+        watched nor keep clients and ports open that are not its own; from here on nothing of
+        this poller works in it.
+        """
+        cdef Source source
+        if self.epfd >= 0:
+            close(self.epfd)
+            self.epfd = -1
+        for source in list(self.sources.values()):
+            source.closed = True
+            close(source.handle)
+            source.handle = -1
+        self.sources.clear()
+        self.closing.clear()
 
     cdef int refresh(self) except -1:
         self.now = monotonic_ms()
@@ -122,7 +144,16 @@ cdef class Poller:
         except BaseException:   # SystemExit too: nothing an application raises ends a worker
             self.give_up(source)
 
-    cdef end(self, Source source, bint patient):
+    cdef int begin(self) except -1:
+        self.refresh()
+        self.in_batch = True
+        return 0
+
+    cdef int end(self) except -1:
+        self.in_batch = False
+        return self.reap()
+
+    cdef finish(self, Source source, bint patient):
         try:
             if not source.closed:
                 source.on_drain(patient)
@@ -130,11 +161,11 @@ cdef class Poller:
             self.give_up(source)
 
     cdef give_up(self, Source source):
-        log.exception("fd %d: closed after an unexpected error", source.handle)
+        complain("fd %d: closed after an unexpected error", source.handle)
         try:
             source.shut()
         except BaseException:
-            log.exception("fd %d: and closing it failed too", source.handle)
+            complain("fd %d: and closing it failed too", source.handle)
 
     cdef int reap(self) except -1:
         cdef Source source

@@ -27,6 +27,7 @@ cdef class Request:
     cdef dict fields            # of the response: complete lines by lower-case name
     cdef object route
     cdef object task            # what runs the handler, when it is a coroutine
+    cdef object context         # the contextvars of an iterator that is the body
     cdef object helper          # what sends its answer, when that is an async iterator
     cdef public object captures
     cdef readonly bint answered

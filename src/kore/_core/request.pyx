@@ -3,6 +3,7 @@
 
 from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint32_t
 
@@ -236,6 +237,9 @@ cdef class Request:
         """
         if self.answered:
             raise RuntimeError("response() was already called for this request")
+        if self.peer.poller is not None and self.peer.poller.thread != PyThread_get_thread_ident():
+            raise RuntimeError("response() belongs to the worker's thread: hand the result back to "
+                               "the handler, or use loop.call_soon_threadsafe(req.response, ...)")
         if not 100 <= status <= 599 or status == 101:
             raise ValueError(f"{status} is no status: 200 to 599, or 100 to 199 before the answer")
         if body is None:

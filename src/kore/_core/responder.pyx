@@ -4,7 +4,7 @@
 from cpython.bytes cimport PyBytes_CheckExact
 from libc.stdio cimport snprintf
 
-from kore._core.libc cimport linger, setsockopt, SO_LINGER, SOL_SOCKET
+from kore._core.libc cimport SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, setsockopt
 from kore._core.parser cimport EXPECT_CONTINUE, HEAD
 from kore._core.writer cimport Reply
 
@@ -95,6 +95,7 @@ cdef class Responder(Peer):
         first = as_piece(first)
         self.open_body(request, status)
         self.source = rest
+        request.context = PyContext_CopyCurrent()
         self.put_piece(first)
         return self.settle()
 
@@ -163,7 +164,7 @@ cdef class Responder(Peer):
         cdef object source = self.source
         self.source = None      # not to be closed under its own feet
         try:
-            item = next(source, END)
+            item = request.context.run(next, source, END)
             if not self.serves(request):
                 self.close_source(request, source)
             elif item is END:

@@ -8,9 +8,7 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
-import logging
-
-log = logging.getLogger("kore")
+from kore._core.poller import complain
 
 cdef enum:
     LABEL = 63      # bytes of a route's name on the scoreboard, before its NUL
@@ -94,7 +92,7 @@ cdef class Service:
         try:
             self.failed(request, error)
         except BaseException:
-            log.exception("cannot report %r", error)
+            complain("cannot report %r", error)
         return 0
 
     cdef int begun(self, bytes label) except -1:

@@ -23,7 +23,7 @@ class Tasks:
         self.report = report
         self.failed = failed
         # The loop itself holds tasks only weakly.
-        self.handlers: dict[Coroutine[Any, Any, Any], Task[None]] = {}
+        self.handlers: dict[int, Task[None]] = {}
         self.others: dict[int, Task[None]] = {}
         self.numbers = itertools.count(1)
         self.ending = False
@@ -46,7 +46,7 @@ class Tasks:
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
-        self.handlers[handler] = task
+        self.handlers[id(handler)] = task
         request.attend(task)
 
     async def guard(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
@@ -69,7 +69,7 @@ class Tasks:
             if not request.answered:
                 request.fail()
         finally:
-            self.handlers.pop(handler, None)
+            self.handlers.pop(id(handler), None)
 
     # ---- tasks of their own
 

@@ -1,10 +1,11 @@
 """A worker: an event loop, a poller on it, the application's handlers. Serves, drains, ends."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, NoReturn
@@ -63,6 +64,7 @@ class Worker:
         self.status = 0
         self.stopping = False
         self.loop = new_loop()
+        self.over: Future[None] = self.loop.create_future()
         self.tasks = Tasks(self.loop, self.report, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
@@ -86,12 +88,46 @@ class Worker:
         _context.current.worker = self
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self.on_loop_error)
-        self.loop.run_until_complete(self.start())
-        self.loop.run_forever()
-        self.loop.run_until_complete(self.farewell())
+        os.register_at_fork(after_in_child=self.abandon)
+        life = self.loop.create_task(self.live())
+        while not life.done():
+            try:
+                self.loop.run_until_complete(life)
+            except (SystemExit, KeyboardInterrupt) as error:
+                # asyncio lets these two through from any task. Here they end that task, no more.
+                if life.done():
+                    raise
+                self.failed("a task", error)
+        life.result()
         self.poller.close()
         self.loop.close()
         return self.status
+
+    async def live(self) -> None:
+        """Start, serve until it is over, say farewell."""
+        starting = self.loop.create_task(self.start())
+        await asyncio.wait({starting, self.over}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await self.over
+        else:
+            starting.cancel()
+        await self.farewell()
+
+    def finish(self) -> None:
+        """Have enough of serving."""
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def abandon(self) -> None:
+        """Be no worker any more, in a process that the application forked from this one.
+
+        It may do what it was forked for. But when it comes back to the event loop, which it shares
+        with the worker, it has to end before it touches anything.
+        """
+        self.channel.close()
+        self.poller.abandon()
+        self.loop.call_soon(os._exit, 1)
 
     async def start(self) -> None:
         """Take up the work: the application's start hook first, the sockets last."""
@@ -147,7 +183,7 @@ class Worker:
             self.slot[STATE_AT] = DRAINING
             self.service.drain()
             self.poller.drain(patient=patient)
-            self.loop.call_later(self.patience(patient=patient), self.loop.stop)
+            self.loop.call_later(self.patience(patient=patient), self.finish)
             self.end_when_idle()
 
     def patience(self, *, patient: bool) -> float:
@@ -160,14 +196,14 @@ class Worker:
         if self.service.connections or self.tasks.serving:
             self.loop.call_later(DRAIN_STEP, self.end_when_idle)
         else:
-            self.loop.stop()
+            self.finish()
 
     # ---- what others say
 
     def catch_signals(self) -> None:
         """Drain on TERM; a terminal's ctrl-C reaches everybody, and the parent speaks for it."""
         self.loop.add_signal_handler(signal.SIGTERM, self.drain)
-        self.loop.add_signal_handler(signal.SIGQUIT, self.loop.stop)
+        self.loop.add_signal_handler(signal.SIGQUIT, self.finish)
         for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             self.loop.add_signal_handler(ignored, lambda: None)
 
@@ -178,7 +214,7 @@ class Worker:
                 if message.drain:
                     self.drain(patient=message.patient)
                 else:
-                    self.loop.stop()
+                    self.finish()
         if self.channel.eof:
             os._exit(1)
 
@@ -249,7 +285,8 @@ class Worker:
 
     def end(self) -> NoReturn:
         """Leave with status 1, from wherever we are: no handler can catch it."""
-        sys.stdout.flush()
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken, closed
+            sys.stdout.flush()
         self.channel.drain(FAREWELL)
         os._exit(1)
 
