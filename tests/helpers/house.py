@@ -13,7 +13,7 @@ FLOORS = {
     8: "__main__",
     7: "_cli.main",
     6: "__init__ _api",
-    5: """_process.children _process.generation _process.holdings _process.nursery _process.parent
+    5: """_process.children _process.endings _process.generation _process.holdings _process.nursery _process.parent
           _process.roles _process.spawn _process.tasks _process.template _process.worker""",
     4: """_app _process.birth _process.channel _process.logs _process.loop _process.plan
           _process.privsep _process.scoreboard _process.sockets""",

@@ -174,3 +174,50 @@ def test_no_pid_file_is_left_where_something_is_tried_out(serve: Launcher) -> No
     server = serve(APP)
 
     assert not list(server.log.path.parent.glob("*.pid"))
+
+
+# A template that never comes back from a fork, once the file is there.
+STUCK = """
+import os, pathlib, time
+kore.domain("*", attach="http")
+def stuck():
+    while pathlib.Path("stuck").exists():
+        time.sleep(0.01)
+os.register_at_fork(before=stuck)
+"""
+
+
+@pytest.mark.parametrize("numbers", [[signal.SIGQUIT], [signal.SIGTERM], [signal.SIGTERM] * 2])
+def test_a_template_that_is_stuck_keeps_nobody_from_stopping(
+    serve: Launcher, numbers: list[signal.Signals]
+) -> None:
+    server = serve(STUCK, settings={"drain_timeout": 60})
+    server.log.wait("all worker processes started")
+    (server.log.path.parent / "stuck").touch()
+    os.kill(server.worker, signal.SIGKILL)
+    server.log.wait("restarting worker 1")
+    for number in numbers[1:]:
+        os.kill(server.process.pid, number)
+        server.log.wait("server shutting down")
+
+    assert end(server, numbers[0], seconds=8) == 0
+
+
+def test_a_worker_that_is_stuck_before_it_serves_does_not_delay_the_end(serve: Launcher) -> None:
+    server = serve(
+        """
+        import pathlib, time
+        def kore_worker_configure():
+            if pathlib.Path("stuck").exists():
+                print("stuck", flush=True)
+                time.sleep(60)
+        kore.domain("*", attach="http")
+        """,
+        settings={"drain_timeout": 60},
+    )
+    server.log.wait("all worker processes started")
+    (server.log.path.parent / "stuck").touch()
+    os.kill(server.worker, signal.SIGKILL)
+    server.log.wait("\nstuck")
+
+    assert end(server, signal.SIGTERM, seconds=8) == 0

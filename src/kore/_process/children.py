@@ -155,11 +155,14 @@ class Children:
         # It keeps to the limit by itself, as long as nothing blocks it.
         self.loop.after(seconds + GRACE_SECONDS, lambda: self.end(child))
 
-    def end(self, child: Child) -> None:
-        """Ask a child to end at once; use force soon after."""
+    def end(self, child: Child, *, orderly: bool = False) -> None:
+        """Ask a child to end at once; use force soon after.
+
+        *orderly*: it may do what it does at its end.
+        """
         if child.ended:
             return
-        self.send(child, Stop(drain=False))
+        self.send(child, Stop(drain=orderly))
         self.loop.after(GRACE_SECONDS, lambda: self._overdue(child, "does not end when told to"))
 
     def kill(self, child: Child) -> None:
@@ -167,6 +170,10 @@ class Children:
         if child.ended:
             return
         child.doomed = True
+        if not child.pid and child.generation.template is not None:
+            # Nobody knows whom to kill. Its template does and may never say: with the end of that
+            # one nobody is on the way any more.
+            self.kill(child.generation.template)
         # Safe: a child's pid is nobody else's before it has been reaped.
         if child.pid:
             with contextlib.suppress(ProcessLookupError):

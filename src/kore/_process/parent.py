@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from kore._conf.settings import VERSION
 from kore._process import logs, privsep
-from kore._process.children import GRACE_SECONDS, Child, Children, fate
+from kore._process.children import Child, Children, fate
+from kore._process.endings import Endings
 from kore._process.generation import Generation, Seat
 from kore._process.holdings import Holdings
 from kore._process.logs import log
@@ -32,8 +33,6 @@ from kore._process.plan import Plan
 from kore._process.roles import Verdict, verdict
 from kore.errors import ConfigError
 
-# For the application's last hook, after its workers have ended.
-CLEANUP_SECONDS: Final = 5.0
 FLUSH_SECONDS: Final = 1.0
 # Between two tries to write what a slow reader of stdout did not take.
 LOG_RETRY: Final = 0.05
@@ -54,8 +53,7 @@ class Parent:
         # known only to their children.
         self.current: Generation | None = None
         self.coming: Generation | None = None
-        self.stopping = False
-        self.hurry = False
+        self.endings = Endings(self.children)
         self.status = 0
         self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
             Configured: self.configured,
@@ -80,7 +78,7 @@ class Parent:
         try:
             self.load()
             # All of them may be dead at one moment, and each about to be replaced.
-            while self.children.all or not self.stopping:
+            while self.children.all or not self.endings.stopping:
                 self.loop.turn()
                 self.flush_log()
         finally:
@@ -142,7 +140,7 @@ class Parent:
             log.error("%s; the workers go on", reason)
             self.loop.after(generation.backoff.wait(), lambda: self.start_template(generation))
         else:
-            self.after_last_worker(generation)
+            self.endings.after_last_worker(generation)
 
     def configured(self, child: Child, message: Configured) -> None:
         """Go on with what a template has loaded."""
@@ -186,8 +184,8 @@ class Parent:
             return
         if self.current is not None:
             log.error("reload failed, the old code goes on serving: %s", reason)
-        elif not self.stopping:
-            self.stopping = True
+        elif not self.endings.stopping:
+            self.endings.stopping = True
             self.status = 1
             if self.holdings.destination.path:
                 log.error("%s", reason)
@@ -212,7 +210,7 @@ class Parent:
 
     def reload(self) -> None:
         """Load the application anew beside the old one."""
-        if self.stopping:
+        if self.endings.stopping:
             return
         if self.current is None:
             log.warning("still starting, no reload")
@@ -301,7 +299,7 @@ class Parent:
         seat.child = None
         if generation.retired:
             log.info("%s %s", child, how)
-            self.after_last_worker(generation)
+            self.endings.after_last_worker(generation)
         elif generation is self.coming:
             self.fail(self.failed_start(child, how))
         else:
@@ -332,20 +330,20 @@ class Parent:
 
     def terminate(self) -> None:
         """Stop; at once when asked a second time."""
-        if self.stopping:
+        if self.endings.stopping:
             self.stop_at_once()
         else:
             self.stop()
 
     def stop(self, status: int = 0) -> None:
         """Let the workers finish what they have, then end."""
-        if self.stopping:
+        if self.endings.stopping:
             return
-        self.stopping = True
+        self.endings.stopping = True
         self.status = status
         log.info("server shutting down")
         self.holdings.keep(None)
-        if self.current is not None and not self.hurry:
+        if self.current is not None and not self.endings.hurry:
             log.info("waiting for workers to drain and shutdown")
         for generation in (self.coming, self.current):
             if generation is not None:
@@ -354,40 +352,13 @@ class Parent:
 
     def stop_at_once(self) -> None:
         """Let nobody finish anything."""
-        self.hurry = True
+        self.endings.hurry = True
         self.stop()
-        for child in self.children.all:
-            if child.role is self.options.worker or not child.generation.workers:
-                self.children.end(child)
+        self.endings.at_once()
 
     def retire(self, generation: Generation) -> None:
-        """End a generation: its workers, then its template."""
-        generation.retired = True
-        # Without a generation that serves nothing has been promised to anybody.
-        gentle = self.current is not None and not self.hurry
-        for worker in generation.workers:
-            # Who has a successor leaves the waiting clients to that one, and has more time.
-            patient = not self.stopping and self.has_successor(generation, worker.number)
-            seconds = generation.patience(patient=patient) if gentle else 0
-            self.children.stop(worker, seconds, patient=patient)
-        self.after_last_worker(generation)
-
-    def has_successor(self, generation: Generation, number: int) -> bool:
-        """Whether somebody else has all the sockets of a worker."""
-        later = self.current.sockets.get(number, []) if self.current else []
-        return set(generation.sockets.get(number, [])) <= set(later)
-
-    def after_last_worker(self, generation: Generation) -> None:
-        """End the template of a retired generation, when its workers are gone."""
-        if generation.workers:
-            return
-        if generation.template is None:
-            generation.close()
-        elif generation.served:
-            patience = GRACE_SECONDS if self.hurry else CLEANUP_SECONDS
-            self.children.stop(generation.template, patience)
-        else:
-            self.children.end(generation.template)
+        """End a generation that is not wanted any more."""
+        self.endings.retire(generation, self.current)
 
     def dump(self) -> None:
         """Write the state of everything to the log."""

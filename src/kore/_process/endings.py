@@ -1,0 +1,63 @@
+"""How generations end: who is asked, how gently, and for how long."""
+
+from typing import Final
+
+from kore._process.children import Child, Children
+from kore._process.generation import Generation
+
+# For the application's last hook, after its workers have ended.
+CLEANUP_SECONDS: Final = 5.0
+
+
+class Endings:
+    """Ends generations for the parent, one after a reload or all of them."""
+
+    def __init__(self, children: Children) -> None:
+        self.children = children
+        self.stopping = False
+        # Somebody has asked twice, or not to wait at all.
+        self.hurry = False
+
+    def retire(self, generation: Generation, current: Generation | None) -> None:
+        """End a generation: its workers, then its template. *current*: the one that serves."""
+        generation.retired = True
+        for worker in generation.workers:
+            self._stop(worker, current)
+        self.after_last_worker(generation)
+
+    def _stop(self, worker: Child, current: Generation | None) -> None:
+        # Without a generation that serves nothing has been promised to anybody, and who is not
+        # ready has no clients yet.
+        if self.hurry or current is None or not worker.ready:
+            self.children.end(worker)
+            return
+        generation = worker.generation
+        # Who has a successor leaves the waiting clients to that one, and has more time.
+        patient = not self.stopping and has_successor(generation, worker.number, current)
+        seconds = generation.patience(patient=patient)
+        self.children.stop(worker, seconds, patient=patient)
+
+    def after_last_worker(self, generation: Generation) -> None:
+        """End the template of a retired generation, when its workers are gone."""
+        if generation.workers:
+            return
+        if generation.template is None:
+            generation.close()
+        elif self.hurry:
+            self.children.end(generation.template, orderly=generation.served)
+        elif generation.served:
+            self.children.stop(generation.template, CLEANUP_SECONDS)
+        else:
+            self.children.end(generation.template)
+
+    def at_once(self) -> None:
+        """End every worker, and every template that has no worker any more."""
+        for child in self.children.all:
+            if child.number or not child.generation.workers:
+                self.children.end(child)
+
+
+def has_successor(generation: Generation, number: int, current: Generation) -> bool:
+    """Whether somebody else has all the sockets of a worker."""
+    later = current.sockets.get(number, [])
+    return set(generation.sockets.get(number, [])) <= set(later)
