@@ -41,6 +41,14 @@ class Client:
             return 0
 
     def read(self, most: int = 1 << 30) -> bytes:
+        """Take what has come, and understand it."""
+        taken = self.take(most)
+        self.reader.feed(taken)
+        if self.end:
+            self.reader.finish()
+        return taken
+
+    def take(self, most: int = 1 << 30) -> bytes:
         """Take what has come."""
         taken = b""
         while len(taken) < most and not self.end:
@@ -54,9 +62,6 @@ class Client:
                 taken += data
                 self.end = "" if data else "closed"
         self.received += len(taken)
-        self.reader.feed(taken)
-        if self.end:
-            self.reader.finish()
         return taken
 
     @property

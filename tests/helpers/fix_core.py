@@ -23,7 +23,7 @@ from tests.helpers.core_client import Client
 
 LIMITS: Final = {name: getattr(Settings(), name) for name in SETTINGS}
 PATIENCE: Final = 10.0  # seconds until something awaited counts as missing
-HUSH: Final = 20  # milliseconds without an event after which loopback TCP counts as quiet
+HUSH: Final = 5  # milliseconds without an event after which loopback TCP counts as quiet
 SPIN: Final = 200  # turns with events and without progress
 HELLO: Final = b"hello world"
 
@@ -190,16 +190,17 @@ class Pair:
             left = left[taken:]
             if left:
                 self.turn()
-                if not taken and not select.select([], [client.socket], [], 0.5)[1]:
+                if not taken and not select.select([], [client.socket], [], HUSH / 1000)[1]:
                     return
 
-    def drink(self, client: Client | None = None) -> None:
-        """Let *client* read and the core work until nothing moves any more."""
+    def drink(self, client: Client | None = None, data: bytes = b"") -> None:
+        """Let *client* send *data* and read until nothing moves any more."""
         client = client or self.client
         while True:
-            taken, turns = client.read(), self.turns
+            sent, taken, turns = client.send(data[: 1 << 18]), client.read(), self.turns
+            data = data[sent:]
             self.turn()
-            if not taken and turns == self.turns:
+            if not sent and not taken and turns == self.turns:
                 return
 
     # ---- the core
@@ -210,7 +211,7 @@ class Pair:
         deadline = time.monotonic() + PATIENCE
         while not (until and until()):
             before = self.progress()
-            if self.ready(HUSH if self.tcp or until else 0):
+            if self.deferred or self.ready(HUSH if self.tcp or until else 0):
                 self.step()
                 idle = idle + 1 if self.progress() == before else 0
                 assert idle < SPIN, "a busy loop: events, dispatches and no progress"
@@ -246,7 +247,7 @@ class Pair:
 
     def drain(self, *, patient: bool = False) -> None:
         """Drain as a worker does."""
-        self.service.drain()
+        self.service.drain(patient=patient)
         self.poller.drain(patient=patient)
         self.turn()
 
@@ -278,11 +279,17 @@ class Pair:
             self.turn(lambda: not self.service.connections)
             left = (self.service.requests, len(self.poller) - self.listening)
         finally:
-            self.poller.close()
-            self.socket.close()
-            logging.getLogger("kore").removeHandler(self.log)
+            self.close_sockets()
         assert left == (0, 0), "requests and descriptors that nobody needs"
         assert (self.failures, self.log.texts) == ([], [])
+
+    def close_sockets(self) -> None:
+        """Let go of everything, whatever state it is in."""
+        for client in self.clients:
+            client.close(reset=True)
+        self.poller.close()
+        self.socket.close()
+        logging.getLogger("kore").removeHandler(self.log)
 
     @property
     def listening(self) -> int:
@@ -324,6 +331,5 @@ def pair() -> Iterator[Callable[..., Pair]]:
             made.close()
     finally:
         for made in pairs:
-            made.poller.close()
-            made.socket.close()
+            made.close_sockets()
     assert descriptors() == before, "a descriptor was left open"

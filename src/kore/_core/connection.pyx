@@ -86,7 +86,7 @@ cdef class Connection(Intake):
             if self.in_time():
                 return self.wait_for(1)
             self.keep = False
-            self.current.refuse(408)
+            self.current.decline(408, "")
         else:
             return self.shut()
         return self.settle()

@@ -34,7 +34,7 @@ cdef class Intake(Responder):
 
     cdef bint next_head(self) except -1:
         cdef int used
-        self.blocked = self.waiting() > BLOCK
+        self.blocked = held(&self.inbox) > 0 and self.waiting() > BLOCK
         if self.blocked or not held(&self.inbox):
             return False
         if self.state == IDLE:
@@ -67,24 +67,24 @@ cdef class Intake(Responder):
         except BaseException as error:
             self.service.report(request, error)
             if not request.answered:
-                request.fail()
+                request.give_up(500)
         return 0
 
     cdef int admit(self, Request request) except -1:
         if self.service.requests > self.service.request_limit:
             self.keep = False
-            request.refuse(503)
+            request.decline(503, "")
             return 0
         if request.head.flags & SECURE:     # https over a connection that is not: RFC 9110 7.4
-            request.refuse(421)
+            request.decline(421, "")
             return 0
         request.route = self.resolve(request)
         if request.route is None or request.answered:
             if not request.answered:
-                request.fail()
+                request.give_up(500)
             return 0
         if request.head.length > self.service.body_max:
-            request.refuse(413)
+            request.decline(413, "")
         elif request.has_body():
             self.expect_body(request)
         else:
@@ -108,7 +108,7 @@ cdef class Intake(Responder):
         if held(&self.inbox):
             used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
             if used < 0:
-                request.refuse(-used)
+                request.decline(-used, "")
                 return False
             consume(&self.inbox, used, &self.poller.pool)
         if not self.reader.done:
@@ -163,7 +163,7 @@ cdef class Intake(Responder):
         except BaseException as error:      # SystemExit too, as Kore has it
             self.service.report(request, error)
             if not request.answered:
-                request.fail()
+                request.give_up(500)
         finally:
             PyContext_Exit(context)
         self.service.slot.running[0] = 0
@@ -182,7 +182,7 @@ cdef class Intake(Responder):
             self.service.spawn(pending, request)
         elif not request.answered and not self.closed:
             self.service.report(request, None)
-            request.fail()
+            request.give_up(500)
         return 0
 
     cdef int reject(self, int status) except -1:
@@ -215,10 +215,11 @@ cdef class Intake(Responder):
         self.asked = False
         if self.skip:
             self.begin_skip(request)
-        elif self.keep:
+        elif self.keep and not self.service.hurried:
             self.state = IDLE
             self.limit = self.poller.now + self.service.idle_ms
         else:
+            self.linger = self.linger or self.keep
             self.hang_up()
         if self.advancing:
             return 0

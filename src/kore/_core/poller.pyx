@@ -173,9 +173,10 @@ cdef class Poller:
             return 0
         while self.closing:
             source = self.closing.pop()
-            del self.sources[source.handle]
-            close(source.handle)
-            source.handle = -1
+            if source.handle >= 0:
+                del self.sources[source.handle]
+                close(source.handle)
+                source.handle = -1
         return 0
 
 
@@ -192,6 +193,11 @@ cdef class Source:
 
     cdef int attach(self, Poller poller, int handle) except -1:
         """Begin: *handle* belongs to this source from here on."""
+        cdef Source before = poller.sources.pop(handle, None)
+        if before is not None:      # its descriptor was closed behind its back, and is another now
+            before.registered = False
+            before.handle = -1
+            before.shut()
         self.poller = poller
         self.handle = handle
         self.closed = False

@@ -41,3 +41,5 @@ cdef class Request:
     cdef str text(self, Span span)
     cdef int field(self, const char *name, size_t length, Span *value) noexcept
     cdef bint has_body(self) noexcept
+    cdef int decline(self, int status, str allow) except -1
+    cdef int give_up(self, int status) except -1

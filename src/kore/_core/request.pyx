@@ -275,24 +275,30 @@ cdef class Request:
 
     def refuse(self, int status, str allow=""):
         """Answer in the server's own name: a short text; *allow* lists methods that would do."""
+        self.decline(status, allow)
+
+    # Not through the methods above: an application may have put attributes in front of them.
+
+    cdef int decline(self, int status, str allow) except -1:
         if self.answered or not self.peer.serves(self):
-            return
-        self.fields = None
+            return 0
+        self.fields = {}
         if allow:
-            self.response_header("allow", allow)
+            self.fields["allow"] = field_line("allow", allow)
         if status == 204:
-            self.response(status, None)
-            return
-        self.response_header("content-type", "text/plain; charset=utf-8")
-        self.response(status, f"{status} {reason(status)}\n".encode())
+            return self.peer.answer(self, status, b"")
+        self.fields["content-type"] = b"content-type: text/plain; charset=utf-8\r\n"
+        return self.peer.answer(self, status, f"{status} {reason(status)}\n".encode())
+
+    cdef int give_up(self, int status) except -1:
+        if not self.opened:
+            self.answered = False
+            return self.decline(status, "")
+        return self.peer.break_off() if self.peer.serves(self) else 0
 
     def fail(self, int status=500):
         """Answer 500, or what *status* says; break the answer off when a part of it is out."""
-        if not self.opened:
-            self.answered = False
-            self.refuse(status)
-        elif self.peer.serves(self):
-            self.peer.break_off()
+        self.give_up(status)
 
     # ---- for those who run requests
 

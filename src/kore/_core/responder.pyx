@@ -66,6 +66,8 @@ cdef class Responder(Peer):
         if self.keep and (request.closing or self.service.draining):
             self.keep = False
             self.linger = True      # the client did not know: its next request may be on its way
+        if not self.keep and request.has_body():
+            self.linger = True      # some clients send a line break after a body
         if request.content is None and request.has_body():
             self.spare_body(request)
         reply.status = status

@@ -67,9 +67,10 @@ cdef class Service:
         self.slot = <Slot *>view.buf
         PyBuffer_Release(&view)
 
-    def drain(self):
-        """From now on every answer ends its connection."""
+    def drain(self, *, bint patient=False):
+        """From now on every answer ends its connection; with patience only those yet to begin."""
         self.draining = True
+        self.hurried = not patient
 
     cdef int entered(self) except -1:
         self.connections += 1

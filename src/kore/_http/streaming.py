@@ -45,8 +45,9 @@ async def stream(request: Request, status: int, items: AsyncIterator[object]) ->
     honest 500; a later failure breaks the answer off, and is the caller's to report.
     """
     count = 0
+    iterator = aiter(items)
     try:
-        async for item in items:
+        async for item in iterator:
             if count == 0:
                 request.open_body(status)
             count += 1
@@ -64,5 +65,5 @@ async def stream(request: Request, status: int, items: AsyncIterator[object]) ->
         raise
     finally:
         # Not left to the garbage collector: a cancelled stream must let go of what it holds now.
-        if close := getattr(items, "aclose", None):
+        if close := getattr(iterator, "aclose", None):
             await close()

@@ -37,7 +37,10 @@ class Tasks:
 
     def spawn(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
         """Run the *handler* of *request* as a task; it is cancelled when the client leaves."""
-        guarded = self.guard(handler, request)
+        number = next(self.numbers)
+        # Asked for before the handler runs, which may put attributes in front of the methods.
+        attend = request.attend
+        guarded = self.guard(handler, request, number)
         if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
@@ -46,37 +49,42 @@ class Tasks:
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
-        self.handlers[id(handler)] = task
-        request.attend(task)
+        self.handlers[number] = task
+        attend(task)
 
-    async def guard(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
+    async def guard(
+        self, handler: Coroutine[Any, Any, Any], request: Request, number: int
+    ) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
+        fail = request.fail
         try:
             if sys.version_info < (3, 12):
                 await gate()
             await handler
-            if not request.answered:
+            if not request.answered and request.is_served:
                 self.report(request, None)
-                request.fail()
-        except asyncio.CancelledError:
-            if close := getattr(handler, "close", None):
-                close()  # it may not have begun
+                fail()
+        except BaseException as error:  # SystemExit too: a request ends no worker
+            close_unbegun(handler)
+            ours = isinstance(error, asyncio.CancelledError) and being_cancelled()
+            if not ours:
+                self.report(request, error)
             if not request.answered:
-                request.fail(503 if self.ending else 500)
-            raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit too: a request ends no worker
-            self.report(request, error)
-            if not request.answered:
-                request.fail()
+                fail(503 if self.ending else 500)
+            if ours:
+                raise
         finally:
-            self.handlers.pop(id(handler), None)
+            self.handlers.pop(number, None)
 
     # ---- tasks of their own
 
     def create(self, coroutine: Coroutine[Any, Any, Any]) -> int:
         """Run *coroutine*; return its id."""
         number = next(self.numbers)
-        self.others[number] = self.loop.create_task(self.watch(coroutine, number))
+        task = self.loop.create_task(self.watch(coroutine, number))
+        # One that is cancelled before it begins has nobody else to close it.
+        task.add_done_callback(lambda _: close_unbegun(coroutine))
+        self.others[number] = task
         return number
 
     async def watch(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
@@ -98,6 +106,18 @@ class Tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+
+
+def close_unbegun(coroutine: object) -> None:
+    """Close a coroutine that may never have begun; one that has ended does not mind."""
+    if close := getattr(coroutine, "close", None):
+        close()
+
+
+def being_cancelled() -> bool:
+    """Tell our own cancellation from a CancelledError that a handler met somewhere else."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def name_of(coroutine: Coroutine[Any, Any, Any]) -> str:

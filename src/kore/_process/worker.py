@@ -181,7 +181,7 @@ class Worker:
         if not self.stopping:
             self.stopping = True
             self.slot[STATE_AT] = DRAINING
-            self.service.drain()
+            self.service.drain(patient=patient)
             self.poller.drain(patient=patient)
             self.loop.call_later(self.patience(patient=patient), self.finish)
             self.end_when_idle()

@@ -293,7 +293,6 @@ def test_what_goes_wrong_unforeseen_costs_one_client_only(pair: Make) -> None:
     assert house.service.connections == 1
 
 
-@pytest.mark.xfail(strict=True, reason="dispatch has no finally: a log filter that raises ends it")
 def test_not_even_the_log_can_stop_the_poller(pair: Make) -> None:
     house = broken(pair)
     log = logging.getLogger("kore")
@@ -331,7 +330,6 @@ house.turn()
 """
 
 
-@pytest.mark.xfail(strict=True, reason="a source that is displaced is freed in its batch: a crash")
 def test_an_application_that_closes_a_clients_descriptor_crashes_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", STOLEN], cwd=ROOT, capture_output=True, check=False

@@ -19,7 +19,7 @@ LARGE = bytes(range(256)) * 8192  # 2 MB: no socket buffer of these tests takes 
 def slowly(house: Pair, step: int = 100_000, answers: int = 1) -> None:
     """Let the client read *step* bytes at a time, the core a turn after each."""
     while len(house.client.reader.final) < answers:
-        both = [house.client.socket, house.poller.fileno()]
+        both = [house.client.socket.fileno(), house.poller.fileno()]
         assert select.select(both, [], [], PATIENCE)[0], "nothing comes"
         house.step()
         house.client.read(step)

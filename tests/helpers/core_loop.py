@@ -1,0 +1,76 @@
+"""The core on an event loop, with the real tasks and streams of a worker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from kore._core.service import Service
+from kore._http.streaming import stream
+from kore._process.tasks import Tasks
+from tests.helpers.fix_core import PATIENCE, Pair
+
+
+class Served(Pair):
+    """A pair for use within `asyncio.run`: `until` turns loop and poller together."""
+
+    def make_service(self, limits: dict[str, Any], slot: memoryview | None) -> Service:
+        loop = asyncio.get_running_loop()
+        self.others: list[tuple[str, BaseException]] = []
+        self.real = Tasks(
+            loop,
+            lambda _, error: self.failures.append(error),
+            lambda where, error: self.others.append((where, error)),
+        )
+        return Service(
+            limits,
+            spawn=self.real.spawn,
+            stream=lambda request, status, items: self.real.spawn(
+                stream(request, status, items), request
+            ),
+            failed=lambda _, error: self.failures.append(error),
+            defer=loop.call_soon,
+            later=loop.call_later,
+            future=loop.create_future,
+            slot=slot,
+        )
+
+    async def until(self, happened: Callable[[], object]) -> None:
+        """Let loop and poller work until something has *happened*."""
+        async with asyncio.timeout(PATIENCE):
+            while not happened():
+                self.poller.dispatch()
+                await asyncio.sleep(0)
+
+    async def answered(self, data: bytes, answers: int = 1) -> list[int]:
+        """Send *data* and return the statuses, when there are as many *answers*."""
+        self.client.send(data)
+        await self.until(lambda: self.client.read() == b"" and self.complete(answers))
+        return self.client.statuses
+
+    def complete(self, answers: int) -> bool:
+        return bool(self.client.end) or len(self.client.reader.final) >= answers
+
+
+@asynccontextmanager
+async def serving(*arguments: Any, **options: Any) -> AsyncIterator[Served]:
+    """Make a pair on this loop, and see to it that nothing is left of it."""
+    house = Served(*arguments, **options)
+    try:
+        yield house
+        house.close()
+    finally:
+        house.close_sockets()
+        await house.real.cancel_all(1)
+
+
+def run(check: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run *check* on a loop of its own, where a mistake in a callback is one of the test."""
+    mistakes: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: mistakes.append(what))
+        await check()
+
+    asyncio.run(main(), debug=False)
+    assert mistakes == []
