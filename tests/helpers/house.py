@@ -18,7 +18,7 @@ FLOORS = {
     4: """_app _process.birth _process.channel _process.logs _process.loop _process.plan
           _process.privsep _process.scoreboard _process.sockets""",
     2: "_conf.builder _conf.check _http.pipeline _http.router _http.streaming",
-    1: "_conf.schema _conf.settings _http.tables _process.messages",
+    1: "_conf.problems _conf.schema _conf.settings _conf.syntax _http.tables _process.messages",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",
