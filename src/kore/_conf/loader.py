@@ -242,12 +242,24 @@ def old_listener(top: Scope, block: Block) -> None:
 
 def old_privilege(top: Scope, block: Block) -> None:
     """Read `runas`, `chroot`, `keymgr_root` and so on outside of a privsep block, until 4.1."""
-    process, _, what = block.keyword.rpartition("_")
-    process, what = process or "worker", "root" if what == "chroot" else what
+    process, what = privilege(block.keyword)
     value = check.text(block.arguments[0], block.keyword)
     top.reading.spelled(block, f"privsep {process} {{", f"{what} {quoted(value)}", "}")
     wanted = Privsep(process, root=value) if what == "root" else Privsep(process, runas=value)
     top.reading.builder.privsep(wanted)
+
+
+def privilege(keyword: str) -> tuple[str, str]:
+    """Return which process an old keyword is about, and what it is called today."""
+    process, _, what = keyword.rpartition("_")
+    return process or "worker", "root" if what == "chroot" else what
+
+
+def privilege_row(keyword: str) -> Directive[Scope]:
+    """Return the row of an old keyword."""
+    process, what = privilege(keyword)
+    takes = "USER" if what == "runas" else "PATH"
+    return Directive(old_privilege, takes, f"`{what}` in a `privsep {process}` block", old=True)
 
 
 GLOBAL: Final[Table] = MappingProxyType(
@@ -329,15 +341,7 @@ OLD: Final[Table] = MappingProxyType(
         "bind_unix": Directive(
             old_listener, "PATH [CALLBACK]", "`unix` in a `server` block", old=True
         ),
-        **{
-            name: Directive(
-                old_privilege,
-                "USER" if name.endswith("runas") else "PATH",
-                "`runas` or `root` in a `privsep` block",
-                old=True,
-            )
-            for name in sorted(check.LEGACY)
-        },
+        **{name: privilege_row(name) for name in sorted(check.LEGACY)},
     }
 )
 
