@@ -85,7 +85,7 @@ def directives() -> str:
         "# Directives\n",
         "The statements of a [configuration file](../guide/configuration.md), beside the",
         "[settings](settings.md). Words in brackets may be left out, `…` repeats one, `{` begins a",
-        "block. What is marked as not yet there is checked, and refused where it would do something.",
+        "block. What is not there yet is checked, and refused where it would do something.",
         *(line for context, table in TABLES.items() for line in block(context, table)),
         "\n## Old spellings\n",
         "Read as what stands beside them, with a notice in the log.\n",

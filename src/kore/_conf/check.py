@@ -58,8 +58,8 @@ LEGACY: Final = frozenset(
 
 DEFAULTS: Final = Settings()
 FIRST_SERVER: Final = (
-    'call kore.server(ip="127.0.0.1", port=8888, tls=False), or write in kore.conf: '
-    "server default { bind 127.0.0.1 8888 | tls no }"
+    'call kore.server(ip="127.0.0.1", port=8888, tls=False), or write a server block with '
+    "`bind 127.0.0.1 8888` and `tls no`"
 )
 
 UNIX_PATH_MAX: Final = 107  # bytes of sun_path, its NUL left out

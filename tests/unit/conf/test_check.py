@@ -242,7 +242,7 @@ def test_a_server_is_needed() -> None:
     (problem,) = noted(check.servers, [], {})
 
     assert problem.startswith("no server configured: call kore.server(")
-    assert "write in kore.conf: server default {" in problem
+    assert "or write a server block with `bind" in problem
 
 
 def test_a_server_may_be_missing_for_another_reason() -> None:
