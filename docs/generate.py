@@ -7,6 +7,9 @@ from typing import Any
 
 import kore
 from kore._conf.builder import DomainHandle
+from kore._conf.directives import Directive, Table
+from kore._conf.legacy import GONE
+from kore._conf.loader import CONTEXTS, TABLES
 from kore._conf.settings import SETTINGS
 
 HERE = Path(__file__).parent / "reference"
@@ -54,9 +57,10 @@ def settings() -> str:
     lines = [
         NOTE,
         "# Settings\n",
-        "Set on import or in `koreapp.configure()`: `kore.config.workers = 4`. Numbers may be",
-        "text, bytes with a suffix `k`, `m` or `g`, seconds with `s`, `m`, `h` or `d`. Yes and no",
-        "are `True` and `False`, 1 and 0, or words.\n",
+        "Set on import or in `koreapp.configure()`: `kore.config.workers = 4`, or in a",
+        "[file](../guide/configuration.md): `workers 4`. Numbers may be text, bytes with a suffix",
+        "`k`, `m` or `g`, seconds with `s`, `m`, `h` or `d`. Yes and no are `True` and `False`,",
+        "1 and 0, or words.\n",
         "| Setting | Takes | Default | Meaning |",
         "|---|---|---|---|",
         *(
@@ -67,7 +71,58 @@ def settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"api.md": api, "settings.md": settings}
+def directives() -> str:
+    """Return the page of the directives."""
+    old = sorted(
+        (keyword, context, usage(keyword, form), cell(form.doc))
+        for context, table in CONTEXTS.items()
+        for keyword, row in table.items()
+        for form in (row, row.bare)
+        if form is not None and form.old
+    )
+    lines = [
+        NOTE,
+        "# Directives\n",
+        "The statements of a [configuration file](../guide/configuration.md), beside the",
+        "[settings](settings.md). Words in brackets may be left out, `…` repeats one, `{` begins a",
+        "block. What is not there yet is checked, and refused where it would do something.",
+        *(line for context, table in TABLES.items() for line in block(context, table)),
+        "\n## Old spellings\n",
+        "Read as what stands beside them, with a notice in the log.\n",
+        "| Until Kore 4.1 | inside of | today |",
+        "|---|---|---|",
+        *(
+            f"| {written} | {context or '-'} | {today} |"
+            for _, context, written, today in old
+        ),
+        "\n## Gone\n",
+        *(f"- `{keyword}`: {why}" for keyword, why in GONE.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "api.md": api,
+    "directives.md": directives,
+    "settings.md": settings,
+}
+
+
+def block(context: str, table: Table) -> Iterator[str]:
+    """Yield the lines about the directives of a block."""
+    yield f"\n## Inside of `{context}`\n" if context else "\n## Outside of blocks\n"
+    yield "| Directive | Meaning | |"
+    yield "|---|---|---|"
+    if not context:
+        yield "| `include PATH` | The statements of another file. In blocks, too. | |"
+    for keyword, row in table.items():
+        when = "not yet" if row.later else ""
+        yield f"| {usage(keyword, row)} | {cell(row.doc)} | {when} |"
+
+
+def usage(keyword: str, row: Directive[Any]) -> str:
+    """Return how a directive is written."""
+    return cell(f"`{keyword} {row.takes}{' {' if row.block else ''}`")
 
 
 def function(name: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from time import monotonic_ns
 from types import coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
-from kore import _context
+from kore import _context, _modules
 from kore._conf import check
 from kore._conf.builder import DomainHandle
 from kore._conf.schema import Tracer
@@ -29,8 +29,8 @@ RESULT_ERROR: Final = 0
 RESULT_OK: Final = 1
 RESULT_RETRY: Final = 2
 
-MODULE_LOAD: Final = 1
-MODULE_UNLOAD: Final = 2
+MODULE_LOAD: Final = _modules.MODULE_LOAD
+MODULE_UNLOAD: Final = _modules.MODULE_UNLOAD
 
 TIMER_ONESHOT: Final = 1
 

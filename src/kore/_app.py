@@ -1,4 +1,4 @@
-"""Load the application, let it configure itself, and return the configuration.
+"""Load the application, let it and its file configure, and return the configuration.
 
 Whatever goes wrong comes out as one `StartError`, ready to be printed. Code is loaded once in
 the life of a process: new code means a new process.
@@ -13,41 +13,117 @@ from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from traceback import TracebackException
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 from kore import _context
+from kore._conf import loader
 from kore._conf.builder import OURS, Builder
 from kore._conf.schema import Config
-from kore.errors import Fatal, KoreError, StartError
-
-# What an application may define: as a method of its `koreapp`, or as a function of that name.
-HOOKS: Final = {
-    "configure": "kore_parent_configure",
-    "daemonized": "kore_parent_daemonized",
-    "cleanup": "kore_parent_teardown",
-    "workerstart": "kore_worker_configure",
-    "workerstop": "kore_worker_teardown",
-    "signal": "kore_worker_signal",
-}
+from kore._conf.syntax import parse
+from kore._modules import Modules
+from kore.errors import ConfigError, Fatal, KoreError, StartError
 
 
-def load(path: str, arguments: Sequence[str] = ()) -> Config:
-    """Return what the application at *path* asks for: a .py file, a directory or a module name.
+def load(path: str, arguments: Sequence[str] = (), conf: str = "") -> Config:
+    """Return what an application asks for. See `Application`."""
+    return Application(path, arguments, conf).load()
 
-    Whoever calls this becomes the application: its directory, for one, may change.
+
+class Application:
+    """An application, a configuration file, or both, on the way to a configuration.
+
+    *path* is a .py file, a directory or a module name. Whoever loads it becomes the application:
+    its directory, for one, may change.
     """
-    builder = _context.current.builder = Builder()
+
+    def __init__(self, path: str, arguments: Sequence[str] = (), conf: str = "") -> None:
+        self.path = path
+        self.conf = conf
+        self.arguments = ["kore", *arguments]
+        self.modules = Modules()
+        self.builder = Builder()
+        # The statements of the file that load code, to be printed again.
+        self.imports: list[tuple[str, ...]] = []
+        # What paths in the file are relative to, but for those of modules: a package is entered.
+        self.start = Path.cwd()
+
+    def load(self) -> Config:
+        """Return the configuration."""
+        _context.current.builder = self.builder
+        try:
+            self.configure()
+            return self.builder.build()
+        except StartError:
+            raise
+        except (KoreError, Fatal) as error:
+            reason = str(error) if isinstance(error, Fatal) else f"fatal: {error}"
+            raise StartError(reason) from None
+        finally:
+            if not self.builder.frozen:
+                self.builder.discard()
+
+    def configure(self) -> None:
+        """Have everybody say what they want: the application first, then the file."""
+        if self.path:
+            self.modules.add(imported(self.path))
+        hook = self.modules.hooks().get("configure")
+        configure(hook, self.arguments)
+        self.read(self.conf or self.builder.settings.file)
+        self.builder.hooks = self.modules.hooks()
+        if hook is None and not self.builder.problems.found:
+            configure(self.builder.hooks.get("configure"), self.arguments)
+
+    def read(self, file: str) -> None:
+        """Read a configuration file."""
+        if file:
+            blocks = parse(file, self.contents, os.environ, self.builder.problems)
+            loader.load(blocks, self.builder, self)
+
+    # What the file needs while it is read.
+
+    def contents(self, path: str) -> bytes:
+        """Return what is in a file."""
+        return (self.start / path).read_bytes()
+
+    def python_path(self, directory: str) -> None:
+        """Have modules be found in *directory*, too."""
+        searchable(Path.cwd() / directory)
+        self.imports.append(("python_path", directory))
+
+    def python_import(self, path: str, onload: str) -> None:
+        """Import a file or a package; workers call its function *onload*."""
+        module = module_at(path)
+        self.modules.add(module)
+        self.imports.append(("python_import", path, *filter(None, [onload])))
+        if onload:
+            function = getattr(module, onload, None)
+            if not callable(function):
+                raise ConfigError(f"{path}: onload '{onload}' not present")
+            self.builder.onloads.append(function)
+
+    def symbol(self, name: str) -> Callable[..., Any] | None:
+        """Return what a module calls *name*."""
+        return self.modules.symbol(name)
+
+    def symbols(self) -> list[str]:
+        """Return all names that can be meant."""
+        return self.modules.symbols()
+
+
+def module_at(path: str) -> ModuleType:
+    """Return the module that is the file or package at *path*; one imported before stays it."""
+    place = Path(os.path.abspath(path))  # noqa: PTH100 - pathlib has no other way to drop `..`
+    file = place / "__init__.py" if place.is_dir() else place
+    if not file.is_file() or file.suffix.lower() != ".py":
+        kinds = "a .py file, or a directory with an __init__.py"
+        raise ConfigError(f"python_import: '{path}' is not a file or directory: it takes {kinds}")
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) == str(file):
+            return module
     try:
-        builder.hooks = hooks(imported(path))
-        configure(builder.hooks.get("configure"), ["kore", *arguments])
-        return builder.build()
-    except StartError:
-        raise
-    except (KoreError, Fatal) as error:
-        raise StartError(str(error) if isinstance(error, Fatal) else f"fatal: {error}") from None
-    finally:
-        if not builder.frozen:
-            builder.discard()
+        return import_package(place) if place.is_dir() else import_file(place)
+    except Exception as error:
+        raise ConfigError(f"{path}: failed to import module\n{traceback_text(error)}") from error
 
 
 def imported(path: str) -> ModuleType:
@@ -89,12 +165,17 @@ def import_file(file: Path) -> ModuleType:
 
 def import_directory(directory: Path) -> ModuleType:
     """Import a directory as a package, and go there."""
+    module = import_package(directory)
+    os.chdir(directory)
+    return module
+
+
+def import_package(directory: Path) -> ModuleType:
+    """Import a directory as a package."""
     file = directory / "__init__.py"
     name = free_name(directory.name, file)
     searchable(directory.parent, directory)
-    module = executed(name, file, [str(directory)])
-    os.chdir(directory)
-    return module
+    return executed(name, file, [str(directory)])
 
 
 def executed(name: str, file: Path, package: list[str]) -> ModuleType:
@@ -137,11 +218,13 @@ def configure(hook: Callable[..., Any] | None, arguments: list[str]) -> None:
         raise StartError("fatal: configure() must not be async: no event loop runs it")
 
 
-def hooks(module: ModuleType) -> dict[str, Callable[..., Any]]:
-    """Return what *module* defines of HOOKS. A method of `koreapp` wins."""
-    app = getattr(module, "koreapp", None)
-    found = {name: getattr(app, name, getattr(module, old, None)) for name, old in HOOKS.items()}
-    return {name: hook for name, hook in found.items() if callable(hook)}
+def reason(error: BaseException) -> str:
+    """Return why an application could not be loaded, ready to be printed."""
+    if isinstance(error, SystemExit) and not isinstance(error.code, str):
+        return f"the application ended itself while it was loaded, with status {error.code or 0}"
+    if isinstance(error, (KoreError, SystemExit)):
+        return str(error)
+    return traceback_text(error)
 
 
 def traceback_text(error: BaseException) -> str:

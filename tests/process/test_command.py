@@ -25,7 +25,7 @@ def test_help_that_was_asked_for_is_no_failure(tmp_path: Path) -> None:
 
     assert run.returncode == 0
     assert run.stdout.startswith("usage: kore ")
-    for option in "cdfhnqrv":
+    for option in "cdfhnqrtv":
         assert f"\n  -{option}" in run.stdout
 
 
@@ -43,7 +43,7 @@ def test_the_version(tmp_path: Path) -> None:
         (["-q"], "kore: no application given"),
         (["-x", "app.py"], "kore: option -x not recognized"),
         (["-c"], "kore: option -c requires argument"),
-        (["-c", "kore.conf", "app.py"], "kore: -c: the configuration file is not part of this"),
+        (["-c", "kore.conf", "-d"], "kore: -d: running as a daemon is not part of this version"),
         (["-d", "app.py"], "kore: -d: running as a daemon is not part of this version yet"),
     ],
 )

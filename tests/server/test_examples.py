@@ -19,6 +19,7 @@ SHORT = 40
 NOTE = "/notes/milk"
 CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
+CONF_PAGE = "docs/guide/configuration.md"
 # For each page with an application in it: a path, and what the page says it is answered.
 PAGES = {
     "README.md": ("/", "hello world\n"),
@@ -68,9 +69,10 @@ def body(server: Server, path: str) -> str:
 
 @pytest.mark.parametrize("name", sorted(place.name for place in EXAMPLES.iterdir()))
 def test_an_example_is_short_and_tested(name: str) -> None:
-    lines = (EXAMPLES / name / "app.py").read_text().splitlines()
+    (app,) = [file for file in (EXAMPLES / name).iterdir() if file.name in {"app.py", "kore.conf"}]
+    lines = app.read_text().splitlines()
 
-    assert f'@of("{name}")' in Path(__file__).read_text()
+    assert f'@of("{name}")' in Path(__file__).read_text() or app.name == "kore.conf"
     assert name == "demo" or len(lines) <= SHORT
 
 
@@ -176,6 +178,42 @@ def test_the_demo_shows_a_failure(example: Server) -> None:
         assert client.ask(get("/fails")).status == 500
 
 
+@contextlib.contextmanager
+def configured(conf: str, modules: str, directory: Path) -> Iterator[Server]:
+    """Serve what a configuration file and hello.py beside it make, on a free port."""
+    (directory / "kore.conf").write_text(conf.replace("8888", "0"))
+    (directory / "hello.py").write_text(modules)
+    server = Server([sys.executable, "-m", "kore", "-c", "kore.conf", "a"], directory, {})
+    try:
+        server.learn_port()
+        RUNNING.append(server)
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
+def test_conf_is_an_application_put_together_by_a_file(tmp_path: Path) -> None:
+    place = EXAMPLES / "conf"
+    conf, modules = (place / "kore.conf").read_text(), (place / "hello.py").read_text()
+
+    with configured(conf, modules, tmp_path) as server:
+        assert body(server, "/") == "hello world\n"
+        assert body(server, "/user/ada") == "hello ada\n"
+        server.log.wait("worker 2 has loaded hello.py")
+        server.log.wait("configured with ['a']")
+
+
+def test_the_page_about_the_file_has_one_that_works(tmp_path: Path) -> None:
+    text = (ROOT / CONF_PAGE).read_text()
+    (conf,) = re.findall(r"^```conf\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    (modules,) = CODE.findall(text)
+
+    with configured(conf, modules, tmp_path) as server:
+        assert body(server, "/") == "hello world\n"
+        assert body(server, "/user/ada") == "hello ada\n"
+
+
 def applications() -> set[str]:
     """Return the pages that hold Python code."""
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
@@ -183,7 +221,7 @@ def applications() -> set[str]:
 
 
 def test_every_page_with_code_is_tried() -> None:
-    assert applications() == set(PAGES)
+    assert applications() == {CONF_PAGE, *PAGES}
 
 
 @pytest.mark.parametrize("page", PAGES)

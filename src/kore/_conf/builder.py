@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from kore._conf import check
-from kore._conf.check import located
-from kore._conf.schema import Address, Config, Domain, Handler, Route, Server, Tracer
+from kore._conf.problems import Problems
+from kore._conf.schema import Address, Config, Domain, Handler, Privsep, Route, Server, Tracer
 from kore._conf.settings import Settings
 from kore.errors import ConfigError, KoreError
 
@@ -76,10 +76,17 @@ class Builder:
         self.locate = locate or caller
         self.settings = Settings()
         self.servers: dict[str, Server] = {}
+        # Their further addresses.
+        self.more: list[Server] = []
         self.domains: list[DomainHandle] = []
         self.wanted: list[Wanted] = []
         self.tasks: list[Coroutine[Any, Any, Any]] = []
         self.hooks: dict[str, Callable[..., Any]] = {}
+        self.onloads: list[Callable[..., Any]] = []
+        self.privseps: dict[str, Privsep] = {}
+        self.notices: list[str] = []
+        # What a file has wrong; build() adds what shows only at the end, and tells all of it.
+        self.problems = Problems()
         self.name = "kore"
         self.frozen = False
         self._tracer: Tracer | None = None
@@ -102,9 +109,26 @@ class Builder:
         """Listen on an address."""
         self.open()
         check.free_name(name, self.servers)
-        check.free_address(address, self.servers)
+        check.free_address(address, self.listening())
         self.servers[name] = Server(name, address, tls)
         self._placed[name] = self.locate()
+
+    def also(self, name: str, address: Address) -> None:
+        """Have a server listen on one more address."""
+        self.open()
+        check.free_address(address, self.listening())
+        wanted = replace(self.servers[name], address=address)
+        if wanted in self.listening():
+            raise ConfigError(f"{address} is already the address of server '{name}'")
+        self.more.append(wanted)
+
+    def listening(self) -> list[Server]:
+        """Return an entry for each address, those of a server together."""
+        return [
+            entry
+            for name, server in self.servers.items()
+            for entry in (server, *(more for more in self.more if more.name == name))
+        ]
 
     def domain(self, name: str, attach: str, **later: object) -> DomainHandle:
         """Serve a host name on a server, which may come later."""
@@ -135,6 +159,18 @@ class Builder:
         route = Route(path, handler, check.methods(methods))
         self.wanted.append(Wanted(route, domain, self.locate()))
 
+    def privsep(self, wanted: Privsep) -> None:
+        """Have a kind of process give something up. What an earlier call said stays."""
+        self.open()
+        earlier = self.privseps.get(wanted.process, wanted)
+        self.privseps[wanted.process] = replace(
+            wanted,
+            root=wanted.root or earlier.root,
+            runas=wanted.runas or earlier.runas,
+            skip=wanted.skip or earlier.skip,
+            where=self.locate(),
+        )
+
     def create_task(self, task: Coroutine[Any, Any, Any]) -> int:
         """Keep a coroutine; each worker starts its own copy. Returns its number."""
         self.open()
@@ -162,22 +198,30 @@ class Builder:
             raise KoreError("configuration is final: call this on import or in koreapp.configure()")
 
     def build(self) -> Config:
-        """Check the whole and freeze it."""
+        """Check the whole and freeze it, or tell everything that is wrong with it."""
         self.open()
-        settings = check.settings(self.settings, self._set)
-        config = Config(
+        settings = check.settings(self.settings, self._set, self.problems)
+        check.servers(list(self.servers.values()), self._placed, self.problems)
+        domains = self._routed()
+        self.problems.tell()
+        self.settings = settings
+        self.frozen = True
+        return Config(
             settings=settings,
-            servers=check.servers(self.servers, self._placed),
-            domains=self._routed(),
+            servers=tuple(self.listening()),
+            domains=domains,
             tasks=tuple(self.tasks),
             tracer=self.tracer,
             name=self.name,
             hooks=dict(self.hooks),
-            notices=check.notices(self._set),
+            onloads=tuple(self.onloads),
+            privsep=tuple(self.privseps.values()),
+            notices=(
+                *self.notices,
+                *check.notices(self.settings, self._set),
+                *check.privsep_notices(self.privseps.values()),
+            ),
         )
-        self.settings = settings
-        self.frozen = True
-        return config
 
     def discard(self) -> None:
         """Give up: nothing kept here will ever run."""
@@ -185,35 +229,34 @@ class Builder:
             task.close()
 
     def _routed(self) -> tuple[Domain, ...]:
-        for domain in self.domains:
-            with located(domain.where):
-                check.attached(domain.name, domain.attach, self.servers)
         wanted: dict[DomainHandle, list[Wanted]] = {domain: [] for domain in self.domains}
+        for domain in self.domains:
+            with self.problems.noted(domain.where):
+                check.attached(domain.name, domain.attach, self.servers)
         for one in self.wanted:
-            wanted[self._owner(one)].append(one)
+            with self.problems.noted(one.where):
+                wanted[self._owner(one)].append(one)
         return tuple(
-            Domain(domain.name, domain.attach, distinct(routes))
+            Domain(domain.name, domain.attach, distinct(routes, self.problems))
             for domain, routes in wanted.items()
         )
 
     def _owner(self, wanted: Wanted) -> DomainHandle:
         if isinstance(wanted.domain, DomainHandle):
             return wanted.domain
-        with located(wanted.where):
-            return check.owner(wanted.domain, self.domains)
+        return check.owner(wanted.domain, self.domains)
 
 
-def distinct(wanted: Sequence[Wanted]) -> tuple[Route, ...]:
-    """Return the routes of a domain, if no two take the same requests; GET brings HEAD."""
+def distinct(wanted: Sequence[Wanted], problems: Problems) -> tuple[Route, ...]:
+    """Return the routes of a domain; no two take the same requests, and GET brings HEAD."""
     taken: dict[str, dict[str, str]] = {}
     for one in wanted:
         methods = taken.setdefault(one.route.path, {})
         for method in one.route.methods:
             if method in methods:
-                raise ConfigError(
-                    f"{one.where}: duplicate route for '{one.route.path}': "
-                    f"{method} is taken at {methods[method]}"
-                )
+                where = f"{method} is taken at {methods[method]}"
+                problems.add(one.where, f"duplicate route for '{one.route.path}': {where}")
+                break
         methods.update(dict.fromkeys(one.route.methods, one.where))
     return tuple(with_head(one.route, taken[one.route.path]) for one in wanted)
 

@@ -5,13 +5,13 @@ The words are Kore's where Kore has words, followed by what to do about it.
 
 import difflib
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Final, Protocol, TypeVar
 
-from kore._conf.schema import Address, Server
+from kore._conf.problems import Problems
+from kore._conf.schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Setting, Settings
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
@@ -23,7 +23,6 @@ LATER_FOR_DOMAINS: Final = frozenset(
 LATER_FOR_ROUTES: Final = frozenset({"auth", "hooks", "qs", *METHODS, *map(str.lower, METHODS)})
 # The same for settings: all there is so far.
 SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
-    "file": ("",),
     "http_body_disk_offload": (0,),
     "http_pretty_error": (False,),
 }
@@ -57,6 +56,12 @@ LEGACY: Final = frozenset(
     {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}
 )
 
+DEFAULTS: Final = Settings()
+FIRST_SERVER: Final = (
+    'call kore.server(ip="127.0.0.1", port=8888, tls=False), or write a server block with '
+    "`bind 127.0.0.1 8888` and `tls no`"
+)
+
 UNIX_PATH_MAX: Final = 107  # bytes of sun_path, its NUL left out
 HOST_MAX: Final = 253  # RFC 1035 section 2.3.4, written as text
 PORT_MAX: Final = 2**16 - 1
@@ -77,15 +82,6 @@ class Named(Protocol):
 
 
 D = TypeVar("D", bound=Named)
-
-
-@contextmanager
-def located(where: str) -> Iterator[None]:
-    """Say of an error in the block which call it is about."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
 
 
 def later(what: str) -> ConfigError:
@@ -185,9 +181,9 @@ def free_name(server: str, taken: Collection[str]) -> None:
         raise ConfigError(f"server '{server}' already exist: give each server a name of its own")
 
 
-def free_address(wanted: Address, servers: Mapping[str, Server]) -> None:
+def free_address(wanted: Address, servers: Sequence[Server]) -> None:
     """Refuse a second server on an address. Port 0 is a different one each time."""
-    for server in servers.values():
+    for server in servers:
         if server.address == wanted and (wanted.port or wanted.path):
             raise ConfigError(f"{wanted} is already the address of server '{server.name}'")
 
@@ -234,17 +230,15 @@ def owner(wanted: str | None, domains: Sequence[D]) -> D:
 # The whole
 
 
-def servers(configured: Mapping[str, Server], places: Mapping[str, str]) -> tuple[Server, ...]:
-    """Return the servers, if they can be served."""
-    if not configured:
-        raise ConfigError('no server configured: call kore.server(ip="127.0.0.1", port=8888, …)')
-    for server in configured.values():
+def servers(configured: Sequence[Server], places: Mapping[str, str], problems: Problems) -> None:
+    """Take note of servers that cannot be served."""
+    # With something wrong a server may be missing that was meant to be there.
+    if not configured and not problems.found:
+        problems.add("", f"no server configured: {FIRST_SERVER}")
+    for server in configured:
         if server.tls:
-            raise ConfigError(
-                f"{places[server.name]}: server '{server.name}': "
-                "TLS is not part of this version yet, pass tls=False"
-            )
-    return tuple(configured.values())
+            with problems.noted(places[server.name], f"server '{server.name}'"):
+                raise ConfigError(f"{later('TLS')}, pass tls=False or write `tls no`")
 
 
 def attached(name: str, attach: str, configured: Collection[str]) -> None:
@@ -267,12 +261,12 @@ def setting(name: str) -> Setting:
     raise UnknownSettingError(f"unknown setting kore.config.{name}: {hint}")
 
 
-def settings(given: Settings, places: Mapping[str, str]) -> Settings:
+def settings(given: Settings, places: Mapping[str, str], problems: Problems) -> Settings:
     """Return the settings in force; *places* says of each that was set where."""
     for name, where in places.items():
-        with located(where):
+        with problems.noted(where):
             if name in SO_FAR and getattr(given, name) not in SO_FAR[name]:
-                raise later(f"kore.config.{name} = {getattr(given, name)!r}")
+                raise later(f"{name} = {getattr(given, name)!r}")
             if name in RULES:
                 RULES[name](given)
     if "worker_rlimit_nofiles" in places:
@@ -281,13 +275,20 @@ def settings(given: Settings, places: Mapping[str, str]) -> Settings:
     return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough))
 
 
-def notices(places: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a line for each setting that was set in vain."""
+def notices(given: Settings, places: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a line for each setting that was changed in vain."""
     return tuple(
-        f"{where}: kore.config.{name} has no effect in this version"
+        f"{where}: {name} has no effect in this version"
         for name, where in places.items()
-        if name in NO_EFFECT
+        if name in NO_EFFECT and getattr(given, name) != getattr(DEFAULTS, name)
     )
+
+
+def privsep_notices(wanted: Iterable[Privsep]) -> Iterator[str]:
+    """Yield a line for each root that nobody enters: without chroot it is a directory to go to."""
+    for process in wanted:
+        if process.root:
+            yield f"{process.where}: privsep {process.process}: root has no effect in this version"
 
 
 def no_accept(given: Settings) -> None:

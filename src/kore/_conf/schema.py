@@ -36,7 +36,10 @@ CLASS: Final = re.compile(r"\\.|\[:(?P<name>\w*):\]", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens: an IP address or host name with a port, or a unix socket."""
+    """Where a server listens: an IP address or host name with a port, or a unix socket.
+
+    A *path* that begins with `@` is an abstract unix socket.
+    """
 
     ip: str = ""
     port: int = 0
@@ -50,7 +53,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One address to listen on. A *path* that begins with `@` is an abstract unix socket."""
+    """One address of a server; one that listens on several is several of these, of one name."""
 
     name: str
     address: Address
@@ -81,6 +84,18 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
+class Privsep:
+    """What one kind of process gives up: its view of the file system, its user."""
+
+    process: str
+    root: str = ""
+    runas: str = ""
+    skip: tuple[str, ...] = ()
+    # Where it was asked for. A line more above it does not make it another one.
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All an application asked for. Only its plain part leaves the process that loaded it."""
 
@@ -92,6 +107,9 @@ class Config:
     name: str = "kore"
     # What the application wants called: "workerstart" and so on.
     hooks: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    # What modules want called when a worker has loaded them, and before new code replaces it.
+    onloads: tuple[Callable[..., Any], ...] = ()
+    privsep: tuple[Privsep, ...] = ()
     # What the log should say about it.
     notices: tuple[str, ...] = ()
 
@@ -101,6 +119,7 @@ class Config:
             "name": self.name,
             "settings": asdict(self.settings),
             "servers": [asdict(server) for server in self.servers],
+            "privsep": [asdict(process) for process in self.privsep],
         }
 
 

@@ -13,10 +13,11 @@ from kore._process.spawn import spawn
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """What the command line says. There is an application, a configuration file, or both."""
 
-    app: str
+    app: str = ""
     arguments: list[str] = field(default_factory=list)
+    conf: str = ""
     quiet: bool = False
     # Neither chroot nor a switch of user is wanted.
     same_user: bool = False
@@ -36,9 +37,10 @@ class Nursery:
         ours, theirs = pair()
         with theirs:
             end = theirs.fileno()
-            orders = [str(end), str(os.getpid()), self.options.worker.main, self.options.app]
+            options = self.options
+            orders = [str(end), str(os.getpid()), options.worker.main, options.app, options.conf]
             try:
-                pid = spawn(self.options.template.main, orders + self.options.arguments, keep=end)
+                pid = spawn(options.template.main, orders + options.arguments, keep=end)
             except OSError:
                 ours.close()
                 raise

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from kore._conf.schema import Address, Server
+from kore._conf.schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Settings
 from kore._process.messages import ProtocolError
 from kore.errors import ConfigError, KoreError
@@ -24,6 +24,7 @@ class Plan:
     name: str
     settings: Settings
     servers: tuple[Server, ...]
+    privsep: tuple[Privsep, ...] = ()
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> "Plan":
@@ -38,6 +39,7 @@ class Plan:
                     }
                 ),
                 servers=tuple(server(entry) for entry in plain["servers"]),
+                privsep=tuple(privsep(entry) for entry in plain["privsep"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, KoreError):
             raise ProtocolError("a configuration that makes no sense") from None
@@ -69,6 +71,13 @@ class Plan:
             raise ConfigError(
                 f"deployment '{self.settings.deployment}' needs chroot and a switch of user, which "
                 "are not part of this version yet: use 'dev', or -n and -r to go without them"
+            )
+        wanted = [process for process in self.privsep if process.root or process.runas]
+        if wanted and not same_user:
+            what = "root" if wanted[0].root else "runas"
+            raise ConfigError(
+                f"{wanted[0].where}: privsep {wanted[0].process}: {what} is not part of this "
+                "version yet: use -n and -r to go without"
             )
         tls = [server.name for server in self.servers if server.tls]
         if tls:
@@ -112,6 +121,13 @@ def server(entry: Mapping[str, Any]) -> Server:
         raise ValueError
     where = Address(ip=text(address["ip"]), port=port, path=text(address["path"]))
     return Server(name=text(entry["name"]), address=where, tls=entry["tls"])
+
+
+def privsep(entry: Mapping[str, Any]) -> Privsep:
+    """Return what one kind of process of a plan is to give up."""
+    skip = tuple(map(text, entry["skip"]))
+    words = {name: text(entry[name]) for name in ("process", "root", "runas", "where")}
+    return Privsep(skip=skip, **words)
 
 
 def text(value: object) -> str:

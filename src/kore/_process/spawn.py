@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from kore._process.privsep import FROM_TERMINAL
 
@@ -29,13 +29,9 @@ BOOT: Final = (
 
 def spawn(main: str, arguments: list[str], *, keep: int) -> int:
     """Run *main* (`module:function`) in a new interpreter, which gets descriptor *keep*."""
-    module, _, function = main.partition(":")
-    # -P: a file beside the application must not pass for a module of the standard library. What
-    # the application needs in the path it gets when it is loaded.
-    command = [sys.executable, "-P", *interpreter_flags(), "-c", BOOT, root(), module, function]
     return os.posix_spawn(
         sys.executable,
-        command + arguments,
+        command(main, arguments),
         os.environ,
         # Onto itself: that is how a descriptor gets through exec.
         file_actions=[(os.POSIX_SPAWN_DUP2, keep, keep)],
@@ -43,6 +39,20 @@ def spawn(main: str, arguments: list[str], *, keep: int) -> int:
         setsigmask=FROM_TERMINAL,
         setsigdef=[signal.SIGPIPE, *FROM_TERMINAL],
     )
+
+
+def become(main: str, arguments: list[str]) -> NoReturn:
+    """Run *main* in a new interpreter in place of this one."""
+    os.execv(sys.executable, command(main, arguments))  # noqa: S606 - that is the point
+
+
+def command(main: str, arguments: list[str]) -> list[str]:
+    """Return the command line that runs *main* in an interpreter like this one."""
+    module, _, function = main.partition(":")
+    # -P: a file beside the application must not pass for a module of the standard library. What
+    # the application needs in the path it gets when it is loaded.
+    start = [sys.executable, "-P", *interpreter_flags(), "-c", BOOT, root(), module, function]
+    return start + arguments
 
 
 def root() -> str:

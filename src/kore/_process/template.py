@@ -22,7 +22,6 @@ from kore._process.channel import Channel, close_all
 from kore._process.messages import Configured, Fatal, Fork, Forked, Log, NotForked, Stop
 from kore._process.privsep import STANDARD, Leave, open_descriptors, settle
 from kore._process.roles import TEMPLATE, WORKER, entry
-from kore.errors import KoreError
 
 # For last words, when the parent is busy.
 FLUSH_SECONDS: Final = 1.0
@@ -40,15 +39,16 @@ class Orders:
     parent: int
     worker: str
     app: str
+    conf: str
     arguments: list[str]
 
 
 def main() -> NoReturn:
     """Be the template, in an interpreter of its own."""
-    channel, parent, worker, app, *arguments = sys.argv[1:]
-    orders = Orders(int(channel), int(parent), worker, app, arguments)
+    channel, parent, worker, app, conf, *arguments = sys.argv[1:]
+    orders = Orders(int(channel), int(parent), worker, app, conf, arguments)
     # What a program sees that is run as a script.
-    sys.argv = [app, *arguments]
+    sys.argv = [app or conf, *arguments]
     os.set_inheritable(orders.channel, False)
     settle(Leave(TEMPLATE.title("kore"), orders.parent, frozenset({orders.channel})))
     template = Template(orders)
@@ -66,12 +66,13 @@ class Template:
     def run(self) -> int:
         """Load the application and serve the parent. Returns the exit status."""
         try:
-            self.config = _app.load(self.orders.app, self.orders.arguments)
+            orders = self.orders
+            self.config = _app.load(orders.app, orders.arguments, orders.conf)
             self.channel.send(Configured(self.config.plain()))
             # After the application, so that what it sets up for its own sake comes first.
             self.worker: WorkerMain = entry(self.orders.worker)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
-            self.channel.send(Fatal(reason(error)))
+            self.channel.send(Fatal(_app.reason(error)))
             return 1
         self.prepare()
         return self.serve()
@@ -213,15 +214,6 @@ def await_adoption(parent: int, middle: int) -> None:
         if now != middle:
             os._exit(1)
         time.sleep(ADOPTION_STEP)
-
-
-def reason(error: BaseException) -> str:
-    """Return why the application could not be loaded, ready to be printed."""
-    if isinstance(error, SystemExit) and not isinstance(error.code, str):
-        return f"the application ended itself while it was loaded, with status {error.code or 0}"
-    if isinstance(error, (KoreError, SystemExit)):
-        return str(error)
-    return _app.traceback_text(error)
 
 
 def exit_status(end: SystemExit) -> int:

@@ -21,6 +21,7 @@ from kore._core.service import Service
 from kore._http.pipeline import fold
 from kore._http.router import Router
 from kore._http.streaming import stream
+from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
 from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Stop
@@ -63,6 +64,8 @@ class Worker:
         self.slot = birth.slot
         self.status = 0
         self.stopping = False
+        # New code takes over from this.
+        self.replaced = False
         self.loop = new_loop()
         self.over: Future[None] = self.loop.create_future()
         self.tasks = Tasks(self.loop, self.report, self.failed)
@@ -134,6 +137,7 @@ class Worker:
         self.catch_signals()
         self.loop.add_reader(self.channel.fileno(), self.on_channel)
         await self.call_hook("workerstart")
+        await self.tell_modules(MODULE_LOAD)
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
         self.listen()
@@ -160,6 +164,8 @@ class Worker:
         """Cancel what still runs, and call the application's stop hook."""
         self.poller.drain()
         await self.tasks.cancel_all(FAREWELL)
+        if self.replaced:
+            await self.tell_modules(MODULE_UNLOAD)
         await self.call_hook("workerstop")
 
     async def call_hook(self, name: str) -> None:
@@ -169,6 +175,16 @@ class Worker:
             result = hook()
             if asyncio.iscoroutine(result):
                 await result
+
+    async def tell_modules(self, action: int) -> None:
+        """Tell modules that asked for it that they are loaded, or about to be replaced."""
+        for onload in self.config.onloads:
+            try:
+                result = onload(action)
+                if asyncio.iscoroutine(result):
+                    await result
+            except Exception as error:  # noqa: BLE001 - whatever an application raises
+                self.failed("onload", error)
 
     # ---- the end
 
@@ -211,6 +227,7 @@ class Worker:
         """Read what the parent says; without a parent there is no worker."""
         for message in self.channel.receive():
             if isinstance(message, Stop):
+                self.replaced |= message.patient
                 if message.drain:
                     self.drain(patient=message.patient)
                 else:

@@ -289,7 +289,8 @@ def test_tls_is_refused_with_the_place_of_the_server() -> None:
     builder.server("default", LOCAL, tls=True)
 
     assert complaint(builder) == (
-        "app.py:1: server 'default': TLS is not part of this version yet, pass tls=False"
+        "app.py:1: server 'default': TLS is not part of this version yet, "
+        "pass tls=False or write `tls no`"
     )
 
 
@@ -386,4 +387,4 @@ def test_a_setting_that_nobody_reads_yet_is_noticed(builder: Builder) -> None:
 
     (notice,) = builder.build().notices
 
-    assert notice.endswith("kore.config.tls_version has no effect in this version")
+    assert notice.endswith("tls_version has no effect in this version")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._conf.schema import Address, Config, Server
+from kore._conf.schema import Address, Config, Privsep, Server
 from kore._conf.settings import Settings
 from kore._process.messages import ProtocolError
 from kore._process.plan import Pidfile, Plan
@@ -129,3 +129,33 @@ def test_a_pid_file_that_cannot_be_written_is_a_warning() -> None:
     assert Pidfile().write("/no/such/directory/kore.pid") == (
         "couldn't write pid to /no/such/directory/kore.pid (No such file or directory)"
     )
+
+
+WORKER = {
+    "process": "worker",
+    "root": "/x",
+    "runas": "",
+    "skip": ["chroot"],
+    "where": "kore.conf:3",
+}
+
+
+def test_what_a_process_is_to_give_up_is_read_and_refused() -> None:
+    plan = Plan.read({**plain([SERVER]), "privsep": [WORKER]})
+
+    assert plan.privsep == (Privsep("worker", root="/x", skip=("chroot",)),)
+    plan.refuse_what_is_missing(same_user=True)
+    with pytest.raises(ConfigError, match=r"^kore\.conf:3: privsep worker: root is not part of"):
+        plan.refuse_what_is_missing(same_user=False)
+
+
+def test_to_skip_the_chroot_is_what_happens_anyway() -> None:
+    skipping = {**WORKER, "root": ""}
+
+    Plan.read({**plain([SERVER]), "privsep": [skipping]}).refuse_what_is_missing(same_user=False)
+
+
+@pytest.mark.parametrize("bad", [5, [5], [{}], [{**WORKER, "root": 5}], [{**WORKER, "skip": 5}]])
+def test_privileges_that_make_no_sense_are_refused(bad: object) -> None:
+    with pytest.raises(ProtocolError, match="makes no sense"):
+        Plan.read({**plain([SERVER]), "privsep": bad})

@@ -1,0 +1,296 @@
+"""The domain and route blocks of kore.conf."""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from kore._conf import check
+from kore._conf.builder import DomainHandle
+from kore._conf.directives import Directive, Scope, Table, flag, number, opened
+from kore._conf.schema import Handler, compiled
+from kore._conf.syntax import Block
+from kore.errors import ConfigError
+
+REDIRECTS: Final = (300, 399)
+RETURNS: Final = (400, 600)
+DEPTH_MAX: Final = 2**31 - 1
+# On a server without TLS these have nothing to do; the others protect something.
+IDLE_WITHOUT_TLS: Final = frozenset({"certfile", "certkey", "client_verify_depth"})
+
+
+@dataclass(slots=True)
+class RouteScope(Scope):
+    """A route block; *options* are those of `route()` in Python."""
+
+    path: str = ""
+    handler: Handler | None = None
+    methods: tuple[str, ...] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    # Which statement each option comes from; and of each validator, its method.
+    origins: dict[str, Block] = field(default_factory=dict)
+    validated: list[tuple[str, Block]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DomainScope(Scope):
+    """A domain block."""
+
+    name: str = ""
+    attach: str = ""
+    routes: list[RouteScope] = field(default_factory=list)
+    tls: dict[str, Block] = field(default_factory=dict)
+    acme: bool = False
+    accesslog: str = ""
+
+
+# Domains
+
+
+def domain(top: Scope, block: Block) -> DomainScope:
+    """Read `domain NAME {`."""
+    name = check.domain_name(block.arguments[0])
+    return DomainScope(top.reading, label=f"domain '{name}'", name=name)
+
+
+def finish_domain(scope: DomainScope, block: Block) -> None:
+    """Make a domain of what its block says."""
+    if not scope.attach and not block.has("attach"):
+        scope.attach = scope.reading.implicit
+        if not scope.attach:
+            raise ConfigError(f"domain '{scope.name}' not attached to server: write `attach NAME`")
+    if not scope.attach or ("server", scope.attach) in scope.reading.broken:
+        return
+    check_tls(scope)
+    # Its own name is in the builder's messages.
+    with scope.reading.at(block.where):
+        handle = scope.reading.builder.domain(scope.name, scope.attach)
+        for route in scope.routes:
+            add_route(handle, route)
+
+
+def check_tls(scope: DomainScope) -> None:
+    """See that what a domain says about TLS is complete, and has a server that speaks it."""
+    builder = scope.reading.builder
+    server = builder.servers.get(scope.attach)
+    if server is not None and not server.tls:
+        for keyword, block in scope.tls.items():
+            if keyword in IDLE_WITHOUT_TLS:
+                text = f"{keyword} has no effect: server '{scope.attach}' is without TLS"
+                scope.reading.notice(block, f"{scope.label}: {text}")
+            else:
+                text = f"{keyword} needs a server with TLS, and '{scope.attach}' is without"
+                builder.problems.add(block.where, f"{scope.label}: {text}")
+    elif server is not None and not scope.acme and not {"certfile", "certkey"} <= scope.tls.keys():
+        raise ConfigError(f"incomplete TLS setup for '{scope.name}': write certfile and certkey")
+
+
+def attach(scope: DomainScope, block: Block) -> None:
+    """Read `attach SERVER`."""
+    if scope.attach:
+        raise ConfigError(f"already attached to server '{scope.attach}'")
+    scope.attach = check.text(block.arguments[0], block.keyword)
+
+
+def tls_option(scope: DomainScope, block: Block) -> None:
+    """Read `certfile`, `certkey` and `client_verify`."""
+    if block.keyword == "client_verify" and block.keyword in scope.tls:
+        raise ConfigError(f"client_verify already set for '{scope.name}'")
+    for path in block.arguments:
+        check.text(path, block.keyword)
+    scope.tls[block.keyword] = block
+
+
+def client_verify_depth(scope: DomainScope, block: Block) -> None:
+    """Read `client_verify_depth N`."""
+    number(block, 0, 0, DEPTH_MAX)
+    scope.tls[block.keyword] = block
+
+
+def acme(scope: DomainScope, block: Block) -> None:
+    """Read `acme yes|no`."""
+    if not flag(block):
+        return
+    if "*" in scope.name:
+        raise ConfigError("acme: wildcards not supported due to lack of dns-01")
+    scope.acme = True
+    scope.tls[block.keyword] = block
+
+
+def accesslog(scope: DomainScope, block: Block) -> None:
+    """Read `accesslog PATH`."""
+    if scope.accesslog:
+        raise ConfigError(f"already has the accesslog {scope.accesslog}")
+    scope.accesslog = check.text(block.arguments[0], block.keyword)
+    raise check.later(block.keyword)
+
+
+def filemap(scope: DomainScope, block: Block) -> None:
+    """Read `filemap URI PATH [AUTHENTICATION]`."""
+    uri, path, *auth = block.arguments
+    check.text(path, block.keyword)
+    if not uri.startswith("/") or not uri.endswith("/"):
+        raise ConfigError(f"cannot create filemap for {uri}: it must begin and end with /")
+    for name in auth:
+        scope.reading.defined("authentication", name, scope.reading.authentications)
+    raise check.later(block.keyword)
+
+
+def redirect(_: DomainScope, block: Block) -> None:
+    """Read `redirect REGEX STATUS TARGET`."""
+    compiled(block.arguments[0])
+    number(block, 1, *REDIRECTS)
+    raise check.later(block.keyword)
+
+
+def return_(_: DomainScope, block: Block) -> None:
+    """Read `return REGEX STATUS`."""
+    compiled(block.arguments[0])
+    number(block, 1, *RETURNS)
+    raise check.later(block.keyword)
+
+
+# Routes
+
+
+def route(scope: DomainScope, block: Block) -> RouteScope:
+    """Read `route PATH {`."""
+    path = check.text(block.arguments[0], "path")
+    if not path.startswith("/"):
+        compiled(path)
+    return RouteScope(scope.reading, label=f"route '{path}'", path=path)
+
+
+def finish_route(domain: DomainScope, scope: RouteScope, block: Block) -> None:
+    """See that a route is complete, and keep it for the end of the domain."""
+    domain.routes.append(scope)
+    if not block.has("handler"):
+        raise ConfigError("no handler: write `handler FUNCTION`")
+
+
+def run_route(domain: DomainScope, block: Block) -> None:
+    """Read a route block."""
+
+    def finish(scope: RouteScope, block: Block) -> None:
+        finish_route(domain, scope, block)
+
+    opened(route, "route", finish)(domain, block)
+
+
+def add_route(handle: DomainHandle, scope: RouteScope) -> None:
+    """Hand a route to the builder, with all options that routes have."""
+    problems = scope.reading.builder.problems
+    for method, block in scope.validated:
+        if scope.methods is not None and method not in scope.methods:
+            problems.add(
+                block.where, f"{scope.label}: method '{method.lower()}' not enabled for the route"
+            )
+    for option, block in scope.origins.items():
+        if option.partition(":")[0] in check.LATER_FOR_ROUTES:
+            problems.add(block.where, f"{scope.label}: {check.later(block.keyword)}")
+            del scope.options[option]
+    if scope.handler is None:
+        return
+    with scope.reading.at(scope.where):
+        handle.route(scope.path, scope.handler, methods=scope.methods, **scope.options)
+
+
+def handler(scope: RouteScope, block: Block) -> None:
+    """Read `handler FUNCTION`."""
+    scope.handler = scope.reading.callback(block.arguments[0], "handler")
+
+
+def methods(scope: RouteScope, block: Block) -> None:
+    """Read `methods METHOD…`."""
+    scope.methods = check.methods(list(block.arguments))
+
+
+def validate(scope: RouteScope, block: Block) -> None:
+    """Read `validate [qs:]METHOD PARAMETER VALIDATOR`."""
+    where, parameter, name = block.arguments
+    source, method = method_of(where)
+    found = scope.reading.defined("validator", name, scope.reading.validators)
+    # As in Python: `get` and `post` are the parameters of these, `qs:post` is the query of a POST.
+    option = f"qs:{method.lower()}" if source == "qs" and method != "GET" else method.lower()
+    keep(scope, block, option, {**scope.options.get(option, {}), parameter: found})
+    scope.validated.append((method, block))
+
+
+def method_of(word: str) -> tuple[str, str]:
+    """Return where parameters come from and the method, of `[qs:]METHOD`."""
+    source, colon, method = word.rpartition(":")
+    if colon and source != "qs":
+        raise ConfigError(f"unknown validate method prefix '{source}', there is qs")
+    return source, check.methods([method])[0]
+
+
+def authenticate(scope: RouteScope, block: Block) -> None:
+    """Read `authenticate NAME`."""
+    reading = scope.reading
+    auth = reading.defined("authentication", block.arguments[0], reading.authentications)
+    keep(scope, block, "auth", auth)
+
+
+def hook(scope: RouteScope, block: Block) -> None:
+    """Read `on_headers`, `on_body_chunk` and `on_free`."""
+    function = scope.reading.callback(block.arguments[0], f"{block.keyword} callback")
+    keep(scope, block, "hooks", {**scope.options.get("hooks", {}), block.keyword: function})
+
+
+def keep(scope: RouteScope, block: Block, option: str, value: object) -> None:
+    """Keep an option of a route."""
+    scope.options[option] = value
+    scope.origins.setdefault(option, block)
+
+
+DOMAIN: Final[Table] = MappingProxyType(
+    {
+        "attach": Directive(attach, "SERVER", "Which server it is on."),
+        "route": Directive(
+            run_route,
+            "PATH",
+            "Answer requests for a path, a regular expression unless it begins with `/`.",
+            block=True,
+        ),
+        "filemap": Directive(
+            filemap, "URI PATH [AUTHENTICATION]", "Serve the files of a directory.", later=True
+        ),
+        "redirect": Directive(
+            redirect, "REGEX STATUS TARGET", "Send clients elsewhere: 300 to 399.", later=True
+        ),
+        "return": Directive(return_, "REGEX STATUS", "Refuse paths: 400 to 600.", later=True),
+        "accesslog": Directive(accesslog, "PATH", "Log the requests to a file.", later=True),
+        "certfile": Directive(tls_option, "PATH", "The certificate and its chain.", later=True),
+        "certkey": Directive(tls_option, "PATH", "The private key.", later=True),
+        "client_verify": Directive(
+            tls_option, "CA [CRL]", "Ask clients for certificates of this authority.", later=True
+        ),
+        "client_verify_depth": Directive(
+            client_verify_depth, "NUMBER", "Certificates between the two; default 1.", later=True
+        ),
+        "acme": Directive(acme, "yes|no", "Get the certificate by ACME; default no.", later=True),
+    }
+)
+ROUTE: Final[Table] = MappingProxyType(
+    {
+        "handler": Directive(
+            handler, "FUNCTION", "Who answers: `name`, `object.method` or `module.name`."
+        ),
+        "methods": Directive(
+            methods, "METHOD…", "Which methods it takes; `get` brings `head`. Default: all."
+        ),
+        "validate": Directive(
+            validate,
+            "[qs:]METHOD PARAMETER VALIDATOR",
+            "A parameter of the body, with `qs:` or `get` of the query, and what it must be.",
+            later=True,
+        ),
+        "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may.", later=True),
+        "on_headers": Directive(
+            hook, "FUNCTION", "Called when the header fields are there.", later=True
+        ),
+        "on_body_chunk": Directive(
+            hook, "FUNCTION", "Called with each piece of the body.", later=True
+        ),
+        "on_free": Directive(hook, "FUNCTION", "Called when the request is over.", later=True),
+    }
+)

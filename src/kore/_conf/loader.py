@@ -1,0 +1,366 @@
+"""kore.conf becomes calls of the Builder: one function for each directive, a table for each block.
+
+Names may be used above the line that defines them: domains are read when all else has been.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from kore._conf import check, legacy
+from kore._conf.builder import Builder
+from kore._conf.directives import Directive, Host, Reading, Scope, Table, flag, opened
+from kore._conf.domains import DOMAIN, ROUTE, domain, finish_domain
+from kore._conf.schema import Address, Privsep, compiled
+from kore._conf.syntax import Block, quoted
+from kore.errors import ConfigError
+
+AUTHENTICATED_BY: Final = ("cookie", "header", "request")
+PROCESSES: Final = ("worker", "keymgr", "acme")
+
+
+@dataclass(slots=True)
+class ServerScope(Scope):
+    """A server block."""
+
+    name: str = ""
+    addresses: list[tuple[Address, str]] = field(default_factory=list)
+    tls: bool = True
+
+
+@dataclass(slots=True)
+class AuthenticationScope(Scope):
+    """An authentication block, in the words of the `auth` of a route."""
+
+    name: str = ""
+    auth: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PrivsepScope(Scope):
+    """A privsep block."""
+
+    process: str = ""
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+def load(blocks: Sequence[Block], builder: Builder, host: Host) -> None:
+    """Configure what the statements of a file say; what is wrong is left to `build()`."""
+    reading = Reading(builder, host, CONTEXTS, legacy.GONE, builder.locate)
+    top = Scope(reading)
+    domains = [block for block in blocks if block.keyword == "domain"]
+    reading.statements(top, "", [block for block in blocks if block.keyword != "domain"])
+    reading.statements(top, "", domains)
+
+
+# Modules and validators
+
+
+def python_path(top: Scope, block: Block) -> None:
+    """Read `python_path DIR`."""
+    top.reading.host.python_path(block.arguments[0])
+
+
+def python_import(top: Scope, block: Block) -> None:
+    """Read `python_import PATH [ONLOAD]`."""
+    builder = top.reading.builder
+    before, here = len(builder.problems.found), builder.locate
+    path, onload = (*block.arguments, "")[:2]
+    # What the module itself configures is placed in the module.
+    builder.locate = top.reading.outside
+    try:
+        top.reading.host.python_import(path, onload)
+    except Exception:
+        top.reading.broken.add(("module", ""))
+        raise
+    finally:
+        builder.locate = here
+    if len(builder.problems.found) > before:
+        top.reading.broken.add(("module", ""))
+
+
+def validator(top: Scope, block: Block) -> None:
+    """Read `validator NAME regex|function VALUE`."""
+    name, kind, value = block.arguments
+    reading = top.reading
+    label = f"validator '{name}'"
+    reading.broken.add(("validator", name))
+    if name in reading.validators:
+        raise ConfigError(f"{label} exists already")
+    with reading.at(block.where, label):
+        if kind == "regex":
+            compiled(value)
+            reading.validators[name] = value
+        elif kind != "function":
+            raise ConfigError(f"bad type '{kind}', there are regex and function")
+        elif (function := reading.callback(value, "function")) is not None:
+            reading.validators[name] = function
+
+
+# Servers
+
+
+def server(top: Scope, block: Block) -> ServerScope:
+    """Read `server NAME {`."""
+    name = block.arguments[0]
+    return ServerScope(top.reading, label=f"server '{name}'", name=name)
+
+
+def serve(scope: ServerScope, block: Block) -> None:
+    """Make a server of what its block says."""
+    if not scope.addresses and not block.has("bind", "unix"):
+        raise ConfigError("no address: write `bind HOST PORT` or `unix PATH`")
+    if scope.addresses and not scope.broken:
+        start(scope)
+
+
+def start(scope: ServerScope) -> None:
+    """Hand a server to the builder."""
+    builder, ((address, _), *more) = scope.reading.builder, scope.addresses
+    builder.server(scope.name, address, tls=scope.tls)
+    for address, where in more:
+        with scope.reading.at(where, scope.label):
+            builder.also(scope.name, address)
+
+
+def bind(scope: ServerScope, block: Block) -> None:
+    """Read `bind HOST PORT`."""
+    host, port, *callback = block.arguments
+    listen(scope, block, check.address(host, port, None), callback)
+
+
+def unix(scope: ServerScope, block: Block) -> None:
+    """Read `unix PATH`."""
+    path, *callback = block.arguments
+    listen(scope, block, check.address(None, None, path), callback)
+
+
+def listen(scope: ServerScope, block: Block, address: Address, callback: list[str]) -> None:
+    """Add an address to a server."""
+    if callback:
+        raise ConfigError(f"{block.keyword}: a callback for connections is for C Kore's modules")
+    scope.addresses.append((address, block.where))
+
+
+def tls(scope: ServerScope, block: Block) -> None:
+    """Read `tls yes|no`."""
+    scope.tls = flag(block)
+
+
+# Authentication
+
+
+def authentication(top: Scope, block: Block) -> AuthenticationScope:
+    """Read `authentication NAME {`."""
+    name = block.arguments[0]
+    if name in top.reading.authentications:
+        raise ConfigError(f"authentication '{name}' exists already")
+    return AuthenticationScope(top.reading, label=f"authentication '{name}'", name=name)
+
+
+def authenticate(scope: AuthenticationScope, block: Block) -> None:
+    """See that an authentication block is complete, and keep it."""
+    if not block.has("authentication_type"):
+        raise ConfigError("no authentication_type: cookie, header or request")
+    if not block.has("authentication_validator"):
+        raise ConfigError(f"no authentication validator for {scope.name}")
+    if scope.auth.get("type") != "request" and not block.has("authentication_value"):
+        raise ConfigError("no authentication_value: the name of the cookie or of the header")
+    scope.reading.authentications[scope.name] = scope.auth
+
+
+def authentication_type(scope: AuthenticationScope, block: Block) -> None:
+    """Read `authentication_type cookie|header|request`."""
+    kind = block.arguments[0]
+    if kind not in AUTHENTICATED_BY:
+        raise ConfigError(
+            f"unknown authentication type '{kind}', there are {', '.join(AUTHENTICATED_BY)}"
+        )
+    scope.auth["type"] = kind
+
+
+def authentication_value(scope: AuthenticationScope, block: Block) -> None:
+    """Read `authentication_value NAME`."""
+    scope.auth["value"] = check.text(block.arguments[0], block.keyword)
+
+
+def authentication_validator(scope: AuthenticationScope, block: Block) -> None:
+    """Read `authentication_validator FUNCTION`."""
+    scope.auth["verify"] = scope.reading.callback(block.arguments[0], "authentication validator")
+
+
+def authentication_uri(scope: AuthenticationScope, block: Block) -> None:
+    """Read `authentication_uri URI`."""
+    scope.auth["redirect"] = check.text(block.arguments[0], block.keyword)
+
+
+# Privileges
+
+
+def privsep(top: Scope, block: Block) -> PrivsepScope:
+    """Read `privsep PROCESS {`."""
+    process = block.arguments[0]
+    if process not in PROCESSES:
+        raise ConfigError(f"unknown privsep context: {process}, there are {', '.join(PROCESSES)}")
+    return PrivsepScope(top.reading, label=f"privsep {process}", process=process)
+
+
+def separate(scope: PrivsepScope, _: Block) -> None:
+    """Hand over what a process gives up."""
+    scope.reading.builder.privsep(Privsep(scope.process, **scope.given))
+
+
+def given(scope: PrivsepScope, block: Block) -> None:
+    """Read `root PATH` and `runas USER`."""
+    scope.given[block.keyword] = check.text(block.arguments[0], block.keyword)
+
+
+def skip(scope: PrivsepScope, block: Block) -> None:
+    """Read `skip chroot`."""
+    if block.arguments != ("chroot",):
+        raise ConfigError(f"unknown skip option '{block.arguments[0]}', there is chroot")
+    scope.given["skip"] = block.arguments
+
+
+# Old spellings that need what is above
+
+
+def old_listener(top: Scope, block: Block) -> None:
+    """Read `bind` and `bind_unix` outside of a server, until 3.3: all added up to one server."""
+    reading, (keyword, run) = top.reading, LISTENERS[block.keyword]
+    line = " ".join([keyword, *map(quoted, block.arguments)])
+    reading.spelled(block, "server default {", line, "}", "attach default")
+    scope = ServerScope(reading, block.where, name="default")
+    run(scope, block)
+    if reading.implicit:
+        reading.builder.also(scope.name, scope.addresses[0][0])
+    else:
+        reading.implicit = scope.name
+        start(scope)
+
+
+def old_privilege(top: Scope, block: Block) -> None:
+    """Read `runas`, `chroot`, `keymgr_root` and so on outside of a privsep block, until 4.1."""
+    process, what = privilege(block.keyword)
+    value = check.text(block.arguments[0], block.keyword)
+    top.reading.spelled(block, f"privsep {process} {{", f"{what} {quoted(value)}", "}")
+    wanted = Privsep(process, root=value) if what == "root" else Privsep(process, runas=value)
+    top.reading.builder.privsep(wanted)
+
+
+def privilege(keyword: str) -> tuple[str, str]:
+    """Return which process an old keyword is about, and what it is called today."""
+    process, _, what = keyword.rpartition("_")
+    return process or "worker", "root" if what == "chroot" else what
+
+
+def privilege_row(keyword: str) -> Directive[Scope]:
+    """Return the row of an old keyword."""
+    process, what = privilege(keyword)
+    takes = "USER" if what == "runas" else "PATH"
+    return Directive(old_privilege, takes, f"`{what}` in a `privsep {process}` block", old=True)
+
+
+GLOBAL: Final[Table] = MappingProxyType(
+    {
+        "server": Directive(
+            opened(server, "server", serve), "NAME", "Listen on addresses.", block=True
+        ),
+        "domain": Directive(
+            opened(domain, "domain", finish_domain),
+            "NAME",
+            "Serve a host name; `*` and `?` match.",
+            block=True,
+        ),
+        "privsep": Directive(
+            opened(privsep, "privsep", separate),
+            "worker|keymgr|acme",
+            "What a kind of process gives up.",
+            block=True,
+        ),
+        "authentication": Directive(
+            opened(authentication, "authentication", authenticate),
+            "NAME",
+            "How requests show that they may: for `authenticate`.",
+            block=True,
+        ),
+        "validator": Directive(
+            validator, "NAME regex|function VALUE", "What a parameter must be: for `validate`."
+        ),
+        "python_path": Directive(python_path, "DIR", "Where modules are looked for, too."),
+        "python_import": Directive(
+            python_import,
+            "PATH [ONLOAD]",
+            "Import a file or a package. Workers call its function ONLOAD with MODULE_LOAD, and "
+            "with MODULE_UNLOAD before new code replaces it.",
+        ),
+    }
+)
+SERVER: Final[Table] = MappingProxyType(
+    {
+        "bind": Directive(
+            bind, "HOST PORT [CALLBACK]", "An address; port 0 is any free one. May be repeated."
+        ),
+        "unix": Directive(
+            unix, "PATH [CALLBACK]", "A Unix socket; `@` begins an abstract one. May be repeated."
+        ),
+        "tls": Directive(tls, "yes|no", "Whether it speaks TLS; default yes.", later=True),
+    }
+)
+AUTHENTICATION: Final[Table] = MappingProxyType(
+    {
+        "authentication_type": Directive(
+            authentication_type, "cookie|header|request", "What the validator looks at."
+        ),
+        "authentication_value": Directive(
+            authentication_value, "NAME", "The name of the cookie or the header."
+        ),
+        "authentication_validator": Directive(
+            authentication_validator, "FUNCTION", "Who says yes or no."
+        ),
+        "authentication_uri": Directive(
+            authentication_uri, "URI", "Where clients are sent who are refused; none: 403."
+        ),
+    }
+)
+PRIVSEP: Final[Table] = MappingProxyType(
+    {
+        "root": Directive(given, "PATH", "Its root directory.", later=True),
+        "runas": Directive(given, "USER", "The user it runs as.", later=True),
+        "skip": Directive(skip, "chroot", "Do not make that directory its root."),
+    }
+)
+
+LISTENERS: Final = MappingProxyType({"bind": ("bind", bind), "bind_unix": ("unix", unix)})
+OLD: Final[Table] = MappingProxyType(
+    {
+        "bind": Directive(
+            old_listener, "HOST PORT [CALLBACK]", "`bind` in a `server` block", old=True
+        ),
+        "bind_unix": Directive(
+            old_listener, "PATH [CALLBACK]", "`unix` in a `server` block", old=True
+        ),
+        **{name: privilege_row(name) for name in sorted(check.LEGACY)},
+    }
+)
+
+# What the reference lists, block by block.
+TABLES: Final[Mapping[str, Table]] = MappingProxyType(
+    {
+        "": GLOBAL,
+        "server": SERVER,
+        "domain": DOMAIN,
+        "route": ROUTE,
+        "authentication": AUTHENTICATION,
+        "privsep": PRIVSEP,
+    }
+)
+CONTEXTS: Final[Mapping[str, Table]] = MappingProxyType(
+    {
+        **TABLES,
+        "": {**GLOBAL, **OLD, **legacy.GLOBAL},
+        "domain": {**DOMAIN, **legacy.DOMAIN},
+        "params": legacy.PARAMS,
+    }
+)

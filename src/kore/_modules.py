@@ -1,0 +1,85 @@
+"""The modules of an application: what in them a name means, and which hooks they have."""
+
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any, Final
+
+# What a function named by `python_import` is told.
+MODULE_LOAD: Final = 1
+MODULE_UNLOAD: Final = 2
+
+# What an application may define: as a method of its `koreapp`, or as a function of that name.
+HOOKS: Final = {
+    "configure": "kore_parent_configure",
+    "daemonized": "kore_parent_daemonized",
+    "cleanup": "kore_parent_teardown",
+    "workerstart": "kore_worker_configure",
+    "workerstop": "kore_worker_teardown",
+    "signal": "kore_worker_signal",
+}
+
+
+class Modules:
+    """Modules in the order in which they were loaded: the first that has a name wins."""
+
+    def __init__(self) -> None:
+        self.loaded: list[ModuleType] = []
+
+    def add(self, module: ModuleType) -> None:
+        """Take one more."""
+        if module not in self.loaded:
+            self.loaded.append(module)
+
+    def hooks(self) -> dict[str, Callable[..., Any]]:
+        """Return the hooks there are. Of one module the method of `koreapp` wins."""
+        found: dict[str, Callable[..., Any]] = {}
+        for module in self.loaded:
+            app = getattr(module, "koreapp", None)
+            for name, old in HOOKS.items():
+                hook = getattr(app, name, getattr(module, old, None))
+                if callable(hook):
+                    found.setdefault(name, hook)
+        return found
+
+    def symbol(self, name: str) -> Callable[..., Any] | None:
+        """Return the function called `name`, `object.method` or `module.name`."""
+        first, dot, second = name.partition(".")
+        for module in self.loaded:
+            found: Any = getattr(module, first, None)
+            found = getattr(found, second, None) if dot else found
+            if callable(found):
+                return as_function(found)
+        for module in self.loaded:
+            found = getattr(module, second, None) if module.__name__ == first else None
+            if callable(found):
+                return as_function(found)
+        return None
+
+    def symbols(self) -> list[str]:
+        """Return the names that symbol() knows, for guesses at what somebody meant."""
+        return [name for module in self.loaded for name in names(module)]
+
+    def name_of(self, function: Callable[..., Any]) -> str:
+        """Return a name by which symbol() finds *function*, or nothing."""
+        for module in self.loaded:
+            for name in names(module):
+                for candidate in (name, f"{module.__name__}.{name}"):
+                    if self.symbol(candidate) == function:
+                        return candidate
+        return ""
+
+
+def as_function(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what has been seen to be callable."""
+    return found
+
+
+def names(module: ModuleType) -> Iterator[str]:
+    """Yield the functions of a module and the methods of its objects, as a file names them."""
+    for name, value in list(vars(module).items()):
+        if name.startswith("__"):
+            continue
+        if callable(value):
+            yield name
+        elif type(value).__module__ == module.__name__:
+            yield from (f"{name}.{part}" for part in dir(value) if not part.startswith("_"))

@@ -1,0 +1,53 @@
+"""Load a configuration, say what is wrong with it or what it is, and start nothing."""
+
+import json
+import os
+import sys
+from typing import Final, NoReturn
+
+from kore import _app
+from kore._conf import printer
+from kore._process import logs
+from kore._process.plan import Plan
+from kore._process.template import flush_output
+from kore.errors import ConfigError
+
+GOOD: Final = "configuration ok\n"
+
+
+def main() -> NoReturn:
+    """Be the one who tries, in an interpreter of its own."""
+    what, user, app, conf, *arguments = sys.argv[1:]
+    sys.argv = [app or conf, *arguments]
+    logs.install(logs.Handler(lambda _, text: say(text)))
+    application = _app.Application(app, arguments, conf)
+    status = attempt(application, what, same_user=bool(user))
+    flush_output()
+    # Threads that the application has started do not keep this process.
+    os._exit(status)
+
+
+def attempt(application: _app.Application, what: str, *, same_user: bool) -> int:
+    """Do all that comes before anything is opened. Returns the exit status."""
+    try:
+        config = application.load()
+        plan = Plan.read(json.loads(json.dumps(config.plain())))
+        plan.refuse_what_is_missing(same_user=same_user)
+    except ConfigError as error:
+        return say(f"fatal: {error}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
+        return say(_app.reason(error))
+    finally:
+        application.builder.discard()
+    for notice in config.notices:
+        say(notice)
+    name_of = application.modules.name_of
+    printed = printer.text(config, application.imports, name_of) if what == "print" else GOOD
+    sys.stdout.write(printed)
+    return 0
+
+
+def say(text: str) -> int:
+    """Write to standard error. Returns the status of a failure."""
+    sys.stderr.write(f"{text.rstrip()}\n")
+    return 1

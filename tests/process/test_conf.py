@@ -1,0 +1,241 @@
+"""The real command with a configuration file: serving, hooks, modules, mistakes."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.process.conf_house import CONF, HELLO, PRIVSEP, kore, project, serving
+from tests.process.house import end, get, replaced
+
+__all__ = ["project"]
+
+
+def test_a_file_is_served(project: Path) -> None:
+    with serving(project, "-c", "kore.conf") as server:
+        assert get(server, "/") == b"hello world"
+        assert get(server, "/user/ada") == b"hi ada"
+        assert get(server, "/module") == b"hello world"
+
+
+def test_a_file_elsewhere_includes_what_is_beside_it(project: Path) -> None:
+    conf = project / "conf"
+    conf.mkdir()
+    (conf / "kore.conf").write_text("workers $N\ninclude parts/rest.conf\n")
+    (conf / "parts").mkdir()
+    (conf / "parts" / "rest.conf").write_text(CONF.replace("workers 1\n", ""))
+
+    run = kore(project, "--print-config", "-c", "conf/kore.conf", N="3")
+
+    assert run.returncode == 0, run.stderr
+    assert "\nworkers 3\n" in f"\n{run.stdout}"
+
+
+def test_modules_have_hooks_and_are_told_of_their_loading(project: Path) -> None:
+    with serving(project, "-c", "kore.conf", "one", "-two") as server:
+        server.log.wait("all worker processes started")
+        text = server.log.text()
+        assert "configure ['kore', 'one', '-two']" in text
+        assert text.index("worker configure") < text.index("loaded(LOAD)") < text.index("serving")
+        start = server.log.size()
+        before = server.workers
+        os.kill(server.process.pid, signal.SIGHUP)
+        replaced(server, before, 1)
+        server.log.wait("parent teardown", start)
+        text = server.log.text(start)
+        assert text.index("loaded(UNLOAD)") < text.index("worker teardown")
+        start = server.log.size()
+        assert end(server, signal.SIGTERM) == 0
+        text = server.log.text(start)
+        assert "worker teardown" in text
+        assert "parent teardown" in text
+        assert "UNLOAD" not in text
+
+
+KOREAPP = """
+class App:
+    def configure(self, args):
+        print("koreapp.configure", args[1:], flush=True)
+    def cleanup(self):
+        print("koreapp.cleanup", flush=True)
+    async def workerstart(self):
+        print("koreapp.workerstart", flush=True)
+    def workerstop(self):
+        print("koreapp.workerstop", flush=True)
+
+koreapp = App()
+
+def kore_worker_configure():
+    raise NotImplementedError("the method of koreapp wins")
+
+def index(req):
+    req.response(200, b"hello world")
+"""
+SMALL = """
+server plain {
+    bind 127.0.0.1 0
+    tls no
+}
+domain * {
+    attach plain
+    route / {
+        handler index
+    }
+}
+workers 1
+"""
+IN_ORDER = [
+    "koreapp.configure ['x']",
+    "koreapp.workerstart",
+    "koreapp.workerstop",
+    "koreapp.cleanup",
+]
+
+
+@pytest.mark.parametrize(
+    ("conf", "arguments"),
+    [
+        (f"python_import app.py\n{SMALL}", ["-c", "kore.conf", "x"]),
+        (SMALL, ["-c", "kore.conf", "app.py", "x"]),
+    ],
+    ids=["imported", "script"],
+)
+def test_the_methods_of_koreapp_are_hooks_in_both_ways_to_start(
+    tmp_path: Path, conf: str, arguments: list[str]
+) -> None:
+    (tmp_path / "app.py").write_text(KOREAPP)
+    (tmp_path / "kore.conf").write_text(conf)
+
+    with serving(tmp_path, *arguments) as server:
+        assert get(server, "/") == b"hello world"
+        assert end(server, signal.SIGTERM) == 0
+        text = server.log.text()
+
+    places = [text.index(line) for line in IN_ORDER]
+    assert places == sorted(places)
+
+
+def test_the_older_names_are_hooks_of_a_script_too(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import kore\nkore.config.file = 'kore.conf'\n" + HELLO.replace("import words", "")
+    )
+    (tmp_path / "kore.conf").write_text(SMALL)
+
+    with serving(tmp_path, "app.py", "x") as server:
+        assert end(server, signal.SIGTERM) == 0
+        text = server.log.text()
+
+    assert "configure ['kore', 'x']" in text
+    assert "worker configure" in text
+    assert "worker teardown" in text
+    assert "parent teardown" in text
+
+
+def test_the_application_configures_first_and_the_file_has_the_last_word(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import kore\n"
+        "class App:\n"
+        "    def configure(self, args):\n"
+        "        kore.config.workers = 5\n"
+        '        kore.server("plain", ip="127.0.0.1", port=0, tls=False)\n'
+        "    def page(self, req): ...\n"
+        "koreapp = App()\n"
+    )
+    (tmp_path / "kore.conf").write_text(
+        "workers 2\ndomain * {\n attach plain\n route / {\n handler koreapp.page\n }\n}\n"
+    )
+
+    run = kore(tmp_path, "--print-config", "-c", "kore.conf", "app.py")
+
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("workers 2\n")
+    assert "        handler koreapp.page\n" in run.stdout
+
+
+def test_a_reload_reads_the_file_anew_and_survives_a_mistake(project: Path) -> None:
+    conf = project / "kore.conf"
+    with serving(project, "-c", "kore.conf") as server:
+        conf.write_text(CONF + "wrokers 2\n")
+        with server.expecting("reload failed, the old code goes on serving", errors=None):
+            os.kill(server.process.pid, signal.SIGHUP)
+            server.log.wait("unknown directive or setting 'wrokers' (did you mean 'workers'?)")
+        assert get(server, "/") == b"hello world"
+        conf.write_text(CONF.replace("route /module", "route /renamed"))
+        before = server.workers
+        os.kill(server.process.pid, signal.SIGHUP)
+        replaced(server, before, 1)
+        assert get(server, "/renamed") == b"hello world"
+
+
+def test_a_server_with_several_addresses_serves_on_all(project: Path) -> None:
+    path = project / "kore.conf"
+    path.write_text(CONF.replace("tls no", "tls no\n    bind ::1 0\n    unix ./sock"))
+
+    with serving(project, "-c", "kore.conf") as server:
+        assert server.log.text().count("plain serving http on") == 3
+        assert (project / "sock").is_socket()
+
+
+# Mistakes
+
+
+def test_every_mistake_is_told_at_once(project: Path) -> None:
+    (project / "kore.conf").write_text(CONF + "wrokers 2\nvalidator v regex (\n")
+
+    run = kore(project, "-c", "kore.conf")
+
+    assert run.returncode == 1
+    lines = run.stderr.splitlines()
+    assert lines[0] == "fatal: 2 errors in the configuration:"
+    assert lines[1].startswith("kore.conf:22: unknown directive or setting 'wrokers'")
+    assert lines[2].startswith("kore.conf:23: validator 'v': failed to compile regex for '('")
+
+
+@pytest.mark.parametrize(
+    ("source", "conf", "reason"),
+    [
+        ("1 / 0\n", "python_import m.py\n", "kore.conf:1: m.py: failed to import module\nTrace"),
+        ("", "python_import m.py f\n", "kore.conf:1: m.py: onload 'f' not present"),
+        ("", "python_import n.py\n", "kore.conf:1: python_import: 'n.py' is not a file"),
+        ("import sys\nsys.exit('bye')\n", "python_import m.py\n", "bye"),
+        ("import kore\nkore.fatal('no')\n", "python_import m.py\n", "fatal: no"),
+        ("", "include nothing.conf\n", "kore.conf:1: failed to open include 'nothing.conf'"),
+        (
+            "import kore\nkore.server(ip='::1', port=1)\n",
+            "python_import m.py\n",
+            "m.py:2: server 'default': TLS is not part of this version yet",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    tmp_path: Path, source: str, conf: str, reason: str
+) -> None:
+    (tmp_path / "m.py").write_text(source)
+    (tmp_path / "kore.conf").write_text(conf)
+
+    run = kore(tmp_path, "-c", "kore.conf")
+
+    assert run.returncode == 1
+    assert run.stderr.removeprefix("fatal: ").startswith(reason.removeprefix("fatal: "))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    run = kore(tmp_path, "-c", "kore.conf")
+
+    assert run.returncode == 1
+    assert run.stderr == (
+        "fatal: configuration given cannot be opened: kore.conf: No such file or directory\n"
+    )
+
+
+def test_privileges_are_not_lost_in_silence(project: Path) -> None:
+    (project / "kore.conf").write_text(CONF + PRIVSEP)
+
+    run = kore(project, "-c", "kore.conf")
+
+    assert run.returncode == 1
+    assert "kore.conf:22: privsep worker: root is not part of this version yet" in run.stderr
+    assert kore(project, "-t", "-c", "kore.conf").returncode == 1
+    with serving(project, "-nrc", "kore.conf") as server:
+        server.log.wait("kore.conf:22: privsep worker: root has no effect in this version")

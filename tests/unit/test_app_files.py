@@ -1,0 +1,92 @@
+"""Applications that a configuration file puts together, loaded in this process."""
+
+import importlib
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from kore import _app
+from kore.errors import StartError
+
+CONF = """
+server plain {
+    bind 127.0.0.1 0
+    tls no
+}
+domain * {
+    attach plain
+    route / {
+        handler index
+    }
+}
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty directory, whose modules no earlier test has seen."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    importlib.invalidate_caches()
+    return tmp_path
+
+
+def write(path: str, source: str) -> None:
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(textwrap.dedent(source))
+
+
+def complaint(conf: str) -> str:
+    """Return why a file cannot be served."""
+    with pytest.raises(StartError) as raised:
+        _app.load("", conf=conf)
+    return str(raised.value)
+
+
+def test_a_package_named_in_a_file_is_imported_and_not_entered(here: Path) -> None:
+    write("shop/__init__.py", "from shop.goods import index\n")
+    write("shop/goods.py", "def index(req): ...\n")
+    write("kore.conf", "python_import ./shop\npython_import shop\n" + CONF)
+
+    config = _app.load("", conf="kore.conf")
+
+    assert config.domains[0].routes[0].handler.__module__ == "shop.goods"
+    assert Path.cwd() == here
+
+
+def test_a_file_is_found_from_where_the_command_was_given(here: Path) -> None:
+    write("goodies/__init__.py", "def index(req): ...\n")
+    write("conf/kore.conf", "include more.conf\n")
+    write("conf/more.conf", CONF)
+
+    assert _app.load("goodies", conf="conf/kore.conf").domains[0].routes[0].path == "/"
+    assert Path.cwd() == here / "goodies"
+
+
+def test_what_a_module_configures_is_placed_in_the_module() -> None:
+    write("helper_module.py", "import kore\n\nkore.server('x', ip='::1', port=1)\n")
+    write("kore.conf", "python_import helper_module.py\n" + CONF.replace("index", "nobody"))
+
+    text = complaint("kore.conf")
+
+    assert "kore.conf:10: route '/': handler 'nobody' not found" in text
+    assert "helper_module.py:3: server 'x': TLS is not part of this version yet" in text
+
+
+def test_a_file_that_is_wrong_configures_nobody() -> None:
+    write("late.py", "def kore_parent_configure(args):\n    raise NotImplementedError\n")
+    write("kore.conf", "python_import late.py\nwrokers 1\n")
+
+    assert "unknown directive or setting 'wrokers'" in complaint("kore.conf")
+
+
+def test_an_onload_is_kept_for_the_workers() -> None:
+    write("onloaded.py", "def loaded(action): ...\ndef index(req): ...\n")
+    write("kore.conf", "python_import onloaded.py loaded\n" + CONF)
+
+    (onload,) = _app.load("", conf="kore.conf").onloads
+
+    assert onload.__name__ == "loaded"

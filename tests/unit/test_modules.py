@@ -1,0 +1,99 @@
+"""What a name in a configuration file means, and which hooks there are."""
+
+from types import ModuleType
+
+import pytest
+
+from kore._modules import Modules
+
+FIRST = """
+class App:
+    def page(self): ...
+    def configure(self, args): ...
+    def workerstart(self): ...
+koreapp = App()
+def index(): ...
+def kore_worker_configure(): ...
+text = "a"
+"""
+SECOND = """
+def index(): ...
+def other(): ...
+def kore_parent_configure(args): ...
+def kore_worker_teardown(): ...
+"""
+
+
+def module(name: str, source: str) -> ModuleType:
+    made = ModuleType(name)
+    exec(source.replace("class App", f"__name__ = {name!r}\nclass App"), vars(made))
+    return made
+
+
+@pytest.fixture
+def modules() -> Modules:
+    made = Modules()
+    made.add(module("first", FIRST))
+    made.add(module("second", SECOND))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "qualified"),
+    [
+        ("index", "index"),
+        ("other", "other"),
+        ("koreapp.page", "App.page"),
+        ("first.index", "index"),
+        ("second.other", "other"),
+    ],
+)
+def test_a_name_means_a_function(modules: Modules, name: str, qualified: str) -> None:
+    found = modules.symbol(name)
+
+    assert found is not None
+    assert found.__qualname__ == qualified
+
+
+@pytest.mark.parametrize(
+    "name", ["", "nobody", "text", "koreapp", "koreapp.nobody", "third.index", "a.b.c", "first."]
+)
+def test_other_names_mean_nothing(modules: Modules, name: str) -> None:
+    assert modules.symbol(name) is None
+
+
+def test_the_first_module_that_has_a_name_wins(modules: Modules) -> None:
+    first, second = modules.loaded
+
+    assert modules.symbol("index") is first.index
+    assert modules.symbol("second.index") is second.index
+
+
+def test_a_function_is_called_by_a_name_that_means_it(modules: Modules) -> None:
+    first, second = modules.loaded
+
+    assert modules.name_of(first.index) == "index"
+    assert modules.name_of(second.index) == "second.index"
+    assert modules.name_of(first.koreapp.page) == "koreapp.page"
+    assert modules.name_of(lambda: None) == ""
+
+
+def test_the_names_for_guesses_are_functions_and_methods(modules: Modules) -> None:
+    assert {"index", "other", "koreapp.page"} <= set(modules.symbols())
+    assert "text" not in modules.symbols()
+
+
+def test_the_first_module_with_a_hook_wins_and_in_it_the_method(modules: Modules) -> None:
+    first, second = modules.loaded
+
+    assert modules.hooks() == {
+        "configure": first.koreapp.configure,
+        "workerstart": first.koreapp.workerstart,
+        "workerstop": second.kore_worker_teardown,
+    }
+
+
+def test_a_module_is_there_once(modules: Modules) -> None:
+    modules.add(modules.loaded[0])
+
+    assert len(modules.loaded) == 2
