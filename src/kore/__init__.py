@@ -31,8 +31,10 @@ from kore._api import domain as domain
 from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
 from kore._api import log as log
+from kore._api import prerequest as prerequest
 from kore._api import pyconnection as pyconnection
 from kore._api import pydomain as pydomain
+from kore._api import pyhttp_file as pyhttp_file
 from kore._api import pyhttp_request as pyhttp_request
 from kore._api import route as route
 from kore._api import server as server

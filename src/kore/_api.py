@@ -6,15 +6,16 @@ import syslog
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from time import monotonic_ns
 from types import coroutine
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, Unpack
 
 from kore import _context
 from kore._conf import check
 from kore._conf.builder import DomainHandle
-from kore._conf.schema import Tracer
+from kore._conf.schema import Prerequest, RouteKeywords, Tracer
 from kore._conf.settings import SETTINGS
 from kore._core.connection import Connection
 from kore._core.request import Request
+from kore._http.files import HttpFile
 from kore.errors import Fatal, KoreError
 
 LOG_EMERG: Final = syslog.LOG_EMERG
@@ -47,6 +48,7 @@ WEBSOCKET_BROADCAST_GLOBAL: Final = 2
 
 pyconnection = Connection
 pydomain = DomainHandle
+pyhttp_file = HttpFile
 pyhttp_request = Request
 
 # The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
@@ -64,6 +66,7 @@ LEVELS: Final = (
 PRIORITY_MASK: Final = 7
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = TypeVar("P", bound=Prerequest)
 
 
 class Configuration:
@@ -136,7 +139,7 @@ def route(
     *,
     domain: str | DomainHandle | None = None,
     methods: Sequence[str] | None = None,
-    **later: object,
+    **keywords: Unpack[RouteKeywords],
 ) -> Callable[[F], F]:
     """Have the decorated function answer requests for *path*. See `route()` of a domain.
 
@@ -147,10 +150,20 @@ def route(
     check.text(path, "path")
 
     def decorate(handler: F) -> F:
-        builder.route(path, handler, methods=methods, domain=domain, **later)
+        builder.route(path, handler, methods=methods, domain=domain, **keywords)
         return handler
 
     return decorate
+
+
+def prerequest(function: P) -> P:
+    """Call *function*, a coroutine or not, with each request before its handler; False stops it.
+
+    A decorator. Several run in the order in which they were given. One that returns False
+    answers the request itself.
+    """
+    _context.configuring().prerequest(function)
+    return function
 
 
 # What runs
