@@ -25,7 +25,7 @@ cdef class Request(Question):
     cdef Py_ssize_t place           # of body_read() in it
     cdef object beside          # what came beside the head; None until asked for
     cdef dict fields            # of the response: complete lines by lower-case name
-    cdef readonly object route
+    cdef object route
     cdef object task            # what runs the handler, when it is a coroutine
     cdef object helper          # what sends its answer, when that is an async iterator
     cdef public object captures
