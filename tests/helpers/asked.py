@@ -25,9 +25,9 @@ class Asked:
         **fields: str,
     ) -> None:
         self.query_string = query
-        self.content = content
+        self.raw_body = content
         self.fields = {name.replace("_", "-"): value for name, value in fields.items()}
-        self.parts = Parts(settings or Settings(), declared or Declared())
+        self.beside = Parts(settings or Settings(), declared or Declared())
         self.sent: dict[str, str] = {}
         self.answer: tuple[int, Any] | None = None
 
@@ -42,7 +42,7 @@ class Asked:
         return [self.fields[name]] if name in self.fields else []
 
     def cookie(self, name: str) -> str | None:
-        return self.parts.cookies(self).get(name)
+        return self.beside.cookies(self).get(name)
 
     def response_header(self, name: str, value: str) -> None:
         self.sent[name] = value
@@ -63,4 +63,4 @@ class Asked:
 
 def values(request: Asked) -> Mapping[str, list[str]]:
     """Return what argument() would see."""
-    return request.parts.arguments()
+    return request.beside.arguments()

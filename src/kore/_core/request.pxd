@@ -21,9 +21,9 @@ cdef class Peer(Stream):
 
 cdef class Request(Question):
     cdef Peer peer
-    cdef readonly bytes content     # the body; None while it arrives, and when there is none
+    cdef bytes content          # the body; None while it arrives, and when there is none
     cdef Py_ssize_t place           # of body_read() in it
-    cdef object beside          # what came beside the head; None until asked for
+    cdef object made            # what came beside the head; None until asked for
     cdef dict fields            # of the response: complete lines by lower-case name
     cdef object route
     cdef object task            # what runs the handler, when it is a coroutine

@@ -90,6 +90,11 @@ cdef class Request(Question):
         self.place = len(self.content)
         return self.content
 
+    @property
+    def raw_body(self):
+        """The whole body, None when there was none; what body_read() gives stays as it is."""
+        return self.content
+
     def body_read(self, Py_ssize_t length):
         """Return the next piece of the body as (how many bytes, bytes); (0, b"") at its end."""
         cdef bytes piece
@@ -109,41 +114,41 @@ cdef class Request(Question):
     @property
     def body_digest(self):
         """The SHA-256 of the body, 32 bytes."""
-        return self.parts.digest(self)
+        return self.beside.digest(self)
 
     # ---- parameters, cookies, files
 
     @property
-    def parts(self):
+    def beside(self):
         """What came beside the head. Made when first asked for, by who runs the service."""
-        if self.beside is None:
-            self.beside = self.peer.parts_of(self)
-        return self.beside
+        if self.made is None:
+            self.made = self.peer.parts_of(self)
+        return self.made
 
     @property
     def query(self):
         """The query as {name: [value, ...]}, decoded and not validated."""
-        return self.parts.query(self)
+        return self.beside.query(self)
 
     def argument(self, str name not None):
         """Return the first accepted value of a declared parameter, or None."""
-        return self.parts.argument(name)
+        return self.beside.argument(name)
 
     def arguments(self):
         """Return all accepted values as {name: [value, ...]}."""
-        return self.parts.arguments()
+        return self.beside.arguments()
 
     def populate_get(self):
         """Let argument() see what the query holds."""
-        return self.parts.populate_get(self)
+        return self.beside.populate_get(self)
 
     def populate_post(self):
         """Let argument() see what a form in the body holds."""
-        return self.parts.populate_post(self)
+        return self.beside.populate_post(self)
 
     def populate_multi(self):
         """Let argument() and file_lookup() see what a multipart form in the body holds."""
-        return self.parts.populate_multi(self)
+        return self.beside.populate_multi(self)
 
     populate_multipart = populate_multi
 
@@ -153,19 +158,19 @@ cdef class Request(Question):
 
     def cookie(self, str name not None):
         """Return the first cookie of exactly that name, as it was sent, or None."""
-        return self.parts.cookies(self).get(name)
+        return self.beside.cookies(self).get(name)
 
     def cookies(self):
         """Return all cookies by name; of several of one name the first."""
-        return dict(self.parts.cookies(self))
+        return dict(self.beside.cookies(self))
 
     def file_lookup(self, str name not None):
         """Return the first file a multipart form has under that name, or None."""
-        return self.parts.file_lookup(name)
+        return self.beside.file_lookup(name)
 
     def files(self):
         """Return all files of a multipart form as {name: [file, ...]}."""
-        return self.parts.all_files()
+        return self.beside.all_files()
 
     # ---- the answer
 
@@ -200,7 +205,7 @@ cdef class Request(Question):
         for a cookie that browsers would refuse.
         """
         cdef bytes line = field_line(
-            "set-cookie", self.parts.cookie_text(self, name, value, attributes))
+            "set-cookie", self.beside.cookie_text(self, name, value, attributes))
         if self.fields is None:
             self.fields = {}
         # One entry may hold several lines.

@@ -43,10 +43,14 @@ def pairs(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
     """Yield names and values of a query or a form; more than *most* of them are refused."""
     if data.count(b"&") >= most:
         raise RefusedError(400, f"more than {most} parameters")
+    # Most have no escapes at all, and decoding is what costs.
+    escaped = b"%" in data or b"+" in data
     for pair in data.split(b"&"):
         if pair:
             name, _, value = pair.partition(b"=")
-            yield unescaped(name).decode("utf-8", "replace"), unescaped(value)
+            if escaped:
+                name, value = unescaped(name), unescaped(value)
+            yield name.decode("utf-8", "replace"), value
 
 
 def unescaped(data: bytes) -> bytes:

@@ -97,7 +97,7 @@ class Parts:
 
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""
-        return sha256(request.content or b"").digest()
+        return sha256(request.raw_body or b"").digest()
 
     # How it comes about
 
@@ -127,8 +127,8 @@ class Parts:
 
     def _judge_form(self, request: Any, kind: str) -> Work[Judged]:
         rules = self._declared.body
-        readable = rules and request.content is not None and kind == FORM_TYPE
-        fields = pairs(request.content if readable else b"", self._settings.http_arguments_max)
+        readable = rules and request.raw_body is not None and kind == FORM_TYPE
+        fields = pairs(request.raw_body if readable else b"", self._settings.http_arguments_max)
         return (yield from judge(FORM, fields, rules, request))
 
     def _judge_multipart(self, request: Any, kind: str) -> Work[Judged]:
@@ -136,7 +136,7 @@ class Parts:
             self._settings.http_multipart_max, self._settings.http_multipart_header_max
         )
         # Nothing at all is no form, and a broken one is refused.
-        sent = multipart.read(request.content, kind, limits) if request.content else []
+        sent = multipart.read(request.raw_body, kind, limits) if request.raw_body else []
         self._files = {}
         for part in sent:
             if part.filename:
@@ -154,6 +154,8 @@ class Parts:
 
     def problems(self, *, strict: bool) -> list[dict[str, str]]:
         """Return what keeps the handler from being run; *strict* takes offence at all there is."""
+        if not strict and not self._declared.required:
+            return []
         return [
             *self._problems(self._query, self._declared.query, strict=strict),
             *self._problems(self._body, self._declared.body, strict=strict),
@@ -194,7 +196,7 @@ def validation(*, strict: bool) -> "Step":
 
 def validated(request: Any, *, strict: bool) -> Work[bool]:
     """Return whether to go on; if not, the request has been answered."""
-    parts = request.parts
+    parts = request.beside
     yield from parts.judge_all(request)
     if request.answered:
         return False

@@ -185,3 +185,18 @@ def test_the_standard_library_reads_the_same_form(fields: list[tuple[str, bytes]
     assert [(p.name, p.data.decode()) for p in read(body, TYPE, LIMITS)] == [
         (p["content-disposition"].params["name"], p.get_payload()) for p in oracle.iter_parts()
     ]
+
+
+PIECES = [
+    *(b"--XX", b"\r\n", b"--", b"\n", b"\r", b"--XX--", b"--XX\r\n", b"\r\n\r\n", b"\xff"),
+    *(b" ", b"Content-Disposition: form-data", b"; name=a", b'; filename="', b'"'),
+    b"; filename*=utf-8''%",
+    *(b"Content-Type: text/plain; charset=\xff", b"Content-Length: 3", b"abc", b"=", b":", b"\0"),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=25))
+def test_whatever_comes_is_a_form_or_refused(pieces: list[bytes]) -> None:
+    with contextlib.suppress(RefusedError):
+        for found in read(b"".join(pieces), TYPE, LIMITS):
+            assert isinstance(found.name, str)

@@ -50,35 +50,35 @@ def test_nothing_is_seen_before_it_is_populated() -> None:
     request = Asked("id=1", declared=ID)
 
     assert judged(request) is True
-    assert request.parts.argument("id") is None
-    assert request.parts.populate_get(request) is True
-    assert request.parts.argument("id") == "1"
-    assert request.parts.argument("other") is None
+    assert request.beside.argument("id") is None
+    assert request.beside.populate_get(request) is True
+    assert request.beside.argument("id") == "1"
+    assert request.beside.argument("other") is None
 
 
 def test_the_first_accepted_value_is_the_argument_and_all_are_there() -> None:
     request = Asked("id=x&id=2&id=3", declared=ID)
     judged(request)
-    request.parts.populate_get(request)
+    request.beside.populate_get(request)
 
-    assert request.parts.argument("id") == "2"
+    assert request.beside.argument("id") == "2"
     assert values(request) == {"id": ["2", "3"]}
 
 
 def test_query_and_form_come_in_the_order_in_which_they_are_asked_for() -> None:
     request = Asked("id=1", b"id=2&name=ada", declared=BOTH, content_type=FORM)
     judged(request)
-    request.parts.populate_post(request)
-    request.parts.populate_get(request)
+    request.beside.populate_post(request)
+    request.beside.populate_get(request)
 
-    assert request.parts.argument("id") == "2"
+    assert request.beside.argument("id") == "2"
     assert values(request) == {"id": ["2", "1"], "name": ["ada"]}
 
 
 def test_populating_twice_changes_nothing() -> None:
     request = Asked("id=1", declared=ID)
-    request.parts.populate_get(request)
-    request.parts.populate_get(request)
+    request.beside.populate_get(request)
+    request.beside.populate_get(request)
 
     assert values(request) == {"id": ["1"]}
 
@@ -89,14 +89,14 @@ def test_a_body_that_is_no_form_has_no_parameters(kind: str) -> None:
     request = Asked("", content, declared=BOTH, content_type=kind)
 
     assert judged(request) is True
-    assert request.parts.populate_post(request) is True
+    assert request.beside.populate_post(request) is True
     assert values(request) == {}
 
 
 @pytest.mark.parametrize("fields", [{}, {"content_type": FORM.upper() + " ; charset=utf-8"}])
 def test_a_form_is_one_by_its_type_or_without_one(fields: dict[str, str]) -> None:
     request = Asked("", b"name=ada", declared=BOTH, **fields)
-    request.parts.populate_post(request)
+    request.beside.populate_post(request)
 
     assert values(request) == {"name": ["ada"]}
 
@@ -104,8 +104,8 @@ def test_a_form_is_one_by_its_type_or_without_one(fields: dict[str, str]) -> Non
 def test_a_multipart_form_is_not_seen_as_the_other_kind_and_the_other_way_round() -> None:
     multi = Asked("", form(('name="name"', "ada")), declared=BOTH, content_type=MULTIPART)
     plain = Asked("", b"name=ada", declared=BOTH, content_type=FORM)
-    multi.parts.populate_post(multi)
-    plain.parts.populate_multi(plain)
+    multi.beside.populate_post(multi)
+    plain.beside.populate_multi(plain)
 
     assert values(multi) == values(plain) == {}
 
@@ -114,7 +114,7 @@ def test_a_value_may_be_awaited_before_the_handler() -> None:
     request = Asked("v=no&v=yes", declared=Declared(query={"v": LATER, "id": DIGITS}))
 
     assert judged(request) is True
-    request.parts.populate_get(request)
+    request.beside.populate_get(request)
     assert values(request) == {"v": ["yes"]}
 
 
@@ -122,16 +122,16 @@ def test_what_must_be_awaited_cannot_be_asked_for_early_and_is_not_lost() -> Non
     request = Asked("v=yes", declared=Declared(query={"v": LATER}))
 
     with pytest.raises(KoreError, match="must be awaited"):
-        request.parts.populate_get(request)
+        request.beside.populate_get(request)
     judged(request)
-    request.parts.populate_get(request)
+    request.beside.populate_get(request)
     assert values(request) == {"v": ["yes"]}
 
 
 def test_the_query_is_there_without_validation() -> None:
     request = Asked("a=1&a=2&b&c=%ff&d=%E2%82%AC")
 
-    assert request.parts.query(request) == {
+    assert request.beside.query(request) == {
         "a": ["1", "2"],
         "b": [""],
         "c": ["\N{REPLACEMENT CHARACTER}"],
@@ -222,23 +222,23 @@ def test_files_and_fields_of_a_form_are_told_apart() -> None:
     )
     request = Asked("", body, declared=BOTH, content_type=MULTIPART)
     judged(request)
-    assert request.parts.file_lookup("f") is None  # not before it is populated
-    request.parts.populate_multi(request)
+    assert request.beside.file_lookup("f") is None  # not before it is populated
+    request.beside.populate_multi(request)
 
     assert values(request) == {"name": ["a%20b+c"]}
-    file = request.parts.file_lookup("f")
+    file = request.beside.file_lookup("f")
     assert file is not None
     assert (file.filename, file.body) == ("1.txt", b"one")
-    assert [f.filename for f in request.parts.all_files()["f"]] == ["1.txt", "2.txt"]
-    assert request.parts.file_lookup("name") is None
-    assert request.parts.file_lookup("empty") is None
+    assert [f.filename for f in request.beside.all_files()["f"]] == ["1.txt", "2.txt"]
+    assert request.beside.file_lookup("name") is None
+    assert request.beside.file_lookup("empty") is None
 
 
 def test_a_form_with_nothing_in_it_is_no_error() -> None:
     request = Asked("", None, content_type=MULTIPART)
 
-    assert request.parts.populate_multi(request) is True
-    assert request.parts.all_files() == {}
+    assert request.beside.populate_multi(request) is True
+    assert request.beside.all_files() == {}
 
 
 def test_limits_of_a_form_are_settings() -> None:
@@ -246,7 +246,7 @@ def test_limits_of_a_form_are_settings() -> None:
     for settings in (Settings(http_multipart_max=1), Settings(http_multipart_header_max=20)):
         request = Asked("", body, settings=settings, content_type=MULTIPART)
         with pytest.raises(RefusedError) as refused:
-            request.parts.populate_multi(request)
+            request.beside.populate_multi(request)
         assert refused.value.status == 413
 
 
@@ -256,31 +256,31 @@ def test_limits_of_a_form_are_settings() -> None:
 def test_cookies_are_read_once() -> None:
     request = Asked(cookie="a=1; b=2")
 
-    assert request.parts.cookies(request) == {"a": "1", "b": "2"}
-    assert request.parts.cookies(request) is request.parts.cookies(request)
+    assert request.beside.cookies(request) == {"a": "1", "b": "2"}
+    assert request.beside.cookies(request) is request.beside.cookies(request)
 
 
 def test_a_cookie_is_secure_where_the_connection_is() -> None:
     request = Asked()
-    assert "Secure" not in request.parts.cookie_text(request, "a", "1", {})
-    assert "Secure" in request.parts.cookie_text(request, "a", "1", {"secure": True})
+    assert "Secure" not in request.beside.cookie_text(request, "a", "1", {})
+    assert "Secure" in request.beside.cookie_text(request, "a", "1", {"secure": True})
 
     request.protocol = "https"
-    assert "Secure" in request.parts.cookie_text(request, "a", "1", {})
-    assert "Secure" not in request.parts.cookie_text(request, "a", "1", {"secure": False})
+    assert "Secure" in request.beside.cookie_text(request, "a", "1", {})
+    assert "Secure" not in request.beside.cookie_text(request, "a", "1", {"secure": False})
 
 
 def test_an_unknown_attribute_of_a_cookie_is_a_type_error() -> None:
     request = Asked()
     with pytest.raises(TypeError, match="maxage"):
-        request.parts.cookie_text(request, "a", "1", {"maxage": 1})
+        request.beside.cookie_text(request, "a", "1", {"maxage": 1})
 
 
 @pytest.mark.parametrize("content", [None, b"", b"abc"])
 def test_a_digest_is_that_of_the_body(content: bytes | None) -> None:
     request = Asked("", content)
 
-    assert request.parts.digest(request) == hashlib.sha256(content or b"").digest()
+    assert request.beside.digest(request) == hashlib.sha256(content or b"").digest()
 
 
 @pytest.mark.parametrize(
