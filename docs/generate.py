@@ -17,6 +17,7 @@ HERE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
 
 TYPES = {
+    "pyhttp_file": "The type of an uploaded file.",
     "pyhttp_request": "The type of a request.",
     "pyconnection": "The type of a request's `connection`.",
     "pydomain": "The type of what `kore.domain()` returns.",

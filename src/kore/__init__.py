@@ -33,6 +33,7 @@ from kore._api import domain as domain
 from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
 from kore._api import log as log
+from kore._api import prerequest as prerequest
 from kore._api import pydomain as pydomain
 from kore._api import route as route
 from kore._api import server as server
@@ -54,5 +55,6 @@ from kore._http.tables import HTTP_METHOD_PUT as HTTP_METHOD_PUT
 if _typing.TYPE_CHECKING:
     from kore._core.connection import Connection as pyconnection  # noqa: N813 - Kore's name
     from kore._core.request import Request as pyhttp_request  # noqa: N813 - Kore's name
+    from kore._http.files import HttpFile as pyhttp_file  # noqa: N813 - Kore's name
 else:  # when somebody asks for them: the parent never does, and loads no compiled code of ours
     from kore._api import core_type as __getattr__

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, 
 from importlib import import_module
 from time import monotonic_ns
 from types import coroutine
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, Unpack
 
 from kore import _context, _modules
 from kore._conf import check
 from kore._conf.builder import DomainHandle
-from kore._conf.schema import Tracer
+from kore._conf.schema import Prerequest, RouteKeywords, Tracer
 from kore._conf.settings import SETTINGS
 from kore.errors import Fatal, KoreError
 
@@ -49,6 +49,7 @@ pydomain = DomainHandle
 # Loaded when asked for: the parent may be root, and runs no compiled code of ours.
 CORE_TYPES: Final[Mapping[str, tuple[str, str]]] = {
     "pyconnection": ("kore._core.connection", "Connection"),
+    "pyhttp_file": ("kore._http.files", "HttpFile"),
     "pyhttp_request": ("kore._core.request", "Request"),
 }
 
@@ -67,6 +68,7 @@ LEVELS: Final = (
 PRIORITY_MASK: Final = 7
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = TypeVar("P", bound=Prerequest)
 
 
 class Configuration:
@@ -139,7 +141,7 @@ def route(
     *,
     domain: str | DomainHandle | None = None,
     methods: Sequence[str] | None = None,
-    **later: object,
+    **keywords: Unpack[RouteKeywords],
 ) -> Callable[[F], F]:
     """Have the decorated function answer requests for *path*. See `route()` of a domain.
 
@@ -150,10 +152,20 @@ def route(
     check.text(path, "path")
 
     def decorate(handler: F) -> F:
-        builder.route(path, handler, methods=methods, domain=domain, **later)
+        builder.route(path, handler, methods=methods, domain=domain, **keywords)
         return handler
 
     return decorate
+
+
+def prerequest(function: P) -> P:
+    """Call *function*, a coroutine or not, with each request before its handler; False stops it.
+
+    A decorator. Several run in the order in which they were given. One that returns False
+    answers the request itself.
+    """
+    _context.configuring().prerequest(function)
+    return function
 
 
 # What runs

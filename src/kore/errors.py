@@ -17,6 +17,14 @@ class StartError(KoreError):
     """An application that could not be started; the text is ready to be printed."""
 
 
+class RefusedError(KoreError):
+    """A request that cannot be read. Unless it is caught, its client is answered with *status*."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
 class Fatal(SystemExit):
     """What `kore.fatal()` raises while nothing serves yet.
 

@@ -32,6 +32,7 @@ class Served(Pair):
             defer=loop.call_soon,
             later=loop.call_later,
             future=loop.create_future,
+            parts=lambda request, route: None,
             slot=slot,
         )
 

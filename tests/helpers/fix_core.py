@@ -132,6 +132,7 @@ class Pair:
             defer=self.deferred.append,
             later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
             future=self.future,
+            parts=lambda request, route: None,
             slot=slot,
         )
 

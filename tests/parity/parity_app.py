@@ -53,6 +53,31 @@ def status(req: kore.pyhttp_request, number: str) -> None:
     req.response(int(number), None)
 
 
+def arguments(req: kore.pyhttp_request) -> None:
+    req.populate_get()
+    req.populate_post()
+    req.populate_cookies()
+    names = ("id", "name", "other")
+    found = {name: req.argument(name) for name in names}
+    req.response(200, json.dumps(found | {"cookie": req.cookie("c")}).encode())
+
+
+def secret(req: kore.pyhttp_request, value: str) -> bool:
+    return value == "secret"
+
+
+def pieces(req: kore.pyhttp_request) -> None:
+    read = [req.body_read(3), req.body_read(1024), req.body_read(1024)]
+    req.response(200, repr([read, req.body, req.body_read(1)]).encode())
+
+
+RULES = {"id": "^[0-9]+$", "name": "^.+$"}
+KEY = {"type": "header", "value": "x-key", "verify": secret}
+
+domain.route("/arguments", arguments, methods=["get", "post"], get=RULES, post=RULES)
+domain.route("/pieces", pieces, methods=["post"])
+domain.route("/key", say(b"let in"), methods=["get"], auth=KEY)
+domain.route("/login", say(b"let in"), methods=["get"], auth={**KEY, "redirect": "/to"})
 domain.route("/", say(b"hello world"), methods=["get"])
 domain.route("/report", report)
 domain.route("^/user/([a-z]+)/([0-9]+)$", report, methods=["get"])

@@ -26,7 +26,49 @@ def method(name: str, number: int) -> Scenario:
     return Scenario(f"method-{name.lower()}", wanted, json={"method": number})
 
 
+def arguments(name: str, text: str, /, **found: str) -> list[Scenario]:
+    """Return the scenarios of parameters in a query, and in a form."""
+    wanted = {"id": None, "name": None, "other": None, **found}
+    form = "Content-Type: application/x-www-form-urlencoded"
+    return [
+        Scenario(f"query-{name}", get(f"/arguments?{text}"), json=wanted),
+        Scenario(f"form-{name}", post(text.encode(), -1, form, target="/arguments"), json=wanted),
+    ]
+
+
+def cookie(name: str, text: str, value: str | None) -> Scenario:
+    """Return the scenario of a cookie."""
+    return Scenario(f"cookie-{name}", get("/arguments", f"Cookie: {text}"), json={"cookie": value})
+
+
 SCENARIOS = [
+    *arguments("one", "id=1", id="1"),
+    *arguments("first-wins", "id=1&id=2", id="1"),
+    *arguments("invalid", "id=x"),
+    *arguments("undeclared", "other=1"),
+    *arguments("names-have-a-case", "ID=1"),
+    *arguments("plus-and-escape", "name=a+b%20c%2B%26", name="a b c+&"),
+    *arguments("escaped-name", "%69d=1", id="1"),
+    *arguments("broken-escape", "name=a%zzb", name="a%zzb"),
+    *arguments("semicolon", "name=1;id=2", name="1;id=2"),
+    *arguments("nul", "name=a%00"),
+    *arguments("no-name", "=x"),
+    cookie("one", "c=1", "1"),
+    cookie("among-others", "a=1; c=2;d=3", "2"),
+    cookie("first-wins", "c=1; c=2", "1"),
+    cookie("quoted", 'c="1"', '"1"'),
+    cookie("escape", "c=%20", "%20"),
+    cookie("comma", "c=1, d=2", "1, d=2"),
+    cookie("none", "d=1", None),
+    Scenario(
+        "pieces",
+        post(b"abcdef", target="/pieces"),
+        body=b"[[(3, b'abc'), (3, b'def'), (0, b'')], b'abcdef', (0, b'')]",
+    ),
+    Scenario("auth", get("/key", "X-Key: secret"), body=b"let in"),
+    Scenario("auth-wrong", get("/key", "X-Key: wrong"), status=403),
+    Scenario("auth-missing", get("/key"), status=403),
+    Scenario("auth-redirect", get("/login"), status=302, fields={"location": "/to"}),
     Scenario("plain", get(), body=b"hello world", fields={"content-length": "11"}),
     Scenario("async", get("/later"), body=b"later"),
     Scenario("keep-alive", get(), fields={"connection": "keep-alive", "keep-alive": "timeout=20"}),

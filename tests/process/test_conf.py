@@ -1,11 +1,14 @@
 """The real command with a configuration file: serving, hooks, modules, mistakes."""
 
+import contextlib
 import os
 import signal
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.fix_serve import Server
 from tests.process.conf_house import CONF, HELLO, PRIVSEP, kore, project, serving
 from tests.process.house import end, get, replaced
 
@@ -51,6 +54,78 @@ def test_modules_have_hooks_and_are_told_of_their_loading(project: Path) -> None
         assert "worker teardown" in text
         assert "parent teardown" in text
         assert "UNLOAD" not in text
+
+
+PROTECTED = """
+validator v_id regex ^[0-9]+$
+validator v_name function known
+authentication key {
+    authentication_type header
+    authentication_value x-key
+    authentication_validator secret
+}
+domain 127.0.0.1 {
+    attach plain
+    route / {
+        handler shown
+        methods get post
+        validate get id v_id
+        validate qs:post name v_name
+    }
+    route /in {
+        handler shown
+        authenticate key
+    }
+}
+"""
+SHOWN = """
+def known(req, value):
+    return value == "ada"
+
+def secret(req, value):
+    return value == "sesame"
+
+def shown(req):
+    req.populate_get()
+    req.response(200, f"{req.argument('id')} {req.argument('name')}")
+"""
+
+
+@pytest.fixture
+def protected(project: Path) -> Path:
+    """Return the project with validators and authentication."""
+    (project / "src" / "hello.py").write_text(HELLO + SHOWN)
+    (project / "kore.conf").write_text(CONF.partition("domain")[0] + PROTECTED)
+    return project
+
+
+def asked(server: Server, path: str, method: str = "GET", **fields: str) -> tuple[int, bytes]:
+    client = HTTPConnection(*server.address, timeout=5)
+    with contextlib.closing(client):
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        client.request(method, path, headers=headers)
+        answer = client.getresponse()
+        return answer.status, answer.read()
+
+
+def test_a_file_validates_and_authenticates(protected: Path) -> None:
+    with serving(protected, "-c", "kore.conf") as server:
+        assert asked(server, "/?id=12&name=ada") == (200, b"12 None")
+        assert asked(server, "/?id=12x") == (200, b"None None")
+        assert asked(server, "/?id=12&name=ada", "POST") == (200, b"None ada")
+        assert asked(server, "/?name=eve", "POST") == (200, b"None None")
+        assert asked(server, "/in")[0] == 403
+        assert asked(server, "/in", x_key="open")[0] == 403
+        assert asked(server, "/in", x_key="sesame") == (200, b"None None")
+
+
+def test_what_protects_is_not_left_out_of_what_is_printed(protected: Path) -> None:
+    run = kore(protected, "--print-config", "-c", "kore.conf")
+
+    assert run.returncode == 1
+    assert run.stdout == "configure ['kore']\n"
+    assert "fatal: route '/' has validators or authentication, and printing these" in run.stderr
+    assert kore(protected, "-t", "-c", "kore.conf").returncode == 0
 
 
 KOREAPP = """

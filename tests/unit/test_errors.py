@@ -10,7 +10,13 @@ from kore import errors
 
 @pytest.mark.parametrize(
     "error",
-    [errors.KoreError, errors.ConfigError, errors.UnknownSettingError, errors.StartError],
+    [
+        errors.KoreError,
+        errors.ConfigError,
+        errors.UnknownSettingError,
+        errors.StartError,
+        errors.RefusedError,
+    ],
 )
 def test_every_error_is_a_kore_error_and_a_runtime_error(error: type[Exception]) -> None:
     assert issubclass(error, errors.KoreError)

@@ -31,7 +31,7 @@ def test_there_are_no_other_constants() -> None:
     assert constants == {pair.split("=")[0] for pair in VALUES.split()}
 
 
-@pytest.mark.parametrize("name", ["pyhttp_request", "pyconnection", "pydomain"])
+@pytest.mark.parametrize("name", ["pyhttp_request", "pyhttp_file", "pyconnection", "pydomain"])
 def test_types_are_there_to_be_asked_about(name: str) -> None:
     assert isinstance(getattr(kore, name), type)
 

@@ -5,18 +5,29 @@ import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Unpack
 
 from kore._conf import check
+from kore._conf.demands import demands
 from kore._conf.problems import Problems
-from kore._conf.schema import Address, Config, Domain, Handler, Privsep, Route, Server, Tracer
+from kore._conf.schema import (
+    Address,
+    Config,
+    Domain,
+    Handler,
+    Prerequest,
+    Privsep,
+    Route,
+    RouteKeywords,
+    Server,
+    Tracer,
+)
 from kore._conf.settings import Settings
 from kore.errors import ConfigError, KoreError
 
 OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
 DOMAIN_KEYWORDS: Final = "attach"
-ROUTE_KEYWORDS: Final = "methods (and domain, for kore.route)"
 
 
 class DomainHandle:
@@ -31,13 +42,22 @@ class DomainHandle:
         self.where = where
 
     def route(
-        self, path: str, handler: Handler, *, methods: Sequence[str] | None = None, **later: object
+        self,
+        path: str,
+        handler: Handler,
+        *,
+        methods: Sequence[str] | None = None,
+        **keywords: Unpack[RouteKeywords],
     ) -> None:
         """Have *handler* answer requests for *path*, a regular expression unless it begins with /.
 
-        *methods* are names in any case; "get" implies "head"; without it all are taken.
+        *methods* are names in any case; "get" implies "head"; without it all are taken. Keywords:
+        `get`, `post` and so on declare the parameters of a method, `qs` those that stand in the
+        query under every method: dicts of names and validators. `required` lists parameters
+        without which the answer is 400, `strict=True` has it say what was wrong. `auth` is a dict
+        of `type`, `value`, `verify` and `redirect`.
         """
-        self._builder.route(path, handler, methods=methods, domain=self, **later)
+        self._builder.route(path, handler, methods=methods, domain=self, **keywords)
 
     def filemaps(self, _maps: object) -> NoReturn:
         """Serve files. Refused for now."""
@@ -81,6 +101,7 @@ class Builder:
         self.domains: list[DomainHandle] = []
         self.wanted: list[Wanted] = []
         self.tasks: list[Coroutine[Any, Any, Any]] = []
+        self.prerequests: list[Prerequest] = []
         self.hooks: dict[str, Callable[..., Any]] = {}
         self.onloads: list[Callable[..., Any]] = []
         self.privseps: dict[str, Privsep] = {}
@@ -146,17 +167,17 @@ class Builder:
         *,
         methods: Sequence[str] | None = None,
         domain: DomainHandle | str | None = None,
-        **later: object,
+        **keywords: Unpack[RouteKeywords],
     ) -> None:
         """Serve a path on a domain, which may come later; None: the only one."""
         self.open()
         path = check.text(path, "path")
-        check.keywords(f"route '{path}'", later, ROUTE_KEYWORDS, check.LATER_FOR_ROUTES)
         if not callable(handler):
             raise TypeError(f"route '{path}': {handler!r} is not callable")
         if domain is not None and not isinstance(domain, DomainHandle):
             domain = check.text(domain, "domain")
-        route = Route(path, handler, check.methods(methods))
+        taken = check.methods(methods)
+        route = Route(path, handler, taken, demands(path, taken, keywords))
         self.wanted.append(Wanted(route, domain, self.locate()))
 
     def privsep(self, wanted: Privsep) -> None:
@@ -170,6 +191,13 @@ class Builder:
             skip=wanted.skip or earlier.skip,
             where=self.locate(),
         )
+
+    def prerequest(self, hook: Prerequest) -> None:
+        """Call *hook* before every handler."""
+        self.open()
+        if not callable(hook):
+            raise TypeError(f"prerequest: {hook!r} is not callable")
+        self.prerequests.append(hook)
 
     def create_task(self, task: Coroutine[Any, Any, Any]) -> int:
         """Keep a coroutine; each worker starts its own copy. Returns its number."""
@@ -212,6 +240,7 @@ class Builder:
             domains=domains,
             tasks=tuple(self.tasks),
             tracer=self.tracer,
+            prerequests=tuple(self.prerequests),
             name=self.name,
             hooks=dict(self.hooks),
             onloads=tuple(self.onloads),

@@ -20,7 +20,7 @@ from kore.errors import ConfigError, UnknownSettingError
 LATER_FOR_DOMAINS: Final = frozenset(
     {"acme", "cert", "client_verify", "crl", "key", "verify_depth"}
 )
-LATER_FOR_ROUTES: Final = frozenset({"auth", "hooks", "qs", *METHODS, *map(str.lower, METHODS)})
+LATER_FOR_ROUTES: Final = frozenset({"hooks"})
 # The same for settings: all there is so far.
 SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
     "http_body_disk_offload": (0,),

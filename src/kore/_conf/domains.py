@@ -26,9 +26,9 @@ class RouteScope(Scope):
     handler: Handler | None = None
     methods: tuple[str, ...] | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    # Which statement each option comes from; and of each validator, its method.
+    # Which statement each option comes from; and of each validator, its option and method.
     origins: dict[str, Block] = field(default_factory=dict)
-    validated: list[tuple[str, Block]] = field(default_factory=list)
+    validated: list[tuple[str, str, Block]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -179,8 +179,9 @@ def run_route(domain: DomainScope, block: Block) -> None:
 def add_route(handle: DomainHandle, scope: RouteScope) -> None:
     """Hand a route to the builder, with all options that routes have."""
     problems = scope.reading.builder.problems
-    for method, block in scope.validated:
-        if scope.methods is not None and method not in scope.methods:
+    for option, method, block in scope.validated:
+        if scope.methods is not None and method not in with_head(scope.methods):
+            scope.options.pop(option, None)
             problems.add(
                 block.where, f"{scope.label}: method '{method.lower()}' not enabled for the route"
             )
@@ -192,6 +193,11 @@ def add_route(handle: DomainHandle, scope: RouteScope) -> None:
         return
     with scope.reading.at(scope.where):
         handle.route(scope.path, scope.handler, methods=scope.methods, **scope.options)
+
+
+def with_head(methods: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a route with these methods takes: GET brings HEAD."""
+    return (*methods, "HEAD") if "GET" in methods else methods
 
 
 def handler(scope: RouteScope, block: Block) -> None:
@@ -211,8 +217,12 @@ def validate(scope: RouteScope, block: Block) -> None:
     found = scope.reading.defined("validator", name, scope.reading.validators)
     # As in Python: `get` and `post` are the parameters of these, `qs:post` is the query of a POST.
     option = f"qs:{method.lower()}" if source == "qs" and method != "GET" else method.lower()
-    keep(scope, block, option, {**scope.options.get(option, {}), parameter: found})
-    scope.validated.append((method, block))
+    known = scope.options.get(option, {})
+    if parameter in known:
+        raise ConfigError(f"'{parameter}' is validated twice")
+    if found is not None:
+        keep(scope, block, option, {**known, parameter: found})
+    scope.validated.append((option, method, block))
 
 
 def method_of(word: str) -> tuple[str, str]:
@@ -282,9 +292,8 @@ ROUTE: Final[Table] = MappingProxyType(
             validate,
             "[qs:]METHOD PARAMETER VALIDATOR",
             "A parameter of the body, with `qs:` or `get` of the query, and what it must be.",
-            later=True,
         ),
-        "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may.", later=True),
+        "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may."),
         "on_headers": Directive(
             hook, "FUNCTION", "Called when the header fields are there.", later=True
         ),

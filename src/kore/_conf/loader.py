@@ -12,7 +12,7 @@ from kore._conf import check, legacy
 from kore._conf.builder import Builder
 from kore._conf.directives import Directive, Host, Reading, Scope, Table, flag, opened
 from kore._conf.domains import DOMAIN, ROUTE, domain, finish_domain
-from kore._conf.schema import Address, Privsep, compiled
+from kore._conf.schema import Address, Privsep, value_regex
 from kore._conf.syntax import Block, quoted
 from kore.errors import ConfigError
 
@@ -90,12 +90,20 @@ def validator(top: Scope, block: Block) -> None:
         raise ConfigError(f"{label} exists already")
     with reading.at(block.where, label):
         if kind == "regex":
-            compiled(value)
+            pattern(value)
             reading.validators[name] = value
         elif kind != "function":
             raise ConfigError(f"bad type '{kind}', there are regex and function")
         elif (function := reading.callback(value, "function")) is not None:
             reading.validators[name] = function
+
+
+def pattern(text: str) -> None:
+    """Refuse what is no regular expression for values."""
+    try:
+        value_regex(text)
+    except ValueError as error:
+        raise ConfigError(f"failed to compile regex for '{text}': {error}") from None
 
 
 # Servers

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kore._conf.schema import Address, Config, Domain, Handler, Route, Server
+from kore._conf.schema import Address, Config, Demands, Domain, Handler, Route, Server
 from kore._conf.settings import SETTINGS
 from kore._conf.syntax import quoted
 from kore._http.tables import METHODS
+from kore.errors import ConfigError
 
 # Read by whoever starts the server, and of no effect in a file.
 LEFT_OUT = frozenset({"file"})
@@ -87,7 +88,15 @@ def domain_block(domain: Domain, name_of: Callable[[Handler], str]) -> Iterator[
 
 
 def route_block(route: Route, name: str) -> Iterator[str]:
-    """Yield a route block; a function that no name leads to is shown, in a comment."""
+    """Yield a route block; a function that no name leads to is shown, in a comment.
+
+    A file without what protects a route must never come to be: it would be loaded one day.
+    """
+    if route.demands != Demands():
+        raise ConfigError(
+            f"route '{route.path}' has validators or authentication, and printing these "
+            "is not part of this version yet"
+        )
     yield f"route {quoted(route.path)} {{"
     yield f"    handler {quoted(name)}" if name else f"    # handler {route.handler!r}"
     if len(route.methods) < len(METHODS):

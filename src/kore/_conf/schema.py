@@ -1,9 +1,9 @@
 """The configuration when it is done: values only, frozen."""
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from kore._conf.settings import Settings
 from kore.errors import ConfigError
@@ -12,6 +12,12 @@ from kore.errors import ConfigError
 Handler = Callable[..., Any]
 # Called with type, value and traceback of what a handler or a task did not catch.
 Tracer = Callable[..., Any]
+# Called with the request before a handler; False: the handler is not run.
+Prerequest = Callable[..., Any]
+# Says True to what it accepts, at once or when awaited.
+Verify = Callable[..., Any]
+# What an application declares: by name a regular expression, or what decides.
+Validators = Mapping[str, str | re.Pattern[str] | Verify]
 
 # ASCII, as in the C locale: a request's path holds nothing else.
 POSIX_CLASSES: Final[Mapping[str, str]] = {
@@ -30,7 +36,8 @@ POSIX_CLASSES: Final[Mapping[str, str]] = {
 }
 
 # An escaped character, or a whole bracket expression: a `]` first in it stands for itself.
-BRACKETS: Final = re.compile(r"\\.|\[\^?\]?(?:\[:\w*:\]|\\.|[^\]\\])*\]", re.DOTALL)
+# Or a dollar sign.
+PIECES: Final = re.compile(r"\\.|\[\^?\]?(?:\[:\w*:\]|\\.|[^\]\\])*\]|\$", re.DOTALL)
 CLASS: Final = re.compile(r"\\.|\[:(?P<name>\w*):\]", re.DOTALL)
 
 
@@ -61,12 +68,68 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What the value of a parameter must fulfil: one of the two is there."""
+
+    search: Callable[[str], object] | None = None
+    verify: Verify | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The parameters of a route under one method, by name."""
+
+    query: Mapping[str, Rule] = field(default_factory=dict)
+    body: Mapping[str, Rule] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """What shows who asks: a cookie or a header named *value*, or the request as a whole."""
+
+    kind: str
+    verify: Verify
+    value: str = ""
+    redirect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What must hold before a route's handler runs."""
+
+    # by the method's number
+    declared: Mapping[int, Declared] = field(default_factory=dict)
+    auth: Auth | None = None
+    # Say which parameters were wrong, instead of leaving them out.
+    strict: bool = False
+
+
+class RouteKeywords(TypedDict, total=False):
+    """What may be asked of a route beside its methods."""
+
+    get: Validators
+    post: Validators
+    put: Validators
+    delete: Validators
+    head: Validators
+    options: Validators
+    patch: Validators
+    qs: Validators
+    required: Sequence[str]
+    strict: bool
+    auth: Mapping[str, object]
+    hooks: Mapping[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A path, what it runs, and the methods it takes. No *pattern*: the path is literal."""
 
     path: str
     handler: Handler
     methods: tuple[str, ...]
+    demands: Demands = field(default_factory=Demands)
     pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +167,7 @@ class Config:
     domains: tuple[Domain, ...]
     tasks: tuple[Coroutine[Any, Any, Any], ...] = ()
     tracer: Tracer | None = None
+    prerequests: tuple[Prerequest, ...] = ()
     name: str = "kore"
     # What the application wants called: "workerstart" and so on.
     hooks: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
@@ -126,30 +190,48 @@ class Config:
 def compiled(path: str) -> re.Pattern[str]:
     """Compile a route's regular expression, POSIX character classes included."""
     try:
-        return re.compile(translated(path, lambda name: POSIX_CLASSES[name]))
+        return regex(path)
+    except ValueError as error:
+        raise ConfigError(f"failed to compile regex for '{path}': {error}") from None
+
+
+def value_regex(text: str) -> re.Pattern[str]:
+    """Compile a validator's regular expression, to be searched for in a parameter's value.
+
+    As in POSIX, a dollar sign is the end and nothing before it, not even a line break, and a dot
+    is any character. What Python adds, such as a class for digits, means ASCII.
+    """
+    return regex(text, r"\Z", re.DOTALL | re.ASCII)
+
+
+def regex(text: str, end: str = "$", flags: int = 0) -> re.Pattern[str]:
+    """Compile a regular expression, or raise ValueError with the reason against it."""
+    try:
+        return re.compile(translated(text, lambda name: POSIX_CLASSES[name], end), flags)
     except KeyError as unknown:
         known = ", ".join(POSIX_CLASSES)
-        raise ConfigError(
-            f"failed to compile regex for '{path}': class [:{unknown.args[0]}:] is none of {known}"
-        ) from None
+        raise ValueError(f"class [:{unknown.args[0]}:] is none of {known}") from None
     except re.error as error:
-        raise ConfigError(f"failed to compile regex for '{path}': {located(path, error)}") from None
+        raise ValueError(str(located(text, error))) from None
 
 
-def translated(path: str, content: Callable[[str], str]) -> str:
-    """Replace each POSIX class that stands in a bracket expression by its *content*."""
+def translated(text: str, content: Callable[[str], str], end: str = "$") -> str:
+    """Replace each POSIX class in a bracket expression by its *content*, and a dollar by *end*."""
 
     def replace(found: re.Match[str]) -> str:
         return content(found["name"]) if found["name"] is not None else found[0]
 
-    return BRACKETS.sub(lambda found: CLASS.sub(replace, found[0]), path)
+    def piece(found: re.Match[str]) -> str:
+        return end if found[0] == "$" else CLASS.sub(replace, found[0])
+
+    return PIECES.sub(piece, text)
 
 
-def located(path: str, error: re.error) -> re.error:
-    """Return *error* with its position in *path* instead of in the translation."""
+def located(text: str, error: re.error) -> re.error:
+    """Return *error* with its position in *text* instead of in the translation."""
     try:
         # As long as the class it stands for; DEL is above all, so that no range ends badly in it.
-        re.compile(translated(path, lambda name: "\x7f" * len(f"[:{name}:]")))
+        re.compile(translated(text, lambda name: "\x7f" * len(f"[:{name}:]")))
     except re.error as original:
         return original
     return error

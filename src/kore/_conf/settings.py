@@ -296,6 +296,13 @@ class Settings:
     http_body_rate_min: int = setting(
         size(1), 16384, "Bytes a second that earn a large body more time than http_body_timeout."
     )
+    http_arguments_max: int = setting(
+        count(1), 1000, "Parameters of a query or a form, counted before any is decoded."
+    )
+    http_multipart_max: int = setting(count(1), 1000, "Parts of a multipart form.")
+    http_multipart_header_max: int = setting(
+        size(64, U16), 4096, "Bytes of a field line of such a part; of lines it may have 8."
+    )
     http_body_disk_offload: int = setting(size(0), 0, "Larger bodies are kept in a file; 0: never.")
     http_body_disk_path: str = setting(PATH, "tmp_files", "Directory for such files.")
     http_write_timeout: int = setting(

@@ -1,33 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The request as a handler sees it; names and values stay spans of the head until asked for."""
+"""The request as a handler sees it: the question, what came with it, and the way to answer."""
 
 from cpython.buffer cimport PyObject_CheckBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact
+from cpython.bytes cimport PyBytes_CheckExact
 from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.unicode cimport PyUnicode_DecodeLatin1
-from libc.stdint cimport uint32_t
 
-from kore._core.grammar cimport HOST_MAX, PORT_MAX, Span, same
-from kore._core.parser cimport (
-    CHUNKED, ESCAPED, HEAD, STAR, next_field)
+from kore._core.parser cimport HEAD
 from kore._core.writer cimport field_line
 
 from kore._core.writer import reason
 
-cdef frozenset UNRESERVED = frozenset(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-
-
-cdef str unescape(str path):
-    """Decode the escapes that mean the same as the plain character, RFC 3986 6.2.2.2."""
-    cdef list pieces = path.split("%")
-    cdef int i, code
-    cdef str piece
-    for i in range(1, len(pieces)):
-        piece = pieces[i]
-        code = int(piece[:2], 16)
-        pieces[i] = chr(code) + piece[2:] if code in UNRESERVED else "%" + piece
-    return "".join(pieces)
+cdef enum:
+    READ_MAX = 1024     # bytes of one body_read(), as in Kore
 
 
 def sendable(body: object) -> object:
@@ -67,6 +51,9 @@ cdef class Peer(Stream):
     cdef object drained(self):
         return None
 
+    cdef object parts_of(self, Request request):
+        return None
+
     cdef bint serves(self, Request request) noexcept:
         return False
 
@@ -77,12 +64,10 @@ cdef class Peer(Stream):
 cdef Peer NOBODY = Peer.__new__(Peer)
 
 
-cdef class Request:
+cdef class Request(Question):
     """An HTTP request, and the way to answer it. `kore.http_request` in Kore's words."""
 
     def __cinit__(self):
-        # What a request has until its connection gives it more: never a null pointer.
-        self.raw = b"\r\n\r\n"
         self.peer = NOBODY
 
     def __init__(self):
@@ -91,117 +76,102 @@ cdef class Request:
     def __repr__(self):
         return f"<kore.http_request {self.method_name} {self.path}>"
 
-    # ---- what was asked
-
-    cdef str text(self, Span span):
-        # Bytes over 0x7f may stand in field values and mean what they like (RFC 9110 5.5).
-        return PyUnicode_DecodeLatin1(PyBytes_AS_STRING(self.raw) + span.start, span.size, NULL)
-
-    cdef int field(self, const char *name, size_t length, Span *value) noexcept:
-        # find the first field of this (lower-case) name
-        cdef const char *raw = PyBytes_AS_STRING(self.raw)
-        cdef uint32_t at = self.head.fields
-        cdef Span found
-        while True:
-            value[0] = next_field(raw, &at, &found)
-            if found.size == 0:
-                return 0
-            if same(raw + found.start, found.size, name, length):
-                return 1
-
-    cdef bint has_body(self) noexcept:
-        return self.head.length > 0 or self.head.flags & CHUNKED
-
-    @property
-    def method(self):
-        """The method as one of the HTTP_METHOD_ numbers."""
-        return <int>self.head.method
-
-    @property
-    def method_name(self):
-        """The method as it was sent."""
-        return self.text(self.head.name)
-
-    @property
-    def path(self):
-        """The path without the query; escapes are kept, but for those of unreserved characters."""
-        if self.path_text is None:
-            self.path_text = self.text(self.head.path) or "/"
-            if self.head.flags & ESCAPED:
-                self.path_text = unescape(self.path_text)
-        return self.path_text
-
-    @property
-    def host(self):
-        """The host that was asked for, with its port if it was sent."""
-        return self.text(self.head.host)
-
-    @property
-    def bare_host(self):
-        """The host without its port, in lower case; empty when an HTTP/1.0 client named none."""
-        # Asked for every request, hence without a str on the way.
-        cdef const char *host = PyBytes_AS_STRING(self.raw) + self.head.host.start
-        cdef char low[HOST_MAX + PORT_MAX]
-        cdef uint32_t size = self.head.host.size
-        cdef uint32_t i
-        for i in range(size):
-            low[i] = host[i] | 0x20 if c"A" <= host[i] <= c"Z" else host[i]
-        i = size
-        while i and c"0" <= low[i - 1] <= c"9":
-            i -= 1
-        if i and low[i - 1] == c":":
-            size = i - 1
-        return PyUnicode_DecodeLatin1(low, size, NULL)
-
-    @property
-    def is_star(self):
-        """True for `OPTIONS *`, which asks about the server, not about a path."""
-        return bool(self.head.flags & STAR)
-
-    @property
-    def protocol(self):
-        """`http` or `https`."""
-        return "http"
-
-    @property
-    def agent(self):
-        """The User-Agent, or None."""
-        return self.request_header("user-agent")
-
-    @property
-    def body(self):
-        """The whole body; empty when there was none."""
-        return self.content if self.content is not None else b""
-
     @property
     def connection(self):
         """The client's connection."""
         return self.peer
 
-    def request_header(self, str name not None):
-        """Return the first field of that name (in any case), or None."""
-        cdef bytes wanted = name.lower().encode("latin-1", "replace")
-        cdef Span value
-        if wanted == b"host":       # the target's, where it names one: RFC 9112 3.2.2
-            return self.host or None
-        if not self.field(PyBytes_AS_STRING(wanted), len(wanted), &value):
-            return None
-        return self.text(value)
+    # ---- the body
 
-    def headers(self):
-        """Return all fields by lower-case name, `host` first; the last of a repeated one wins."""
-        cdef dict found = {}
-        cdef Span name, value
-        cdef uint32_t at = self.head.fields
-        if self.head.host.size:
-            found["host"] = self.host
-        while True:
-            value = next_field(PyBytes_AS_STRING(self.raw), &at, &name)
-            if name.size == 0:
-                return found
-            key = self.text(name).lower()
-            if key != "host":
-                found[key] = self.text(value)
+    @property
+    def body(self):
+        """The whole body; empty when there was none. Nothing is left for body_read() then."""
+        if self.content is None:
+            return b""
+        self.place = len(self.content)
+        return self.content
+
+    @property
+    def raw_body(self):
+        """The whole body, None when there was none; what body_read() gives stays as it is."""
+        return self.content
+
+    def body_read(self, Py_ssize_t length):
+        """Return the next piece of the body as (how many bytes, bytes); (0, b"") at its end."""
+        cdef bytes piece
+        if length < 0:
+            raise ValueError(f"cannot read {length} bytes")
+        if length > READ_MAX:
+            raise RuntimeError(f"len > sizeof(buf): read at most {READ_MAX} bytes at a time")
+        piece = b"" if self.content is None else self.content[self.place:self.place + length]
+        self.place += len(piece)
+        return len(piece), piece
+
+    @property
+    def body_path(self):
+        """The file the body is in, or None for one in memory."""
+        return None
+
+    @property
+    def body_digest(self):
+        """The SHA-256 of the body, 32 bytes."""
+        return self.beside.digest(self)
+
+    # ---- parameters, cookies, files
+
+    @property
+    def beside(self):
+        """What came beside the head. Made when first asked for, by who runs the service."""
+        if self.made is None:
+            self.made = self.peer.parts_of(self)
+        return self.made
+
+    @property
+    def query(self):
+        """The query as {name: [value, ...]}, decoded and not validated."""
+        return self.beside.query(self)
+
+    def argument(self, str name not None):
+        """Return the first accepted value of a declared parameter, or None."""
+        return self.beside.argument(name)
+
+    def arguments(self):
+        """Return all accepted values as {name: [value, ...]}."""
+        return self.beside.arguments()
+
+    def populate_get(self):
+        """Let argument() see what the query holds."""
+        return self.beside.populate_get(self)
+
+    def populate_post(self):
+        """Let argument() see what a form in the body holds."""
+        return self.beside.populate_post(self)
+
+    def populate_multi(self):
+        """Let argument() and file_lookup() see what a multipart form in the body holds."""
+        return self.beside.populate_multi(self)
+
+    populate_multipart = populate_multi
+
+    def populate_cookies(self):
+        """Do nothing: cookie() needs no preparation. It is there for those who call it."""
+        return True
+
+    def cookie(self, str name not None):
+        """Return the first cookie of exactly that name, as it was sent, or None."""
+        return self.beside.cookies(self).get(name)
+
+    def cookies(self):
+        """Return all cookies by name; of several of one name the first."""
+        return dict(self.beside.cookies(self))
+
+    def file_lookup(self, str name not None):
+        """Return the first file a multipart form has under that name, or None."""
+        return self.beside.file_lookup(name)
+
+    def files(self):
+        """Return all files of a multipart form as {name: [file, ...]}."""
+        return self.beside.all_files()
 
     # ---- the answer
 
@@ -227,6 +197,20 @@ cdef class Request:
                 self.fields = {}
             self.fields.pop(key, None)
             self.fields[key] = line
+        return True
+
+    def response_cookie(self, str name not None, str value not None, **attributes):
+        """Set a cookie with the response, beside others.
+
+        Attributes: path, domain, max_age, expires, secure, http_only, same_site. Raises ValueError
+        for a cookie that browsers would refuse.
+        """
+        cdef bytes line = field_line(
+            "set-cookie", self.beside.cookie_text(self, name, value, attributes))
+        if self.fields is None:
+            self.fields = {}
+        # One entry may hold several lines.
+        self.fields["set-cookie"] = self.fields.get("set-cookie", b"") + line
         return True
 
     def response(self, int status, body=None):

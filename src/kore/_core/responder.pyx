@@ -187,6 +187,9 @@ cdef class Responder(Peer):
                 self.service.report(request, error)
         return 0
 
+    cdef object parts_of(self, Request request):
+        return self.service.parts(request, request.route)
+
     cdef bint serves(self, Request request) noexcept:
         return self.current is request and not self.closed
 

@@ -41,6 +41,7 @@ cdef class Service:
     cdef object later
     cdef object stream
     cdef object future
+    cdef object parts
     cdef list listeners
 
     cdef int entered(self) except -1

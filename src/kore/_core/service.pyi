@@ -18,6 +18,7 @@ class Service:
         defer: Callable[[Callable[[], object]], object],
         later: Callable[..., object],
         future: Callable[[], Any],
+        parts: Callable[[Request, Any], Any],
         slot: memoryview | None = None,
     ) -> None: ...
     @property

@@ -27,11 +27,12 @@ cdef class Service:
     *limits* has the settings by their names. *spawn(coroutine, request)* runs a handler that waits,
     *stream(request, status, items)* an async iterator as a body; *failed(request, error)* reports,
     with None for a handler that gave no answer; *defer(call)* calls soon, *later(seconds, call)*
-    later; *future()* makes what a slow stream waits for. *slot* is writable memory that survives
-    this process.
+    later; *future()* makes what a slow stream waits for, *parts(request, route)* what reads
+    parameters, cookies and files. *slot* is writable memory that survives this process.
     """
 
-    def __init__(self, limits, *, spawn, stream, failed, defer, later, future, slot=None):
+    def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
+                 slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
@@ -51,6 +52,7 @@ cdef class Service:
         self.defer = defer
         self.later = later
         self.future = future
+        self.parts = parts
         self.listeners = []
         self.set_slot(slot)
 

@@ -26,10 +26,10 @@ def folded(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
     def run(request: Any, *captures: str) -> Coroutine[Any, Any, None] | None:
         for at, step in enumerate(steps, 1):
             verdict = step(request)
-            if isawaitable(verdict):
-                return wait(verdict, steps[at:], request, captures)
             if verdict is False:
                 return None
+            if verdict is not True and isawaitable(verdict):
+                return wait(verdict, steps[at:], request, captures)
         return handler(request, *captures)  # type: ignore[no-any-return]
 
     async def wait(

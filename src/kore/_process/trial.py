@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 
 from kore import _app
 from kore._conf import printer
+from kore._conf.schema import Config
 from kore._process import logs
 from kore._process.plan import Plan
 from kore._process.template import flush_output
@@ -33,6 +34,7 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         config = application.load()
         plan = Plan.read(json.loads(json.dumps(config.plain())))
         plan.refuse_what_is_missing(same_user=same_user)
+        printed = written(application, config) if what == "print" else GOOD
     except ConfigError as error:
         return say(f"fatal: {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
@@ -41,10 +43,13 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         application.builder.discard()
     for notice in config.notices:
         say(notice)
-    name_of = application.modules.name_of
-    printed = printer.text(config, application.imports, name_of) if what == "print" else GOOD
     sys.stdout.write(printed)
     return 0
+
+
+def written(application: _app.Application, config: Config) -> str:
+    """Return the configuration as a file."""
+    return printer.text(config, application.imports, application.modules.name_of)
 
 
 def say(text: str) -> int:

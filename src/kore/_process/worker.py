@@ -12,14 +12,17 @@ from typing import Any, Final, NoReturn
 
 from kore import _context
 from kore._app import internal, traceback_text
-from kore._conf.schema import Config, Tracer
+from kore._conf.schema import Config, Declared, Route, Tracer
+from kore._conf.schema import Handler as RouteHandler
 from kore._conf.settings import SETTINGS
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
+from kore._http.parts import Parts
 from kore._http.pipeline import fold
-from kore._http.router import Router
+from kore._http.router import RouteEntry, Router
+from kore._http.steps import steps
 from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
@@ -27,6 +30,7 @@ from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Stop
 from kore._process.scoreboard import DRAINING, READY, STATE_AT
 from kore._process.tasks import Tasks
+from kore.errors import RefusedError
 
 try:
     import uvloop
@@ -39,6 +43,7 @@ SWEEP: Final = 0.5
 DRAIN_STEP: Final = 0.02
 # What cancelled handlers have for their `finally` blocks when a worker ends.
 FAREWELL: Final = 1.0
+NOTHING: Final = Declared()
 
 
 def main(birth: Birth) -> int:
@@ -80,6 +85,7 @@ class Worker:
             defer=self.loop.call_soon,
             later=self.loop.call_later,
             future=self.loop.create_future,
+            parts=self.parts,
             slot=birth.slot,
         )
         self.sockets = birth.sockets
@@ -150,7 +156,7 @@ class Worker:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
             domains = [domain for domain in self.config.domains if domain.server == name]
-            Listener(self.poller, self.service, sock, Router(domains, fold).resolve)
+            Listener(self.poller, self.service, sock, Router(domains, self.fold).resolve)
             # The listener has a descriptor of its own: with this one open, the kernel would go on
             # to queue clients here when the listener is closed.
             sock.close()
@@ -249,6 +255,15 @@ class Worker:
 
     # ---- what handlers do
 
+    def fold(self, route: Route) -> RouteHandler:
+        """Make of a route what the core calls for it."""
+        return fold(route, steps(route, self.config.prerequests))
+
+    def parts(self, request: Request, entry: RouteEntry) -> Parts:
+        """Make what reads the parameters, cookies and files of a request."""
+        declared = entry.route.demands.declared.get(request.method, NOTHING)
+        return Parts(self.config.settings, declared)
+
     def stream(self, request: Request, status: int, items: Any) -> None:
         """Send an async iterator as the body of a response."""
         self.tasks.spawn(stream(request, status, items), request)
@@ -256,7 +271,10 @@ class Worker:
     def report(self, request: Request, error: BaseException | None) -> None:
         """Say what a request's handler did wrong; None: it gave no answer."""
         where = f"route '{request.where()}'"
-        if error is None:
+        if isinstance(error, RefusedError) and not request.answered:
+            # The application may have put an attribute in front of the method.
+            Request.refuse(request, error.status)
+        elif error is None:
             log.error("no response: the handler of %s ended without calling response()", where)
         else:
             self.failed(where, error)

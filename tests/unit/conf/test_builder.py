@@ -128,12 +128,18 @@ def test_tls_keywords_of_a_domain_are_refused(builder: Builder, keyword: str) ->
         builder.domain("*", "default", **{keyword: "x"})
 
 
-@pytest.mark.parametrize("keyword", ["auth", "hooks", "qs", "get", "post", "GET"])
-def test_later_keywords_of_a_route_are_refused(builder: Builder, keyword: str) -> None:
+def test_later_keywords_of_a_route_are_refused(builder: Builder) -> None:
     domain = builder.domain("*", "default")
 
-    with pytest.raises(ConfigError, match=f"route '/x': '{keyword}' is not part of this version"):
-        domain.route("/x", handler, **{keyword: {"a": "b"}})
+    with pytest.raises(ConfigError, match="route '/x': 'hooks' is not part of this version"):
+        domain.route("/x", handler, hooks={"on_free": handler})
+
+
+def test_what_a_route_demands_is_part_of_it(builder: Builder) -> None:
+    builder.domain("*", "default").route("/x", handler, methods=["get"], get={"id": "^[0-9]+$"})
+
+    (route,) = builder.build().domains[0].routes
+    assert set(route.demands.declared) == {1, 32}
 
 
 def test_mistyped_keywords_are_type_errors_that_name_the_allowed_ones(builder: Builder) -> None:

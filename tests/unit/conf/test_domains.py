@@ -2,6 +2,10 @@
 
 import pytest
 
+from kore._conf import printer
+from kore._conf.schema import Auth
+from kore._http.tables import METHODS
+from kore.errors import ConfigError
 from tests.helpers.conf import allowed, built, complaints, config, domain, index, route
 
 LATER = "is not part of this version yet"
@@ -91,10 +95,6 @@ def test_a_route_that_is_wrong_is_refused(text: str, problem: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "validate post id v_uid",
-        "validate qs:post id v_fun",
-        "validate GET id v_uid",
-        "authenticate auth",
         "on_headers index",
         "on_body_chunk index",
         "on_free index",
@@ -129,6 +129,62 @@ def test_a_method_is_validated_only_where_the_route_takes_it() -> None:
     problems = complaints(route("validate post id v_uid\nmethods get") + VALIDATORS)
 
     assert "kore.conf:3: route '/x': method 'post' not enabled for the route" in problems
+
+
+def test_a_method_that_is_not_enabled_is_missed_once_and_where_it_stands() -> None:
+    assert complaints(route("validate qs:post id v_uid\nmethods get") + VALIDATORS) == [
+        "kore.conf:3: route '/x': method 'post' not enabled for the route"
+    ]
+    assert complaints(route("validate head id v_uid\nmethods get") + VALIDATORS) == []
+
+
+def test_a_parameter_has_one_validator() -> None:
+    text = route("validate get id v_uid\nvalidate qs:get id v_fun") + VALIDATORS
+
+    assert complaints(text) == ["kore.conf:4: route '/x': 'id' is validated twice"]
+
+
+def test_validators_and_authentication_are_demands_of_the_route() -> None:
+    made = config(
+        route(
+            "methods get post\nvalidate get a v_uid\nvalidate post b v_fun\n"
+            "validate qs:post c v_uid\nauthenticate auth"
+        )
+        + VALIDATORS
+        + AUTHENTICATION
+    )
+
+    demands = made.domains[0].routes[0].demands
+    found = {
+        name: (
+            set(demands.declared[METHODS[name]].query),
+            set(demands.declared[METHODS[name]].body),
+        )
+        for name in ("GET", "HEAD", "POST")
+    }
+    assert found == {"GET": ({"a"}, set()), "HEAD": ({"a"}, set()), "POST": ({"c"}, {"b"})}
+    post = demands.declared[METHODS["POST"]]
+    assert post.body["b"].verify is allowed
+    assert post.query["c"].search is not None
+    assert post.query["c"].search("12")
+    assert not post.query["c"].search("12\n")
+    assert demands.auth == Auth("request", allowed)
+
+
+@pytest.mark.parametrize(
+    "line", ["validate get id v_uid", "validate qs:post id v_fun", "authenticate auth"]
+)
+def test_a_route_is_not_printed_without_what_protects_it(line: str) -> None:
+    made = config(route(line) + VALIDATORS + AUTHENTICATION)
+
+    with pytest.raises(ConfigError, match=f"^route '/x' has validators or .* printing .* {LATER}$"):
+        printer.text(made, [], lambda _: "index")
+
+
+def test_a_route_that_demands_nothing_is_printed() -> None:
+    made = config(route("methods get") + VALIDATORS + AUTHENTICATION)
+
+    assert "route /x {\n        handler index\n" in printer.text(made, [], lambda _: "index")
 
 
 def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from kore._conf.schema import Address, Config, Privsep
-from tests.helpers.conf import built, complaints, config, domain, index
+from kore._http.tables import METHODS
+from tests.helpers.conf import allowed, built, complaints, config, domain, index
 
 VALIDATORS = "validator v_id regex ^[0-9]+$\n"
 AUTHENTICATION = (
@@ -38,9 +39,11 @@ def test_a_route_of_one_line_is_a_route(line: str, path: str) -> None:
 
 @pytest.mark.parametrize("word", ["static", "route"])
 def test_a_third_word_is_authentication(word: str) -> None:
-    (problem,) = complaints(domain(f"{word} /a index auth") + AUTHENTICATION)
+    made = config(domain(f"{word} /a index auth") + AUTHENTICATION)
 
-    assert problem == "kore.conf:2: route '/a': authenticate is not part of this version yet"
+    auth = made.domains[0].routes[0].demands.auth
+    assert auth is not None
+    assert (auth.kind, auth.verify) == ("request", allowed)
 
 
 @pytest.mark.parametrize(
@@ -78,9 +81,12 @@ def test_a_restriction_is_the_methods_of_the_route() -> None:
 
 
 def test_parameters_are_validated_by_the_route() -> None:
-    text = domain("static /a index\nparams qs:post /a {\n validate id v_id\n}\n") + VALIDATORS
+    made = config(domain("static /a index\nparams qs:post /a {\n validate id v_id\n}") + VALIDATORS)
 
-    assert complaints(text) == ["kore.conf:4: route '/a': validate is not part of this version yet"]
+    declared = made.domains[0].routes[0].demands.declared
+    assert list(declared) == [METHODS["POST"]]
+    assert list(declared[METHODS["POST"]].query) == ["id"]
+    assert not declared[METHODS["POST"]].body
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_parameters_that_are_wrong_are_refused(body: str, problem: str) -> None:
 def test_a_route_that_is_wrong_is_not_missed_again() -> None:
     text = domain("static /a nobody\nrestrict /a get\nparams get /a {\n validate id v_id\n}")
 
-    assert len(complaints(text + VALIDATORS)) == 2
+    assert complaints(text + VALIDATORS) == ["kore.conf:2: route '/a': handler 'nobody' not found"]
 
 
 # Outside of blocks

@@ -19,6 +19,7 @@ VALID = {
     "tls_version": "1.2",
     "seccomp_tracing": "yes",
     "http_media_type": "text/x ext other",
+    "http_multipart_header_max": "64",
     "http_pretty_error": "yes",
 }  # the others take 7, as a number or as text
 INVALID = {

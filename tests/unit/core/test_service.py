@@ -118,7 +118,7 @@ def test_a_slot_that_is_too_small_is_refused() -> None:
 
 
 def service(limits: dict[str, Any] | None = None, **options: Any) -> Service:
-    nothing = dict.fromkeys(["spawn", "stream", "failed", "defer", "later", "future"])
+    nothing = dict.fromkeys(["spawn", "stream", "failed", "defer", "later", "future", "parts"])
     return Service(limits or LIMITS, **nothing, **options)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,151 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""What was asked: a request's head; names and values stay spans of it until asked for."""
+
+from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+from libc.stdint cimport uint32_t
+
+from kore._core.grammar cimport HOST_MAX, PORT_MAX, same
+from kore._core.parser cimport CHUNKED, ESCAPED, STAR, next_field
+
+cdef frozenset UNRESERVED = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+cdef str unescape(str path):
+    """Decode the escapes that mean the same as the plain character, RFC 3986 6.2.2.2."""
+    cdef list pieces = path.split("%")
+    cdef int i, code
+    cdef str piece
+    for i in range(1, len(pieces)):
+        piece = pieces[i]
+        code = int(piece[:2], 16)
+        pieces[i] = chr(code) + piece[2:] if code in UNRESERVED else "%" + piece
+    return "".join(pieces)
+
+
+cdef class Question:
+    """The head of a request, as text."""
+
+    def __cinit__(self):
+        # What a request has until its connection gives it more: never a null pointer.
+        self.raw = b"\r\n\r\n"
+
+    cdef str text(self, Span span):
+        # Bytes over 0x7f may stand in field values and mean what they like (RFC 9110 5.5).
+        return PyUnicode_DecodeLatin1(PyBytes_AS_STRING(self.raw) + span.start, span.size, NULL)
+
+    cdef int field(self, const char *name, size_t length, Span *value) noexcept:
+        # find the first field of this (lower-case) name
+        cdef const char *raw = PyBytes_AS_STRING(self.raw)
+        cdef uint32_t at = self.head.fields
+        cdef Span found
+        while True:
+            value[0] = next_field(raw, &at, &found)
+            if found.size == 0:
+                return 0
+            if same(raw + found.start, found.size, name, length):
+                return 1
+
+    cdef bint has_body(self) noexcept:
+        return self.head.length > 0 or self.head.flags & CHUNKED
+
+    @property
+    def method(self):
+        """The method as one of the HTTP_METHOD_ numbers."""
+        return <int>self.head.method
+
+    @property
+    def method_name(self):
+        """The method as it was sent."""
+        return self.text(self.head.name)
+
+    @property
+    def path(self):
+        """The path without the query; escapes are kept, but for those of unreserved characters."""
+        if self.path_text is None:
+            self.path_text = self.text(self.head.path) or "/"
+            if self.head.flags & ESCAPED:
+                self.path_text = unescape(self.path_text)
+        return self.path_text
+
+    @property
+    def query_string(self):
+        """What follows the question mark, as it was sent; empty when nothing does."""
+        return self.text(self.head.query)
+
+    @property
+    def host(self):
+        """The host that was asked for, with its port if it was sent."""
+        return self.text(self.head.host)
+
+    @property
+    def bare_host(self):
+        """The host without its port, in lower case; empty when an HTTP/1.0 client named none."""
+        # Asked for every request, hence without a str on the way.
+        cdef const char *host = PyBytes_AS_STRING(self.raw) + self.head.host.start
+        cdef char low[HOST_MAX + PORT_MAX]
+        cdef uint32_t size = self.head.host.size
+        cdef uint32_t i
+        for i in range(size):
+            low[i] = host[i] | 0x20 if c"A" <= host[i] <= c"Z" else host[i]
+        i = size
+        while i and c"0" <= low[i - 1] <= c"9":
+            i -= 1
+        if i and low[i - 1] == c":":
+            size = i - 1
+        return PyUnicode_DecodeLatin1(low, size, NULL)
+
+    @property
+    def is_star(self):
+        """True for `OPTIONS *`, which asks about the server, not about a path."""
+        return bool(self.head.flags & STAR)
+
+    @property
+    def protocol(self):
+        """`http` or `https`."""
+        return "http"
+
+    @property
+    def agent(self):
+        """The User-Agent, or None."""
+        return self.request_header("user-agent")
+
+    def request_header(self, str name not None):
+        """Return the first field of that name (in any case), or None."""
+        cdef bytes wanted = name.lower().encode("latin-1", "replace")
+        cdef Span value
+        if wanted == b"host":       # the target's, where it names one: RFC 9112 3.2.2
+            return self.host or None
+        if not self.field(PyBytes_AS_STRING(wanted), len(wanted), &value):
+            return None
+        return self.text(value)
+
+    def header_values(self, str name not None):
+        """Return all fields of that name (in any case), in order."""
+        cdef bytes wanted = name.lower().encode("latin-1", "replace")
+        cdef list values = []
+        cdef Span key, value
+        cdef uint32_t at = self.head.fields
+        while True:
+            value = next_field(PyBytes_AS_STRING(self.raw), &at, &key)
+            if key.size == 0:
+                return values
+            if same(PyBytes_AS_STRING(self.raw) + key.start, key.size,
+                    PyBytes_AS_STRING(wanted), len(wanted)):
+                values.append(self.text(value))
+
+    def headers(self):
+        """Return all fields by lower-case name, `host` first; the last of a repeated one wins."""
+        cdef dict found = {}
+        cdef Span name, value
+        cdef uint32_t at = self.head.fields
+        if self.head.host.size:
+            found["host"] = self.host
+        while True:
+            value = next_field(PyBytes_AS_STRING(self.raw), &at, &name)
+            if name.size == 0:
+                return found
+            key = self.text(name).lower()
+            if key != "host":
+                found[key] = self.text(value)

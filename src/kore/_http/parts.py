@@ -1,0 +1,211 @@
+"""What came beside a request's head: parameters, cookies, files. Made when first asked for."""
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
+
+from kore._http import cookies, multipart
+from kore._http.files import HttpFile
+from kore._http.params import FORM, MULTIPART, QUERY, Judged, judge, pairs
+from kore._http.verdicts import Work, at_once, drive
+
+if TYPE_CHECKING:
+    from kore._conf.schema import Declared, Rule
+    from kore._conf.settings import Settings
+    from kore._http.pipeline import Step
+
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+MULTIPART_TYPE: Final = "multipart/form-data"
+
+
+class Parts:
+    """What came beside the head of one request.
+
+    It does not keep the request, which keeps it: a ring would wait for the garbage collector.
+    """
+
+    __slots__ = ("_body", "_cookies", "_declared", "_files", "_query", "_settings", "_shown")
+
+    def __init__(self, settings: "Settings", declared: "Declared") -> None:
+        self._settings = settings
+        self._declared = declared
+        self._query: Judged | None = None
+        self._body: Judged | None = None
+        self._files: dict[str, list[HttpFile]] = {}
+        # What populate_get() and its like have let argument() see.
+        self._shown: list[Judged] = []
+        self._cookies: dict[str, str] | None = None
+
+    # What a handler asks for
+
+    def query(self, request: Any) -> dict[str, list[str]]:
+        """Return the query, decoded; what is not UTF-8 is replaced."""
+        return parse_qs(request.query_string, keep_blank_values=True)
+
+    def argument(self, name: str) -> str | None:
+        """Return the first accepted value."""
+        for judged in self._shown:
+            if name in judged.values:
+                return judged.values[name][0]
+        return None
+
+    def arguments(self) -> dict[str, list[str]]:
+        """Return all accepted values."""
+        found: dict[str, list[str]] = {}
+        for judged in self._shown:
+            for name, values in judged.values.items():
+                found.setdefault(name, []).extend(values)
+        return found
+
+    def populate_get(self, request: Any) -> bool:
+        """Show what the query holds."""
+        return self._show(at_once(self.judge_query(request)))
+
+    def populate_post(self, request: Any) -> bool:
+        """Show what an urlencoded form holds."""
+        judged = at_once(self.judge_body(request))
+        return judged.source is not FORM or self._show(judged)
+
+    def populate_multi(self, request: Any) -> bool:
+        """Show what a multipart form holds, its files too."""
+        judged = at_once(self.judge_body(request))
+        return judged.source is not MULTIPART or self._show(judged)
+
+    def file_lookup(self, name: str) -> HttpFile | None:
+        """Return the first file of that name."""
+        return self.all_files().get(name, [None])[0]
+
+    def all_files(self) -> dict[str, list[HttpFile]]:
+        """Return all files, once populate_multi() was called."""
+        return dict(self._files) if self._body is not None and self._body in self._shown else {}
+
+    def cookies(self, request: Any) -> dict[str, str]:
+        """Return the cookies."""
+        if self._cookies is None:
+            self._cookies = cookies.parse(request.header_values("cookie"))
+        return self._cookies
+
+    def cookie_text(
+        self, request: Any, name: str, value: str, attributes: dict[str, Any]
+    ) -> str:
+        """Return the field that sets a cookie, by default secure where the connection is."""
+        if attributes.get("secure") is None:
+            attributes["secure"] = request.protocol == "https"
+        return cookies.Cookie(name, value, **attributes).text()
+
+    def digest(self, request: Any) -> bytes:
+        """Return the body's SHA-256."""
+        return sha256(request.raw_body or b"").digest()
+
+    # How it comes about
+
+    def _show(self, judged: Judged) -> bool:
+        if judged not in self._shown:
+            self._shown.append(judged)
+        return True
+
+    def judge_query(self, request: Any) -> Work[Judged]:
+        """Judge the query, once."""
+        if self._query is None:
+            rules = self._declared.query
+            text = request.query_string.encode("latin-1") if rules else b""
+            fields = pairs(text, self._settings.http_arguments_max)
+            self._query = yield from judge(QUERY, fields, rules, request)
+        return self._query
+
+    def judge_body(self, request: Any) -> Work[Judged]:
+        """Judge the form in the body, once; what is no form has no parameters."""
+        if self._body is None:
+            kind = request.request_header("content-type") or FORM_TYPE
+            if media_type(kind) == MULTIPART_TYPE:
+                self._body = yield from self._judge_multipart(request, kind)
+            else:
+                self._body = yield from self._judge_form(request, media_type(kind))
+        return self._body
+
+    def _judge_form(self, request: Any, kind: str) -> Work[Judged]:
+        rules = self._declared.body
+        readable = rules and request.raw_body is not None and kind == FORM_TYPE
+        fields = pairs(request.raw_body if readable else b"", self._settings.http_arguments_max)
+        return (yield from judge(FORM, fields, rules, request))
+
+    def _judge_multipart(self, request: Any, kind: str) -> Work[Judged]:
+        limits = multipart.Limits(
+            self._settings.http_multipart_max, self._settings.http_multipart_header_max
+        )
+        # Nothing at all is no form, and a broken one is refused.
+        sent = multipart.read(request.raw_body, kind, limits) if request.raw_body else []
+        self._files = {}
+        for part in sent:
+            if part.filename:
+                file = HttpFile(part.name, part.filename, part.content_type, part.data)
+                self._files.setdefault(part.name, []).append(file)
+        fields = ((part.name, part.data) for part in sent if part.filename is None)
+        return (yield from judge(MULTIPART, fields, self._declared.body, request))
+
+    def judge_all(self, request: Any) -> Work[None]:
+        """Judge whatever is declared."""
+        if self._declared.query:
+            yield from self.judge_query(request)
+        if self._declared.body:
+            yield from self.judge_body(request)
+
+    def problems(self, *, strict: bool) -> list[dict[str, str]]:
+        """Return what keeps the handler from being run; *strict* takes offence at all there is."""
+        if not strict and not self._declared.required:
+            return []
+        return [
+            *self._problems(self._query, self._declared.query, strict=strict),
+            *self._problems(self._body, self._declared.body, strict=strict),
+        ]
+
+    def _problems(
+        self, judged: Judged | None, rules: "Mapping[str, Rule]", *, strict: bool
+    ) -> Iterator[dict[str, str]]:
+        if judged is None:
+            return
+        missing = self._declared.required & rules.keys() - judged.values.keys()
+        for name in dict.fromkeys([*(judged.rejected if strict else ()), *sorted(missing)]):
+            yield problem(name, judged)
+
+
+def problem(name: str, judged: Judged) -> dict[str, str]:
+    """Return what is wrong with a parameter."""
+    what = "invalid" if name in judged.rejected else "missing"
+    return {"name": name, "in": judged.source.name, "problem": what}
+
+
+def media_type(value: str) -> str:
+    """Return a content type without its parameters."""
+    return value.partition(";")[0].strip(" \t").lower()
+
+
+# The step before a handler
+
+
+def validation(*, strict: bool) -> "Step":
+    """Return the step that judges parameters; *strict* refuses what it does not accept."""
+
+    def validate(request: Any) -> Any:
+        return drive(validated(request, strict=strict))
+
+    return validate
+
+
+def validated(request: Any, *, strict: bool) -> Work[bool]:
+    """Return whether to go on; if not, the request has been answered."""
+    parts = request.beside
+    yield from parts.judge_all(request)
+    if request.answered:
+        return False
+    problems = parts.problems(strict=strict)
+    if not problems:
+        return True
+    if strict:
+        request.response_header("content-type", "application/json")
+        request.response(400, json.dumps(problems))
+    else:
+        request.refuse(400)
+    return False

@@ -1,0 +1,58 @@
+"""Ask functions of the application for a verdict; each may answer at once or be awaited.
+
+What asks is a generator that yields what must be awaited, and is sent the result: it costs no
+coroutine when nothing waits.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Generator
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+from kore.errors import KoreError
+
+log = logging.getLogger("kore")
+
+T = TypeVar("T")
+Work = Generator[Awaitable[object], object, T]
+
+
+def consented(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
+    """Ask *verify*; only True is a yes."""
+    verdict = verify(*arguments)
+    if isawaitable(verdict):
+        verdict = yield verdict
+    if not isinstance(verdict, bool):
+        log.warning("validator did not return True/False: %r returned %r", verify, verdict)
+    return verdict is True
+
+
+def drive(work: Work[T]) -> Any:
+    """Do *work*; return its result, or a coroutine that will when something must be awaited."""
+    try:
+        return finish(work, next(work))
+    except StopIteration as done:
+        return done.value
+
+
+async def finish(work: Work[T], pending: Awaitable[object]) -> T:
+    """Go on with *work* that waits for something."""
+    while True:
+        try:
+            pending = work.send(await pending)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+
+def at_once(work: Work[T]) -> T:
+    """Do *work* that must not wait."""
+    try:
+        pending = next(work)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    work.close()
+    if close := getattr(pending, "close", None):
+        close()  # a coroutine that nobody will await
+    raise KoreError(
+        "a validator of this route must be awaited: its parameters are there for the handler only"
+    )

@@ -1,0 +1,92 @@
+"""Authentication: whom it lets through, and what becomes of the others."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kore._conf.schema import Auth
+from kore._http.auth import authentication
+from tests.helpers.asked import Asked
+
+
+def secret(request: Asked, value: str) -> bool:
+    return value == "secret"
+
+
+async def secret_later(request: Asked, value: str) -> bool:
+    await asyncio.sleep(0)
+    return value == "secret"
+
+
+def verdict(auth: Auth, request: Asked) -> Any:
+    found = authentication(auth)(request)
+    return asyncio.run(found) if asyncio.iscoroutine(found) else found
+
+
+@pytest.mark.parametrize("verify", [secret, secret_later])
+@pytest.mark.parametrize(
+    ("auth", "fields"),
+    [
+        (("cookie", "session"), {"cookie": "a=b; session=secret; session=x"}),
+        (("header", "x-key"), {"x_key": "secret"}),
+    ],
+)
+def test_who_shows_the_right_thing_is_let_through(
+    verify: Any, auth: tuple[str, str], fields: dict[str, str]
+) -> None:
+    kind, value = auth
+    request = Asked(**fields)  # type: ignore[arg-type]
+
+    assert verdict(Auth(kind, verify, value), request) is True
+    assert request.answer is None
+
+
+@pytest.mark.parametrize("verify", [secret, secret_later])
+@pytest.mark.parametrize(
+    "cookie",
+    ["", "session=", "session=wrong", "sessionX=secret", "Session=secret", "x=session=secret"],
+)
+def test_who_does_not_is_refused(verify: Any, cookie: str) -> None:
+    request = Asked(cookie=cookie)
+
+    assert verdict(Auth("cookie", verify, "session"), request) is False
+    assert request.answer == (403, None)
+
+
+def test_a_redirect_sends_them_where_they_can_log_in() -> None:
+    request = Asked()
+
+    assert verdict(Auth("header", secret, "x-key", "/login"), request) is False
+    assert request.answer == (302, None)
+    assert request.sent == {"location": "/login"}
+
+
+@pytest.mark.parametrize("result", [1, "yes", None])
+def test_only_true_lets_through(result: object, caplog: pytest.LogCaptureFixture) -> None:
+    request = Asked(x_key="secret")
+
+    assert verdict(Auth("header", lambda *_: result, "x-key"), request) is False
+    assert request.answer == (403, None)
+    assert "did not return True/False" in caplog.text
+
+
+def test_a_request_is_judged_as_a_whole() -> None:
+    auth = Auth("request", lambda request: request.query_string == "let=me")
+    refused = Asked()
+
+    assert verdict(auth, Asked("let=me")) is True
+    assert verdict(auth, refused) is False
+    assert refused.answer == (403, None)
+
+
+@pytest.mark.parametrize("result", [True, False])
+def test_a_judge_that_answers_has_the_last_word(result: bool) -> None:
+    def answers(request: Asked) -> bool:
+        request.response(401, b"who are you?")
+        return result
+
+    request = Asked()
+
+    assert verdict(Auth("request", answers, "", "/login"), request) is False
+    assert request.answer == (401, b"who are you?")

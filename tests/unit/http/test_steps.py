@@ -1,0 +1,90 @@
+"""What runs before a handler, and in which order."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kore._conf.schema import Auth, Declared, Demands, Route, Rule
+from kore._http.pipeline import fold
+from kore._http.steps import steps
+from tests.helpers.asked import Asked
+
+
+def handler(request: Asked) -> None:
+    request.response(200, b"handled")
+
+
+def run(request: Asked, *prerequests: Any, demands: Demands | None = None) -> Any:
+    route = Route("/x", handler, ("GET",), demands or Demands())
+    pending = fold(route, steps(route, prerequests))(request)
+    if pending is not None:
+        asyncio.run(pending)
+    return request.answer
+
+
+def test_a_route_that_demands_nothing_has_no_steps() -> None:
+    route = Route("/x", handler, ("GET",))
+
+    assert steps(route, ()) == []
+    assert fold(route, steps(route, ())) is handler
+
+
+def test_who_asks_comes_first_the_parameters_last() -> None:
+    seen = []
+
+    def verify(request: Asked) -> bool:
+        seen.append("auth")
+        return True
+
+    def validator(request: Asked, value: str) -> bool:
+        seen.append("parameter")
+        return True
+
+    declared = Declared(query={"a": Rule(verify=validator)})
+    demands = Demands({1: declared}, Auth("request", verify))
+    request = Asked("a=1", declared=declared)
+
+    assert run(request, lambda _: seen.append("prerequest"), demands=demands) == (200, b"handled")
+    assert seen == ["auth", "prerequest", "parameter"]
+
+
+def stops(request: Asked) -> bool:
+    request.response(503, b"closed")
+    return False
+
+
+async def stops_later(request: Asked) -> bool:
+    await asyncio.sleep(0)
+    return stops(request)
+
+
+def answers(request: Asked) -> None:
+    request.response(503, b"closed")
+
+
+async def goes_on_later(request: Asked) -> int:
+    await asyncio.sleep(0)
+    return 0  # falsy, but not False
+
+
+@pytest.mark.parametrize("hook", [stops, stops_later, answers])
+def test_a_prerequest_that_says_false_or_answers_stops_all(hook: Any) -> None:
+    assert run(Asked(), hook, lambda request: pytest.fail("went on")) == (503, b"closed")
+
+
+@pytest.mark.parametrize("hook", [goes_on_later, lambda request: None, lambda request: True])
+def test_a_prerequest_that_says_anything_else_lets_go_on(hook: Any) -> None:
+    assert run(Asked(), hook, hook) == (200, b"handled")
+
+
+async def silent_later(request: Asked) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("hook", [lambda request: False, silent_later])
+def test_a_prerequest_that_stops_without_an_answer_is_an_error(
+    hook: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(Asked(), hook) == (500, None)
+    assert "stopped route '/x' without calling response()" in caplog.text
