@@ -13,10 +13,11 @@ FLOORS = {
     8: "__main__",
     7: "_cli.main",
     6: "__init__ _api",
-    5: """_process.children _process.endings _process.generation _process.holdings _process.nursery _process.parent
-          _process.roles _process.spawn _process.tasks _process.template _process.worker""",
-    4: """_app _process.birth _process.channel _process.logs _process.loop _process.plan
-          _process.privsep _process.scoreboard _process.sockets""",
+    5: """_process.children _process.endings _process.generation _process.holdings
+          _process.nursery _process.parent _process.roles _process.spawn _process.tasks
+          _process.template _process.worker""",
+    4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
+          _process.plan _process.privsep _process.scoreboard _process.sockets""",
     2: "_conf.builder _conf.check _http.pipeline _http.router _http.streaming",
     1: "_conf.schema _conf.settings _http.tables _process.messages",
     0: "errors _context",

@@ -155,7 +155,10 @@ class Parent:
             raise
         if generation.retired or not self.accepted(child, plan):
             return
-        self.nursery.fill(generation)
+        generation.loaded = True
+        for seat in generation.seats.values():
+            if seat.vacant:
+                self.start_worker(generation, seat)
 
     def accepted(self, child: Child, plan: Plan) -> bool:
         """Whether the generation of this template can have what it wants."""
@@ -167,6 +170,9 @@ class Parent:
                     self.holdings.adopt(plan)
             except ConfigError as error:
                 self.fail(f"fatal: {error}")
+                return False
+            except Exception as error:  # noqa: BLE001 - what is running goes on, whatever it is
+                self.fail(f"fatal: cannot prepare the workers: {error}")
                 return False
         elif plan != generation.plan:
             # Its workers would fit neither the sockets nor the places there are.
@@ -322,9 +328,22 @@ class Parent:
             return
         log.info("restarting worker %d", seat.number)
         if wait := seat.backoff.wait():
-            self.loop.after(wait, lambda: self.nursery.worker(generation, seat))
+            self.loop.after(wait, lambda: self.start_worker(generation, seat))
         else:
+            self.start_worker(generation, seat)
+
+    def start_worker(self, generation: Generation, seat: Seat) -> None:
+        """Have a worker started; again later when it cannot be done now."""
+        try:
             self.nursery.worker(generation, seat)
+        except OSError as error:
+            reason = f"cannot start worker {seat.number}: {error.strerror}"
+            if generation is self.coming:
+                self.fail(reason)
+            elif not generation.retired:
+                log.error("%s", reason)
+                again = seat.backoff.wait()
+                self.loop.after(again, lambda: self.start_worker(generation, seat))
 
     # Stopping.
 
