@@ -17,7 +17,7 @@ FLOORS = {
           _process.nursery _process.parent _process.roles _process.spawn _process.tasks
           _process.template _process.worker""",
     4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
-          _process.plan _process.privsep _process.scoreboard _process.sockets""",
+          _process.plan _process.privsep _process.scoreboard _process.sockets _process.terminal""",
     2: "_conf.builder _conf.check _http.pipeline _http.router _http.streaming",
     1: "_conf.schema _conf.settings _http.tables _process.messages",
     0: "errors _context",
