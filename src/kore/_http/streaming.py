@@ -45,8 +45,9 @@ async def stream(request: Request, status: int, items: AsyncIterator[object]) ->
     honest 500; a later failure breaks the answer off, and is the caller's to report.
     """
     count = 0
-    iterator = aiter(items)
+    iterator = None
     try:
+        iterator = aiter(items)
         async for item in iterator:
             if count == 0:
                 request.open_body(status)

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from kore._core.request import Request
 from tests.helpers.core_client import get
 from tests.helpers.core_loop import run, serving
