@@ -107,7 +107,8 @@ def test_a_forked_child_at_work_keeps_no_client_waiting(server: Server) -> None:
 
 def test_an_exit_in_a_child_task_ends_that_task_only(server: Server) -> None:
     before = server.worker
-    with server.expecting("SystemExit(3)", errors=2), server.connect() as client:
+    texts = ("SystemExit(3) in a task", "SystemExit(3) in route '/gather-exit'")
+    with server.expecting(*texts, errors=2), server.connect() as client:
         assert client.ask(get("/gather-exit")).status == 500
     assert server.worker == before
 
