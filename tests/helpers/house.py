@@ -16,8 +16,8 @@ FLOORS = {
     5: """_process.children _process.endings _process.generation _process.holdings
           _process.nursery _process.parent _process.roles _process.spawn _process.tasks
           _process.template _process.trial _process.worker""",
-    4: """_app _process.birth _process.channel _process.logs _process.loop _process.plan
-          _process.privsep _process.scoreboard _process.sockets""",
+    4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
+          _process.plan _process.privsep _process.scoreboard _process.sockets _process.terminal""",
     3: "_modules",
     2: """_conf.builder _conf.check _conf.demands _conf.directives _conf.domains _conf.legacy
           _conf.loader _conf.printer _http.auth _http.parts _http.pipeline _http.router _http.steps

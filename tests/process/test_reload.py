@@ -1,3 +1,4 @@
+import http.client
 import os
 import re
 import signal
@@ -236,3 +237,39 @@ def test_the_state_can_be_asked_for(serve: Launcher) -> None:
     client.settimeout(20)
     assert client.recv(4096)
     client.close()
+
+
+def test_fewer_workers_hang_up_on_nobody(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1), settings={"workers": 2})
+    full(server, 2)
+    clients = [http.client.HTTPConnection(*server.address, timeout=20) for _ in range(8)]
+    for client in clients:
+        client.request("GET", "/version")
+        assert client.getresponse().read() == b"1"
+    old = server.workers
+    change(server, "kore.config.workers = 2", "kore.config.workers = 1")
+    os.kill(server.process.pid, signal.SIGHUP)
+    procs.until(lambda: len(set(server.workers) - set(old)) == 1, what="the new worker")
+    procs.until(lambda: server.log.text().count("all worker processes started") == 2)
+    time.sleep(0.2)
+    for client in clients:
+        client.request("GET", "/version")
+        answer = client.getresponse()
+        assert answer.getheader("connection") == "close"
+        assert answer.read() == b"1"
+        client.close()
+    procs.until(lambda: not set(old) & set(server.workers), what="the old workers gone")
+
+
+def test_who_never_served_is_not_waited_for(serve: Launcher) -> None:
+    source = "import time\ndef kore_worker_configure():\n    time.sleep(0)\n"
+    server = serve(VERSION.format(version=1) + source, settings={"drain_timeout": 60})
+    (good,) = server.workers
+    change(server, "time.sleep(0)", "time.sleep(60)")
+    os.kill(server.process.pid, signal.SIGHUP)
+    procs.until(lambda: len(server.workers) == 2, what="the worker that does not get ready")
+    (stuck,) = set(server.workers) - {good}
+    change(server, "time.sleep(60)", "time.sleep(0)")
+    os.kill(server.process.pid, signal.SIGHUP)
+
+    procs.until(lambda: stuck not in procs.children(server.process.pid), what="its end")

@@ -153,6 +153,21 @@ def test_a_setting_that_cannot_be_followed(tmp_path: Path, setting: str, reason:
     assert f"fatal: {reason}" in said or reason in said
 
 
+def test_a_system_that_lends_too_few_descriptors_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SERVER.format(port=0) + DOMAIN)
+    run = subprocess.run(
+        ["sh", "-c", f"ulimit -n 10; exec {sys.executable} -m kore app.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert run.returncode == 1
+    assert "Too many open files" in run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
+
+
 def test_a_failed_start_leaves_no_process_and_no_pid_file(tmp_path: Path) -> None:
     source = SERVER.format(port=0) + (
         'kore.config.pidfile = "kore.pid"\n'

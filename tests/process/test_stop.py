@@ -1,11 +1,16 @@
 import os
+import pty
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher
+from tests.helpers.log import Log
 from tests.process.house import APP, answer, ask, end, finished, get, port_is_free, took
 
 
@@ -221,3 +226,35 @@ def test_a_worker_that_is_stuck_before_it_serves_does_not_delay_the_end(serve: L
     server.log.wait("\nstuck")
 
     assert end(server, signal.SIGTERM, seconds=8) == 0
+
+
+def test_a_terminal_that_is_closed_ends_the_server_in_it(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import kore\n"
+        "kore.config.workers = 1\n"
+        "kore.config.logfile = 'kore.log'\n"
+        "kore.server(ip='127.0.0.1', port=0, tls=False)\n"
+        "kore.domain('*')\n"
+    )
+    ours, theirs = pty.openpty()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "kore", "app.py"],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    log = Log(tmp_path / "kore.log")
+    procs.until(lambda: log.path.exists(), what="the log")
+    log.wait("all worker processes started")
+    os.kill(server.pid, signal.SIGHUP)
+    log.wait("reloading")
+    os.close(ours)
+    os.kill(server.pid, signal.SIGHUP)
+
+    assert server.wait(20) == 0
+    assert not procs.session(server.pid)
+    assert log.text().count("reloading") == 1
+    assert "the terminal is gone" in log.text()

@@ -129,7 +129,7 @@ class Builder:
     def server(self, name: str, address: Address, *, tls: bool) -> None:
         """Listen on an address."""
         self.open()
-        check.free_name(name, self.servers)
+        check.free_name(check.printable(name, "name"), self.servers)
         check.free_address(address, self.listening())
         self.servers[name] = Server(name, address, tls)
         self._placed[name] = self.locate()
@@ -218,7 +218,7 @@ class Builder:
     def rename(self, name: str) -> None:
         """Set the name that process titles begin with."""
         self.open()
-        self.name = check.text(name, "name")
+        self.name = check.printable(name, "name")
 
     def open(self) -> None:
         """Refuse to go on when the configuration is final."""

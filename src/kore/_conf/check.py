@@ -107,6 +107,14 @@ def text(value: object, what: str) -> str:
     return value
 
 
+def printable(value: object, what: str) -> str:
+    """Return *value* if it is text that a log line and a process title can show."""
+    value = text(value, what)
+    if not value.isprintable():
+        raise ConfigError(f"{what} has characters that cannot be printed: {value!a}")
+    return value
+
+
 def keywords(
     call: str, given: Mapping[str, object], known: str, later_ones: Collection[str]
 ) -> None:
@@ -124,7 +132,7 @@ def address(ip: object, port: object, path: object) -> Address:
         missing = "keyword args" if port is None else "ip or path keywords"
         raise ConfigError(f"missing {missing}: pass ip and port, or the path of a unix socket")
     if path is None:
-        return Address(ip=text(ip, "ip").strip("[]"), port=port_number(port))
+        return Address(ip=printable(ip, "ip").strip("[]"), port=port_number(port))
     if ip is not None or port is not None:
         raise ConfigError("ip/path are exclusive: pass ip and port, or path")
     return Address(path=socket_path(path))
@@ -133,7 +141,7 @@ def address(ip: object, port: object, path: object) -> Address:
 def port_number(port: object) -> int:
     """Return a port given as int or as digits."""
     digits = port.strip() if isinstance(port, str) else port
-    if isinstance(digits, str) and digits.isdecimal():
+    if isinstance(digits, str) and digits.isascii() and digits.isdecimal():
         digits = int(digits)
     if type(digits) is not int or not 0 <= digits <= PORT_MAX:
         allowed = f"a number up to {PORT_MAX}, 0 for any free port"
@@ -146,6 +154,8 @@ def socket_path(path: object) -> str:
     path = text(os.fspath(path) if isinstance(path, os.PathLike) else path, "path")
     if not path.startswith("@"):
         path = os.path.abspath(path)  # noqa: PTH100 - pathlib has no other way to drop `..`
+    # The directory it is in is part of it by now.
+    printable(path, "path")
     if len(os.fsencode(path)) > UNIX_PATH_MAX:
         raise ConfigError(
             f"path too long for a unix socket: '{path}', {UNIX_PATH_MAX} bytes at most"

@@ -16,6 +16,7 @@ VERSION: Final = "0.1.0"
 
 U8: Final = 2**8 - 1
 U16: Final = 2**16 - 1
+S32: Final = 2**31 - 1
 U32: Final = 2**32 - 1
 S64: Final = 2**63 - 1
 
@@ -185,7 +186,7 @@ def choice(*words: str) -> Choice:
     return Choice(words)
 
 
-def count(low: int, high: int = U32, why: str = "") -> Number:
+def count(low: int, high: int = S32, why: str = "") -> Number:
     """Return the kind of a plain number."""
     return Number(low, high, why=why)
 
@@ -218,6 +219,8 @@ DEPLOYMENTS: Final = ("dev", "development", "docker", "production")
 # What a worker full of connections still has for files, upstream servers and databases: what
 # Kore's two defaults, 768 descriptors and 512 connections, leave.
 SPARE_DESCRIPTORS: Final = 256
+FEWEST_DESCRIPTORS: Final = 32
+OWN_DESCRIPTORS: Final = "a worker needs a dozen for itself"
 LETS_ENCRYPT: Final = "https://acme-v02.api.letsencrypt.org/directory"
 CIPHERS: Final = (
     "AEAD-AES256-GCM-SHA384:AEAD-CHACHA20-POLY1305-SHA256:AEAD-AES128-GCM-SHA256:"
@@ -231,9 +234,11 @@ class Settings:
     """All settings with their values, in plain units: seconds, bytes, counts."""
 
     workers: int = setting(count(1, U8), usable_cpus, "Worker processes.", shown="one for each CPU")
-    worker_max_connections: int = setting(count(1), 512, "Connections a worker holds at a time.")
+    worker_max_connections: int = setting(
+        count(1, S32 - SPARE_DESCRIPTORS), 512, "Connections a worker holds at a time."
+    )
     worker_rlimit_nofiles: int = setting(
-        count(1),
+        count(FEWEST_DESCRIPTORS, S32, OWN_DESCRIPTORS),
         768,
         "Descriptors a worker may open beside those it starts with.",
         shown=f"768, or worker_max_connections + {SPARE_DESCRIPTORS}",
@@ -318,7 +323,7 @@ class Settings:
         milliseconds(1, NEVER_RUN), 10, "Time handlers have before other events get a turn."
     )
     http_request_limit: int = setting(
-        count(1, U32, NEVER_RUN), 1000, "Requests in progress in a worker; above: 503."
+        count(1, S32, NEVER_RUN), 1000, "Requests in progress in a worker; above: 503."
     )
     http_server_version: str = setting(
         Text("text", 53, "ascii"),

@@ -41,7 +41,8 @@ cdef class BodyReader:
         if self.length < 0:
             return self.feed_chunked(data, size)
         wanted = <size_t>min(<int64_t>size, self.length - self.got)
-        self.keep(data, wanted)
+        if wanted:
+            self.keep(data, wanted)
         self.done = self.got == self.length
         return wanted
 

@@ -132,8 +132,10 @@ cdef class Intake(Responder):
         return 0
 
     cdef bint skip_body(self) except -1:
-        cdef Py_ssize_t used = self.reader.feed(self.inbox.data + self.inbox.start,
-                                                held(&self.inbox))
+        cdef Py_ssize_t used
+        if not held(&self.inbox):
+            return False
+        used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
         if used < 0:
             self.hang_up()
             return False

@@ -122,8 +122,9 @@ cdef class Poller:
             source.closed = True
             close(source.handle)
             source.handle = -1
+        # Not freed yet: a batch that is under way points to them.
+        self.closing = list(self.sources.values())
         self.sources.clear()
-        self.closing.clear()
 
     cdef int refresh(self) except -1:
         self.now = monotonic_ms()

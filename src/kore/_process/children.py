@@ -26,6 +26,7 @@ FAULTS_MAX: Final = 8
 LAST_BATCHES: Final = 64
 # Between "at once" and by force.
 GRACE_SECONDS: Final = 1.0
+DRAIN: Final = Stop(drain=True)
 
 
 @dataclass(eq=False, slots=True)
@@ -146,12 +147,12 @@ class Children:
         elif child.doomed:
             self.kill(child)
 
-    def stop(self, child: Child, seconds: float, *, patient: bool = False) -> None:
+    def stop(self, child: Child, seconds: float, order: Stop = DRAIN) -> None:
         """Ask a child to end after what is in progress; insist when *seconds* are over."""
         if seconds <= 0:
             self.end(child)
             return
-        self.send(child, Stop(drain=True, patient=patient))
+        self.send(child, order)
         # It keeps to the limit by itself, as long as nothing blocks it.
         self.loop.after(seconds + GRACE_SECONDS, lambda: self.end(child))
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from kore._process.children import Child, Children
 from kore._process.generation import Generation
+from kore._process.messages import Stop
 
 # For the application's last hook, after its workers have ended.
 CLEANUP_SECONDS: Final = 5.0
@@ -32,10 +33,11 @@ class Endings:
             self.children.end(worker)
             return
         generation = worker.generation
-        # Who has a successor leaves the waiting clients to that one, and has more time.
-        patient = not self.stopping and has_successor(generation, worker.number, current)
-        seconds = generation.patience(patient=patient)
-        self.children.stop(worker, seconds, patient=patient)
+        # As long as others serve, clients are asked to leave rather than hung up on.
+        patient = not self.stopping
+        inherited = patient and has_successor(generation, worker.number, current)
+        order = Stop(drain=True, patient=patient, accept=not inherited)
+        self.children.stop(worker, generation.patience(patient=patient), order)
 
     def after_last_worker(self, generation: Generation) -> None:
         """End the template of a retired generation, when its workers are gone."""

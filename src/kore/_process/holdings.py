@@ -1,7 +1,10 @@
 """What the parent holds on behalf of all: listening sockets, the log, the pid file."""
 
+from collections.abc import Sequence
+
 from kore._process import logs
 from kore._process.channel import DESCRIPTORS_MAX
+from kore._process.children import Child
 from kore._process.generation import Generation
 from kore._process.logs import log
 from kore._process.plan import Pidfile, Plan
@@ -51,6 +54,13 @@ class Holdings:
                 log.info("%s serving http on %s", server, shown(sock))
             # The others listen on the same addresses.
             break
+
+    def report(self, children: Sequence[Child]) -> None:
+        """Write the state of everything to the log."""
+        self.destination.write("[parent]", f"status: {len(children)} children")
+        for child in children:
+            state = child.generation.report(child)
+            self.destination.write("[parent]", f"status: {child} {state}")
 
     def reopen_log(self) -> None:
         """Open the log file anew, after it has been moved away."""

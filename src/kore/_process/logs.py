@@ -12,6 +12,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from kore._process.channel import Channel
@@ -42,15 +43,32 @@ PRIORITIES: Final = (
 log: Final = logging.getLogger("kore")
 
 
+@dataclass(slots=True)
+class Entry:
+    """Lines that wait to be written."""
+
+    data: bytes
+    # A line about lines that are lost is as good as those.
+    stands_for: int = 0
+
+    @property
+    def lines(self) -> int:
+        """How many lines are lost with it."""
+        return self.stands_for or self.data.lstrip(b"\n").count(b"\n")
+
+
 class Destination:
     """Standard output or the log file. In the parent only, and never blocking it."""
 
     def __init__(self, fd: int = STDOUT) -> None:
         self.path = ""
         self.lost = 0
+        self._why = ""
         self._fd = fd
-        self._pending: deque[bytes] = deque()
+        self._pending: deque[Entry] = deque()
         self._size = 0
+        # What was written last is the first part of a line.
+        self._torn = False
 
     @property
     def pending(self) -> bool:
@@ -73,29 +91,55 @@ class Destination:
         """Write *text* as lines of the process *who*."""
         lines = formatted(who, text, time.time())
         if self._size + len(lines) > PENDING_MAX:
-            self.lost += 1
+            self._lose(Entry(lines), "nobody read them")
             return
-        self._pending.append(lines)
-        self._size += len(lines)
+        self._confess()
+        self._append(Entry(lines))
         self.flush()
 
     def flush(self) -> None:
         """Write what can be written now."""
+        self._confess()
         while self._pending and writable(self._fd):
-            chunk = self._pending[0][:CHUNK]
+            entry = self._pending[0]
             try:
-                done = os.write(self._fd, chunk)
+                done = os.write(self._fd, entry.data[:CHUNK])
             except BlockingIOError:
                 return
-            except OSError:  # a full disk, a reader that is gone: nobody is left to tell
-                done = len(chunk)
+            except OSError as error:  # a full disk, a reader that is gone
+                self._give_up(error.strerror or str(error))
+                return
+            self._torn = entry.data[done - 1 : done] != b"\n"
             self._size -= done
-            self._pending[0] = self._pending[0][done:]
-            if not self._pending[0]:
+            entry.data = entry.data[done:]
+            if not entry.data:
                 self._pending.popleft()
+                self._confess()
+
+    def _confess(self) -> None:
+        """Say how many lines are missing, in the place where they are."""
         if self.lost and not self._pending:
             count, self.lost = self.lost, 0
-            self.write("[parent]", f"{count} log lines lost: nobody read them")
+            text = f"{count} log lines lost: {self._why}"
+            self._append(Entry(formatted("[parent]", text, time.time()), stands_for=count))
+
+    def _append(self, entry: Entry) -> None:
+        if self._torn and not self._pending:
+            # Or it would go on with a line whose end is lost.
+            entry.data = b"\n" + entry.data
+        self._pending.append(entry)
+        self._size += len(entry.data)
+
+    def _lose(self, entry: Entry, why: str) -> None:
+        self.lost += entry.lines
+        self._why = why
+
+    def _give_up(self, why: str) -> None:
+        """Drop what waits, whole lines as well as the rest of one: no rest may begin a line."""
+        for entry in self._pending:
+            self._lose(entry, why)
+        self._pending.clear()
+        self._size = 0
 
     def drain(self, seconds: float) -> None:
         """Write the rest, waiting for a slow reader at most so long."""
@@ -111,6 +155,10 @@ class Destination:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             fd = os.open(path, flags, FILE_MODE)
         self.flush()
+        if self._torn and self._pending:
+            # The rest of a line would begin the new file, and look like a line of its own.
+            self._give_up("the log went elsewhere")
+        self._torn = False
         if self._fd != STDOUT:
             os.close(self._fd)
         self._fd = fd

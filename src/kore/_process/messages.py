@@ -21,6 +21,8 @@ PEER: Final = 0
 # Well below what a unix socket takes as one datagram with the kernel's default buffers (208 KiB).
 SIZE_MAX: Final = 128 * 1024
 NUMBER_MAX: Final = 2**31 - 1
+# For the note in the middle of a text that was too long.
+NOTE_ROOM: Final = 64
 
 
 class ProtocolError(KoreError):
@@ -107,12 +109,14 @@ class Ready(Message):
 class Stop(Message):
     """Parent to child: end; after what is in progress when *drain*, else at once.
 
-    *patient*: others serve the same addresses, so idle clients need not be hung up on.
+    *patient*: others serve in its place, so idle clients need not be hung up on. *accept*: nobody
+    inherits all of its listening sockets, so who waits there is let in first.
     """
 
     code: ClassVar[int] = 6
     drain: bool
     patient: bool = False
+    accept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +215,20 @@ def carried(kind: type[Message]) -> list[Any]:
 
 
 def text_bytes(text: str) -> bytes:
-    """Return *text* as UTF-8, cut to what fits; half a character at the cut is left out."""
+    """Return *text* as UTF-8; of what does not fit the middle is left out.
+
+    Its end matters as much as its start: that is where an exception says what it is.
+    """
     # A lone surrogate is no reason to lose the line it is in.
     whole = text.encode("utf-8", "backslashreplace")
     limit = SIZE_MAX - HEADER.size - 1
-    return whole if len(whole) <= limit else whole[:limit].decode("utf-8", "ignore").encode()
+    if len(whole) <= limit:
+        return whole
+    kept = (limit - NOTE_ROOM) // 2
+    # Half a character at a cut is left out.
+    start, end = (part.decode("utf-8", "ignore") for part in (whole[:kept], whole[-kept:]))
+    lost = len(whole) - len(start.encode()) - len(end.encode())
+    return f"{start}\n[{lost} bytes left out]\n{end}".encode()
 
 
 def number(value: object) -> int:

@@ -49,10 +49,14 @@ class Nursery:
         self.children.add(child)
 
     def worker(self, generation: Generation, seat: Seat) -> None:
-        """Have the template fork a worker; without one, fill() does it as soon as there is."""
+        """Have the template fork a worker, or leave the seat vacant until there is one.
+
+        OSError: the parent itself lacks something.
+        """
         seat.vacant = not generation.loaded
         if seat.vacant or generation.retired or seat.child or generation.template is None:
             return
+        seat.backoff.start()
         descriptors = generation.descriptors(seat.number)
         ours, theirs = pair()
         with theirs:
@@ -61,15 +65,7 @@ class Nursery:
             )
             self.children.send(generation.template, order)
         seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)
-        seat.backoff.start()
         self.children.add(seat.child)
-
-    def fill(self, generation: Generation) -> None:
-        """Start everybody who could not be started while there was no template."""
-        generation.loaded = True
-        for seat in generation.seats.values():
-            if seat.vacant:
-                self.worker(generation, seat)
 
     def forked(self, template: Child, message: Forked) -> Child:
         """Take note of a worker's pid."""

@@ -31,6 +31,7 @@ from kore._process.messages import (
 from kore._process.nursery import Nursery, Options
 from kore._process.plan import Plan
 from kore._process.roles import Verdict, verdict
+from kore._process.terminal import Terminal
 from kore.errors import ConfigError
 
 FLUSH_SECONDS: Final = 1.0
@@ -44,6 +45,7 @@ class Parent:
     def __init__(self, options: Options) -> None:
         # Before anything else is opened.
         privsep.open_standard()
+        self.terminal = Terminal()
         self.options = options
         self.loop = Loop()
         self.children = Children(self.loop, self)
@@ -55,6 +57,7 @@ class Parent:
         self.coming: Generation | None = None
         self.endings = Endings(self.children)
         self.status = 0
+        self.log_waits = False
         self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
             Configured: self.configured,
             Forked: self.forked,
@@ -91,9 +94,9 @@ class Parent:
             signal.SIGTERM: self.terminate,
             signal.SIGINT: self.terminate,
             signal.SIGQUIT: self.stop_at_once,
-            signal.SIGHUP: self.reload,
+            signal.SIGHUP: self.hang_up,
             signal.SIGUSR1: self.holdings.reopen_log,
-            signal.SIGUSR2: self.dump,
+            signal.SIGUSR2: lambda: self.holdings.report(self.children.all),
             signal.SIGCHLD: self.children.reap,
             # The default action of these would end us.
             signal.SIGALRM: lambda: None,
@@ -113,8 +116,14 @@ class Parent:
     def flush_log(self) -> None:
         """Try again later when stdout is slow."""
         self.holdings.destination.flush()
-        if self.holdings.destination.pending:
-            self.loop.after(LOG_RETRY, lambda: None)
+        # One timer: another for each turn would end in nothing but turns.
+        if self.holdings.destination.pending and not self.log_waits:
+            self.log_waits = True
+            self.loop.after(LOG_RETRY, self.log_waited)
+
+    def log_waited(self) -> None:
+        """Let the turn that ends now try again."""
+        self.log_waits = False
 
     # Loading: at the start, and for a reload.
 
@@ -155,7 +164,10 @@ class Parent:
             raise
         if generation.retired or not self.accepted(child, plan):
             return
-        self.nursery.fill(generation)
+        generation.loaded = True
+        for seat in generation.seats.values():
+            if seat.vacant:
+                self.start_worker(generation, seat)
 
     def accepted(self, child: Child, plan: Plan) -> bool:
         """Whether the generation of this template can have what it wants."""
@@ -167,6 +179,9 @@ class Parent:
                     self.holdings.adopt(plan)
             except ConfigError as error:
                 self.fail(f"fatal: {error}")
+                return False
+            except Exception as error:  # noqa: BLE001 - what is running goes on, whatever it is
+                self.fail(f"fatal: cannot prepare the workers: {error}")
                 return False
         elif plan != generation.plan:
             # Its workers would fit neither the sockets nor the places there are.
@@ -220,6 +235,14 @@ class Parent:
             # What it loads may be half old by now.
             self.retire(self.coming)
         self.load()
+
+    def hang_up(self) -> None:
+        """Load anew on request; stop when it is the closed terminal that sends the signal."""
+        if self.terminal.gone:
+            log.info("the terminal is gone")
+            self.stop()
+        else:
+            self.reload()
 
     # Workers.
 
@@ -322,9 +345,22 @@ class Parent:
             return
         log.info("restarting worker %d", seat.number)
         if wait := seat.backoff.wait():
-            self.loop.after(wait, lambda: self.nursery.worker(generation, seat))
+            self.loop.after(wait, lambda: self.start_worker(generation, seat))
         else:
+            self.start_worker(generation, seat)
+
+    def start_worker(self, generation: Generation, seat: Seat) -> None:
+        """Have a worker started; again later when it cannot be done now."""
+        try:
             self.nursery.worker(generation, seat)
+        except OSError as error:
+            reason = f"cannot start worker {seat.number}: {error.strerror}"
+            if generation is self.coming:
+                self.fail(reason)
+            elif not generation.retired:
+                log.error("%s", reason)
+                again = seat.backoff.wait()
+                self.loop.after(again, lambda: self.start_worker(generation, seat))
 
     # Stopping.
 
@@ -359,10 +395,3 @@ class Parent:
     def retire(self, generation: Generation) -> None:
         """End a generation that is not wanted any more."""
         self.endings.retire(generation, self.current)
-
-    def dump(self) -> None:
-        """Write the state of everything to the log."""
-        say = self.holdings.destination.write
-        say("[parent]", f"status: {len(self.children.all)} children")
-        for child in self.children.all:
-            say("[parent]", f"status: {child} {child.generation.report(child)}")

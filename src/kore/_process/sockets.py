@@ -8,29 +8,22 @@ kernel knows no SO_REUSEPORT for those.
 """
 
 import contextlib
+import itertools
 import os
 import socket
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from kore._conf.schema import Address, Server
+from kore._process.addresses import Target, collide, resolve
 from kore.errors import ConfigError
 
 # Which socket: the address as written, and the worker's number; 0 where workers share one.
 Place = tuple[str, int]
 Named = tuple[str, socket.socket]
 SHARED: Final = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An address as the kernel takes it."""
-
-    family: int
-    sockaddr: Any
 
 
 class Listeners:
@@ -57,9 +50,10 @@ class Listeners:
         before = set(self.open)
         taken: dict[int, list[Named]] = {number: [] for number in numbers}
         try:
-            for server in self._distinct(servers):
+            self._refuse_doubles(servers)
+            for server in servers:
                 self._take_server(server, taken, backlog, shared=shared)
-        except ConfigError:
+        except BaseException:
             self.keep(before)
             raise
         return taken
@@ -75,13 +69,27 @@ class Listeners:
         ours = {sock: place for place, sock in self.open.items()}
         return {ours[sock] for named in taken.values() for _, sock in named if sock in ours}
 
-    def _distinct(self, servers: Sequence[Server]) -> Sequence[Server]:
+    def _refuse_doubles(self, servers: Sequence[Server]) -> None:
         """Refuse one address for two servers: SO_REUSEPORT would let them share it."""
-        fixed = [str(s.address) for s in servers if s.address.path or s.address.port]
-        for address in fixed:
-            if fixed.count(address) > 1:
-                raise cannot_bind(address, "two servers have this address")
-        return servers
+        paths = [(s, s.address.path) for s in servers if s.address.path]
+        ports = [s for s in servers if s.address.port]
+        # A lone one needs no resolver for this.
+        targets = [(s, self._target(s)) for s in ports] if len(ports) > 1 else []
+        for (one, path), (other, same) in itertools.combinations(paths, 2):
+            if path == same:
+                raise taken_twice(one, other)
+        for (one, target), (other, near) in itertools.combinations(targets, 2):
+            if collide(target, near):
+                raise taken_twice(one, other)
+
+    def _target(self, server: Server) -> Target:
+        """Return where a server listens, or will."""
+        name = place_name(server)
+        for (place, _), sock in self.open.items():
+            if place == name:
+                return Target(sock.family, sock.getsockname())
+        with binding(server.address):
+            return resolve(server.address)
 
     def _take_server(
         self, server: Server, taken: dict[int, list[Named]], backlog: int, *, shared: bool
@@ -150,7 +158,7 @@ def listen(target: Target, backlog: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind(target.sockaddr)
         sock.listen(backlog)
-    except OSError:
+    except (OSError, OverflowError):
         sock.close()
         raise
     return sock
@@ -166,17 +174,6 @@ def probe(target: Target) -> None:
     with socket.socket(target.family, socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(target.sockaddr)
-
-
-def resolve(address: Address) -> Target:
-    """Return the first socket address that *address* stands for."""
-    for family, wildcard in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
-        with contextlib.suppress(OSError):
-            socket.inet_pton(family, address.ip)
-            return Target(family, (address.ip, address.port, *wildcard))
-    host = address.ip.encode("ascii" if address.ip.isascii() else "idna")
-    found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return Target(found[0][0], found[0][4])
 
 
 def remove_stale(path: str) -> None:
@@ -220,8 +217,17 @@ def binding(address: Address) -> Any:
         yield
     except OSError as error:
         raise cannot_bind(str(address), error.strerror or str(error)) from None
-    except ValueError as error:  # a name no resolver takes, a path with a NUL
+    # A name no resolver takes, a path with a NUL, a number too large for C.
+    except (ValueError, OverflowError) as error:
         raise cannot_bind(str(address), str(error)) from None
+
+
+def taken_twice(one: Server, other: Server) -> ConfigError:
+    """Return the error for two servers in one place."""
+    where = "" if one.address == other.address else f", which is '{one.address}' as well"
+    return cannot_bind(
+        str(other.address), f"two servers have this address, '{one.name}' and '{other.name}'{where}"
+    )
 
 
 def cannot_bind(address: str, reason: str) -> ConfigError:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from kore._conf import check
+from kore._conf.builder import Builder
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Server
-from kore._conf.settings import SETTINGS, Settings
+from kore._conf.settings import S32, SETTINGS, SPARE_DESCRIPTORS, Settings
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
@@ -99,6 +100,9 @@ def test_a_socket_path_is_where_the_application_is_not_where_the_parent_is() -> 
         (("::1", "http", None), "missing or invalid 'port' keyword: 'http' is not"),
         (("::1", "-1", None), "missing or invalid 'port' keyword: '-1' is not"),
         (("::1", 65536, None), "missing or invalid 'port' keyword: 65536 is not"),
+        (("::1", "٨٨٨٨", None), "missing or invalid 'port' keyword: '٨٨٨٨' is not"),
+        (("::1\n", 80, None), "ip has characters that cannot be printed: '::1\\n'"),
+        ((None, None, "/a\x1b[2J"), "path has characters that cannot be printed: '/a\\x1b[2J'"),
         (("::1", True, None), "missing or invalid 'port' keyword: True is not"),
         ((None, None, "/" + "x" * 107), "path too long for a unix socket: '/xxx"),
     ],
@@ -344,6 +348,13 @@ def test_more_connections_bring_more_descriptors() -> None:
     assert check.settings(Settings(), {}, Problems()).worker_rlimit_nofiles == 768
 
 
+def test_the_most_connections_there_can_be_bring_a_number_of_descriptors_that_is_allowed() -> None:
+    most = Settings(worker_max_connections=S32 - SPARE_DESCRIPTORS)
+    wanted = check.settings(most, {}, Problems()).worker_rlimit_nofiles
+
+    assert SETTINGS["worker_rlimit_nofiles"].parse(wanted) == wanted
+
+
 def test_descriptors_that_were_counted_by_the_user_stay_as_they_are() -> None:
     given = Settings(worker_max_connections=10_000, worker_rlimit_nofiles=900)
 
@@ -357,3 +368,11 @@ def test_a_setting_nobody_reads_is_noticed_when_it_is_another_than_the_default()
     assert check.notices(Settings(tls_version="1.3"), places) == (
         "app.py:3: tls_version has no effect in this version",
     )
+
+
+def test_a_name_that_cannot_be_shown_is_refused() -> None:
+    words = "name has characters that cannot be printed: 'shop\\n'"
+
+    assert complaint(Builder().rename, "shop\n") == words
+    with pytest.raises(ConfigError, match="name has characters that cannot be printed"):
+        Builder().server("shop\n", Address(ip="::1"), tls=False)

@@ -15,6 +15,7 @@ VALID = {
     "worker_set_affinity": "no",
     "worker_no_accept": "1",
     "deployment": "docker",
+    "worker_rlimit_nofiles": "700",
     "accept_mode": "shared",
     "tls_version": "1.2",
     "seccomp_tracing": "yes",

@@ -115,6 +115,19 @@ def test_a_client_that_stops_reading_is_ended(pair: Make) -> None:
     assert (house.client.statuses, house.client.end) == ([], "closed")
 
 
+def test_a_client_that_has_read_has_all_the_time_again(pair: Make) -> None:
+    house = pair(large, http_write_timeout=0.15)
+    house.client.send(get())
+    house.turn()
+    house.client.read(100_000)
+    house.sweep(0.2)
+    house.sweep(0.01)
+    alive = house.service.connections
+    house.sweep(0.2)
+
+    assert (alive, house.service.connections) == (1, 0)
+
+
 @pytest.mark.parametrize("tcp", [False, True])
 def test_a_client_that_reads_slowly_is_not_one_that_stopped(pair: Make, *, tcp: bool) -> None:
     house = pair(large, http_write_timeout=0.1, tcp=tcp)

@@ -164,6 +164,30 @@ def test_a_forked_process_that_holds_the_socket_brings_no_events_back(pair: Make
         os.waitpid(child, 0)
 
 
+def test_a_forked_process_that_returns_from_its_handler_serves_nobody(pair: Make) -> None:
+    """It is in the middle of a batch whose sources it has let go of."""
+
+    def run(request: Request) -> None:
+        if request.path == "/fork":
+            children.append(os.fork())
+            if children == [0]:
+                house.poller.abandon()
+        request.response(200)
+
+    children: list[int] = []
+    house = pair(run)
+    others = [house.connect(), house.connect()]
+    for client, path in zip([house.client, *others], ["/fork", "/2", "/3"], strict=True):
+        client.send(get(path))
+    house.step()
+    if children == [0]:
+        os._exit(len(house.seen) - 1 + len(house.poller))
+    _, status = os.waitpid(children[0], 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert [client.read()[:15] for client in house.clients] == [b"HTTP/1.1 200 OK"] * 3
+
+
 def test_a_poller_that_is_dropped_closes_what_it_watched() -> None:
     def drop() -> None:
         house = Pair(None)

@@ -1,7 +1,8 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+import resource
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,48 @@ def test_quiet_leaves_warnings_and_worse(capfd: pytest.CaptureFixture[str]) -> N
     out = capfd.readouterr().out
     assert "trouble" in out
     assert "chatter" not in out
+
+
+@pytest.fixture
+def room() -> Iterator[Callable[[int], None]]:
+    """Limit how long a file may become: what a full disk does to a write."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_costs_whole_lines_and_says_how_many(
+    tmp_path: Path, room: Callable[[int], None]
+) -> None:
+    path = tmp_path / "kore.log"
+    destination = Destination()
+    destination.open(str(path))
+    room(5000)
+    destination.write("[wrk 1]", "a" * 4900 + "x] and what looks like a line" * 100)
+    destination.write("[wrk 1]", "lost\nand lost")
+    assert not destination.pending
+    room(1 << 20)
+    destination.write("[wrk 1]", "found")
+    destination.open("")
+
+    torn, lost, found = path.read_text().splitlines()
+    assert len(torn) == 5000
+    assert lost.endswith("proc=[parent] log=[3 log lines lost: File too large]")
+    assert found.endswith("proc=[wrk 1] log=[found]")
+
+
+def test_the_rest_of_a_line_does_not_begin_another_file(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    destination = Destination(write)
+    destination.write("[wrk 1]", "x" * 300_000)
+    assert destination.pending
+    path = tmp_path / "kore.log"
+    destination.open(str(path))
+    destination.write("[wrk 1]", "whole")
+    destination.open("")
+    os.close(read)
+
+    lost, whole = path.read_text().splitlines()
+    assert "1 log lines lost" in lost
+    assert whole.endswith("log=[whole]")

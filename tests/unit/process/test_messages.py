@@ -30,7 +30,7 @@ EACH: list[Message] = [
     NotForked(3, "Resource temporarily unavailable"),
     Ready(),
     Stop(drain=True),
-    Stop(drain=True, patient=True),
+    Stop(drain=True, patient=True, accept=False),
     Shutdown(),
     Log(3, "two\nlines, ünïcode"),
     Fatal(""),
@@ -107,11 +107,16 @@ def test_a_structure_that_does_not_fit_is_not_sent() -> None:
 
 
 @pytest.mark.parametrize("kind", [lambda text: Log(3, text), Fatal], ids=["Log", "Fatal"])
-def test_text_that_does_not_fit_is_cut_between_two_characters(kind: Any) -> None:
-    sent = encode(kind("€" * messages.SIZE_MAX))
+def test_text_that_does_not_fit_keeps_its_start_and_its_end(kind: Any) -> None:
+    text = "first " + "€" * messages.SIZE_MAX + " last"
+    sent = encode(kind(text))
 
     assert len(sent) <= messages.SIZE_MAX
-    assert set(decode(sent).text) == {"€"}  # type: ignore[attr-defined]
+    start, note, end = decode(sent).text.split("\n")  # type: ignore[attr-defined]
+    assert start == "first " + "€" * (len(start) - 6), "no half of a character"
+    assert end == "€" * (len(end) - 5) + " last"
+    kept = len((start + end).encode())
+    assert note == f"[{len(text.encode()) - kept} bytes left out]"
 
 
 def test_text_that_is_not_unicode_still_arrives() -> None:

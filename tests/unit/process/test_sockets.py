@@ -177,6 +177,49 @@ def test_two_servers_on_one_address_are_refused(listeners: Listeners, port: int)
         listeners.take([at(port, name="a"), at(port, name="b")], [1], BACKLOG)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("127.0.0.1", "localhost"),
+        ("127.0.0.1", "127.1"),
+        ("::1", "0:0:0:0:0:0:0:1"),
+        ("127.0.0.1", "::ffff:127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::1", "::"),
+    ],
+)
+def test_one_address_in_two_spellings_is_one_address(
+    listeners: Listeners, port: int, one: str, other: str
+) -> None:
+    servers = [at(port, one, "one"), at(port, other, "other")]
+
+    with pytest.raises(ConfigError, match="two servers have this address, 'one' and 'other'"):
+        listeners.take(servers, [1], BACKLOG)
+    assert not listeners.open
+
+
+def test_an_address_that_is_open_already_is_seen_in_another_spelling(
+    listeners: Listeners, port: int
+) -> None:
+    listeners.take([at(port)], [1], BACKLOG)
+
+    with pytest.raises(ConfigError, match=f"failed to bind to '127.1:{port}': two servers"):
+        listeners.take([at(port), at(port, "127.1", "other")], [1], BACKLOG)
+    assert len(listeners.open) == 1
+
+
+def test_different_addresses_may_have_one_port(listeners: Listeners, port: int) -> None:
+    servers = [at(port), at(port, "127.0.0.2", "other"), at(port, "::1", "third")]
+
+    assert len(only(listeners.take(servers, [1], BACKLOG))) == 3
+
+
+def test_what_the_kernel_cannot_count_is_no_error_of_ours(listeners: Listeners) -> None:
+    with pytest.raises(ConfigError, match=r"failed to bind to '127\.0\.0\.1:0'"):
+        listeners.take([LOOPBACK], [1], 2**31)
+    assert not listeners.open
+
+
 def test_two_servers_that_leave_the_port_open_get_one_each(listeners: Listeners) -> None:
     taken = listeners.take([at(0, name="a"), at(0, name="b")], [1, 2], BACKLOG)
 

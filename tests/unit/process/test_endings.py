@@ -1,0 +1,99 @@
+from collections.abc import Iterator
+
+import pytest
+
+from kore._conf.schema import Address, Server
+from kore._conf.settings import Settings
+from kore._process.channel import Channel, pair
+from kore._process.children import Child, Children
+from kore._process.endings import Endings
+from kore._process.generation import Generation
+from kore._process.loop import Loop
+from kore._process.messages import Message, Stop
+from kore._process.plan import Plan
+from kore._process.roles import WORKER
+from kore._process.sockets import Listeners
+
+SERVER = Server("http", Address(ip="127.0.0.1"), tls=False)
+
+
+class Nobody:
+    """Owns children and does not care."""
+
+    def heard(self, child: Child, message: Message) -> None:
+        """Take a message."""
+
+    def died(self, child: Child, status: int) -> None:
+        """Take note of an end."""
+
+
+class House:
+    """Endings, and all they end."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.children = Children(self.loop, Nobody())
+        self.endings = Endings(self.children)
+        self.listeners = Listeners()
+        self.others: list[Channel] = []
+
+    def generation(self, workers: int, *, ready: bool = True) -> Generation:
+        """Return a generation whose workers hear what they are told in `others`."""
+        generation = Generation()
+        plan = Plan("kore", Settings(workers=workers), (SERVER,))
+        generation.equip(plan, self.listeners.take(plan.servers, plan.numbers, 16))
+        for number, seat in generation.seats.items():
+            ours, theirs = pair()
+            self.others.append(Channel(theirs))
+            seat.child = Child(WORKER, number, Channel(ours), generation, ready=ready)
+            self.children.add(seat.child)
+        return generation
+
+    def told(self) -> list[list[Message]]:
+        return [other.receive() for other in self.others]
+
+    def close(self) -> None:
+        for child in self.children.all:
+            child.channel.close()
+        for other in self.others:
+            other.close()
+        self.listeners.keep(())
+        self.loop.close()
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    ours = House()
+    yield ours
+    for generation in {child.generation for child in ours.children.all}:
+        generation.close()
+    ours.close()
+
+
+def test_who_has_no_heir_lets_in_who_waits_and_is_patient_all_the_same(house: House) -> None:
+    old = house.generation(2)
+    house.endings.retire(old, house.generation(1))
+
+    heir, last, new = house.told()
+    assert heir == [Stop(drain=True, patient=True, accept=False)]
+    assert last == [Stop(drain=True, patient=True, accept=True)]
+    assert new == []
+
+
+def test_at_the_end_of_the_server_nobody_is_waited_for(house: House) -> None:
+    house.endings.stopping = True
+    only = house.generation(1)
+    house.endings.retire(only, only)
+
+    assert house.told() == [[Stop(drain=True, patient=False, accept=True)]]
+
+
+@pytest.mark.parametrize(("ready", "hurry"), [(False, False), (True, True)])
+def test_who_has_no_clients_or_no_time_ends_at_once(
+    house: House, *, ready: bool, hurry: bool
+) -> None:
+    house.endings.hurry = hurry
+    only = house.generation(1, ready=ready)
+    house.endings.retire(only, only)
+
+    assert house.told() == [[Stop(drain=False)]]
