@@ -249,7 +249,7 @@ class Pair:
     def drain(self, *, patient: bool = False) -> None:
         """Drain as a worker does."""
         self.service.drain(patient=patient)
-        self.poller.drain(patient=patient)
+        self.poller.drain(patient=patient, accept=not patient)
         self.turn()
 
     def failed(self) -> list[type[BaseException] | None]:

@@ -107,7 +107,7 @@ cdef class Connection(Intake):
         self.limit = self.begun + self.service.body_ms + earned
         return self.limit > self.poller.now
 
-    cdef int on_drain(self, bint patient) except -1:
+    cdef int on_drain(self, bint patient, bint accept) except -1:
         if patient:
             return 0
         if self.state == IDLE and not self.blocked:

@@ -83,8 +83,8 @@ cdef class Listener(Source):
         self.resume()
         return 0
 
-    cdef int on_drain(self, bint patient) except -1:
-        # Who was let in by the kernel is served; with patience another process takes them over.
-        while not patient and self.accept() == 0:
+    cdef int on_drain(self, bint patient, bint accept) except -1:
+        # Who was let in by the kernel is served here, unless another process takes them over.
+        while accept and self.accept() == 0:
             pass
         return self.shut()

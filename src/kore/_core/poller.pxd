@@ -20,7 +20,7 @@ cdef class Poller:
     cdef run(self, Source source, uint32_t events)
     cdef int begin(self) except -1
     cdef int end(self) except -1
-    cdef finish(self, Source source, bint patient)
+    cdef finish(self, Source source, bint patient, bint accept)
     cdef give_up(self, Source source)
     cdef int reap(self) except -1
 
@@ -38,4 +38,4 @@ cdef class Source:
     cdef int shut(self) except -1
     cdef int on_event(self, uint32_t events) except -1
     cdef int on_deadline(self) except -1
-    cdef int on_drain(self, bint patient) except -1
+    cdef int on_drain(self, bint patient, bint accept) except -1

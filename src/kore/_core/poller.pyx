@@ -85,8 +85,11 @@ cdef class Poller:
                 self.run(source, 0)
         self.end()
 
-    def drain(self, *, bint patient=False):
-        """Tell all sources to end: the idle at once, unless *patient*, the others when done."""
+    def drain(self, *, bint patient=False, bint accept=True):
+        """Tell all sources to end: the idle at once, unless *patient*, the others when done.
+
+        *accept*: let in who waits at the door first; otherwise somebody else will.
+        """
         cdef Source source
         cdef set known = set()
         if self.in_batch:
@@ -95,7 +98,7 @@ cdef class Poller:
         while len(known) < len(self.sources):   # a listener lets in who waits at its door
             for source in set(self.sources.values()) - known:
                 known.add(source)
-                self.finish(source, patient)
+                self.finish(source, patient, accept)
         self.end()
 
     def close(self):
@@ -154,10 +157,10 @@ cdef class Poller:
         self.in_batch = False
         return self.reap()
 
-    cdef finish(self, Source source, bint patient):
+    cdef finish(self, Source source, bint patient, bint accept):
         try:
             if not source.closed:
-                source.on_drain(patient)
+                source.on_drain(patient, accept)
         except BaseException:
             self.give_up(source)
 
@@ -238,5 +241,5 @@ cdef class Source:
     cdef int on_deadline(self) except -1:
         return 0
 
-    cdef int on_drain(self, bint patient) except -1:
+    cdef int on_drain(self, bint patient, bint accept) except -1:
         return self.shut()

@@ -194,8 +194,10 @@ class Worker:
 
     # ---- the end
 
-    def drain(self, *, patient: bool = False) -> None:
+    def drain(self, *, patient: bool = False, accept: bool = True) -> None:
         """Finish what was accepted, then end; *patient* waits for idle clients to come to an end.
+
+        *accept* lets in who waits in the queues first: nobody else will serve them.
 
         With patience nobody is hung up on: somebody else serves the same address, and a client's
         next request here is answered with `connection: close`.
@@ -204,7 +206,7 @@ class Worker:
             self.stopping = True
             self.slot[STATE_AT] = DRAINING
             self.service.drain(patient=patient)
-            self.poller.drain(patient=patient)
+            self.poller.drain(patient=patient, accept=accept)
             self.loop.call_later(self.patience(patient=patient), self.finish)
             self.end_when_idle()
 
@@ -235,7 +237,7 @@ class Worker:
             if isinstance(message, Stop):
                 self.replaced |= message.patient
                 if message.drain:
-                    self.drain(patient=message.patient)
+                    self.drain(patient=message.patient, accept=message.accept)
                 else:
                     self.finish()
         if self.channel.eof:
