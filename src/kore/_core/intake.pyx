@@ -211,6 +211,7 @@ cdef class Intake(Responder):
     cdef int finish(self, Request request) except -1:
         """An answer is queued: the connection is free for the next request."""
         self.poller.look()
+        request.finished = True
         self.current = None
         self.source = None
         self.service.ended()

@@ -32,6 +32,7 @@ cdef class Request(Question):
     cdef public object captures
     cdef readonly bint answered
     cdef readonly int status
+    cdef bint finished          # the whole answer is queued
     cdef bint opened            # the head of the response is written
     cdef bint closing           # the application asked for connection: close
     cdef int64_t declared       # its own content-length, for answers to HEAD

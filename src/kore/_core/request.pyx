@@ -292,7 +292,7 @@ cdef class Request(Question):
 
     def attend(self, task):
         """Say which task works on this request: it is cancelled when the client leaves."""
-        if self.peer.closed and not self.answered:
+        if self.peer.closed and not self.finished:
             task.cancel()       # it left while the task took its first step
         elif self.task is None:
             self.task = task
