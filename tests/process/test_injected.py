@@ -228,9 +228,9 @@ def main():
     template.main()
 
 def short(birth):
-    if (pathlib.Path("second").exists() or pathlib.Path("first").exists()) and birth.number == 1:
-        if once("short"):
-            return 5
+    # Not at its first start, which would be a failed one of the whole server.
+    if birth.number == 1 and not once("begun") and once("short"):
+        return 5
     return worker(birth)
 """
     ended = run(tmp_path, source, FAKE, "fakes:short")
