@@ -30,6 +30,7 @@ def folded(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
                 return None
             if verdict is not True and isawaitable(verdict):
                 return wait(verdict, steps[at:], request, captures)
+        # An application's callable: what it returns is anybody's guess.
         return handler(request, *captures)  # type: ignore[no-any-return]
 
     async def wait(

@@ -41,6 +41,7 @@ async def finish(work: Work[T], pending: Awaitable[object]) -> T:
         try:
             pending = work.send(await pending)
         except StopIteration as done:
+            # StopIteration carries its value untyped.
             return done.value  # type: ignore[no-any-return]
 
 
@@ -49,6 +50,7 @@ def at_once(work: Work[T]) -> T:
     try:
         pending = next(work)
     except StopIteration as done:
+        # Untyped, as above.
         return done.value  # type: ignore[no-any-return]
     work.close()
     if close := getattr(pending, "close", None):

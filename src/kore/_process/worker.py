@@ -35,6 +35,7 @@ from kore.errors import RefusedError
 try:
     import uvloop
 except ImportError:  # it has no wheel for this machine, perhaps
+    # A module to mypy, whatever the import says.
     uvloop = None  # type: ignore[assignment]
 
 # How often deadlines are looked at, as in C Kore.
