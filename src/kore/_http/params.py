@@ -76,6 +76,7 @@ def judge(
         elif rule.search is not None:
             accepted = rule.search(value) is not None
         else:
+            # A rule has a pattern or a function: without the first there is the second.
             accepted = yield from consented(rule.verify, request, value)  # type: ignore[arg-type]
         if accepted and value is not None:
             judged.values.setdefault(name, []).append(value)
