@@ -32,6 +32,8 @@ def verdicts(results: Results, series: str) -> list[Verdict]:
         _cheapest(results, "plaintext", "sync handler"),
         _over_floor(results, "async", "async handler that does not wait", ASYNC_OVER_FLOOR[eager]),
         _cheapest(results, "pipelined", "pipelined plaintext"),
+        _cheapest(results, "parameters", "3 validated parameters"),
+        _cheapest(results, "upload", "multipart upload of 10 MiB"),
         _idle(results),
         _start(results),
         _worker(results),
