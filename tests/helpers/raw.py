@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from tests.helpers.answers import Answer, Reader
-
-PATIENCE = 5.0  # until an awaited byte counts as missing; generous, the machine may be busy
+from tests.helpers.procs import PATIENCE
 
 
 class Pause(float):

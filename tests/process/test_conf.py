@@ -37,7 +37,6 @@ def test_a_file_elsewhere_includes_what_is_beside_it(project: Path) -> None:
 
 def test_modules_have_hooks_and_are_told_of_their_loading(project: Path) -> None:
     with serving(project, "-c", "kore.conf", "one", "-two") as server:
-        server.log.wait("all worker processes started")
         text = server.log.text()
         assert "configure ['kore', 'one', '-two']" in text
         assert text.index("worker configure") < text.index("loaded(LOAD)") < text.index("serving")
@@ -100,7 +99,7 @@ def protected(project: Path) -> Path:
 
 
 def asked(server: Server, path: str, method: str = "GET", **fields: str) -> tuple[int, bytes]:
-    client = HTTPConnection(*server.address, timeout=5)
+    client = HTTPConnection(*server.address, timeout=30)
     with contextlib.closing(client):
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         client.request(method, path, headers=headers)
