@@ -320,6 +320,19 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def told(pair: Callable[..., Pair], data: bytes, ask: Callable[[Request], object]) -> Any:
+    """Return what a handler learns by asking the request in *data*."""
+    found: list[object] = []
+
+    def run(request: Request, *captures: str) -> None:
+        found.append(ask(request))
+        request.response(200)
+
+    house = pair(run)
+    assert house.ask(data) == [200]
+    return found[0]
+
+
 @pytest.fixture
 def pair() -> Iterator[Callable[..., Pair]]:
     """Make pairs for one test, and see to it that none leaves anything behind."""

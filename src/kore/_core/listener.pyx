@@ -20,12 +20,16 @@ cdef enum:
 cdef class Listener(Source):
     """A listening socket; *resolve* finds the route of a request that came through it."""
 
-    def __init__(self, Poller poller, Service service, sock, resolve):
+    def __init__(self, Poller poller not None, Service service not None, sock, resolve):
+        if self.service is not None:
+            raise RuntimeError("a listener begins once")
+        if service.listeners is None:
+            raise ValueError("a service that was never set up")
         self.service = service
         self.resolve = resolve
-        service.listeners.append(self)
         # A descriptor of our own, closed like every source's.
         self.attach(poller, os.dup(sock.fileno()))
+        service.listeners.append(self)
         self.resume()
 
     def resume(self):

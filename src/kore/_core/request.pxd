@@ -40,3 +40,4 @@ cdef class Request(Question):
 
     cdef int decline(self, int status, str allow) except -1
     cdef int give_up(self, int status) except -1
+    cdef int check_opened(self) except -1

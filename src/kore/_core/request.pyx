@@ -14,6 +14,12 @@ cdef enum:
     READ_MAX = 1024     # bytes of one body_read(), as in Kore
 
 
+cdef int check_final(int status) except -1:
+    if not 200 <= status <= 599:
+        raise ValueError(f"{status} is no final status: 200 to 599")
+    return 0
+
+
 def sendable(body: object) -> object:
     """Turn a body into bytes or a read-only memoryview; what is neither is returned as it is."""
     if isinstance(body, str):
@@ -259,6 +265,7 @@ cdef class Request(Question):
 
     def refuse(self, int status, str allow=""):
         """Answer in the server's own name: a short text; *allow* lists methods that would do."""
+        check_final(status)
         self.decline(status, allow)
 
     # Not through the methods above: an application may have put attributes in front of them.
@@ -282,6 +289,7 @@ cdef class Request(Question):
 
     def fail(self, int status=500):
         """Answer 500, or what *status* says; break the answer off when a part of it is out."""
+        check_final(status)
         self.give_up(status)
 
     # ---- for those who run requests
@@ -301,6 +309,9 @@ cdef class Request(Question):
 
     def open_body(self, int status):
         """Write the head of a response whose body comes in pieces."""
+        check_final(status)
+        if self.opened and self.peer.serves(self):
+            raise RuntimeError("the head of this response is written already")
         self.peer.open_body(self, status)
 
     @property
@@ -310,11 +321,18 @@ cdef class Request(Question):
 
     def write_body(self, item):
         """Queue a piece of the body; False when the client is slow, or gone: see `is_served`."""
+        self.check_opened()
         return self.peer.write_body(self, item)
 
     def end_body(self):
         """Say that the body is complete."""
+        self.check_opened()
         self.peer.end_body(self)
+
+    cdef int check_opened(self) except -1:
+        if not self.opened and self.peer.serves(self):
+            raise RuntimeError("open_body() comes first")
+        return 0
 
     def drained(self):
         """Return a future that is done when the client has taken what waited."""

@@ -18,6 +18,8 @@ cdef enum:
     LOWEST = 100        # statuses that exist, RFC 9110 15
     HIGHEST = 599
 
+cdef int64_t LAST_SECOND = 253_402_300_799      # of the year 9999
+
 cdef list STATUS_LINES = [None] * (HIGHEST + 1)
 cdef tuple DAYS = (b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat")
 cdef tuple MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
@@ -42,6 +44,12 @@ for _status in range(LOWEST, HIGHEST + 1):
     STATUS_LINES[_status] = f"HTTP/1.1 {_status} {reason(_status)}\r\n".encode()
 
 
+cdef bytes status_line(int status):
+    if not LOWEST <= status <= HIGHEST:     # an index without a check of its own
+        raise ValueError(f"{status} is no status: {LOWEST} to {HIGHEST}")
+    return <bytes>STATUS_LINES[status]
+
+
 cdef inline int put(Buffer *out, Pool *pool, bytes data) except -1:
     return append(out, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), pool)
 
@@ -60,7 +68,7 @@ cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
 cdef class Writer:
     """Heads for one server: its name, and how long it keeps an idle connection (seconds)."""
 
-    def __cinit__(self, bytes server, int keepalive):
+    def __cinit__(self, bytes server not None, int keepalive):
         self.server = b"server: " + server + b"\r\n"
         self.alive = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive
         self.second = -1
@@ -86,7 +94,7 @@ cdef class Writer:
     cdef int head(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
         """Append a head to *out*; *fields* holds complete lines by lower-case name, or is None."""
         reserve(out, 512, pool)
-        put(out, pool, <bytes>STATUS_LINES[reply.status])
+        put(out, pool, status_line(reply.status))
         if fields is None:
             put(out, pool, self.kept if reply.keep else self.closed)
         else:
@@ -101,7 +109,7 @@ cdef class Writer:
 
     cdef int interim(self, Buffer *out, Pool *pool, int status, dict fields) except -1:
         """Append an interim head: a status and the application's fields, nothing else."""
-        put(out, pool, <bytes>STATUS_LINES[status])
+        put(out, pool, status_line(status))
         if fields is not None:
             for line in fields.values():
                 put(out, pool, <bytes>line)
@@ -137,8 +145,10 @@ cdef bytes field_line(str name, str value):
 
 
 def write_head(int status, fields=None, *, bint keep=True, length=None, bint chunked=False,
-               bytes server=b"kore", int keepalive=20, int64_t second=0):
-    """Return a head as bytes: the writer's door for tests."""
+               bytes server not None=b"kore", int keepalive=20, int64_t second=0):
+    """Return a head as bytes: the writer's door for tests. ValueError: no status, no second."""
+    if not 0 <= second <= LAST_SECOND:
+        raise ValueError(f"second {second} is in no year of four digits")
     cdef Writer writer = Writer(server, keepalive)
     cdef Pool pool
     cdef Buffer out
@@ -154,8 +164,8 @@ def write_head(int status, fields=None, *, bint keep=True, length=None, bint chu
     lines = None
     if fields is not None:
         lines = {name.lower(): field_line(name, value) for name, value in fields}
-    writer.head(&out, &pool, &reply, lines)
     try:
+        writer.head(&out, &pool, &reply, lines)
         return out.data[out.start:out.end]
     finally:
         give_back(&out, &pool)
