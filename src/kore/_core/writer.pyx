@@ -131,6 +131,8 @@ cdef class Writer:
 
 cdef bytes field_line(str name, str value):
     """Return the line of one field; ValueError when it would not be one field (RFC 9110 5.5)."""
+    if name is None or value is None:   # Cython would take None for a str
+        raise TypeError(f"a field has a name and a value, both str, not {name!r} and {value!r}")
     cdef bytes raw_name = name.encode("latin-1", "replace")
     cdef bytes raw_value
     if not is_token(raw_name, len(raw_name)):

@@ -76,7 +76,7 @@ def test_what_is_no_object_of_its_kind_is_a_type_error(door: str) -> None:
 
 @pytest.mark.parametrize("field", [("a", None), (None, "a")])
 def test_a_field_without_a_name_or_a_value_is_none(field: Any) -> None:
-    with pytest.raises((TypeError, AttributeError)):
+    with pytest.raises((TypeError, AttributeError), match="None"):
         write_head(200, [field])
 
 
