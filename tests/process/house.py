@@ -69,9 +69,10 @@ def try_get(server: Server, path: str = "/pid", timeout: float = PATIENCE) -> by
     return b""
 
 
-def ask(server: Server, path: str, seconds: float) -> socket.socket:
+def ask(server: Server, path: str, seconds: float, port: int = 0) -> socket.socket:
     """Send a request, the last on its connection, and do not wait for its answer."""
-    client = socket.create_connection(server.address, timeout=30)
+    address = ("127.0.0.1", port or server.address[1])
+    client = socket.create_connection(address, timeout=30)
     fields = f"host: x\r\nseconds: {seconds}\r\nconnection: close\r\n"
     client.sendall(f"GET {path} HTTP/1.1\r\n{fields}\r\n".encode())
     return client
