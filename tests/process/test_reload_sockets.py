@@ -32,6 +32,8 @@ def block(req):
 domain.route("/block", block, methods=["get"])
 domain.route("/pid", lambda req: req.response(200, str(os.getpid()).encode()), methods=["get"])
 """
+# So that most are still at the door when a worker hears that it is to end.
+ONE_BY_ONE = {"worker_accept_threshold": 1}
 SECOND = 'kore.server("more", ip="127.0.0.1", port="0", tls=False)\n'
 ATTACHED = """
 other = kore.domain("*", attach="more")
@@ -67,7 +69,7 @@ def status_and_body(client: socket.socket) -> tuple[bytes, bytes]:
 
 
 def test_who_waits_at_a_server_that_goes_away_is_served(serve: Launcher) -> None:
-    server = serve(SECOND + APP + ATTACHED)
+    server = serve(SECOND + APP + ATTACHED, settings=ONE_BY_ONE)
     (old,) = server.workers
     port = int(server.log.search(r"more serving http on 127\.0\.0\.1:(\d+)\]")[1])
     blockers = blocked(server)
@@ -92,7 +94,7 @@ def test_who_waits_at_a_server_that_goes_away_is_served(serve: Launcher) -> None
 def test_clients_may_be_shared_out_in_another_way(
     serve: Launcher, before: str, after: str, count: int
 ) -> None:
-    server = serve(APP, settings={"workers": 2, "accept_mode": before})
+    server = serve(APP, settings={"workers": 2, "accept_mode": before, **ONE_BY_ONE})
     old = server.workers
     blockers = blocked(server)
     waiting = [ask(server, "/pid", 0) for _ in range(8)]
