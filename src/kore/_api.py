@@ -214,8 +214,9 @@ def worker() -> int | None:
 
 def log(priority: int, message: str) -> bool:
     """Write a line to the server's log, with one of the LOG_ priorities."""
-    level = LEVELS[operator.index(priority) & PRIORITY_MASK]
-    logging.getLogger("kore").log(level, "%s", check.typed(message, str, "message"))
+    exact = operator.index(priority) & PRIORITY_MASK
+    text = check.typed(message, str, "message")
+    logging.getLogger("kore").log(LEVELS[exact], "%s", text, extra={"priority": exact})
     return True
 
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from traceback import TracebackException
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from kore import _context
 from kore._conf import loader
@@ -22,6 +22,8 @@ from kore._conf.schema import Config
 from kore._conf.syntax import parse
 from kore._modules import Modules
 from kore.errors import ConfigError, Fatal, KoreError, StartError
+
+FAILED: Final = {"configure": "failed to configure your application"}
 
 
 def load(path: str, arguments: Sequence[str] = (), conf: str = "") -> Config:
@@ -67,11 +69,11 @@ class Application:
         if self.path:
             self.modules.add(imported(self.path))
         hook = self.modules.hooks().get("configure")
-        configure(hook, self.arguments)
+        call(hook, "configure", self.arguments)
         self.read(self.conf or self.builder.settings.file)
         self.builder.hooks = self.modules.hooks()
         if hook is None and not self.builder.problems.found:
-            configure(self.builder.hooks.get("configure"), self.arguments)
+            call(self.builder.hooks.get("configure"), "configure", self.arguments)
 
     def read(self, file: str) -> None:
         """Read a configuration file."""
@@ -204,18 +206,18 @@ def searchable(*directories: Path) -> None:
     sys.path += [str(place) for place in directories if str(place) not in sys.path]
 
 
-def configure(hook: Callable[..., Any] | None, arguments: list[str]) -> None:
-    """Let the application configure itself, if it wants to."""
+def call(hook: Callable[..., Any] | None, name: str, *arguments: object) -> None:
+    """Call a hook that runs before any event loop, if the application has it."""
     if hook is None:
         return
     try:
-        pending = hook(arguments)
+        pending = hook(*arguments)
     except Exception as error:
         text = traceback_text(error)
-        raise StartError(f"{text}fatal: failed to configure your application") from error
+        raise StartError(f"{text}fatal: {FAILED.get(name, f'{name}() failed')}") from error
     if isinstance(pending, Coroutine):
         pending.close()
-        raise StartError("fatal: configure() must not be async: no event loop runs it")
+        raise StartError(f"fatal: {name}() must not be async: no event loop runs it")
 
 
 def reason(error: BaseException) -> str:

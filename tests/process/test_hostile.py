@@ -170,5 +170,5 @@ def test_a_line_cannot_pass_for_another_process(serve: Launcher) -> None:
     server.log.wait(r"[forged]\r\x1b[2J]")
 
     (line,) = [line for line in server.log.text().split("\n") if "forged" in line]
-    assert "proc=[wrk 1] log=[2026-01-01" in line
+    assert r"proc=[wrk 1] log=[one\n2026-01-01" in line
     assert r"[forged]\r\x1b[2J]" in line

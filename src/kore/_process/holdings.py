@@ -1,15 +1,22 @@
 """What the parent holds on behalf of all: listening sockets, the log, the pid file."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from kore._process import logs
 from kore._process.channel import DESCRIPTORS_MAX
 from kore._process.children import Child
+from kore._process.destination import Destination
 from kore._process.generation import Generation
 from kore._process.logs import log
-from kore._process.plan import Pidfile, Plan
+from kore._process.loop import Loop
+from kore._process.nursery import Options
+from kore._process.pidfile import Pidfile
+from kore._process.plan import Plan
 from kore._process.sockets import Listeners, shown
 from kore.errors import ConfigError
+
+# Between two tries to write what a slow reader of the log did not take.
+LOG_RETRY: Final = 0.05
 
 
 class Holdings:
@@ -17,12 +24,12 @@ class Holdings:
 
     def __init__(self) -> None:
         self.listeners = Listeners()
-        self.destination = logs.Destination()
+        self.destination = Destination()
         self.pidfile = Pidfile()
+        self._log_waits = False
 
-    def equip(self, generation: Generation, plan: Plan, *, same_user: bool) -> None:
+    def equip(self, generation: Generation, plan: Plan) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""
-        plan.refuse_what_is_missing(same_user=same_user)
         if len(plan.servers) > DESCRIPTORS_MAX - 2:
             raise ConfigError(f"{len(plan.servers)} servers are more than a worker can be handed")
         sockets = self.listeners.take(
@@ -33,13 +40,19 @@ class Holdings:
         )
         generation.equip(plan, sockets)
 
-    def adopt(self, plan: Plan) -> None:
+    def adopt(self, plan: Plan, options: Options) -> None:
         """Write log and pid file where *plan* wants them. ConfigError: the log cannot be had."""
+        settings, background = plan.settings, bool(options.background)
         try:
-            self.destination.open(plan.settings.logfile)
+            if background and not settings.logfile:
+                if notice := self.destination.system(settings, plan.name):
+                    log.warning("%s", notice)
+            else:
+                self.destination.open(settings.logfile, settings.log_format)
         except OSError as error:
-            raise ConfigError(f"logfile {plan.settings.logfile}: {error.strerror}") from None
-        if warning := self.pidfile.write(plan.pidfile):
+            raise ConfigError(f"logfile {settings.logfile}: {error.strerror}") from None
+        pidfile = options.pidfile or plan.pidfile(background=background)
+        if warning := self.pidfile.write(pidfile):
             log.warning("%s", warning)
 
     def keep(self, generation: Generation | None) -> None:
@@ -68,6 +81,18 @@ class Holdings:
             self.destination.reopen()
         except OSError as error:
             log.error("logfile %s: %s, going on with the old one", self.destination.path, error)
+
+    def flush_log(self, loop: Loop) -> None:
+        """Write what waits; try again later when its reader is slow."""
+        self.destination.flush()
+        # One timer: another for each turn would end in nothing but turns.
+        if self.destination.pending and not self._log_waits:
+            self._log_waits = True
+            loop.after(LOG_RETRY, self._log_waited)
+
+    def _log_waited(self) -> None:
+        """Let the turn that ends now try again."""
+        self._log_waits = False
 
     def release(self, seconds: float) -> None:
         """Give all of it back; the last lines get so much time."""

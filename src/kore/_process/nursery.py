@@ -7,7 +7,7 @@ from kore._process.channel import Channel, pair
 from kore._process.children import Child, Children
 from kore._process.generation import Generation, Seat
 from kore._process.messages import Fork, Forked, NotForked, ProtocolError
-from kore._process.roles import TEMPLATE, WORKER, Role
+from kore._process.roles import BACKGROUND, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
 
 
@@ -21,6 +21,10 @@ class Options:
     quiet: bool = False
     # Neither chroot nor a switch of user is wanted.
     same_user: bool = False
+    # Whether to run in the background; None: as the configuration says.
+    background: bool | None = None
+    # Where to write the pid, whatever the configuration says.
+    pidfile: str = ""
     template: Role = TEMPLATE
     worker: Role = WORKER
 
@@ -38,7 +42,9 @@ class Nursery:
         with theirs:
             end = theirs.fileno()
             options = self.options
-            orders = [str(end), str(os.getpid()), options.worker.main, options.app, options.conf]
+            mode = BACKGROUND if options.background else ""
+            orders = [str(end), str(os.getpid()), options.worker.main, mode]
+            orders += [options.app, options.conf]
             try:
                 pid = spawn(options.template.main, orders + options.arguments, keep=end)
             except OSError:

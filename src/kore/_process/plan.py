@@ -1,10 +1,7 @@
 """What the parent takes from a configuration: checked once more, for a child has sent it."""
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Final
 
 from kore._conf.schema import Address, Privsep, Server
@@ -13,6 +10,7 @@ from kore._process.messages import ProtocolError
 from kore.errors import ConfigError, KoreError
 
 FOREGROUND: Final = ("dev", "development")
+DEFAULT_PIDFILE: Final = Settings().pidfile
 PORT_MAX: Final = 65535
 NAME_MAX: Final = 64
 
@@ -55,12 +53,17 @@ class Plan:
         return [number for number in self.numbers if number not in self.settings.worker_no_accept]
 
     @property
-    def pidfile(self) -> str:
+    def background(self) -> bool:
+        """Whether it is meant to run in the background, as far as the command does not say."""
+        return self.settings.deployment == "production"
+
+    def pidfile(self, *, background: bool = False) -> str:
         """Where to write the parent's pid, or nothing."""
         # A default fit for a daemon. What runs in a terminal should not leave files where it is
         # tried out, so there the file is written for those only who name one.
-        default = self.settings.pidfile == SETTINGS["pidfile"].default
-        return "" if default and self.settings.deployment in FOREGROUND else self.settings.pidfile
+        default = self.settings.pidfile == DEFAULT_PIDFILE
+        tried_out = self.settings.deployment in FOREGROUND and not background
+        return "" if default and tried_out else self.settings.pidfile
 
     def refuse_what_is_missing(self, *, same_user: bool) -> None:
         """Raise ConfigError for what was asked for and cannot be had yet.
@@ -84,33 +87,6 @@ class Plan:
             raise ConfigError(
                 f"server '{tls[0]}' wants TLS, which is not part of this version yet: use tls=False"
             )
-
-
-class Pidfile:
-    """The file that holds the parent's pid."""
-
-    def __init__(self) -> None:
-        self.path: Path | None = None
-
-    def write(self, path: str) -> str:
-        """Put our pid in *path*, and remove an earlier file. Returns a warning, or nothing."""
-        wanted = Path(path).absolute() if path else None
-        if self.path not in (None, wanted):
-            self.remove()
-        self.path = wanted
-        if wanted is None:
-            return ""
-        try:
-            wanted.write_text(f"{os.getpid()}\n")
-        except OSError as error:
-            return f"couldn't write pid to {path} ({error.strerror})"
-        return ""
-
-    def remove(self) -> None:
-        """Remove the file, unless another server has put its pid there."""
-        with contextlib.suppress(OSError):
-            if self.path and self.path.read_text().strip() == str(os.getpid()):
-                self.path.unlink()
 
 
 def server(entry: Mapping[str, Any]) -> Server:

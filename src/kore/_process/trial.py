@@ -20,7 +20,7 @@ def main() -> NoReturn:
     """Be the one who tries, in an interpreter of its own."""
     what, user, app, conf, *arguments = sys.argv[1:]
     sys.argv = [app or conf, *arguments]
-    logs.install(logs.Handler(lambda _, text: say(text)))
+    logs.install(logs.Handler(lambda _, *texts: say("\n".join(filter(None, texts)))))
     application = _app.Application(app, arguments, conf)
     status = attempt(application, what, same_user=bool(user))
     flush_output()

@@ -27,8 +27,9 @@ from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
 from kore._process.logs import Handler, install, log
-from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Stop
+from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Signal, Stop
 from kore._process.scoreboard import DRAINING, READY, STATE_AT
+from kore._process.signals import Signals
 from kore._process.tasks import Tasks
 from kore.errors import RefusedError
 
@@ -66,7 +67,7 @@ class Worker:
         self.number = birth.number
         self.config: Config = birth.config
         self.channel = birth.channel
-        install(Handler(lambda priority, text: self.say(Log(priority, text))))
+        install(Handler(lambda *record: self.say(Log(*record))))
         self.slot = birth.slot
         self.status = 0
         self.stopping = False
@@ -75,6 +76,7 @@ class Worker:
         self.loop = new_loop()
         self.over: Future[None] = self.loop.create_future()
         self.tasks = Tasks(self.loop, self.report, self.failed)
+        self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
         self.service = Service(
@@ -217,8 +219,8 @@ class Worker:
         return settings.drain_timeout + (settings.http_keepalive_time if patient else 0)
 
     def end_when_idle(self) -> None:
-        """End as soon as no client and no request is left."""
-        if self.service.connections or self.tasks.serving:
+        """End as soon as no client, no request and no signal hook is left."""
+        if self.service.connections or self.tasks.serving or self.signals.running:
             self.loop.call_later(DRAIN_STEP, self.end_when_idle)
         else:
             self.finish()
@@ -227,15 +229,22 @@ class Worker:
 
     def catch_signals(self) -> None:
         """Drain on TERM; a terminal's ctrl-C reaches everybody, and the parent speaks for it."""
-        self.loop.add_signal_handler(signal.SIGTERM, self.drain)
-        self.loop.add_signal_handler(signal.SIGQUIT, self.finish)
-        for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            self.loop.add_signal_handler(ignored, lambda: None)
+        ignored = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        self.signals.catch(
+            self.loop,
+            {
+                signal.SIGTERM: self.drain,
+                signal.SIGQUIT: self.finish,
+                **dict.fromkeys(ignored, lambda: None),
+            },
+        )
 
     def on_channel(self) -> None:
         """Read what the parent says; without a parent there is no worker."""
         for message in self.channel.receive():
-            if isinstance(message, Stop):
+            if isinstance(message, Signal):
+                self.signals.told(message.number)
+            elif isinstance(message, Stop):
                 self.replaced |= message.patient
                 if message.drain:
                     self.drain(patient=message.patient, accept=message.accept)
@@ -291,7 +300,8 @@ class Worker:
                 log.error("the tracer failed with %r", again, exc_info=again)
             else:
                 return
-        log.error("uncaught exception %r in %s\n%s", error, where, traceback_text(error))
+        text = traceback_text(error)
+        log.error("uncaught exception %r in %s", error, where, extra={"detail": text})
 
     def on_loop_error(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report what the event loop noticed, such as a callback that raised."""

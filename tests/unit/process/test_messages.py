@@ -18,6 +18,7 @@ from kore._process.messages import (
     ProtocolError,
     Ready,
     Shutdown,
+    Signal,
     Stop,
     decode,
     encode,
@@ -33,6 +34,8 @@ EACH: list[Message] = [
     Stop(drain=True, patient=True, accept=False),
     Shutdown(),
     Log(3, "two\nlines, ünïcode"),
+    Log(3, "failed", "Traceback\nof it, ünïcode"),
+    Signal(15),
     Fatal(""),
 ]
 
