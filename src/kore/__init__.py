@@ -34,6 +34,7 @@ from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
 from kore._api import log as log
 from kore._api import prerequest as prerequest
+from kore._api import privsep as privsep
 from kore._api import pydomain as pydomain
 from kore._api import route as route
 from kore._api import server as server

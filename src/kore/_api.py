@@ -2,6 +2,7 @@
 
 import logging
 import operator
+import os
 import syslog
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from importlib import import_module
@@ -129,6 +130,21 @@ def bind_unix(path: str) -> bool:
     """Listen without TLS on a unix socket: the older spelling of `server()`."""
     server(path=path, tls=False)
     return True
+
+
+def privsep(
+    process: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    runas: str | None = None,
+    skip: Sequence[str] = (),
+) -> None:
+    """Have the processes `worker`, `keymgr` or `acme` give something up when they start.
+
+    *root*: all of the file system but this directory. *runas*: their user, for this one. *skip*:
+    a list that may name "chroot": then *root* is where they go, and no more.
+    """
+    _context.configuring().privsep(check.privsep(process, root, runas, skip))
 
 
 def domain(host: str, attach: str = "default", **later: object) -> DomainHandle:

@@ -7,7 +7,8 @@ the life of a process: new code means a new process.
 import importlib
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -44,6 +45,8 @@ class Application:
         self.arguments = ["kore", *arguments]
         self.modules = Modules()
         self.builder = Builder()
+        # What takes the place of that while modules may not configure.
+        self.aside: Builder | None = None
         # The statements of the file that load code, to be printed again.
         self.imports: list[tuple[str, ...]] = []
         # What paths in the file are relative to, but for those of modules: a package is entered.
@@ -73,13 +76,24 @@ class Application:
         self.read(self.conf or self.builder.settings.file)
         self.builder.hooks = self.modules.hooks()
         if hook is None and not self.builder.problems.found:
-            call(self.builder.hooks.get("configure"), "configure", self.arguments)
+            with self.listening():
+                call(self.builder.hooks.get("configure"), "configure", self.arguments)
 
     def read(self, file: str) -> None:
         """Read a configuration file."""
         if file:
             blocks = parse(file, self.contents, os.environ, self.builder.problems)
             loader.load(blocks, self.builder, self)
+
+    def itself(self) -> list[tuple[str, ...]]:
+        """Return the statement that imports the application, for a file that does all it did."""
+        if not self.path or not self.modules.loaded:
+            return []
+        place = Path(self.modules.loaded[0].__file__ or "")
+        place = place.parent if place.name == "__init__.py" else place
+        with suppress(ValueError):
+            place = place.relative_to(self.start)
+        return [("python_import", f"./{place}" if not place.is_absolute() else str(place))]
 
     # What the file needs while it is read.
 
@@ -92,9 +106,26 @@ class Application:
         searchable(Path.cwd() / directory)
         self.imports.append(("python_path", directory))
 
+    def python_configure(self, *, allowed: bool) -> None:
+        """Have the file say alone what is served, or modules as well."""
+        self.aside = None if allowed else Builder()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take what modules say in the block; all of it, or only what a file has no words for."""
+        aside = self.aside
+        _context.current.builder = aside or self.builder
+        try:
+            yield
+        finally:
+            _context.current.builder = self.builder
+            if aside is not None:
+                self.builder.take(aside)
+
     def python_import(self, path: str, onload: str) -> None:
         """Import a file or a package; workers call its function *onload*."""
-        module = module_at(path)
+        with self.listening():
+            module = module_at(path)
         self.modules.add(module)
         self.imports.append(("python_import", path, *filter(None, [onload])))
         if onload:

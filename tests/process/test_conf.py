@@ -118,13 +118,31 @@ def test_a_file_validates_and_authenticates(protected: Path) -> None:
         assert asked(server, "/in", x_key="sesame") == (200, b"None None")
 
 
-def test_what_protects_is_not_left_out_of_what_is_printed(protected: Path) -> None:
-    run = kore(protected, "--print-config", "-c", "kore.conf")
+def test_what_protects_is_printed_and_protects_again(protected: Path) -> None:
+    first = kore(protected, "--print-config", "-c", "kore.conf")
+    printed = first.stdout.removeprefix("configure ['kore']\n")
+    (protected / "printed.conf").write_text(printed)
 
-    assert run.returncode == 1
-    assert run.stdout == "configure ['kore']\n"
-    assert "fatal: route '/' has validators or authentication, and printing these" in run.stderr
-    assert kore(protected, "-t", "-c", "kore.conf").returncode == 0
+    assert (first.returncode, first.stderr) == (0, "")
+    assert kore(protected, "--print-config", "-c", "printed.conf").stdout == first.stdout
+    with serving(protected, "-c", "printed.conf") as server:
+        assert asked(server, "/?id=12&name=ada") == (200, b"12 None")
+        assert asked(server, "/?id=12&name=ada", "POST") == (200, b"None ada")
+        assert asked(server, "/in", x_key="open")[0] == 403
+        assert asked(server, "/in", x_key="sesame") == (200, b"None None")
+
+
+def test_a_file_can_require_parameters_and_say_what_was_wrong(protected: Path) -> None:
+    conf = (protected / "kore.conf").read_text()
+    line = "validate get id v_id"
+    assert line in conf
+    (protected / "kore.conf").write_text(conf.replace(line, f"{line} required\n strict yes"))
+
+    with serving(protected, "-c", "kore.conf") as server:
+        assert asked(server, "/?id=12") == (200, b"12 None")
+        status, body = asked(server, "/")
+        assert status == 400
+        assert b'"id"' in body
 
 
 KOREAPP = """

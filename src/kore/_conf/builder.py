@@ -27,6 +27,7 @@ from kore.errors import ConfigError, KoreError
 
 OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
+DEFAULT_NAME: Final = "kore"
 DOMAIN_KEYWORDS: Final = "attach"
 
 
@@ -108,7 +109,7 @@ class Builder:
         self.notices: list[str] = []
         # What a file has wrong; build() adds what shows only at the end, and tells all of it.
         self.problems = Problems()
-        self.name = "kore"
+        self.name = DEFAULT_NAME
         self.frozen = False
         self._tracer: Tracer | None = None
         # Where each setting and each server comes from, for errors that show only at the end.
@@ -251,6 +252,14 @@ class Builder:
                 *check.privsep_notices(self.privseps.values()),
             ),
         )
+
+    def take(self, other: "Builder") -> None:
+        """Take from *other* what a file has no words for, and leave it the rest."""
+        self.tasks += other.tasks
+        self.prerequests += other.prerequests
+        self._tracer = other.tracer if self._tracer is None else self._tracer
+        self.name = other.name if self.name == DEFAULT_NAME else self.name
+        other.tasks, other.prerequests = [], []
 
     def discard(self) -> None:
         """Give up: nothing kept here will ever run."""

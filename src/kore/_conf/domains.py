@@ -212,7 +212,7 @@ def methods(scope: RouteScope, block: Block) -> None:
 
 def validate(scope: RouteScope, block: Block) -> None:
     """Read `validate [qs:]METHOD PARAMETER VALIDATOR`."""
-    where, parameter, name = block.arguments
+    where, parameter, name, *required = block.arguments
     source, method = method_of(where)
     found = scope.reading.defined("validator", name, scope.reading.validators)
     # As in Python: `get` and `post` are the parameters of these, `qs:post` is the query of a POST.
@@ -222,6 +222,10 @@ def validate(scope: RouteScope, block: Block) -> None:
         raise ConfigError(f"'{parameter}' is validated twice")
     if found is not None:
         keep(scope, block, option, {**known, parameter: found})
+    if required:
+        if required != ["required"]:
+            raise ConfigError(f"unknown word '{required[0]}', there is required")
+        keep(scope, block, "required", {*scope.options.get("required", ()), parameter})
     scope.validated.append((option, method, block))
 
 
@@ -231,6 +235,11 @@ def method_of(word: str) -> tuple[str, str]:
     if colon and source != "qs":
         raise ConfigError(f"unknown validate method prefix '{source}', there is qs")
     return source, check.methods([method])[0]
+
+
+def strict(scope: RouteScope, block: Block) -> None:
+    """Read `strict yes|no`."""
+    keep(scope, block, "strict", flag(block))
 
 
 def authenticate(scope: RouteScope, block: Block) -> None:
@@ -290,8 +299,12 @@ ROUTE: Final[Table] = MappingProxyType(
         ),
         "validate": Directive(
             validate,
-            "[qs:]METHOD PARAMETER VALIDATOR",
-            "A parameter of the body, with `qs:` or `get` of the query, and what it must be.",
+            "[qs:]METHOD PARAMETER VALIDATOR [required]",
+            "A parameter of the body, with `qs:` or `get` of the query, and what it must be. "
+            "`required`: without it the answer is 400.",
+        ),
+        "strict": Directive(
+            strict, "yes|no", "Whether a 400 says which parameters were wrong, as JSON; default no."
         ),
         "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may."),
         "on_headers": Directive(

@@ -73,6 +73,8 @@ class Rule:
 
     search: Callable[[str], object] | None = None
     verify: Verify | None = None
+    # The regular expression as it was written; None: there is none, or it came compiled.
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

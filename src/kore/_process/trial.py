@@ -49,7 +49,11 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
 
 def written(application: _app.Application, config: Config) -> str:
     """Return the configuration as a file."""
-    return printer.text(config, application.imports, application.modules.name_of)
+    made = printer.Printer(application.modules.name_of)
+    text = made.text(config, [*application.itself(), *application.imports])
+    for notice in made.notices:
+        say(notice)
+    return text
 
 
 def say(text: str) -> int:

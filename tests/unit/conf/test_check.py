@@ -292,8 +292,10 @@ def test_a_setting_like_no_other_is_answered_with_all() -> None:
 
 @pytest.mark.parametrize("name", sorted(check.LEGACY))
 def test_what_moved_to_privsep_is_refused_with_a_hint(name: str) -> None:
+    process = name.rpartition("_")[0] or "worker"
+    what = "runas" if name.endswith("runas") else "root"
     assert complaint(check.setting, name) == (
-        f"kore.config.{name} is now kore.privsep(), which is not part of this version yet"
+        f"kore.config.{name} is gone: call kore.privsep('{process}', {what}=...)"
     )
 
 

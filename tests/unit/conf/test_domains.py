@@ -2,7 +2,6 @@
 
 import pytest
 
-from kore._conf import printer
 from kore._conf.schema import Auth
 from kore._http.tables import METHODS
 from kore.errors import ConfigError
@@ -109,10 +108,12 @@ def test_an_option_of_a_route_that_is_to_come_is_refused_where_it_stands(line: s
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
+        ("validate post id v_uid needed", "unknown word 'needed', there is required"),
+        ("strict maybe", "invalid 'maybe' for yes|no strict option"),
         ("validate post id v_id", "unknown validator 'v_id' (did you mean 'v_uid'?)"),
         ("validate body:post id v_uid", "unknown validate method prefix 'body', there is qs"),
         ("validate posst id v_uid", "unknown HTTP method: POSST"),
-        ("validate post id", "write `validate [qs:]METHOD PARAMETER VALIDATOR`, not 2 words"),
+        ("validate post id", "write `validate [qs:]METHOD PARAMETER VALIDATOR [required]`, not 2 words"),
         ("authenticate aut", "unknown authentication 'aut' (did you mean 'auth'?)"),
         ("on_headers indx", "on_headers callback 'indx' not found (did you mean 'index'?)"),
         ("on_body_chunk zz", "on_body_chunk callback 'zz' not found"),
@@ -169,22 +170,6 @@ def test_validators_and_authentication_are_demands_of_the_route() -> None:
     assert post.query["c"].search("12")
     assert not post.query["c"].search("12\n")
     assert demands.auth == Auth("request", allowed)
-
-
-@pytest.mark.parametrize(
-    "line", ["validate get id v_uid", "validate qs:post id v_fun", "authenticate auth"]
-)
-def test_a_route_is_not_printed_without_what_protects_it(line: str) -> None:
-    made = config(route(line) + VALIDATORS + AUTHENTICATION)
-
-    with pytest.raises(ConfigError, match=f"^route '/x' has validators or .* printing .* {LATER}$"):
-        printer.text(made, [], lambda _: "index")
-
-
-def test_a_route_that_demands_nothing_is_printed() -> None:
-    made = config(route("methods get") + VALIDATORS + AUTHENTICATION)
-
-    assert "route /x {\n        handler index\n" in printer.text(made, [], lambda _: "index")
 
 
 def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
