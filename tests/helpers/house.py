@@ -10,8 +10,9 @@ SOURCE = ROOT / "src" / "kore"
 
 # Modules by floor; those of the core have floors of their own, under all others.
 FLOORS = {
-    8: "__main__",
-    7: "_cli.main",
+    9: "_cli.kodev _cli.run",
+    8: "_cli.create _cli.project",
+    7: "__main__ _cli.main _cli.skeleton _cli.watch",
     6: "__init__ _api",
     5: """_process.children _process.endings _process.generation _process.holdings
           _process.nursery _process.parent _process.roles _process.signals _process.spawn

@@ -21,6 +21,7 @@ PRIORITIES: Final = (
     (logging.INFO, INFO),
 )
 TRACEBACK: Final = "Traceback ("
+FATAL: Final = "fatal: "
 FORMATTER: Final = logging.Formatter()
 
 # For what this package itself has to say.
@@ -73,7 +74,9 @@ def to_destination(destination: Destination, *, quiet: bool = False) -> None:
 def told(form: str, reason: str) -> None:
     """Log an error whose reason may have many lines: one of them is the record, in *form*."""
     lines = reason.rstrip("\n").split("\n")
-    if lines[0].startswith(TRACEBACK):
+    if lines[-1].startswith(FATAL):
+        log.error(form, lines[-1], extra={"detail": "\n".join(lines[:-1])})
+    elif lines[0].startswith(TRACEBACK):
         log.error(form, lines[-1], extra={"detail": reason})
     else:
         log.error(form, lines[0], extra={"detail": "\n".join(lines[1:])})

@@ -226,9 +226,6 @@ class Parent:
         """Load the application anew beside the old one."""
         if self.endings.stopping:
             return
-        if self.current is None:
-            log.warning("still starting, no reload")
-            return
         log.info("reloading")
         if self.coming is not None:
             # What it loads may be half old by now.

@@ -34,7 +34,7 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         config = application.load()
         plan = Plan.read(json.loads(json.dumps(config.plain())))
         plan.refuse_what_is_missing(same_user=same_user)
-        printed = written(application, config) if what == "print" else GOOD
+        printed = said(what, application, config)
     except ConfigError as error:
         return say(f"fatal: {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
@@ -45,6 +45,13 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         say(notice)
     sys.stdout.write(printed)
     return 0
+
+
+def said(what: str, application: _app.Application, config: Config) -> str:
+    """Return what was asked for: the configuration as a file, as JSON, or that it is good."""
+    if what == "print":
+        return written(application, config)
+    return f"{json.dumps(config.plain())}\n" if what == "plain" else GOOD
 
 
 def written(application: _app.Application, config: Config) -> str:
