@@ -11,15 +11,14 @@ SOURCE = ROOT / "src" / "kore"
 # Modules by floor; those of the core have floors of their own, under all others.
 FLOORS = {
     9: "_cli.kodev _cli.run",
-    8: "_cli.create _cli.project",
-    7: "__main__ _cli.main _cli.skeleton _cli.watch",
+    8: "__main__ _cli.create _cli.project",
+    7: "_cli.main _cli.skeleton _cli.watch",
     6: "__init__ _api",
     5: """_process.children _process.endings _process.generation _process.holdings
           _process.nursery _process.parent _process.roles _process.signals _process.spawn
-          _process.tasks
-          _process.template _process.trial _process.worker""",
-    4: """_app _process.addresses _process.background _process.birth _process.channel _process.destination
-          _process.lines _process.logs _process.loop _process.pidfile _process.plan
+          _process.tasks _process.template _process.trial _process.worker""",
+    4: """_app _process.addresses _process.background _process.birth _process.channel
+          _process.destination _process.lines _process.logs _process.loop _process.pidfile _process.plan
           _process.privsep _process.scoreboard _process.sinks _process.sockets _process.terminal""",
     3: "_modules",
     2: """_conf.builder _conf.check _conf.demands _conf.directives _conf.domains _conf.legacy

@@ -72,6 +72,10 @@ def family(pid: int) -> list[int]:
     return [pid, *procs.children(pid)]
 
 
+def opened(pid: int, fd: str) -> str:
+    return str(Path(f"/proc/{pid}/fd/{fd}").readlink())
+
+
 @pytest.mark.parametrize(
     ("source", "options"), [(APP, ["-d"]), (PRODUCTION, ["-n", "-r"]), (PRODUCTION, ["-ndr"])]
 )
@@ -92,7 +96,7 @@ def test_the_command_ends_when_the_server_serves(
         assert session not in (pid, os.getsid(0)), "no terminal, and no way to one"
         for process in family(pid):
             for fd in "012":
-                assert os.readlink(f"/proc/{process}/fd/{fd}") == "/dev/null"
+                assert opened(process, fd) == "/dev/null"
         stop(place)
         log.wait("goodbye")
         assert not (place / "kore.pid").exists()
@@ -177,7 +181,7 @@ def test_with_a_logfile_syslog_is_not_asked(place: Path) -> None:
         ("1 / 0\n", "ZeroDivisionError"),
         ('kore.config.logfile = "/no/where"\n', "logfile /no/where: No such file"),
         ('kore.config.logfile = "log"\nApp.workerstart = None.x\n', "AttributeError"),
-        ('App.workerstart = lambda self: 1 / 0\nkore.config.logfile = "log"\n', "ZeroDivisionError"),
+        ('App.workerstart = lambda _: 1 / 0\nkore.config.logfile = "log"\n', "ZeroDivisionError"),
         ("App.daemonized = lambda self: 1 / 0\n", "fatal: daemonized() failed"),
         ("async def later(self): ...\nApp.daemonized = later\n", "daemonized() must not be async"),
         ("import sys\nApp.daemonized = lambda self: sys.exit('no')\n", "no"),
@@ -241,7 +245,7 @@ def test_an_interrupt_is_ignored_in_the_background_and_a_reload_is_not(place: Pa
         assert sum("daemonized in session" in line for line in log.lines) >= 1
         assert not any("shutting down" in line for line in log.lines)
         for process in family(pid):
-            assert os.readlink(f"/proc/{process}/fd/1") == "/dev/null"
+            assert opened(process, "1") == "/dev/null"
         stop(place)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kore._cli.kodev import NATIVE
 from kore._cli.skeleton import FILES
 from kore._conf.settings import VERSION
 from kore._process.pidfile import owner
@@ -112,7 +113,9 @@ def test_a_name_that_is_none_makes_nothing(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["-p"], ["-p", "-p", "a"], ["--", "a"], ["-x"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["a", "b"], ["-p"], ["-p", "-p", "a"], ["--", "a"], ["-x"]]
+)
 def test_other_words_for_create_make_nothing(tmp_path: Path, arguments: list[str]) -> None:
     made = kodev(tmp_path, "create", *arguments)
 
@@ -335,7 +338,7 @@ def test_help_and_version(tmp_path: Path) -> None:
         (["reload", "now"], "kodev: reload takes no arguments, not 'now'"),
         *(
             ([name], f"kodev: {name} belongs to C Kore, for modules in C. Here ")
-            for name in ("build", "flavor", "cflags", "ldflags", "gen", "genasset", "source", "cross-x")
+            for name in (*NATIVE, "cross-x")
         ),
     ],
 )

@@ -17,7 +17,8 @@ def create(name: str) -> list[Path]:
     """Write a project below the working directory; return its files."""
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise NoProjectError(
-            f"{name!a} is no name for a project: letters, digits, _ and -, 64 at most, a letter first"
+            f"{name!a} is no name for a project: letters, digits, _ and -, 64 at most, "
+            "a letter first"
         )
     directory = Path(name)
     try:

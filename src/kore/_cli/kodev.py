@@ -66,13 +66,12 @@ def command() -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns its exit status."""
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
+    if name not in COMMANDS:
+        return refused(unknown(name))
     try:
-        if name in COMMANDS:
-            return COMMANDS[name](rest)
-        raise NoProjectError(unknown(name))
+        return COMMANDS[name](rest)
     except NoProjectError as error:
-        sys.stderr.write(f"kodev: {error}\n")
-        return 1
+        return refused(str(error))
 
 
 def unknown(name: str) -> str:
@@ -220,6 +219,12 @@ def leftovers(top: Path) -> list[Path]:
             elif not entry.name.startswith(".") and not (entry / "pyvenv.cfg").exists():
                 waiting.append(entry)
     return found
+
+
+def refused(text: str) -> int:
+    """Say why nothing was done."""
+    sys.stderr.write(f"kodev: {text}\n")
+    return 1
 
 
 def shown(text: str) -> int:

@@ -52,7 +52,7 @@ class Project:
         """Load its configuration in a process of its own, which says what is in it."""
         # Without a switch of user: what is asked is what the file says.
         arguments = [what, "same user", self.app, self.conf]
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - our own interpreter
             command(TRIAL, arguments),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,

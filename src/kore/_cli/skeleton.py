@@ -122,9 +122,9 @@ README: Final = """\
 
 What it needs: `pip install -r requirements.txt`
 
-`app.py` is all of it: `configure()` says where to listen and which paths there are, methods answer.
-In production: `kore -d app.py` runs in the background and writes `kore.pid`, `kodev reload` has it load
-new code without dropping a request.
+`app.py` is all of it: `configure()` says where to listen and which paths there are, methods
+answer. In production: `kore -d app.py` runs in the background and writes `kore.pid`,
+`kodev reload` has it load new code without dropping a request.
 """
 
 IGNORE: Final = """\

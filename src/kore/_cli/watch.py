@@ -17,7 +17,11 @@ from typing import Final
 from kore._process.privsep import libc
 
 SUFFIXES: Final = frozenset(
-    ".py .pyx .so .conf .toml .ini .yaml .yml .env .html .htm .j2 .jinja .jinja2 .mako".split()
+    {
+        *(".py", ".pyx", ".so"),
+        *(".conf", ".toml", ".ini", ".yaml", ".yml", ".env"),
+        *(".html", ".htm", ".j2", ".jinja", ".jinja2", ".mako"),
+    }
 )
 # Directories that hold no source of the project; those that begin with a dot neither.
 IGNORED: Final = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist"})

@@ -42,7 +42,7 @@ class Witness:
 
 
 def start(serve: Callable[[Witness], int]) -> int:
-    """Run *serve* in a process of its own, in the background. Returns how its start went, as status.
+    """Run *serve* in a process of its own, in the background. Returns the status of its start.
 
     It is of no terminal's session, and leads none: it cannot get one by accident.
     """

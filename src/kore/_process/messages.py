@@ -145,7 +145,8 @@ class Log(Message):
         first = bytes([self.priority & 0xFF])
         if not self.detail:
             return first + text_bytes(text)
-        return first + text_bytes(text, TEXT_MAX // 4) + b"\0" + text_bytes(self.detail, TEXT_MAX // 2)
+        detail = text_bytes(self.detail, TEXT_MAX // 2)
+        return first + text_bytes(text, TEXT_MAX // 4) + b"\0" + detail
 
     @classmethod
     def read(cls, payload: bytes) -> Self:

@@ -118,9 +118,7 @@ def test_what_editors_and_servers_write_does_not(name: str) -> None:
 
 
 def test_names_that_are_no_text_do_no_harm(files: Inotify | Looking, tmp_path: Path) -> None:
-    path = os.fsencode(tmp_path) + b"/\xff.py"
-    with open(path, "wb") as file:
-        file.write(b"x")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.py")).write_text("x")
 
     assert files.changed(LONG)
 

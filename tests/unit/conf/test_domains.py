@@ -4,7 +4,6 @@ import pytest
 
 from kore._conf.schema import Auth
 from kore._http.tables import METHODS
-from kore.errors import ConfigError
 from tests.helpers.conf import allowed, built, complaints, config, domain, index, route
 
 LATER = "is not part of this version yet"
@@ -113,7 +112,7 @@ def test_an_option_of_a_route_that_is_to_come_is_refused_where_it_stands(line: s
         ("validate post id v_id", "unknown validator 'v_id' (did you mean 'v_uid'?)"),
         ("validate body:post id v_uid", "unknown validate method prefix 'body', there is qs"),
         ("validate posst id v_uid", "unknown HTTP method: POSST"),
-        ("validate post id", "write `validate [qs:]METHOD PARAMETER VALIDATOR [required]`, not 2 words"),
+        ("validate post id", "write `validate [qs:]METHOD PARAMETER VALIDATOR [required]`, not 2"),
         ("authenticate aut", "unknown authentication 'aut' (did you mean 'auth'?)"),
         ("on_headers indx", "on_headers callback 'indx' not found (did you mean 'index'?)"),
         ("on_body_chunk zz", "on_body_chunk callback 'zz' not found"),

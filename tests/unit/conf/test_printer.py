@@ -13,8 +13,10 @@ from tests.helpers.conf import App, config
 
 NAMES = {name: (lambda req, *_: None) for name in ("index", "koreapp.page", "hello.allowed", "no")}
 METHODS = ["get", "head", "post", "put", "delete", "options", "patch"]
-word = st.text(st.characters(min_codepoint=32, exclude_categories=["C", "Z"]) | st.just(" "), min_size=1)
-regex = word.map(re.escape) | st.sampled_from(["^[0-9]+$", "[[:alpha:]]", "", "a b", "$$", "#", '"'])
+letters = st.characters(min_codepoint=32, exclude_categories=["C", "Z"]) | st.just(" ")
+word = st.text(letters, min_size=1)
+patterns = ["^[0-9]+$", "[[:alpha:]]", "", "a b", "$$", "#", '"']
+regex = word.map(re.escape) | st.sampled_from(patterns)
 functions = st.sampled_from(sorted(NAMES)).map(NAMES.__getitem__)
 rules = st.dictionaries(word, regex | functions, max_size=3)
 auths = st.fixed_dictionaries(
@@ -37,7 +39,8 @@ def routes(draw: st.DrawFn) -> dict[str, Any]:
         keywords["required"] = draw(st.lists(st.sampled_from(declared), unique=True))
     if draw(st.booleans()):
         keywords["auth"] = draw(auths)
-    return {"methods": methods, "strict": draw(st.booleans()), "handler": draw(functions), **keywords}
+    strict, handler = draw(st.booleans()), draw(functions)
+    return {"methods": methods, "strict": strict, "handler": handler, **keywords}
 
 
 def printed(made: Config) -> str:
@@ -70,10 +73,9 @@ def test_a_configuration_survives_the_way_through_text(
     for number, name in enumerate(names, 1):
         builder.server(name, Address(ip="127.0.0.1", port=number), tls=False)
     domain = builder.domain("*", names[0])
-    for number, given in enumerate(wanted):
+    for number, one in enumerate(wanted):
         path = f"/{number}" if number % 2 else f"^/{number}/([0-9]+) $"
-        handler = given["handler"]
-        domain.route(path, handler, **{k: v for k, v in given.items() if k != "handler"})
+        domain.route(path, one["handler"], **{k: v for k, v in one.items() if k != "handler"})
     made = builder.build()
     text = printed(made)
 
@@ -82,9 +84,10 @@ def test_a_configuration_survives_the_way_through_text(
     assert printed(again) == text
     assert again.settings == made.settings
     assert again.servers == made.servers
-    for one, other in zip(made.domains[0].routes, again.domains[0].routes, strict=True):
-        assert (one.path, one.handler, one.methods) == (other.path, other.handler, other.methods)
-        assert demanded(one.demands) == demanded(other.demands)
+    for first, other in zip(made.domains[0].routes, again.domains[0].routes, strict=True):
+        assert first.path == other.path
+        assert (first.handler, first.methods) == (other.handler, other.methods)
+        assert demanded(first.demands) == demanded(other.demands)
 
 
 def test_a_route_that_demands_nothing_says_so_in_a_line() -> None:
