@@ -18,8 +18,9 @@ FLOORS = {
           _process.nursery _process.parent _process.roles _process.signals _process.spawn
           _process.tasks _process.template _process.trial _process.worker""",
     4: """_app _process.addresses _process.background _process.birth _process.channel
-          _process.destination _process.lines _process.logs _process.loop _process.pidfile _process.plan
-          _process.privsep _process.scoreboard _process.sinks _process.sockets _process.terminal""",
+          _process.destination _process.lines _process.logs _process.loop _process.pidfile
+          _process.plan _process.privsep _process.scoreboard _process.sinks _process.sockets
+          _process.terminal""",
     3: "_modules",
     2: """_conf.builder _conf.check _conf.demands _conf.directives _conf.domains _conf.legacy
           _conf.loader _conf.printer _http.auth _http.parts _http.pipeline _http.router _http.steps

@@ -249,6 +249,25 @@ def test_an_interrupt_is_ignored_in_the_background_and_a_reload_is_not(place: Pa
         stop(place)
 
 
+def test_a_hangup_during_the_start_begins_anew(place: Path) -> None:
+    slow = "import asyncio\nasync def slow(self): await asyncio.sleep(60)\nApp.workerstart = slow\n"
+    (place / "app.py").write_text(APP + slow)
+    with Syslogd(place / "syslog") as log, subprocess.Popen(
+        [sys.executable, "-m", "kore", "-d", "app.py"], cwd=place
+    ) as command:
+        procs.until(lambda: owner(place / "kore.pid"), what="a pid file")
+        pid = owner(place / "kore.pid")
+        procs.until(lambda: len(procs.children(pid)) == 2, what="a worker that starts")
+        (place / "app.py").write_text(APP)
+        os.kill(pid, signal.SIGHUP)
+
+        assert command.wait(20) == 0
+        log.wait("all worker processes started")
+        procs.until(lambda: len(procs.children(pid)) == 2, 20, what="the old ones gone")
+        assert sum("serving http" in line for line in log.lines) == 1
+        stop(place)
+
+
 def test_a_daemon_writes_for_its_owner_only_where_nothing_was_said(place: Path) -> None:
     (place / "app.py").write_text(APP + 'kore.config.logfile = "log"\n')
     start = "import os, sys; os.umask(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"

@@ -190,6 +190,15 @@ def test_a_start_that_fails_is_tried_again_with_the_next_change(place: Path) -> 
         assert stopped(server) == 0
 
 
+def test_a_change_during_the_start_is_served(place: Path) -> None:
+    (place / "app.py").write_text("import time\nprint('slow', flush=True)\ntime.sleep(60)\n")
+    with run(place) as server:
+        server.log.wait("slow")
+        save(place, "second")
+        server.learn_port()
+        assert get(server, "/") == b"second"
+
+
 def test_a_configuration_file_counts_and_its_arguments_are_the_applications(place: Path) -> None:
     save(place, "page", "pages.py")
     text = (place / "pages.py").read_text() + "def kore_parent_configure(args): print(args)\n"

@@ -67,9 +67,9 @@ class Destination:
         if path == self.path and isinstance(self._sink, Stream):
             self._sink.render = sinks.FORMATS[form]
             return
-        self._absolute = os.path.abspath(path) if path else ""  # noqa: PTH100 - kept as text
         self._switch(sinks.file(path, form) if path else Stream(form=form))
         self.path = path
+        self._absolute = os.path.abspath(path) if path else ""  # noqa: PTH100 - kept as text
 
     def system(self, settings: Settings, name: str) -> str:
         """Write to syslog from now on. Returns a notice when there is none, once.

@@ -73,7 +73,8 @@ class Pidfile:
 def owner(path: Path) -> int:
     """Return the pid of the server that holds the file at *path*; 0: none does."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Whatever is at that path, a pipe nobody writes to for one, holds nobody up.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return 0
     try:

@@ -112,8 +112,11 @@ def test_a_file_that_cannot_be_opened_leaves_the_old_one_in_use(tmp_path: Path) 
         destination.open(str(tmp_path / "missing" / "kore.log"))
 
     destination.write("[parent]", "still here")
+    destination.reopen()
+    destination.write("[parent]", "and here")
     destination.open("")
     assert "still here" in path.read_text()
+    assert "and here" in path.read_text()
 
 
 def test_a_reader_that_does_not_read_holds_nobody_up() -> None:

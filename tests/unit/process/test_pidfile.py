@@ -99,4 +99,6 @@ def test_a_file_left_behind_is_about_nobody(tmp_path: Path) -> None:
     assert tell(path, signal.SIGKILL) == 0
     assert tell(tmp_path / "missing", signal.SIGKILL) == 0
     assert tell(tmp_path, signal.SIGKILL) == 0
+    os.mkfifo(tmp_path / "pipe")
+    assert tell(tmp_path / "pipe", signal.SIGKILL) == 0
     assert Pidfile().write(str(path)) == ""
