@@ -18,7 +18,8 @@ from tests.helpers.log import Log, tracebacks
 from tests.helpers.raw import Client
 
 # What is logged of a start ends with the second line: whoever has read it has read all.
-SERVING = r"(?s)serving http on 127\.0\.0\.1:(\d+)\].*all worker processes started\]"
+# In either format: a text ends with a bracket or a quote.
+SERVING = r"(?s)serving http on 127\.0\.0\.1:(\d+)[]\"].*all worker processes started[]\"]"
 KORE: Final = (sys.executable, "-m", "kore")
 STOP_SECONDS = 40.0  # more than the drain's own limit
 
