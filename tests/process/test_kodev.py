@@ -6,12 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kore._cli.kodev import NATIVE
+from kore._cli.kodev import NATIVE, main
 from kore._cli.skeleton import FILES
 from kore._conf.settings import VERSION
 from kore._process.pidfile import owner
@@ -77,6 +77,25 @@ def stopped(server: Server) -> int:
     return status
 
 
+Said = Callable[..., str]
+
+
+@pytest.fixture
+def said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Said:
+    """Return what runs the command to its failure, and says what that told."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> str:
+        assert main(arguments) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        return err
+
+    return run
+
+
 # Create
 
 
@@ -104,28 +123,28 @@ def test_what_is_created_is_good_and_passes_its_own_tests(tmp_path: Path) -> Non
     "name",
     ["../x", "a b", "é", "", ".", "a/b", "/tmp/x", "1st", "x" * 65, "class", "a\nb", "a.py", "a$b"],
 )
-def test_a_name_that_is_none_makes_nothing(tmp_path: Path, name: str) -> None:
-    made = kodev(tmp_path, "create", name)
+def test_a_name_that_is_none_makes_nothing(said: Said, tmp_path: Path, name: str) -> None:
+    err = said("create", name)
 
-    assert made.returncode == 1
-    assert "is no name for a project" in made.stderr
-    assert len(made.stderr.splitlines()) == 1
+    assert "is no name for a project" in err
+    assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["a", "b"], ["-p"], ["-p", "-p", "a"], ["--", "a"], ["-x"]]
 )
-def test_other_words_for_create_make_nothing(tmp_path: Path, arguments: list[str]) -> None:
-    made = kodev(tmp_path, "create", *arguments)
+def test_other_words_for_create_make_nothing(
+    said: Said, tmp_path: Path, arguments: list[str]
+) -> None:
+    err = said("create", *arguments)
 
-    assert made.returncode == 1
-    assert re.search("write `kodev create NAME`|unknown option", made.stderr)
+    assert re.search("write `kodev create NAME`|unknown option", err)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["directory", "file", "link"])
-def test_what_exists_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
+def test_what_exists_is_left_as_it_is(said: Said, tmp_path: Path, kind: str) -> None:
     shop = tmp_path / "shop"
     (tmp_path / "other").mkdir()
     {
@@ -134,10 +153,7 @@ def test_what_exists_is_left_as_it_is(tmp_path: Path, kind: str) -> None:
         "link": lambda: shop.symlink_to(tmp_path / "other"),
     }[kind]()
 
-    made = kodev(tmp_path, "create", "shop")
-
-    assert made.returncode == 1
-    assert made.stderr == "kodev: shop exists already, and is left as it is\n"
+    assert said("create", "shop") == "kodev: shop exists already, and is left as it is\n"
     assert list((tmp_path / "other").iterdir()) == []
     assert not shop.is_dir() or list(shop.iterdir()) == []
 
@@ -315,34 +331,34 @@ def test_info_says_what_is_wrong(place: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "reload", "info", "clean"])
-def test_outside_of_a_project_nothing_is_done(tmp_path: Path, command: str) -> None:
-    said = kodev(tmp_path, command)
+def test_outside_of_a_project_nothing_is_done(said: Said, tmp_path: Path, command: str) -> None:
+    err = said(command)
 
-    assert said.returncode == 1
-    assert "is no project" in said.stderr
-    assert "kodev create NAME" in said.stderr
+    assert "is no project" in err
+    assert "kodev create NAME" in err
     assert list(tmp_path.iterdir()) == []
 
 
 # The command itself
 
 
-def test_help_and_version(tmp_path: Path) -> None:
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("help", "-h", "--help"):
-        said = kodev(tmp_path, word)
-        assert (said.returncode, said.stderr) == (0, "")
+        assert main([word]) == 0
+        out = capsys.readouterr().out
         for command in ("create", "run", "reload", "info", "clean", "Exit status:", "Environment:"):
-            assert command in said.stdout
+            assert command in out
     for word in ("version", "-v", "--version"):
-        said = kodev(tmp_path, word)
-        assert said.stdout == f"{VERSION} python-{sys.version.split()[0]}\n"
+        assert main([word]) == 0
+        assert capsys.readouterr().out == f"{VERSION} python-{sys.version.split()[0]}\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "begin"),
     [
         ([], "kodev: which command?"),
         (["rum"], "kodev: unknown command 'rum': did you mean 'run'?"),
+        (["buidl"], "kodev: unknown command 'buidl': did you mean 'build'?"),
         (["xyzzy"], "kodev: unknown command 'xyzzy': `kodev help` lists them"),
         (["reload", "now"], "kodev: reload takes no arguments, not 'now'"),
         *(
@@ -351,9 +367,10 @@ def test_help_and_version(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_other_words_are_answered(tmp_path: Path, arguments: list[str], said: str) -> None:
-    run = kodev(tmp_path, *arguments)
+def test_other_words_are_answered(said: Said, arguments: list[str], begin: str) -> None:
+    assert said(*arguments).startswith(begin)
 
-    assert run.returncode == 1
-    assert run.stderr.startswith(said)
-    assert run.stdout == ""
+
+def test_the_command_passes_its_status_on(tmp_path: Path) -> None:
+    assert kodev(tmp_path, "xyzzy").returncode == 1
+    assert kodev(tmp_path, "help").returncode == 0
