@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from kore._conf.schema import Address, Config, Demands, Domain, Handler, Route, Server
+from kore._conf.schema import Address, Answer, Config, Demands, Domain, Handler, Route, Server
 from kore._conf.settings import SETTINGS
 from kore._conf.syntax import quoted
 from kore._http.tables import METHODS
@@ -82,9 +82,20 @@ def domain_block(domain: Domain, name_of: Callable[[Handler], str]) -> Iterator[
     yield ""
     yield f"domain {quoted(domain.name)} {{"
     yield "    " + statement(("attach", domain.server))
+    if log := domain.accesslog:
+        yield "    " + statement(("accesslog", log.path, log.format))
+    for answer in domain.answers:
+        yield "    " + answered(answer)
     for route in domain.routes:
         yield from ("    " + line for line in route_block(route, name_of(route.handler)))
     yield "}"
+
+
+def answered(answer: Answer) -> str:
+    """Return the statement of a redirect or a refusal."""
+    if answer.target:
+        return statement(("redirect", answer.path, str(answer.status), answer.target))
+    return statement(("return", answer.path, str(answer.status)))
 
 
 def route_block(route: Route, name: str) -> Iterator[str]:

@@ -95,7 +95,7 @@ class Parent:
             signal.SIGINT: self.terminate,
             signal.SIGQUIT: self.stop_at_once,
             signal.SIGHUP: self.hang_up,
-            signal.SIGUSR1: self.holdings.reopen_log,
+            signal.SIGUSR1: lambda: self.holdings.reopen_logs(self.children),
             signal.SIGUSR2: lambda: self.holdings.report(self.children.all),
             signal.SIGCHLD: self.children.reap,
             # The default action of these would end us.

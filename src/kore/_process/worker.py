@@ -26,8 +26,9 @@ from kore._http.steps import steps
 from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
+from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
-from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Stop
+from kore._process.messages import Fatal, Log, Message, Ready, Reopened, Shutdown, Stop
 from kore._process.scoreboard import DRAINING, READY, STATE_AT
 from kore._process.tasks import Tasks
 from kore.errors import RefusedError
@@ -90,6 +91,7 @@ class Worker:
             slot=birth.slot,
         )
         self.sockets = birth.sockets
+        self.journals = Journals(birth.config, birth.accesslogs, birth.number)
 
     # ---- from start to end
 
@@ -108,8 +110,11 @@ class Worker:
                 if life.done():
                     raise
                 self.failed("a task", error)
-        life.result()
-        self.poller.close()
+        try:
+            life.result()
+            self.poller.close()
+        finally:
+            self.journals.finish()
         self.loop.close()
         return self.status
 
@@ -137,6 +142,7 @@ class Worker:
         """
         self.channel.close()
         self.poller.abandon()
+        self.journals.abandon()
         self.loop.call_soon(os._exit, 1)
 
     async def start(self) -> None:
@@ -157,14 +163,17 @@ class Worker:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
             domains = [domain for domain in self.config.domains if domain.server == name]
-            Listener(self.poller, self.service, sock, Router(domains, self.fold).resolve)
+            router = Router(domains, self.fold, self.journals.of)
+            stray = self.journals.first(domains)
+            Listener(self.poller, self.service, sock, router.resolve, stray)
             # The listener has a descriptor of its own: with this one open, the kernel would go on
             # to queue clients here when the listener is closed.
             sock.close()
 
     def sweep(self) -> None:
-        """Let timeouts happen, on an idle worker too."""
+        """Let timeouts happen, on an idle worker too, and write what is logged."""
         self.poller.sweep()
+        self.journals.flush()
         self.loop.call_later(SWEEP, self.sweep)
 
     async def farewell(self) -> None:
@@ -235,13 +244,16 @@ class Worker:
     def on_channel(self) -> None:
         """Read what the parent says; without a parent there is no worker."""
         for message in self.channel.receive():
-            if isinstance(message, Stop):
+            if isinstance(message, Reopened):
+                self.journals.switch(message.number, message.descriptors[0])
+            elif isinstance(message, Stop):
                 self.replaced |= message.patient
                 if message.drain:
                     self.drain(patient=message.patient, accept=message.accept)
                 else:
                     self.finish()
         if self.channel.eof:
+            self.journals.finish()
             os._exit(1)
 
     def say(self, message: Message) -> None:
@@ -325,6 +337,7 @@ class Worker:
         """Leave with status 1, from wherever we are: no handler can catch it."""
         with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken, closed
             sys.stdout.flush()
+        self.journals.finish()
         self.channel.drain(FAREWELL)
         os._exit(1)
 
