@@ -133,10 +133,10 @@ def variable(name: str) -> Piece:
     if name in VARIABLES or name in CONSTANTS:
         return name, ""
     field = name.removeprefix(FIELD)
-    if field == name or not FIELD_NAME.fullmatch(field):
+    if field == name or not FIELD_NAME.fullmatch(field.lower()):
         known = ", ".join(f"${known}" for known in (*VARIABLES, *CONSTANTS))
         raise ValueError(f"unknown variable ${name}: there are {known} and $http_FIELD")
-    return "http", field.replace("_", "-")
+    return "http", field.lower().replace("_", "-")
 
 
 def refuse_broken_json(found: Sequence[Piece]) -> None:
