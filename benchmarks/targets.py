@@ -68,8 +68,8 @@ def _accesslog(results: Results) -> Verdict | None:
     if plain is None or logged is None:
         return None
     more = logged.cpu - plain.cpu
-    bar = f"at most {ACCESSLOG_MICROSECONDS} µs"
-    return Verdict("a line of the access log", bar, f"{more:.2f} µs", more <= ACCESSLOG_MICROSECONDS)
+    what, bar = "a line of the access log", f"at most {ACCESSLOG_MICROSECONDS} µs"
+    return Verdict(what, bar, f"{more:.2f} µs", more <= ACCESSLOG_MICROSECONDS)
 
 
 def _idle(results: Results) -> Verdict | None:
