@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Access logs: an exchange becomes a line.
 
 A `Journal` knows a format, as pieces: literal text and variables. Whatever a client chose is
@@ -12,14 +12,11 @@ from libc.string cimport memchr, memcpy, memset, strlen
 
 from kore._core.buffer cimport Buffer, append, held
 from kore._core.grammar cimport same
+from kore._core.lines cimport all_plain, before_query, dotted, line_of
 from kore._core.libc cimport (
     AF_INET, AF_INET6, CLOCK_REALTIME_COARSE, clock_gettime, inet_ntop, localtime_r, ntohs,
     sockaddr, sockaddr_in, sockaddr_in6, time, time_t, timespec, tm, tzset)
 from kore._core.parser cimport STAR, Limits, next_field, parse_head
-
-cdef enum:
-    ODD = 1024      # bytes shown of what was no request
-
 
 cdef enum Kind:
     LITERAL
@@ -186,6 +183,7 @@ cdef class Journal:
         cdef const unsigned char *bytes_of
         cdef char text[64]
         cdef int family = (<const sockaddr *>address).sa_family
+        cdef int size = 0
         cdef int i
         if family != AF_INET and family != AF_INET6:
             return self.put_nothing()
@@ -195,11 +193,9 @@ cdef class Journal:
             inet_ntop(family, &(<const sockaddr_in6 *>address).sin6_addr, text, sizeof(text))
             return self.put_plain(text, strlen(text))
         bytes_of = <const unsigned char *>&(<const sockaddr_in *>address).sin_addr
-        self.put_integer(bytes_of[0])
-        for i in range(1, 4):
-            self.put_plain(b".", 1)
-            self.put_integer(bytes_of[i])
-        return 0
+        for i in range(4):
+            size += dotted(text + size, bytes_of[i])
+        return self.put_plain(text, size - 1)
 
     cdef int put_question(self, int kind, const Exchange *exchange) except -1:
         cdef const Head *head = exchange.head
@@ -227,7 +223,7 @@ cdef class Journal:
         return self.put_span(exchange, head.path) if head.path.size else self.put_plain(b"/", 1)
 
     cdef int put_request(self, int kind, const Exchange *exchange) except -1:
-        cdef Span line = line_of(exchange)
+        cdef Span line = line_of(exchange.raw, exchange.size)
         cdef Span target = exchange.head.target
         if target.size == 0:
             if kind == REQUEST_NO_ARGS:
@@ -255,6 +251,8 @@ cdef class Journal:
         cdef size_t start
         cdef unsigned char byte
         cdef char text[6]
+        if all_plain(<const unsigned char *>data, size):    # nearly always
+            return self.put_plain(data, size)
         while i < size:
             start = i
             while i < size and PLAIN[<unsigned char>data[i]]:
@@ -300,26 +298,29 @@ cdef class Journal:
 
     cdef int find_fields(self, const Exchange *exchange) except -1:
         # all that the format names, in one pass; of a repeated field the first
-        cdef Py_ssize_t i
-        cdef Py_ssize_t count = len(self.names)
-        cdef uint32_t at
-        cdef Span name, value
-        if count == 0:
+        cdef const char *raw = exchange.raw
+        cdef uint32_t at = exchange.head.fields
+        cdef uint32_t next_line
+        cdef const char *end
+        cdef Py_ssize_t size, i
+        cdef Py_ssize_t missing = len(self.names)
+        cdef Span name
+        if missing == 0:
             return 0
         memset(self.values, 0, sizeof(self.values))
-        if not exchange.whole:
-            return 0
-        at = exchange.head.fields
-        while True:
-            value = next_field(exchange.raw, &at, &name)
-            if name.size == 0:
-                return 0
-            for i in range(count):
-                if same(exchange.raw + name.start, name.size,
-                        PyBytes_AS_STRING(<bytes>self.names[i]),
-                        PyBytes_GET_SIZE(<bytes>self.names[i])):
-                    if self.values[i].start == 0:
-                        self.values[i] = value
+        while exchange.whole and missing and raw[at] != c"\r":
+            end = <const char *>memchr(raw + at, c"\r", exchange.size - at)
+            next_line = <uint32_t>(end - raw) + 2
+            for i in range(len(self.names)):
+                size = PyBytes_GET_SIZE(<bytes>self.names[i])
+                if (at + size < exchange.size and raw[at + size] == c":" and
+                        self.values[i].start == 0 and
+                        same(raw + at, size, PyBytes_AS_STRING(<bytes>self.names[i]), size)):
+                    self.values[i] = next_field(raw, &at, &name)
+                    missing -= 1
+                    break
+            at = next_line
+        return 0
 
     cdef int tick(self) except -1:
         """Write down the time, unless it is the same second."""
@@ -367,21 +368,3 @@ cdef class Journal:
         exchange.ms = ms
         exchange.address = &where
         self.write(&exchange)
-
-
-cdef Span line_of(const Exchange *exchange) noexcept:
-    # the first line of what was no request, as far as it says something
-    cdef Span line
-    cdef uint32_t i = 0
-    while i < exchange.size and exchange.raw[i] in (c"\r", c"\n"):
-        i += 1
-    line.start = i
-    while i < exchange.size and i - line.start < ODD and exchange.raw[i] not in (c"\r", c"\n"):
-        i += 1
-    line.size = i - line.start
-    return line
-
-
-cdef Span before_query(const char *raw, Span target) noexcept:
-    cdef const char *query = <const char *>memchr(raw + target.start, c"?", target.size)
-    return target if query == NULL else Span(target.start, <uint32_t>(query - raw) - target.start)

@@ -80,7 +80,9 @@ class Table:
     )
     # path -> methods of all its literal routes
     methods: dict[str, int] = field(default_factory=dict)
-    # What comes before all routes, and says whether it has answered. Most domains have nothing.
+    # Where requests are logged.
+    journal: Any = None
+    # What comes before all routes, and says whether it has answered.
     before: Callable[[Request], bool] | None = None
 
 
@@ -110,6 +112,8 @@ class Router:
         known = self._hosts.get(request.bare_host)
         if known is None:
             return self._meet(request)
+        if known.journal is not None:
+            request.journal = known.journal
         if known.before is not None and known.before(request):
             return None
         methods = known.literal.get(request.path)
@@ -172,17 +176,17 @@ def captures(groups: tuple[str, ...]) -> tuple[str, ...]:
 
 def served(domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any) -> Table:
     """Return the table of a domain."""
-    return replace(table(domain.routes, fold), before=before(domain.answers, journal))
+    routes = table(domain.routes, fold)
+    return replace(routes, journal=journal, before=before(domain.answers))
 
 
-def before(answers: Sequence["Answer"], journal: Any) -> Callable[[Request], bool] | None:
-    """Return what notes where a request is logged, and redirects or refuses it."""
-    if journal is None and not answers:
+def before(answers: Sequence["Answer"]) -> Callable[[Request], bool] | None:
+    """Return what redirects or refuses a request; None: nothing does."""
+    if not answers:
         return None
     rules = [(answer.pattern.search, answer.status, leads(answer)) for answer in answers]
 
     def look(request: Request) -> bool:
-        request.journal = journal
         for search, status, target in rules:
             found = search(request.path)
             if found is not None and not request.is_star:
