@@ -95,7 +95,7 @@ cdef class Journal:
     otherwise.
     """
 
-    def __cinit__(self, Sink sink, pieces, *, bint json=False):
+    def __cinit__(self, Sink sink not None, pieces, *, bint json=False):
         cdef int i
         self.sink = sink
         self.json = json
@@ -343,8 +343,9 @@ cdef class Journal:
         self.second = second
         return 0
 
-    def record(self, bytes raw, *, int status=200, int64_t sent=0, int64_t body=0,
-               int64_t received=0, int64_t ms=0, bint complete=True, bytes address=b"\0\0"):
+    def record(self, bytes raw not None, *, int status=200, int64_t sent=0, int64_t body=0,
+               int64_t received=0, int64_t ms=0, bint complete=True,
+               bytes address not None=b"\0\0"):
         """Add the line of an exchange that began with *raw*: the door for tests and fuzzers.
 
         *address* is a sockaddr.

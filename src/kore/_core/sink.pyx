@@ -18,7 +18,7 @@ cdef class Sink:
     *most* is what one write may hold, for pipes: more could mix with what others write.
     """
 
-    def __init__(self, int handle, size_t most=0):
+    def __cinit__(self, int handle, size_t most=0):
         self.handle = handle
         self.most = most
 

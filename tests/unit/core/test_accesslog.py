@@ -104,6 +104,15 @@ def test_a_long_field_is_logged_whole(tmp_path: Path) -> None:
     assert line == b"\\xFF" * 60_000 + b"\n"
 
 
+def test_a_journal_needs_a_sink_and_takes_bytes(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        Journal(None, [])  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Journal(Sink(-1), [(None, "text")])  # type: ignore[list-item]
+    with lines(tmp_path / "log") as log, pytest.raises(TypeError):
+        log.journal.record(None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("pieces", [[("nothing", b"")], [("http", b"%d" % n) for n in range(17)]])
 def test_a_journal_takes_what_it_knows(pieces: list[tuple[str, bytes]]) -> None:
     with pytest.raises((KeyError, ValueError)):
