@@ -39,7 +39,7 @@ KORE = Peer(
     "kore",
     "kore",
     "{bin}/kore -q kore_app.py",
-    serves=(*EVERYTHING, *FORMS, "worker", "reload"),
+    serves=(*EVERYTHING, *FORMS, "accesslog", "worker", "reload"),
     ours=True,
 )
 # The floor answers everything with the same bytes: no other answer would be right.

@@ -63,6 +63,7 @@ WORKLOADS = {
             "pipelined", "plaintext, pipelined 16 deep", "/", _is_hello,
             script="pipeline.lua", depth=16,
         ),
+        Workload("accesslog", "plaintext with an access log, combined format", "/", _is_hello),
         Workload("async", "async handler that does not wait", "/async", _is_hello),
         Workload("json", "JSON of a small dict", "/json", _is_document),
         Workload(

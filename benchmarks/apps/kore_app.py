@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 
 import kore
 
@@ -19,6 +20,11 @@ class App:
         kore.config.http_body_max = 16 << 20
         kore.server("bench", ip="127.0.0.1", port=os.environ["PORT"], tls=False)
         domain = kore.domain("*", attach="bench")
+        if os.environ.get("WORKLOAD") == "accesslog":
+            # In memory, so that a run does not wait for a disk; and new, so that it ends.
+            log = pathlib.Path("/dev/shm/kore-bench-access.log")
+            log.unlink(missing_ok=True)
+            domain.accesslog = str(log)
         domain.route("/", self.plaintext, methods=["get"])
         domain.route("/async", self.asynchronous, methods=["get"])
         domain.route("/json", self.document, methods=["get"])

@@ -147,9 +147,22 @@ def privsep(
     _context.configuring().privsep(check.privsep(process, root, runas, skip))
 
 
-def domain(host: str, attach: str = "default", **later: object) -> DomainHandle:
-    """Serve the host name *host*, which may hold wildcards, on the server named *attach*."""
-    return _context.configuring().domain(host, attach, **later)
+def domain(
+    host: str,
+    attach: str = "default",
+    *,
+    accesslog: str | None = None,
+    accesslog_format: str = "combined",
+    **later: object,
+) -> DomainHandle:
+    """Serve the host name *host*, which may hold wildcards, on the server named *attach*.
+
+    Requests are logged to the file *accesslog*, as `combined`, as `json`, or as a text with
+    variables says.
+    """
+    return _context.configuring().domain(
+        host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **later
+    )
 
 
 def route(

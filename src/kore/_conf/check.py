@@ -24,7 +24,6 @@ LATER_FOR_ROUTES: Final = frozenset({"hooks"})
 # The same for settings: all there is so far.
 SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
     "http_body_disk_offload": (0,),
-    "http_pretty_error": (False,),
 }
 # Settings of what is still to come, and of what only C Kore has: nobody reads them.
 NO_EFFECT: Final = frozenset(

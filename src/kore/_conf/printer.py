@@ -10,7 +10,18 @@ from typing import Any, Final
 
 from kore._conf.builder import shown
 from kore._conf.demands import ASKING
-from kore._conf.schema import Address, Auth, Config, Declared, Demands, Domain, Route, Rule, Server
+from kore._conf.schema import (
+    Address,
+    Answer,
+    Auth,
+    Config,
+    Declared,
+    Demands,
+    Domain,
+    Route,
+    Rule,
+    Server,
+)
 from kore._conf.settings import SETTINGS
 from kore._conf.syntax import quoted
 from kore._http.tables import METHODS
@@ -86,6 +97,10 @@ class Printer:
         yield ""
         yield f"domain {quoted(domain.name)} {{"
         yield "    " + statement(("attach", domain.server))
+        if log := domain.accesslog:
+            yield "    " + statement(("accesslog", log.path, log.format))
+        for answer in domain.answers:
+            yield "    " + answered(answer)
         for route in domain.routes:
             yield from ("    " + line for line in self.route(route))
         yield "}"
@@ -225,3 +240,10 @@ def address(given: Address) -> str:
     if given.path:
         return statement(("unix", given.path))
     return statement(("bind", given.ip, str(given.port)))
+
+
+def answered(answer: Answer) -> str:
+    """Return the statement of a redirect or a refusal."""
+    if answer.target:
+        return statement(("redirect", answer.path, str(answer.status), answer.target))
+    return statement(("return", answer.path, str(answer.status)))

@@ -8,8 +8,6 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from kore._core.parser cimport HEAD
 from kore._core.writer cimport field_line
 
-from kore._core.writer import reason
-
 cdef enum:
     READ_MAX = 1024     # bytes of one body_read(), as in Kore
 
@@ -37,6 +35,9 @@ cdef class Peer(Stream):
     """The client, as a request needs it."""
 
     cdef int answer(self, Request request, int status, object body) except -1:
+        return 0
+
+    cdef int excuse(self, Request request, int status) except -1:
         return 0
 
     cdef int stream(self, Request request, int status, object first, object rest) except -1:
@@ -278,8 +279,7 @@ cdef class Request(Question):
             self.fields["allow"] = field_line("allow", allow)
         if status == 204:
             return self.peer.answer(self, status, b"")
-        self.fields["content-type"] = b"content-type: text/plain; charset=utf-8\r\n"
-        return self.peer.answer(self, status, f"{status} {reason(status)}\n".encode())
+        return self.peer.excuse(self, status)
 
     cdef int give_up(self, int status) except -1:
         if not self.opened:

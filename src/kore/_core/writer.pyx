@@ -11,6 +11,7 @@ from kore._core.buffer cimport append, drain_pool, give_back, reserve
 from kore._core.grammar cimport is_text, is_token
 from kore._core.libc cimport gmtime_r, time_t, tm
 
+from html import escape
 from http import HTTPStatus
 
 
@@ -20,6 +21,7 @@ cdef enum:
 
 cdef int64_t LAST_SECOND = 253_402_300_799      # of the year 9999
 
+cdef bytes HSTS = b"strict-transport-security: max-age=%d; includeSubDomains\r\n"   # RFC 6797
 cdef list STATUS_LINES = [None] * (HIGHEST + 1)
 cdef tuple DAYS = (b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat")
 cdef tuple MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
@@ -38,6 +40,24 @@ cdef dict PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
 def reason(int status) -> str:
     """Return the reason phrase of *status*, empty for one nobody has named."""
     return PHRASES.get(status, "")
+
+
+cdef bytes PLAIN_TEXT = b"content-type: text/plain; charset=utf-8\r\n"
+cdef bytes HTML = b"content-type: text/html; charset=utf-8\r\n"
+cdef str PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body><h1>{title}</h1></body>
+</html>
+"""
+
+
+cdef tuple apology(int status, bint pretty):
+    """Return the content-type line and the body of an answer with nothing but a status to say."""
+    cdef str title = f"{status} {reason(status)}".rstrip()
+    if pretty and status >= 400:
+        return HTML, PAGE.format(title=escape(title)).encode()
+    return PLAIN_TEXT, f"{title}\n".encode()
 
 
 for _status in range(LOWEST, HIGHEST + 1):
@@ -66,10 +86,14 @@ cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
 
 
 cdef class Writer:
-    """Heads for one server: its name, and how long it keeps an idle connection (seconds)."""
+    """Heads for one server: its name, and for how many seconds it keeps an idle connection.
 
-    def __cinit__(self, bytes server not None, int keepalive):
-        self.server = b"server: " + server + b"\r\n"
+    *hsts* is for how long browsers shall insist on TLS; 0: nobody tells them.
+    """
+
+    def __cinit__(self, bytes server not None, int keepalive, int64_t hsts=0):
+        self.server = b"server: " + server + b"\r\n" if server else b""
+        self.hsts = HSTS % hsts if hsts else b""
         self.alive = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive
         self.second = -1
 
@@ -99,6 +123,8 @@ cdef class Writer:
             put(out, pool, self.kept if reply.keep else self.closed)
         else:
             self.put_fields(out, pool, reply, fields)
+        if reply.secure and (fields is None or "strict-transport-security" not in fields):
+            put(out, pool, self.hsts)
         if reply.chunked:
             append(out, b"transfer-encoding: chunked\r\n", 28, pool)
         elif reply.length >= 0:
@@ -147,11 +173,14 @@ cdef bytes field_line(str name, str value):
 
 
 def write_head(int status, fields=None, *, bint keep=True, length=None, bint chunked=False,
-               bytes server not None=b"kore", int keepalive=20, int64_t second=0):
-    """Return a head as bytes: the writer's door for tests. ValueError: no status, no second."""
+               bytes server not None=b"kore", int keepalive=20, int64_t second=0, hsts=None):
+    """Return a head as bytes: the writer's door for tests. *hsts* makes it one over TLS.
+
+    ValueError: no status, no second.
+    """
     if not 0 <= second <= LAST_SECOND:
         raise ValueError(f"second {second} is in no year of four digits")
-    cdef Writer writer = Writer(server, keepalive)
+    cdef Writer writer = Writer(server, keepalive, hsts or 0)
     cdef Pool pool
     cdef Buffer out
     cdef Reply reply
@@ -162,6 +191,7 @@ def write_head(int status, fields=None, *, bint keep=True, length=None, bint chu
     reply.keep = keep
     reply.chunked = chunked
     reply.length = -1 if length is None else length
+    reply.secure = hsts is not None
     writer.tick(second)
     lines = None
     if fields is not None:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
+from kore._process.accesslogs import AccessLogs
 from kore._process.channel import DESCRIPTORS_MAX
-from kore._process.children import Child
+from kore._process.children import Child, Children
 from kore._process.destination import Destination
 from kore._process.generation import Generation
 from kore._process.logs import log
 from kore._process.loop import Loop
+from kore._process.messages import Reopened
 from kore._process.nursery import Options
 from kore._process.pidfile import Pidfile
 from kore._process.plan import Plan
@@ -24,21 +26,27 @@ class Holdings:
 
     def __init__(self) -> None:
         self.listeners = Listeners()
+        self.accesslogs = AccessLogs()
         self.destination = Destination()
         self.pidfile = Pidfile()
         self._log_waits = False
 
     def equip(self, generation: Generation, plan: Plan) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""
-        if len(plan.servers) > DESCRIPTORS_MAX - 2:
-            raise ConfigError(f"{len(plan.servers)} servers are more than a worker can be handed")
+        count = len(plan.servers) + len(plan.accesslogs)
+        if count > DESCRIPTORS_MAX - 2:
+            raise ConfigError(
+                f"{count} servers and access logs are more than a worker can be handed"
+            )
         sockets = self.listeners.take(
             plan.servers,
             plan.accepting,
             plan.settings.socket_backlog,
             shared=plan.settings.accept_mode == "shared",
         )
+        self.accesslogs.take(plan.accesslogs)
         generation.equip(plan, sockets)
+        generation.accesslogs = lambda: self.accesslogs.descriptors(plan.accesslogs)
 
     def adopt(self, plan: Plan, options: Options) -> None:
         """Write log and pid file where *plan* wants them. ConfigError: the log cannot be had."""
@@ -56,9 +64,11 @@ class Holdings:
             log.warning("%s", warning)
 
     def keep(self, generation: Generation | None) -> None:
-        """Close the listening sockets that this generation does not use."""
+        """Close the listening sockets and access logs that this generation does not use."""
         used = self.listeners.places(generation.sockets) if generation else set()
         self.listeners.keep(used)
+        plan = generation.plan if generation else None
+        self.accesslogs.keep(entry.path for entry in (plan.accesslogs if plan else ()))
 
     def announce(self, generation: Generation) -> None:
         """Say where a generation serves."""
@@ -75,12 +85,23 @@ class Holdings:
             state = child.generation.report(child)
             self.destination.write("[parent]", f"status: {child} {state}")
 
-    def reopen_log(self) -> None:
-        """Open the log file anew, after it has been moved away."""
+    def reopen_logs(self, children: Children) -> None:
+        """Open the log file and the access logs anew, after they have been moved away."""
         try:
             self.destination.reopen()
         except OSError as error:
             log.error("logfile %s: %s, going on with the old one", self.destination.path, error)
+        writers = [(child, child.generation.plan) for child in children.all if child.number]
+        held = set(self.accesslogs.open)
+        used = {entry.path for _, plan in writers if plan for entry in plan.accesslogs}
+        fresh = self.accesslogs.reopen(sorted(held | used))
+        for child, plan in writers:
+            for number, entry in enumerate(plan.accesslogs if plan else ()):
+                if entry.path in fresh:
+                    fd = self.accesslogs.open[entry.path]
+                    children.send(child, Reopened(number, (fd,)))
+        # The rest was for workers of earlier generations, which have theirs now.
+        self.accesslogs.keep(held)
 
     def flush_log(self, loop: Loop) -> None:
         """Write what waits; try again later when its reader is slow."""
@@ -97,5 +118,6 @@ class Holdings:
     def release(self, seconds: float) -> None:
         """Give all of it back; the last lines get so much time."""
         self.listeners.keep(())
+        self.accesslogs.keep(())
         self.pidfile.remove()
         self.destination.drain(seconds)

@@ -7,7 +7,7 @@ text. Nothing here ever unpickles: the parent may be root, and reads what a chil
 import json
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Self
 
 from kore.errors import KoreError
@@ -73,13 +73,19 @@ class Fork(Message):
     """Parent to template: start a worker.
 
     Its descriptors travel beside the datagram: channel, scoreboard, then one listening socket
-    per name in *servers*.
+    per name in *servers*, then its access logs.
     """
 
     code: ClassVar[int] = 2
     number: int
     servers: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
+    accesslogs: int = 0
+
+    @property
+    def announced(self) -> int:
+        """How many descriptors belong to it."""
+        return 2 + len(self.servers) + self.accesslogs
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +189,38 @@ class Signal(Message):
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reopened(Message):
+    """Parent to worker: the access log of that number goes on in another file, which comes with it.
+
+    The numbers are those of `Config.accesslogs`.
+    """
+
+    code: ClassVar[int] = 11
+    number: int
+    descriptors: tuple[int, ...] = ()
+
+    @property
+    def announced(self) -> int:
+        """How many descriptors belong to it."""
+        return 1
+
+
 KINDS: Final[Mapping[int, type[Message]]] = {
     kind.code: kind
-    for kind in (Configured, Fork, Forked, NotForked, Ready, Stop, Shutdown, Log, Fatal, Signal)
+    for kind in (
+        Configured,
+        Fork,
+        Forked,
+        NotForked,
+        Ready,
+        Stop,
+        Shutdown,
+        Log,
+        Fatal,
+        Signal,
+        Reopened,
+    )
 }
 
 
@@ -218,10 +253,10 @@ def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
 
 def with_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
     """Hand over what came beside the datagram, if that is what the message announces."""
-    if isinstance(message, Fork):
-        if len(descriptors) != 2 + len(message.servers):
-            raise ProtocolError(f"Fork with {len(descriptors)} descriptors")
-        return Fork(message.number, message.servers, descriptors)
+    if isinstance(message, Fork | Reopened):
+        if len(descriptors) != message.announced:
+            raise ProtocolError(f"{type(message).__name__} with {len(descriptors)} descriptors")
+        return replace(message, descriptors=descriptors)
     if descriptors:
         raise ProtocolError(f"{type(message).__name__} with descriptors")
     return message

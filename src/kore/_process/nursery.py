@@ -63,11 +63,14 @@ class Nursery:
         if seat.vacant or generation.retired or seat.child or generation.template is None:
             return
         seat.backoff.start()
-        descriptors = generation.descriptors(seat.number)
+        descriptors = (*generation.descriptors(seat.number), *generation.accesslogs())
         ours, theirs = pair()
         with theirs:
             order = Fork(
-                seat.number, generation.server_names(seat.number), (theirs.fileno(), *descriptors)
+                seat.number,
+                generation.server_names(seat.number),
+                (theirs.fileno(), *descriptors),
+                len(generation.accesslogs()),
             )
             self.children.send(generation.template, order)
         seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)

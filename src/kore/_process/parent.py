@@ -94,7 +94,7 @@ class Parent:
             signal.SIGINT: self.terminate,
             signal.SIGQUIT: self.stop_at_once,
             signal.SIGHUP: self.hang_up,
-            signal.SIGUSR1: self.holdings.reopen_log,
+            signal.SIGUSR1: lambda: self.holdings.reopen_logs(self.children),
         }
         # The default action of these would end us.
         ignored = [signal.SIGALRM, signal.SIGVTALRM, signal.SIGPIPE]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from kore._conf.schema import Address, Privsep, Server
+from kore._conf.schema import AccessLog, Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Settings
 from kore._process.messages import ProtocolError
 from kore.errors import ConfigError, KoreError
@@ -23,6 +23,7 @@ class Plan:
     settings: Settings
     servers: tuple[Server, ...]
     privsep: tuple[Privsep, ...] = ()
+    accesslogs: tuple[AccessLog, ...] = ()
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> "Plan":
@@ -38,6 +39,7 @@ class Plan:
                 ),
                 servers=tuple(server(entry) for entry in plain["servers"]),
                 privsep=tuple(privsep(entry) for entry in plain["privsep"]),
+                accesslogs=tuple(accesslog(entry) for entry in plain["accesslogs"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, KoreError):
             raise ProtocolError("a configuration that makes no sense") from None
@@ -104,6 +106,11 @@ def privsep(entry: Mapping[str, Any]) -> Privsep:
     skip = tuple(map(text, entry["skip"]))
     words = {name: text(entry[name]) for name in ("process", "root", "runas", "where")}
     return Privsep(skip=skip, **words)
+
+
+def accesslog(entry: Mapping[str, Any]) -> AccessLog:
+    """Return one access log of a plan, as far as the parent is concerned."""
+    return AccessLog(text(entry["path"]), where=text(entry["where"]))
 
 
 def text(value: object) -> str:

@@ -175,7 +175,7 @@ class Template:
         # Before its number can be given to another descriptor.
         self.channel.close()
         await_adoption(self.orders.parent, middle)
-        channel = Channel(socket.socket(fileno=order.descriptors[0]))
+        channel = Channel(socket.socket(fileno=order.descriptors[0]), takes_descriptors=True)
         logs.to_channel(channel)
         status = 1
         try:
@@ -203,12 +203,14 @@ class Template:
         )
         if warning:
             channel.send(Log(logs.WARNING, warning))
-        _, board, *listening = order.descriptors
+        _, board, *handed = order.descriptors
+        listening, accesslogs = handed[: len(order.servers)], handed[len(order.servers) :]
         return Birth(
             number=order.number,
             config=self.config,
             channel=channel,
             sockets=tuple(zip(order.servers, map(adopted, listening), strict=True)),
+            accesslogs=tuple(accesslogs),
             slot=scoreboard.attach(board, order.number),
             parent=self.orders.parent,
         )

@@ -26,8 +26,9 @@ from kore._http.steps import steps
 from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
+from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
-from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Signal, Stop
+from kore._process.messages import Fatal, Log, Message, Ready, Reopened, Shutdown, Signal, Stop
 from kore._process.scoreboard import DRAINING, READY, STATE_AT
 from kore._process.signals import Signals
 from kore._process.tasks import Tasks
@@ -92,6 +93,7 @@ class Worker:
             slot=birth.slot,
         )
         self.sockets = birth.sockets
+        self.journals = Journals(birth.config, birth.accesslogs, birth.number)
 
     # ---- from start to end
 
@@ -110,8 +112,11 @@ class Worker:
                 if life.done():
                     raise
                 self.failed("a task", error)
-        life.result()
-        self.poller.close()
+        try:
+            life.result()
+            self.poller.close()
+        finally:
+            self.journals.finish()
         self.loop.close()
         return self.status
 
@@ -139,6 +144,7 @@ class Worker:
         """
         self.channel.close()
         self.poller.abandon()
+        self.journals.abandon()
         self.loop.call_soon(os._exit, 1)
 
     async def start(self) -> None:
@@ -159,14 +165,17 @@ class Worker:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
             domains = [domain for domain in self.config.domains if domain.server == name]
-            Listener(self.poller, self.service, sock, Router(domains, self.fold).resolve)
+            router = Router(domains, self.fold, self.journals.of)
+            stray = self.journals.first(domains)
+            Listener(self.poller, self.service, sock, router.resolve, stray)
             # The listener has a descriptor of its own: with this one open, the kernel would go on
             # to queue clients here when the listener is closed.
             sock.close()
 
     def sweep(self) -> None:
-        """Let timeouts happen, on an idle worker too."""
+        """Let timeouts happen, on an idle worker too, and write what is logged."""
         self.poller.sweep()
+        self.journals.flush()
         self.loop.call_later(SWEEP, self.sweep)
 
     async def farewell(self) -> None:
@@ -244,6 +253,8 @@ class Worker:
         for message in self.channel.receive():
             if isinstance(message, Signal):
                 self.signals.told(message.number)
+            elif isinstance(message, Reopened):
+                self.journals.switch(message.number, message.descriptors[0])
             elif isinstance(message, Stop):
                 self.replaced |= message.patient
                 if message.drain:
@@ -251,6 +262,7 @@ class Worker:
                 else:
                     self.finish()
         if self.channel.eof:
+            self.journals.finish()
             os._exit(1)
 
     def say(self, message: Message) -> None:
@@ -335,6 +347,7 @@ class Worker:
         """Leave with status 1, from wherever we are: no handler can catch it."""
         with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken, closed
             sys.stdout.flush()
+        self.journals.finish()
         self.channel.drain(FAREWELL)
         os._exit(1)
 

@@ -325,10 +325,6 @@ def test_good_settings_are_in_force_as_they_are() -> None:
             {"http_body_disk_offload": 1},
             "app.py:3: http_body_disk_offload = 1 is not part of this version yet",
         ),
-        (
-            {"http_pretty_error": True},
-            "app.py:3: http_pretty_error = True is not part of this version yet",
-        ),
     ],
 )
 def test_settings_that_contradict_are_refused_where_they_were_set(
@@ -340,7 +336,7 @@ def test_settings_that_contradict_are_refused_where_they_were_set(
 
 
 def test_setting_what_is_the_case_anyway_is_allowed() -> None:
-    assert noted(check.settings, Settings(), {"http_pretty_error": "app.py:3"}) == []
+    assert noted(check.settings, Settings(), {"http_body_disk_offload": "app.py:3"}) == []
 
 
 def test_more_connections_bring_more_descriptors() -> None:
