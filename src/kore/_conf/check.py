@@ -5,6 +5,7 @@ The words are Kore's where Kore has words, followed by what to do about it.
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -33,11 +34,8 @@ NO_EFFECT: Final = frozenset(
         "acme_provider",
         "curl_recv_max",
         "curl_timeout",
-        "filemap_ext",
-        "filemap_index",
         "http_body_disk_path",
         "http_hsts_enable",
-        "http_media_type",
         "http_request_ms",
         "pgsql_conn_max",
         "pgsql_queue_limit",
@@ -319,7 +317,24 @@ def media_types(given: Settings) -> None:
         seen.add(extension)
 
 
+def filemap_names(given: Settings) -> None:
+    """Refuse what would lead out of a directory."""
+    for name in ("filemap_index", "filemap_ext"):
+        value = getattr(given, name)
+        if "/" in value or value in {".", ".."}:
+            raise ConfigError(f"bad value '{value}' for {name}: a name without slashes")
+
+
+def filemap_charset(given: Settings) -> None:
+    """Refuse what is no name of a charset."""
+    if given.filemap_charset and not re.fullmatch(r"[A-Za-z0-9._:+-]+", given.filemap_charset):
+        raise ConfigError(f"bad value '{given.filemap_charset}' for filemap_charset: a name")
+
+
 RULES: Final[Mapping[str, Callable[[Settings], None]]] = {
     "worker_no_accept": no_accept,
     "http_media_type": media_types,
+    "filemap_index": filemap_names,
+    "filemap_ext": filemap_names,
+    "filemap_charset": filemap_charset,
 }

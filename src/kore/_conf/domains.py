@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from kore._conf import check
+from kore._conf import check, filemaps
 from kore._conf.builder import DomainHandle
 from kore._conf.directives import Directive, Scope, Table, flag, number, opened
 from kore._conf.schema import Handler, compiled
@@ -32,12 +32,21 @@ class RouteScope(Scope):
 
 
 @dataclass(slots=True)
+class FilemapScope(Scope):
+    """A `filemap` statement; *value* is that of `filemaps()` in Python."""
+
+    uri: str = ""
+    value: object = None
+
+
+@dataclass(slots=True)
 class DomainScope(Scope):
     """A domain block."""
 
     name: str = ""
     attach: str = ""
-    routes: list[RouteScope] = field(default_factory=list)
+    # In their order, which decides whose a request is.
+    routes: list[RouteScope | FilemapScope] = field(default_factory=list)
     tls: dict[str, Block] = field(default_factory=dict)
     acme: bool = False
     accesslog: str = ""
@@ -65,7 +74,10 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
     with scope.reading.at(block.where):
         handle = scope.reading.builder.domain(scope.name, scope.attach)
         for route in scope.routes:
-            add_route(handle, route)
+            if isinstance(route, FilemapScope):
+                add_filemap(handle, route)
+            else:
+                add_route(handle, route)
 
 
 def check_tls(scope: DomainScope) -> None:
@@ -127,12 +139,20 @@ def accesslog(scope: DomainScope, block: Block) -> None:
 def filemap(scope: DomainScope, block: Block) -> None:
     """Read `filemap URI PATH [AUTHENTICATION]`."""
     uri, path, *auth = block.arguments
-    check.text(path, block.keyword)
-    if not uri.startswith("/") or not uri.endswith("/"):
-        raise ConfigError(f"cannot create filemap for {uri}: it must begin and end with /")
+    value: object = scope.reading.host.located(check.text(path, block.keyword))
     for name in auth:
-        scope.reading.defined("authentication", name, scope.reading.authentications)
-    raise check.later(block.keyword)
+        found = scope.reading.defined("authentication", name, scope.reading.authentications)
+        if found is None:
+            return
+        value = (value, found)
+    where = FilemapScope(scope.reading, where=block.where, uri=filemaps.prefix(uri), value=value)
+    scope.routes.append(where)
+
+
+def add_filemap(handle: DomainHandle, scope: FilemapScope) -> None:
+    """Hand a map to the builder."""
+    with scope.reading.at(scope.where):
+        handle.filemaps({scope.uri: scope.value})
 
 
 def redirect(_: DomainScope, block: Block) -> None:
@@ -262,7 +282,7 @@ DOMAIN: Final[Table] = MappingProxyType(
             block=True,
         ),
         "filemap": Directive(
-            filemap, "URI PATH [AUTHENTICATION]", "Serve the files of a directory.", later=True
+            filemap, "URI PATH [AUTHENTICATION]", "Serve the files of a directory."
         ),
         "redirect": Directive(
             redirect, "REGEX STATUS TARGET", "Send clients elsewhere: 300 to 399.", later=True

@@ -83,8 +83,25 @@ def domain_block(domain: Domain, name_of: Callable[[Handler], str]) -> Iterator[
     yield f"domain {quoted(domain.name)} {{"
     yield "    " + statement(("attach", domain.server))
     for route in domain.routes:
+        if route.files:
+            yield filemap(route)
+            continue
         yield from ("    " + line for line in route_block(route, name_of(route.handler)))
     yield "}"
+
+
+def filemap(route: Route) -> str:
+    """Return the line of a filemap."""
+    if route.demands != Demands():
+        raise unprinted(f"filemap '{route.path}' has")
+    return "    " + statement(("filemap", route.path, route.files))
+
+
+def unprinted(what: str) -> ConfigError:
+    """Return the error for what a file would have to say and does not yet."""
+    return ConfigError(
+        f"{what} validators or authentication, and printing these is not part of this version yet"
+    )
 
 
 def route_block(route: Route, name: str) -> Iterator[str]:
@@ -93,10 +110,7 @@ def route_block(route: Route, name: str) -> Iterator[str]:
     A file without what protects a route must never come to be: it would be loaded one day.
     """
     if route.demands != Demands():
-        raise ConfigError(
-            f"route '{route.path}' has validators or authentication, and printing these "
-            "is not part of this version yet"
-        )
+        raise unprinted(f"route '{route.path}' has")
     yield f"route {quoted(route.path)} {{"
     yield f"    handler {quoted(name)}" if name else f"    # handler {route.handler!r}"
     if len(route.methods) < len(METHODS):

@@ -4,6 +4,7 @@
 from cpython.bytes cimport PyBytes_CheckExact
 from libc.stdio cimport snprintf
 
+from kore._core.file cimport Piece
 from kore._core.libc cimport SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, setsockopt
 from kore._core.parser cimport EXPECT_CONTINUE, HEAD
 from kore._core.writer cimport Reply
@@ -53,6 +54,23 @@ cdef class Responder(Peer):
         self.begin_answer(request, status, length)
         if length > 0 and request.head.method != HEAD:
             self.put_object(body)
+        return self.finish(request)
+
+    cdef int answer_pieces(self, Request request, int status, object pieces) except -1:
+        """Queue an answer of bytes and parts of files; without a body when *status* has none."""
+        cdef int64_t length = UNKNOWN_LENGTH
+        if status != 304:
+            length = 0
+            for piece in pieces:
+                length += len(piece)
+        self.begin_answer(request, status, length)
+        if length > 0 and request.head.method != HEAD:
+            for piece in pieces:
+                if type(piece) is Piece:
+                    (<Piece>piece).copied = not self.service.sendfile
+                    self.put_piece_of_file(piece)
+                else:
+                    self.put_object(piece)
         return self.finish(request)
 
     cdef int interim(self, Request request, int status) except -1:

@@ -7,6 +7,7 @@ import signal
 import sys
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Coroutine
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
@@ -15,10 +16,12 @@ from kore._app import internal, traceback_text
 from kore._conf.schema import Config, Declared, Route, Tracer
 from kore._conf.schema import Handler as RouteHandler
 from kore._conf.settings import SETTINGS
+from kore._core.file import open_beneath
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
+from kore._http.filemap import Directory, Filemap, policy
 from kore._http.parts import Parts
 from kore._http.pipeline import fold
 from kore._http.router import RouteEntry, Router
@@ -90,6 +93,13 @@ class Worker:
             slot=birth.slot,
         )
         self.sockets = birth.sockets
+        self.policy = policy(birth.config.settings, open_beneath)
+        self.directories = {
+            route.files: Directory(route.files)
+            for domain in birth.config.domains
+            for route in domain.routes
+            if route.files
+        }
 
     # ---- from start to end
 
@@ -260,7 +270,11 @@ class Worker:
 
     def fold(self, route: Route) -> RouteHandler:
         """Make of a route what the core calls for it."""
-        return fold(route, steps(route, self.config.prerequests))
+        if not route.files:
+            return fold(route, steps(route, self.config.prerequests))
+        served = Filemap(route, self.directories[route.files], self.policy).serve
+        # Prerequests are for handlers.
+        return fold(replace(route, handler=served), steps(route, ()))
 
     def parts(self, request: Request, entry: RouteEntry) -> Parts:
         """Make what reads the parameters, cookies and files of a request."""
