@@ -46,10 +46,15 @@ class DomainScope(Scope):
     name: str = ""
     attach: str = ""
     # In their order, which decides whose a request is.
-    routes: list[RouteScope | FilemapScope] = field(default_factory=list)
+    parts: list[RouteScope | FilemapScope] = field(default_factory=list)
     tls: dict[str, Block] = field(default_factory=dict)
     acme: bool = False
     accesslog: str = ""
+
+    @property
+    def routes(self) -> list[RouteScope]:
+        """The route blocks."""
+        return [part for part in self.parts if isinstance(part, RouteScope)]
 
 
 # Domains
@@ -73,11 +78,11 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
     # Its own name is in the builder's messages.
     with scope.reading.at(block.where):
         handle = scope.reading.builder.domain(scope.name, scope.attach)
-        for route in scope.routes:
-            if isinstance(route, FilemapScope):
-                add_filemap(handle, route)
+        for part in scope.parts:
+            if isinstance(part, FilemapScope):
+                add_filemap(handle, part)
             else:
-                add_route(handle, route)
+                add_route(handle, part)
 
 
 def check_tls(scope: DomainScope) -> None:
@@ -141,12 +146,12 @@ def filemap(scope: DomainScope, block: Block) -> None:
     uri, path, *auth = block.arguments
     value: object = scope.reading.host.located(check.text(path, block.keyword))
     for name in auth:
-        found = scope.reading.defined("authentication", name, scope.reading.authentications)
-        if found is None:
+        known = scope.reading.defined("authentication", name, scope.reading.authentications)
+        if known is None:
             return
-        value = (value, found)
-    where = FilemapScope(scope.reading, where=block.where, uri=filemaps.prefix(uri), value=value)
-    scope.routes.append(where)
+        value = (value, known)
+    made = FilemapScope(scope.reading, block.where, uri=filemaps.prefix(uri), value=value)
+    scope.parts.append(made)
 
 
 def add_filemap(handle: DomainHandle, scope: FilemapScope) -> None:
@@ -182,7 +187,7 @@ def route(scope: DomainScope, block: Block) -> RouteScope:
 
 def finish_route(domain: DomainScope, scope: RouteScope, block: Block) -> None:
     """See that a route is complete, and keep it for the end of the domain."""
-    domain.routes.append(scope)
+    domain.parts.append(scope)
     if not block.has("handler"):
         raise ConfigError("no handler: write `handler FUNCTION`")
 

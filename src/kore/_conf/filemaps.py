@@ -14,7 +14,7 @@ from kore.errors import ConfigError
 METHODS: Final = ("GET", "HEAD")
 # What a path consists of that has one spelling only: RFC 3986 section 3.3, without escapes.
 SEGMENTS: Final = re.compile(r"/(?:[A-Za-z0-9_.~!$&'()*+,;=:@-]+/)*")
-WITH_AUTH: Final = 2    # a path and who may
+WITH_AUTH: Final = 2  # a path and who may
 
 
 def routes(maps: object, domain: str) -> Iterator[Route]:

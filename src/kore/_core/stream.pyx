@@ -58,6 +58,8 @@ cdef class Stream(Source):
 
     cdef int put(self, const char *data, size_t size) except -1:
         """Queue a copy of some bytes."""
+        if size == 0:       # a part that never gets shorter would be sent for ever
+            return 0
         if self.parts:
             self.parts.append(PyBytes_FromStringAndSize(data, size))
             return 0
@@ -74,7 +76,7 @@ cdef class Stream(Source):
         return 0
 
     cdef int put_piece_of_file(self, Piece piece) except -1:
-        """Queue a part of a file: a small one as bytes, so that it leaves together with its head."""
+        """Queue a part of a file: a small one as bytes, so that it leaves with its head."""
         cdef bytes data
         if piece.left == 0:
             return 0

@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+# Not strftime(), which asks the locale.
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS: Final = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 CLOCK: Final = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
 MONTH: Final = rf"(?P<month>{'|'.join(MONTHS)})"
 FORMS: Final = tuple(
@@ -29,7 +33,7 @@ def http_date(second: int) -> str:
         at = time.gmtime(second)
     except (OverflowError, OSError, ValueError):
         return ""
-    if not 1000 <= at.tm_year <= 9999:  # noqa: PLR2004 - what four digits can say
+    if not 1000 <= at.tm_year <= 9999:
         return ""
     day = f"{DAYS[at.tm_wday]}, {at.tm_mday:02} {MONTHS[at.tm_mon - 1]} {at.tm_year}"
     return f"{day} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
@@ -46,9 +50,10 @@ def parsed(text: str) -> int | None:
 
 def second_of(found: re.Match[str]) -> int | None:
     """Return the second of a date in one of the three forms."""
-    numbers = (int(found[part]) for part in ("day", "hour", "minute", "second"))
+    day, hour, minute, second = (int(found[of]) for of in ("day", "hour", "minute", "second"))
+    year, month = full_year(found["year"]), MONTHS.index(found["month"]) + 1
     try:
-        at = datetime(full_year(found["year"]), MONTHS.index(found["month"]) + 1, *numbers, tzinfo=UTC)
+        at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
     return int(at.timestamp())
@@ -56,7 +61,7 @@ def second_of(found: re.Match[str]) -> int | None:
 
 def full_year(digits: str) -> int:
     """Return a year, of two digits as well."""
-    if len(digits) > 2:  # noqa: PLR2004 - the digits of RFC 850
+    if len(digits) > 2:
         return int(digits)
     this = time.gmtime().tm_year
     year = this - this % 100 + int(digits)

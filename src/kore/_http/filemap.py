@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kore")
 
-# How long a directory that was replaced by another of its name may go on to be served.
+# Seconds for which is believed: which directory has a name, that a file has no smaller version.
 LOOK_EVERY: Final = 1.0
+# Files of a map for which a compressed version is not looked for again within that time.
+ALONE_MAX: Final = 1024
 # What a map with authentication says, whatever is said of others: caches that many share keep none.
 PRIVATE: Final = "private"
 
@@ -53,7 +56,7 @@ class Directory:
         """Open the directory that has the name now, unless that is the one that is open."""
         self.next_look = monotonic() + LOOK_EVERY
         try:
-            found = os.stat(self.path)
+            found = Path(self.path).stat()
             if (found.st_dev, found.st_ino) != self.known:
                 self.take(os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError:
@@ -110,6 +113,8 @@ class Filemap:
         self.cache_control = PRIVATE if protected else policy.cache_control
         # By extension; and by type and coding, of which there are few.
         self.kinds: dict[tuple[str, str], Kind] = {}
+        # Files that have no compressed version, and until when that is believed.
+        self.alone: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def serve(self, request: Any) -> None:
         """Answer with the file a request names."""
@@ -148,16 +153,23 @@ class Filemap:
             suffix, media = "", self.policy.types[""]
         coding = ""
         if self.policy.precompressed and not media.packed:
-            for coding in accepted(request.header_values("accept-encoding")):
-                beside = self.policy.open(fd, name + SUFFIXES[coding])
-                # An older one is of an earlier version.
-                if beside is not None and beside.is_regular and beside.mtime_ns >= file.mtime_ns:
-                    file = beside
-                    break
-            else:
-                coding = ""
+            codings = accepted(request.header_values("accept-encoding"))
+            if codings and self.alone.get((name, codings), 0.0) <= monotonic():
+                file, coding = self.smaller(fd, name, file, codings)
         kind = self.kinds.get((suffix, coding)) or self.learn(suffix, coding)
         send(request, file, kind)
+
+    def smaller(self, fd: int, name: str, file: File, codings: tuple[str, ...]) -> tuple[File, str]:
+        """Return the file in the first of *codings* that it is there in, or as it is."""
+        for coding in codings:
+            beside = self.policy.open(fd, name + SUFFIXES[coding])
+            # An older one is of an earlier version.
+            if beside is not None and beside.is_regular and beside.mtime_ns >= file.mtime_ns:
+                return beside, coding
+        if len(self.alone) >= ALONE_MAX:
+            self.alone.clear()
+        self.alone[name, codings] = monotonic() + LOOK_EVERY
+        return file, ""
 
     def learn(self, suffix: str, coding: str) -> Kind:
         """Remember what is said of files with an extension that the table has."""

@@ -30,7 +30,6 @@ text/turtle ttl
 text/vcard vcf vcard
 text/vtt vtt
 text/x-component htc
-text/xml xsl
 """
 DOCUMENTS: Final = """
 application/atom+xml atom
@@ -81,6 +80,7 @@ application/vnd.apple.pkpass pkpass
 application/vnd.debian.binary-package deb udeb
 application/vnd.google-earth.kml+xml kml
 application/vnd.google-earth.kmz kmz
+application/vnd.microsoft.portable-executable exe dll
 application/vnd.ms-cab-compressed cab
 application/vnd.ms-excel xls xlt xla
 application/vnd.ms-excel.sheet.binary.macroenabled.12 xlsb
@@ -124,7 +124,6 @@ application/x-iso9660-image iso
 application/x-java-jnlp-file jnlp
 application/x-mobipocket-ebook mobi prc
 application/x-ms-application application
-application/x-msdownload exe dll
 application/x-msi msi
 application/x-ms-manifest manifest
 application/x-redhat-package-manager rpm
@@ -134,7 +133,7 @@ application/x-x509-ca-cert der crt pem
 application/x-xpinstall xpi
 application/x-xz xz
 application/xhtml+xml xhtml xht
-application/xml xml xsd wsdl
+application/xml xml xsd wsdl xsl
 application/xml-dtd dtd
 application/xslt+xml xslt
 application/xspf+xml xspf
@@ -225,14 +224,15 @@ video/x-msvideo avi
 
 # Made small already: looking for a compressed version of these would be in vain.
 PACKED_KINDS: Final = ("image/", "audio/", "video/", "font/woff")
-PACKED_TYPES: Final = frozenset(
-    f"application/{name}"
-    for name in """gzip zip zstd java-archive epub+zip vnd.rar x-7z-compressed x-bzip2 x-xz pdf
-                   vnd.android.package-archive vnd.debian.binary-package x-apple-diskimage""".split()
-)
-NOT_PACKED: Final = frozenset(
-    f"image/{name}" for name in "svg+xml bmp vnd.microsoft.icon vnd.adobe.photoshop tiff".split()
-)
+PACKED: Final = """
+application/epub+zip application/gzip application/java-archive application/pdf application/zip
+application/vnd.android.package-archive application/vnd.debian.binary-package application/vnd.rar
+application/x-7z-compressed application/x-apple-diskimage application/x-bzip2 application/x-xz
+application/zstd
+"""
+NOT_PACKED: Final = """
+image/bmp image/svg+xml image/tiff image/vnd.adobe.photoshop image/vnd.microsoft.icon
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +262,8 @@ def table(added: Iterable[str] = (), charset: str = "") -> Table:
 
 def media(name: str, charset: str) -> Media:
     """Return a media type, with the charset that texts are in."""
-    packed = name in PACKED_TYPES or (name.startswith(PACKED_KINDS) and name not in NOT_PACKED)
+    packed = name in PACKED.split() or (
+        name.startswith(PACKED_KINDS) and name not in NOT_PACKED.split()
+    )
     said = bool(charset) and name.lower().startswith("text/")
     return Media(f"{name}; charset={charset}" if said else name, packed)

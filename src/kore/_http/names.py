@@ -33,5 +33,6 @@ def name_of(path: str, *, hidden: bool = False) -> str | None:
 
 
 def extension(name: str) -> str:
-    """Return what stands behind the last dot of a file's name, in lower case."""
-    return name[name.rfind("/") + 1 :].rpartition(".")[2].lower()
+    """Return what stands behind the last dot of a file's name, in lower case; "" without one."""
+    dot = name.rfind(".")
+    return name[dot + 1 :].lower() if dot > name.rfind("/") else ""

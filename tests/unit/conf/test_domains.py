@@ -216,8 +216,6 @@ def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "line",
     [
-        "filemap /css/ ./css",
-        "filemap / ./public auth",
         "redirect ^/a/(.*)$ 301 https://b.test/$1?$qs",
         "return ^/secret$ 404",
         "accesslog access.log",
