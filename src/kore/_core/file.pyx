@@ -122,7 +122,7 @@ def open_file(path):
 
 
 cdef class File:
-    """An open file, as it was when it was opened. Closed when nobody knows it any more."""
+    """An open file, as it was when it was last looked at. Closed when nobody knows it any more."""
 
     def __cinit__(self):
         self.fd = -1
@@ -135,6 +135,7 @@ cdef class File:
             close(self.fd)
 
     cdef int look(self) except -1:
+        # how many names it has
         cdef stat_t about
         if fstat(self.fd, &about) < 0:
             raise OSError(errno, os.strerror(errno))
@@ -143,7 +144,11 @@ cdef class File:
         self.inode = about.st_ino
         self.is_regular = S_ISREG(about.st_mode)
         self.is_directory = S_ISDIR(about.st_mode)
-        return 0
+        return about.st_nlink > 0
+
+    def refresh(self):
+        """See how it is now; say whether it has a name still, or was deleted or replaced."""
+        return self.look() > 0
 
     def fileno(self):
         """Return its descriptor, which stays its own."""

@@ -124,6 +124,7 @@ cdef extern from "<sys/stat.h>" nogil:
     struct stat_t "stat":
         uint32_t st_mode
         uint64_t st_ino
+        unsigned long st_nlink
         int64_t st_size
         timespec st_mtim
     int fstat(int fd, stat_t *about)

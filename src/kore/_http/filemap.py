@@ -37,8 +37,10 @@ class Directory:
     A release that replaces the directory, or the link that leads to it, is noticed.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, changed: Callable[[], None]) -> None:
         self.path = path
+        # Called when the descriptor, which may have the same number, is about to be another's.
+        self.changed = changed
         self.fd = -1
         self.known: tuple[int, int] | None = None
         self.next_look = 0.0
@@ -58,6 +60,7 @@ class Directory:
         try:
             found = Path(self.path).stat()
             if (found.st_dev, found.st_ino) != self.known:
+                self.changed()
                 self.take(os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError:
             # What is open stays: the new one may be on its way.

@@ -22,6 +22,7 @@ from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
 from kore._http.filemap import Directory, Filemap, policy
+from kore._http.keeping import Keeper
 from kore._http.parts import Parts
 from kore._http.pipeline import fold
 from kore._http.router import RouteEntry, Router
@@ -93,9 +94,10 @@ class Worker:
             slot=birth.slot,
         )
         self.sockets = birth.sockets
-        self.policy = policy(birth.config.settings, open_beneath)
+        self.keeper = Keeper(open_beneath)
+        self.policy = policy(birth.config.settings, self.keeper.open)
         self.directories = {
-            route.files: Directory(route.files)
+            route.files: Directory(route.files, self.keeper.clear)
             for domain in birth.config.domains
             for route in domain.routes
             if route.files
@@ -175,6 +177,7 @@ class Worker:
     def sweep(self) -> None:
         """Let timeouts happen, on an idle worker too."""
         self.poller.sweep()
+        self.keeper.turn()
         self.loop.call_later(SWEEP, self.sweep)
 
     async def farewell(self) -> None:
