@@ -23,8 +23,8 @@ FLOORS = {
           _conf.legacy _conf.loader _conf.printer _http.auth _http.filemap _http.parts
           _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.codings _http.conditions
-          _http.cookies _http.dates _http.files _http.keeping _http.media _http.multipart _http.names
-          _http.params _http.ranges _http.tables _http.verdicts _process.messages""",
+          _http.cookies _http.dates _http.files _http.keeping _http.media _http.multipart
+          _http.names _http.params _http.ranges _http.tables _http.verdicts _process.messages""",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",

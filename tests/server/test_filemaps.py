@@ -231,7 +231,13 @@ def test_who_may_not_see_a_map_sees_nothing_of_it(server: Server) -> None:
     for path in ("/private/x", "/private/", "/private/none", "/%70rivate/x"):
         assert ask(server, path).status == 403, path
         assert ask(server, path, "Cookie: s=no").status == 403, path
-    for path in ("//private/x", "/./private/x", "/sub/../private/x", "/private%2Fx", "/private/./x"):
+    for path in (
+        "//private/x",
+        "/./private/x",
+        "/sub/../private/x",
+        "/private%2Fx",
+        "/private/./x",
+    ):
         assert ask(server, path).status in {403, 404}, path
     answer = ask(server, "/private/x", "Cookie: s=ok")
     assert (answer.status, answer.body) == (200, b"private x")

@@ -126,7 +126,9 @@ RANGES = [
 
 
 @pytest.mark.parametrize("text", RANGES, ids=lambda text: text[:30])
-def test_no_range_makes_an_answer_larger_than_its_file(server: Server, top: Path, text: str) -> None:
+def test_no_range_makes_an_answer_larger_than_its_file(
+    server: Server, top: Path, text: str
+) -> None:
     with server.connect() as client:
         answer = ask(client, "/large", f"Range: {text}")
 
@@ -168,7 +170,7 @@ def files_open(server: Server, top: Path) -> list[str]:
     found = []
     for fd in Path(f"/proc/{server.worker}/fd").iterdir():
         try:
-            found.append(os.readlink(fd))
+            found.append(str(fd.readlink()))
         except FileNotFoundError:
             continue
     return [path for path in found if path.startswith(str(top / "www") + "/")]

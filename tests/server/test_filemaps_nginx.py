@@ -128,7 +128,7 @@ CASES = [
             "bytes=0-9-", "bytes=0x0-9", "bytes=0-9;10-19", why=IGNORED, **WHOLE),
     *ranges("bytes=99999999999999999999-"),
     *ranges("bytes=0-99999999999999999999", "bytes=-99999999999999999999", **HUGE,
-            why="RFC 9110 14.1.2: to the end, however far beyond it; nginx calculates with 63 bits"),
+            why="RFC 9110 14.1.2: to the end, however far beyond it; nginx counts with 63 bits"),
     case("/big", "Range: bytes=100000-299998"), case("/big", "Range: bytes=-70000"),
     case("/empty", "Range: bytes=0-"), case("/empty", "Range: bytes=-1"),
     case("/one", "Range: bytes=0-0"), case("/one", "Range: bytes=1-"),

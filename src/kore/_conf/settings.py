@@ -287,7 +287,9 @@ class Settings:
         Text("text", 1024, "ascii"), "", "Value of cache-control for files without authentication."
     )
     filemap_charset: str = setting(
-        Text("text", 40, "ascii"), "utf-8", "Character set that text files are said to be in; none: not said."
+        Text("text", 40, "ascii"),
+        "utf-8",
+        "Character set that text files are said to be in; none: not said.",
     )
     filemap_hidden: bool = setting(
         FLAG, False, "Serve what has a name that begins with a dot, too."

@@ -54,9 +54,7 @@ def test_a_change_is_seen_at_once(directory: int, tmp_path: Path) -> None:
     assert content(keeper, directory) == b"again"
 
 
-def test_a_file_that_moved_away_is_noticed_within_two_turns(
-    directory: int, tmp_path: Path
-) -> None:
+def test_a_file_that_moved_away_is_noticed_within_two_turns(directory: int, tmp_path: Path) -> None:
     keeper = Keeper(open_beneath)
     assert content(keeper, directory) == b"one"
     (tmp_path / "a").rename(tmp_path / "b")

@@ -58,7 +58,7 @@ def test_a_charset_is_said_of_texts_only() -> None:
 def test_what_is_small_already_has_no_compressed_version() -> None:
     found = table()
 
-    packed = "png jpg mp4 mp3 woff2 zip gz br".split()
+    packed = ("png", "jpg", "mp4", "mp3", "woff2", "zip", "gz", "br")
     assert [e for e in packed if not found[e].packed] == ["br"]
     assert not any(found[e].packed for e in ("html", "css", "js", "json", "svg", "wasm", "ttf", ""))
     assert found[""] == Media(UNKNOWN, packed=False)
