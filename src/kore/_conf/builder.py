@@ -238,7 +238,8 @@ class Builder:
     def build(self) -> Config:
         """Check the whole and freeze it, or tell everything that is wrong with it."""
         self.open()
-        settings = check.settings(self.settings, self._set, self.problems)
+        files = any(one.route.files for one in self.wanted)
+        settings = check.settings(self.settings, self._set, self.problems, files=files)
         check.servers(list(self.servers.values()), self._placed, self.problems)
         domains = self._routed()
         self.problems.tell()

@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
-from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Setting, Settings
+from kore._conf.settings import S32, SETTINGS, SPARE_DESCRIPTORS, Setting, Settings
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
@@ -269,8 +269,13 @@ def setting(name: str) -> Setting:
     raise UnknownSettingError(f"unknown setting kore.config.{name}: {hint}")
 
 
-def settings(given: Settings, places: Mapping[str, str], problems: Problems) -> Settings:
-    """Return the settings in force; *places* says of each that was set where."""
+def settings(
+    given: Settings, places: Mapping[str, str], problems: Problems, *, files: bool = False
+) -> Settings:
+    """Return the settings in force; *places* says of each that was set where.
+
+    *files*: every connection may hold a file open while it is sent.
+    """
     for name, where in places.items():
         with problems.noted(where):
             if name in SO_FAR and getattr(given, name) not in SO_FAR[name]:
@@ -279,7 +284,8 @@ def settings(given: Settings, places: Mapping[str, str], problems: Problems) -> 
                 RULES[name](given)
     if "worker_rlimit_nofiles" in places:
         return given
-    enough = given.worker_max_connections + SPARE_DESCRIPTORS
+    wanted = given.worker_max_connections * (2 if files else 1) + SPARE_DESCRIPTORS
+    enough = min(wanted, S32)
     return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough))
 
 

@@ -241,7 +241,7 @@ class Settings:
         count(FEWEST_DESCRIPTORS, S32, OWN_DESCRIPTORS),
         768,
         "Descriptors a worker may open beside those it starts with.",
-        shown=f"768, or worker_max_connections + {SPARE_DESCRIPTORS}",
+        shown=f"768, or worker_max_connections + {SPARE_DESCRIPTORS}, twice these with filemaps",
     )
     worker_accept_threshold: int = setting(
         count(1), 16, "Connections a worker accepts before it serves those it has."

@@ -22,6 +22,7 @@ FORMS: Final = tuple(
         rf"[MTWFS][a-z]{{2}} {MONTH} (?P<day>[ \d]\d) {CLOCK} (?P<year>\d{{4}})",
     )
 )
+LONGEST: Final = len("Wednesday, 06-Nov-94 08:49:37 GMT")
 # A year of two digits that seems to be further ahead is of the century before.
 YEARS_AHEAD: Final = 50
 
@@ -39,9 +40,15 @@ def http_date(second: int) -> str:
     return f"{day} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
 
 
-@lru_cache(512)
 def parsed(text: str) -> int | None:
     """Return the second a date stands for; None for what is no date, which is to be ignored."""
+    # Clients choose the text: what no date is as long as is not worth to be remembered.
+    return read(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(512)
+def read(text: str) -> int | None:
+    """Return the second of a date, None for what is none."""
     for form in FORMS:
         if found := form.fullmatch(text):
             return second_of(found)

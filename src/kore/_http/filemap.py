@@ -1,5 +1,6 @@
 """A path of a domain and the directory whose files are served there."""
 
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -25,6 +26,9 @@ LOOK_EVERY: Final = 1.0
 ALONE_MAX: Final = 1024
 # What a map with authentication says, whatever is said of others: caches that many share keep none.
 PRIVATE: Final = "private"
+
+# What somebody else has too much of for now.
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 # Called with a directory's descriptor and a name: the file, or None when there is none. Raises
 # OSError for one that cannot be opened.
@@ -188,7 +192,7 @@ class Filemap:
             request.refuse(403)
             return
         log.error("filemap: %s in %s: %s", name.encode(), self.directory.path, error.strerror)
-        request.refuse(500)
+        request.refuse(503 if error.errno in EXHAUSTED else 500)
 
 
 def redirect(request: Any) -> None:

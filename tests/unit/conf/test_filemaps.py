@@ -65,6 +65,15 @@ def test_a_map_may_ask_who_is_there() -> None:
     assert file("filemap /css/ css key").demands.auth == expected
 
 
+def test_every_connection_may_hold_a_file_open() -> None:
+    line = domain("filemap /css/ css")
+
+    assert config(line).settings.worker_rlimit_nofiles == 2 * 512 + 256
+    most = config(f"worker_max_connections 2147483000\n{line}").settings
+    assert most.worker_rlimit_nofiles == 2**31 - 1
+    assert config(f"worker_rlimit_nofiles 700\n{line}").settings.worker_rlimit_nofiles == 700
+
+
 def test_maps_and_routes_keep_their_order() -> None:
     found = config(domain("filemap / .\nroute /a { handler index }\nfilemap /css/ css"))
 

@@ -48,12 +48,14 @@ def test_a_file_that_may_not_be_read_is_403(tmp_path: Path, number: int) -> None
     assert asked(failing(number), tmp_path) == [403]
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EAGAIN])
-def test_a_file_that_cannot_be_had_is_500_and_in_the_log(
-    tmp_path: Path, number: int, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.EIO, 500), (errno.EMFILE, 503), (errno.EAGAIN, 503)]
+)
+def test_a_file_that_cannot_be_had_is_an_error_and_in_the_log(
+    tmp_path: Path, number: int, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "kore"):
-        assert asked(failing(number), tmp_path) == [500]
+        assert asked(failing(number), tmp_path) == [status]
     assert os.strerror(number) in caplog.text
     assert "'x'" in caplog.text
 
