@@ -132,6 +132,8 @@ def function(name: str) -> Iterator[str]:
     if name == "domain":
         route = DomainHandle.route
         yield f"  - its `route{signature(route)}`: {summary(route)}"
+        maps = DomainHandle.filemaps
+        yield f"  - its `filemaps{signature(maps)}`: {summary(maps)}"
 
 
 def errors() -> list[type[BaseException]]:
