@@ -42,6 +42,7 @@ class Route:
     def __init__(self, run: Run, label: bytes = b"/route") -> None:
         self.run = run
         self.label = label
+        self.extras: object = None
 
 
 class Pending:
@@ -60,6 +61,9 @@ class Task:
     def cancel(self) -> None:
         """Count how often it was cancelled."""
         self.cancelled += 1
+
+    def done(self) -> bool:
+        return False
 
 
 class Future:

@@ -13,9 +13,9 @@ FLOORS = {
     8: "__main__",
     7: "_cli.main",
     6: "__init__ _api",
-    5: """_process.children _process.endings _process.generation _process.holdings
-          _process.nursery _process.parent _process.roles _process.spawn _process.tasks
-          _process.template _process.trial _process.worker""",
+    5: """_process.bodies _process.children _process.disk _process.endings _process.generation
+          _process.holdings _process.nursery _process.parent _process.roles _process.spawn
+          _process.tasks _process.template _process.trial _process.worker""",
     4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
           _process.plan _process.privsep _process.scoreboard _process.sockets _process.terminal""",
     3: "_modules",
@@ -23,7 +23,8 @@ FLOORS = {
           _conf.loader _conf.printer _http.auth _http.parts _http.pipeline _http.router _http.steps
           _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.cookies _http.files
-          _http.multipart _http.params _http.tables _http.verdicts _process.messages""",
+          _http.flow _http.multipart _http.params _http.sources _http.spool _http.tables
+          _http.verdicts _process.messages""",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from kore._conf.problems import Problems
@@ -20,10 +21,8 @@ from kore.errors import ConfigError, UnknownSettingError
 LATER_FOR_DOMAINS: Final = frozenset(
     {"acme", "cert", "client_verify", "crl", "key", "verify_depth"}
 )
-LATER_FOR_ROUTES: Final = frozenset({"hooks"})
 # The same for settings: all there is so far.
 SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
-    "http_body_disk_offload": (0,),
     "http_pretty_error": (False,),
 }
 # Settings of what is still to come, and of what only C Kore has: nobody reads them.
@@ -35,7 +34,6 @@ NO_EFFECT: Final = frozenset(
         "curl_timeout",
         "filemap_ext",
         "filemap_index",
-        "http_body_disk_path",
         "http_hsts_enable",
         "http_media_type",
         "http_request_ms",
@@ -65,6 +63,7 @@ FIRST_SERVER: Final = (
 UNIX_PATH_MAX: Final = 107  # bytes of sun_path, its NUL left out
 HOST_MAX: Final = 253  # RFC 1035 section 2.3.4, written as text
 PORT_MAX: Final = 2**16 - 1
+DESCRIPTORS_MAX: Final = 2**31 - 1
 
 T = TypeVar("T")
 
@@ -279,10 +278,38 @@ def settings(given: Settings, places: Mapping[str, str], problems: Problems) -> 
                 raise later(f"{name} = {getattr(given, name)!r}")
             if name in RULES:
                 RULES[name](given)
+    if given.http_body_disk_offload:
+        where = places.get("http_body_disk_path", places.get("http_body_disk_offload", ""))
+        with problems.noted(where):
+            body_directory(given.http_body_disk_path)
+        # For processes that may be somewhere else.
+        given = replace(given, http_body_disk_path=str(Path(given.http_body_disk_path).absolute()))
     if "worker_rlimit_nofiles" in places:
         return given
-    enough = given.worker_max_connections + SPARE_DESCRIPTORS
-    return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough))
+    return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough(given)))
+
+
+def enough(given: Settings) -> int:
+    """Return how many descriptors a worker needs: every connection may have its body in a file."""
+    each = 2 if given.http_body_disk_offload else 1
+    return min(given.worker_max_connections * each + SPARE_DESCRIPTORS, DESCRIPTORS_MAX)
+
+
+def body_directory(path: str) -> None:
+    """Refuse a directory that bodies cannot be written to. One that is not there will be made."""
+    place = Path(path)
+    try:
+        there = place.exists()
+        if there and not place.is_dir():
+            raise ConfigError(f"http_body_disk_path {path} is no directory")
+        place = place if there else place.parent
+        if not place.is_dir():
+            raise ConfigError(f"http_body_disk_path {path}: there is no directory {place}")
+        writable = os.access(place, os.W_OK | os.X_OK, effective_ids=True)
+    except OSError as error:
+        raise ConfigError(f"http_body_disk_path {path}: {error.strerror}") from None
+    if not writable:
+        raise ConfigError(f"http_body_disk_path {path}: {place} is not writable")
 
 
 def notices(given: Settings, places: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """What the parent holds on behalf of all: listening sockets, the log, the pid file."""
 
+import contextlib
 from collections.abc import Sequence
 
+from kore._http.spool import sweep
 from kore._process import logs
 from kore._process.channel import DESCRIPTORS_MAX
 from kore._process.children import Child
@@ -19,6 +21,8 @@ class Holdings:
         self.listeners = Listeners()
         self.destination = logs.Destination()
         self.pidfile = Pidfile()
+        # Where workers keep bodies in files.
+        self.bodies = ""
 
     def equip(self, generation: Generation, plan: Plan, *, same_user: bool) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""
@@ -39,6 +43,8 @@ class Holdings:
             self.destination.open(plan.settings.logfile)
         except OSError as error:
             raise ConfigError(f"logfile {plan.settings.logfile}: {error.strerror}") from None
+        if plan.settings.http_body_disk_offload:
+            self.bodies = plan.settings.http_body_disk_path
         if warning := self.pidfile.write(plan.pidfile):
             log.warning("%s", warning)
 
@@ -73,4 +79,7 @@ class Holdings:
         """Give all of it back; the last lines get so much time."""
         self.listeners.keep(())
         self.pidfile.remove()
+        if self.bodies:
+            with contextlib.suppress(OSError):
+                sweep(self.bodies)
         self.destination.drain(seconds)

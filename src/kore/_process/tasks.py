@@ -35,12 +35,17 @@ class Tasks:
 
     # ---- handlers
 
-    def spawn(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
-        """Run the *handler* of *request* as a task; it is cancelled when the client leaves."""
+    def spawn(
+        self, handler: Coroutine[Any, Any, Any], request: Request, *, answers: bool = True
+    ) -> None:
+        """Run the *handler* of *request* as a task; it is cancelled when the client leaves.
+
+        *answers*: whether it is the one that has to.
+        """
         number = next(self.numbers)
         # Asked for before the handler runs, which may put attributes in front of the methods.
         attend = request.attend
-        guarded = self.guard(handler, request, number)
+        guarded = self.guard(handler, request, number, answers=answers)
         if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
@@ -53,7 +58,12 @@ class Tasks:
         attend(task)
 
     async def guard(
-        self, handler: Coroutine[Any, Any, Any], request: Request, number: int
+        self,
+        handler: Coroutine[Any, Any, Any],
+        request: Request,
+        number: int,
+        *,
+        answers: bool,
     ) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
         fail = request.fail
@@ -61,7 +71,7 @@ class Tasks:
             if sys.version_info < (3, 12):
                 await gate()
             await handler
-            if not request.answered and request.is_served:
+            if answers and not request.answered and request.is_served:
                 self.report(request, None)
                 fail()
         except BaseException as error:  # SystemExit too: a request ends no worker
@@ -75,6 +85,13 @@ class Tasks:
                 raise
         finally:
             self.handlers.pop(number, None)
+
+    def see_off(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run what follows the end of a request; a drain waits for it as for handlers."""
+        number = next(self.numbers)
+        task = self.loop.create_task(coroutine)
+        self.handlers[number] = task
+        task.add_done_callback(lambda _: self.handlers.pop(number, None))
 
     # ---- tasks of their own
 
@@ -106,6 +123,11 @@ class Tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for what still works for requests, for so long at most."""
+        if self.handlers:
+            await asyncio.wait(list(self.handlers.values()), timeout=seconds)
 
 
 def close_unbegun(coroutine: object) -> None:

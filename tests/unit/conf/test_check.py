@@ -320,10 +320,6 @@ def test_good_settings_are_in_force_as_they_are() -> None:
             "app.py:3: duplicate extension found 'html' in http_media_type",
         ),
         (
-            {"http_body_disk_offload": 1},
-            "app.py:3: http_body_disk_offload = 1 is not part of this version yet",
-        ),
-        (
             {"http_pretty_error": True},
             "app.py:3: http_pretty_error = True is not part of this version yet",
         ),
