@@ -78,7 +78,7 @@ cdef class Responder(Peer):
             self.linger = True      # some clients send a line break after a body
         # An answer in pieces may go on for as long as the body does: `finish` will see.
         if (not request.received and request.has_body()
-                and not (length < 0 and self.streams_in())):
+                and not (length == CHUNKS and self.streams_in())):
             self.spare_body(request)
         reply.status = status
         reply.keep = self.keep

@@ -22,6 +22,7 @@ Sink = Flow | Hooked | Spool
 STATUS: Final = {
     errno.ENOSPC: 507,
     errno.EDQUOT: 507,
+    errno.EFBIG: 507,
     errno.EMFILE: 503,
     errno.ENFILE: 503,
 }
