@@ -79,6 +79,32 @@ class Future:
         self.resolved = True
 
 
+class Sink:
+    """Where a body goes that is not kept in memory; it takes so many pieces at a time."""
+
+    def __init__(self, least: int, room: int) -> None:
+        self.least = least
+        self.room = room
+        self.pieces: list[bytes] = []
+        self.said: list[str] = []
+
+    def feed(self, piece: bytes) -> bool:
+        self.pieces.append(piece)
+        return len(self.pieces) % self.room > 0
+
+    def end(self) -> None:
+        self.said.append("end")
+
+    def stop(self) -> None:
+        self.said.append("stop")
+
+    def read(self, place: int, length: int) -> bytes:
+        return b"".join(self.pieces)[place : place + length]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces))
+
+
 class Logged(logging.Handler):
     """What the core has said."""
 
@@ -115,6 +141,15 @@ class Pair:
         self.deferred: list[Callable[[], object]] = []
         self.laters: list[Callable[[], object]] = []
         self.futures: list[Future] = []
+        # Whose bodies go there, and where that is.
+        self.requests: list[Request] = []
+        self.sinks: list[Sink] = []
+        self.least, self.room = 1, 1 << 30
+        self.sink_of: Callable[..., Sink] = self.sink
+        self.freed: list[tuple[Request, Sink | None]] = []
+        # Who was asked about, and whether they are let in.
+        self.greeted: list[Request] = []
+        self.welcome = True
         self.clients: list[Client] = []
         self.turns = 0
         self.log = Logged()
@@ -138,6 +173,9 @@ class Pair:
             later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
             future=self.future,
             parts=lambda request, route: None,
+            sink=lambda *asked: self.sink_of(*asked),
+            greet=self.greet,
+            free=lambda request, extras, sink: self.freed.append((request, sink)),
             slot=slot,
         )
 
@@ -147,6 +185,15 @@ class Pair:
 
     def spawn(self, pending: Any, request: Request) -> None:
         request.attend(self.task())
+
+    def sink(self, request: Request, extras: object) -> Sink:
+        self.requests.append(request)
+        self.sinks.append(Sink(self.least, self.room))
+        return self.sinks[-1]
+
+    def greet(self, request: Request, extras: object) -> bool:
+        self.greeted.append(request)
+        return self.welcome
 
     def task(self) -> Task:
         self.tasks.append(Task())

@@ -183,7 +183,8 @@ class Hooked(Unkept):
     def close(self) -> None:
         """Let go of the request, which keeps this."""
         self._request = None
+        self._wait = self._go_on = nothing
 
 
-def nothing() -> None:
+def nothing(*_: object) -> None:
     """Be what is called when it does not matter any more."""
