@@ -21,6 +21,7 @@ from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
 from tests.helpers.core_client import Client
+from tests.helpers.core_sink import Sink
 from tests.helpers.procs import PATIENCE
 
 LIMITS: Final = {name: getattr(Settings(), name) for name in SETTINGS}
@@ -77,32 +78,6 @@ class Future:
 
     def set_result(self, _: None) -> None:
         self.resolved = True
-
-
-class Sink:
-    """Where a body goes that is not kept in memory; it takes so many pieces at a time."""
-
-    def __init__(self, least: int, room: int) -> None:
-        self.least = least
-        self.room = room
-        self.pieces: list[bytes] = []
-        self.said: list[str] = []
-
-    def feed(self, piece: bytes) -> bool:
-        self.pieces.append(piece)
-        return len(self.pieces) % self.room > 0
-
-    def end(self) -> None:
-        self.said.append("end")
-
-    def stop(self) -> None:
-        self.said.append("stop")
-
-    def read(self, place: int, length: int) -> bytes:
-        return b"".join(self.pieces)[place : place + length]
-
-    def __len__(self) -> int:
-        return sum(map(len, self.pieces))
 
 
 class Logged(logging.Handler):

@@ -8,7 +8,8 @@ import pytest
 from kore._conf.schema import Extras
 from kore._core.request import Request
 from tests.helpers.core_client import get, post
-from tests.helpers.fix_core import Pair, Sink
+from tests.helpers.core_sink import Sink
+from tests.helpers.fix_core import Pair
 
 Make = Callable[..., Pair]
 EXPECT = "Expect: 100-continue"
@@ -93,13 +94,13 @@ def test_nothing_is_read_while_there_is_no_room(
 
 
 def test_a_client_is_not_late_while_there_is_no_room(pair: Make) -> None:
-    made = house(pair, None, CHUNKS, http_body_timeout=0, http_body_rate_min=1 << 40)
+    made = house(pair, None, CHUNKS, http_body_rate_min=1 << 40)
     made.room = 1
     made.ask(post(b"abc")[:-1])
-    made.sweep()
+    made.sweep(61)
     assert made.client.statuses == []
     made.requests[-1].take_more()
-    made.sweep()
+    made.sweep(61)
     made.client.read()
 
     assert made.client.statuses == [408]
@@ -208,9 +209,9 @@ def test_what_a_sink_raises_is_a_500(pair: Make) -> None:
 
 
 def test_a_stream_that_expects_it_is_told_when_its_body_is_wanted(pair: Make) -> None:
-    made = house(pair, None, STREAM, http_body_timeout=0, http_body_rate_min=1 << 40)
+    made = house(pair, None, STREAM, http_body_rate_min=1 << 40)
     assert made.ask(post(b"abc", "/", EXPECT)[:-3]) == []
-    made.sweep()
+    made.sweep(61)
     made.held[0].want_body()
     made.held[0].want_body()
     made.turn()
