@@ -23,8 +23,8 @@ FLOORS = {
           _conf.loader _conf.printer _http.auth _http.parts _http.pipeline _http.router _http.steps
           _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.cookies _http.files
-          _http.flow _http.multipart _http.params _http.sources _http.spool _http.tables
-          _http.verdicts _process.messages""",
+          _http.flow _http.folder _http.multipart _http.params _http.sources _http.spool
+          _http.tables _http.verdicts _process.messages""",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",

@@ -11,7 +11,8 @@ from kore._conf.schema import Extras
 from kore._conf.settings import Settings
 from kore._core.request import Request
 from kore._http.flow import Flow, Hooked
-from kore._http.spool import Folder, Spool
+from kore._http.folder import Folder
+from kore._http.spool import Spool
 from kore._process.disk import Disk
 from kore._process.logs import log
 from kore._process.tasks import Tasks

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 
-from kore._http.spool import sweep
+from kore._http.folder import sweep
 from kore._process import logs
 from kore._process.channel import DESCRIPTORS_MAX
 from kore._process.children import Child

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kore._http.spool import Folder, Spool, sweep
+from kore._http.folder import Folder, sweep
+from kore._http.spool import Spool
 from tests.helpers.procs import descriptors
 
 Work = Callable[[], None]
