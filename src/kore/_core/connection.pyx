@@ -197,7 +197,7 @@ cdef class Connection(Intake):
         if self.state == FINISHING and sent == 1:
             return self.finished()
         if (self.leaving or self.ended) and not self.asked and (
-                self.state == RUNNING or self.paused):
+                self.state == RUNNING or (self.state == STREAMING and self.paused)):
             self.ask()
         return self.wait_for(0 if self.waiting() else sent)
 

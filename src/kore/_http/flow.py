@@ -8,8 +8,10 @@ from typing import Any, Final, NoReturn, Self
 
 log = logging.getLogger("kore")
 
-# What may wait for a handler before its client has to wait, too.
+# What may wait for a handler before its client has to wait, too. A piece of one byte costs memory
+# for more than that, and clients choose the sizes.
 ROOM: Final = 1 << 18
+PIECE: Final = 64
 
 
 class Unkept:
@@ -69,7 +71,7 @@ class Flow(Unkept):
     def feed(self, piece: bytes) -> bool:
         """Take a piece. False: no more until there is room."""
         self._pieces.append(piece)
-        self._size += len(piece)
+        self._size += len(piece) + PIECE
         self._full = self._size >= ROOM
         self._wake()
         return not self._full
@@ -111,7 +113,7 @@ class Flow(Unkept):
                 raise RuntimeError("the request is over: the rest of its body will never come")
             await self._wait()
         piece = self._pieces.popleft()
-        self._size -= len(piece)
+        self._size -= len(piece) + PIECE
         if self._full and self._size <= ROOM // 2:
             self._full = False
             self._take_more()

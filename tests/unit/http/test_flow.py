@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kore._http.flow import ROOM, Flow, Hooked
+from kore._http.flow import PIECE, ROOM, Flow, Hooked
 
 
 class Asked:
@@ -62,7 +62,7 @@ async def everything(body: Flow) -> list[bytes]:
 
 def test_there_is_room_until_it_is_full_and_again_when_half_of_it_is_read() -> None:
     async def check(body: Flow, events: list[str]) -> None:
-        quarter = bytes(ROOM // 4)
+        quarter = bytes(ROOM // 4 - PIECE)
         assert [body.feed(quarter) for _ in range(4)] == [True, True, True, False]
         for _ in range(2):
             assert events == []
@@ -70,6 +70,19 @@ def test_there_is_room_until_it_is_full_and_again_when_half_of_it_is_read() -> N
 
         assert events == ["more"]
         assert body.feed(quarter) is True
+
+    run(check)
+
+
+def test_pieces_of_one_byte_take_more_room_than_that() -> None:
+    async def check(body: Flow, _: list[str]) -> None:
+        count = 1
+        while body.feed(b"a"):
+            count += 1
+
+        assert count < ROOM // 50
+        body.end()
+        assert len(await everything(body)) == count
 
     run(check)
 
