@@ -1,8 +1,18 @@
 """A configuration as text: what was asked for and all defaults, in the words of kore.conf."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
-from kore._conf.schema import Address, Config, Demands, Domain, Handler, Route, Server
+from kore._conf.schema import (
+    Address,
+    Config,
+    Demands,
+    Domain,
+    Extras,
+    Handler,
+    Route,
+    Server,
+)
 from kore._conf.settings import SETTINGS
 from kore._conf.syntax import quoted
 from kore._http.tables import METHODS
@@ -83,16 +93,17 @@ def domain_block(domain: Domain, name_of: Callable[[Handler], str]) -> Iterator[
     yield f"domain {quoted(domain.name)} {{"
     yield "    " + statement(("attach", domain.server))
     for route in domain.routes:
-        yield from ("    " + line for line in route_block(route, name_of(route.handler)))
+        yield from ("    " + line for line in route_block(route, name_of))
     yield "}"
 
 
-def route_block(route: Route, name: str) -> Iterator[str]:
+def route_block(route: Route, name_of: Callable[[Handler], str]) -> Iterator[str]:
     """Yield a route block; a function that no name leads to is shown, in a comment.
 
     A file without what protects a route must never come to be: it would be loaded one day.
     """
-    if route.demands != Demands():
+    name = name_of(route.handler)
+    if replace(route.demands, extras=None) != Demands():
         raise ConfigError(
             f"route '{route.path}' has validators or authentication, and printing these "
             "is not part of this version yet"
@@ -101,4 +112,22 @@ def route_block(route: Route, name: str) -> Iterator[str]:
     yield f"    handler {quoted(name)}" if name else f"    # handler {route.handler!r}"
     if len(route.methods) < len(METHODS):
         yield "    " + statement(("methods", *map(str.lower, route.methods)))
+    if route.demands.extras is not None:
+        yield from ("    " + line for line in extras(route, route.demands.extras, name_of))
     yield "}"
+
+
+def extras(route: Route, wanted: Extras, name_of: Callable[[Handler], str]) -> Iterator[str]:
+    """Yield what a route says of hooks and bodies. A hook may protect it, so it needs its name."""
+    for word in ("on_headers", "on_body_chunk", "on_free"):
+        hook = getattr(wanted, word)
+        if hook is None:
+            continue
+        name = name_of(hook)
+        if not name:
+            raise ConfigError(f"route '{route.path}': {word} {hook!r} has no name in any module")
+        yield statement((word, name))
+    if wanted.stream:
+        yield "stream yes"
+    if wanted.body_max is not None:
+        yield f"body_max {wanted.body_max}"

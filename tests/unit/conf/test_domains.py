@@ -176,6 +176,17 @@ def test_a_route_that_demands_nothing_is_printed() -> None:
     assert "route /x {\n        handler index\n" in printer.text(made, [], lambda _: "index")
 
 
+def test_hooks_and_bodies_of_a_route_are_printed() -> None:
+    lines = ["on_headers index", "on_free index", "body_max 1024"]
+    made = config(route("\n".join(["stream yes", *lines])))
+    printed = printer.text(made, [], lambda _: "index")
+
+    for line in ["stream yes", *lines]:
+        assert f"        {line}\n" in printed
+    with pytest.raises(ConfigError, match="on_headers .* has no name in any module"):
+        printer.text(made, [], lambda _: "")
+
+
 def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, object] = {}
     builder = built("")
