@@ -183,7 +183,7 @@ def test_hooks_and_bodies_of_a_route_are_printed() -> None:
 
     for line in ["stream yes", *lines]:
         assert f"        {line}\n" in printed
-    with pytest.raises(ConfigError, match="on_headers .* has no name in any module"):
+    with pytest.raises(ConfigError, match=r"on_headers .* has no name in any module"):
         printer.text(made, [], lambda _: "")
 
 
