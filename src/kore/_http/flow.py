@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any, Final, NoReturn, Self
 
@@ -133,14 +133,15 @@ class Flow(Unkept):
 class Hooked(Unkept):
     """A body that goes to a hook of its route.
 
-    *wait* runs what must be awaited on behalf of the request, *go_on* is called after it.
+    *wait* has something awaited on behalf of the request, and hands on what comes of it; *go_on* is
+    called when more of the body is welcome.
     """
 
     def __init__(
         self,
         request: Any,
         hook: Callable[..., Any],
-        wait: Callable[[Any], object],
+        wait: Callable[[Any, Callable[[Any], object]], object],
         go_on: Callable[[], object],
     ) -> None:
         super().__init__("this route has on_body_chunk, which was given the body")
@@ -153,12 +154,12 @@ class Hooked(Unkept):
         """Hand a piece on. False: the hook has to be awaited, or the request has ended."""
         verdict = self._hook(self._request, piece)
         if isawaitable(verdict):
-            self._wait(self._finish(verdict))
+            self._wait(verdict, self._finish)
             return False
         return self._accepted(verdict)
 
-    async def _finish(self, pending: Awaitable[object]) -> None:
-        if self._accepted(await pending):
+    def _finish(self, verdict: object) -> None:
+        if self._accepted(verdict):
             self._go_on()
 
     def _accepted(self, verdict: object) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-from collections.abc import Awaitable
 from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
@@ -15,7 +14,7 @@ from kore._http.folder import Folder
 from kore._http.spool import Spool
 from kore._process.disk import Disk
 from kore._process.logs import log
-from kore._process.tasks import Tasks
+from kore._process.tasks import Tasks, Then
 
 # Where a body goes that is not kept in memory.
 Sink = Flow | Hooked | Spool
@@ -56,12 +55,13 @@ class Bodies:
         # The core asks only where there is one.
         verdict = extras.on_headers(request)  # type: ignore[misc]
         if isawaitable(verdict):
-            self.tasks.spawn(self._greeted(request, verdict), request, answers=False)
+            # An application's awaitable: of asyncio's kind.
+            self.tasks.spawn(verdict, request, partial(self._greeted, request))  # type: ignore[arg-type]
             return False
         return self._let_in(request, verdict)
 
-    async def _greeted(self, request: Request, pending: Awaitable[object]) -> None:
-        if self._let_in(request, await pending):
+    def _greeted(self, request: Request, verdict: object) -> None:
+        if self._let_in(request, verdict):
             # When this task has ended: the handler gets one of its own.
             self.loop.call_soon(Request.proceed, request)
 
@@ -92,8 +92,8 @@ class Bodies:
         failed = partial(self._unwritten, request)
         return Spool(self.folder, self._run, take_more, failed)
 
-    def _wait(self, request: Request, pending: Any) -> None:
-        self.tasks.spawn(pending, request, answers=False)
+    def _wait(self, request: Request, pending: Any, then: Then) -> None:
+        self.tasks.spawn(pending, request, then)
 
     def _run(self, work: Any, done: Any) -> None:
         self.disk.run(work, done)
@@ -123,26 +123,11 @@ class Bodies:
             pending = None if hook is None else hook(request)
         except BaseException as error:  # noqa: BLE001 - whatever an application raises
             pending = None
-            self._failed(request, error)
+            self.tasks.failed(ending(request), error)
         if isawaitable(pending):
-            self.tasks.see_off(self._freed(request, pending, sink))
+            self.tasks.see_off(pending, ending(request), lambda: close(sink))
         else:
             close(sink)
-
-    async def _freed(
-        self, request: Request, pending: Awaitable[object], sink: Sink | None
-    ) -> None:
-        try:
-            await pending
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - as above
-            self._failed(request, error)
-        finally:
-            close(sink)
-
-    def _failed(self, request: Request, error: BaseException) -> None:
-        self.tasks.failed(f"on_free of route '{Request.where(request)}'", error)
 
     async def farewell(self, seconds: float) -> None:
         """Let the last requests come to their end: all connections are closed."""
@@ -152,6 +137,11 @@ class Bodies:
         await self.disk.idle(seconds)
         if self.folder is not None:
             self.folder.sweep()
+
+
+def ending(request: Request) -> str:
+    """Say in which route a request ends."""
+    return f"on_free of route '{Request.where(request)}'"
 
 
 def close(sink: Sink | None) -> None:

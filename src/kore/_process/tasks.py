@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import sys
 from asyncio import AbstractEventLoop, Task
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from kore._core.request import Request
@@ -13,6 +13,8 @@ from kore._http.streaming import gate
 # What a handler did wrong, None for no answer; what else failed, and where.
 Report = Callable[[Request, BaseException | None], None]
 Failed = Callable[[str, BaseException], None]
+# What follows when a hook has been awaited.
+Then = Callable[[Any], object]
 
 
 class Tasks:
@@ -36,16 +38,16 @@ class Tasks:
     # ---- handlers
 
     def spawn(
-        self, handler: Coroutine[Any, Any, Any], request: Request, *, answers: bool = True
+        self, handler: Coroutine[Any, Any, Any], request: Request, then: Then | None = None
     ) -> None:
         """Run the *handler* of *request* as a task; it is cancelled when the client leaves.
 
-        *answers*: whether it is the one that has to.
+        *then* is for what need not answer, such as a hook: it is called with what that returns.
         """
         number = next(self.numbers)
         # Asked for before the handler runs, which may put attributes in front of the methods.
         attend = request.attend
-        guarded = self.guard(handler, request, number, answers=answers)
+        guarded = self.guard(handler, request, number, then)
         if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
@@ -62,16 +64,17 @@ class Tasks:
         handler: Coroutine[Any, Any, Any],
         request: Request,
         number: int,
-        *,
-        answers: bool,
+        then: Then | None,
     ) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
         fail = request.fail
         try:
             if sys.version_info < (3, 12):
                 await gate()
-            await handler
-            if answers and not request.answered and request.is_served:
+            result = await handler
+            if then is not None:
+                then(result)
+            elif not request.answered and request.is_served:
                 self.report(request, None)
                 fail()
         except BaseException as error:  # SystemExit too: a request ends no worker
@@ -86,12 +89,27 @@ class Tasks:
         finally:
             self.handlers.pop(number, None)
 
-    def see_off(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run what follows the end of a request; a drain waits for it as for handlers."""
+    def see_off(self, hook: Awaitable[object], where: str, done: Callable[[], None]) -> None:
+        """Run what follows the end of a request, then call *done*; a drain waits for it, too."""
         number = next(self.numbers)
-        task = self.loop.create_task(coroutine)
+
+        def over(_: Task[None]) -> None:
+            self.handlers.pop(number, None)
+            close_unbegun(hook)
+            done()
+
+        task = self.loop.create_task(self.last(hook, where))
         self.handlers[number] = task
-        task.add_done_callback(lambda _: self.handlers.pop(number, None))
+        task.add_done_callback(over)
+
+    async def last(self, hook: Awaitable[object], where: str) -> None:
+        """Await *hook*: nobody waits for it, and nobody else hears of its failure."""
+        try:
+            await hook
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in a handler
+            self.failed(where, error)
 
     # ---- tasks of their own
 

@@ -140,7 +140,14 @@ def test_a_piece_that_comes_when_its_reader_is_cancelled_is_not_lost() -> None:
 
 def hooked(hook: Callable[..., Any], waiting: list[Any]) -> tuple[Asked, Hooked]:
     request = Asked()
-    return request, Hooked(request, hook, waiting.append, lambda: waiting.append("on"))
+
+    def wait(pending: Any, then: Callable[[Any], object]) -> None:
+        async def both() -> None:
+            then(await pending)
+
+        waiting.append(both())
+
+    return request, Hooked(request, hook, wait, lambda: waiting.append("on"))
 
 
 @pytest.mark.parametrize(("verdict", "goes_on"), [(True, True), (1, True), (False, False)])
