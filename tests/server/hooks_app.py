@@ -194,6 +194,7 @@ def ends(path, hook=free, **more):
 
 @ends("/plain")
 @ends("/async-free", free_later)
+@ends("/let-go", free_later)
 def plain(req):
     req.response(200, req.body)
 
