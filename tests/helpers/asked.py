@@ -25,7 +25,7 @@ class Asked:
         **fields: str,
     ) -> None:
         self.query_string = query
-        self.raw_body = content
+        self.body_source = content
         self.fields = {name.replace("_", "-"): value for name, value in fields.items()}
         self.beside = Parts(settings or Settings(), declared or Declared())
         self.sent: dict[str, str] = {}

@@ -21,6 +21,7 @@ from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
 from tests.helpers.core_client import Client
+from tests.helpers.core_sink import Sink
 from tests.helpers.procs import PATIENCE
 
 LIMITS: Final = {name: getattr(Settings(), name) for name in SETTINGS}
@@ -42,6 +43,7 @@ class Route:
     def __init__(self, run: Run, label: bytes = b"/route") -> None:
         self.run = run
         self.label = label
+        self.extras: object = None
 
 
 class Pending:
@@ -60,6 +62,9 @@ class Task:
     def cancel(self) -> None:
         """Count how often it was cancelled."""
         self.cancelled += 1
+
+    def done(self) -> bool:
+        return False
 
 
 class Future:
@@ -111,6 +116,15 @@ class Pair:
         self.deferred: list[Callable[[], object]] = []
         self.laters: list[Callable[[], object]] = []
         self.futures: list[Future] = []
+        # Whose bodies go there, and where that is.
+        self.requests: list[Request] = []
+        self.sinks: list[Sink] = []
+        self.least, self.room = 1, 1 << 30
+        self.sink_of: Callable[..., Sink] = self.sink
+        self.freed: list[tuple[Request, Sink | None]] = []
+        # Who was asked about, and whether they are let in.
+        self.greeted: list[Request] = []
+        self.welcome = True
         self.clients: list[Client] = []
         self.turns = 0
         self.log = Logged()
@@ -134,6 +148,9 @@ class Pair:
             later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
             future=self.future,
             parts=lambda request, route: None,
+            sink=lambda *asked: self.sink_of(*asked),
+            greet=self.greet,
+            free=lambda request, extras, sink: self.freed.append((request, sink)),
             slot=slot,
         )
 
@@ -143,6 +160,15 @@ class Pair:
 
     def spawn(self, pending: Any, request: Request) -> None:
         request.attend(self.task())
+
+    def sink(self, request: Request, extras: object) -> Sink:
+        self.requests.append(request)
+        self.sinks.append(Sink(self.least, self.room))
+        return self.sinks[-1]
+
+    def greet(self, request: Request, extras: object) -> bool:
+        self.greeted.append(request)
+        return self.welcome
 
     def task(self) -> Task:
         self.tasks.append(Task())

@@ -14,21 +14,24 @@ FLOORS = {
     8: "__main__ _cli.create _cli.project",
     7: "_cli.main _cli.skeleton _cli.watch",
     6: "__init__ _api",
-    5: """_process.children _process.endings _process.generation _process.holdings
-          _process.journals _process.nursery _process.parent _process.roles _process.signals
-          _process.spawn _process.tasks _process.template _process.trial _process.worker""",
+    5: """_process.bodies _process.children _process.disk _process.endings _process.generation
+          _process.holdings _process.journals _process.nursery _process.parent _process.roles
+          _process.signals _process.spawn _process.tasks _process.template _process.trial
+          _process.worker""",
     4: """_app _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.lines _process.logs _process.loop
           _process.pidfile _process.plan _process.privsep _process.scoreboard _process.sinks
           _process.sockets _process.terminal""",
     3: "_modules",
     2: """_conf.answers _conf.builder _conf.check _conf.demands _conf.directives _conf.domains
-          _conf.filemaps _conf.legacy _conf.loader _conf.printer _http.auth _http.filemap
-          _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
+          _conf.filemaps _conf.legacy _conf.loader _conf.printer _conf.rules _http.auth
+          _http.filemap _http.parts _http.pipeline _http.router _http.sending _http.steps
+          _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
-          _http.conditions _http.cookies _http.dates _http.files _http.keeping _http.media
-          _http.multipart _http.names _http.params _http.ranges _http.redirects _http.tables
-          _http.verdicts _process.messages""",
+          _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
+          _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
+          _http.redirects _http.sources _http.spool _http.tables _http.verdicts
+          _process.messages""",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",

@@ -74,3 +74,13 @@ def cpu(pid: int) -> float:
     """Return the seconds of processor time used."""
     fields = stat(pid)
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak(pid: int) -> int:
+    """Return the most bytes that were resident at a time."""
+    (line,) = [
+        line
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmHWM:")
+    ]
+    return int(line.split()[1]) * 1024

@@ -26,6 +26,7 @@ PAGES = {
     "docs/tutorial.md": ("/hello/ada", "hello ada\n"),
     "docs/guide/access-log.md": ("/", "hello world\n"),
     "docs/guide/files.md": ("/", "hello files\n"),
+    "docs/guide/bodies.md": ("/", "PUT something to /upload\n"),
     "docs/guide/handlers.md": ("/2026/a-title", "a-title of 2026\n"),
     "docs/guide/logs.md": ("/", "logged\n"),
     "docs/guide/parameters.md": ("/search?words=a+b&page=x", "page 1 of a b\n"),

@@ -191,8 +191,6 @@ def test_a_decorator_without_parentheses_is_an_error(builder: Builder) -> None:
 
 
 def test_later_keywords_are_refused_by_the_decorator_too(builder: Builder) -> None:
-    with pytest.raises(kore.errors.ConfigError, match="route '/': 'hooks' is not part of"):
-        kore.route("/", hooks={"on_free": handler})(handler)
     with pytest.raises(kore.errors.ConfigError, match="domain 'a': 'cert' is not part of"):
         kore.domain("a", cert="cert.pem")
 

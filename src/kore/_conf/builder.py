@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, Unpack
 
-from kore._conf import answers, check, demands, filemaps
+from kore._conf import answers, check, demands, filemaps, rules
 from kore._conf.problems import Problems
 from kore._conf.schema import (
     AccessLog,
@@ -61,7 +61,9 @@ class DomainHandle:
         `get`, `post` and so on declare the parameters of a method, `qs` those that stand in the
         query under every method: dicts of names and validators. `required` lists parameters
         without which the answer is 400, `strict=True` has it say what was wrong. `auth` is a dict
-        of `type`, `value`, `verify` and `redirect`.
+        of `type`, `value`, `verify` and `redirect`. `hooks` is a dict of `on_headers`,
+        `on_body_chunk` and `on_free`; `stream=True` runs the handler before the body is there, for
+        `req.chunks()`; `body_max` is the most bytes of a body, in place of `http_body_max`.
         """
         self._builder.route(path, handler, methods=methods, domain=self, **keywords)
 
@@ -284,7 +286,7 @@ class Builder:
         """Check the whole and freeze it, or tell everything that is wrong with it."""
         self.open()
         files = any(one.route.files for one in self.wanted)
-        settings = check.settings(self.settings, self._set, self.problems, files=files)
+        settings = rules.in_force(self.settings, self._set, self.problems, files=files)
         check.servers(list(self.servers.values()), self._placed, self.problems)
         domains = self._routed()
         self.problems.tell()
@@ -303,7 +305,7 @@ class Builder:
             privsep=tuple(self.privseps.values()),
             notices=(
                 *self.notices,
-                *check.notices(self.settings, self._set),
+                *rules.notices(self.settings, self._set),
                 *check.privsep_notices(self.privseps.values()),
             ),
         )

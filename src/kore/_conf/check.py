@@ -5,15 +5,13 @@ The words are Kore's where Kore has words, followed by what to do about it.
 
 import difflib
 import os
-import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol, TypeVar
 
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
-from kore._conf.settings import S32, SETTINGS, SPARE_DESCRIPTORS, Setting, Settings
+from kore._conf.settings import SETTINGS, Setting
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
@@ -21,41 +19,12 @@ from kore.errors import ConfigError, UnknownSettingError
 LATER_FOR_DOMAINS: Final = frozenset(
     {"acme", "cert", "client_verify", "crl", "key", "verify_depth"}
 )
-LATER_FOR_ROUTES: Final = frozenset({"hooks"})
-# The same for settings: all there is so far.
-SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
-    "http_body_disk_offload": (0,),
-}
-# Settings of what is still to come, and of what only C Kore has: nobody reads them.
-NO_EFFECT: Final = frozenset(
-    {
-        "acme_email",
-        "acme_provider",
-        "curl_recv_max",
-        "curl_timeout",
-        "http_body_disk_path",
-        "http_hsts_enable",
-        "http_request_ms",
-        "pgsql_conn_max",
-        "pgsql_queue_limit",
-        "pledge",
-        "rand_file",
-        "seccomp_tracing",
-        "task_threads",
-        "tls_cipher",
-        "tls_dhparam",
-        "tls_version",
-        "websocket_maxframe",
-        "websocket_timeout",
-    }
-)
 LEGACY: Final = frozenset(
     {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}
 )
 PROCESSES: Final = ("worker", "keymgr", "acme")
 SKIPPED: Final = ("chroot",)
 
-DEFAULTS: Final = Settings()
 FIRST_SERVER: Final = (
     'call kore.server(ip="127.0.0.1", port=8888, tls=False), or write a server block with '
     "`bind 127.0.0.1 8888` and `tls no`"
@@ -301,78 +270,8 @@ def setting(name: str) -> Setting:
     raise UnknownSettingError(f"unknown setting kore.config.{name}: {hint}")
 
 
-def settings(
-    given: Settings, places: Mapping[str, str], problems: Problems, *, files: bool = False
-) -> Settings:
-    """Return the settings in force; *places* says of each that was set where.
-
-    *files*: every connection may hold a file open while it is sent.
-    """
-    for name, where in places.items():
-        with problems.noted(where):
-            if name in SO_FAR and getattr(given, name) not in SO_FAR[name]:
-                raise later(f"{name} = {getattr(given, name)!r}")
-            if name in RULES:
-                RULES[name](given)
-    if "worker_rlimit_nofiles" in places:
-        return given
-    wanted = given.worker_max_connections * (2 if files else 1) + SPARE_DESCRIPTORS
-    enough = min(wanted, S32)
-    return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough))
-
-
-def notices(given: Settings, places: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a line for each setting that was changed in vain."""
-    return tuple(
-        f"{where}: {name} has no effect in this version"
-        for name, where in places.items()
-        if name in NO_EFFECT and getattr(given, name) != getattr(DEFAULTS, name)
-    )
-
-
 def privsep_notices(wanted: Iterable[Privsep]) -> Iterator[str]:
     """Yield a line for each root that nobody enters: without chroot it is a directory to go to."""
     for process in wanted:
         if process.root:
             yield f"{process.where}: privsep {process.process}: root has no effect in this version"
-
-
-def no_accept(given: Settings) -> None:
-    """Refuse workers that are not there, and nobody left to accept."""
-    for number in given.worker_no_accept:
-        if number > given.workers:
-            raise ConfigError(f"bad value '{number}' for worker_no_accept: 1..{given.workers}")
-    if len(set(given.worker_no_accept)) == given.workers:
-        raise ConfigError("worker_no_accept names every worker: none is left to accept")
-
-
-def media_types(given: Settings) -> None:
-    """Refuse an extension with two types."""
-    seen: set[str] = set()
-    for extension in (ext for row in given.http_media_type for ext in row.split()[1:]):
-        if extension in seen:
-            raise ConfigError(f"duplicate extension found '{extension}' in http_media_type")
-        seen.add(extension)
-
-
-def filemap_names(given: Settings) -> None:
-    """Refuse what would lead out of a directory."""
-    for name in ("filemap_index", "filemap_ext"):
-        value = getattr(given, name)
-        if "/" in value or value in {".", ".."}:
-            raise ConfigError(f"bad value '{value}' for {name}: a name without slashes")
-
-
-def filemap_charset(given: Settings) -> None:
-    """Refuse what is no name of a charset."""
-    if given.filemap_charset and not re.fullmatch(r"[A-Za-z0-9._:+-]+", given.filemap_charset):
-        raise ConfigError(f"bad value '{given.filemap_charset}' for filemap_charset: a name")
-
-
-RULES: Final[Mapping[str, Callable[[Settings], None]]] = {
-    "worker_no_accept": no_accept,
-    "http_media_type": media_types,
-    "filemap_index": filemap_names,
-    "filemap_ext": filemap_names,
-    "filemap_charset": filemap_charset,
-}

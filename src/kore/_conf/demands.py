@@ -1,4 +1,4 @@
-"""What a route demands: its keywords for parameters and authentication become values."""
+"""What a route demands: its keywords for parameters, bodies and so on become values."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,17 +6,21 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from kore._conf import check
-from kore._conf.schema import Auth, Declared, Demands, Rule, value_regex
+from kore._conf.schema import Auth, Declared, Demands, Extras, Hook, Rule, value_regex
+from kore._conf.settings import SETTINGS
 from kore._http.tables import METHODS
 from kore.errors import ConfigError
 
 METHOD_WORDS: Final = frozenset(map(str.lower, METHODS))
 # What a file calls the query of one method: `validate qs:post`.
 QUERY_WORDS: Final = frozenset(f"qs:{word}" for word in METHOD_WORDS)
-KNOWN: Final = METHOD_WORDS | QUERY_WORDS | {"auth", "qs", "required", "strict"}
+EXTRAS: Final = frozenset({"body_max", "hooks", "stream"})
+KNOWN: Final = METHOD_WORDS | QUERY_WORDS | EXTRAS | {"auth", "qs", "required", "strict"}
 KEYWORDS: Final = (
-    "methods, get, post and so on, qs, required, strict, auth (and domain, for kore.route)"
+    "methods, get, post and so on, qs, required, strict, auth, hooks, stream, body_max "
+    "(and domain, for kore.route)"
 )
+HOOKS: Final = ("on_headers", "on_body_chunk", "on_free")
 # Methods whose parameters stand in the query; those of the others come in a body.
 ASKING: Final = ("GET", "HEAD", "OPTIONS")
 KINDS: Final = ("cookie", "header", "request")
@@ -32,12 +36,14 @@ def demands(path: str, methods: Sequence[str], given: Mapping[str, Any]) -> Dema
     # Names of methods in any case, as in `methods`.
     keywords = {name.lower() if name in METHODS else name: value for name, value in given.items()}
     unknown = {name: value for name, value in keywords.items() if name not in KNOWN}
-    check.keywords(f"route '{path}'", unknown, KEYWORDS, check.LATER_FOR_ROUTES)
+    check.keywords(f"route '{path}'", unknown, KEYWORDS, ())
     with labelled(f"route '{path}'"):
+        declared = parameters(methods, keywords)
         return Demands(
-            declared=parameters(methods, keywords),
+            declared=declared,
             auth=auth(path, keywords.get("auth")),
             strict=check.typed(keywords.get("strict", False), bool, "strict"),
+            extras=extras(keywords, declared),
         )
 
 
@@ -114,6 +120,50 @@ def names(given: object) -> frozenset[str]:
     if isinstance(given, str) or not isinstance(given, Sequence | set | frozenset):
         raise ConfigError(f"required must be a list of parameters, not {given!r}")
     return frozenset(check.text(name, "a required parameter") for name in given)
+
+
+# How requests come and go
+
+
+def extras(keywords: Mapping[str, Any], declared: Mapping[int, Declared]) -> Extras | None:
+    """Return what a route asks for beside being run; None: nothing."""
+    wanted = Extras(
+        stream=check.typed(keywords.get("stream", False), bool, "stream"),
+        body_max=body_max(keywords.get("body_max")),
+        **hooks(keywords.get("hooks")),
+    )
+    unkept = "stream" if wanted.stream else "on_body_chunk" if wanted.on_body_chunk else ""
+    if wanted.stream and wanted.on_body_chunk:
+        raise ConfigError("stream and on_body_chunk exclude each other: both are given the body")
+    if unkept and any(rules.body for rules in declared.values()):
+        raise ConfigError(f"with {unkept} no body is kept, so none can be validated")
+    return None if wanted == Extras() else wanted
+
+
+def body_max(given: object) -> int | None:
+    """Return the most bytes of a body on one route; None: as everywhere."""
+    if given is None:
+        return None
+    kind = SETTINGS["http_body_max"].kind
+    try:
+        # Typed by the kind of the setting, which is a number.
+        return kind.parse(given)  # type: ignore[no-any-return]
+    except ValueError:
+        raise ConfigError(f"bad value '{given}' for body_max: {kind}") from None
+
+
+def hooks(given: object) -> dict[str, Hook]:
+    """Return what is to be called, by the names of `Extras`."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"hooks must be a dict of names and functions, not {given!r}")
+    for name, hook in given.items():
+        if name not in HOOKS:
+            raise ConfigError(f"unknown hook '{name}', there are {', '.join(HOOKS)}")
+        if not callable(hook):
+            raise ConfigError(f"{name} for a route not callable: {hook!r}")
+    return dict(given)
 
 
 # Authentication

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from kore._conf import answers, check, filemaps
+from kore._conf import answers, check, demands, filemaps
 from kore._conf.builder import COMBINED, DomainHandle
 from kore._conf.directives import Directive, Scope, Table, flag, number, opened
 from kore._conf.schema import AccessLog, Answer, Handler, compiled
@@ -24,8 +24,7 @@ class RouteScope(Scope):
     handler: Handler | None = None
     methods: tuple[str, ...] | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    # Which statement each option comes from; and of each validator, its option and method.
-    origins: dict[str, Block] = field(default_factory=dict)
+    # Of each validator, its option and method.
     validated: list[tuple[str, str, Block]] = field(default_factory=list)
 
 
@@ -210,10 +209,6 @@ def add_route(handle: DomainHandle, scope: RouteScope) -> None:
             problems.add(
                 block.where, f"{scope.label}: method '{method.lower()}' not enabled for the route"
             )
-    for option, block in scope.origins.items():
-        if option.partition(":")[0] in check.LATER_FOR_ROUTES:
-            problems.add(block.where, f"{scope.label}: {check.later(block.keyword)}")
-            del scope.options[option]
     if scope.handler is None:
         return
     with scope.reading.at(scope.where):
@@ -246,11 +241,11 @@ def validate(scope: RouteScope, block: Block) -> None:
     if parameter in known:
         raise ConfigError(f"'{parameter}' is validated twice")
     if found is not None:
-        keep(scope, block, option, {**known, parameter: found})
+        scope.options[option] = {**known, parameter: found}
     if required:
         if required != ["required"]:
             raise ConfigError(f"unknown word '{required[0]}', there is required")
-        keep(scope, block, "required", {*scope.options.get("required", ()), parameter})
+        scope.options["required"] = {*scope.options.get("required", ()), parameter}
     scope.validated.append((option, method, block))
 
 
@@ -264,26 +259,31 @@ def method_of(word: str) -> tuple[str, str]:
 
 def strict(scope: RouteScope, block: Block) -> None:
     """Read `strict yes|no`."""
-    keep(scope, block, "strict", flag(block))
+    scope.options["strict"] = flag(block)
 
 
 def authenticate(scope: RouteScope, block: Block) -> None:
     """Read `authenticate NAME`."""
     reading = scope.reading
     auth = reading.defined("authentication", block.arguments[0], reading.authentications)
-    keep(scope, block, "auth", auth)
+    scope.options["auth"] = auth
 
 
 def hook(scope: RouteScope, block: Block) -> None:
     """Read `on_headers`, `on_body_chunk` and `on_free`."""
     function = scope.reading.callback(block.arguments[0], f"{block.keyword} callback")
-    keep(scope, block, "hooks", {**scope.options.get("hooks", {}), block.keyword: function})
+    if function is not None:
+        scope.options["hooks"] = {**scope.options.get("hooks", {}), block.keyword: function}
 
 
-def keep(scope: RouteScope, block: Block, option: str, value: object) -> None:
-    """Keep an option of a route."""
-    scope.options[option] = value
-    scope.origins.setdefault(option, block)
+def stream(scope: RouteScope, block: Block) -> None:
+    """Read `stream yes|no`."""
+    scope.options["stream"] = flag(block)
+
+
+def body_max(scope: RouteScope, block: Block) -> None:
+    """Read `body_max BYTES`."""
+    scope.options["body_max"] = demands.body_max(block.arguments[0])
 
 
 DOMAIN: Final[Table] = MappingProxyType(
@@ -339,11 +339,15 @@ ROUTE: Final[Table] = MappingProxyType(
         ),
         "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may."),
         "on_headers": Directive(
-            hook, "FUNCTION", "Called when the header fields are there.", later=True
+            hook, "FUNCTION", "Called when the header fields are there, before the body is read."
         ),
         "on_body_chunk": Directive(
-            hook, "FUNCTION", "Called with each piece of the body.", later=True
+            hook, "FUNCTION", "Called with each piece of the body, which is not kept then."
         ),
-        "on_free": Directive(hook, "FUNCTION", "Called when the request is over.", later=True),
+        "on_free": Directive(hook, "FUNCTION", "Called once, when the request is over."),
+        "stream": Directive(
+            stream, "yes|no", "Run the handler before the body is there; default no."
+        ),
+        "body_max": Directive(body_max, "BYTES", "Most bytes of a body, for http_body_max."),
     }
 )

@@ -18,6 +18,7 @@ from kore._conf.schema import (
     Declared,
     Demands,
     Domain,
+    Extras,
     Route,
     Rule,
     Server,
@@ -122,7 +123,19 @@ class Printer:
         if len(route.methods) < len(METHODS):
             yield "    " + statement(("methods", *map(str.lower, route.methods)))
         yield from ("    " + line for line in self.demands(route, route.demands))
+        if route.demands.extras is not None:
+            yield from ("    " + line for line in self.extras(route, route.demands.extras))
         yield "}"
+
+    def extras(self, route: Route, wanted: Extras) -> Iterator[str]:
+        """Yield what a route says of hooks and bodies. A hook may protect it."""
+        for word in ("on_headers", "on_body_chunk", "on_free"):
+            if hook := getattr(wanted, word):
+                yield statement((word, self.name_of(hook) or self.unnamed(route, described(hook))))
+        if wanted.stream:
+            yield "stream yes"
+        if wanted.body_max is not None:
+            yield f"body_max {wanted.body_max}"
 
     def demands(self, route: Route, demands: Demands) -> Iterator[str]:
         """Yield what a route demands."""

@@ -14,6 +14,8 @@ Handler = Callable[..., Any]
 Tracer = Callable[..., Any]
 # Called with the request before a handler; False: the handler is not run.
 Prerequest = Callable[..., Any]
+# Called with the request on its way in or out, with a piece of its body, too, if it is for these.
+Hook = Callable[..., Any]
 # Says True to what it accepts, at once or when awaited.
 Verify = Callable[..., Any]
 # What an application declares: by name a regular expression, or what decides.
@@ -97,14 +99,30 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class Extras:
+    """What a route asks of the way its requests come and go."""
+
+    # Called with the request: before its body is read, with each piece of it, when it is over.
+    on_headers: Hook | None = None
+    on_body_chunk: Hook | None = None
+    on_free: Hook | None = None
+    # The handler reads the body as it comes.
+    stream: bool = False
+    # In place of http_body_max.
+    body_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Demands:
-    """What must hold before a route's handler runs."""
+    """What must hold before a route's handler runs, and how its requests come."""
 
     # by the method's number
     declared: Mapping[int, Declared] = field(default_factory=dict)
     auth: Auth | None = None
     # Say which parameters were wrong, instead of leaving them out.
     strict: bool = False
+    # None: nothing out of the ordinary.
+    extras: Extras | None = None
 
 
 class RouteKeywords(TypedDict, total=False):
@@ -121,7 +139,9 @@ class RouteKeywords(TypedDict, total=False):
     required: Sequence[str]
     strict: bool
     auth: Mapping[str, object]
-    hooks: Mapping[str, Callable[..., Any]]
+    hooks: Mapping[str, Hook]
+    stream: bool
+    body_max: int | str
 
 
 @dataclass(frozen=True, slots=True)

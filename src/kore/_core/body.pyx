@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Collect a request body: bytes in, one bytes object out. Pure.
+"""Collect a request body: bytes in, one bytes object out, or several. Pure.
 
 The object grows in place as bytes come: an announced length costs nothing until it is sent, and
 what was received is never copied again.
@@ -69,19 +69,20 @@ cdef class BodyReader:
 
     cdef int keep(self, const char *data, size_t size) except -1:
         self.reserve(size)
-        memcpy(PyBytes_AS_STRING(<object>self.data) + self.got, data, size)
+        memcpy(PyBytes_AS_STRING(<object>self.data) + self.size, data, size)
+        self.size += size
         self.got += size
         return 0
 
     cdef int reserve(self, size_t size) except -1:
-        cdef size_t wanted = self.got + size
+        cdef size_t wanted = self.size + size
         cdef size_t room
         cdef bytes fresh
         if wanted <= self.room and self.data != NULL:
             return 0
-        room = max(wanted, min(self.room * 2, <size_t>self.most))
+        room = max(wanted, min(self.room * 2, self.batch or <size_t>self.most))
         if self.length >= 0:
-            room = min(max(room, <size_t>FIRST), <size_t>self.length)
+            room = min(max(room, <size_t>FIRST), self.size + <size_t>(self.length - self.got))
         if self.data == NULL:
             fresh = PyBytes_FromStringAndSize(NULL, room)
             Py_INCREF(fresh)
@@ -95,27 +96,35 @@ cdef class BodyReader:
     cdef char *tail(self, size_t *size) except NULL:
         """Return where bytes of an announced length may be received directly, and how many."""
         cdef size_t left = <size_t>min(self.length - self.got, <int64_t>DIRECT)
-        if self.room - self.got < <size_t>min(left, <size_t>FIRST) or self.data == NULL:
+        if self.batch:
+            left = min(left, self.batch - self.size)
+        if self.room - self.size < <size_t>min(left, <size_t>FIRST) or self.data == NULL:
             self.reserve(min(left, <size_t>FIRST))
-        size[0] = min(left, self.room - self.got)
-        return PyBytes_AS_STRING(<object>self.data) + self.got
+        size[0] = min(left, self.room - self.size)
+        return PyBytes_AS_STRING(<object>self.data) + self.size
 
     cdef int received(self, size_t size) except -1:
         """Count bytes that were received into `tail`."""
+        self.size += size
         self.got += size
         self.done = self.got == self.length
         return 0
 
+    cdef int64_t missing(self) noexcept:
+        """Return how many bytes are still announced, as far as that is known."""
+        return self.length - self.got if self.length >= 0 else 0
+
     cdef bytes take(self):
-        """Return the body; the reader is empty afterwards."""
+        """Return what has come since the last time; the reader is empty afterwards."""
         cdef PyObject *data
         cdef bytes body
         if self.data == NULL:
             return b""
-        if self.room != <size_t>self.got:
-            _PyBytes_Resize(&self.data, self.got)
+        if self.room != self.size:
+            _PyBytes_Resize(&self.data, self.size)
         data = self.data
         self.data = NULL
+        self.room = self.size = 0
         body = <bytes>data
         Py_DECREF(body)         # the reader's own reference
         return body

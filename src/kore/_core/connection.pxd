@@ -16,11 +16,10 @@ cdef class Connection(Intake):
 
     cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1
     cdef int still_reads(self) except -1
-    cdef bint in_time(self) noexcept
+    cdef bint receives(self) noexcept
     cdef int read(self) except -1
     cdef int read_direct(self) except -1
     cdef int discard(self) except -1
-    cdef int advance(self) except -1
     cdef int rest(self, int sent) except -1
     cdef bint more(self) noexcept
     cdef int finished(self) except -1

@@ -9,7 +9,8 @@ Pipelined requests are a loop in `advance`, and their answers leave in one write
 from libc.stdint cimport uint32_t
 
 from kore._core.buffer cimport BLOCK, held
-from kore._core.intake cimport FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING
+from kore._core.intake cimport (
+    FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING)
 from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, inet_ntop, sockaddr,
     sockaddr_in)
@@ -84,11 +85,11 @@ cdef class Connection(Intake):
             return self.still_reads()
         if self.state == HEADING:
             self.reject(408)
-        elif self.state == RECEIVING:
-            if self.in_time():
+        elif self.receives():
+            self.limit = self.due()
+            if self.limit > self.poller.now:
                 return self.wait_for(1)
-            self.keep = False
-            request.decline(408, "")
+            self.spoil(request, 408)
         else:
             return self.shut()
         return self.settle()
@@ -103,11 +104,8 @@ cdef class Connection(Intake):
         self.stuck = self.poller.now + self.service.write_ms
         return self.wait_for(0)
 
-    cdef bint in_time(self) noexcept:
-        # A body has its time, and more as long as it comes at the rate that is asked for.
-        cdef int64_t earned = self.reader.got * 1000 // self.service.body_rate
-        self.limit = self.begun + self.service.body_ms + earned
-        return self.limit > self.poller.now
+    cdef bint receives(self) noexcept:
+        return self.state == RECEIVING or self.state == STREAMING
 
     cdef int on_drain(self, bint patient, bint accept) except -1:
         if patient:
@@ -125,7 +123,7 @@ cdef class Connection(Intake):
         cdef Py_ssize_t count
         if self.state == LINGERING or self.state == FINISHING:
             return self.discard()
-        if self.state == RECEIVING and self.reader.length >= 0 and not held(&self.inbox):
+        if self.receives() and self.reader.length >= 0 and not held(&self.inbox):
             return self.read_direct()
         count = self.fill()
         if count == GONE:
@@ -195,16 +193,19 @@ cdef class Connection(Intake):
         if sent == 2:
             return self.shut()
         if self.ended and self.state <= SKIPPING and not self.more():
+            if self.state == STREAMING:
+                return self.shut()
             self.hang_up()      # no request can become complete any more
         if self.state == FINISHING and sent == 1:
             return self.finished()
-        if (self.leaving or self.ended) and self.state == RUNNING and not self.asked:
+        if (self.leaving or self.ended) and not self.asked and (
+                self.state == RUNNING or (self.state == STREAMING and self.paused)):
             self.ask()
         return self.wait_for(0 if self.waiting() else sent)
 
     cdef bint more(self) noexcept:
-        # requests that nobody has looked at yet
-        return self.blocked or (self.state == IDLE and held(&self.inbox) > 0)
+        # requests that nobody has looked at yet, or a body that somebody is busy with
+        return self.blocked or self.paused or (self.state == IDLE and held(&self.inbox) > 0)
 
     cdef int finished(self) except -1:
         if not self.linger or self.ended:
@@ -233,7 +234,7 @@ cdef class Connection(Intake):
         cdef uint32_t events = 0
         if not self.ended:
             if self.state != RUNNING or held(&self.inbox) < BLOCK:
-                events |= 0 if self.blocked else EPOLLIN
+                events |= 0 if self.blocked or self.paused else EPOLLIN
             if not self.leaving:
                 events |= EPOLLRDHUP
         if sent == 0:

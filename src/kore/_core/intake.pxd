@@ -12,6 +12,7 @@ cdef enum State:
     IDLE            # between requests: nothing of the next one is here
     HEADING         # part of a head is here
     RECEIVING       # the head is known, the body arrives
+    STREAMING       # likewise, and the application has the request
     SKIPPING        # likewise, but the request is answered: nobody wants the body
     RUNNING         # the application has the request
     FINISHING       # the last answer is queued; then close
@@ -22,7 +23,12 @@ cdef class Intake(Responder):
     cdef object resolve         # request -> route, or None when it has answered
     cdef Head head              # of the request that arrives
     cdef BodyReader reader
+    cdef object sink            # where a body goes that is not kept in memory
+    cdef size_t least           # bytes that are worth a call of it
     cdef State state
+    cdef bint paused            # it takes no more now
+    cdef bint told              # the client knows that its body is wanted
+    cdef int64_t halted         # when the pause began
     cdef bint advancing
     cdef bint blocked           # requests wait until the client reads its answers
     cdef bint asked             # whether the client is still there
@@ -33,8 +39,15 @@ cdef class Intake(Responder):
     cdef bint next_head(self) except -1
     cdef int begin(self, int used) except -1
     cdef int admit(self, Request request) except -1
-    cdef int expect_body(self, Request request) except -1
+    cdef bint greeted(self, Request request) except -1
+    cdef int64_t most(self, Request request) except -1
+    cdef int go_on(self, Request request) except -1
+    cdef int expect_body(self, Request request, int64_t most) except -1
+    cdef int divert(self, Request request) except -1
     cdef bint next_body(self) except -1
+    cdef int give(self, Request request) except -1
+    cdef bint complete(self, Request request) except -1
+    cdef int64_t due(self) noexcept
     cdef int begin_skip(self, Request request) except -1
     cdef bint skip_body(self) except -1
     cdef int run(self, Request request) except -1

@@ -10,7 +10,8 @@ from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, SECURE, pa
 from kore._core.writer cimport Reply, apology
 
 cdef enum:
-    SKIP = 65536        # bytes of a chunked body that nobody wants
+    SKIP = 65536        # bytes of a body that nobody wants: cheaper than a new connection
+    PIECE = 65536       # bytes handed over at a time, or more
 
 # A body that nobody wants has this long, in seconds, to arrive after its request was answered.
 SKIP_SECONDS = 0.1
@@ -24,7 +25,7 @@ cdef class Intake(Responder):
             return False
         if self.state <= HEADING:
             return self.next_head()
-        if self.state == RECEIVING:
+        if self.state == RECEIVING or self.state == STREAMING:
             return self.next_body()
         if self.state == SKIPPING:
             return self.skip_body()
@@ -83,49 +84,196 @@ cdef class Intake(Responder):
             if not request.answered:
                 request.give_up(500)
             return 0
-        if request.head.length > self.service.body_max:
+        request.extras = request.route.extras
+        if request.extras is None or self.greeted(request):
+            self.go_on(request)
+        return 0
+
+    cdef bint greeted(self, Request request) except -1:
+        """Whether to go on now with a request whose route has more than a handler."""
+        if request.head.length > self.most(request):
+            request.decline(413, "")
+            return False
+        return request.extras.on_headers is None or self.service.greet(request, request.extras)
+
+    cdef int64_t most(self, Request request) except -1:
+        if request.extras is None or request.extras.body_max is None:
+            return self.service.body_max
+        return request.extras.body_max
+
+    cdef int proceed(self, Request request) except -1:
+        """Go on with a request whose hook has been awaited."""
+        if self.closed or self.current is not request or request.answered:
+            return 0
+        self.poller.look()
+        try:
+            self.go_on(request)
+        except BaseException as error:
+            self.service.report(request, error)
+            if not request.answered:
+                request.give_up(500)
+        return self.advance()
+
+    cdef int go_on(self, Request request) except -1:
+        cdef int64_t most = self.most(request)
+        if request.head.length > most:
             request.decline(413, "")
         elif request.has_body():
-            self.expect_body(request)
+            self.expect_body(request, most)
         else:
+            if request.extras is not None and request.extras.stream:
+                request.store = self.service.sink(request, request.extras)
+                request.store.end()
             self.run(request)
         return 0
 
-    cdef int expect_body(self, Request request) except -1:
+    # ---- bodies
+
+    cdef int expect_body(self, Request request, int64_t most) except -1:
+        cdef bint streams = request.extras is not None and request.extras.stream
         self.reader = BodyReader.__new__(BodyReader)
-        self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length,
-                          self.service.body_max)
-        self.state = RECEIVING
+        self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, most)
+        self.told = not request.head.flags & EXPECT_CONTINUE or held(&self.inbox) > 0
+        self.paused = False
+        self.state = STREAMING if streams else RECEIVING
         self.begun = self.poller.now
-        self.limit = self.begun + self.service.body_ms
-        if request.head.flags & EXPECT_CONTINUE and request.head.minor and not held(&self.inbox):
+        # Nobody is late with what was not asked for.
+        self.limit = self.begun + self.service.body_ms if self.told or not streams else 0
+        if streams or (request.extras is not None and request.extras.on_body_chunk is not None):
+            self.divert(request)
+        elif self.service.body_memory and request.head.length > self.service.body_memory:
+            self.divert(request)
+        if streams:
+            self.run(request)
+        else:
+            self.want_body(request)
+        return 0
+
+    cdef int want_body(self, Request request) except -1:
+        if self.told or self.closed or self.current is not request or self.reader is None:
+            return 0
+        self.told = True
+        if request.head.minor and not request.opened:
             self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
+        if self.state == STREAMING:
+            self.poller.look()
+            self.begun = self.poller.now
+            self.limit = self.due()
+        return self.settle()
+
+    cdef int divert(self, Request request) except -1:
+        """Let the body go somewhere else than into memory."""
+        self.sink = request.store = self.service.sink(request, request.extras)
+        self.least = self.sink.least
+        self.reader.batch = max(self.least, <size_t>PIECE)
         return 0
 
     cdef bint next_body(self) except -1:
         cdef Request request = self.current
         cdef Py_ssize_t used
-        if held(&self.inbox):
-            used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
-            if used < 0:
-                request.decline(-used, "")
-                return False
-            consume(&self.inbox, used, &self.poller.pool)
-        if not self.reader.done:
+        if not self.paused:
+            if held(&self.inbox):
+                used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
+                if used < 0:
+                    self.spoil(request, -used)
+                    return False
+                consume(&self.inbox, used, &self.poller.pool)
+            if (self.sink is None and self.service.body_memory
+                    and self.reader.got > self.service.body_memory):
+                self.divert(request)
+            if self.sink is not None and self.reader.size and (
+                    self.reader.size >= self.least or self.reader.done):
+                self.give(request)
+                if self.current is not request:
+                    return True
+        if not self.reader.done or (self.paused and self.state == RECEIVING):
             return False
-        request.content = self.reader.take()
+        return self.complete(request)
+
+    cdef int give(self, Request request) except -1:
+        """Hand over what has come. Who gets it may ask for a pause, or end the request."""
+        cdef bint more = True
+        try:
+            more = self.sink.feed(self.reader.take())
+        except BaseException as error:
+            self.service.report(request, error)
+            self.spoil(request, 500)
+        if not more and self.current is request:
+            self.paused = True
+            self.halted = self.poller.now
+            self.limit = 0          # it is not the client who is slow
+        return 0
+
+    cdef bint complete(self, Request request) except -1:
+        cdef State state = self.state
+        cdef object sink = self.sink
+        if sink is None:
+            request.content = self.reader.take()
+        request.received = True
         self.reader = None
+        self.sink = None
+        self.paused = False
         self.state = RUNNING
         self.limit = 0
-        self.run(request)
+        if sink is not None:
+            sink.end()
+        if state == RECEIVING:
+            self.run(request)
         return True
 
-    cdef bint receiving(self) noexcept:
-        return self.state == RECEIVING
+    cdef int64_t due(self) noexcept:
+        """Return until when a body may take: longer, as long as it comes at the rate asked for."""
+        return (self.begun + self.service.body_ms
+                + self.reader.got * 1000 // self.service.body_rate)
+
+    cdef int take_more(self, Request request) except -1:
+        if self.closed or self.current is not request or not self.paused:
+            return 0
+        self.poller.look()
+        self.paused = False
+        self.begun += self.poller.now - self.halted
+        self.limit = self.due()
+        return self.advance()
+
+    cdef int spoil(self, Request request, int status) except -1:
+        """Give up on a request whose body will never be had; its handler may be running."""
+        if self.closed or self.current is not request:
+            return 0
+        self.keep = False
+        request.give_up(status)
+        for task in request.working():
+            task.cancel()
+        return 0
+
+    cdef int over(self, Request request) except -1:
+        """The request has been answered, or nobody waits for an answer any more."""
+        cdef object sink = self.sink
+        self.sink = None
+        self.paused = False
+        if sink is not None:
+            sink.stop()
+        if request.store is not None or (
+                request.extras is not None and request.extras.on_free is not None):
+            self.service.free(request, request.extras, request.store)
+        return 0
+
+    cdef bint spares(self, Request request) noexcept:
+        if self.state == STREAMING:
+            return self.told and self.reader.missing() <= SKIP
+        return (self.state != RECEIVING and request.head.length <= SKIP
+                and not request.head.flags & EXPECT_CONTINUE)
+
+    cdef bint streams_in(self) noexcept:
+        return self.state == STREAMING
 
     cdef int begin_skip(self, Request request) except -1:
-        self.reader = BodyReader.__new__(BodyReader)
-        self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, SKIP)
+        if self.reader is None:
+            self.reader = BodyReader.__new__(BodyReader)
+            self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, SKIP)
+        else:
+            self.reader.take()
+            self.reader.most = self.reader.got + SKIP
+        self.reader.batch = PIECE
         self.skip = False
         self.state = SKIPPING
         self.service.later(SKIP_SECONDS, self.stop_skipping, self.reader)
@@ -140,6 +288,7 @@ cdef class Intake(Responder):
             self.hang_up()
             return False
         consume(&self.inbox, used, &self.poller.pool)
+        self.reader.take()
         if self.reader.done:
             self.reader = None
             self.state = IDLE
@@ -209,6 +358,7 @@ cdef class Intake(Responder):
         self.linger = self.linger or held(&self.inbox) > 0
         consume(&self.inbox, held(&self.inbox), &self.poller.pool)
         self.blocked = False
+        self.reader = None
         self.state = FINISHING
         self.limit = 0
         return 0
@@ -216,6 +366,8 @@ cdef class Intake(Responder):
     cdef int finish(self, Request request) except -1:
         """An answer is queued: the connection is free for the next request."""
         self.poller.look()
+        if self.state == STREAMING and not self.skip:
+            self.spare_body(request)
         request.finished = True
         self.current = None
         self.source = None
@@ -223,6 +375,7 @@ cdef class Intake(Responder):
         self.asked = False
         if request.journal is not None:
             self.record(request)
+        self.over(request)
         if self.skip:
             self.begin_skip(request)
         elif self.keep and not self.service.hurried:

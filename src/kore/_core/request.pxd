@@ -18,6 +18,10 @@ cdef class Peer(Stream):
     cdef object drained(self)
     cdef object parts_of(self, Request request)
     cdef bint serves(self, Request request) noexcept
+    cdef int proceed(self, Request request) except -1
+    cdef int take_more(self, Request request) except -1
+    cdef int want_body(self, Request request) except -1
+    cdef int spoil(self, Request request, int status) except -1
     cdef int break_off(self) except -1
     cdef int spawn_stream(self, Request request, int status, object body) except -1
 
@@ -25,10 +29,13 @@ cdef class Peer(Stream):
 cdef class Request(Question):
     cdef Peer peer
     cdef bytes content          # the body; None while it arrives, and when there is none
+    cdef object store           # where it is, or goes, when that is not in memory
+    cdef bint received          # all of it has come
     cdef Py_ssize_t place           # of body_read() in it
     cdef object made            # what came beside the head; None until asked for
     cdef dict fields            # of the response: complete lines by lower-case name
     cdef object route
+    cdef object extras          # what the route asks for beside being run, or None
     cdef object task            # what runs the handler, when it is a coroutine
     cdef object context         # the contextvars of an iterator that is the body
     cdef object helper          # what sends its answer, when that is an async iterator

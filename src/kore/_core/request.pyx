@@ -1,34 +1,16 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """The request as a handler sees it: the question, what came with it, and the way to answer."""
 
-from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.pythread cimport PyThread_get_thread_ident
 
 from kore._core.parser cimport HEAD
-from kore._core.writer cimport field_line
+from kore._core.writer cimport check_final, field_line
+
+from kore._core.writer import sendable
 
 cdef enum:
     READ_MAX = 1024     # bytes of one body_read(), as in Kore
-
-
-cdef int check_final(int status) except -1:
-    if not 200 <= status <= 599:
-        raise ValueError(f"{status} is no final status: 200 to 599")
-    return 0
-
-
-def sendable(body: object) -> object:
-    """Turn a body into bytes or a read-only memoryview; what is neither is returned as it is."""
-    if isinstance(body, str):
-        return body.encode()
-    if not PyObject_CheckBuffer(body):
-        return body
-    view = memoryview(body)
-    if (view.readonly and view.c_contiguous and view.nbytes and view.format in ("B", "b", "c")
-            and not isinstance(view.obj, bytearray)):
-        return view.cast("B")
-    return view.tobytes()   # whoever may write to it may do so before it is sent
 
 
 cdef class Peer(Stream):
@@ -70,6 +52,18 @@ cdef class Peer(Stream):
     cdef int break_off(self) except -1:
         return 0
 
+    cdef int proceed(self, Request request) except -1:
+        return 0
+
+    cdef int take_more(self, Request request) except -1:
+        return 0
+
+    cdef int want_body(self, Request request) except -1:
+        return 0
+
+    cdef int spoil(self, Request request, int status) except -1:
+        return 0
+
 
 cdef Peer NOBODY = Peer.__new__(Peer)
 
@@ -95,37 +89,58 @@ cdef class Request(Question):
 
     @property
     def body(self):
-        """The whole body; empty when there was none. Nothing is left for body_read() then."""
-        if self.content is None:
-            return b""
-        self.place = len(self.content)
-        return self.content
+        """The whole body; empty when there was none. Nothing is left for body_read() then.
+
+        Of one in a file, all of it is read into memory. Raises RuntimeError where no body is kept:
+        on routes with `stream` or `on_body_chunk`.
+        """
+        cdef bytes whole = self.content
+        if whole is None:
+            whole = b"" if self.store is None else self.store.read(0, len(self.store))
+        self.place = len(whole)
+        return whole
 
     @property
-    def raw_body(self):
-        """The whole body, None when there was none; what body_read() gives stays as it is."""
-        return self.content
+    def body_source(self):
+        """Where the body is: bytes, or what reads its file; None when there was none."""
+        return self.content if self.store is None else self.store
 
     def body_read(self, Py_ssize_t length):
         """Return the next piece of the body as (how many bytes, bytes); (0, b"") at its end."""
-        cdef bytes piece
+        cdef bytes piece = b""
         if length < 0:
             raise ValueError(f"cannot read {length} bytes")
         if length > READ_MAX:
             raise RuntimeError(f"len > sizeof(buf): read at most {READ_MAX} bytes at a time")
-        piece = b"" if self.content is None else self.content[self.place:self.place + length]
+        if self.store is not None:
+            piece = self.store.read(self.place, length)
+        elif self.content is not None:
+            piece = self.content[self.place:self.place + length]
         self.place += len(piece)
         return len(piece), piece
 
     @property
     def body_path(self):
-        """The file the body is in, or None for one in memory."""
-        return None
+        """The path of the file the body is in, or None for one in memory.
+
+        The file gets its name when this is first asked for, and loses it when the request is over.
+        """
+        return None if self.store is None else self.store.path()
 
     @property
     def body_digest(self):
         """The SHA-256 of the body, 32 bytes."""
         return self.beside.digest(self)
+
+    def chunks(self):
+        """Return an async iterator over the body as it comes, on a route with `stream`.
+
+        The client sends no faster than it is read. Raises RuntimeError on other routes. When the
+        client leaves, is too slow or sends too much, the handler is cancelled.
+        """
+        if self.extras is None or not self.extras.stream:
+            raise RuntimeError("chunks() is for routes with stream=True: this one has req.body")
+        return self.store.chunks()
 
     # ---- parameters, cookies, files
 
@@ -319,10 +334,30 @@ cdef class Request(Question):
         """Say which task works on this request: it is cancelled when the client leaves."""
         if self.peer.closed and not self.finished:
             task.cancel()       # it left while the task took its first step
-        elif self.task is None:
+        elif self.task is None or self.task.done():
             self.task = task
         else:
             self.helper = task
+
+    def working(self):
+        """Return the tasks that still work on this request."""
+        return [task for task in (self.task, self.helper) if task is not None and not task.done()]
+
+    def proceed(self):
+        """Go on with a request whose `on_headers` has been awaited."""
+        self.peer.proceed(self)
+
+    def take_more(self):
+        """Say that there is room for more of the body, after a piece that filled it."""
+        self.peer.take_more(self)
+
+    def want_body(self):
+        """Say that the body is wanted: a client that waits to hear it is told so."""
+        self.peer.want_body(self)
+
+    def spoil(self, int status):
+        """Answer *status* in place of the handler, which is cancelled: the body cannot be had."""
+        self.peer.spoil(self, status)
 
     def open_body(self, int status):
         """Write the head of a response whose body comes in pieces."""

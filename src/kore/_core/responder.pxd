@@ -31,7 +31,10 @@ cdef class Responder(Peer):
     cdef object dressed(self, Request request, int status, object body)
     cdef int finish(self, Request request) except -1
     cdef int settle(self) except -1
-    cdef bint receiving(self) noexcept
+    cdef int advance(self) except -1
+    cdef bint spares(self, Request request) noexcept
+    cdef bint streams_in(self) noexcept
+    cdef int over(self, Request request) except -1
     cdef int begin_answer(self, Request request, int status, int64_t length) except -1
     cdef int spare_body(self, Request request) except -1
     cdef int interim(self, Request request, int status) except -1

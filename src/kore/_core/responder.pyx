@@ -9,14 +9,13 @@ from kore._core.buffer cimport BLOCK, held
 from kore._core.file cimport Piece
 from kore._core.libc cimport (
     SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, monotonic_ms, setsockopt)
-from kore._core.parser cimport EXPECT_CONTINUE, HEAD
+from kore._core.parser cimport HEAD
 from kore._core.writer cimport Reply, apology
 
-from kore._core.request import sendable
+from kore._core.writer import sendable
 
 cdef enum:
     TURN = 64           # pieces of one iterator before others have their turn
-    SKIP_MAX = 65536    # cheaper to read than a new connection is to make
     LEFT = 499          # nginx's status for a client that left before its answer began
 
 
@@ -39,8 +38,17 @@ cdef class Responder(Peer):
     cdef int settle(self) except -1:
         return 0
 
-    cdef bint receiving(self) noexcept:
+    cdef int advance(self) except -1:
+        return 0
+
+    cdef bint spares(self, Request request) noexcept:
         return False
+
+    cdef bint streams_in(self) noexcept:
+        return False
+
+    cdef int over(self, Request request) except -1:
+        return 0
 
     # ---- a whole answer
 
@@ -108,7 +116,9 @@ cdef class Responder(Peer):
             self.linger = True      # the client did not know: its next request may be on its way
         if not self.keep and request.has_body():
             self.linger = True      # some clients send a line break after a body
-        if request.content is None and request.has_body():
+        # An answer in pieces may go on for as long as the body does: `finish` will see.
+        if (not request.received and request.has_body()
+                and not (length == CHUNKS and self.streams_in())):
             self.spare_body(request)
         reply.status = status
         reply.keep = self.keep
@@ -127,8 +137,7 @@ cdef class Responder(Peer):
     cdef int spare_body(self, Request request) except -1:
         # Answered without its body, whose bytes must not be taken for a request: a small one is
         # read and dropped; for more, or for what the client would not send now, close.
-        self.skip = (self.keep and not self.receiving() and request.head.length <= SKIP_MAX
-                     and not request.head.flags & EXPECT_CONTINUE)
+        self.skip = self.keep and self.spares(request)
         if not self.skip:
             self.keep = False
             self.linger = True
@@ -261,6 +270,7 @@ cdef class Responder(Peer):
         for task in (request.task, request.helper):
             if task is not None:
                 task.cancel()
+        self.over(request)
         return self.close_source(request, source)
 
     # ---- the access log

@@ -19,6 +19,7 @@ cdef class Service:
     cdef Limits heads
     cdef int64_t body_max
     cdef int64_t body_rate
+    cdef int64_t body_memory    # larger bodies go elsewhere; 0: none do
     cdef int64_t header_ms
     cdef int64_t body_ms
     cdef int64_t idle_ms
@@ -44,6 +45,9 @@ cdef class Service:
     cdef object stream
     cdef object future
     cdef object parts
+    cdef object sink
+    cdef object greet
+    cdef object free
     cdef list listeners
 
     cdef int entered(self) except -1

@@ -19,6 +19,9 @@ class Service:
         later: Callable[..., object],
         future: Callable[[], Any],
         parts: Callable[[Request, Any], Any],
+        sink: Callable[[Request, Any], Any] | None = None,
+        greet: Callable[[Request, Any], bool] | None = None,
+        free: Callable[[Request, Any, Any], None] | None = None,
         slot: memoryview | None = None,
     ) -> None: ...
     @property

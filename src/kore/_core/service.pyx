@@ -28,16 +28,26 @@ cdef class Service:
     *stream(request, status, items)* an async iterator as a body; *failed(request, error)* reports,
     with None for a handler that gave no answer; *defer(call)* calls soon, *later(seconds, call)*
     later; *future()* makes what a slow stream waits for, *parts(request, route)* what reads
-    parameters, cookies and files. *slot* is writable memory that survives this process.
+    parameters, cookies and files.
+
+    The others are for routes with *extras*, and for large bodies. *greet(request, extras)* says
+    whether a request may go on, before its body is read: False, when it was answered, or when
+    `request.proceed()` will be called. *sink(request, extras)* makes where its body goes:
+    `feed(piece)` returns False when `request.take_more()` will be called, `end()` follows the last
+    piece, `stop()` says that no more will come, and `least` bytes are worth a call.
+    *free(request, extras, sink)* is told once that it is over.
+
+    *slot* is writable memory that survives this process.
     """
 
     def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
-                 slot=None):
+                 sink=None, greet=None, free=None, slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
         self.body_max = limits["http_body_max"]
         self.body_rate = limits["http_body_rate_min"]
+        self.body_memory = limits["http_body_disk_offload"]
         self.header_ms = limits["http_header_timeout"] * 1000
         self.body_ms = limits["http_body_timeout"] * 1000
         self.idle_ms = limits["http_keepalive_time"] * 1000
@@ -56,6 +66,9 @@ cdef class Service:
         self.later = later
         self.future = future
         self.parts = parts
+        self.sink = sink
+        self.greet = greet
+        self.free = free
         self.listeners = []
         self.set_slot(slot)
 

@@ -29,4 +29,5 @@ cdef class Writer:
 
 
 cdef tuple apology(int status, bint pretty)
+cdef int check_final(int status) except -1
 cdef bytes field_line(str name, str value)

@@ -4,6 +4,7 @@
 What is the same for all answers of one second (server, date, connection) is made once a second.
 """
 
+from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
 
@@ -83,6 +84,25 @@ cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
         number //= 10
         if number == 0:
             return append(out, digits + at, 20 - at, pool)
+
+
+cdef int check_final(int status) except -1:
+    if not 200 <= status <= 599:
+        raise ValueError(f"{status} is no final status: 200 to 599")
+    return 0
+
+
+def sendable(body: object) -> object:
+    """Turn a body into bytes or a read-only memoryview; what is neither is returned as it is."""
+    if isinstance(body, str):
+        return body.encode()
+    if not PyObject_CheckBuffer(body):
+        return body
+    view = memoryview(body)
+    if (view.readonly and view.c_contiguous and view.nbytes and view.format in ("B", "b", "c")
+            and not isinstance(view.obj, bytearray)):
+        return view.cast("B")
+    return view.tobytes()   # whoever may write to it may do so before it is sent
 
 
 cdef class Writer:

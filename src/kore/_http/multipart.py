@@ -1,7 +1,10 @@
-"""Multipart forms, RFC 7578, by the push parser of the library of that name."""
+"""Multipart forms, RFC 7578, by the push parser of the library of that name, in slices.
+
+Files are not copied: what is known of one is where in the body it begins and how long it is.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -13,9 +16,16 @@ from multipart import (
     parse_options_header,
 )
 
+from kore._http.sources import Source
 from kore.errors import RefusedError
 
 BOUNDARY_MAX: Final = 70  # RFC 2046 5.1.1
+FIELDS_MAX: Final = 1 << 24  # bytes of all fields, which are kept in memory
+# Bytes parsed at a time, and those after which others have their turn: a millisecond or so.
+SLICE: Final = 1 << 16
+TURN: Final = 1 << 20
+# Most heads of parts are shorter.
+HEAD: Final = 512
 # RFC 8187, which RFC 7578 forbids here and some clients send all the same.
 EXTENDED_NAME: Final = re.compile(r";\s*filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^\s;]*)", re.I)
 
@@ -30,18 +40,28 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A field of a form, or a file when it has a *filename*."""
+    """A field of a form with its *data*, or a file when it has a *filename*.
+
+    *start* and *length* say where in the body it is.
+    """
 
     name: str
     filename: str | None
     content_type: str
-    data: bytes
+    start: int
+    length: int
+    data: bytes = b""
 
 
-def read(body: bytes, content_type: str, limits: Limits) -> list[Part]:
-    """Return the parts of a form; RefusedError for one that is none, or over a limit."""
+def read(
+    body: Source, content_type: str, limits: Limits, fields: Collection[str]
+) -> Iterator[Part | None]:
+    """Yield the parts of a form, of *fields* with their data, and None now and then: a pause.
+
+    Raises RefusedError for a form that is none, or over a limit.
+    """
     try:
-        return list(parts(body, boundary(content_type), limits))
+        yield from Form(body, boundary(content_type), limits, fields).parts()
     except ParserLimitReached as error:
         raise RefusedError(413, f"multipart form: {error}") from None
     except MultipartError as error:
@@ -56,37 +76,103 @@ def boundary(content_type: str) -> bytes:
     return bytes(text.encode("latin-1"))
 
 
-def parts(body: bytes, boundary: bytes, limits: Limits) -> Iterator[Part]:
-    """Yield the parts between the boundaries."""
-    # Latin-1 because it cannot fail; `utf8` makes text of it.
-    with PushMultipartParser(
-        boundary,
-        max_header_size=limits.header,
-        max_segment_count=limits.parts,
-        header_charset="latin-1",
-    ) as parser:
-        segment: Any = None
-        pieces: list[bytes] = []
-        for event in parser.parse(body):
-            if event is None:
-                yield part(segment, b"".join(pieces))
-                pieces = []
-            elif isinstance(event, bytes):
-                pieces.append(event)
-            else:
-                segment = event
+class Form:
+    """A form that is being read."""
+
+    def __init__(
+        self, body: Source, boundary: bytes, limits: Limits, fields: Collection[str]
+    ) -> None:
+        self._body = body
+        self._delimiter = b"\r\n--" + boundary
+        self._limits = limits
+        self._fields = fields
+        # Latin-1 because it cannot fail; `utf8` makes text of it.
+        self._parser = PushMultipartParser(
+            boundary,
+            max_header_size=limits.header,
+            max_segment_count=limits.parts,
+            header_charset="latin-1",
+        )
+        # Where the head of the next part begins, and the content of this one.
+        self._head = 0
+        self._start = 0
+        self._length = 0
+        self._segment: Any = None
+        self._kept: list[bytes] | None = None
+        self._room = FIELDS_MAX
+
+    def parts(self) -> Iterator[Part | None]:
+        """Yield the parts between the boundaries."""
+        self._find_first()
+        with self._parser:
+            for place in range(0, len(self._body), SLICE):
+                if self._complete():
+                    return  # what follows is nobody's business either
+                for event in self._parser.parse(self._body.read(place, SLICE)):
+                    if event is None:
+                        yield self._end()
+                    elif isinstance(event, bytes):
+                        self._data(event)
+                    else:
+                        self._begin(event)
+                if place % TURN == TURN - SLICE:
+                    yield None
+
+    def _find_first(self) -> None:
+        # What stands before the first boundary is nobody's business, and must not be much.
+        found = self._body.read(0, SLICE).find(self._delimiter[2:])
+        if found < 0:
+            raise RefusedError(400, f"multipart form: no boundary in the first {SLICE} bytes")
+        self._head = found + len(self._delimiter)
+
+    def _complete(self) -> bool:
+        return self._segment is None and self._body.read(self._head - 2, 2) == b"--"
+
+    def _begin(self, segment: Any) -> None:
+        self._segment = segment
+        self._start = self._end_of_head()
+        self._length = 0
+        field = file_name(segment) is None and utf8(segment.name) in self._fields
+        self._kept = [] if field else None
+
+    def _end_of_head(self) -> int:
+        # The parser does not say where it is. But it has just seen the first empty line from here.
+        size = HEAD
+        while True:
+            found = self._body.read(self._head, size).find(b"\r\n\r\n")
+            if found >= 0:
+                return self._head + found + 4
+            size *= 8
+
+    def _data(self, piece: bytes) -> None:
+        self._length += len(piece)
+        if self._kept is not None:
+            self._room -= len(piece)
+            if self._room < 0:
+                raise RefusedError(413, f"multipart form: more than {FIELDS_MAX} bytes of fields")
+            self._kept.append(piece)
+
+    def _end(self) -> Part:
+        segment, self._segment = self._segment, None
+        self._head = self._start + self._length + len(self._delimiter) + 2
+        return Part(
+            utf8(segment.name),
+            file_name(segment),
+            segment.content_type or "",
+            self._start,
+            self._length,
+            b"".join(self._kept or ()),
+        )
 
 
-def part(segment: Any, data: bytes) -> Part:
-    """Return a part with its names as text."""
-    filename = segment.filename
-    if filename is None:
-        extended = EXTENDED_NAME.search(segment.header("Content-Disposition", ""))
-        if extended is not None:
-            filename = unquote_to_bytes(extended[2]).decode(extended[1], "replace")
-    else:
-        filename = utf8(filename)
-    return Part(utf8(segment.name), filename, segment.content_type or "", data)
+def file_name(segment: Any) -> str | None:
+    """Return the name of a file, or None for a field."""
+    if segment.filename is not None:
+        return utf8(segment.filename)
+    extended = EXTENDED_NAME.search(segment.header("Content-Disposition", ""))
+    if extended is None:
+        return None
+    return unquote_to_bytes(extended[2]).decode(extended[1], "replace")
 
 
 def utf8(text: str) -> str:

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from kore._http import cookies, multipart
 from kore._http.files import HttpFile
 from kore._http.params import FORM, MULTIPART, QUERY, Judged, judge, pairs
+from kore._http.sources import Source, source
+from kore._http.streaming import gate
 from kore._http.verdicts import Work, at_once, drive
+from kore.errors import RefusedError
 
 if TYPE_CHECKING:
     from kore._conf.schema import Declared, Rule
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MULTIPART_TYPE: Final = "multipart/form-data"
+FORM_MAX: Final = 1 << 24  # bytes of a form that is in a file and is read into memory
+Field = tuple[str, bytes]
 
 
 class Parts:
@@ -97,7 +101,7 @@ class Parts:
 
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""
-        return sha256(request.raw_body or b"").digest()
+        return source(request.body_source).digest()
 
     # How it comes about
 
@@ -115,42 +119,60 @@ class Parts:
             self._query = yield from judge(QUERY, fields, rules, request)
         return self._query
 
-    def judge_body(self, request: Any) -> Work[Judged]:
-        """Judge the form in the body, once; what is no form has no parameters."""
+    def judge_body(self, request: Any, *, patient: bool = False) -> Work[Judged]:
+        """Judge the form in the body, once; what is no form has no parameters.
+
+        *patient*: give others their turn while a large form is read.
+        """
         if self._body is None:
             kind = request.request_header("content-type") or FORM_TYPE
             if media_type(kind) == MULTIPART_TYPE:
-                self._body = yield from self._judge_multipart(request, kind)
+                fields = yield from self._read_multipart(request, kind, patient=patient)
+                self._body = yield from judge(MULTIPART, fields, self._declared.body, request)
             else:
-                self._body = yield from self._judge_form(request, media_type(kind))
+                sent = self._read_form(request, media_type(kind))
+                self._body = yield from judge(FORM, sent, self._declared.body, request)
         return self._body
 
-    def _judge_form(self, request: Any, kind: str) -> Work[Judged]:
-        rules = self._declared.body
-        readable = rules and request.raw_body is not None and kind == FORM_TYPE
-        fields = pairs(request.raw_body if readable else b"", self._settings.http_arguments_max)
-        return (yield from judge(FORM, fields, rules, request))
+    def _read_form(self, request: Any, kind: str) -> Iterator[Field]:
+        data = b""
+        if self._declared.body and kind == FORM_TYPE:
+            body = request.body_source
+            if isinstance(body, bytes):
+                data = body
+            elif body is not None:
+                if len(body) > FORM_MAX:
+                    raise RefusedError(413, f"a form of more than {FORM_MAX} bytes")
+                data = body.read(0, FORM_MAX)
+        return pairs(data, self._settings.http_arguments_max)
 
-    def _judge_multipart(self, request: Any, kind: str) -> Work[Judged]:
-        limits = multipart.Limits(
-            self._settings.http_multipart_max, self._settings.http_multipart_header_max
-        )
+    def _read_multipart(self, request: Any, kind: str, *, patient: bool) -> Work[list[Field]]:
+        body = source(request.body_source)
+        files: dict[str, list[HttpFile]] = {}
+        fields: list[Field] = []
         # Nothing at all is no form, and a broken one is refused.
-        sent = multipart.read(request.raw_body, kind, limits) if request.raw_body else []
-        self._files = {}
-        for part in sent:
-            if part.filename:
-                file = HttpFile(part.name, part.filename, part.content_type, part.data)
-                self._files.setdefault(part.name, []).append(file)
-        fields = ((part.name, part.data) for part in sent if part.filename is None)
-        return (yield from judge(MULTIPART, fields, self._declared.body, request))
+        for part in self._parts(body, kind) if len(body) else ():
+            if part is None:
+                if patient:
+                    yield gate()
+            elif part.filename is None:
+                fields.append((part.name, part.data))
+            elif part.filename:
+                files.setdefault(part.name, []).append(HttpFile(part, body))
+        self._files = files
+        return fields
+
+    def _parts(self, body: Source, kind: str) -> Iterator[multipart.Part | None]:
+        settings = self._settings
+        limits = multipart.Limits(settings.http_multipart_max, settings.http_multipart_header_max)
+        return multipart.read(body, kind, limits, self._declared.body)
 
     def judge_all(self, request: Any) -> Work[None]:
         """Judge whatever is declared."""
         if self._declared.query:
             yield from self.judge_query(request)
         if self._declared.body:
-            yield from self.judge_body(request)
+            yield from self.judge_body(request, patient=True)
 
     def problems(self, *, strict: bool) -> list[dict[str, str]]:
         """Return what keeps the handler from being run; *strict* takes offence at all there is."""

@@ -12,7 +12,7 @@ from kore._http import redirects
 from kore._http.tables import HTTP_METHOD_OPTIONS, METHODS
 
 if TYPE_CHECKING:
-    from kore._conf.schema import Answer, Domain, Handler, Route
+    from kore._conf.schema import Answer, Domain, Extras, Handler, Route
 
 CAPTURES_MAX: Final = 15  # Kore's limit, and more than a handler can name
 LABEL_MAX: Final = 63
@@ -66,6 +66,8 @@ class RouteEntry:
     run: "Handler"
     label: bytes
     route: "Route"
+    # What it asks for beside being run; None for most.
+    extras: "Extras | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Ta
     made = Table()
     for route in longest_first(routes):
         path, methods = route.path, bits(route.methods)
-        entry = RouteEntry(fold(route), label(path), route)
+        entry = RouteEntry(fold(route), label(path), route, route.demands.extras)
         if route.pattern is not None:
             made.patterns.append((route.pattern.search, methods, entry))
             continue

@@ -1,8 +1,10 @@
 """What the parent holds on behalf of all: listening sockets, the log, the pid file."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
+from kore._http.folder import sweep
 from kore._process.accesslogs import AccessLogs
 from kore._process.channel import DESCRIPTORS_MAX
 from kore._process.children import Child, Children
@@ -30,6 +32,8 @@ class Holdings:
         self.destination = Destination()
         self.pidfile = Pidfile()
         self._log_waits = False
+        # Where workers keep bodies in files.
+        self.bodies = ""
 
     def equip(self, generation: Generation, plan: Plan) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""
@@ -59,6 +63,8 @@ class Holdings:
                 self.destination.open(settings.logfile, settings.log_format)
         except OSError as error:
             raise ConfigError(f"logfile {settings.logfile}: {error.strerror}") from None
+        if settings.http_body_disk_offload:
+            self.bodies = settings.http_body_disk_path
         pidfile = options.pidfile or plan.pidfile(background=background)
         if warning := self.pidfile.write(pidfile):
             log.warning("%s", warning)
@@ -120,4 +126,7 @@ class Holdings:
         self.listeners.keep(())
         self.accesslogs.keep(())
         self.pidfile.remove()
+        if self.bodies:
+            with contextlib.suppress(OSError):
+                sweep(self.bodies)
         self.destination.drain(seconds)

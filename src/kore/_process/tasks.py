@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import sys
 from asyncio import AbstractEventLoop, Task
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from kore._core.request import Request
@@ -13,6 +13,8 @@ from kore._http.streaming import gate
 # What a handler did wrong, None for no answer; what else failed, and where.
 Report = Callable[[Request, BaseException | None], None]
 Failed = Callable[[str, BaseException], None]
+# What follows when a hook has been awaited.
+Then = Callable[[Any], object]
 
 
 class Tasks:
@@ -35,12 +37,17 @@ class Tasks:
 
     # ---- handlers
 
-    def spawn(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
-        """Run the *handler* of *request* as a task; it is cancelled when the client leaves."""
+    def spawn(
+        self, handler: Coroutine[Any, Any, Any], request: Request, then: Then | None = None
+    ) -> None:
+        """Run the *handler* of *request* as a task; it is cancelled when the client leaves.
+
+        *then* is for what need not answer, such as a hook: it is called with what that returns.
+        """
         number = next(self.numbers)
         # Asked for before the handler runs, which may put attributes in front of the methods.
         attend = request.attend
-        guarded = self.guard(handler, request, number)
+        guarded = self.guard(handler, request, number, then)
         if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
@@ -53,15 +60,21 @@ class Tasks:
         attend(task)
 
     async def guard(
-        self, handler: Coroutine[Any, Any, Any], request: Request, number: int
+        self,
+        handler: Coroutine[Any, Any, Any],
+        request: Request,
+        number: int,
+        then: Then | None,
     ) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
         fail = request.fail
         try:
             if sys.version_info < (3, 12):
                 await gate()
-            await handler
-            if not request.answered and request.is_served:
+            result = await handler
+            if then is not None:
+                then(result)
+            elif not request.answered and request.is_served:
                 self.report(request, None)
                 fail()
         except BaseException as error:  # SystemExit too: a request ends no worker
@@ -75,6 +88,28 @@ class Tasks:
                 raise
         finally:
             self.handlers.pop(number, None)
+
+    def see_off(self, hook: Awaitable[object], where: str, done: Callable[[], None]) -> None:
+        """Run what follows the end of a request, then call *done*; a drain waits for it, too."""
+        number = next(self.numbers)
+
+        def over(_: Task[None]) -> None:
+            self.handlers.pop(number, None)
+            close_unbegun(hook)
+            done()
+
+        task = self.loop.create_task(self.last(hook, where))
+        self.handlers[number] = task
+        task.add_done_callback(over)
+
+    async def last(self, hook: Awaitable[object], where: str) -> None:
+        """Await *hook*: nobody waits for it, and nobody else hears of its failure."""
+        try:
+            await hook
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in a handler
+            self.failed(where, error)
 
     # ---- tasks of their own
 
@@ -106,6 +141,11 @@ class Tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for what still works for requests, for so long at most."""
+        if self.handlers:
+            await asyncio.wait(list(self.handlers.values()), timeout=seconds)
 
 
 def close_unbegun(coroutine: object) -> None:

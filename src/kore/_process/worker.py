@@ -30,6 +30,7 @@ from kore._http.steps import steps
 from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
+from kore._process.bodies import Bodies
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Log, Message, Ready, Reopened, Shutdown, Signal, Stop
@@ -82,6 +83,7 @@ class Worker:
         self.over: Future[None] = self.loop.create_future()
         self.tasks = Tasks(self.loop, self.report, self.failed)
         self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
+        self.bodies = Bodies(self.tasks, birth.config.settings)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
         self.service = Service(
@@ -94,6 +96,9 @@ class Worker:
             later=self.loop.call_later,
             future=self.loop.create_future,
             parts=self.parts,
+            sink=self.bodies.sink,
+            greet=self.bodies.greet,
+            free=self.bodies.free,
             slot=birth.slot,
         )
         self.sockets = birth.sockets
@@ -162,6 +167,7 @@ class Worker:
     async def start(self) -> None:
         """Take up the work: the application's start hook first, the sockets last."""
         self.catch_signals()
+        self.bodies.open()
         self.loop.add_reader(self.channel.fileno(), self.on_channel)
         await self.call_hook("workerstart")
         await self.tell_modules(MODULE_LOAD)
@@ -195,6 +201,9 @@ class Worker:
         """Cancel what still runs, and call the application's stop hook."""
         self.poller.drain()
         await self.tasks.cancel_all(FAREWELL)
+        self.loop.remove_reader(self.poller.fileno())
+        self.poller.close()
+        await self.bodies.farewell(FAREWELL)
         if self.replaced:
             await self.tell_modules(MODULE_UNLOAD)
         await self.call_hook("workerstop")

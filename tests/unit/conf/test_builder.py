@@ -128,13 +128,6 @@ def test_tls_keywords_of_a_domain_are_refused(builder: Builder, keyword: str) ->
         builder.domain("*", "default", **{keyword: "x"})
 
 
-def test_later_keywords_of_a_route_are_refused(builder: Builder) -> None:
-    domain = builder.domain("*", "default")
-
-    with pytest.raises(ConfigError, match="route '/x': 'hooks' is not part of this version"):
-        domain.route("/x", handler, hooks={"on_free": handler})
-
-
 def test_what_a_route_demands_is_part_of_it(builder: Builder) -> None:
     builder.domain("*", "default").route("/x", handler, methods=["get"], get={"id": "^[0-9]+$"})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kore._conf import check
+from kore._conf import check, rules
 from kore._conf.builder import Builder
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Server
@@ -303,7 +303,7 @@ def test_good_settings_are_in_force_as_they_are() -> None:
     given = Settings(workers=3, worker_no_accept=(1, 2), http_media_type=("a/b x y", "a/c z"))
 
     places = dict.fromkeys(SETTINGS, "app.py:3")
-    assert check.settings(given, places, Problems()) == given
+    assert rules.in_force(given, places, Problems()) == given
 
 
 @pytest.mark.parametrize(
@@ -321,34 +321,30 @@ def test_good_settings_are_in_force_as_they_are() -> None:
             {"http_media_type": ("text/html html htm", "text/x html")},
             "app.py:3: duplicate extension found 'html' in http_media_type",
         ),
-        (
-            {"http_body_disk_offload": 1},
-            "app.py:3: http_body_disk_offload = 1 is not part of this version yet",
-        ),
     ],
 )
 def test_settings_that_contradict_are_refused_where_they_were_set(
     settings: dict[str, Any], words: str
 ) -> None:
     assert [words] == noted(
-        check.settings, Settings(**settings), dict.fromkeys(list(settings)[-1:], "app.py:3")
+        rules.in_force, Settings(**settings), dict.fromkeys(list(settings)[-1:], "app.py:3")
     )
 
 
 def test_setting_what_is_the_case_anyway_is_allowed() -> None:
-    assert noted(check.settings, Settings(), {"http_body_disk_offload": "app.py:3"}) == []
+    assert noted(rules.in_force, Settings(), {"http_body_disk_offload": "app.py:3"}) == []
 
 
 def test_more_connections_bring_more_descriptors() -> None:
     many = Settings(worker_max_connections=10_000)
 
-    assert check.settings(many, {}, Problems()).worker_rlimit_nofiles == 10_256
-    assert check.settings(Settings(), {}, Problems()).worker_rlimit_nofiles == 768
+    assert rules.in_force(many, {}, Problems()).worker_rlimit_nofiles == 10_256
+    assert rules.in_force(Settings(), {}, Problems()).worker_rlimit_nofiles == 768
 
 
 def test_the_most_connections_there_can_be_bring_a_number_of_descriptors_that_is_allowed() -> None:
     most = Settings(worker_max_connections=S32 - SPARE_DESCRIPTORS)
-    wanted = check.settings(most, {}, Problems()).worker_rlimit_nofiles
+    wanted = rules.in_force(most, {}, Problems()).worker_rlimit_nofiles
 
     assert SETTINGS["worker_rlimit_nofiles"].parse(wanted) == wanted
 
@@ -357,13 +353,13 @@ def test_descriptors_that_were_counted_by_the_user_stay_as_they_are() -> None:
     given = Settings(worker_max_connections=10_000, worker_rlimit_nofiles=900)
 
     places = {"worker_rlimit_nofiles": "app.py:3"}
-    assert given == check.settings(given, places, Problems())
+    assert given == rules.in_force(given, places, Problems())
 
 
 def test_a_setting_nobody_reads_is_noticed_when_it_is_another_than_the_default() -> None:
     places = {"tls_version": "app.py:3", "curl_timeout": "app.py:4"}
 
-    assert check.notices(Settings(tls_version="1.3"), places) == (
+    assert rules.notices(Settings(tls_version="1.3"), places) == (
         "app.py:3: tls_version has no effect in this version",
     )
 

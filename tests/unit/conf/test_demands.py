@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kore._conf.demands import demands
-from kore._conf.schema import Auth, Declared, Demands
+from kore._conf.schema import Auth, Declared, Demands, Extras
 from kore._http.tables import METHODS
 from kore.errors import ConfigError
 
@@ -147,6 +147,46 @@ def test_strict_is_a_flag() -> None:
 def test_an_unknown_keyword_is_an_error_that_names_the_known() -> None:
     with pytest.raises(TypeError, match="unknown keyword 'gte', allowed are methods, get, post"):
         declared("GET", gte={"a": "."})
+
+
+# How requests come and go
+
+
+def extras(**keywords: Any) -> Extras | None:
+    return demands("/x", ("GET", "POST"), keywords).extras
+
+
+def test_hooks_and_bodies_are_asked_for_by_name() -> None:
+    hooks = {"on_headers": yes, "on_free": yes}
+
+    assert extras(hooks=hooks) == Extras(on_headers=yes, on_free=yes)
+    assert extras(stream=True, body_max="2k") == Extras(stream=True, body_max=2048)
+    assert extras(stream=False, hooks={}, body_max=None) is extras(hooks=None) is None
+    assert extras(body_max=0) == Extras(body_max=0)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"hooks": [yes]}, "hooks must be a dict of names and functions"),
+        ({"hooks": {"on_header": yes}}, "unknown hook 'on_header', there are on_headers, on_body"),
+        ({"hooks": {"on_free": "yes"}}, "on_free for a route not callable: 'yes'"),
+        ({"body_max": "lots"}, r"bad value 'lots' for body_max: 0\.\."),
+        ({"body_max": True}, "bad value 'True' for body_max"),
+        ({"stream": True, "hooks": {"on_body_chunk": yes}}, "stream and on_body_chunk exclude"),
+        ({"stream": True, "post": {"a": ""}}, "with stream no body is kept"),
+        ({"hooks": {"on_body_chunk": yes}, "post": {"a": ""}}, "with on_body_chunk no body is"),
+    ],
+)
+def test_what_is_wrong_with_hooks_and_bodies_is_said(
+    keywords: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^route '/x': {message}"):
+        extras(**keywords)
+
+
+def test_a_stream_may_have_parameters_in_its_query() -> None:
+    assert extras(stream=True, qs={"a": ""}, get={"b": ""}) == Extras(stream=True)
 
 
 # Authentication

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kore._conf.printer import Printer
 from kore._conf.schema import Auth
 from kore._http.tables import METHODS
 from tests.helpers.conf import allowed, built, complaints, config, domain, index, route
@@ -91,20 +92,6 @@ def test_a_route_that_is_wrong_is_refused(text: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        "on_headers index",
-        "on_body_chunk index",
-        "on_free index",
-    ],
-)
-def test_an_option_of_a_route_that_is_to_come_is_refused_where_it_stands(line: str) -> None:
-    assert complaints(route(line) + VALIDATORS + AUTHENTICATION) == [
-        f"kore.conf:3: route '/x': {line.split()[0]} {LATER}"
-    ]
-
-
-@pytest.mark.parametrize(
     ("line", "problem"),
     [
         ("validate post id v_uid needed", "unknown word 'needed', there is required"),
@@ -117,6 +104,9 @@ def test_an_option_of_a_route_that_is_to_come_is_refused_where_it_stands(line: s
         ("on_headers indx", "on_headers callback 'indx' not found (did you mean 'index'?)"),
         ("on_body_chunk zz", "on_body_chunk callback 'zz' not found"),
         ("on_free", "write `on_free FUNCTION`, not 0 words"),
+        ("stream maybe", "invalid 'maybe' for yes|no stream option"),
+        ("body_max -1", "bad value '-1' for body_max: 0.."),
+        ("body_max much", "bad value 'much' for body_max: 0.."),
     ],
 )
 def test_an_option_of_a_route_is_checked_now(line: str, problem: str) -> None:
@@ -171,16 +161,28 @@ def test_validators_and_authentication_are_demands_of_the_route() -> None:
     assert demands.auth == Auth("request", allowed)
 
 
+def test_hooks_and_bodies_of_a_route_are_printed() -> None:
+    lines = ["on_headers index", "on_free index", "body_max 1024"]
+    made = config(route("\n".join(["stream yes", *lines])))
+    printed = Printer(lambda _: "index").text(made, [])
+    unnamed = Printer(lambda _: "")
+    unnamed.text(made, [])
+
+    for line in ["stream yes", *lines]:
+        assert f"        {line}\n" in printed
+    assert any("not expressible in a file" in notice for notice in unnamed.notices)
+
+
 def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, object] = {}
     builder = built("")
-    monkeypatch.setattr("kore._conf.check.LATER_FOR_ROUTES", frozenset())
     monkeypatch.setattr(type(builder), "route", lambda self, path, run, **keys: asked.update(keys))
 
     built(
         route(
             "methods get post\nvalidate get a v_uid\nvalidate post b v_fun\nvalidate post c v_uid\n"
-            "validate qs:post d v_uid\nauthenticate auth\non_free index\non_headers index"
+            "validate qs:post d v_uid\nauthenticate auth\non_free index\non_headers index\n"
+            "stream yes\nbody_max 10m"
         )
         + VALIDATORS
         + AUTHENTICATION
@@ -194,7 +196,15 @@ def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch)
         "qs:post": {"d": "^[0-9]+$"},
         "auth": {"type": "request", "verify": allowed},
         "hooks": {"on_free": index, "on_headers": index},
+        "stream": True,
+        "body_max": 10 << 20,
     }
+
+
+def test_what_a_route_of_a_file_cannot_be_is_told_with_its_line() -> None:
+    (said,) = complaints(route("stream yes\non_body_chunk index"))
+
+    assert said.startswith("kore.conf:2: route '/x': stream and on_body_chunk exclude each other")
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,11 @@ def test_settings_that_do_nothing_are_noticed() -> None:
     )
 
 
-def test_settings_that_need_what_is_to_come_are_refused() -> None:
-    assert complaints("http_body_disk_offload 1\n") == [
-        f"kore.conf:1: http_body_disk_offload = 1 {LATER}"
+def test_a_directory_for_bodies_is_looked_at_when_the_file_is_checked() -> None:
+    text = "http_body_disk_offload 1\nhttp_body_disk_path /missing/bodies\n"
+
+    assert complaints(text) == [
+        "kore.conf:2: http_body_disk_path /missing/bodies: there is no directory /missing"
     ]
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from kore._core.request import Request, sendable
+from kore._core.request import Request
+from kore._core.writer import sendable
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair
 

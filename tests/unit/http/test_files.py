@@ -1,12 +1,23 @@
 """An uploaded file: its name, and its bytes piece by piece."""
 
+from pathlib import Path
+
 import pytest
 
-from kore._http.files import HttpFile, base_name
+from kore._http import files
+from kore._http.files import base_name
+from kore._http.multipart import Part
+from kore._http.sources import Memory
+
+
+def http_file(name: str, filename: str, content_type: str, data: bytes) -> files.HttpFile:
+    """Return a file in the middle of a body."""
+    part = Part(name, filename, content_type, 5, len(data))
+    return files.HttpFile(part, Memory(b"head " + data + b" tail"))
 
 
 def test_a_file_is_read_piece_by_piece() -> None:
-    file = HttpFile("f", "a.bin", "", bytes(range(250)) * 10)
+    file = http_file("f", "a.bin", "", bytes(range(250)) * 10)
 
     pieces = [file.read(1024) for _ in range(4)]
 
@@ -16,7 +27,7 @@ def test_a_file_is_read_piece_by_piece() -> None:
 
 
 def test_a_read_has_kores_limit() -> None:
-    file = HttpFile("f", "a", "", b"abc")
+    file = http_file("f", "a", "", b"abc")
 
     with pytest.raises(RuntimeError, match=r"len > sizeof\(buf\)"):
         file.read(1025)
@@ -42,15 +53,39 @@ def test_a_read_has_kores_limit() -> None:
     ],
 )
 def test_a_name_is_safe_and_the_one_that_was_sent_is_kept(sent: str, name: str) -> None:
-    file = HttpFile("f", sent, "", b"")
+    file = http_file("f", sent, "", b"")
 
     assert (file.filename, file.raw_filename) == (name, sent)
     assert base_name(sent) == name
 
 
 def test_an_empty_file_is_a_file() -> None:
-    file = HttpFile("f", "a", "text/plain", b"")
+    file = http_file("f", "a", "text/plain", b"")
 
     assert file
-    assert (len(file), file.content_type) == (0, "text/plain")
+    assert (len(file), file.length, file.name, file.content_type) == (0, 0, "f", "text/plain")
     assert repr(file) == "<kore.http_file 'f' 'a' 0 bytes>"
+
+
+def test_a_file_can_be_saved_and_overwrites_nothing(tmp_path: Path) -> None:
+    file = http_file("f", "a", "", b"content")
+    file.save(tmp_path / "x")
+
+    assert (tmp_path / "x").read_bytes() == b"content"
+    assert file.read(3) == (3, b"con")
+    with pytest.raises(FileExistsError):
+        file.save(str(tmp_path / "x"))
+    with pytest.raises(FileNotFoundError):
+        file.save(tmp_path / "missing" / "x")
+
+
+def test_what_could_not_be_saved_leaves_nothing(tmp_path: Path) -> None:
+    class Broken(Memory):
+        def copy(self, target: int, place: int, length: int) -> None:
+            raise OSError(28, "No space left on device")
+
+    file = files.HttpFile(Part("f", "a", "", 0, 3), Broken(b"abc"))
+    with pytest.raises(OSError, match="No space"):
+        file.save(tmp_path / "x")
+
+    assert list(tmp_path.iterdir()) == []

@@ -4,13 +4,33 @@ import contextlib
 import email
 import time
 from email.policy import HTTP
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._http.multipart import Limits, Part, read
+from kore._http import multipart
+from kore._http.multipart import FIELDS_MAX, SLICE, Limits
+from kore._http.sources import Memory
 from kore.errors import RefusedError
+
+
+class Part(NamedTuple):
+    """A part as a handler gets to see it."""
+
+    name: str
+    filename: str | None
+    content_type: str
+    data: bytes
+
+
+class Everything(set[str]):
+    """The fields of a form of which all are declared."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
 
 LIMITS = Limits(parts=100, header=4096)
 TYPE = "multipart/form-data; boundary=XX"
@@ -34,6 +54,17 @@ def refused(body: bytes, content_type: str = TYPE, limits: Limits = LIMITS) -> i
     with pytest.raises(RefusedError) as error:
         read(body, content_type, limits)
     return error.value.status
+
+
+def read(body: bytes, content_type: str, limits: Limits) -> list[Part]:
+    """Return the parts; of a field its data and the place it is said to be at are the same."""
+    found = []
+    for part in multipart.read(Memory(body), content_type, limits, Everything()):
+        if part is not None:
+            data = body[part.start : part.start + part.length]
+            assert part.data == (data if part.filename is None else b"")
+            found.append(Part(part.name, part.filename, part.content_type, data))
+    return found
 
 
 FIELD = part('form-data; name="a"')
@@ -151,7 +182,7 @@ def test_what_is_over_a_limit_is_too_large() -> None:
     assert refused(form(*[FIELD] * 101)) == 413
     assert refused(form(part("form-data; name=a", b"", "x-a: " + "y" * 4096))) == 413
     assert refused(form(part("form-data; name=a", b"", *["x-a: y"] * 8))) == 413
-    assert refused(b"--XX\r\n" + b"x" * 10_000) == 413
+    assert refused(b"--XX\r\n" + b"x" * 80_000) == 413
 
 
 @pytest.mark.parametrize(
@@ -171,6 +202,48 @@ def test_a_hostile_megabyte_costs_little_time(body: bytes) -> None:
     with contextlib.suppress(RefusedError):
         read(body, TYPE, LIMITS)
     assert time.process_time() - start < 0.25
+
+
+@pytest.mark.parametrize("shift", range(-90, 10))
+def test_a_boundary_may_lie_across_two_slices(shift: int) -> None:
+    first = part('form-data; name="a"; filename="x"', b"x" * (SLICE - 60 + shift))
+    second = part('form-data; name="b"', b"y" * 10)
+
+    assert [len(p.data) for p in read(form(first, second), TYPE, LIMITS)] == [
+        SLICE - 60 + shift,
+        10,
+    ]
+
+
+def test_a_head_may_be_as_long_as_its_limits_allow() -> None:
+    lines = [f"x-{n}: " + "y" * 4000 for n in range(7)]
+
+    assert only(form(part('form-data; name="a"', b"data", *lines))).data == b"data"
+
+
+def test_a_form_whose_boundary_does_not_come_is_not_searched_to_its_end() -> None:
+    assert refused(b"x" * SLICE + form(FIELD)) == 400
+    assert only(b"x" * (SLICE - 200) + b"\r\n" + form(FIELD)).data == b"data"
+
+
+def test_fields_that_nobody_declared_are_not_kept() -> None:
+    body = form(FIELD, part('form-data; name="b"', b"other"))
+    found = [p for p in multipart.read(Memory(body), TYPE, LIMITS, {"b"}) if p is not None]
+
+    assert [(p.name, p.data, p.length) for p in found] == [("a", b"", 4), ("b", b"other", 5)]
+
+
+def test_fields_are_limited_and_files_are_not() -> None:
+    large = b"x" * (FIELDS_MAX + 1)
+
+    assert len(only(form(part('form-data; name="a"; filename="f"', large))).data) == len(large)
+    assert refused(form(part('form-data; name="a"', large))) == 413
+
+
+def test_a_large_form_is_read_with_pauses() -> None:
+    body = form(part('form-data; name="a"; filename="f"', bytes(5 << 20)))
+
+    assert list(multipart.read(Memory(body), TYPE, LIMITS, set())).count(None) == 5
 
 
 @given(st.lists(st.tuples(st.text("abc", min_size=1), st.binary(max_size=50)), min_size=1))

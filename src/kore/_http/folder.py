@@ -1,0 +1,138 @@
+"""The directory for bodies in files, which have no names until somebody asks for one.
+
+A file that was never in a directory is gone with its last descriptor, whatever ends the process
+that holds it. One with a name is locked by the worker it belongs to: a name that is not locked has
+been left by a worker that died, and whoever starts or ends next removes it.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Final
+
+NAME: Final = re.compile(r"body-\d+-[0-9a-f]{16}")
+PRIVATE: Final = 0o600
+OURS_ALONE: Final = 0o700
+# What file systems say that have no files without names, and kernels that do not know them.
+UNKNOWN: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
+# Bytes copied by one call.
+MOST: Final = 1 << 30
+
+
+class Folder:
+    """The directory for bodies, by descriptor: what happens to its path later changes nothing."""
+
+    def __init__(self, path: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            Path(path).mkdir(OURS_ALONE)
+        self.path = Path(path).resolve()
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._unnamed = True
+
+    def open(self) -> int:
+        """Return a new file without a name, for us alone."""
+        if self._unnamed:
+            try:
+                flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
+                return os.open(".", flags, PRIVATE, dir_fd=self.fd)
+            except OSError as error:
+                if error.errno not in UNKNOWN:
+                    raise
+                self._unnamed = False
+        name = self._new_name()
+        fd = self._create(name)
+        os.unlink(name, dir_fd=self.fd)
+        return fd
+
+    def name(self, fd: int) -> str:
+        """Give the file *fd* a name, and return it."""
+        name = self._new_name()
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError:
+            # Without /proc, and where names cannot come later: a copy takes its place.
+            self._copy(fd, name)
+        return name
+
+    def forget(self, name: str) -> None:
+        """Remove a name, unless the application has moved the file away."""
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self.fd)
+
+    def sweep(self) -> None:
+        """Remove the names that workers left when they died."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.fd):  # noqa: PTH208 - pathlib knows no descriptors
+                if NAME.fullmatch(name) and not self._in_use(name):
+                    self.forget(name)
+
+    def close(self) -> None:
+        """Let go of the directory."""
+        os.close(self.fd)
+
+    def _new_name(self) -> str:
+        # The number is for whoever looks into the directory.
+        return f"body-{os.getpid()}-{os.urandom(8).hex()}"
+
+    def _create(self, name: str) -> int:
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(name, flags, PRIVATE, dir_fd=self.fd)
+
+    def _copy(self, fd: int, name: str) -> None:
+        copy = self._create_locked(name)
+        try:
+            transfer(fd, copy, 0, os.fstat(fd).st_size)
+            os.dup2(copy, fd, inheritable=False)
+        except OSError:
+            self.forget(name)
+            raise
+        finally:
+            os.close(copy)
+
+    def _create_locked(self, name: str) -> int:
+        while True:
+            fd = self._create(name)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            # Before the lock somebody may have taken it for a left one.
+            if os.fstat(fd).st_nlink:
+                return fd
+            os.close(fd)
+
+    def _in_use(self, name: str) -> bool:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(name, flags, dir_fd=self.fd)
+        except OSError:
+            return True
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return True
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+
+def sweep(path: str) -> None:
+    """Remove what workers that died have left, when none is left to do it."""
+    if Path(path).is_dir():
+        folder = Folder(path)
+        folder.sweep()
+        folder.close()
+
+
+def transfer(source: int, target: int, place: int, length: int) -> None:
+    """Copy bytes from file to file, by the kernel, which may have them share blocks."""
+    while length > 0:
+        count = os.sendfile(target, source, place, min(length, MOST))
+        if count == 0:
+            raise OSError(errno.EIO, "the file is shorter than it was")
+        place += count
+        length -= count

@@ -1,0 +1,89 @@
+"""The rules for bodies in files: a directory that can be written to, descriptors enough."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kore._conf import rules
+from kore._conf.problems import Problems
+from kore._conf.settings import S32, Settings
+
+NOBODY = 65534
+
+
+def found(given: Settings, place: str = "http_body_disk_offload") -> tuple[Settings, list[str]]:
+    """Return the settings in force, and what is wrong with them."""
+    problems = Problems()
+    made = rules.in_force(given, {place: "app.py:3"}, problems)
+    return made, problems.found
+
+
+def refused(path: object) -> list[str]:
+    return found(Settings(http_body_disk_offload=1, http_body_disk_path=str(path)))[1]
+
+
+def test_a_directory_that_cannot_be_made_is_refused_where_it_was_set() -> None:
+    given = Settings(http_body_disk_offload=1, http_body_disk_path="/missing/bodies")
+    words = "app.py:3: http_body_disk_path /missing/bodies: there is no directory /missing"
+
+    assert found(given, "http_body_disk_path")[1] == refused("/missing/bodies") == [words]
+
+
+def test_a_file_is_no_directory() -> None:
+    assert refused("/dev/null") == ["app.py:3: http_body_disk_path /dev/null is no directory"]
+
+
+@pytest.mark.parametrize("name", ["", "made-later"])
+def test_a_directory_that_is_not_writable_is_refused(name: str) -> None:
+    user = os.geteuid()
+    place = "/usr"
+    if user == 0:  # who may write everywhere
+        os.seteuid(NOBODY)
+    try:
+        said = refused(os.path.join(place, name) if name else place)  # noqa: PTH118
+    finally:
+        os.seteuid(user)
+
+    shown = f"{place}/{name}" if name else place
+    assert said == [f"app.py:3: http_body_disk_path {shown}: {place} is not writable"]
+
+
+def test_a_directory_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root has directories that this user may not look into")
+    tmp_path.chmod(0o700)
+    os.seteuid(NOBODY)
+    try:
+        (said,) = refused(tmp_path / "x" / "y")
+    finally:
+        os.seteuid(0)
+
+    assert "Permission denied" in said
+
+
+def test_a_directory_for_bodies_counts_only_when_there_are_some() -> None:
+    given = Settings(http_body_disk_path="/missing/bodies")
+
+    assert found(given, "http_body_disk_path") == (given, [])
+
+
+def test_the_directory_for_bodies_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = Settings(http_body_disk_offload=1, http_body_disk_path="made/later")
+    Path("made").mkdir()
+
+    assert found(given)[0].http_body_disk_path == str(tmp_path / "made" / "later")
+
+
+def test_bodies_in_files_bring_a_descriptor_for_each_connection(tmp_path: Path) -> None:
+    given = Settings(
+        worker_max_connections=1000, http_body_disk_offload=1, http_body_disk_path=str(tmp_path)
+    )
+
+    assert found(given)[0].worker_rlimit_nofiles == 2256
+    most = replace(given, worker_max_connections=S32 - 256)
+    assert found(most)[0].worker_rlimit_nofiles == S32
