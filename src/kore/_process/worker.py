@@ -33,7 +33,8 @@ from kore._process.birth import Birth
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Log, Message, Ready, Reopened, Shutdown, Signal, Stop
-from kore._process.scoreboard import DRAINING, READY, STATE_AT
+from kore._process.privsep import tell_no_more
+from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
 from kore._process.tasks import Tasks
 from kore.errors import RefusedError
@@ -163,8 +164,12 @@ class Worker:
         """Take up the work: the application's start hook first, the sockets last."""
         self.catch_signals()
         self.loop.add_reader(self.channel.fileno(), self.on_channel)
+        enter(self.slot, "workerstart")
         await self.call_hook("workerstart")
+        enter(self.slot, "onload")
         await self.tell_modules(MODULE_LOAD)
+        enter(self.slot, "")
+        tell_no_more()
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
         self.listen()
