@@ -181,6 +181,8 @@ class Worker:
     def listen(self) -> None:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
+            # One that joins others on a reload does not do so yet.
+            sock.listen(self.config.settings.socket_backlog)
             domains = [domain for domain in self.config.domains if domain.server == name]
             router = Router(domains, self.fold, self.journals.of)
             stray = self.journals.first(domains)
