@@ -38,7 +38,8 @@ class Starts:
         self.pending = [child for child in self.pending if awaited(child)]
         late = [child for child in self.pending if self.overdue(child)]
         self.pending = [child for child in self.pending if child not in late]
-        for child in late:
+        # One of them may have been the end of all.
+        for child in filter(awaited, late):
             self.hangs(child, f"{stage(child)} for {child.limit} s (start_timeout)")
         if self.pending:
             self.loop.after(STEP, self.look)

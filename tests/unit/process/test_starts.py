@@ -128,6 +128,18 @@ def test_several_are_watched_at_the_same_time(house: House) -> None:
     assert len(house.after(1)) == 2
 
 
+def test_who_is_given_up_with_another_is_not_reported_too(house: House) -> None:
+    def give_up(_: Child, what: str) -> None:
+        house.said.append(what)
+        house.generation.retired = True
+
+    house.starts.hangs = give_up
+    house.starts.begin(house.template, 2)
+    house.starts.begin(house.worker, 2)
+
+    assert len(house.after(2)) == 1
+
+
 def test_it_looks_by_itself_and_only_as_long_as_there_is_somebody(house: House) -> None:
     house.starts.begin(house.worker, 1)
     house.now += 1
