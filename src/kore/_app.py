@@ -7,7 +7,7 @@ the life of a process: new code means a new process.
 import importlib
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
@@ -27,9 +27,16 @@ from kore.errors import ConfigError, Fatal, KoreError, StartError
 FAILED: Final = {"configure": "failed to configure your application"}
 
 
-def load(path: str, arguments: Sequence[str] = (), conf: str = "") -> Config:
-    """Return what an application asks for. See `Application`."""
-    return Application(path, arguments, conf).load()
+def load(
+    path: str,
+    arguments: Sequence[str] = (),
+    conf: str = "",
+    told: Mapping[str, Callable[[Any], object]] | None = None,
+) -> Config:
+    """Return what an application asks for; *told*: who hears of a setting at once."""
+    application = Application(path, arguments, conf)
+    application.builder.told.update(told or {})
+    return application.load()
 
 
 class Application:

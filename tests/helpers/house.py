@@ -16,8 +16,8 @@ FLOORS = {
     6: "__init__ _api",
     5: """_process.bodies _process.children _process.disk _process.endings _process.generation
           _process.holdings _process.journals _process.nursery _process.parent _process.roles
-          _process.signals _process.spawn _process.tasks _process.template _process.trial
-          _process.worker""",
+          _process.signals _process.spawn _process.starts _process.tasks _process.template
+          _process.trial _process.worker""",
     4: """_app _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.lines _process.logs _process.loop
           _process.pidfile _process.plan _process.privsep _process.scoreboard _process.sinks

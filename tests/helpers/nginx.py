@@ -1,7 +1,6 @@
 """Debian's nginx as another opinion on files: one process, in the foreground, on a free port."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.helpers import procs
+from tests.helpers.ports import free_port
 from tests.helpers.raw import Client
 
 PROGRAM: Final = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
@@ -56,8 +56,7 @@ class Nginx:
 def serving(root: Path, home: Path) -> Iterator[Nginx]:
     """Serve the files of *root*."""
     assert PROGRAM is not None
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     conf = home / "nginx.conf"
     conf.write_text(CONF.format(home=home, root=root, port=port))
     process = subprocess.Popen(

@@ -150,17 +150,15 @@ def test_no_request_fails_while_code_is_replaced(serve: Launcher) -> None:
 
 def test_a_connection_that_is_kept_is_served_through_a_reload(serve: Launcher) -> None:
     server = serve(VERSION.format(version=1))
-    client = server.connect("GET", "GET")
+    client = server.connect()
     request = b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n"
-    client.socket.sendall(request)
-    assert client.socket.recv(4096).endswith(b"1")
+    assert client.ask(request).body == b"1"
     before = server.workers
     os.kill(server.process.pid, signal.SIGHUP)
     server.log.search(r"(?s)reloading.*all worker processes started")
-    client.socket.sendall(request)
 
-    assert client.socket.recv(4096).endswith(b"1")
-    client.socket.close()
+    assert client.ask(request).body == b"1"
+    client.close()
     replaced(server, before, 1)
 
 

@@ -68,6 +68,44 @@ def status_and_body(client: socket.socket) -> tuple[bytes, bytes]:
     return head[:15], body
 
 
+STARTING = """
+import os, pathlib, time
+domain = kore.domain("*", attach="http")
+domain.route("/pid", lambda req: req.response(200, str(os.getpid()).encode()), methods=["get"])
+def kore_worker_configure():
+    print("starting", flush=True)
+    while pathlib.Path("stay").exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "count"),
+    [
+        ({"workers": 1}, "workers = 4", 4),
+        ({"accept_mode": "spread"}, "accept_mode = 'shared'", 1),
+        ({"accept_mode": "shared"}, "accept_mode = 'spread'", 1),
+    ],
+)
+def test_who_does_not_serve_yet_is_given_no_clients(
+    serve: Launcher, before: dict[str, object], after: str, count: int
+) -> None:
+    server = serve(STARTING, settings=before)
+    (old,) = server.workers
+    start = server.log.size()
+    server.log.path.with_name("stay").touch()
+    app = server.log.path.with_name("app.py")
+    rewrite(app, app.read_text() + f"kore.config.{after}\n")
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.log.wait("starting", start)
+
+    assert {int(get(server)) for _ in range(20)} == {old}
+    server.log.path.with_name("stay").unlink()
+    server.log.wait("all worker processes started", start)
+    until_children(server, count + 1)
+    assert old not in {int(get(server)) for _ in range(20)}
+
+
 def test_who_waits_at_a_server_that_goes_away_is_served(serve: Launcher) -> None:
     server = serve(SECOND + APP + ATTACHED, settings=ONE_BY_ONE)
     (old,) = server.workers

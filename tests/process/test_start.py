@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher
-from tests.process.house import APP, end, full, get, template
+from tests.process.house import APP, answer, end, full, get, template
 
 SERVER = 'import kore\nkore.server("http", ip="127.0.0.1", port="{port}", tls=False)\n'
 DOMAIN = 'kore.domain("*", attach="http")\n'
@@ -298,12 +298,12 @@ def test_it_serves_with_all_of_standard_input_and_output_closed(tmp_path: Path) 
     )
     command = f"exec {sys.executable} -m kore app.py <&- >&- 2>&-"
     with subprocess.Popen(["sh", "-c", command], cwd=tmp_path) as process:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(30)
-            procs.until(lambda: connected(client, tmp_path / "kore.sock"), what="a socket")
-            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(30)
+        procs.until(lambda: connected(client, tmp_path / "kore.sock"), what="a socket")
+        client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
 
-            assert client.recv(4096).endswith(b"fine")
+        assert answer(client).endswith(b"fine")
         for pid in (process.pid, *procs.children(process.pid)):
             assert procs.descriptors(pid).count("/dev/null") == 3
         process.terminate()

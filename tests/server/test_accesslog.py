@@ -78,6 +78,11 @@ HOST = "first.test"
 
 @pytest.fixture(scope="module")
 def server(serve_module: Launcher) -> Server:
+    return serve_module(APP)
+
+
+@pytest.fixture(scope="module")
+def impatient(serve_module: Launcher) -> Server:
     return serve_module(APP, settings={"http_header_timeout": 1, "http_body_timeout": 1})
 
 
@@ -165,22 +170,32 @@ ANSWERS = [
     (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414, 17),
     (at("/", "X: " + "x" * 20_000), 431, 36),
     (at("/", "Expect: something"), 417, 23),
-    # Nothing more comes.
+]
+# Nothing more comes.
+TOO_LATE = [
     (b"GET / HT", 408, 20),
     (at("/echo", "Content-Length: 10", method="POST", body=b"abc"), 408, 20),
 ]
 
 
-def test_every_answer_is_logged_with_what_was_sent(server: Server) -> None:
+def check(server: Server, answers: list[tuple[bytes, int, int]]) -> None:
     mark = Marked(log(server))
-    for asked, status, _ in ANSWERS:
+    for asked, status, _ in answers:
         with server.connect() as client:
             assert client.ask(asked).status == status
-    told = mark.told(len(ANSWERS))
+    told = mark.told(len(answers))
 
     assert [(line["status"], line["body_bytes_sent"], line["completion"]) for line in told] == [
-        (status, size, "OK") for _, status, size in ANSWERS
+        (status, size, "OK") for _, status, size in answers
     ]
+
+
+def test_every_answer_is_logged_with_what_was_sent(server: Server) -> None:
+    check(server, ANSWERS)
+
+
+def test_what_came_too_late_is_logged(impatient: Server) -> None:
+    check(impatient, TOO_LATE)
 
 
 def test_what_was_no_request_is_shown(server: Server) -> None:
@@ -324,12 +339,12 @@ def test_a_server_full_of_requests_says_so_in_the_log(serve: Launcher) -> None:
     server = serve(APP, settings={"http_request_limit": 1})
     mark = Marked(log(server))
     with server.connect() as first, server.connect() as second:
-        first.send(at("/wait", "seconds: 1"))
+        first.send(at("/wait", "seconds: 100"))
         first.wait(lambda: first.reader.answers)
         assert second.ask(at("/")).status == 503
-        first.answer()
+        first.reset()
 
-    assert [told["status"] for told in mark.told(2)] == [503, 200]
+    assert [told["status"] for told in mark.told(2)] == [503, 499]
 
 
 def test_a_client_without_an_address_is_a_dash(serve: Launcher) -> None:

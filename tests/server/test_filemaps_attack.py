@@ -277,7 +277,7 @@ def test_a_link_that_changes_all_the_time_shows_no_secret(server: Server, top: P
 def test_a_stop_lets_a_download_finish(serve: Launcher, tmp_path: Path) -> None:
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "large").write_bytes(os.urandom(8_000_000))
-    server = serve(APP.replace("ROOT", str(tmp_path)))
+    server = serve(APP.replace("ROOT", str(tmp_path)), settings={"drain_timeout": 100})
     with server.connect(receive_buffer=4096) as client:
         client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
         client.socket.recv(1, socket.MSG_PEEK)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kore import _app
-from kore.errors import StartError
+from kore.errors import KoreError, StartError
 
 CONF = """
 server plain {
@@ -90,3 +90,26 @@ def test_an_onload_is_kept_for_the_workers() -> None:
     (onload,) = _app.load("", conf="kore.conf").onloads
 
     assert onload.__name__ == "loaded"
+
+
+@pytest.mark.parametrize(
+    ("script", "conf", "values"),
+    [
+        ("import kore\nkore.config.workers = 2\nkore.config.workers = 3\n1 / 0\n", "", [2, 3]),
+        ("1 / 0\n", "workers 4\npython_import app.py\n", [4]),
+        ("1 / 0\n", "python_import app.py\n", []),
+    ],
+)
+def test_who_wants_to_know_of_a_setting_hears_it_before_all_else(
+    script: str, conf: str, values: list[int]
+) -> None:
+    """Even if nothing comes of the configuration: the next statement may hang, or fail."""
+    write("app.py", script)
+    write("kore.conf", conf)
+    told: list[int] = []
+    with pytest.raises(KoreError):
+        _app.load(
+            "" if conf else "app.py", (), "kore.conf" if conf else "", {"workers": told.append}
+        )
+
+    assert told == values

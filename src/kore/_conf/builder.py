@@ -150,6 +150,8 @@ class Builder:
         self.problems = Problems()
         self.name = DEFAULT_NAME
         self.frozen = False
+        # Who wants to know of a setting at once, before anything else is configured.
+        self.told: dict[str, Callable[[Any], object]] = {}
         self._tracer: Tracer | None = None
         # Where each setting and each server comes from, for errors that show only at the end.
         self._set: dict[str, str] = {}
@@ -165,6 +167,8 @@ class Builder:
         changed = check.setting(name).changed(getattr(self.settings, name), value)
         self.settings = replace(self.settings, **{name: changed})
         self._set[name] = self.locate()
+        if tell := self.told.get(name):
+            tell(changed)
 
     def server(self, name: str, address: Address, *, tls: bool) -> None:
         """Listen on an address."""

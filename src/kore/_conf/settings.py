@@ -277,6 +277,11 @@ class Settings:
         "spread",
         "Spread: each worker has its share of clients; shared: whoever is free takes the next.",
     )
+    start_timeout: int = setting(
+        seconds(0),
+        60,
+        "Seconds loading the application may take, and the start of a worker; 0: no limit.",
+    )
     drain_timeout: int = setting(
         seconds(0), 10, "Seconds a stopping worker has to answer what it accepted."
     )

@@ -305,6 +305,8 @@ cdef class Intake(Responder):
     cdef int run(self, Request request) except -1:
         """Call the application. Nothing it raises goes further than this."""
         cdef bytes label = request.route.label
+        if label is None:       # its memory is copied without another look
+            raise TypeError("the label of a route must be bytes, not None")
         self.service.begun(label)
         # What a handler sets in its contextvars is not for the next client to see.
         cdef object context = PyContext_CopyCurrent()

@@ -286,7 +286,7 @@ cdef class Request(Question):
             self.peer.stream(self, status, first, rest)
         return True
 
-    def refuse(self, int status, str allow=""):
+    def refuse(self, int status, str allow not None=""):
         """Answer in the server's own name: a short text; *allow* lists methods that would do."""
         check_final(status)
         self.decline(status, allow)

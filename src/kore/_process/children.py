@@ -15,6 +15,7 @@ from kore._process.channel import Channel
 from kore._process.logs import log
 from kore._process.loop import Loop
 from kore._process.messages import Message, ProtocolError, Signal, Stop
+from kore._process.privsep import WHERE
 from kore._process.roles import Role
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class Child:
     ended: bool = False
     # To be killed as soon as its pid is known.
     doomed: bool = False
+    # Since when it has been on its way to be ready, and how many seconds it has; 0: all it wants.
+    since: float = 0.0
+    limit: int = 0
     faults: int = 0
     last_words: str = ""
 
@@ -191,6 +195,16 @@ class Children:
         if child.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, signal.SIGKILL)
+
+    def end_hanging(self, child: Child) -> None:
+        """End a child that hangs, or whoever has not started it; it says where it is before."""
+        child.doomed = True
+        if not child.pid and child.generation.template is not None:
+            self.end_hanging(child.generation.template)
+        elif child.pid and not child.ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, WHERE)
+            self.loop.after(GRACE_SECONDS, lambda: self.kill(child))
 
     def _overdue(self, child: Child, why: str) -> None:
         if not child.ended and not child.doomed:

@@ -115,6 +115,11 @@ class Generation:
         assert self.plan is not None  # noqa: S101 - equip() comes before any worker
         return self.plan.settings
 
+    @property
+    def start_timeout(self) -> int:
+        """How many seconds a start may take, as far as it has been said."""
+        return (self.plan.settings if self.plan else Settings()).start_timeout
+
     def patience(self, *, patient: bool) -> int:
         """How many seconds its workers may take to finish."""
         if self.plan is None:
@@ -145,6 +150,11 @@ class Generation:
     def whereabouts(self, number: int) -> str:
         """Say in which route a worker is or was."""
         return self.board.read(number).whereabouts() if self.board else "in no route"
+
+    def starting(self, number: int) -> str:
+        """Say what a worker that does not serve yet is doing."""
+        stage = self.board.read(number).running if self.board else ""
+        return f"in {stage}" if stage else "starting"
 
     def close(self) -> None:
         """Give up what the generation held; its sockets are the Listeners' business."""

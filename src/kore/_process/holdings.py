@@ -84,6 +84,13 @@ class Holdings:
             # The others listen on the same addresses.
             break
 
+    def failed_start(self, child: Child, how: str) -> str:
+        """Say that a worker did not get ready, and why where the log does not."""
+        summary = f"worker {child.number} failed to start: {how}"
+        # Without a log file its lines have just been on standard output.
+        why = child.last_words if self.destination.elsewhere else ""
+        return f"{why}\n{summary}".lstrip()
+
     def report(self, children: Sequence[Child]) -> None:
         """Write the state of everything to the log."""
         self.destination.write("[parent]", f"status: {len(children)} children")

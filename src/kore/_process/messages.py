@@ -206,6 +206,14 @@ class Reopened(Message):
         return 1
 
 
+@dataclass(frozen=True, slots=True)
+class Patience(Message):
+    """Template to parent: so many seconds may loading the application take; 0: no limit."""
+
+    code: ClassVar[int] = 12
+    seconds: int
+
+
 KINDS: Final[Mapping[int, type[Message]]] = {
     kind.code: kind
     for kind in (
@@ -220,6 +228,7 @@ KINDS: Final[Mapping[int, type[Message]]] = {
         Fatal,
         Signal,
         Reopened,
+        Patience,
     )
 }
 

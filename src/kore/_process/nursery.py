@@ -1,14 +1,16 @@
 """Brings processes into the world: templates by fork and exec, workers through their template."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kore._process.channel import Channel, pair
 from kore._process.children import Child, Children
 from kore._process.generation import Generation, Seat
-from kore._process.messages import Fork, Forked, NotForked, ProtocolError
+from kore._process.messages import Fork, Forked, NotForked, Patience, ProtocolError
 from kore._process.roles import BACKGROUND, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
+from kore._process.starts import Starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,20 @@ class Options:
 
 
 class Nursery:
-    """Starts children for the parent."""
+    """Starts children for the parent. *hangs* is told who does not get ready, and what they do."""
 
-    def __init__(self, options: Options, children: Children) -> None:
+    def __init__(
+        self, options: Options, children: Children, hangs: Callable[[Child, str], object]
+    ) -> None:
         self.options = options
         self.children = children
+        self.starts = Starts(children.loop, hangs)
 
-    def template(self, generation: Generation) -> None:
-        """Start a fresh interpreter that loads the application. OSError: there is none."""
+    def template(self, generation: Generation, seconds: int) -> None:
+        """Start a fresh interpreter that loads the application. OSError: there is none.
+
+        It may take so many seconds, unless the application itself says something else.
+        """
         ours, theirs = pair()
         with theirs:
             end = theirs.fileno()
@@ -53,6 +61,11 @@ class Nursery:
         child = Child(self.options.template, 0, Channel(ours), generation, pid=pid)
         generation.begin(child)
         self.children.add(child)
+        self.starts.begin(child, seconds)
+
+    def patience(self, template: Child, message: Patience) -> None:
+        """Give a template as long as its application wants."""
+        template.limit = message.seconds
 
     def worker(self, generation: Generation, seat: Seat) -> None:
         """Have the template fork a worker, or leave the seat vacant until there is one.
@@ -75,6 +88,7 @@ class Nursery:
             self.children.send(generation.template, order)
         seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)
         self.children.add(seat.child)
+        self.starts.begin(seat.child, generation.start_timeout)
 
     def forked(self, template: Child, message: Forked) -> Child:
         """Take note of a worker's pid."""

@@ -25,6 +25,7 @@ from kore._process.messages import (
     Log,
     Message,
     NotForked,
+    Patience,
     ProtocolError,
     Ready,
     Shutdown,
@@ -49,7 +50,7 @@ class Parent:
         self.options = options
         self.loop = Loop()
         self.children = Children(self.loop, self)
-        self.nursery = Nursery(options, self.children)
+        self.nursery = Nursery(options, self.children, self.hangs)
         self.holdings = Holdings()
         # The generation that serves, and the one that is to replace it. Those before it are
         # known only to their children.
@@ -58,6 +59,7 @@ class Parent:
         self.endings = Endings(self.children)
         self.status = 0
         self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
+            Patience: self.nursery.patience,
             Configured: self.configured,
             Forked: self.forked,
             NotForked: self.not_forked,
@@ -128,7 +130,8 @@ class Parent:
         if generation.retired or generation.template is not None:
             return
         try:
-            self.nursery.template(generation)
+            # Until the application says how long it takes, what serves is the best guess.
+            self.nursery.template(generation, (self.current or generation).start_timeout)
         except OSError as error:
             self.no_template(generation, f"cannot start {sys.executable}: {error.strerror}")
 
@@ -147,6 +150,7 @@ class Parent:
         generation = child.generation
         if generation.loaded:
             raise ProtocolError("a configuration twice")
+        child.ready = True
         try:
             plan = Plan.read(message.plain)
         except ProtocolError:
@@ -320,17 +324,18 @@ class Parent:
             log.info("%s %s", child, how)
             self.endings.after_last_worker(generation)
         elif generation is self.coming:
-            self.fail(self.failed_start(child, how))
+            self.fail(self.holdings.failed_start(child, how))
         else:
             log.error("%s %s %s", child, how, generation.whereabouts(child.number))
             self.replace(generation, seat)
 
-    def failed_start(self, child: Child, how: str) -> str:
-        """Say that a worker did not get ready, and why where the log does not."""
-        summary = f"worker {child.number} failed to start: {how}"
-        # Without a log file its lines have just been on standard output.
-        why = child.last_words if self.holdings.destination.elsewhere else ""
-        return f"{why}\n{summary}".lstrip()
+    def hangs(self, child: Child, what: str) -> None:
+        """Do without a child that does not get ready; in the serving generation try another one."""
+        if child.generation is self.coming:
+            self.fail(what)
+        else:
+            log.error("%s", what)
+        self.children.end_hanging(child)
 
     def replace(self, generation: Generation, seat: Seat) -> None:
         """Start the successor of a worker, or stop when that is the policy."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import resource
 import signal
@@ -19,6 +20,9 @@ FROM_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 # What Python itself sets when it starts, and what a process that writes to sockets needs.
 IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 STANDARD: Final = frozenset({0, 1, 2})
+STDERR: Final = 2
+# The parent asks a child with it where it is: one that nobody else has a use for.
+WHERE: Final = signal.SIGRTMIN + 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,17 @@ def settle_signals() -> None:
     for number in FROM_TERMINAL:
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def tell_where() -> None:
+    """Write what all threads are doing to standard error when asked. Workers inherit it."""
+    # In C: it works while Python code is stuck in somebody else's.
+    faulthandler.register(WHERE, file=STDERR)
+
+
+def tell_no_more() -> None:
+    """End that: a signal does what it does elsewhere."""
+    faulthandler.unregister(WHERE)
 
 
 def close_others(keep: Iterable[int]) -> None:

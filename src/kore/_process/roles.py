@@ -13,6 +13,7 @@ from kore._process.messages import (
     Log,
     Message,
     NotForked,
+    Patience,
     Ready,
     Shutdown,
 )
@@ -44,7 +45,7 @@ TEMPLATE: Final = Role(
     name="template",
     label="template",
     main="kore._process.template:main",
-    sends=frozenset({Configured, Forked, NotForked, Log, Fatal}),
+    sends=frozenset({Patience, Configured, Forked, NotForked, Log, Fatal}),
 )
 WORKER: Final = Role(
     name="worker",

@@ -37,6 +37,8 @@ class Reading:
 
     def whereabouts(self) -> str:
         """Say in which route the worker is, as the end of a sentence."""
+        if self.running and self.state == STATES[STARTING]:
+            return f"while in {self.running}"
         if self.running:
             return f"while in route '{self.running}'"
         if self.waiting:
@@ -73,6 +75,12 @@ def attach(fd: int, number: int) -> memoryview:
     with os.fdopen(fd, "rb", closefd=True) as file:
         pages = mmap.mmap(file.fileno(), 0)
     return memoryview(pages)[(number - 1) * SLOT_SIZE : number * SLOT_SIZE]
+
+
+def enter(slot: memoryview, stage: str) -> None:
+    """Publish what a worker does before it serves; an empty text: nothing in particular."""
+    data = stage.encode()[: LABEL_SIZE - 1] + b"\0"
+    slot[: len(data)] = data
 
 
 def read(slot: bytes) -> Reading:

@@ -31,6 +31,8 @@ class Listeners:
 
     def __init__(self) -> None:
         self.open: dict[Place, socket.socket] = {}
+        # Those that were there before the latest take(): somebody serves these addresses.
+        self.before: set[Place] = set()
         # Which file a unix socket is: another program may have put its own in the same place.
         self.files: dict[Place, tuple[Path, tuple[int, int]]] = {}
 
@@ -47,14 +49,14 @@ class Listeners:
         *shared*: all workers have the same ones, so that whoever is free takes the next client.
         Raises ConfigError, and has changed nothing then.
         """
-        before = set(self.open)
+        self.before = set(self.open)
         taken: dict[int, list[Named]] = {number: [] for number in numbers}
         try:
             self._refuse_doubles(servers)
             for server in servers:
                 self._take_server(server, taken, backlog, shared=shared)
         except BaseException:
-            self.keep(before)
+            self.keep(self.before)
             raise
         return taken
 
@@ -107,12 +109,16 @@ class Listeners:
         if address.path:
             return self._listen_unix(place, address.path, backlog)
         target = resolve(address)
-        sibling = next((s for (name, _), s in self.open.items() if name == place[0]), None)
-        if sibling is not None:
+        siblings = {key: sock for key, sock in self.open.items() if key[0] == place[0]}
+        for sibling in siblings.values():
             # Port 0: the first has been given a port, the others join it there.
             target = Target(sibling.family, sibling.getsockname())
-        elif address.port not in self._ports():
+        if not siblings and address.port not in self._ports():
             probe(target)
+        if siblings.keys() & self.before:
+            # Listening, it would be given its share of the clients at once, and nobody is there
+            # yet, or ever: its worker listens when it is ready.
+            return bind(target)
         return listen(target, backlog)
 
     def _listen_unix(self, place: Place, path: str, backlog: int) -> socket.socket:
@@ -148,6 +154,17 @@ def place_name(server: Server) -> str:
 
 def listen(target: Target, backlog: int) -> socket.socket:
     """Return a new listening socket."""
+    sock = bind(target)
+    try:
+        sock.listen(backlog)
+    except (OSError, OverflowError):
+        sock.close()
+        raise
+    return sock
+
+
+def bind(target: Target) -> socket.socket:
+    """Return a new socket that has its address and does not listen there yet."""
     sock = socket.socket(target.family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -157,7 +174,6 @@ def listen(target: Target, backlog: int) -> socket.socket:
             # Inherited by what is accepted, one system call less for each.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind(target.sockaddr)
-        sock.listen(backlog)
     except (OSError, OverflowError):
         sock.close()
         raise

@@ -20,8 +20,17 @@ from kore._process import logs, scoreboard
 from kore._process.background import detach
 from kore._process.birth import Birth
 from kore._process.channel import Channel, close_all
-from kore._process.messages import Configured, Fatal, Fork, Forked, Log, NotForked, Stop
-from kore._process.privsep import STANDARD, Leave, open_descriptors, settle
+from kore._process.messages import (
+    Configured,
+    Fatal,
+    Fork,
+    Forked,
+    Log,
+    NotForked,
+    Patience,
+    Stop,
+)
+from kore._process.privsep import STANDARD, Leave, open_descriptors, settle, tell_where
 from kore._process.roles import BACKGROUND, TEMPLATE, WORKER, entry
 
 # For last words, when the parent is busy.
@@ -55,6 +64,7 @@ def main() -> NoReturn:
     sys.argv = [app or conf, *arguments]
     os.set_inheritable(orders.channel, False)
     settle(Leave(TEMPLATE.title("kore"), orders.parent, frozenset({orders.channel})))
+    tell_where()
     template = Template(orders)
     leave(template.channel, template.run())
 
@@ -71,7 +81,9 @@ class Template:
         """Load the application and serve the parent. Returns the exit status."""
         try:
             orders = self.orders
-            self.config = _app.load(orders.app, orders.arguments, orders.conf)
+            # Before what takes long, or it would be too late.
+            told = {"start_timeout": lambda seconds: self.channel.send(Patience(seconds))}
+            self.config = _app.load(orders.app, orders.arguments, orders.conf, told)
             if orders.background:
                 self.leave_terminal()
             self.channel.send(Configured(self.config.plain()))

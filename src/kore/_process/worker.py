@@ -34,7 +34,8 @@ from kore._process.bodies import Bodies
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Log, Message, Ready, Reopened, Shutdown, Signal, Stop
-from kore._process.scoreboard import DRAINING, READY, STATE_AT
+from kore._process.privsep import tell_no_more
+from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
 from kore._process.tasks import Tasks
 from kore.errors import RefusedError
@@ -169,8 +170,12 @@ class Worker:
         self.catch_signals()
         self.bodies.open()
         self.loop.add_reader(self.channel.fileno(), self.on_channel)
+        enter(self.slot, "workerstart")
         await self.call_hook("workerstart")
+        enter(self.slot, "onload")
         await self.tell_modules(MODULE_LOAD)
+        enter(self.slot, "")
+        tell_no_more()
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
         self.listen()
@@ -182,6 +187,8 @@ class Worker:
     def listen(self) -> None:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
+            # One that joins others on a reload does not do so yet.
+            sock.listen(self.config.settings.socket_backlog)
             domains = [domain for domain in self.config.domains if domain.server == name]
             router = Router(domains, self.fold, self.journals.of)
             stray = self.journals.first(domains)

@@ -58,6 +58,8 @@ def test_a_setting_takes_what_one_would_write(name: str, value: object, result: 
         ("workers", 256, "1..255"),
         ("workers", "-1", "1..255"),
         ("workers", "", "1..255"),
+        ("start_timeout", -1, "0..65535 seconds"),
+        ("start_timeout", "soon", "0..65535 seconds"),
         ("workers", "four", "1..255"),
         ("workers", "4k", "1..255"),
         ("workers", "٤", "1..255"),

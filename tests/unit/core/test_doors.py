@@ -145,6 +145,26 @@ def test_what_does_not_fit_into_a_number_is_an_error() -> None:
             door()
 
 
+@pytest.mark.parametrize("label", [None, "text", 5])
+def test_a_route_without_a_label_is_an_error_of_its_own_requests(pair: Make, label: Any) -> None:
+    house = pair()
+    house.route.label = label
+    assert house.ask(get()) == [500]
+    assert house.failed() == [TypeError]
+
+    house.route.label = b"/route"
+    assert house.ask(get()) == [200]
+
+
+def test_a_refusal_names_methods_by_text(pair: Make) -> None:
+    def refuse(request: Request) -> None:
+        for allow in (None, b"GET", 5):
+            with pytest.raises(TypeError, match="allow"):
+                request.refuse(405, allow)  # type: ignore[arg-type]
+
+    told(pair, get(), refuse)
+
+
 ANSWERS: list[Callable[[Request, int], object]] = [
     lambda request, status: request.response(status),
     lambda request, status: request.response(status, iter([b"x"])),

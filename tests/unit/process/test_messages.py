@@ -16,6 +16,7 @@ from kore._process.messages import (
     Log,
     Message,
     NotForked,
+    Patience,
     ProtocolError,
     Ready,
     Reopened,
@@ -40,6 +41,7 @@ EACH: list[Message] = [
     Log(3, "failed", "Traceback\nof it, ünïcode"),
     Signal(15),
     Fatal(""),
+    Patience(90),
 ]
 
 

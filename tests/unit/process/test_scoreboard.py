@@ -49,10 +49,22 @@ def test_a_slot_is_clean_for_the_next_worker(board: Scoreboard) -> None:
             "with 7 requests waiting, latest in '/wait'",
         ),
         (Reading("", "/wait", 0, "ready", 0, 0), "in no route"),
+        (Reading("workerstart", "", 0, "starting", 0, 0), "while in workerstart"),
+        (Reading("", "", 0, "starting", 0, 0), "in no route"),
     ],
 )
 def test_whereabouts_name_the_route_that_matters(reading: Reading, sentence: str) -> None:
     assert reading.whereabouts() == sentence
+
+
+def test_what_a_worker_does_before_it_serves_is_a_word(board: Scoreboard) -> None:
+    slot = scoreboard.attach(os.dup(board.fd), 2)
+    said = []
+    for stage in ("workerstart", "x" * 100, ""):
+        scoreboard.enter(slot, stage)
+        said.append(board.read(2).running)
+
+    assert said == ["workerstart", "x" * 63, ""]
 
 
 @given(st.binary(min_size=SLOT_SIZE, max_size=SLOT_SIZE))

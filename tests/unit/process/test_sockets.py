@@ -268,6 +268,22 @@ def test_a_reload_keeps_adds_and_drops(listeners: Listeners, tmp_path: Path) -> 
     assert path.is_socket()
 
 
+def test_who_joins_an_address_that_is_served_does_not_listen_yet(listeners: Listeners) -> None:
+    """The kernel would hand it clients at once, before its worker is there."""
+    other = at(0, name="other")
+    listeners.take([LOOPBACK], [1], BACKLOG)
+    more = listeners.take([LOOPBACK, other], [1, 2], BACKLOG)
+
+    def accepts(sock: socket.socket) -> bool:
+        return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+    assert [accepts(sock) for sock in only(more)] == [True, True, False, True]
+    (new,) = [sock for sock in only(more) if not accepts(sock)]
+    new.listen(BACKLOG)
+    assert accepts(new)
+    assert new.getsockname() == only(more)[0].getsockname()
+
+
 def test_what_cannot_be_had_leaves_everything_as_it_was(listeners: Listeners) -> None:
     before = dict(listeners.take([LOOPBACK], [1], BACKLOG))
     open_before = dict(listeners.open)
