@@ -1,31 +1,31 @@
 """The coroutines of a worker: handlers that wait, and tasks on their own."""
 
 import asyncio
-import itertools
 import sys
+import time
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from kore._aio.tasks import Registry, TaskInfo
+from kore._aio.tracing import place_of
+from kore._aio.unbegun import close_unbegun
 from kore._core.request import Request
 from kore._http.streaming import gate
 
-# What a handler did wrong, None for no answer; what else failed, and where.
+# What a handler did wrong; None: it gave no answer.
 Report = Callable[[Request, BaseException | None], None]
-Failed = Callable[[str, BaseException], None]
 
 
-class Tasks:
+class Tasks(Registry):
     """What runs in a worker beside its event loop's callbacks."""
 
-    def __init__(self, loop: AbstractEventLoop, report: Report, failed: Failed) -> None:
+    def __init__(self, loop: AbstractEventLoop, report: Report) -> None:
+        super().__init__()
         self.loop = loop
         self.report = report
-        self.failed = failed
-        # The loop itself holds tasks only weakly.
-        self.handlers: dict[int, Task[None]] = {}
-        self.others: dict[int, Task[None]] = {}
-        self.numbers = itertools.count(1)
+        # With the route and the time it began. The loop itself holds tasks only weakly.
+        self.handlers: dict[int, tuple[Task[None], Request, float]] = {}
         self.ending = False
 
     @property
@@ -37,7 +37,9 @@ class Tasks:
 
     def spawn(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
         """Run the *handler* of *request* as a task; it is cancelled when the client leaves."""
-        number = next(self.numbers)
+        number = next(self.counter)
+        if self.tracing:
+            handler = self.traced(handler, number)
         # Asked for before the handler runs, which may put attributes in front of the methods.
         attend = request.attend
         guarded = self.guard(handler, request, number)
@@ -49,7 +51,7 @@ class Tasks:
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
-        self.handlers[number] = task
+        self.handlers[number] = (task, request, time.monotonic())
         attend(task)
 
     async def guard(
@@ -76,50 +78,39 @@ class Tasks:
         finally:
             self.handlers.pop(number, None)
 
-    # ---- tasks of their own
+    # ---- all of them
 
-    def create(self, coroutine: Coroutine[Any, Any, Any]) -> int:
-        """Run *coroutine*; return its id."""
-        number = next(self.numbers)
-        task = self.loop.create_task(self.watch(coroutine, number))
-        # One that is cancelled before it begins has nobody else to close it.
-        task.add_done_callback(lambda _: close_unbegun(coroutine))
-        self.others[number] = task
-        return number
+    def number_of(self, task: Task[Any]) -> int:
+        """Return the number of a task; who had none gets one."""
+        found = (number for number, entry in self.handlers.items() if entry[0] is task)
+        return next(found, 0) or super().number_of(task)
 
-    async def watch(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
-        """Await *coroutine*, and report what it does not catch: nobody else asks for it."""
-        try:
-            await coroutine
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - as in a handler
-            self.failed(f"task {number} ({name_of(coroutine)})", error)
-        finally:
-            self.others.pop(number, None)
+    def list(self) -> list[TaskInfo]:
+        """Return all tasks and handlers, the oldest first."""
+        now = time.monotonic()
+        serving = [
+            TaskInfo(
+                number,
+                self.names.get(task) or f"route '{request.where()}'",
+                now - begun,
+                place_of(task.get_coro()),
+            )
+            for number, (task, request, begun) in self.handlers.items()
+        ]
+        return sorted([*serving, *super().list()], key=lambda task: -task.age)
 
-    async def cancel_all(self, seconds: float) -> None:
+    async def cancel_everything(self, seconds: float) -> None:
         """Cancel everything, and give `finally` blocks some seconds to run."""
         self.ending = True
-        tasks = [*self.handlers.values(), *self.others.values()]
-        for task in tasks:
+        handlers = [task for task, _, _ in self.handlers.values()]
+        for task in handlers:
             task.cancel()
+        tasks = handlers + self.cancel_all()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-
-
-def close_unbegun(coroutine: object) -> None:
-    """Close a coroutine that may never have begun; one that has ended does not mind."""
-    if close := getattr(coroutine, "close", None):
-        close()
 
 
 def being_cancelled() -> bool:
     """Tell our own cancellation from a CancelledError that a handler met somewhere else."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
-
-
-def name_of(coroutine: Coroutine[Any, Any, Any]) -> str:
-    """Return the name of the function that made *coroutine*."""
-    return str(getattr(coroutine, "__qualname__", type(coroutine).__name__))

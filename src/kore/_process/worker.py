@@ -74,7 +74,7 @@ class Worker:
         self.replaced = False
         self.loop = new_loop()
         self.over: Future[None] = self.loop.create_future()
-        self.tasks = Tasks(self.loop, self.report, self.failed)
+        self.tasks = Tasks(self.loop, self.report)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
         self.service = Service(
@@ -170,7 +170,7 @@ class Worker:
     async def farewell(self) -> None:
         """Cancel what still runs, and call the application's stop hook."""
         self.poller.drain()
-        await self.tasks.cancel_all(FAREWELL)
+        await self.tasks.cancel_everything(FAREWELL)
         if self.replaced:
             await self.tell_modules(MODULE_UNLOAD)
         await self.call_hook("workerstop")

@@ -1,0 +1,85 @@
+"""Several coroutines at a time, and all their results."""
+
+import asyncio
+from asyncio import AbstractEventLoop, Future, Task
+from collections.abc import Awaitable, Generator
+from typing import Any
+
+from kore._aio.unbegun import close_unbegun
+
+
+class Gather:
+    """What `kore.gather()` returns: awaited, it runs all and returns a list in their order.
+
+    What one of them raises is its entry of the list. At most *concurrency* run at a time, 0 for
+    all of them: when one ends the next one begins. When the task that awaits is cancelled, so are
+    they, and it goes on when the last one has ended.
+    """
+
+    __slots__ = ("_awaitables", "_children", "_concurrency", "_end", "_left", "_loop", "_results")
+
+    def __init__(self, *awaitables: Awaitable[Any], concurrency: int = 0) -> None:
+        self._awaitables = awaitables
+        self._children: list[Task[None]] = []
+        if not isinstance(concurrency, int):
+            raise TypeError("concurrency level must be an integer")
+        for each in awaitables:
+            if not hasattr(each, "__await__"):
+                raise TypeError(f"not a coroutine: {each!r}")
+        if concurrency < 0:
+            raise ValueError(f"concurrency must be 0 (for all) or more, not {concurrency}")
+        self._concurrency = concurrency or len(awaitables)
+        self._results: list[Any] = [None] * len(awaitables)
+        self._left = len(awaitables)
+
+    def __await__(self) -> Generator[Any, None, list[Any]]:
+        if self._children:
+            raise RuntimeError("kore.gather: awaited already")
+        self._loop: AbstractEventLoop = asyncio.get_running_loop()
+        self._end: Future[None] = self._loop.create_future()
+        if not self._left:
+            return self._results
+        for _ in range(min(self._concurrency, self._left)):
+            self._begin()
+        try:
+            yield from self._end
+        except BaseException:
+            yield from self._stop().__await__()
+            raise
+        return self._results
+
+    def __del__(self) -> None:
+        # Nobody else knows those that were never begun.
+        for each in self._awaitables:
+            close_unbegun(each)
+
+    def _begin(self) -> None:
+        at = len(self._children)
+        child = self._loop.create_task(self._run(at))
+        self._children.append(child)
+        child.add_done_callback(self._ended)
+
+    async def _run(self, at: int) -> None:
+        try:
+            self._results[at] = await self._awaitables[at]
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: it is a result like others
+            self._results[at] = error
+
+    def _ended(self, child: Task[None]) -> None:
+        self._left -= 1
+        if child.cancelled():  # before it began
+            self._results[self._children.index(child)] = asyncio.CancelledError()
+        if self._end.done():
+            return
+        if len(self._children) < len(self._awaitables):
+            self._begin()
+        elif not self._left:
+            self._end.set_result(None)
+
+    async def _stop(self) -> None:
+        for child in self._children:
+            child.cancel()
+        if self._children:
+            await asyncio.wait(self._children)
+        for each in self._awaitables:
+            close_unbegun(each)

@@ -1,0 +1,122 @@
+"""A lock between the tasks of one process."""
+
+from asyncio import Future, Task, current_task, get_running_loop
+from collections import deque
+from typing import Any, Final
+
+from kore.errors import KoreError
+
+
+# A loop in which no task runs.
+NOWHERE: Final = object()
+
+
+class Lock:
+    """Held by one task at a time; the one that waited longest is next. `kore.lock` in Kore's words.
+
+    A task that ends, however it ends, holds no lock: what it did not release is released for it.
+    """
+
+    __slots__ = ("__weakref__", "_loop", "_owner", "_waiters", "_watched")
+
+    def __init__(self) -> None:
+        # Where the tasks run that use it. To know saves a system call, before Python 3.12.
+        self._loop: Any = NOWHERE
+        self._owner: Task[Any] | None = None
+        self._waiters: deque[tuple[Task[Any], Future[None]]] = deque()
+        # The owner that will tell us when it ends. Without waiters nobody needs to know.
+        self._watched: Task[Any] | None = None
+
+    @property
+    def locked(self) -> bool:
+        """Whether a task holds it."""
+        return self._owner is not None and (bool(self._waiters) or not self._owner.done())
+
+    async def acquire(self) -> None:
+        """Wait for the lock. KoreError: the caller has it, or is no task."""
+        task = current_task(self._loop) or self._caller()
+        if self._owner is None:
+            self._owner = task
+        elif self._owner is task:
+            raise KoreError("recursive lock detected: this task holds the lock already")
+        elif not self.locked:
+            self._owner = task
+        else:
+            await self._turn(task)
+
+    def trylock(self) -> bool:
+        """Take the lock if nobody holds it; return whether that was so."""
+        task = current_task(self._loop) or self._caller()
+        if self.locked:
+            return False
+        self._owner = task
+        return True
+
+    def release(self) -> None:
+        """Let go of the lock. KoreError: it is not the caller's."""
+        if self._owner is None:
+            raise KoreError("no lock owner set: nobody holds this lock")
+        if self._owner is not (current_task(self._loop) or self._caller()):
+            raise KoreError("lock not owned by caller: another task holds it")
+        if self._watched is None:  # so nobody waits
+            self._owner = None
+        else:
+            self._pass_on()
+
+    __aenter__ = acquire
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._watched is None and self._owner is current_task(self._loop):
+            self._owner = None
+        else:
+            self.release()
+
+    def __repr__(self) -> str:
+        state = "locked" if self.locked else "unlocked"
+        return f"<kore.lock {state}, {len(self._waiters)} waiting>"
+
+    def _caller(self) -> Task[Any]:
+        try:
+            self._loop = get_running_loop()
+        except RuntimeError:
+            self._loop = NOWHERE
+        task = current_task(self._loop)
+        if task is None:
+            raise KoreError("kore.lock only available in coroutines")
+        return task
+
+    async def _turn(self, task: Task[Any]) -> None:
+        turn: Future[None] = get_running_loop().create_future()
+        place = (task, turn)
+        self._waiters.append(place)
+        self._watch()
+        try:
+            await turn
+        except BaseException:
+            if self._owner is task:  # it was handed over to one who does not want it any more
+                self._pass_on()
+            elif place in self._waiters:
+                self._waiters.remove(place)
+            raise
+
+    def _pass_on(self) -> None:
+        if self._watched is not None:
+            self._watched.remove_done_callback(self._ended)
+            self._watched = None
+        self._owner = None
+        while self._waiters and self._owner is None:
+            task, turn = self._waiters.popleft()
+            if not turn.done():  # else it is cancelled, and will hear of it
+                self._owner = task
+                turn.set_result(None)
+        if self._waiters:
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._watched is None and self._owner is not None:
+            self._watched = self._owner
+            self._watched.add_done_callback(self._ended)
+
+    def _ended(self, task: Task[Any]) -> None:
+        if self._owner is task:
+            self._pass_on()
