@@ -30,7 +30,7 @@ class QueueFullError(KoreError):
 
 
 class SocketError(KoreError):
-    """What the system says against an operation of a socket or of a process; *errno* is its number."""
+    """What the system says against an operation of a socket or process, with its *errno*."""
 
     def __init__(self, reason: str, errno: int | None = None) -> None:
         super().__init__(reason)

@@ -18,8 +18,8 @@ FLOORS = {
           _process.template _process.trial _process.worker""",
     4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
           _process.plan _process.privsep _process.scoreboard _process.sockets _process.terminal""",
-    3: """_modules _aio.addresses _aio.gather _aio.lock _aio.proc _aio.queue _aio.readiness
-          _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing _aio.unbegun""",
+    3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.proc _aio.queue
+          _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing _aio.unbegun""",
     2: """_conf.builder _conf.check _conf.demands _conf.directives _conf.domains _conf.legacy
           _conf.loader _conf.printer _http.auth _http.parts _http.pipeline _http.router _http.steps
           _http.streaming""",
@@ -53,7 +53,12 @@ IMPURE = {
 }
 PURE = ("_conf.", "_http.", "_process.messages")
 
-SETS_THE_CONTEXT = {"_app": {"builder"}, "_process.worker": {"worker"}, "_api": {"app"}, "_tasks": {"tasks"}}
+SETS_THE_CONTEXT = {
+    "_app": {"builder"},
+    "_process.worker": {"worker"},
+    "_api": {"app"},
+    "_tasks": {"tasks"},
+}
 READS_THE_CONTEXT = {"_api", "_app", "_process.worker", "_tasks"}
 
 LINES_OF_A_FILE = 400

@@ -3,9 +3,12 @@
 import asyncio
 from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Awaitable, Generator
-from typing import Any
+from typing import Any, Final
 
 from kore._aio.unbegun import close_unbegun
+
+# The result of what was cancelled before its first step.
+NEVER: Final = object()
 
 
 class Gather:
@@ -16,7 +19,8 @@ class Gather:
     they, and it goes on when the last one has ended.
     """
 
-    __slots__ = ("_awaitables", "_children", "_concurrency", "_end", "_left", "_loop", "_results")
+    __slots__ = ("_awaitables", "_children", "_concurrency", "_end", "_left", "_loop", "_results",
+                 "_unbegun")
 
     def __init__(self, *awaitables: Awaitable[Any], concurrency: int = 0) -> None:
         self._awaitables = awaitables
@@ -29,22 +33,27 @@ class Gather:
         if concurrency < 0:
             raise ValueError(f"concurrency must be 0 (for all) or more, not {concurrency}")
         self._concurrency = concurrency or len(awaitables)
-        self._results: list[Any] = [None] * len(awaitables)
+        self._results: list[Any] = [NEVER] * len(awaitables)
         self._left = len(awaitables)
+        self._unbegun = False
 
     def __await__(self) -> Generator[Any, None, list[Any]]:
         if self._children:
             raise RuntimeError("kore.gather: awaited already")
-        self._loop: AbstractEventLoop = asyncio.get_running_loop()
-        self._end: Future[None] = self._loop.create_future()
         if not self._left:
             return self._results
+        self._loop: AbstractEventLoop = asyncio.get_running_loop()
+        self._end: Future[None] = self._loop.create_future()
         for _ in range(min(self._concurrency, self._left)):
             self._begin()
         try:
             yield from self._end
+        except GeneratorExit:  # nothing may be awaited any more
+            self._cancel()
+            raise
         except BaseException:
-            yield from self._stop().__await__()
+            self._cancel()
+            yield from asyncio.wait(self._children).__await__()
             raise
         return self._results
 
@@ -54,8 +63,7 @@ class Gather:
             close_unbegun(each)
 
     def _begin(self) -> None:
-        at = len(self._children)
-        child = self._loop.create_task(self._run(at))
+        child = self._loop.create_task(self._run(len(self._children)))
         self._children.append(child)
         child.add_done_callback(self._ended)
 
@@ -67,19 +75,22 @@ class Gather:
 
     def _ended(self, child: Task[None]) -> None:
         self._left -= 1
-        if child.cancelled():  # before it began
-            self._results[self._children.index(child)] = asyncio.CancelledError()
+        self._unbegun |= child.cancelled()
         if self._end.done():
             return
         if len(self._children) < len(self._awaitables):
             self._begin()
         elif not self._left:
+            if self._unbegun:
+                self._mark_the_unbegun()
             self._end.set_result(None)
 
-    async def _stop(self) -> None:
+    def _mark_the_unbegun(self) -> None:
+        for at, result in enumerate(self._results):
+            if result is NEVER:
+                self._results[at] = asyncio.CancelledError()
+
+    def _cancel(self) -> None:
+        self._end.cancel()  # so that no others begin
         for child in self._children:
             child.cancel()
-        if self._children:
-            await asyncio.wait(self._children)
-        for each in self._awaitables:
-            close_unbegun(each)

@@ -1,11 +1,10 @@
 """A lock between the tasks of one process."""
 
 from asyncio import Future, Task, current_task, get_running_loop
-from collections import deque
+from collections import OrderedDict
 from typing import Any, Final
 
 from kore.errors import KoreError
-
 
 # A loop in which no task runs.
 NOWHERE: Final = object()
@@ -23,13 +22,15 @@ class Lock:
         # Where the tasks run that use it. To know saves a system call, before Python 3.12.
         self._loop: Any = NOWHERE
         self._owner: Task[Any] | None = None
-        self._waiters: deque[tuple[Task[Any], Future[None]]] = deque()
+        # Not a deque: a thousand clients may leave at once, each from the middle.
+        self._waiters: OrderedDict[Future[None], Task[Any]] = OrderedDict()
         # The owner that will tell us when it ends. Without waiters nobody needs to know.
         self._watched: Task[Any] | None = None
 
     @property
     def locked(self) -> bool:
         """Whether a task holds it."""
+        # Of an owner that has ended before those who wait we are about to be told.
         return self._owner is not None and (bool(self._waiters) or not self._owner.done())
 
     async def acquire(self) -> None:
@@ -39,17 +40,17 @@ class Lock:
             self._owner = task
         elif self._owner is task:
             raise KoreError("recursive lock detected: this task holds the lock already")
-        elif not self.locked:
-            self._owner = task
-        else:
+        elif self.locked:
             await self._turn(task)
+        else:
+            self._give_to(task)
 
     def trylock(self) -> bool:
         """Take the lock if nobody holds it; return whether that was so."""
         task = current_task(self._loop) or self._caller()
         if self.locked:
             return False
-        self._owner = task
+        self._give_to(task)
         return True
 
     def release(self) -> None:
@@ -87,36 +88,37 @@ class Lock:
 
     async def _turn(self, task: Task[Any]) -> None:
         turn: Future[None] = get_running_loop().create_future()
-        place = (task, turn)
-        self._waiters.append(place)
+        self._waiters[turn] = task
         self._watch()
         try:
             await turn
         except BaseException:
             if self._owner is task:  # it was handed over to one who does not want it any more
                 self._pass_on()
-            elif place in self._waiters:
-                self._waiters.remove(place)
+            else:
+                self._waiters.pop(turn, None)
             raise
 
     def _pass_on(self) -> None:
-        if self._watched is not None:
-            self._watched.remove_done_callback(self._ended)
-            self._watched = None
-        self._owner = None
+        self._give_to(None)
         while self._waiters and self._owner is None:
-            task, turn = self._waiters.popleft()
+            turn, task = self._waiters.popitem(last=False)
             if not turn.done():  # else it is cancelled, and will hear of it
                 self._owner = task
                 turn.set_result(None)
         if self._waiters:
             self._watch()
 
+    def _give_to(self, task: Task[Any] | None) -> None:
+        if self._watched is not None:
+            self._watched.remove_done_callback(self._ended)
+            self._watched = None
+        self._owner = task
+
     def _watch(self) -> None:
         if self._watched is None and self._owner is not None:
             self._watched = self._owner
             self._watched.add_done_callback(self._ended)
 
-    def _ended(self, task: Task[Any]) -> None:
-        if self._owner is task:
-            self._pass_on()
+    def _ended(self, _: Task[Any]) -> None:
+        self._pass_on()

@@ -1,42 +1,47 @@
 """Waiting until something can be done with a descriptor, and doing it at once then."""
 
-from asyncio import AbstractEventLoop, Future, get_running_loop
-from collections.abc import Callable
-from contextlib import suppress
+from asyncio import AbstractEventLoop, Future, TimerHandle, get_running_loop, timeout
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
-from kore._aio.suspend import GATE
+from kore._aio.suspend import GATE, has_result
 from kore.errors import KoreError, SocketError
 
+A = TypeVar("A")
 T = TypeVar("T")
 
-# Operations that need no waiting before others have their turn.
+# After so many operations that did not wait, others have their turn.
 TURN: Final = 32
 # So often an attempt is left to the loop after one was in vain.
 FUTILE: Final = 32
+LATE: Final = "timeout before operation completed"
+
+
+class ClosedError(SocketError):
+    """Somebody has closed it while an operation waited."""
 
 
 class Direction:
     """Reading or writing of one descriptor: one operation at a time.
 
-    What would block is done whenever the event loop says that it need not, there and then: a task
-    that is cancelled afterwards leaves what it would have got to the next operation of that name.
+    What would block is done whenever the event loop says that it need not, there and then. A task
+    that is cancelled between that and its next step leaves what it read to the next operation.
     """
 
-    __slots__ = ("_attempt", "_count", "_futile", "_kept", "_loop", "_name", "_result", "_what",
-                 "_writing", "fd")
+    __slots__ = ("_attempt", "_count", "_fd", "_futile", "_kept", "_loop", "_result", "_what",
+                 "_writing")
 
     def __init__(self, fd: int, what: str, *, writing: bool) -> None:
-        self.fd = fd
+        self._fd = fd
         self._what = what
         self._writing = writing
         # Where the descriptor is registered.
         self._loop: AbstractEventLoop | None = None
-        # What waits, if something does.
-        self._name = ""
-        self._attempt: Callable[[], Any] | None = None
+        # What waits, if something does, and what is done for it.
         self._result: Future[Any] | None = None
-        self._kept: tuple[str, Any] | None = None
+        self._attempt: tuple[Callable[[Any], Any], Any] = (type, None)
+        self._kept: tuple[Callable[[Any], Any], Any] | None = None
         self._count = 0
         self._futile = 0
 
@@ -47,126 +52,126 @@ class Direction:
 
     async def perform(
         self,
-        name: str,
-        attempt: Callable[[], T],
-        timeout_ms: int | None = None,
+        attempt: Callable[[A], T],
+        argument: A,
+        timeout_ms: float | None = None,
         *,
         promising: bool = True,
     ) -> T:
-        """Do *attempt*, which raises BlockingIOError for "not yet", and return its result.
+        """Return the result of an *attempt*, which raises BlockingIOError for "not yet".
 
         If it is not *promising* it is made when the loop says so, and not before. TimeoutError: it
         could not be done in time, and nothing was. SocketError: the system's reason against it.
         """
+        self._count += 1
+        if self._count > TURN:
+            self._count = 0
+            await GATE
         self.check()
-        if self._kept is not None and self._kept[0] == name:
+        if self._kept is not None and self._kept[0] == attempt:
             return self._taken()  # type: ignore[no-any-return] # what such an attempt returned
         if self._loop is None or (promising and self._worthwhile()):
             try:
-                result = done(attempt)
+                return attempt(argument)
             except BlockingIOError:
                 self._futile = FUTILE
-            else:
-                self._count += 1
-                if self._count % TURN == 0:
-                    await GATE
-                return result
-        self._name = name
-        self._attempt = attempt
-        return await self._wait(timeout_ms)
+            except OSError as error:
+                raise refusal(error) from None
+        self._count = 0
+        loop = get_running_loop()
+        self._result = result = loop.create_future()
+        self._attempt = (attempt, argument)
+        alarm = None
+        try:
+            if timeout_ms is not None and timeout_ms >= 0:
+                alarm = loop.call_later(timeout_ms / 1000, self._too_late, result)
+            # Reading stays registered from one operation to the next, which saves system calls.
+            if self._loop is not loop:
+                self._watch(loop)
+            return await result  # type: ignore[no-any-return] # as above
+        except BaseException:
+            if has_result(result) and not self._writing:
+                self._kept = (attempt, result.result())
+            raise
+        finally:
+            self._settle(alarm)
 
     def check(self) -> None:
         """Raise KoreError if an operation waits."""
         if self._result is not None:
             raise KoreError(f"only one {self._what} operation can be done per socket at a time")
 
-    def keep(self, name: str, result: object) -> None:
-        """Leave a result to the next operation of that name."""
-        self._kept = (name, result)
+    def keep(self, attempt: Callable[[Any], Any], result: object) -> None:
+        """Leave a result to the next operation of that kind."""
+        self._kept = (attempt, result)
 
     def interrupt(self, error: BaseException) -> None:
         """End what waits with *error*; the next operation may wait again."""
         if self._result is not None and not self._result.done():
             self._result.set_exception(error)
 
-    def hang_up(self, error: BaseException, **outcomes: object) -> None:
-        """End what waits, with *error* or what is given for its name, and watch no more."""
+    def hang_up(self) -> Any:
+        """End what waits, and watch no more. Return a result that nobody took."""
         self._unwatch()
-        if self._name in outcomes and self._result is not None and not self._result.done():
-            self._result.set_result(outcomes[self._name])
-        self.interrupt(error)
-
-    async def _wait(self, timeout_ms: int | None) -> Any:
-        loop = get_running_loop()
-        self._result = result = loop.create_future()
-        alarm = None
-        if timeout_ms is not None and timeout_ms >= 0:
-            alarm = loop.call_later(timeout_ms / 1000, self._too_late, result)
-        # Reading stays registered between two operations: most of them need no system call for it.
-        if self._loop is not loop:
-            self._watch(loop)
-        try:
-            return await result
-        except BaseException:
-            if not self._writing and has_result(result):
-                self.keep(self._name, result.result())
-            raise
-        finally:
-            self._result = self._attempt = None
-            if self._writing:  # almost always possible: the loop would spin
-                self._unwatch()
-            if alarm is not None:
-                alarm.cancel()
+        self.interrupt(ClosedError("socket is closed"))
+        return None if self._kept is None else self._taken()
 
     def _worthwhile(self) -> bool:
         self._futile -= 1
         return self._futile < 0
 
+    def _settle(self, alarm: TimerHandle | None) -> None:
+        self._result = None
+        if self._writing:  # almost always possible: the loop would spin
+            self._unwatch()
+        if alarm is not None:
+            alarm.cancel()
+
     def _taken(self) -> Any:
-        (_, result), self._kept = self._kept or ("", None), None
+        (_, result), self._kept = self._kept or (type, None), None
         return result
 
     def _watch(self, loop: AbstractEventLoop) -> None:
         self._unwatch()
-        (loop.add_writer if self._writing else loop.add_reader)(self.fd, self._on_event)
+        (loop.add_writer if self._writing else loop.add_reader)(self._fd, self._on_event)
         self._loop = loop
 
     def _unwatch(self) -> None:
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
-            (loop.remove_writer if self._writing else loop.remove_reader)(self.fd)
+            (loop.remove_writer if self._writing else loop.remove_reader)(self._fd)
 
     def _on_event(self) -> None:
         result = self._result
-        if result is None or self._attempt is None or result.done():
+        if result is None or result.done():
             self._unwatch()
             return
+        attempt, argument = self._attempt
         try:
-            result.set_result(done(self._attempt))
+            result.set_result(attempt(argument))
         except BlockingIOError:
             return
+        except OSError as error:
+            result.set_exception(refusal(error))
         except BaseException as error:  # noqa: BLE001 - the task gets it
             result.set_exception(error)
 
     def _too_late(self, result: "Future[Any]") -> None:
         if result is self._result and not result.done():
             self._on_event()  # what came in the same moment is not too late
-            self.interrupt(TimeoutError("timeout before operation completed"))
+            self.interrupt(TimeoutError(LATE))
 
 
-def done(attempt: Callable[[], T]) -> T:
-    """Do *attempt*; SocketError with the system's reason when that is impossible."""
-    try:
-        return attempt()
-    except BlockingIOError:
-        raise
-    except OSError as error:
-        raise SocketError(error.strerror or str(error), error.errno) from None
+def refusal(error: OSError) -> SocketError:
+    """Return what an application is told of an error: the system's reason."""
+    return SocketError(error.strerror or str(error), error.errno)
 
 
-def has_result(future: "Future[Any]") -> bool:
-    """Return whether there is something to be had from *future*."""
-    return future.done() and not future.cancelled() and future.exception() is None
+def positive(maxlen: int) -> int:
+    """Return how many bytes to read; none would look like the end."""
+    if maxlen < 1:
+        raise ValueError(f"maxlen must be 1 or more, not {maxlen}")
+    return maxlen
 
 
 def as_bytes(data: object) -> bytes | memoryview:
@@ -178,3 +183,36 @@ def as_bytes(data: object) -> bytes | memoryview:
     with suppress(TypeError):
         return memoryview(data).cast("B")  # type: ignore[arg-type] # the TypeError is the test
     raise TypeError(f"a bytes-like object or str is required, not '{type(data).__name__}'")
+
+
+class Sending:
+    """What is to be sent, and how much of it went."""
+
+    __slots__ = ("_data", "_sent", "_write")
+
+    def __init__(
+        self, write: Callable[[Any], int], data: bytes | memoryview, sent: int = 0
+    ) -> None:
+        self._write = write
+        self._data = memoryview(data)
+        self._sent = sent
+
+    def go_on(self) -> None:
+        """Write as much as is taken. BlockingIOError: that was not all."""
+        while True:  # once at least: a datagram may be empty
+            self._sent += self._write(self._data[self._sent :])
+            if self._sent >= len(self._data):
+                return
+
+
+@asynccontextmanager
+async def in_time(timeout_ms: float | None) -> AsyncIterator[None]:
+    """Limit what is awaited in it. TimeoutError: it took longer."""
+    if timeout_ms is None or timeout_ms < 0:
+        yield
+        return
+    try:
+        async with timeout(timeout_ms / 1000):
+            yield
+    except TimeoutError:
+        raise TimeoutError(LATE) from None

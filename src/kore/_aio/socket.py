@@ -1,11 +1,11 @@
 """Sockets that tasks wait for."""
 
 import asyncio
-import operator
 import os
 import socket
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from kore._aio.addresses import (
     INTERNET,
@@ -14,11 +14,22 @@ from kore._aio.addresses import (
     unix_address,
     unix_name,
 )
-from kore._aio.readiness import Direction, as_bytes, done
+from kore._aio.readiness import (
+    ClosedError,
+    Direction,
+    Sending,
+    as_bytes,
+    in_time,
+    positive,
+    refusal,
+)
 from kore.errors import KoreError, SocketError
 
 CONTROL: Final = 1024  # bytes for what comes beside a message
-RETRY: Final = 0.01  # seconds; a unix socket with a full queue says nothing when it has room
+RETRY: Final = 0.01  # seconds; of unix sockets with full queues nobody says when they have room
+
+# What comes beside a message: length, level, type, bytes.
+Ancillary: TypeAlias = list[tuple[int, int, int, bytes]]
 
 
 def socket_wrap(sock: socket.socket) -> "Socket":
@@ -29,7 +40,7 @@ def socket_wrap(sock: socket.socket) -> "Socket":
     if sock.family not in {*INTERNET, socket.AF_UNIX}:
         raise KoreError(f"unsupported family: {sock.family!r}")
     if sock.fileno() < 0:
-        raise KoreError("socket is closed")
+        raise SocketError("socket is closed")
     own = socket.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
     return Socket(own, sock)
 
@@ -42,12 +53,14 @@ class Socket:
     one of recv, recvfrom, recvmsg and accept, and beside it one of send, sendto and connect.
     """
 
-    __slots__ = ("__weakref__", "_more", "_reading", "_socket", "_wrapped", "_writing")
+    __slots__ = ("__weakref__", "_more", "_reading", "_socket", "_stream", "_wrapped", "_writing")
 
     def __init__(self, own: socket.socket, wrapped: socket.socket | None = None) -> None:
         own.setblocking(False)
         self._socket = own
         self._wrapped = wrapped
+        # Nothing is the end of a stream; a datagram may well be empty.
+        self._stream = own.type in {socket.SOCK_STREAM, socket.SOCK_SEQPACKET}
         # Whether more may have come than was taken: else the next piece has to be waited for.
         self._more = True
         self._reading = Direction(own.fileno(), "recv", writing=False)
@@ -55,88 +68,101 @@ class Socket:
 
     # ---- receiving
 
-    async def recv(self, maxlen: int, timeout_ms: int | None = None) -> bytes | None:
+    async def recv(self, maxlen: int, timeout_ms: float | None = None) -> bytes | None:
         """Return at most *maxlen* bytes, at least one; None when no more will come."""
-        attempt = partial(self._usable().recv, positive(maxlen))
-        data = await self._reading.perform("recv", attempt, timeout_ms, promising=self._more)
+        attempt = self._usable().recv
+        try:
+            data = await self._reading.perform(
+                attempt, positive(maxlen), timeout_ms, promising=self._more
+            )
+        except ClosedError:
+            if self._stream:
+                return None
+            raise
         self._more = len(data) >= maxlen
         if len(data) > maxlen:  # it was left over from an operation that wanted more
-            self._reading.keep("recv", data[maxlen:])
+            if self._stream:
+                self._reading.keep(attempt, data[maxlen:])
             return data[:maxlen]
         return data or self._nothing()
 
-    async def recvfrom(self, maxlen: int, timeout_ms: int | None = None) -> tuple[Any, ...]:
+    async def recvfrom(self, maxlen: int, timeout_ms: float | None = None) -> tuple[Any, ...]:
         """Return (ip, port, data), or (path, data) of a unix socket; all None at the end."""
-        sock = self._usable()
-        attempt = partial(sock.recvfrom, positive(maxlen))
-        data, address = await self._reading.perform("recvfrom", attempt, timeout_ms)
+        attempt = self._usable().recvfrom
+        data, address = await self._reading.perform(attempt, positive(maxlen), timeout_ms)
         return (*self._source(data, address), data or self._nothing())
 
-    async def recvmsg(self, maxlen: int, timeout_ms: int | None = None) -> tuple[Any, ...]:
+    async def recvmsg(self, maxlen: int, timeout_ms: float | None = None) -> tuple[Any, ...]:
         """Return what `recvfrom` does, and a list of (length, level, type, bytes) beside it."""
-        sock = self._usable()
-        attempt = partial(sock.recvmsg, positive(maxlen), CONTROL, socket.MSG_CMSG_CLOEXEC)
-        got = await self._reading.perform("recvmsg", attempt, timeout_ms)
-        data, beside, _, address = got
-        beside = [(len(content), level, kind, content) for level, kind, content in beside]
+        self._usable()
+        data, beside, address = await self._reading.perform(
+            self._message, positive(maxlen), timeout_ms
+        )
         return (*self._source(data, address), data or self._nothing(), beside)
 
-    async def accept(self, timeout_ms: int | None = None) -> "Socket":
+    async def accept(self, timeout_ms: float | None = None) -> "Socket":
         """Return the next client of a listening socket."""
-        attempt = partial(accepted, self._usable())
-        return Socket(await self._reading.perform("accept", attempt, timeout_ms))
+        return Socket(await self._reading.perform(accepted, self._usable(), timeout_ms))
 
     # ---- sending
 
-    async def send(self, data: object, timeout_ms: int | None = None) -> None:
+    async def send(self, data: object, timeout_ms: float | None = None) -> None:
         """Send all of *data*, bytes or str. After a timeout a part of it may have been sent."""
         sock = self._usable()
         data = as_bytes(data)
         self._writing.check()
         try:
             sent = sock.send(data)
-        except OSError:  # to be met again, and reported, in the attempt
-            sent = 0
+        except BlockingIOError:
+            sent = -1
+        except OSError as error:
+            raise refusal(error) from None
         if sent < len(data):
-            attempt = Sending(sock, memoryview(data)[sent:])
-            await self._writing.perform("send", attempt, timeout_ms)
+            rest = Sending(sock.send, data, max(sent, 0))
+            await self._writing.perform(Sending.go_on, rest, timeout_ms)
 
-    async def sendto(self, *arguments: Any, timeout_ms: int | None = None) -> None:
-        """Send a datagram: sendto(ip, port, data), or sendto(path, data) with a unix socket."""
+    async def sendto(self, *arguments: Any, timeout_ms: float | None = None) -> None:
+        """Send a datagram: to (ip, port, data), or to (path, data) with a unix socket."""
         sock = self._usable()
         if sock.family in INTERNET:
             host, port, data, timeout = filled("sendto(ip, port, data)", arguments, 3, timeout_ms)
             address = await internet_address(sock, host, port_number(port))
+            send = partial(self._usable().sendto, as_bytes(data))
+            await self._writing.perform(send, address, timeout)
         else:
             path, data, timeout = filled("sendto(path, data)", arguments, 2, timeout_ms)
-            address = unix_address(path)
-        attempt = partial(sock.sendto, as_bytes(data), address)
-        await self._writing.perform("sendto", attempt, timeout)
+            send = partial(sock.sendto, as_bytes(data))
+            async with in_time(timeout):
+                await self._insist(send, unix_address(path))
 
-    async def connect(self, *arguments: Any, timeout_ms: int | None = None) -> None:
-        """Connect: connect(host, port), where a name is looked up, or connect(path)."""
-        if self._usable().family in INTERNET:
+    async def connect(self, *arguments: Any, timeout_ms: float | None = None) -> None:
+        """Connect to (host, port), where a name is looked up, or to (path)."""
+        sock = self._usable()
+        if sock.family in INTERNET:
             host, port, timeout = filled("connect(host, port)", arguments, 2, timeout_ms)
-            connecting = self._connect(host, port_number(port))
+            async with in_time(timeout):
+                await self._connect(host, port_number(port))
         else:
             path, timeout = filled("connect(path)", arguments, 1, timeout_ms)
-            connecting = self._connect_unix(unix_address(path))
-        try:
-            await asyncio.wait_for(connecting, None if timeout is None else max(timeout, 0) / 1000)
-        except TimeoutError:
-            raise TimeoutError("timeout before operation completed") from None
+            async with in_time(timeout):
+                await self._insist(sock.connect, unix_address(path))
 
     async def _connect(self, host: object, port: int) -> None:
-        sock = self._usable()
-        attempt = Connecting(sock, await internet_address(sock, host, port))
-        await self._writing.perform("connect", attempt)
+        address = await internet_address(self._socket, host, port)
+        await self._writing.perform(Connecting.go_on, Connecting(self._usable(), address))
 
-    async def _connect_unix(self, address: str | bytes) -> None:
+    async def _insist(self, attempt: Callable[[Any], Any], address: object) -> None:
         while True:
+            self._writing.check()
+            self._usable()
             try:
-                return done(partial(self._usable().connect, address))
+                attempt(address)
             except BlockingIOError:
                 await asyncio.sleep(RETRY)
+            except OSError as error:
+                raise refusal(error) from None
+            else:
+                return
 
     # ---- the rest
 
@@ -154,11 +180,12 @@ class Socket:
         return self._socket.fileno()
 
     def close(self) -> bool:
-        """Close it. An operation that waits ends: as at the end of input, or with an error."""
-        closed = SocketError("socket is closed")
-        self._reading.hang_up(closed, recv=closed if self._nothing() is not None else b"")
-        self._writing.hang_up(closed)
+        """Close it. An operation that waits ends: recv as at the end of input, or with an error."""
+        untaken = self._reading.hang_up()
+        self._writing.hang_up()
         self._socket.close()
+        if isinstance(untaken, socket.socket):
+            untaken.close()
         return True
 
     def __del__(self) -> None:
@@ -173,44 +200,28 @@ class Socket:
         return self._socket
 
     def _nothing(self) -> bytes | None:
-        # Nothing is the end of a stream; a datagram may well be empty.
-        return None if self._socket.type == socket.SOCK_STREAM else b""
+        return None if self._stream else b""
+
+    def _message(self, maxlen: int) -> tuple[bytes, Ancillary, Any]:
+        data, beside, _, address = self._socket.recvmsg(maxlen, CONTROL, socket.MSG_CMSG_CLOEXEC)
+        described = [(len(content), level, kind, content) for level, kind, content in beside]
+        return data, described, address
 
     def _source(self, data: bytes, address: Any) -> tuple[Any, ...]:
-        if self._socket.family in INTERNET:
-            if not data and self._nothing() is None:
-                return (None, None)
-            return tuple((address or self._socket.getpeername())[:2])
-        return (unix_name(address),)
+        if self._socket.family not in INTERNET:
+            return (unix_name(address),)
+        if not data and self._stream:
+            return (None, None)
+        # Of a stream the system says it once and for all.
+        address = address or self.peer
+        return address[:2] if isinstance(address, tuple) else (None, None)
 
 
-def filled(call: str, given: tuple[Any, ...], count: int, timeout_ms: int | None) -> list[Any]:
+def filled(call: str, given: tuple[Any, ...], count: int, timeout_ms: float | None) -> list[Any]:
     """Return the arguments of a call, and its timeout, which may be the last of them."""
     if not count <= len(given) <= count + 1:
         raise TypeError(f"{call} takes {count} arguments and perhaps a timeout, not {len(given)}")
     return [*given[:count], given[count] if len(given) > count else timeout_ms]
-
-
-def positive(maxlen: int) -> int:
-    """Return how many bytes to read; none would look like the end."""
-    if operator.index(maxlen) < 1:
-        raise ValueError(f"maxlen must be 1 or more, not {maxlen}")
-    return maxlen
-
-
-class Sending:
-    """What is to be sent, and how much of it went."""
-
-    __slots__ = ("data", "sent", "sock")
-
-    def __init__(self, sock: socket.socket, data: memoryview) -> None:
-        self.sock = sock
-        self.data = data
-        self.sent = 0
-
-    def __call__(self) -> None:
-        while self.sent < len(self.data):
-            self.sent += self.sock.send(self.data[self.sent :])
 
 
 class Connecting:
@@ -223,7 +234,8 @@ class Connecting:
         self.address = address
         self.begun = False
 
-    def __call__(self) -> None:
+    def go_on(self) -> None:
+        """Begin, or see what became of it. BlockingIOError: nothing yet."""
         if not self.begun:
             self.begun = True
             self.sock.connect(self.address)

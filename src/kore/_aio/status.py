@@ -23,8 +23,8 @@ class Ended(int):
     __slots__ = ()
 
     def __await__(self) -> Generator[Any, None, int]:
+        yield from ()
         return int(self)
-        yield
 
 
 class Running:

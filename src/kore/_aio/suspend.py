@@ -52,3 +52,8 @@ def wake(sleeper: "Future[None]") -> None:
     """Resolve a future, if nobody has done so."""
     if not sleeper.done():
         sleeper.set_result(None)
+
+
+def has_result(future: "Future[Any]") -> bool:
+    """Return whether there is something to be had from *future*."""
+    return future.done() and not future.cancelled() and future.exception() is None

@@ -6,8 +6,8 @@ import time
 from asyncio import Task, get_running_loop
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from inspect import CORO_CREATED, getcoroutinestate
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from kore._aio.tracing import place_of, traced
@@ -25,12 +25,8 @@ class TaskInfo:
     where: str
 
 
-class Entry(NamedTuple):
-    """A task, and what is known of it."""
-
-    task: Task[None]
-    coroutine: Coroutine[Any, Any, Any]
-    begun: float
+# A task, what it was made of, and when it began on the monotonic clock.
+Entry: TypeAlias = tuple[Task[None], Coroutine[Any, Any, Any], float]
 
 
 class Registry:
@@ -41,7 +37,9 @@ class Registry:
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
-        self.numbers: WeakKeyDictionary[Task[Any], int] = WeakKeyDictionary()
+        self.numbers: dict[Task[Any], int] = {}
+        # Tasks that others have made, as far as somebody has asked for their numbers.
+        self.others: WeakKeyDictionary[Task[Any], int] = WeakKeyDictionary()
         self.names: WeakKeyDictionary[Task[Any], str] = WeakKeyDictionary()
         self.counter = itertools.count(1)
         self.tracing = False
@@ -49,27 +47,32 @@ class Registry:
     def create(self, coroutine: Coroutine[Any, Any, Any]) -> int:
         """Run *coroutine* as a task; return its number."""
         number = next(self.counter)
-        if self.tracing:
-            coroutine = self.traced(coroutine, number)
         task = get_running_loop().create_task(self.watch(coroutine, number))
-        self.entries[number] = Entry(task, coroutine, time.monotonic())
+        if not task.done():  # an eager one may be
+            self.entries[number] = (task, coroutine, time.monotonic())
+            self.numbers[task] = number
         return number
 
     async def watch(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
         """Await *coroutine*, and report what it does not catch: nobody else asks for it."""
         try:
-            await coroutine
-        except asyncio.CancelledError:
+            await (self.traced(coroutine) if self.tracing else coroutine)
+        except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too: a task ends no worker
             message = f"task {number} ({name_of(coroutine)})"
             get_running_loop().call_exception_handler({"message": message, "exception": error})
         finally:
-            del self.entries[number]
+            self.forget(number)
 
-    def traced(self, coroutine: Coroutine[Any, Any, Any], number: int) -> Coroutine[Any, Any, Any]:
+    def traced(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
         """Return *coroutine* such that the log says when it runs and when it waits."""
-        return traced(coroutine, lambda: self.names.get(asyncio.current_task(), number))
+        return traced(coroutine, self.label)
+
+    def label(self) -> int | str:
+        """Return what the running task is called in traces."""
+        task = self.current()
+        return self.names.get(task) or self.number_of(task)
 
     # ---- what a task asks about itself
 
@@ -85,10 +88,10 @@ class Registry:
 
     def number_of(self, task: Task[Any]) -> int:
         """Return the number of a task; who had none gets one."""
-        if not self.numbers.get(task):
-            found = (number for number, entry in self.entries.items() if entry.task is task)
-            self.numbers[task] = next(found, 0) or next(self.counter)
-        return self.numbers[task]
+        number = self.numbers.get(task) or self.others.get(task)
+        if number is None:
+            number = self.others[task] = next(self.counter)
+        return number
 
     def rename(self, name: str) -> None:
         """Give the running task a name."""
@@ -98,45 +101,45 @@ class Registry:
 
     def kill(self, number: int) -> bool:
         """Cancel a task; return whether there is one of that number."""
-        entry = self.entries.get(number)
-        if entry is None:
+        if number not in self.entries:
             return False
-        if entry.task is asyncio.current_task():
+        if self.entries[number][0] is asyncio.current_task():
             raise KoreError("refusing to kill active coroutine")
-        self.cancel(entry)
+        self.cancel(number)
         return True
 
-    def cancel(self, entry: Entry) -> None:
-        """Cancel a task, which may not have begun: then it is gone at once."""
-        entry.task.cancel()
-        if getcoroutinestate(entry.coroutine) == CORO_CREATED:
-            entry.task.add_done_callback(lambda _: self.forget(entry))
+    def cancel(self, number: int) -> None:
+        """Cancel a task; one that has not begun will never know."""
+        task, coroutine, _ = self.entries[number]
+        task.cancel()
+        task.add_done_callback(partial(self.discard, number, coroutine))
 
-    def forget(self, entry: Entry) -> None:
-        """Close what never ran."""
-        close_unbegun(entry.coroutine)
-        for number in [number for number, each in self.entries.items() if each is entry]:
-            del self.entries[number]
+    def discard(self, number: int, coroutine: Coroutine[Any, Any, Any], _: Task[None]) -> None:
+        """Forget a task that has ended without running, perhaps."""
+        close_unbegun(coroutine)
+        self.forget(number)
 
-    def cancel_all(self) -> list[Task[None]]:
-        """Cancel every task; return what to wait for."""
-        entries = list(self.entries.values())
-        for entry in entries:
-            self.cancel(entry)
-        return [entry.task for entry in entries]
+    def forget(self, number: int) -> None:
+        """Strike off a task that has ended."""
+        if number in self.entries:
+            del self.numbers[self.entries.pop(number)[0]]
+
+    def cancel_all(self) -> None:
+        """Cancel every task."""
+        for number in list(self.entries):
+            self.cancel(number)
 
     def list(self) -> list[TaskInfo]:
         """Return all tasks, the oldest first."""
-        now = time.monotonic()
         return [
-            TaskInfo(
-                number,
-                self.names.get(entry.task) or name_of(entry.coroutine),
-                now - entry.begun,
-                place_of(entry.coroutine),
-            )
-            for number, entry in self.entries.items()
+            self.info(task, name_of(coroutine), begun, coroutine)
+            for task, coroutine, begun in self.entries.values()
         ]
+
+    def info(self, task: Task[Any], name: str, begun: float, waiting: Any) -> TaskInfo:
+        """Return what is known of a task; *name* is for one that has not named itself."""
+        name = self.names.get(task, name)
+        return TaskInfo(self.number_of(task), name, time.monotonic() - begun, place_of(waiting))
 
 
 def name_of(coroutine: Coroutine[Any, Any, Any]) -> str:

@@ -1,8 +1,10 @@
 """Functions called later, once or again and again."""
 
+import asyncio
 import operator
 from asyncio import Task, TimerHandle, get_running_loop
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from kore._aio.unbegun import close_unbegun
@@ -10,6 +12,8 @@ from kore.errors import KoreError
 
 ONESHOT: Final = 1
 NOTHING: Final = object()
+# Coroutines that timers have begun. Loops hold tasks only weakly.
+RUNNING: Final[set[Task[None]]] = set()
 
 
 class Timer:
@@ -74,7 +78,8 @@ class Timer:
             return
         if isinstance(pending, Coroutine):
             self._task = self._loop.create_task(self._run(pending))
-            self._task.add_done_callback(lambda _: self._ended(pending))
+            RUNNING.add(self._task)
+            self._task.add_done_callback(partial(self._ended, pending))
 
     def _next(self) -> TimerHandle:
         now = self._loop.time()
@@ -86,14 +91,15 @@ class Timer:
     async def _run(self, pending: Coroutine[Any, Any, Any]) -> None:
         try:
             await pending
-        except Exception as error:  # noqa: BLE001 - whatever an application raises
-            self._report(error)
-        except (SystemExit, KeyboardInterrupt) as error:
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: it ends no loop
             self._report(error)
 
-    def _ended(self, pending: Coroutine[Any, Any, Any]) -> None:
+    def _ended(self, pending: Coroutine[Any, Any, Any], task: Task[None]) -> None:
+        RUNNING.discard(task)
         self._task = None
         close_unbegun(pending)
 
     def _report(self, error: BaseException) -> None:
-        self._loop.call_exception_handler({"message": f"{self!r}", "exception": error})
+        self._loop.call_exception_handler({"message": repr(self), "exception": error})

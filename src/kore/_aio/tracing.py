@@ -1,15 +1,16 @@
 """Where coroutines are, and a line of the log whenever one goes on or waits."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import CodeType, FrameType, coroutine
 from typing import Any, Final
 
 log = logging.getLogger("kore")
 NOTICE: Final = (logging.INFO + logging.WARNING) // 2
 # Frames of these say nothing about an application.
-INNER: Final = ("/kore/_aio/", "/kore/_process/", "/asyncio/")
+INNER: Final = (f"{Path(__file__).parents[1]}/", f"{Path(asyncio.__file__).parent}/")
 
 
 def frames_of(outermost: Any) -> Iterator[FrameType]:
@@ -22,24 +23,27 @@ def frames_of(outermost: Any) -> Iterator[FrameType]:
 
 
 def place_of(waiting: Any) -> str:
-    """Return where a coroutine waits: the innermost place that is the application's."""
+    """Return where a coroutine waits, `file:line`: the innermost place that is the application's.
+
+    Empty for one that is no Python code.
+    """
     frames = list(frames_of(waiting))
-    own = [frame for frame in frames if not any(part in frame.f_code.co_filename for part in INNER)]
+    own = [frame for frame in frames if not frame.f_code.co_filename.startswith(INNER)]
     if not frames:
-        return "running"
+        return ""
     frame = (own or frames)[-1]
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def shown(waiting: Any, name: object) -> str:
-    """Return what the log says of a coroutine."""
+def step_of(waiting: Any, name: object, what: str) -> str:
+    """Return what the log says of a step of a coroutine."""
+    text = f"coro '{name}' {what}" if isinstance(name, str) else f"coro {name} {what}"
     code: CodeType | None = getattr(waiting, "cr_code", None)
     frame: FrameType | None = getattr(waiting, "cr_frame", None)
-    which = f"'{name}'" if isinstance(name, str) else name
-    if code is None:
-        return f"coro {which} %s"
-    line = frame.f_lineno if frame is not None else code.co_firstlineno
-    return f"coro {which} %s <{code.co_qualname}> @ [{PurePath(code.co_filename).name}:{line}]"
+    if code is None:  # no Python code
+        return text
+    line = code.co_firstlineno if frame is None else frame.f_lineno
+    return f"{text} <{code.co_qualname}> @ [{PurePath(code.co_filename).name}:{line}]"
 
 
 @coroutine
@@ -49,7 +53,7 @@ def traced(
     """Run *inner*, and log each of its steps under what *name* returns."""
 
     def say(what: str) -> None:
-        log.log(NOTICE, "%s", shown(inner, name()) % what)
+        log.log(NOTICE, "%s", step_of(inner, name(), what))
 
     say("created")
     step: Callable[..., Any] = inner.send
@@ -61,13 +65,10 @@ def traced(
             say("suspended")
             try:
                 argument, step = (yield yielded), inner.send
-                say("wokeup")
-            except GeneratorExit:
-                say("killed")
-                raise
             except BaseException as error:  # noqa: BLE001 - it is the coroutine's
-                say("killed" if type(error).__name__ == "CancelledError" else "wokeup")
                 argument, step = error, inner.throw
+            killed = isinstance(argument, (asyncio.CancelledError, GeneratorExit))
+            say("killed" if killed else "wokeup")
     except StopIteration as end:
         return end.value
     finally:

@@ -1,20 +1,21 @@
 """The coroutines of a worker: handlers that wait, and tasks on their own."""
 
 import asyncio
+import itertools
 import sys
 import time
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 from kore._aio.tasks import Registry, TaskInfo
-from kore._aio.tracing import place_of
 from kore._aio.unbegun import close_unbegun
 from kore._core.request import Request
 from kore._http.streaming import gate
 
 # What a handler did wrong; None: it gave no answer.
-Report = Callable[[Request, BaseException | None], None]
+Report: TypeAlias = Callable[[Request, BaseException | None], None]
+Handler: TypeAlias = Coroutine[Any, Any, Any]
 
 
 class Tasks(Registry):
@@ -24,8 +25,9 @@ class Tasks(Registry):
         super().__init__()
         self.loop = loop
         self.report = report
-        # With the route and the time it began. The loop itself holds tasks only weakly.
-        self.handlers: dict[int, tuple[Task[None], Request, float]] = {}
+        # With the request and the time it began. The loop itself holds tasks only weakly.
+        self.handlers: dict[int, tuple[Task[None], Request, float, Handler]] = {}
+        self.keys = itertools.count()
         self.ending = False
 
     @property
@@ -35,14 +37,12 @@ class Tasks(Registry):
 
     # ---- handlers
 
-    def spawn(self, handler: Coroutine[Any, Any, Any], request: Request) -> None:
+    def spawn(self, handler: Handler, request: Request) -> None:
         """Run the *handler* of *request* as a task; it is cancelled when the client leaves."""
-        number = next(self.counter)
-        if self.tracing:
-            handler = self.traced(handler, number)
+        key = next(self.keys)
         # Asked for before the handler runs, which may put attributes in front of the methods.
         attend = request.attend
-        guarded = self.guard(handler, request, number)
+        guarded = self.guard(handler, request, key)
         if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
@@ -51,18 +51,16 @@ class Tasks(Registry):
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
-        self.handlers[number] = (task, request, time.monotonic())
+        self.handlers[key] = (task, request, time.monotonic(), handler)
         attend(task)
 
-    async def guard(
-        self, handler: Coroutine[Any, Any, Any], request: Request, number: int
-    ) -> None:
+    async def guard(self, handler: Handler, request: Request, key: int) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
         fail = request.fail
         try:
             if sys.version_info < (3, 12):
                 await gate()
-            await handler
+            await (self.traced(handler) if self.tracing else handler)
             if not request.answered and request.is_served:
                 self.report(request, None)
                 fail()
@@ -76,36 +74,25 @@ class Tasks(Registry):
             if ours:
                 raise
         finally:
-            self.handlers.pop(number, None)
+            self.handlers.pop(key, None)
 
     # ---- all of them
 
-    def number_of(self, task: Task[Any]) -> int:
-        """Return the number of a task; who had none gets one."""
-        found = (number for number, entry in self.handlers.items() if entry[0] is task)
-        return next(found, 0) or super().number_of(task)
-
     def list(self) -> list[TaskInfo]:
         """Return all tasks and handlers, the oldest first."""
-        now = time.monotonic()
         serving = [
-            TaskInfo(
-                number,
-                self.names.get(task) or f"route '{request.where()}'",
-                now - begun,
-                place_of(task.get_coro()),
-            )
-            for number, (task, request, begun) in self.handlers.items()
+            self.info(task, f"route '{request.where()}'", begun, handler)
+            for task, request, begun, handler in self.handlers.values()
         ]
         return sorted([*serving, *super().list()], key=lambda task: -task.age)
 
     async def cancel_everything(self, seconds: float) -> None:
-        """Cancel everything, and give `finally` blocks some seconds to run."""
+        """Cancel all that runs on the loop, and give `finally` blocks some seconds."""
         self.ending = True
-        handlers = [task for task, _, _ in self.handlers.values()]
-        for task in handlers:
+        self.cancel_all()
+        tasks = asyncio.all_tasks(self.loop) - {asyncio.current_task(self.loop)}
+        for task in tasks:
             task.cancel()
-        tasks = handlers + self.cancel_all()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 
