@@ -2,6 +2,7 @@
 
 from asyncio import Future, Task, current_task, get_running_loop
 from collections import OrderedDict
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from kore.errors import KoreError
@@ -16,11 +17,13 @@ class Lock:
     A task that ends, however it ends, holds no lock: what it did not release is released for it.
     """
 
-    __slots__ = ("__weakref__", "_loop", "_owner", "_waiters", "_watched")
+    __slots__ = ("__weakref__", "_loop", "_nothing", "_owner", "_waiters", "_watched")
 
     def __init__(self) -> None:
         # Where the tasks run that use it. To know saves a system call, before Python 3.12.
         self._loop: Any = NOWHERE
+        # To be awaited without waiting.
+        self._nothing: Awaitable[None]
         self._owner: Task[Any] | None = None
         # Not a deque: a thousand clients may leave at once, each from the middle.
         self._waiters: OrderedDict[Future[None], Task[Any]] = OrderedDict()
@@ -64,13 +67,19 @@ class Lock:
         else:
             self._pass_on()
 
-    __aenter__ = acquire
+    def __aenter__(self) -> Awaitable[None]:
+        # No coroutine where there is nothing to wait for.
+        if self._owner is None and (task := current_task(self._loop)) is not None:
+            self._owner = task
+            return self._nothing
+        return self.acquire()
 
-    async def __aexit__(self, *_: object) -> None:
+    def __aexit__(self, *_: object) -> Awaitable[None]:
         if self._watched is None and self._owner is current_task(self._loop):
             self._owner = None
         else:
             self.release()
+        return self._nothing
 
     def __repr__(self) -> str:
         state = "locked" if self.locked else "unlocked"
@@ -78,12 +87,16 @@ class Lock:
 
     def _caller(self) -> Task[Any]:
         try:
-            self._loop = get_running_loop()
+            loop = get_running_loop()
         except RuntimeError:
-            self._loop = NOWHERE
-        task = current_task(self._loop)
-        if task is None:
+            loop = None
+        task = current_task(loop) if loop is not None else None
+        if loop is None or task is None:
             raise KoreError("kore.lock only available in coroutines")
+        self._loop = loop
+        nothing = loop.create_future()
+        nothing.set_result(None)
+        self._nothing = nothing
         return task
 
     async def _turn(self, task: Task[Any]) -> None:

@@ -29,8 +29,8 @@ class Direction:
     that is cancelled between that and its next step leaves what it read to the next operation.
     """
 
-    __slots__ = ("_attempt", "_count", "_fd", "_futile", "_kept", "_loop", "_result", "_what",
-                 "_writing")
+    __slots__ = ("_alarm", "_argument", "_attempt", "_count", "_fd", "_futile", "_kept", "_loop",
+                 "_result", "_what", "_writing")
 
     def __init__(self, fd: int, what: str, *, writing: bool) -> None:
         self._fd = fd
@@ -38,9 +38,11 @@ class Direction:
         self._writing = writing
         # Where the descriptor is registered.
         self._loop: AbstractEventLoop | None = None
-        # What waits, if something does, and what is done for it.
+        # What the operation that waits is to get, and what is done for it.
         self._result: Future[Any] | None = None
-        self._attempt: tuple[Callable[[Any], Any], Any] = (type, None)
+        self._attempt: Callable[[Any], Any] = type
+        self._argument: Any = None
+        self._alarm: TimerHandle | None = None
         self._kept: tuple[Callable[[Any], Any], Any] | None = None
         self._count = 0
         self._futile = 0
@@ -48,7 +50,7 @@ class Direction:
     @property
     def waits(self) -> bool:
         """Whether an operation waits."""
-        return self._result is not None
+        return self._result is not None and not self._result.done()
 
     async def perform(
         self,
@@ -67,7 +69,8 @@ class Direction:
         if self._count > TURN:
             self._count = 0
             await GATE
-        self.check()
+        if self._result is not None and not self._result.done():
+            self.check()
         if self._kept is not None and self._kept[0] == attempt:
             return self._taken()  # type: ignore[no-any-return] # what such an attempt returned
         if self._loop is None or (promising and self._worthwhile()):
@@ -77,28 +80,16 @@ class Direction:
                 self._futile = FUTILE
             except OSError as error:
                 raise refusal(error) from None
-        self._count = 0
-        loop = get_running_loop()
-        self._result = result = loop.create_future()
-        self._attempt = (attempt, argument)
-        alarm = None
+        result = self._begin(attempt, argument, timeout_ms)
         try:
-            if timeout_ms is not None and timeout_ms >= 0:
-                alarm = loop.call_later(timeout_ms / 1000, self._too_late, result)
-            # Reading stays registered from one operation to the next, which saves system calls.
-            if self._loop is not loop:
-                self._watch(loop)
             return await result  # type: ignore[no-any-return] # as above
         except BaseException:
-            if has_result(result) and not self._writing:
-                self._kept = (attempt, result.result())
+            self._given_up(attempt, result)
             raise
-        finally:
-            self._settle(alarm)
 
     def check(self) -> None:
         """Raise KoreError if an operation waits."""
-        if self._result is not None:
+        if self.waits:
             raise KoreError(f"only one {self._what} operation can be done per socket at a time")
 
     def keep(self, attempt: Callable[[Any], Any], result: object) -> None:
@@ -109,6 +100,7 @@ class Direction:
         """End what waits with *error*; the next operation may wait again."""
         if self._result is not None and not self._result.done():
             self._result.set_exception(error)
+            self._over()
 
     def hang_up(self) -> Any:
         """End what waits, and watch no more. Return a result that nobody took."""
@@ -116,16 +108,41 @@ class Direction:
         self.interrupt(ClosedError("socket is closed"))
         return None if self._kept is None else self._taken()
 
+    def _begin(
+        self, attempt: Callable[[Any], Any], argument: object, timeout_ms: float | None
+    ) -> "Future[Any]":
+        loop = self._loop
+        # Reading stays registered from one operation to the next, which saves system calls.
+        if loop is None or not loop.is_running():
+            loop = get_running_loop()
+            self._watch(loop)
+        if self._alarm is not None:  # of one that was cancelled a moment ago
+            self._over()
+        if timeout_ms is not None and timeout_ms >= 0:
+            self._alarm = loop.call_later(timeout_ms / 1000, self._too_late)
+        self._count = 0
+        self._attempt = attempt
+        self._argument = argument
+        self._result = result = loop.create_future()
+        return result
+
+    def _given_up(self, attempt: Callable[[Any], Any], result: "Future[Any]") -> None:
+        if not self._writing and has_result(result):
+            self._kept = (attempt, result.result())
+        if result is self._result:
+            self._over()
+
+    def _over(self) -> None:
+        self._result = self._argument = None
+        if self._writing:  # almost always possible: the loop would spin
+            self._unwatch()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
     def _worthwhile(self) -> bool:
         self._futile -= 1
         return self._futile < 0
-
-    def _settle(self, alarm: TimerHandle | None) -> None:
-        self._result = None
-        if self._writing:  # almost always possible: the loop would spin
-            self._unwatch()
-        if alarm is not None:
-            alarm.cancel()
 
     def _taken(self) -> Any:
         (_, result), self._kept = self._kept or (type, None), None
@@ -146,18 +163,18 @@ class Direction:
         if result is None or result.done():
             self._unwatch()
             return
-        attempt, argument = self._attempt
         try:
-            result.set_result(attempt(argument))
+            result.set_result(self._attempt(self._argument))
         except BlockingIOError:
             return
         except OSError as error:
             result.set_exception(refusal(error))
         except BaseException as error:  # noqa: BLE001 - the task gets it
             result.set_exception(error)
+        self._over()
 
-    def _too_late(self, result: "Future[Any]") -> None:
-        if result is self._result and not result.done():
+    def _too_late(self) -> None:
+        if self.waits:
             self._on_event()  # what came in the same moment is not too late
             self.interrupt(TimeoutError(LATE))
 

@@ -53,12 +53,15 @@ class Socket:
     one of recv, recvfrom, recvmsg and accept, and beside it one of send, sendto and connect.
     """
 
-    __slots__ = ("__weakref__", "_more", "_reading", "_socket", "_stream", "_wrapped", "_writing")
+    __slots__ = ("__weakref__", "_more", "_origin", "_reading", "_receive", "_socket", "_stream",
+                 "_writing")
 
     def __init__(self, own: socket.socket, wrapped: socket.socket | None = None) -> None:
         own.setblocking(False)
         self._socket = own
-        self._wrapped = wrapped
+        self._receive = own.recv
+        # Whose end is ours, too.
+        self._origin = wrapped or own
         # Nothing is the end of a stream; a datagram may well be empty.
         self._stream = own.type in {socket.SOCK_STREAM, socket.SOCK_SEQPACKET}
         # Whether more may have come than was taken: else the next piece has to be waited for.
@@ -70,11 +73,12 @@ class Socket:
 
     async def recv(self, maxlen: int, timeout_ms: float | None = None) -> bytes | None:
         """Return at most *maxlen* bytes, at least one; None when no more will come."""
-        attempt = self._usable().recv
+        if self._origin.fileno() < 0 or maxlen < 1:
+            self._usable()
+            positive(maxlen)
+        attempt = self._receive
         try:
-            data = await self._reading.perform(
-                attempt, positive(maxlen), timeout_ms, promising=self._more
-            )
+            data = await self._reading.perform(attempt, maxlen, timeout_ms, promising=self._more)
         except ClosedError:
             if self._stream:
                 return None
@@ -184,6 +188,7 @@ class Socket:
         untaken = self._reading.hang_up()
         self._writing.hang_up()
         self._socket.close()
+        self._origin = self._socket
         if isinstance(untaken, socket.socket):
             untaken.close()
         return True
@@ -195,7 +200,7 @@ class Socket:
         return f"<kore.socket fd={self.fileno()}>"
 
     def _usable(self) -> socket.socket:
-        if self._socket.fileno() < 0 or (self._wrapped is not None and self._wrapped.fileno() < 0):
+        if self._origin.fileno() < 0:
             raise SocketError("socket is closed")
         return self._socket
 
