@@ -18,9 +18,9 @@ FLOORS = {
           _process.template _process.trial _process.worker""",
     4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
           _process.plan _process.privsep _process.scoreboard _process.sockets _process.terminal""",
-    3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.proc _aio.queue
-          _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing
-          _aio.unbegun""",
+    3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc
+          _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
+          _aio.tracing""",
     2: """_conf.builder _conf.check _conf.demands _conf.directives _conf.domains _conf.legacy
           _conf.loader _conf.printer _http.auth _http.parts _http.pipeline _http.router _http.steps
           _http.streaming""",

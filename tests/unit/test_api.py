@@ -12,6 +12,7 @@ import pytest
 import kore
 from kore import _context
 from kore._conf.builder import Builder
+from kore._aio.tasks import Registry
 from kore._conf.schema import Config
 from kore._conf.settings import SETTINGS, Settings
 
@@ -28,10 +29,7 @@ class StandIn:
     config: Config = field(default_factory=lambda: Config(Settings(workers=7), (), ()))
     tracer: Any = None
     seen: list[Any] = field(default_factory=list)
-
-    def create_task(self, task: Any) -> int:
-        task.close()
-        return 41
+    tasks: Registry = field(default_factory=Registry)
 
     def fatal(self, text: str) -> None:
         raise Ended("fatal", text)
@@ -209,7 +207,11 @@ def test_a_task_made_early_is_kept_for_the_workers(builder: Builder) -> None:
 
 
 def test_a_task_made_in_a_worker_is_the_workers(worker: StandIn) -> None:
-    assert kore.task_create(task()) == 41
+    async def main() -> tuple[int, list[int]]:
+        number = kore.task_create(asyncio.sleep(0))
+        return number, list(worker.tasks.entries)
+
+    assert asyncio.run(main()) == (1, [1])
 
 
 @pytest.mark.parametrize("thing", [task, None, 5])

@@ -5,7 +5,7 @@ from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Awaitable, Generator
 from typing import Any, Final
 
-from kore._aio.unbegun import close_unbegun
+from kore._aio.loose import close_unbegun
 
 # The result of what was cancelled before its first step.
 NEVER: Final = object()

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+from kore._aio.loose import close_unbegun, report
 from kore._aio.tracing import place_of, traced
-from kore._aio.unbegun import close_unbegun
 from kore.errors import KoreError
 
 
@@ -57,11 +57,10 @@ class Registry:
         """Await *coroutine*, and report what it does not catch: nobody else asks for it."""
         try:
             await (self.traced(coroutine) if self.tracing else coroutine)
-        except (asyncio.CancelledError, GeneratorExit):
+        except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too: a task ends no worker
-            message = f"task {number} ({name_of(coroutine)})"
-            get_running_loop().call_exception_handler({"message": message, "exception": error})
+            report(f"task {number} ({name_of(coroutine)})", error)
         finally:
             self.forget(number)
 

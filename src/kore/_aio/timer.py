@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from kore._aio.unbegun import close_unbegun
+from kore._aio.loose import close_unbegun, report
 from kore.errors import KoreError
 
 ONESHOT: Final = 1
@@ -91,7 +91,7 @@ class Timer:
     async def _run(self, pending: Coroutine[Any, Any, Any]) -> None:
         try:
             await pending
-        except (asyncio.CancelledError, GeneratorExit):
+        except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it ends no loop
             self._report(error)
@@ -102,4 +102,4 @@ class Timer:
         close_unbegun(pending)
 
     def _report(self, error: BaseException) -> None:
-        self._loop.call_exception_handler({"message": repr(self), "exception": error})
+        report(repr(self), error)

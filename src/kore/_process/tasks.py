@@ -8,8 +8,8 @@ from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
+from kore._aio.loose import close_unbegun
 from kore._aio.tasks import Registry, TaskInfo
-from kore._aio.unbegun import close_unbegun
 from kore._core.request import Request
 from kore._http.streaming import gate
 

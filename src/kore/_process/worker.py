@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
@@ -302,10 +301,6 @@ class Worker:
             self.failed(str(context.get("message", "the event loop")), error)
 
     # ---- what the public functions delegate to
-
-    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> int:
-        """Run *coroutine* as a task of this worker; return its id."""
-        return self.tasks.create(coroutine)
 
     def fatal(self, text: str) -> NoReturn:
         """End this worker at once, with *text* in the log; the parent replaces it."""
