@@ -54,13 +54,12 @@ class Gather:
         except BaseException:
             self._cancel()
             yield from asyncio.wait(self._children).__await__()
+            self._close_the_unbegun()
             raise
         return self._results
 
     def __del__(self) -> None:
-        # Nobody else knows those that were never begun.
-        for each in self._awaitables:
-            close_unbegun(each)
+        self._close_the_unbegun()
 
     def _begin(self) -> None:
         child = self._loop.create_task(self._run(len(self._children)))
@@ -89,6 +88,12 @@ class Gather:
         for at, result in enumerate(self._results):
             if result is NEVER:
                 self._results[at] = asyncio.CancelledError()
+        self._close_the_unbegun()
+
+    def _close_the_unbegun(self) -> None:
+        # Nobody else knows them.
+        for each in self._awaitables:
+            close_unbegun(each)
 
     def _cancel(self) -> None:
         self._end.cancel()  # so that no others begin

@@ -99,6 +99,8 @@ class Timer:
     def _ended(self, pending: Coroutine[Any, Any, Any], task: Task[None]) -> None:
         RUNNING.discard(task)
         self._task = None
+        if task.cancelled():  # whoever did so wants no more of it: the loop ends, perhaps
+            self.close()
         close_unbegun(pending)
 
     def _report(self, error: BaseException) -> None:

@@ -197,14 +197,11 @@ STEPS = st.lists(
 
 @pytest.mark.parametrize("kind", LOOPS)
 @given(steps=STEPS)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 def test_a_queue_does_what_its_model_does(kind: str, steps: list[str | int]) -> None:
-    run_bare(kind, follow(steps))
-
-
-def run_bare(kind: str, check: Any) -> None:
     with asyncio.Runner(loop_factory=LOOPS[kind]) as runner:
-        runner.run(check)
+        runner.run(follow(steps))
+
 
 
 async def follow(steps: list[str | int]) -> None:
