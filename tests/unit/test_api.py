@@ -11,8 +11,8 @@ import pytest
 
 import kore
 from kore import _context
-from kore._conf.builder import Builder
 from kore._aio.tasks import Registry
+from kore._conf.builder import Builder
 from kore._conf.schema import Config
 from kore._conf.settings import SETTINGS, Settings
 

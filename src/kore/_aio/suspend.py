@@ -1,7 +1,7 @@
 """A pause of the task that awaits it."""
 
 import operator
-from asyncio import Future, get_running_loop
+from asyncio import Future, TimerHandle, get_running_loop
 from collections.abc import Generator
 from typing import Any, Final
 
@@ -25,15 +25,25 @@ class Suspension:
 
     def __await__(self) -> Generator[Any, None, None]:
         loop = get_running_loop()
-        over: Future[None] = loop.create_future()
-        alarm = loop.call_later(self._delay_ms / 1000, wake, over)
-        try:
-            yield from over
-        finally:
-            alarm.cancel()
+        pause = Pause(loop=loop)
+        pause.alarm = loop.call_later(self._delay_ms / 1000, wake, pause)
+        return pause.__await__()
 
     def __repr__(self) -> str:
         return f"<kore.suspend {self._delay_ms} ms>"
+
+
+class Pause(Future[None]):
+    """What a task waits for. A generator would do, and cost each of 100,000 tasks 250 bytes."""
+
+    __slots__ = ("alarm",)
+
+    alarm: TimerHandle
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Wait no longer."""
+        self.alarm.cancel()
+        return super().cancel(msg)
 
 
 class Gate:

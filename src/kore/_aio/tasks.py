@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from asyncio import Task, get_running_loop
+from asyncio import CancelledError, Task, get_running_loop
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ class TaskInfo:
     where: str
 
 
-# A task, what it was made of, and when it began on the monotonic clock.
+# A task, what it was made of, and when that was on the monotonic clock.
 Entry: TypeAlias = tuple[Task[None], Coroutine[Any, Any, Any], float]
 
 
@@ -37,7 +37,6 @@ class Registry:
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
-        self.numbers: dict[Task[Any], int] = {}
         # Tasks that others have made, as far as somebody has asked for their numbers.
         self.others: WeakKeyDictionary[Task[Any], int] = WeakKeyDictionary()
         self.names: WeakKeyDictionary[Task[Any], str] = WeakKeyDictionary()
@@ -50,19 +49,18 @@ class Registry:
         task = get_running_loop().create_task(self.watch(coroutine, number))
         if not task.done():  # an eager one may be
             self.entries[number] = (task, coroutine, time.monotonic())
-            self.numbers[task] = number
         return number
 
     async def watch(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
         """Await *coroutine*, and report what it does not catch: nobody else asks for it."""
         try:
             await (self.traced(coroutine) if self.tracing else coroutine)
-        except asyncio.CancelledError:
+        except CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too: a task ends no worker
             report(f"task {number} ({name_of(coroutine)})", error)
         finally:
-            self.forget(number)
+            self.entries.pop(number, None)
 
     def traced(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
         """Return *coroutine* such that the log says when it runs and when it waits."""
@@ -87,7 +85,11 @@ class Registry:
 
     def number_of(self, task: Task[Any]) -> int:
         """Return the number of a task; who had none gets one."""
-        number = self.numbers.get(task) or self.others.get(task)
+        coroutine: Any = task.get_coro()
+        if getattr(coroutine, "cr_code", None) is self.watch.__code__:
+            # There, and not in another table, which each task would pay for.
+            return int(coroutine.cr_frame.f_locals["number"])
+        number = self.others.get(task)
         if number is None:
             number = self.others[task] = next(self.counter)
         return number
@@ -111,17 +113,12 @@ class Registry:
         """Cancel a task; one that has not begun will never know."""
         task, coroutine, _ = self.entries[number]
         task.cancel()
-        task.add_done_callback(partial(self.discard, number, coroutine))
+        task.add_done_callback(partial(self.forget, number, coroutine))
 
-    def discard(self, number: int, coroutine: Coroutine[Any, Any, Any], _: Task[None]) -> None:
-        """Forget a task that has ended without running, perhaps."""
+    def forget(self, number: int, coroutine: Coroutine[Any, Any, Any], _: Task[None]) -> None:
+        """Strike off a task that has ended without running, perhaps."""
         close_unbegun(coroutine)
-        self.forget(number)
-
-    def forget(self, number: int) -> None:
-        """Strike off a task that has ended."""
-        if number in self.entries:
-            del self.numbers[self.entries.pop(number)[0]]
+        self.entries.pop(number, None)
 
     def cancel_all(self) -> None:
         """Cancel every task."""
@@ -131,16 +128,16 @@ class Registry:
     def list(self) -> list[TaskInfo]:
         """Return all tasks, the oldest first."""
         return [
-            self.info(task, name_of(coroutine), begun, coroutine)
-            for task, coroutine, begun in self.entries.values()
+            self.info(task, number, name_of(coroutine), made)
+            for number, (task, coroutine, made) in self.entries.items()
         ]
 
-    def info(self, task: Task[Any], name: str, begun: float, waiting: Any) -> TaskInfo:
+    def info(self, task: Task[Any], number: int, name: str, made: float) -> TaskInfo:
         """Return what is known of a task; *name* is for one that has not named itself."""
         name = self.names.get(task, name)
-        return TaskInfo(self.number_of(task), name, time.monotonic() - begun, place_of(waiting))
+        return TaskInfo(number, name, time.monotonic() - made, place_of(task.get_coro()))
 
 
-def name_of(coroutine: Coroutine[Any, Any, Any]) -> str:
+def name_of(coroutine: object) -> str:
     """Return the name of the function that made *coroutine*."""
     return str(getattr(coroutine, "__qualname__", type(coroutine).__name__))

@@ -19,7 +19,14 @@ def frames_of(outermost: Any) -> Iterator[FrameType]:
         frame = getattr(outermost, "cr_frame", None) or getattr(outermost, "gi_frame", None)
         if frame is not None:
             yield frame
-        outermost = getattr(outermost, "cr_await", None) or getattr(outermost, "gi_yieldfrom", None)
+        outermost = awaited_by(outermost)
+
+
+def awaited_by(waiting: Any) -> Any:
+    """Return what a coroutine awaits."""
+    if getattr(waiting, "gi_code", None) is traced.__code__:
+        return waiting.gi_frame.f_locals["inner"]
+    return getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
 
 
 def place_of(waiting: Any) -> str:

@@ -26,7 +26,7 @@ class Tasks(Registry):
         self.loop = loop
         self.report = report
         # With the request and the time it began. The loop itself holds tasks only weakly.
-        self.handlers: dict[int, tuple[Task[None], Request, float, Handler]] = {}
+        self.handlers: dict[int, tuple[Task[None], Request, float]] = {}
         self.keys = itertools.count()
         self.ending = False
 
@@ -51,7 +51,7 @@ class Tasks(Registry):
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
-        self.handlers[key] = (task, request, time.monotonic(), handler)
+        self.handlers[key] = (task, request, time.monotonic())
         attend(task)
 
     async def guard(self, handler: Handler, request: Request, key: int) -> None:
@@ -81,8 +81,8 @@ class Tasks(Registry):
     def list(self) -> list[TaskInfo]:
         """Return all tasks and handlers, the oldest first."""
         serving = [
-            self.info(task, f"route '{request.where()}'", begun, handler)
-            for task, request, begun, handler in self.handlers.values()
+            self.info(task, self.number_of(task), f"route '{request.where()}'", begun)
+            for task, request, begun in self.handlers.values()
         ]
         return sorted([*serving, *super().list()], key=lambda task: -task.age)
 
