@@ -6,6 +6,7 @@ import gc
 import inspect
 import os
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -73,7 +74,7 @@ def descriptors() -> list[str]:
 def is_listing(entry: "os.DirEntry[str]", mine: str) -> bool:
     """Whether this descriptor is the one that lists them."""
     try:
-        return os.readlink(entry.path) == mine
+        return str(Path(entry.path).readlink()) == mine
     except OSError:
         return True
 

@@ -174,7 +174,7 @@ class Socket:
     def peer(self) -> tuple[Any, ...] | str | None:
         """Who is at the other end: (ip, port), the path of a unix socket, or None."""
         try:
-            address = self._usable().getpeername()
+            address = self._socket.getpeername()
         except OSError:
             return None
         return address[:2] if isinstance(address, tuple) else unix_name(address)

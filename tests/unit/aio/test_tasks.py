@@ -14,6 +14,8 @@ import kore
 from kore.errors import KoreError
 from tests.helpers.loops import Errors, on_both, passes, until
 
+LINES = Path(__file__).read_text().splitlines()
+
 
 async def forever() -> None:
     await asyncio.get_running_loop().create_future()
@@ -62,7 +64,6 @@ async def test_a_task_is_listed_with_its_name_its_age_and_where_it_waits() -> No
     await until(lambda: len(kore.tasks()) == 2)
     await passes(2)
     first, second = kore.tasks()
-    lines = Path(__file__).read_text().splitlines()
     file, _, line = first.where.rpartition(":")
 
     assert [first.id, second.id] == numbers
@@ -70,7 +71,7 @@ async def test_a_task_is_listed_with_its_name_its_age_and_where_it_waits() -> No
     assert second.name == "a name"
     assert 0 <= second.age < 60
     assert 0 <= first.age < 60
-    assert (file, lines[int(line) - 1].strip()) == (__file__, "await queue.pop()  # here")
+    assert (file, LINES[int(line) - 1].strip()) == (__file__, "await queue.pop()  # here")
     await end_all()
 
 
@@ -211,7 +212,8 @@ async def test_each_step_is_traced(caplog: pytest.LogCaptureFixture) -> None:
     await passes(2)
 
     steps = [re.sub(r" <.*<locals>\.(\w+)> @ \[(.*):\d+\]", r" \1 \2", m) for m in caplog.messages]
-    words = ["created", "running", "suspended", "wokeup", "running", "suspended", "wokeup", "running", "deleted"]
+    turn = ["running", "suspended", "wokeup"]
+    words = ["created", *turn, *turn, "running", "deleted"]
     names = [number] * 5 + ["'worker'"] * 4
     assert steps == [
         *[f"coro {n} {word} work test_tasks.py" for n, word in zip(names, words, strict=True)],
