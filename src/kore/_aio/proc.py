@@ -96,7 +96,7 @@ class Process:
         For a process that a signal ended it is the number of that signal.
         """
         status = self._child.status
-        return Running(self._child) if status is None else Ended(status)
+        return Running(self._child, self) if status is None else Ended(status)
 
     def __del__(self) -> None:
         if hasattr(self, "_child"):

@@ -33,13 +33,16 @@ class Running:
     Used as an int it is the status if the process has ended by then, and else raises KoreError.
     """
 
-    __slots__ = ("_process",)
+    __slots__ = ("_kept", "_process")
 
-    def __init__(self, process: Ending) -> None:
+    def __init__(self, process: Ending, kept: object = None) -> None:
         self._process = process
+        # What must not be forgotten as long as somebody waits.
+        self._kept = kept
 
     def __await__(self) -> Generator[Any, None, int]:
-        return self._process.wait().__await__()
+        # Not `return`: this frame is what keeps this object, and what it keeps.
+        return (yield from self._process.wait().__await__())
 
     def __int__(self) -> int:
         status = self._process.status

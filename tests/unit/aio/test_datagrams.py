@@ -73,7 +73,7 @@ async def test_unix_datagrams_come_with_their_source(tmp_path: Path) -> None:
         assert await server.recvfrom(100) == (None, b"from nobody")
         await server.sendto("@kore-test-abstract", b"back")
         assert await named.recvfrom(100) == (place, b"back")
-        with pytest.raises(SocketError, match="^Connection refused$"):
+        with pytest.raises(SocketError, match=r"^Connection refused$"):
             await server.sendto("@kore-test-nobody", b"x")
         with pytest.raises(TypeError, match=r"sendto\(path, data\) takes 2 arguments"):
             await server.sendto(place, 5, b"x", 100)
@@ -87,7 +87,7 @@ async def test_a_full_receiver_is_waited_for_without_spinning(tmp_path: Path) ->
         wrapped(socket.AF_UNIX, socket.SOCK_DGRAM) as (client, _),
     ):
         sent = 0
-        with pytest.raises(TimeoutError):
+        with contextlib.suppress(TimeoutError):
             while True:
                 await client.sendto(place, b"%d" % sent, 30)
                 sent += 1
@@ -163,9 +163,9 @@ async def test_a_datagram_may_be_refused() -> None:
     with wrapped(socket.AF_INET, socket.SOCK_DGRAM) as (sock, _):
         await sock.connect("127.0.0.1", port)
         await sock.send(b"x")
-        with pytest.raises(SocketError, match="^Connection refused$"):
+        with pytest.raises(SocketError, match=r"^Connection refused$"):
             await sock.recv(10)
-        with pytest.raises(SocketError, match="^Message too long$"):
+        with pytest.raises(SocketError, match=r"^Message too long$"):
             await sock.send(b"x" * 100_000)
         with pytest.raises(KoreError, match="invalid port number"):
             await sock.sendto("127.0.0.1", 0, b"x")

@@ -105,7 +105,7 @@ async def test_a_name_is_looked_up() -> None:
         sock.close()
     with socket.socket() as own:
         sock = kore.socket_wrap(own)
-        with pytest.raises(SocketError, match="invalid host 'no.such.host.invalid'"):
+        with pytest.raises(SocketError, match=r"invalid host .no.such.host.invalid'"):
             await sock.connect("no.such.host.invalid", 80)
         with pytest.raises(SocketError, match="invalid host"):
             await sock.connect("a" * 300, 80)
@@ -119,7 +119,7 @@ async def test_a_refused_connection_says_so() -> None:
         port = free.getsockname()[1]
         with socket.socket() as own:
             sock = kore.socket_wrap(own)
-            with pytest.raises(SocketError, match="^Connection refused$") as error:
+            with pytest.raises(SocketError, match=r"^Connection refused$") as error:
                 await sock.connect("127.0.0.1", port)
             sock.close()
     assert isinstance(error.value, RuntimeError)
@@ -130,7 +130,7 @@ async def test_a_refused_connection_says_so() -> None:
 async def test_there_may_be_nobody_at_a_path(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as own:
         sock = kore.socket_wrap(own)
-        with pytest.raises(SocketError, match="^No such file or directory$"):
+        with pytest.raises(SocketError, match=r"^No such file or directory$"):
             await sock.connect(str(tmp_path / "nobody"))
         with pytest.raises(KoreError, match="unix socket path too long: 200 bytes"):
             await sock.connect("x" * 200)
@@ -286,7 +286,7 @@ async def test_large_data_goes_out_whole_to_a_slow_reader() -> None:
 
 @on_both
 async def test_a_send_may_take_too_long() -> None:
-    async with pair() as (sock, other):
+    async with pair() as (sock, _):
         with pytest.raises(TimeoutError):
             await sock.send(b"x" * 16 * MB, 10)
         with pytest.raises(TimeoutError):
@@ -297,13 +297,13 @@ async def test_a_send_may_take_too_long() -> None:
 async def test_sending_to_a_peer_that_has_gone_is_an_error() -> None:
     async with pair(socket.AF_UNIX) as (sock, other):
         other.close()
-        with pytest.raises(SocketError, match="^Broken pipe$"):
+        with pytest.raises(SocketError, match=r"^Broken pipe$"):
             await sock.send(b"x")
     async with pair(socket.AF_UNIX) as (sock, other):
         sending = asyncio.create_task(sock.send(b"x" * 4 * MB))
         await passes(3)
         other.close()
-        with pytest.raises(SocketError, match="^(Broken pipe|Connection reset by peer)$"):
+        with pytest.raises(SocketError, match=r"^(Broken pipe|Connection reset by peer)$"):
             await sending
 
 
@@ -314,7 +314,7 @@ async def test_a_reset_is_an_error_with_its_reason() -> None:
         await passes(2)
         other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         other.close()
-        with pytest.raises(SocketError, match="^Connection reset by peer$"):
+        with pytest.raises(SocketError, match=r"^Connection reset by peer$"):
             await waiting
 
 
@@ -383,7 +383,7 @@ async def test_closing_ours_leaves_the_owners_open() -> None:
 async def test_a_descriptors_number_may_be_somebody_elses_soon() -> None:
     """Nothing that was registered for the closed one may be heard for the new one."""
     for _ in range(50):
-        async with pair() as (first, other):
+        async with pair() as (first, _):
             waiting = asyncio.create_task(first.recv(10))
             await passes(1)
             first.close()
@@ -476,8 +476,8 @@ async def test_arguments_are_checked() -> None:
         with pytest.raises(TypeError, match=r"connect\(host, port\) takes 2 arguments"):
             await sock.connect("127.0.0.1")
         assert await sock.send(b"") is None
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as netlink:
-        with pytest.raises(KoreError, match="unsupported family"):
-            kore.socket_wrap(netlink)
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+    with netlink, pytest.raises(KoreError, match="unsupported family"):
+        kore.socket_wrap(netlink)
     with pytest.raises(AttributeError, match="has no attribute"):
         kore.socket_wrap(5)  # type: ignore[arg-type]
