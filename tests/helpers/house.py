@@ -17,7 +17,8 @@ FLOORS = {
           _process.nursery _process.parent _process.roles _process.spawn _process.tasks
           _process.template _process.trial _process.worker""",
     4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
-          _process.orphans _process.plan _process.privsep _process.scoreboard _process.sockets _process.terminal""",
+          _process.orphans _process.plan _process.privsep _process.scoreboard _process.sockets
+          _process.terminal""",
     3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc
           _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
           _aio.tracing""",

@@ -13,7 +13,7 @@ from tests.helpers import procs
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
 
-APP = r'''
+APP = r"""
 import asyncio
 import os
 import socket
@@ -195,7 +195,7 @@ for handler, path in [
     (queued, "/queue"), (raises, "/raises"),
 ]:
     domain.route(path, handler, methods=["get"])
-'''
+"""
 
 
 class Echo(threading.Thread):

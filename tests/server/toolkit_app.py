@@ -76,7 +76,7 @@ def what_was_seen(req):
 
 async def foreign(req):
     """Something of asyncio's beside something of Kore's, in one handler."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", silent.port)
+    _, writer = await asyncio.open_connection("127.0.0.1", silent.port)
     words = asyncio.Queue()
     words.put_nowait("asyncio")
     async with asyncio.TaskGroup() as group:
