@@ -25,6 +25,7 @@ CONF_PAGE = "docs/guide/configuration.md"
 PAGES = {
     "README.md": ("/", "hello world\n"),
     "docs/tutorial.md": ("/hello/ada", "hello ada\n"),
+    "docs/guide/async.md": ("/sorted?words=pear,apple", "apple\npear\n"),
     "docs/guide/handlers.md": ("/2026/a-title", "a-title of 2026\n"),
     "docs/guide/parameters.md": ("/search?words=a+b&page=x", "page 1 of a b\n"),
     "docs/guide/processes.md": ("/", "hello world"),

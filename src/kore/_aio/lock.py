@@ -12,7 +12,7 @@ NOWHERE: Final = object()
 
 
 class Lock:
-    """Held by one task at a time; the one that waited longest is next. `kore.lock` in Kore's words.
+    """Held by one task at a time; the one that waited longest is next.
 
     A task that ends, however it ends, holds no lock: what it did not release is released for it.
     """

@@ -16,7 +16,7 @@ from kore.errors import KoreError, SocketError
 
 
 class Process:
-    """A process that a task has started. `kore.proc` in Kore's words.
+    """A process that a task has started.
 
     *command* is split as a shell would split it, or is a list of words; no shell runs it, and its
     program is looked for in PATH. *env* is its whole environment, a list of `NAME=value` or a

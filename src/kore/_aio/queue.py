@@ -9,7 +9,7 @@ from kore.errors import KoreError, QueueFullError
 
 
 class Queue:
-    """Objects in the order in which they came, to tasks in theirs. `kore.queue` in Kore's words.
+    """Objects in the order in which they came, to tasks in theirs.
 
     *limit* is how many objects may wait in it; without one there is no limit.
     """

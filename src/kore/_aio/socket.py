@@ -46,7 +46,7 @@ def socket_wrap(sock: socket.socket) -> "Socket":
 
 
 class Socket:
-    """A socket: IPv4, IPv6 or unix, of streams or datagrams. `kore.socket` in Kore's words.
+    """A socket: IPv4, IPv6 or unix, of streams or datagrams.
 
     Every operation takes a timeout in milliseconds; TimeoutError says that it has passed, and that
     no data was lost. SocketError, a RuntimeError, has the system's reason. At a time there can be

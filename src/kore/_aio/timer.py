@@ -11,13 +11,22 @@ from kore._aio.loose import close_unbegun, report
 from kore.errors import KoreError
 
 ONESHOT: Final = 1
-NOTHING: Final = object()
+
+
+class Nothing:
+    """The data of a timer that has none; None is something."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+NOTHING: Final = Nothing()
 # Coroutines that timers have begun. Loops hold tasks only weakly.
 RUNNING: Final[set[Task[None]]] = set()
 
 
 class Timer:
-    """Calls *method*, with *data* where it is given. `kore.timer` in Kore's words.
+    """Calls *method*, with *data* where it is given.
 
     With *flags* 0 it does so every *delay_ms* milliseconds, counted from its making and not from
     the end of the last call; what came too late for a turn waits for the next one. A coroutine
