@@ -27,9 +27,11 @@ def task_create(task: Coroutine[Any, Any, Any]) -> int:
     if type(task) is not CoroutineType and not isinstance(task, Coroutine):
         raise TypeError("object is not a coroutine")
     current = _context.current
-    if current.worker is None and current.builder is not None:
+    if current.worker is not None:
+        return current.worker.tasks.create(task)
+    if current.builder is not None:
         return current.builder.create_task(task)
-    return registry().create(task)
+    return (current.tasks or registry()).create(task)
 
 
 def task_id() -> int:

@@ -3,12 +3,11 @@
 import asyncio
 from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Awaitable, Generator
-from typing import Any, Final
+from contextvars import copy_context
+from typing import Any
 
 from kore._aio.loose import close_unbegun
-
-# The result of what was cancelled before its first step.
-NEVER: Final = object()
+from kore._aio.suspend import GATE
 
 
 class Gather:
@@ -19,8 +18,8 @@ class Gather:
     they, and it goes on when the last one has ended.
     """
 
-    __slots__ = ("_awaitables", "_children", "_concurrency", "_end", "_left", "_loop", "_results",
-                 "_unbegun")
+    __slots__ = ("_awaitables", "_children", "_concurrency", "_context", "_end", "_left", "_loop",
+                 "_results")
 
     def __init__(self, *awaitables: Awaitable[Any], concurrency: int = 0) -> None:
         self._awaitables = awaitables
@@ -33,9 +32,8 @@ class Gather:
         if concurrency < 0:
             raise ValueError(f"concurrency must be 0 (for all) or more, not {concurrency}")
         self._concurrency = concurrency or len(awaitables)
-        self._results: list[Any] = [NEVER] * len(awaitables)
+        self._results: list[Any] = [None] * len(awaitables)
         self._left = len(awaitables)
-        self._unbegun = False
 
     def __await__(self) -> Generator[Any, None, list[Any]]:
         if self._children:
@@ -43,6 +41,7 @@ class Gather:
         if not self._left:
             return self._results
         self._loop: AbstractEventLoop = asyncio.get_running_loop()
+        self._context = copy_context()
         self._end: Future[None] = self._loop.create_future()
         for _ in range(min(self._concurrency, self._left)):
             self._begin()
@@ -62,40 +61,33 @@ class Gather:
         self._close_the_unbegun()
 
     def _begin(self) -> None:
-        child = self._loop.create_task(self._run(len(self._children)))
-        self._children.append(child)
-        child.add_done_callback(self._ended)
+        run = self._run(len(self._children))
+        # Parked inside its `try`: a task cancelled before its first step ends in order too.
+        run.send(None)
+        self._children.append(self._loop.create_task(run))
 
     async def _run(self, at: int) -> None:
         try:
+            await GATE
             self._results[at] = await self._awaitables[at]
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it is a result like others
+            close_unbegun(self._awaitables[at])
             self._results[at] = error
-
-    def _ended(self, child: Task[None]) -> None:
         self._left -= 1
-        self._unbegun |= child.cancelled()
         if self._end.done():
             return
         if len(self._children) < len(self._awaitables):
-            self._begin()
+            # Not in the context of the one that ends here.
+            self._context.copy().run(self._begin)
         elif not self._left:
-            if self._unbegun:
-                self._mark_the_unbegun()
             self._end.set_result(None)
-
-    def _mark_the_unbegun(self) -> None:
-        for at, result in enumerate(self._results):
-            if result is NEVER:
-                self._results[at] = asyncio.CancelledError()
-        self._close_the_unbegun()
-
-    def _close_the_unbegun(self) -> None:
-        # Nobody else knows them.
-        for each in self._awaitables:
-            close_unbegun(each)
 
     def _cancel(self) -> None:
         self._end.cancel()  # so that no others begin
         for child in self._children:
             child.cancel()
+
+    def _close_the_unbegun(self) -> None:
+        # Nobody else knows them.
+        for each in self._awaitables:
+            close_unbegun(each)

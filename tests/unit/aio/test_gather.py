@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -173,6 +174,22 @@ async def test_a_child_that_somebody_else_cancels_before_it_began_has_a_result()
     assert results[0] is None
     assert [type(each) for each in results[1:]] == [asyncio.CancelledError] * 2
     gc.collect()
+
+
+@pytest.mark.parametrize("concurrency", [0, 1])
+@on_both
+async def test_children_see_their_parents_context_and_not_each_others(concurrency: int) -> None:
+    variable = ContextVar("variable", default="nothing")
+
+    async def child() -> str:
+        seen = variable.get()
+        variable.set("a child's")
+        return seen
+
+    variable.set("the parent's")
+    results = await kore.gather(child(), child(), child(), concurrency=concurrency)
+    assert results == ["the parent's"] * 3
+    assert variable.get() == "the parent's"
 
 
 @pytest.mark.parametrize("kind", LOOPS)
