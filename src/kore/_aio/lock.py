@@ -133,5 +133,7 @@ class Lock:
             self._watched = self._owner
             self._watched.add_done_callback(self._ended)
 
-    def _ended(self, _: Task[Any]) -> None:
-        self._pass_on()
+    def _ended(self, task: Task[Any]) -> None:
+        # A callback that is on its way already cannot be taken back.
+        if self._owner is task:
+            self._pass_on()

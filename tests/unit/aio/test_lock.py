@@ -174,6 +174,30 @@ async def test_a_later_holder_is_watched_like_the_first() -> None:
 
 
 @on_both
+async def test_the_end_of_an_earlier_holder_frees_nobody_elses_lock() -> None:
+    """It ends while one waits that leaves in the same turn; the next comes before we are told."""
+    lock, end, stay = kore.lock(), asyncio.Event(), asyncio.Event()
+
+    async def forgets() -> None:
+        await lock.acquire()
+        await end.wait()
+
+    first = asyncio.create_task(forgets())
+    await passes(1)
+    waiter = asyncio.create_task(lock.acquire())
+    await passes(1)
+    end.set()
+    waiter.cancel()
+    second = asyncio.create_task(hold(lock, stay))
+    await passes(3)
+
+    assert first.done()
+    assert lock.trylock() is False
+    stay.set()
+    await second
+
+
+@on_both
 async def test_a_task_that_is_cancelled_with_the_lock_in_its_hand_passes_it_on() -> None:
     lock, done = kore.lock(), asyncio.Event()
     done.set()
