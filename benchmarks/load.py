@@ -1,8 +1,10 @@
 """Drive wrk, from its own core, and read what it counted."""
 
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 
 import measure
@@ -64,9 +66,13 @@ def _wrk(server: Server, workload: Workload, seconds: int, core: int) -> dict[st
     words = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{workload.connections}"]
     words += [f"-d{seconds}s", "-s", workload.script]
     url = f"http://127.0.0.1:{server.port}{workload.path}"
-    done = subprocess.run(
-        [*words, url], cwd=HERE / "lua", capture_output=True, text=True, check=False
-    )
+    with tempfile.NamedTemporaryFile() as body:
+        body.write(workload.body or b"")
+        body.flush()
+        env = {**os.environ, "BODY": body.name, "CONTENT_TYPE": workload.content_type}
+        done = subprocess.run(
+            [*words, url], cwd=HERE / "lua", env=env, capture_output=True, text=True, check=False
+        )
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             return dict(json.loads(line.removeprefix("RESULT ")))

@@ -8,6 +8,8 @@ HERE = Path(__file__).resolve().parent
 APPS = HERE / "apps"
 LOADS = ("plaintext", "pipelined", "async", "json", "echo")
 EVERYTHING = (*LOADS, "idle", "start")
+# What servers do that are frameworks, too.
+FORMS = ("parameters", "upload")
 
 GRANIAN = (
     "{bin}/granian --host 127.0.0.1 --port {port} --workers 1 --runtime-threads 1 "
@@ -37,7 +39,7 @@ KORE = Peer(
     "kore",
     "kore",
     "{bin}/kore -q kore_app.py",
-    serves=(*EVERYTHING, "worker", "reload"),
+    serves=(*EVERYTHING, *FORMS, "accesslog", "worker", "reload"),
     ours=True,
 )
 # The floor answers everything with the same bytes: no other answer would be right.
@@ -94,8 +96,27 @@ PEERS = {
             f"{GRANIAN} --interface asgi blacksheep_app:app",
             ("blacksheep", "granian", "uvloop"),
         ),
-        Peer("aiohttp", "aiohttp (uvloop)", "{bin}/python aiohttp_app.py", ("aiohttp", "uvloop")),
-        Peer("sanic", "sanic (uvloop)", "{bin}/python sanic_app.py", ("sanic", "uvloop")),
+        Peer(
+            "starlette",
+            "starlette on uvicorn",
+            f"{UVICORN} starlette_app:app",
+            ("starlette", "python-multipart", "uvicorn", "uvloop", "httptools"),
+            (*EVERYTHING, *FORMS),
+        ),
+        Peer(
+            "aiohttp",
+            "aiohttp (uvloop)",
+            "{bin}/python aiohttp_app.py",
+            ("aiohttp", "uvloop"),
+            (*EVERYTHING, *FORMS),
+        ),
+        Peer(
+            "sanic",
+            "sanic (uvloop)",
+            "{bin}/python sanic_app.py",
+            ("sanic", "uvloop"),
+            (*EVERYTHING, *FORMS),
+        ),
     )
 }
 

@@ -62,7 +62,8 @@ class Server:
         """Ask once, and see that the answer is the right one."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            client.request(workload.method, workload.path, body=workload.body)
+            headers = {"content-type": workload.content_type} if workload.body else {}
+            client.request(workload.method, workload.path, workload.body, headers)
             answer = client.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:

@@ -9,6 +9,7 @@ MB = 1e6
 SYNC_OVER_FLOOR = 1.25
 # An async handler is a scheduled task before Python 3.12, an eager one from then on.
 ASYNC_OVER_FLOOR = {True: 1.3, False: 1.45}
+ACCESSLOG_MICROSECONDS = 0.5
 IDLE_BYTES = 1.5 * KIB
 START_SECONDS = 0.6
 WORKER_BYTES = 6 * MB
@@ -32,6 +33,9 @@ def verdicts(results: Results, series: str) -> list[Verdict]:
         _cheapest(results, "plaintext", "sync handler"),
         _over_floor(results, "async", "async handler that does not wait", ASYNC_OVER_FLOOR[eager]),
         _cheapest(results, "pipelined", "pipelined plaintext"),
+        _cheapest(results, "parameters", "3 validated parameters"),
+        _cheapest(results, "upload", "multipart upload of 10 MiB"),
+        _accesslog(results),
         _idle(results),
         _start(results),
         _worker(results),
@@ -57,6 +61,15 @@ def _cheapest(results: Results, workload: str, what: str) -> Verdict | None:
     found = f"{best['kore'].cpu:.2f} µs; next is {name}, {others[name]:.2f} µs"
     bar = "less CPU per request than every peer"
     return Verdict(what, bar, found, best["kore"].cpu < others[name])
+
+
+def _accesslog(results: Results) -> Verdict | None:
+    plain, logged = (results.best(name).get("kore") for name in ("plaintext", "accesslog"))
+    if plain is None or logged is None:
+        return None
+    more = logged.cpu - plain.cpu
+    what, bar = "a line of the access log", f"at most {ACCESSLOG_MICROSECONDS} µs"
+    return Verdict(what, bar, f"{more:.2f} µs", more <= ACCESSLOG_MICROSECONDS)
 
 
 def _idle(results: Results) -> Verdict | None:

@@ -1,12 +1,19 @@
 """What is asked of every server: a table."""
 
 import json
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
 HELLO = b"hello world"
 DOCUMENT = {"message": "hello world", "number": 42, "flag": True, "items": [1, 2, 3]}
 KILOBYTE = b"k" * 1024
+QUERY = "id=42&name=alice&flag=yes"
+FILE = random.Random(1).randbytes(10 << 20)  # what is compressed already looks like this
+FORM = (
+    b'--bench\r\nContent-Disposition: form-data; name="file"; filename="f.bin"\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n" + FILE + b"\r\n--bench--\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class Workload:
     right: Callable[[bytes], bool]
     method: str = "GET"
     body: bytes | None = None
+    content_type: str = "text/plain"
     script: str = "report.lua"
     connections: int = 64
     depth: int = 1  # requests in one write
@@ -35,6 +43,14 @@ def _is_document(body: bytes) -> bool:
         return False
 
 
+def _is_parameters(body: bytes) -> bool:
+    return body == b"42 alice yes"
+
+
+def _is_upload(body: bytes) -> bool:
+    return body == str(len(FILE)).encode()
+
+
 def _is_kilobyte(body: bytes) -> bool:
     return body == KILOBYTE
 
@@ -47,11 +63,20 @@ WORKLOADS = {
             "pipelined", "plaintext, pipelined 16 deep", "/", _is_hello,
             script="pipeline.lua", depth=16,
         ),
+        Workload("accesslog", "plaintext with an access log, combined format", "/", _is_hello),
         Workload("async", "async handler that does not wait", "/async", _is_hello),
         Workload("json", "JSON of a small dict", "/json", _is_document),
         Workload(
             "echo", "1 KiB POST echoed", "/echo", _is_kilobyte,
             method="POST", body=KILOBYTE, script="post.lua",
+        ),
+        Workload(
+            "parameters", "3 validated parameters", f"/parameters?{QUERY}", _is_parameters
+        ),
+        Workload(
+            "upload", "multipart upload of 10 MiB, 4 connections", "/upload", _is_upload,
+            method="POST", body=FORM, content_type="multipart/form-data; boundary=bench",
+            script="body.lua", connections=4,
         ),
     )
 }  # fmt: skip

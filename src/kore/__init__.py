@@ -34,11 +34,13 @@ from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
 from kore._api import log as log
 from kore._api import prerequest as prerequest
+from kore._api import privsep as privsep
 from kore._api import pydomain as pydomain
 from kore._api import route as route
 from kore._api import server as server
 from kore._api import setname as setname
 from kore._api import shutdown as shutdown
+from kore._api import sigtrap as sigtrap
 from kore._api import time as time
 from kore._api import tracer as tracer
 from kore._api import worker as worker

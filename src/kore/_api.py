@@ -2,6 +2,8 @@
 
 import logging
 import operator
+import os
+import signal
 import sys
 import syslog
 from collections.abc import Callable, Mapping, Sequence
@@ -83,6 +85,17 @@ LEVELS: Final = (
     logging.INFO,
     logging.DEBUG,
 )
+# Those that no process hears of, and those that mean its end: to go on would be to fault for ever.
+UNTRAPPABLE: Final = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGSTOP,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+    }
+)
 # A priority may come with a facility in its higher bits.
 PRIORITY_MASK: Final = 7
 
@@ -150,9 +163,37 @@ def bind_unix(path: str) -> bool:
     return True
 
 
-def domain(host: str, attach: str = "default", **later: object) -> DomainHandle:
-    """Serve the host name *host*, which may hold wildcards, on the server named *attach*."""
-    return _context.configuring().domain(host, attach, **later)
+def privsep(
+    process: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    runas: str | None = None,
+    skip: Sequence[str] = (),
+) -> None:
+    """Have the processes `worker`, `keymgr` or `acme` give something up when they start.
+
+    *root*: all of the file system but this directory. *runas*: their user, for this one. *skip*:
+    a list that may name "chroot": then *root* is where they go, and no more.
+    """
+    _context.configuring().privsep(check.privsep(process, root, runas, skip))
+
+
+def domain(
+    host: str,
+    attach: str = "default",
+    *,
+    accesslog: str | None = None,
+    accesslog_format: str = "combined",
+    **later: object,
+) -> DomainHandle:
+    """Serve the host name *host*, which may hold wildcards, on the server named *attach*.
+
+    Requests are logged to the file *accesslog*, as `combined`, as `json`, or as a text with
+    variables says.
+    """
+    return _context.configuring().domain(
+        host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **later
+    )
 
 
 def route(
@@ -211,8 +252,9 @@ def worker() -> int | None:
 
 def log(priority: int, message: str) -> bool:
     """Write a line to the server's log, with one of the LOG_ priorities."""
-    level = LEVELS[operator.index(priority) & PRIORITY_MASK]
-    logging.getLogger("kore").log(level, "%s", check.typed(message, str, "message"))
+    exact = operator.index(priority) & PRIORITY_MASK
+    text = check.typed(message, str, "message")
+    logging.getLogger("kore").log(LEVELS[exact], "%s", text, extra={"priority": exact})
     return True
 
 
@@ -244,6 +286,17 @@ def shutdown() -> bool:
         raise Fatal("kore_shutdown: called from parent")
     _context.current.worker.shutdown()
     return True
+
+
+def sigtrap(number: int) -> None:
+    """Tell the `signal` hook of one more signal: in this worker; before the start, in all.
+
+    ValueError: there is no such signal, or it cannot be caught.
+    """
+    number = operator.index(number)
+    if number not in signal.valid_signals() or number in UNTRAPPABLE:
+        raise ValueError(f"signal {number} cannot be trapped")
+    (_context.current.worker or _context.configuring()).trap(number)
 
 
 def app(*value: object) -> Any:

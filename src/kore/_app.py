@@ -7,13 +7,14 @@ the life of a process: new code means a new process.
 import importlib
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from traceback import TracebackException
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from kore import _context
 from kore._conf import loader
@@ -22,6 +23,8 @@ from kore._conf.schema import Config
 from kore._conf.syntax import parse
 from kore._modules import Modules
 from kore.errors import ConfigError, Fatal, KoreError, StartError
+
+FAILED: Final = {"configure": "failed to configure your application"}
 
 
 def load(path: str, arguments: Sequence[str] = (), conf: str = "") -> Config:
@@ -42,6 +45,8 @@ class Application:
         self.arguments = ["kore", *arguments]
         self.modules = Modules()
         self.builder = Builder()
+        # What takes the place of that while modules may not configure.
+        self.aside: Builder | None = None
         # The statements of the file that load code, to be printed again.
         self.imports: list[tuple[str, ...]] = []
         # What paths in the file are relative to, but for those of modules: a package is entered.
@@ -67,17 +72,28 @@ class Application:
         if self.path:
             self.modules.add(imported(self.path))
         hook = self.modules.hooks().get("configure")
-        configure(hook, self.arguments)
+        call(hook, "configure", self.arguments)
         self.read(self.conf or self.builder.settings.file)
         self.builder.hooks = self.modules.hooks()
         if hook is None and not self.builder.problems.found:
-            configure(self.builder.hooks.get("configure"), self.arguments)
+            with self.listening():
+                call(self.builder.hooks.get("configure"), "configure", self.arguments)
 
     def read(self, file: str) -> None:
         """Read a configuration file."""
         if file:
             blocks = parse(file, self.contents, os.environ, self.builder.problems)
             loader.load(blocks, self.builder, self)
+
+    def itself(self) -> list[tuple[str, ...]]:
+        """Return the statement that imports the application, for a file that does all it did."""
+        if not self.path or not self.modules.loaded:
+            return []
+        place = Path(self.modules.loaded[0].__file__ or "")
+        place = place.parent if place.name == "__init__.py" else place
+        with suppress(ValueError):
+            place = place.relative_to(self.start)
+        return [("python_import", f"./{place}" if not place.is_absolute() else str(place))]
 
     # What the file needs while it is read.
 
@@ -90,9 +106,26 @@ class Application:
         searchable(Path.cwd() / directory)
         self.imports.append(("python_path", directory))
 
+    def python_configure(self, *, allowed: bool) -> None:
+        """Have the file say alone what is served, or modules as well."""
+        self.aside = None if allowed else Builder()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take what modules say in the block; all of it, or only what a file has no words for."""
+        aside = self.aside
+        _context.current.builder = aside or self.builder
+        try:
+            yield
+        finally:
+            _context.current.builder = self.builder
+            if aside is not None:
+                self.builder.take(aside)
+
     def python_import(self, path: str, onload: str) -> None:
         """Import a file or a package; workers call its function *onload*."""
-        module = module_at(path)
+        with self.listening():
+            module = module_at(path)
         self.modules.add(module)
         self.imports.append(("python_import", path, *filter(None, [onload])))
         if onload:
@@ -204,18 +237,18 @@ def searchable(*directories: Path) -> None:
     sys.path += [str(place) for place in directories if str(place) not in sys.path]
 
 
-def configure(hook: Callable[..., Any] | None, arguments: list[str]) -> None:
-    """Let the application configure itself, if it wants to."""
+def call(hook: Callable[..., Any] | None, name: str, *arguments: object) -> None:
+    """Call a hook that runs before any event loop, if the application has it."""
     if hook is None:
         return
     try:
-        pending = hook(arguments)
+        pending = hook(*arguments)
     except Exception as error:
         text = traceback_text(error)
-        raise StartError(f"{text}fatal: failed to configure your application") from error
+        raise StartError(f"{text}fatal: {FAILED.get(name, f'{name}() failed')}") from error
     if isinstance(pending, Coroutine):
         pending.close()
-        raise StartError("fatal: configure() must not be async: no event loop runs it")
+        raise StartError(f"fatal: {name}() must not be async: no event loop runs it")
 
 
 def reason(error: BaseException) -> str:

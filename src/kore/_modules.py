@@ -61,8 +61,11 @@ class Modules:
 
     def name_of(self, function: Callable[..., Any]) -> str:
         """Return a name by which symbol() finds *function*, or nothing."""
+        own = getattr(function, "__name__", "")
         for module in self.loaded:
-            for name in names(module):
+            # Of other modules and their objects what this one has under some name.
+            deep = [f"{name}.{own}" for name in vars(module) if own and not name.startswith("__")]
+            for name in (*names(module), *deep):
                 for candidate in (name, f"{module.__name__}.{name}"):
                     if self.symbol(candidate) == function:
                         return candidate

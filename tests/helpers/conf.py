@@ -34,6 +34,9 @@ class App:
     def python_path(self, directory: str) -> None:
         self.did.append(("python_path", directory))
 
+    def python_configure(self, *, allowed: bool) -> None:
+        self.did.append(("python_configure", "yes" if allowed else "no"))
+
     def python_import(self, path: str, onload: str) -> None:
         self.did.append(("python_import", path, onload))
         if path == "broken.py":

@@ -8,7 +8,8 @@ from typing import Any
 from kore._core.service import Service
 from kore._http.streaming import stream
 from kore._process.tasks import Tasks
-from tests.helpers.fix_core import PATIENCE, Pair
+from tests.helpers.fix_core import Pair
+from tests.helpers.procs import PATIENCE
 
 
 class Served(Pair):

@@ -1,6 +1,7 @@
 """The core without a worker: a listener, its clients, and a poller that the test turns by hand.
 
-No event loop, no thread, no clock: what the core hands to its service lands in lists here.
+No event loop, no thread, and a clock that leaps: what the core hands to its service lands in
+lists here.
 """
 
 import logging
@@ -20,9 +21,9 @@ from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
 from tests.helpers.core_client import Client
+from tests.helpers.procs import PATIENCE
 
 LIMITS: Final = {name: getattr(Settings(), name) for name in SETTINGS}
-PATIENCE: Final = 10.0  # seconds until something awaited counts as missing
 HUSH: Final = 5  # milliseconds without an event after which loopback TCP counts as quiet
 SPIN: Final = 200  # turns with events and without progress
 HELLO: Final = b"hello world"
@@ -240,9 +241,12 @@ class Pair:
         counts = (self.service.connections, self.service.requests, len(self.poller))
         return (len(self.seen), *counts, len(self.deferred), sizes)
 
-    def sweep(self, seconds: float = 0.02) -> None:
-        """Let *seconds* pass and look at the deadlines."""
-        time.sleep(seconds)
+    def sweep(self, seconds: float) -> None:
+        """Let *seconds* pass and look at the deadlines.
+
+        Only its clock is ahead then, so limits may be so long that no delay of the machine counts.
+        """
+        self.poller.leap(round(seconds * 1000))
         self.poller.sweep()
         self.turn()
 
@@ -314,6 +318,19 @@ def listening(*, tcp: bool) -> socket.socket:
 def descriptors() -> int:
     """Return how many descriptors this process has open."""
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def told(pair: Callable[..., Pair], data: bytes, ask: Callable[[Request], object]) -> Any:
+    """Return what a handler learns by asking the request in *data*."""
+    found: list[object] = []
+
+    def run(request: Request, *captures: str) -> None:
+        found.append(ask(request))
+        request.response(200)
+
+    house = pair(run)
+    assert house.ask(data) == [200]
+    return found[0]
 
 
 @pytest.fixture

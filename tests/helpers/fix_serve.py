@@ -17,10 +17,11 @@ from tests.helpers import procs
 from tests.helpers.log import Log, tracebacks
 from tests.helpers.raw import Client
 
-SERVING = r"serving http on 127\.0\.0\.1:(\d+)"
+# What is logged of a start ends with the second line: whoever has read it has read all.
+# In either format: a text ends with a bracket or a quote.
+SERVING = r"(?s)serving http on 127\.0\.0\.1:(\d+)[]\"].*all worker processes started[]\"]"
 KORE: Final = (sys.executable, "-m", "kore")
-START_SECONDS = 15.0
-STOP_SECONDS = 20.0  # more than the drain's own limit
+STOP_SECONDS = 40.0  # more than the drain's own limit
 
 # What is being served right now, for the log check after each test and for reports of failures.
 RUNNING: Final[list["Server"]] = []
@@ -46,7 +47,7 @@ class Server:
 
     def learn_port(self) -> None:
         """Wait for the line that says where it serves."""
-        procs.until(lambda: self._port() or self.process.poll() is not None, START_SECONDS)
+        procs.until(lambda: self._port() or self.process.poll() is not None, what="a start")
         port = self._port()
         assert port, f"kore did not start, status {self.process.returncode}:\n{self.log.text()}"
         self.address = ("127.0.0.1", port)
@@ -67,7 +68,7 @@ class Server:
     @property
     def worker(self) -> int:
         """The process id of the only worker."""
-        procs.until(lambda: self.workers, what="a worker")
+        procs.until(lambda: len(self.workers) == 1, what="a worker")
         (pid,) = self.workers
         return pid
 
@@ -92,7 +93,7 @@ class Server:
         self.process.terminate()
         try:
             status = self.process.wait(STOP_SECONDS)
-            procs.until(lambda: not procs.session(self.process.pid), 2, "all processes gone")
+            procs.until(lambda: not procs.session(self.process.pid), what="all processes gone")
         finally:
             self.kill()
         self.log.check()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 # In the suite over the same ground each time, so that it cannot fail by chance.
 SHORT: Final = settings(max_examples=1000, deadline=None, database=None, derandomize=True)
-LONG: Final = settings(max_examples=40_000, deadline=None, database=None)
+LONG: Final = settings(max_examples=40_000, deadline=None, database=None, derandomize=False)
 PATIENCE: Final = pytest.mark.timeout(1800)
 
 # Of each kind: what is usual, and what is not.

@@ -10,32 +10,35 @@ SOURCE = ROOT / "src" / "kore"
 
 # Modules by floor; those of the core have floors of their own, under all others.
 FLOORS = {
-    8: "__main__",
-    7: "_cli.main",
+    9: "_cli.kodev _cli.run",
+    8: "__main__ _cli.create _cli.project",
+    7: "_cli.main _cli.skeleton _cli.watch",
     6: "__init__ _api _tasks",
     5: """_process.children _process.endings _process.generation _process.holdings
-          _process.nursery _process.parent _process.roles _process.spawn _process.tasks
-          _process.template _process.trial _process.worker""",
-    4: """_app _process.addresses _process.birth _process.channel _process.logs _process.loop
-          _process.orphans _process.plan _process.privsep _process.scoreboard _process.sockets
-          _process.terminal""",
+          _process.journals _process.nursery _process.parent _process.roles _process.signals
+          _process.spawn _process.tasks _process.template _process.trial _process.worker""",
+    4: """_app _process.accesslogs _process.addresses _process.background _process.birth
+          _process.channel _process.destination _process.lines _process.logs _process.loop
+          _process.orphans _process.pidfile _process.plan _process.privsep _process.scoreboard
+          _process.sinks _process.sockets _process.terminal""",
     3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc
           _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
           _aio.tracing""",
-    2: """_conf.builder _conf.check _conf.demands _conf.directives _conf.domains _conf.legacy
-          _conf.loader _conf.printer _http.auth _http.parts _http.pipeline _http.router _http.steps
-          _http.streaming""",
-    1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.cookies _http.files
-          _http.multipart _http.params _http.tables _http.verdicts _process.messages""",
+    2: """_conf.answers _conf.builder _conf.check _conf.demands _conf.directives _conf.domains
+          _conf.legacy _conf.loader _conf.printer _http.auth _http.parts _http.pipeline
+          _http.router _http.steps _http.streaming""",
+    1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.cookies
+          _http.files _http.multipart _http.params _http.redirects _http.tables _http.verdicts
+          _process.messages""",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",
     -3: "_core.intake",
     -4: "_core.responder",
     -5: "_core.request _core.service",
-    -6: "_core.body _core.question _core.stream _core.writer",
-    -7: "_core.chunked _core.parser _core.poller",
-    -8: "_core.buffer _core.grammar _core.libc",
+    -6: "_core.accesslog _core.body _core.question _core.stream _core.writer",
+    -7: "_core.chunked _core.parser _core.poller _core.sink",
+    -8: "_core.buffer _core.grammar _core.libc _core.lines",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

@@ -9,7 +9,11 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0, what: str = "") -> None:
+# Until what is awaited counts as missing; generous, the machine may be slow and busy.
+PATIENCE = 25.0
+
+
+def until(condition: Callable[[], object], seconds: float = PATIENCE, what: str = "") -> None:
     """Wait for something that is due to happen; the limit only ends a failing test."""
     deadline = time.monotonic() + seconds
     while not condition():

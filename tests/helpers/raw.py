@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from tests.helpers.answers import Answer, Reader
-
-PATIENCE = 5.0  # until an awaited byte counts as missing; generous, the machine may be busy
+from tests.helpers.procs import PATIENCE
 
 
 class Pause(float):
@@ -50,6 +49,7 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(PATIENCE)
+        self.born = time.monotonic()
         try:
             self.socket.connect(address)
         except OSError:
@@ -64,6 +64,11 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def age(self) -> float:
+        """The seconds since it began to connect: no less than any time the server has measured."""
+        return time.monotonic() - self.born
 
     def close(self) -> None:
         """Go away with a FIN (a reset, when something was left unread)."""

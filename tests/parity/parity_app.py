@@ -74,6 +74,7 @@ def pieces(req: kore.pyhttp_request) -> None:
 RULES = {"id": "^[0-9]+$", "name": "^.+$"}
 KEY = {"type": "header", "value": "x-key", "verify": secret}
 
+domain.redirect("^/moved/(.*)$", 301, "https://h.test/$1?$qs")
 domain.route("/arguments", arguments, methods=["get", "post"], get=RULES, post=RULES)
 domain.route("/pieces", pieces, methods=["post"])
 domain.route("/key", say(b"let in"), methods=["get"], auth=KEY)

@@ -2,12 +2,12 @@
 
 import json
 import os
-import socket
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.ports import free_port
 from tests.parity.scenarios import SCENARIOS, Scenario
 
 APP = Path(__file__).with_name("parity_app.py")
@@ -20,13 +20,8 @@ C_KORE = os.environ.get("KORE", "")
 def server(request: pytest.FixtureRequest, serve_module: Launcher) -> Server:
     if request.param == "ours":
         return serve_module(APP)
+    # It cannot say which port it was given.
     return serve_module(APP, command=[C_KORE, "-nr"], port=free_port())
-
-
-def free_port() -> int:
-    """Return a port that is free now; C Kore cannot say which one it was given."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -3,12 +3,16 @@
 import contextlib
 import http.client
 import os
+import re
+import signal
 import socket
 import time
 import urllib.request
+from pathlib import Path
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import RUNNING, Server
+from tests.helpers.procs import PATIENCE
 
 # Routes that let a test see, hold up and end the worker that answers.
 APP = """
@@ -50,7 +54,7 @@ koreapp = App()
 """
 
 
-def get(server: Server, path: str = "/pid", timeout: float = 20, **fields: str) -> bytes:
+def get(server: Server, path: str = "/pid", timeout: float = PATIENCE, **fields: str) -> bytes:
     """Return the body of an answer; any other end of the exchange is an OSError."""
     url = f"http://127.0.0.1:{server.address[1]}{path}"
     with urllib.request.urlopen(urllib.request.Request(url, headers=fields), timeout=timeout) as it:
@@ -58,17 +62,19 @@ def get(server: Server, path: str = "/pid", timeout: float = 20, **fields: str) 
         return body
 
 
-def try_get(server: Server, path: str = "/pid", timeout: float = 20) -> bytes:
+def try_get(server: Server, path: str = "/pid", timeout: float = PATIENCE) -> bytes:
     """Return the body of an answer, nothing when there is none."""
     with contextlib.suppress(OSError, http.client.HTTPException):
         return get(server, path, timeout)
     return b""
 
 
-def ask(server: Server, path: str, seconds: float) -> socket.socket:
-    """Send a request and do not wait for its answer."""
-    client = socket.create_connection(server.address, timeout=30)
-    client.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\nseconds: {seconds}\r\n\r\n".encode())
+def ask(server: Server, path: str, seconds: float, port: int = 0) -> socket.socket:
+    """Send a request, the last on its connection, and do not wait for its answer."""
+    address = ("127.0.0.1", port or server.address[1])
+    client = socket.create_connection(address, timeout=30)
+    fields = f"host: x\r\nseconds: {seconds}\r\nconnection: close\r\n"
+    client.sendall(f"GET {path} HTTP/1.1\r\n{fields}\r\n".encode())
     return client
 
 
@@ -81,10 +87,16 @@ def answer(client: socket.socket) -> bytes:
     return received
 
 
-def full(server: Server, count: int, seconds: float = 10) -> list[int]:
+def full(server: Server, count: int, seconds: float = PATIENCE) -> list[int]:
     """Wait until the server has so many workers that serve, and return their pids."""
-    procs.until(lambda: len(serving(server)) == count, seconds, what=f"{count} workers")
-    return serving(server)
+    found: list[int] = []
+
+    def complete() -> bool:
+        found[:] = serving(server)
+        return len(found) == count
+
+    procs.until(complete, seconds, what=f"{count} workers")
+    return found
 
 
 def replaced(server: Server, dead: list[int], count: int) -> list[int]:
@@ -100,9 +112,43 @@ def serving(server: Server) -> list[int]:
 
 
 def template(server: Server) -> int:
-    """Return the pid of the template."""
-    (pid,) = [pid for pid in procs.children(server.process.pid) if "template" in procs.title(pid)]
-    return pid
+    """Return the pid of the template, when there is one and nothing else is still called so."""
+    found: list[int] = []
+
+    def only() -> bool:
+        family = procs.children(server.process.pid)
+        found[:] = [pid for pid in family if "template" in procs.title(pid)]
+        return len(found) == 1
+
+    procs.until(only, what="one template")
+    return found[0]
+
+
+def status(server: Server) -> str:
+    """Have the parent tell the state of everything; it has handled before what came before."""
+    start = server.log.size()
+    os.kill(server.process.pid, signal.SIGUSR2)
+    count = int(server.log.search(r"status: (\d+) children\]", start)[1])
+    lines = re.compile(r"status: .*\]\n")
+    procs.until(lambda: len(lines.findall(server.log.text(start))) > count, what="the status")
+    return server.log.text(start)
+
+
+def until_status(server: Server, pattern: str) -> None:
+    """Wait until what the parent tells matches."""
+    procs.until(lambda: re.search(pattern, status(server)), what=f"{pattern!r} in the status")
+
+
+def until_children(server: Server, count: int) -> None:
+    """Wait until the parent has so many children, the others buried and their ends logged."""
+    until_status(server, rf"status: {count} children\]")
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Replace a file at once: whoever reads it meanwhile gets the old text or the new."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
+    fresh.replace(path)
 
 
 def alive(pid: int) -> bool:
@@ -113,25 +159,20 @@ def alive(pid: int) -> bool:
 
 def port_is_free(port: int) -> bool:
     """Whether nobody listens there."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return not any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
-def end(server: Server, number: int, seconds: float = 20) -> int:
+def end(server: Server, number: int, seconds: float = 30) -> int:
     """Send a signal to the parent, wait for its end, and return its status."""
     os.kill(server.process.pid, number)
     return finished(server, seconds)
 
 
-def finished(server: Server, seconds: float = 20) -> int:
+def finished(server: Server, seconds: float = 30) -> int:
     """Wait for the end of the whole server, and return its status."""
     status = server.process.wait(seconds)
-    procs.until(lambda: not procs.session(server.process.pid), 2, "all processes gone")
+    procs.until(lambda: not procs.session(server.process.pid), what="all processes gone")
     # It has ended as the test wanted; the fixture has nothing left to stop.
     RUNNING.remove(server)
     return status

@@ -25,14 +25,19 @@ def test_help_that_was_asked_for_is_no_failure(tmp_path: Path) -> None:
 
     assert run.returncode == 0
     assert run.stdout.startswith("usage: kore ")
-    for option in "cdfhnqrtv":
-        assert f"\n  -{option}" in run.stdout
+    for option in ("-c", "-d", "-f", "-h, --help", "-n", "-q", "-r", "-t", "-v, --version"):
+        assert f"\n  {option}" in run.stdout
+    for word in ("Exit status:", "Environment:", "Examples:", "--print-config", "--pidfile"):
+        assert word in run.stdout
+    assert kore("--help", cwd=tmp_path).stdout == run.stdout
+    assert max(map(len, run.stdout.splitlines())) < 100
 
 
 def test_the_version(tmp_path: Path) -> None:
     run = kore("-v", cwd=tmp_path)
 
     assert run.returncode == 0
+    assert kore("--version", cwd=tmp_path).stdout == run.stdout
     assert run.stdout == f"{VERSION} python-{sys.version.split()[0]}\n"
 
 
@@ -43,8 +48,8 @@ def test_the_version(tmp_path: Path) -> None:
         (["-q"], "kore: no application given"),
         (["-x", "app.py"], "kore: option -x not recognized"),
         (["-c"], "kore: option -c requires argument"),
-        (["-c", "kore.conf", "-d"], "kore: -d: running as a daemon is not part of this version"),
-        (["-d", "app.py"], "kore: -d: running as a daemon is not part of this version yet"),
+        (["--print-conf1g", "app.py"], "kore: option --print-conf1g not recognized (did you mean"),
+        (["-d", "-f", "app.py"], "kore: -d and -f exclude each other"),
     ],
 )
 def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str], reason: str) -> None:
@@ -65,14 +70,6 @@ def test_the_applications_arguments_are_its_own(tmp_path: Path) -> None:
 
     for before in ([], ["-nr"], ["-n", "-r", "-q"], ["-q", "--"]):
         assert kore(*before, "app.py", "-x", "--", "y", cwd=tmp_path).stderr == expected
-
-
-def test_the_foreground_needs_no_option(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text("import sys\nsys.exit('seen')\n")
-
-    run = kore("-f", "app.py", cwd=tmp_path)
-
-    assert run.stdout.startswith("note: -f is the default now, use -d to daemonize\n")
 
 
 @pytest.mark.parametrize("options", [["-q"], ["-nrq"]])

@@ -37,7 +37,6 @@ def test_a_file_elsewhere_includes_what_is_beside_it(project: Path) -> None:
 
 def test_modules_have_hooks_and_are_told_of_their_loading(project: Path) -> None:
     with serving(project, "-c", "kore.conf", "one", "-two") as server:
-        server.log.wait("all worker processes started")
         text = server.log.text()
         assert "configure ['kore', 'one', '-two']" in text
         assert text.index("worker configure") < text.index("loaded(LOAD)") < text.index("serving")
@@ -100,7 +99,7 @@ def protected(project: Path) -> Path:
 
 
 def asked(server: Server, path: str, method: str = "GET", **fields: str) -> tuple[int, bytes]:
-    client = HTTPConnection(*server.address, timeout=5)
+    client = HTTPConnection(*server.address, timeout=30)
     with contextlib.closing(client):
         headers = {name.replace("_", "-"): value for name, value in fields.items()}
         client.request(method, path, headers=headers)
@@ -119,13 +118,31 @@ def test_a_file_validates_and_authenticates(protected: Path) -> None:
         assert asked(server, "/in", x_key="sesame") == (200, b"None None")
 
 
-def test_what_protects_is_not_left_out_of_what_is_printed(protected: Path) -> None:
-    run = kore(protected, "--print-config", "-c", "kore.conf")
+def test_what_protects_is_printed_and_protects_again(protected: Path) -> None:
+    first = kore(protected, "--print-config", "-c", "kore.conf")
+    printed = first.stdout.removeprefix("configure ['kore']\n")
+    (protected / "printed.conf").write_text(printed)
 
-    assert run.returncode == 1
-    assert run.stdout == "configure ['kore']\n"
-    assert "fatal: route '/' has validators or authentication, and printing these" in run.stderr
-    assert kore(protected, "-t", "-c", "kore.conf").returncode == 0
+    assert (first.returncode, first.stderr) == (0, "")
+    assert kore(protected, "--print-config", "-c", "printed.conf").stdout == first.stdout
+    with serving(protected, "-c", "printed.conf") as server:
+        assert asked(server, "/?id=12&name=ada") == (200, b"12 None")
+        assert asked(server, "/?id=12&name=ada", "POST") == (200, b"None ada")
+        assert asked(server, "/in", x_key="open")[0] == 403
+        assert asked(server, "/in", x_key="sesame") == (200, b"None None")
+
+
+def test_a_file_can_require_parameters_and_say_what_was_wrong(protected: Path) -> None:
+    conf = (protected / "kore.conf").read_text()
+    line = "validate get id v_id"
+    assert line in conf
+    (protected / "kore.conf").write_text(conf.replace(line, f"{line} required\n strict yes"))
+
+    with serving(protected, "-c", "kore.conf") as server:
+        assert asked(server, "/?id=12") == (200, b"12 None")
+        status, body = asked(server, "/")
+        assert status == 400
+        assert b'"id"' in body
 
 
 KOREAPP = """

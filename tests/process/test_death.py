@@ -21,6 +21,8 @@ from tests.process.house import (
     get,
     port_is_free,
     replaced,
+    rewrite,
+    status,
     template,
     took,
     try_get,
@@ -48,7 +50,7 @@ def test_workers_are_replaced_however_they_end(serve: Launcher, count: int) -> N
         assert int(said[2]) in before
         assert said[3] == fate
         assert said[4] == path
-        assert f"restarting worker {said[1]}]" in server.log.text(start)
+        server.log.wait(f"restarting worker {said[1]}]", start)
         after = replaced(server, [int(said[2])], count)
         assert set(before) - set(after) == {int(said[2])}, "the others are undisturbed"
         assert int(get(server)) in after
@@ -67,21 +69,19 @@ def test_all_workers_may_die_at_once(serve: Launcher, count: int) -> None:
     assert get(server)
 
 
-def test_a_replacement_serves_within_a_fifth_of_a_second(serve: Launcher) -> None:
-    server = serve(APP)
-    durations = []
-    for _ in range(3):
-        (worker,) = full(server, 1)
-        time.sleep(1)  # a life long enough for an immediate restart
-        since = time.monotonic()
-        os.kill(worker, signal.SIGKILL)
-        # The parent keeps the socket: this connection waits for the replacement.
-        while try_get(server) in (b"", str(worker).encode()):
-            assert took(since) < 10
-        durations.append(took(since))
+def test_a_replacement_costs_less_than_a_fifth_of_a_second(serve: Launcher) -> None:
+    server = serve("print('imported', flush=True)\n" + APP)
+    (worker,) = full(server, 1)
+    family = (server.process.pid, template(server))
+    before = sum(map(procs.cpu, family))
+    os.kill(worker, signal.SIGKILL)
+    (successor,) = replaced(server, [worker], 1)
+    assert get(server) == str(successor).encode()
 
-    # The best of three: what the machine has to do beside it is not our subject.
-    assert min(durations) < 0.2
+    # Of processor time: what else the machine has to do is not our subject. That it starts at
+    # once the first time is Backoff's.
+    assert sum(map(procs.cpu, (*family, successor))) - before < 0.2
+    assert server.log.text().count("imported") == 1
 
 
 def test_waiting_connections_are_answered_by_the_successor(serve: Launcher) -> None:
@@ -95,8 +95,7 @@ def test_waiting_connections_are_answered_by_the_successor(serve: Launcher) -> N
 
     assert answer(busy) == b""
     for client in queued:
-        with client:
-            assert str(successor).encode() in client.recv(4096)
+        assert answer(client).endswith(f"\r\n\r\n{successor}".encode())
 
 
 def test_the_log_says_what_was_waiting(serve: Launcher) -> None:
@@ -104,6 +103,7 @@ def test_the_log_says_what_was_waiting(serve: Launcher) -> None:
     (worker,) = full(server, 1)
     clients = [ask(server, "/wait", 60) for _ in range(2)]
     procs.until(lambda: server.log.text().count("waiting in") == 2)
+    assert get(server), "both handlers have given way"
     os.kill(worker, signal.SIGKILL)
 
     server.log.wait(
@@ -147,11 +147,12 @@ def test_a_crash_loop_is_slowed_down(serve: Launcher) -> None:
         """
     )
     (server.log.path.parent / "broken").touch()
+    since = time.monotonic()
     assert try_get(server, "/end") == b""
-    time.sleep(1.0)
+    procs.until(lambda: server.log.text().count("exited with status 4") >= 4, what="four deaths")
 
-    # At once, then after 0.1, 0.2, 0.4 s; the next but one is due after 1.5 s.
-    assert 3 <= server.log.text().count("exited with status 4") <= 5
+    # The first starts at once, the others 0.1, 0.2 and 0.4 s after the one before.
+    assert took(since) > 0.7
     (server.log.path.parent / "broken").unlink()
     full(server, 1)
 
@@ -162,9 +163,6 @@ def test_a_dead_template_disturbs_nobody_and_comes_back(serve: Launcher) -> None
     first = template(server)
     os.kill(first, signal.SIGKILL)
     server.log.wait(f"template (pid {first}) killed by SIGKILL; the workers go on")
-    procs.until(
-        lambda: any("template" in procs.title(p) for p in procs.children(server.process.pid))
-    )
 
     assert full(server, 2) == workers
     assert get(server)
@@ -179,9 +177,6 @@ def test_template_and_workers_may_die_together(serve: Launcher, rounds: int) -> 
     server = serve(APP, settings={"workers": 2})
     for _ in range(rounds):
         before = full(server, 2)
-        procs.until(
-            lambda: any("template" in procs.title(p) for p in procs.children(server.process.pid))
-        )
         for pid in (template(server), *before):
             os.kill(pid, signal.SIGKILL)
         replaced(server, before, 2)
@@ -194,12 +189,13 @@ def test_a_template_that_cannot_come_back_is_tried_again(serve: Launcher) -> Non
     (worker,) = full(server, 1)
     app = server.log.path.parent / "app.py"
     good = app.read_text()
-    app.write_text("raise ValueError('half written')\n")
-    with server.expecting("ValueError: half written", errors=1):
+    rewrite(app, "raise ValueError('half written')\n")
+    # It may be tried more than once before the file is mended.
+    with server.expecting("ValueError: half written", errors=None):
         os.kill(template(server), signal.SIGKILL)
         server.log.search(r"exited with status 1: Traceback")
         assert full(server, 1) == [worker]
-        app.write_text(good)
+        rewrite(app, good)
         os.kill(worker, signal.SIGKILL)
         replaced(server, [worker], 1)
     assert get(server)
@@ -215,10 +211,8 @@ def test_nobody_survives_the_parent(serve: Launcher, path: str) -> None:
     family = procs.session(server.process.pid)
     assert len(family) == 4
     os.kill(server.process.pid, signal.SIGKILL)
-    since = time.monotonic()
     procs.until(lambda: not any(map(alive, family)), what="everybody gone")
 
-    assert took(since) < 1
     assert port_is_free(server.address[1])
     client.close()
     assert finished(server) == -signal.SIGKILL
@@ -250,7 +244,7 @@ def test_kills_at_random_leave_a_whole_server(serve: Launcher, count: int, round
                 os.kill(rng.choice(victims), number)
         time.sleep(0.1)
     # The longest wait between two starts is over by then.
-    full(server, count, seconds=20)
+    full(server, count, seconds=40)
     over.set()
     for thread in clients:
         thread.join()
@@ -277,6 +271,7 @@ def test_what_a_worker_leaves_running_does_not_confuse_the_parent(serve: Launche
     replaced(server, before, 1)
     # Handed to the parent when the worker ended, and reaped by it.
     procs.until(lambda: len(everybody(server)) == 2, what="the program is reaped")
+    status(server)
 
     assert len(re.findall("restarting worker", server.log.text())) == 1
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import APP, full, get, replaced, template
+from tests.process.house import APP, full, get, replaced, template, until_children
 
 STANDARD = {"0", "1", "2"}
 
@@ -60,7 +60,11 @@ def check(server: Server, count: int) -> list[Counter[str]]:
             if other != pid:
                 assert not sockets(pid) & sockets(other)
         assert not {t for t in others(pid).values() if t.startswith("/") and t not in boards}
-    assert list(kinds(template(server)).items()) == [("socket:", 1)], "its channel, nothing else"
+    # As soon as it has closed what it handed to the last worker.
+    procs.until(
+        lambda: list(kinds(template(server)).items()) == [("socket:", 1)],
+        what="its channel, nothing else",
+    )
     return [kinds(pid) for pid in workers]
 
 
@@ -85,17 +89,17 @@ def test_what_a_child_has_stays_the_same(serve: Launcher) -> None:
         before = full(server, 2)
         os.kill(server.process.pid, signal.SIGHUP)
         replaced(server, before, 2)
-        procs.until(lambda: len(procs.children(server.process.pid)) == 3, what="the old ones gone")
+        until_children(server, 3)
         assert check(server, 2) == [expected, expected]
     parent = kinds(server.process.pid)
     os.kill(template(server), signal.SIGKILL)
     server.log.wait("the workers go on")
-    procs.until(lambda: len(procs.children(server.process.pid)) == 3, what="a new template")
+    until_children(server, 3)
     before = full(server, 2)
     os.kill(before[0], signal.SIGKILL)
     replaced(server, before[:1], 2)
     assert check(server, 2) == [expected, expected]
-    assert kinds(server.process.pid) == parent
+    procs.until(lambda: kinds(server.process.pid) == parent, what="the parent has what it had")
 
 
 def test_a_descriptor_the_command_was_started_with_goes_to_nobody(

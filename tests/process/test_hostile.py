@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher
-from tests.process.house import end, full, get, replaced, serving, try_get
+from tests.process.house import end, full, get, replaced, serving, status, try_get
 
 # A worker that has been taken over: it has its channel, and the scoreboard.
 TAKEN_OVER = """
@@ -146,6 +146,7 @@ def test_descriptors_are_not_forced_on_the_parent(serve: Launcher) -> None:
     try_get(server, "/descriptors")
     server.log.wait("broke the protocol: too large, or with descriptors nobody takes")
     assert get(server)
+    status(server)
 
     assert len(procs.descriptors(server.process.pid)) == count
 
@@ -166,8 +167,8 @@ def test_the_scoreboard_may_hold_anything(serve: Launcher) -> None:
 def test_a_line_cannot_pass_for_another_process(serve: Launcher) -> None:
     server = serve(TAKEN_OVER, settings={"workers": 1})
     assert get(server, "/log") == b"logged"
-    server.log.wait("forged")
+    server.log.wait(r"[forged]\r\x1b[2J]")
 
     (line,) = [line for line in server.log.text().split("\n") if "forged" in line]
-    assert "proc=[wrk 1] log=[2026-01-01" in line
+    assert r"proc=[wrk 1] log=[one\n2026-01-01" in line
     assert r"[forged]\r\x1b[2J]" in line

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers import procs
 
 RUN = """
-import sys
+import pathlib, sys
 from dataclasses import replace
 from kore._process.nursery import Options
 from kore._process.parent import Parent
@@ -19,7 +19,14 @@ template, worker = sys.argv[1:]
 options = Options(
     "app.py", template=replace(TEMPLATE, main=template), worker=replace(WORKER, main=worker)
 )
-sys.exit(Parent(options).run())
+
+class Told(Parent):
+    # Lets the workers know when the start is over: before, each end of one would be a failed start.
+    def switch(self, generation):
+        super().switch(generation)
+        pathlib.Path("started").touch()
+
+sys.exit(Told(options).run())
 """
 APP = """
 import kore
@@ -56,10 +63,11 @@ def worker(birth):
     names = ("first", "second")
     leaves = not any(once(name) for name in names)
     birth.channel.send(Ready())
+    while not pathlib.Path("started").exists():
+        time.sleep(0.01)
     if leaves:
         birth.channel.send(Shutdown())
     elif birth.number == 1:
-        time.sleep(0.2)
         os._exit(1)
     while not birth.channel.eof:
         if birth.channel.receive():
@@ -87,9 +95,9 @@ class Run:
             text=True,
             start_new_session=True,
         ) as process:
-            self.said, _ = process.communicate(timeout=60)
+            self.said, _ = process.communicate(timeout=50)
         self.status = process.returncode
-        procs.until(lambda: not procs.session(process.pid), 2, f"all gone\n{self.said}")
+        procs.until(lambda: not procs.session(process.pid), what=f"all gone\n{self.said}")
 
 
 def run(
@@ -246,8 +254,9 @@ forks = []
 
 def fork_twice(self, order):
     forks.append(order)
+    dies = len(forks) == 3 and once("dead")
     pid = real_fork(self, order)
-    if len(forks) == 3 and once("dead"):
+    if dies:
         time.sleep(0.1)
         os._exit(9)
     return pid

@@ -1,5 +1,6 @@
 """`kore -t` and `kore --print-config`: everything is loaded, nothing is started."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,13 +90,183 @@ def test_what_is_printed_makes_the_same_configuration(project: Path) -> None:
     assert kore(project, "-nr", "-t", "-c", "printed.conf").returncode == 0
 
 
-def test_functions_without_a_name_are_shown_in_a_comment(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(
-        'import kore\nkore.server("x", ip="::1", port=1, tls=False)\n'
-        'kore.domain("*", attach="x").route("/", lambda req: None)\n'
-    )
+UNNAMED = """
+import kore
+kore.server("x", ip="::1", port=1, tls=False)
+def named(req, value=""): ...
+site = kore.domain("*", attach="x")
+site.route("/a", ROUTE)
+site.route("/b", named)
+"""
+
+
+@pytest.mark.parametrize(
+    ("route", "line", "refused"),
+    [
+        ("lambda req: None", "# handler: ", "route '/a': no handler"),
+        (
+            'named, auth={"type": "header", "value": "x", "verify": lambda *_: True}',
+            'authenticate "',
+            "route '/a': unknown authentication 'not expressible in a file: <lambda> at app.py:6'",
+        ),
+        ('named, methods=["get"], get={"p": lambda *_: True}', 'validate get p "', "validator"),
+        (
+            'named, methods=["get"], get={"p": __import__("re").compile("x$")}',
+            'validate get p "not expressible in a file: a compiled regular expression, \'x$$\'"',
+            "validator",
+        ),
+        ('named, methods=["get"], get={"p": "x"}, head={}', 'validate head ? "', "validator"),
+    ],
+)
+def test_what_has_no_name_is_told_and_never_left_out(
+    tmp_path: Path, route: str, line: str, refused: str
+) -> None:
+    (tmp_path / "app.py").write_text(UNNAMED.replace("ROUTE", route))
 
     run = kore(tmp_path, "--print-config", "app.py")
 
     assert run.returncode == 0
-    assert "        # handler <function <lambda> at " in run.stdout
+    assert run.stderr.startswith("route '/a': ")
+    assert "the printed file will be refused" in run.stderr
+    assert line in run.stdout
+    assert "    route /b {\n        handler named\n    }\n" in run.stdout
+    (tmp_path / "printed.conf").write_text(run.stdout)
+    again = kore(tmp_path, "-t", "-c", "printed.conf")
+    assert again.returncode == 1
+    assert refused in again.stderr
+
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").iterdir())
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_printed_as_a_file_that_makes_it_again(
+    tmp_path: Path, example: Path
+) -> None:
+    shutil.copytree(example, tmp_path / "x")
+    conf = (tmp_path / "x" / "kore.conf").exists()
+    what = ["-c", "kore.conf"] if conf else ["app.py"]
+    first = kore(tmp_path / "x", "--print-config", *what)
+    (tmp_path / "x" / "printed.conf").write_text(first.stdout)
+
+    second = kore(tmp_path / "x", "--print-config", "-c", "printed.conf")
+
+    assert first.returncode == 0
+    assert "refused" not in first.stderr
+    assert "route " in first.stdout
+    assert second.stdout == first.stdout
+    assert (second.returncode, second.stderr) == (0, first.stderr)
+
+
+FULL = """
+import kore
+import views
+kore.config.workers = 3
+kore.setname("shop")
+kore.tracer(views.tracer)
+
+@kore.prerequest
+def everybody(req): ...
+
+async def task(): ...
+kore.task_create(task())
+
+class App:
+    def configure(self, args):
+        kore.server("http", ip="127.0.0.1", port=0, tls=False)
+        kore.privsep("worker", skip=["chroot"])
+        site = kore.domain("*", attach="http")
+        auth = {"type": "cookie", "value": "session", "verify": self.who, "redirect": "/login"}
+        site.route("/", views.page, methods=["get"], auth=auth, strict=True, required=["id"],
+            get={"id": "^[0-9]+$", "q": views.valid})
+        site.route("/login", self.page, methods=["post"], post={"id": "^[0-9]+$"}, qs={"id": "x y"})
+    def who(self, req, value): ...
+    def page(self, req): ...
+
+koreapp = App()
+"""
+VIEWS = "def page(req): ...\ndef valid(req, value): ...\ndef tracer(*error): ...\n"
+
+
+def test_an_application_in_python_is_printed_with_all_it_has(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FULL)
+    (tmp_path / "views.py").write_text(VIEWS)
+    first = kore(tmp_path, "-nr", "--print-config", "app.py")
+    (tmp_path / "printed.conf").write_text(first.stdout)
+
+    second = kore(tmp_path, "-nr", "--print-config", "-c", "printed.conf")
+
+    assert (first.returncode, first.stderr) == (0, "")
+    assert second.stdout == first.stdout
+    assert first.stdout.partition("python_configure no\n")[2] == PRINTED
+
+
+PRINTED = """\
+python_import ./app.py
+# prerequest everybody: set by its module
+# tracer views.tracer: the same
+# task task: the same
+
+privsep worker {
+    skip chroot
+}
+
+server http {
+    bind 127.0.0.1 0
+    tls no
+}
+
+validator id regex ^[0-9]+$
+validator q function views.valid
+validator id_2 regex "x y"
+
+authentication session {
+    authentication_type cookie
+    authentication_value session
+    authentication_validator koreapp.who
+    authentication_uri /login
+}
+
+domain * {
+    attach http
+    route / {
+        handler views.page
+        methods get head
+        strict yes
+        authenticate session
+        validate get id id required
+        validate get q q
+    }
+    route /login {
+        handler koreapp.page
+        methods post
+        validate qs:post id id_2
+        validate post id id
+    }
+}
+"""
+
+
+def test_modules_that_may_not_configure_still_do_what_a_file_cannot(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FULL)
+    (tmp_path / "views.py").write_text(VIEWS)
+    (tmp_path / "kore.conf").write_text(
+        "python_configure no\npython_import app.py\nworkers 1\nserver a {\nbind ::1 0\ntls no\n}\n"
+    )
+
+    run = kore(tmp_path, "--print-config", "-c", "kore.conf")
+
+    assert run.returncode == 0
+    assert run.stdout.startswith("workers 1\n")
+    assert "# prerequest everybody" in run.stdout
+    assert "# task task" in run.stdout
+    assert "domain" not in run.stdout
+    assert "server http" not in run.stdout
+
+
+def test_a_word_for_whether_modules_may_configure_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "kore.conf").write_text("python_configure perhaps\n")
+
+    run = kore(tmp_path, "-t", "-c", "kore.conf")
+
+    assert "kore.conf:1: invalid 'perhaps' for yes|no python_configure option" in run.stderr

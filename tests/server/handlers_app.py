@@ -79,7 +79,7 @@ async def wait_for_the_crowd(req: kore.pyhttp_request) -> None:
 @kore.route("/early", methods=["get"])
 async def early(req: kore.pyhttp_request) -> None:
     req.response(200, b"early")
-    await asyncio.sleep(0.3)
+    await opened.wait()
     count("early went on")
 
 

@@ -70,6 +70,7 @@ def test_an_answer_is_sent_before_its_handler_ends(server: Server) -> None:
         assert client.ask(get("/early")).body == b"early"
         assert client.ask(get("/")).body == b"hello world"
         assert seen(server, "early went on") == before
+        assert client.ask(get("/open")).body == b"opened"
 
     until_seen(server, "early went on", before + 1)
 

@@ -141,12 +141,17 @@ def test_a_refusal_does_not_destroy_the_answers_before_it(server: Server) -> Non
 
 def test_pipelined_answers_leave_in_one_write(server: Server) -> None:
     with server.connect() as client:
-        client.ask(get())
-        before = data_segments_in(client)
-        client.send(get("/n/1") * 16)
-        client.answers(16)
+        # The fewest: TCP sends a segment again when a busy machine is late to confirm it.
+        assert min(writes(client) for _ in range(5)) == 1
 
-        assert data_segments_in(client) == before + 1
+
+def writes(client: Client) -> int:
+    """Return in how many segments sixteen answers come."""
+    client.ask(get())
+    before = data_segments_in(client)
+    client.send(get("/n/1") * 16)
+    client.answers(16)
+    return data_segments_in(client) - before
 
 
 def data_segments_in(client: Client) -> int:

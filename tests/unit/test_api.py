@@ -259,6 +259,21 @@ def test_suspend_takes_whole_milliseconds(delay: Any) -> None:
         kore.suspend(delay)
 
 
+@pytest.mark.parametrize("number", [0, -1, 65, 9, 19, 11, 10**9])
+def test_some_signals_cannot_be_trapped(builder: Builder, number: int) -> None:
+    with pytest.raises(ValueError, match=f"signal {number} cannot be trapped"):
+        kore.sigtrap(number)
+
+
+def test_signals_are_trapped_in_all_workers(builder: Builder) -> None:
+    kore.server(ip="127.0.0.1", port=1, tls=False)
+    kore.sigtrap(28)
+
+    assert builder.build().traps == (28,)
+    with pytest.raises(kore.errors.KoreError, match="configuration is final"):
+        kore.sigtrap(28)
+
+
 # The tracer
 
 

@@ -1,43 +1,68 @@
 """The `kore` command: options, then an application, then the application's own arguments."""
 
+import difflib
 import getopt
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from kore._conf.settings import VERSION
+from kore._process import background
 from kore._process.nursery import Options
 from kore._process.parent import Parent
 from kore._process.spawn import become
 
 USAGE: Final = """\
-usage: kore [-dfhnqrtv] [--print-config] [--] app [args...]
-       kore [-dfhnqrtv] [--print-config] -c conf [--] [app] [args...]
+usage: kore [-dfhnqrtv] [--pidfile path] [--print-config] [--] app [args...]
+       kore [-dfhnqrtv] [--pidfile path] [--print-config] -c conf [--] [app] [args...]
 
   app       a .py file, a directory that is a package, or, without -c, the name of a module
   args      what koreapp.configure() or kore_parent_configure() is given
 
   -c conf   configuration file; with an app it is read after koreapp.configure()
-  -d        run as a daemon
-  -f        stay in the foreground: the default
-  -h        this help
+  -d        run in the background: the command ends when the server serves, or has failed to.
+            The log goes to the logfile, or to syslog; the pid to the pidfile
+  -f        stay in the foreground: the default, but for deployment production
+  -h, --help
+            this help
   -n        do not chroot
   -q        log warnings and errors only, and what the application logs
   -r        do not switch user
   -t        load the configuration, say what is wrong with it, start nothing
-  -v        show the version
+  -v, --version
+            show the version
+  --pidfile path
+            write the pid there, whatever the configuration says
   --print-config
             show the whole configuration, defaults included, and start nothing
 
 Signals: TERM and INT stop it after the requests in progress, a second one or QUIT at once;
 HUP loads the application anew; USR1 reopens the log file; USR2 logs the state of all processes.
+In the background INT is ignored. The application's hook for signals sees all of them but USR2.
+
+Exit status: 0 after a stop in good order, or, with -d, when the server serves; with -t and
+--print-config when all is well. 1 when it could not start, or had to stop; 130 when -d was
+interrupted.
+
+Environment: KORE_LOOP=asyncio does without uvloop. A configuration file may use any variable.
+
+Examples:
+  kore app.py                  serve an application
+  kore -t app.py               only say what is wrong with it
+  kore -c kore.conf            serve what a configuration file says
+  kore -d -c kore.conf         the same, in the background; `kodev reload` loads new code
+  kodev create shop            begin a project
 """
-NOT_YET: Final = {
-    "-d": "running as a daemon is not part of this version yet: leave that to a service manager",
-}
 TRIAL: Final = "kore._process.trial:main"
-FOREGROUND_NOTE: Final = "note: -f is the default now, use -d to daemonize"
+SHORT: Final = "c:dfhnqrtv"
+LONG: Final = ("help", "pidfile=", "print-config", "version")
+
+
+def command() -> NoReturn:
+    """Be the command, where nobody else passes the status on."""
+    sys.exit(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,22 +70,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # It stops at the application: what follows belongs to that.
-        options, rest = getopt.getopt(given, "c:dfhnqrtv", ["help", "print-config", "version"])
+        options, rest = getopt.getopt(given, SHORT, LONG)
     except getopt.GetoptError as error:
-        return refused(f"{error}\n\n{USAGE.rstrip()}")
+        return refused(f"{error}{near(error.opt)}\n\n{USAGE.split('Signals:')[0].rstrip()}")
     # Of an option given twice the last one counts.
     flags = dict(options)
     if flags.keys() & {"-h", "--help"}:
         return shown(USAGE)
     if flags.keys() & {"-v", "--version"}:
         return shown(f"{VERSION} python-{sys.version.split()[0]}\n")
-    for flag in flags:
-        if flag in NOT_YET:
-            return refused(f"{flag}: {NOT_YET[flag]}")
+    if {"-d", "-f"} <= flags.keys():
+        return refused("-d and -f exclude each other: in the background, or not")
     app, rest = application(rest, conf=flags.get("-c", ""))
     if not app and not flags.get("-c"):
-        return refused(f"no application given\n\n{USAGE.rstrip()}")
+        return refused(f"no application given\n\n{USAGE.split('Signals:')[0].rstrip()}")
     return run(Options(app, rest, **from_flags(flags)), flags)
+
+
+def near(option: str) -> str:
+    """Return a guess at what an unknown option was meant to be."""
+    names = [name.rstrip("=") for name in LONG]
+    found = difflib.get_close_matches(option, names, n=1) if option not in names else []
+    return f" (did you mean --{found[0]}?)" if found else ""
 
 
 def application(words: list[str], *, conf: str) -> tuple[str, list[str]]:
@@ -76,6 +107,8 @@ def from_flags(flags: Mapping[str, str]) -> dict[str, Any]:
         "conf": flags.get("-c", ""),
         "quiet": "-q" in flags,
         "same_user": {"-n", "-r"} <= flags.keys(),
+        "background": True if "-d" in flags else False if "-f" in flags else None,
+        "pidfile": flags.get("--pidfile", ""),
     }
 
 
@@ -91,9 +124,13 @@ def run(options: Options, flags: Collection[str]) -> int:
         attempt("print", options)
     if "-t" in flags:
         attempt("check", options)
-    if "-f" in flags:
-        shown(f"{FOREGROUND_NOTE}\n")
-    return Parent(options).run()
+    if not options.background:
+        parent = Parent(options)
+        status = parent.run()
+        if not parent.to_background:
+            return status
+    hidden = replace(options, background=True)
+    return background.start(lambda witness: Parent(hidden, witness).run())
 
 
 def shown(text: str) -> int:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, Unpack
 
-from kore._conf import check
-from kore._conf.demands import demands
+from kore._conf import answers, check, demands
 from kore._conf.problems import Problems
 from kore._conf.schema import (
+    AccessLog,
     Address,
+    Answer,
     Config,
     Domain,
     Handler,
@@ -27,19 +28,24 @@ from kore.errors import ConfigError, KoreError
 
 OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
-DOMAIN_KEYWORDS: Final = "attach"
+DEFAULT_NAME: Final = "kore"
+DOMAIN_KEYWORDS: Final = "attach, accesslog, accesslog_format"
+COMBINED: Final = "combined"
+PAIR: Final = 2
 
 
 class DomainHandle:
     """One domain while it is configured: what `kore.domain()` returns."""
 
-    __slots__ = ("_builder", "attach", "name", "where")
+    __slots__ = ("_builder", "answers", "attach", "log", "name", "where")
 
     def __init__(self, builder: "Builder", name: str, attach: str, where: str) -> None:
         self._builder = builder
         self.name = name
         self.attach = attach
         self.where = where
+        self.answers: list[Answer] = []
+        self.log: AccessLog | None = None
 
     def route(
         self,
@@ -63,18 +69,46 @@ class DomainHandle:
         """Serve files. Refused for now."""
         raise check.later(f"domain '{self.name}': filemaps()")
 
-    def redirect(self, *_rule: object) -> NoReturn:
-        """Send clients elsewhere. Refused for now."""
-        raise check.later(f"domain '{self.name}': redirect()")
+    def redirect(self, path: str, status: int, target: str) -> None:
+        """Send clients elsewhere who ask for a path that the regular expression *path* matches.
+
+        *status* is 300 to 399. In *target*, `$1` to `$15` are captures, `$qs` is the query and
+        `$$` a dollar sign. Redirects and refusals come before routes; the first match wins.
+        """
+        self._builder.open()
+        with demands.labelled(f"domain '{self.name}'"):
+            self.answers.append(answers.redirect(path, status, target))
+
+    def return_(self, path: str, status: int) -> None:
+        """Refuse paths that the regular expression *path* matches, with 400 to 599."""
+        self._builder.open()
+        with demands.labelled(f"domain '{self.name}'"):
+            self.answers.append(answers.refusal(path, status))
 
     @property
     def accesslog(self) -> NoReturn:
-        """The file requests are logged to: can be set, not read. Refused for now."""
+        """The file requests are logged to: can be set once, not read.
+
+        A path, or a tuple of path and format: `combined`, `json`, or text with variables.
+        """
         raise AttributeError("attribute 'accesslog' of a domain is not readable")
 
     @accesslog.setter
-    def accesslog(self, _path: object) -> None:
-        raise check.later(f"domain '{self.name}': accesslog")
+    def accesslog(self, given: object) -> None:
+        self._builder.open()
+        path, form = given if isinstance(given, tuple) and len(given) == PAIR else (given, COMBINED)
+        self.log_to(path, form)
+
+    def log_to(self, path: object, form: object) -> None:
+        """Log requests to a file."""
+        if self.log is not None:
+            raise ConfigError(f"domain '{self.name}' accesslog already set: {self.log.path}")
+        with demands.labelled(f"domain '{self.name}'"):
+            self.log = answers.log(path, form, self._builder.locate())
+
+    def made(self, routes: tuple[Route, ...]) -> Domain:
+        """Return the domain when it is done."""
+        return Domain(self.name, self.attach, routes, tuple(self.answers), self.log)
 
     def __repr__(self) -> str:
         return f"<kore.domain '{self.name}' on server '{self.attach}'>"
@@ -105,10 +139,11 @@ class Builder:
         self.hooks: dict[str, Callable[..., Any]] = {}
         self.onloads: list[Callable[..., Any]] = []
         self.privseps: dict[str, Privsep] = {}
+        self.traps: list[int] = []
         self.notices: list[str] = []
         # What a file has wrong; build() adds what shows only at the end, and tells all of it.
         self.problems = Problems()
-        self.name = "kore"
+        self.name = DEFAULT_NAME
         self.frozen = False
         self._tracer: Tracer | None = None
         # Where each setting and each server comes from, for errors that show only at the end.
@@ -151,14 +186,25 @@ class Builder:
             for entry in (server, *(more for more in self.more if more.name == name))
         ]
 
-    def domain(self, name: str, attach: str, **later: object) -> DomainHandle:
+    def domain(
+        self,
+        name: str,
+        attach: str,
+        *,
+        accesslog: object = None,
+        accesslog_format: object = COMBINED,
+        **later: object,
+    ) -> DomainHandle:
         """Serve a host name on a server, which may come later."""
         self.open()
         name = check.domain_name(name)
         check.keywords(f"domain '{name}'", later, DOMAIN_KEYWORDS, check.LATER_FOR_DOMAINS)
         check.free_domain(name, check.text(attach, "attach"), self.domains)
-        self.domains.append(DomainHandle(self, name, attach, self.locate()))
-        return self.domains[-1]
+        handle = DomainHandle(self, name, attach, self.locate())
+        if accesslog is not None:
+            handle.log_to(accesslog, accesslog_format)
+        self.domains.append(handle)
+        return handle
 
     def route(
         self,
@@ -177,7 +223,7 @@ class Builder:
         if domain is not None and not isinstance(domain, DomainHandle):
             domain = check.text(domain, "domain")
         taken = check.methods(methods)
-        route = Route(path, handler, taken, demands(path, taken, keywords))
+        route = Route(path, handler, taken, demands.demands(path, taken, keywords))
         self.wanted.append(Wanted(route, domain, self.locate()))
 
     def privsep(self, wanted: Privsep) -> None:
@@ -220,6 +266,11 @@ class Builder:
         self.open()
         self.name = check.printable(name, "name")
 
+    def trap(self, number: int) -> None:
+        """Have each worker hear of a signal."""
+        self.open()
+        self.traps.append(number)
+
     def open(self) -> None:
         """Refuse to go on when the configuration is final."""
         if self.frozen:
@@ -245,12 +296,22 @@ class Builder:
             hooks=dict(self.hooks),
             onloads=tuple(self.onloads),
             privsep=tuple(self.privseps.values()),
+            traps=tuple(self.traps),
             notices=(
                 *self.notices,
                 *check.notices(self.settings, self._set),
                 *check.privsep_notices(self.privseps.values()),
             ),
         )
+
+    def take(self, other: "Builder") -> None:
+        """Take from *other* what a file has no words for, and leave it the rest."""
+        self.tasks += other.tasks
+        self.traps += other.traps
+        self.prerequests += other.prerequests
+        self._tracer = other.tracer if self._tracer is None else self._tracer
+        self.name = other.name if self.name == DEFAULT_NAME else self.name
+        other.tasks, other.prerequests = [], []
 
     def discard(self) -> None:
         """Give up: nothing kept here will ever run."""
@@ -266,8 +327,7 @@ class Builder:
             with self.problems.noted(one.where):
                 wanted[self._owner(one)].append(one)
         return tuple(
-            Domain(domain.name, domain.attach, distinct(routes, self.problems))
-            for domain, routes in wanted.items()
+            domain.made(distinct(routes, self.problems)) for domain, routes in wanted.items()
         )
 
     def _owner(self, wanted: Wanted) -> DomainHandle:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
@@ -24,7 +24,6 @@ LATER_FOR_ROUTES: Final = frozenset({"hooks"})
 # The same for settings: all there is so far.
 SO_FAR: Final[Mapping[str, tuple[object, ...]]] = {
     "http_body_disk_offload": (0,),
-    "http_pretty_error": (False,),
 }
 # Settings of what is still to come, and of what only C Kore has: nobody reads them.
 NO_EFFECT: Final = frozenset(
@@ -55,6 +54,8 @@ NO_EFFECT: Final = frozenset(
 LEGACY: Final = frozenset(
     {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}
 )
+PROCESSES: Final = ("worker", "keymgr", "acme")
+SKIPPED: Final = ("chroot",)
 
 DEFAULTS: Final = Settings()
 FIRST_SERVER: Final = (
@@ -182,6 +183,36 @@ def in_order(given: Collection[str]) -> tuple[str, ...]:
     return tuple(method for method in METHODS if method in given)
 
 
+def privsep(process: object, root: object, runas: object, skip: object) -> Privsep:
+    """Return what one kind of process is to give up."""
+    if process not in PROCESSES:
+        raise ConfigError(f"unknown privsep process '{process}', there are {', '.join(PROCESSES)}")
+    if not isinstance(skip, (list, tuple)):
+        raise ConfigError(f"privsep skip keyword needs to be a list, not {skip!r}")
+    for word in skip:
+        if word not in SKIPPED:
+            raise ConfigError(f"unknown skip keyword '{word}', there is {', '.join(SKIPPED)}")
+    if root is runas is None and not skip:
+        raise ConfigError(f"privsep {process}: nothing to give up: pass root, runas or skip")
+    return Privsep(
+        str(process),
+        root="" if root is None else printable(path_or(root), "root"),
+        runas="" if runas is None else printable(runas, "runas"),
+        skip=tuple(dict.fromkeys(skip)),
+    )
+
+
+def path_or(value: object) -> Any:
+    """Return a path's text, and anything else as it is."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def privilege(keyword: str) -> tuple[str, str]:
+    """Return which process an old keyword is about, and what it is called today."""
+    process, _, what = keyword.rpartition("_")
+    return process or "worker", "root" if what == "chroot" else what
+
+
 # One thing beside the others
 
 
@@ -263,8 +294,9 @@ def setting(name: str) -> Setting:
     if name in SETTINGS:
         return SETTINGS[name]
     if name in LEGACY:
+        process, what = privilege(name)
         raise UnknownSettingError(
-            f"kore.config.{name} is now kore.privsep(), which is not part of this version yet"
+            f"kore.config.{name} is gone: call kore.privsep({process!r}, {what}=...)"
         )
     close = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SETTINGS)}"

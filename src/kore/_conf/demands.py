@@ -101,7 +101,7 @@ def rule(name: str, validator: object) -> Rule:
         return Rule(search=validator.search)
     if isinstance(validator, str):
         try:
-            return Rule(search=value_regex(validator).search)
+            return Rule(search=value_regex(validator).search, text=validator)
         except ValueError as error:
             raise ConfigError(f"parameter '{name}': Invalid regex ({validator}): {error}") from None
     if not callable(validator):

@@ -25,6 +25,9 @@ class Host(Protocol):
     def python_path(self, directory: str) -> None:
         """Have modules be found in *directory*, too."""
 
+    def python_configure(self, *, allowed: bool) -> None:
+        """Say whether modules may configure, too."""
+
     def python_import(self, path: str, onload: str) -> None:
         """Import a module; *onload*, if any, names its function for loading and unloading."""
 

@@ -4,15 +4,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from kore._conf import check
-from kore._conf.builder import DomainHandle
+from kore._conf import answers, check
+from kore._conf.builder import COMBINED, DomainHandle
 from kore._conf.directives import Directive, Scope, Table, flag, number, opened
-from kore._conf.schema import Handler, compiled
+from kore._conf.schema import AccessLog, Answer, Handler, compiled
 from kore._conf.syntax import Block
 from kore.errors import ConfigError
 
-REDIRECTS: Final = (300, 399)
-RETURNS: Final = (400, 600)
 DEPTH_MAX: Final = 2**31 - 1
 # On a server without TLS these have nothing to do; the others protect something.
 IDLE_WITHOUT_TLS: Final = frozenset({"certfile", "certkey", "client_verify_depth"})
@@ -40,7 +38,8 @@ class DomainScope(Scope):
     routes: list[RouteScope] = field(default_factory=list)
     tls: dict[str, Block] = field(default_factory=dict)
     acme: bool = False
-    accesslog: str = ""
+    answers: list[Answer] = field(default_factory=list)
+    accesslog: AccessLog | None = None
 
 
 # Domains
@@ -64,6 +63,8 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
     # Its own name is in the builder's messages.
     with scope.reading.at(block.where):
         handle = scope.reading.builder.domain(scope.name, scope.attach)
+        handle.answers += scope.answers
+        handle.log = scope.accesslog
         for route in scope.routes:
             add_route(handle, route)
 
@@ -117,11 +118,11 @@ def acme(scope: DomainScope, block: Block) -> None:
 
 
 def accesslog(scope: DomainScope, block: Block) -> None:
-    """Read `accesslog PATH`."""
+    """Read `accesslog PATH [FORMAT]`."""
     if scope.accesslog:
-        raise ConfigError(f"already has the accesslog {scope.accesslog}")
-    scope.accesslog = check.text(block.arguments[0], block.keyword)
-    raise check.later(block.keyword)
+        raise ConfigError(f"already has the accesslog {scope.accesslog.path}")
+    path, form = (*block.arguments, COMBINED)[:2]
+    scope.accesslog = answers.log(path, form, block.where)
 
 
 def filemap(scope: DomainScope, block: Block) -> None:
@@ -135,18 +136,17 @@ def filemap(scope: DomainScope, block: Block) -> None:
     raise check.later(block.keyword)
 
 
-def redirect(_: DomainScope, block: Block) -> None:
+def redirect(scope: DomainScope, block: Block) -> None:
     """Read `redirect REGEX STATUS TARGET`."""
-    compiled(block.arguments[0])
-    number(block, 1, *REDIRECTS)
-    raise check.later(block.keyword)
+    path, _, target = block.arguments
+    status = number(block, 1, *answers.REDIRECTS)
+    scope.answers.append(answers.redirect(path, status, target))
 
 
-def return_(_: DomainScope, block: Block) -> None:
+def return_(scope: DomainScope, block: Block) -> None:
     """Read `return REGEX STATUS`."""
-    compiled(block.arguments[0])
-    number(block, 1, *RETURNS)
-    raise check.later(block.keyword)
+    status = number(block, 1, *answers.REFUSALS)
+    scope.answers.append(answers.refusal(block.arguments[0], status))
 
 
 # Routes
@@ -212,7 +212,7 @@ def methods(scope: RouteScope, block: Block) -> None:
 
 def validate(scope: RouteScope, block: Block) -> None:
     """Read `validate [qs:]METHOD PARAMETER VALIDATOR`."""
-    where, parameter, name = block.arguments
+    where, parameter, name, *required = block.arguments
     source, method = method_of(where)
     found = scope.reading.defined("validator", name, scope.reading.validators)
     # As in Python: `get` and `post` are the parameters of these, `qs:post` is the query of a POST.
@@ -222,6 +222,10 @@ def validate(scope: RouteScope, block: Block) -> None:
         raise ConfigError(f"'{parameter}' is validated twice")
     if found is not None:
         keep(scope, block, option, {**known, parameter: found})
+    if required:
+        if required != ["required"]:
+            raise ConfigError(f"unknown word '{required[0]}', there is required")
+        keep(scope, block, "required", {*scope.options.get("required", ()), parameter})
     scope.validated.append((option, method, block))
 
 
@@ -231,6 +235,11 @@ def method_of(word: str) -> tuple[str, str]:
     if colon and source != "qs":
         raise ConfigError(f"unknown validate method prefix '{source}', there is qs")
     return source, check.methods([method])[0]
+
+
+def strict(scope: RouteScope, block: Block) -> None:
+    """Read `strict yes|no`."""
+    keep(scope, block, "strict", flag(block))
 
 
 def authenticate(scope: RouteScope, block: Block) -> None:
@@ -265,10 +274,16 @@ DOMAIN: Final[Table] = MappingProxyType(
             filemap, "URI PATH [AUTHENTICATION]", "Serve the files of a directory.", later=True
         ),
         "redirect": Directive(
-            redirect, "REGEX STATUS TARGET", "Send clients elsewhere: 300 to 399.", later=True
+            redirect,
+            "REGEX STATUS TARGET",
+            "Send clients elsewhere, with 300 to 399; `$1` is a capture, `$qs` the query.",
         ),
-        "return": Directive(return_, "REGEX STATUS", "Refuse paths: 400 to 600.", later=True),
-        "accesslog": Directive(accesslog, "PATH", "Log the requests to a file.", later=True),
+        "return": Directive(return_, "REGEX STATUS", "Refuse paths, with 400 to 599."),
+        "accesslog": Directive(
+            accesslog,
+            "PATH [FORMAT]",
+            "Log requests to a file: `combined`, `json`, or a text with variables.",
+        ),
         "certfile": Directive(tls_option, "PATH", "The certificate and its chain.", later=True),
         "certkey": Directive(tls_option, "PATH", "The private key.", later=True),
         "client_verify": Directive(
@@ -290,8 +305,12 @@ ROUTE: Final[Table] = MappingProxyType(
         ),
         "validate": Directive(
             validate,
-            "[qs:]METHOD PARAMETER VALIDATOR",
-            "A parameter of the body, with `qs:` or `get` of the query, and what it must be.",
+            "[qs:]METHOD PARAMETER VALIDATOR [required]",
+            "A parameter of the body, with `qs:` or `get` of the query, and what it must be. "
+            "`required`: without it the answer is 400.",
+        ),
+        "strict": Directive(
+            strict, "yes|no", "Whether a 400 says which parameters were wrong, as JSON; default no."
         ),
         "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may."),
         "on_headers": Directive(

@@ -17,7 +17,6 @@ from kore._conf.syntax import Block, quoted
 from kore.errors import ConfigError
 
 AUTHENTICATED_BY: Final = ("cookie", "header", "request")
-PROCESSES: Final = ("worker", "keymgr", "acme")
 
 
 @dataclass(slots=True)
@@ -60,6 +59,11 @@ def load(blocks: Sequence[Block], builder: Builder, host: Host) -> None:
 def python_path(top: Scope, block: Block) -> None:
     """Read `python_path DIR`."""
     top.reading.host.python_path(block.arguments[0])
+
+
+def python_configure(top: Scope, block: Block) -> None:
+    """Read `python_configure yes|no`."""
+    top.reading.host.python_configure(allowed=flag(block))
 
 
 def python_import(top: Scope, block: Block) -> None:
@@ -209,8 +213,9 @@ def authentication_uri(scope: AuthenticationScope, block: Block) -> None:
 def privsep(top: Scope, block: Block) -> PrivsepScope:
     """Read `privsep PROCESS {`."""
     process = block.arguments[0]
-    if process not in PROCESSES:
-        raise ConfigError(f"unknown privsep context: {process}, there are {', '.join(PROCESSES)}")
+    if process not in check.PROCESSES:
+        known = ", ".join(check.PROCESSES)
+        raise ConfigError(f"unknown privsep context: {process}, there are {known}")
     return PrivsepScope(top.reading, label=f"privsep {process}", process=process)
 
 
@@ -221,12 +226,12 @@ def separate(scope: PrivsepScope, _: Block) -> None:
 
 def given(scope: PrivsepScope, block: Block) -> None:
     """Read `root PATH` and `runas USER`."""
-    scope.given[block.keyword] = check.text(block.arguments[0], block.keyword)
+    scope.given[block.keyword] = check.printable(block.arguments[0], block.keyword)
 
 
 def skip(scope: PrivsepScope, block: Block) -> None:
     """Read `skip chroot`."""
-    if block.arguments != ("chroot",):
+    if block.arguments != check.SKIPPED:
         raise ConfigError(f"unknown skip option '{block.arguments[0]}', there is chroot")
     scope.given["skip"] = block.arguments
 
@@ -250,22 +255,16 @@ def old_listener(top: Scope, block: Block) -> None:
 
 def old_privilege(top: Scope, block: Block) -> None:
     """Read `runas`, `chroot`, `keymgr_root` and so on outside of a privsep block, until 4.1."""
-    process, what = privilege(block.keyword)
+    process, what = check.privilege(block.keyword)
     value = check.text(block.arguments[0], block.keyword)
     top.reading.spelled(block, f"privsep {process} {{", f"{what} {quoted(value)}", "}")
     wanted = Privsep(process, root=value) if what == "root" else Privsep(process, runas=value)
     top.reading.builder.privsep(wanted)
 
 
-def privilege(keyword: str) -> tuple[str, str]:
-    """Return which process an old keyword is about, and what it is called today."""
-    process, _, what = keyword.rpartition("_")
-    return process or "worker", "root" if what == "chroot" else what
-
-
 def privilege_row(keyword: str) -> Directive[Scope]:
     """Return the row of an old keyword."""
-    process, what = privilege(keyword)
+    process, what = check.privilege(keyword)
     takes = "USER" if what == "runas" else "PATH"
     return Directive(old_privilege, takes, f"`{what}` in a `privsep {process}` block", old=True)
 
@@ -297,6 +296,12 @@ GLOBAL: Final[Table] = MappingProxyType(
             validator, "NAME regex|function VALUE", "What a parameter must be: for `validate`."
         ),
         "python_path": Directive(python_path, "DIR", "Where modules are looked for, too."),
+        "python_configure": Directive(
+            python_configure,
+            "yes|no",
+            "Whether modules imported below, and their hooks, may configure, too; default yes. "
+            "`no`: settings, servers, domains, routes and privileges are those of the file.",
+        ),
         "python_import": Directive(
             python_import,
             "PATH [ONLOAD]",

@@ -1,29 +1,194 @@
-"""A configuration as text: what was asked for and all defaults, in the words of kore.conf."""
+"""A configuration as text: what was asked for and all defaults, in the words of kore.conf.
+
+What a file has no words for is a comment, and, where leaving it out would protect less, a name
+that nothing defines: such a file is refused when it is loaded.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from kore._conf.schema import Address, Config, Demands, Domain, Handler, Route, Server
+from kore._conf.builder import shown
+from kore._conf.demands import ASKING
+from kore._conf.schema import (
+    Address,
+    Answer,
+    Auth,
+    Config,
+    Declared,
+    Demands,
+    Domain,
+    Route,
+    Rule,
+    Server,
+)
 from kore._conf.settings import SETTINGS
 from kore._conf.syntax import quoted
 from kore._http.tables import METHODS
-from kore.errors import ConfigError
 
 # Read by whoever starts the server, and of no effect in a file.
 LEFT_OUT = frozenset({"file"})
+UNNAMED: Final = "not expressible in a file"
+
+NameOf = Callable[[Callable[..., Any]], str]
 
 
-def text(
-    config: Config, imports: Sequence[tuple[str, ...]], name_of: Callable[[Handler], str]
-) -> str:
-    """Return a file that makes *config* again, as far as its functions have names in modules."""
-    lines = [
-        *settings(config),
-        *map(statement, imports),
-        *privileges(config),
-        *servers(config.servers),
-        *(line for domain in config.domains for line in domain_block(domain, name_of)),
-    ]
-    return "\n".join(lines) + "\n"
+@dataclass(slots=True)
+class Printer:
+    """What is printed so far, and the names that validators and authentications were given."""
+
+    name_of: NameOf
+    rules: dict[Rule, str] = field(default_factory=dict)
+    auths: list[tuple[Auth, str]] = field(default_factory=list)
+    # What could not be said.
+    notices: list[str] = field(default_factory=list)
+
+    def text(self, config: Config, imports: Sequence[tuple[str, ...]]) -> str:
+        """Return a file that makes *config* again, as far as its functions have names."""
+        domains = [line for domain in config.domains for line in self.domain(domain)]
+        lines = [
+            *settings(config),
+            # What they configure is in this file.
+            *(["python_configure no"] if imports else []),
+            *map(statement, imports),
+            *self.left_to_modules(config),
+            *privileges(config),
+            *servers(config.servers),
+            *self.validators(),
+            *self.authentications(),
+            *domains,
+        ]
+        return "\n".join(lines) + "\n"
+
+    def left_to_modules(self, config: Config) -> Iterator[str]:
+        """Yield a comment for each thing that modules say themselves, whoever has the rest."""
+        for hook in config.prerequests:
+            yield f"# prerequest {self.name_of(hook) or described(hook)}: set by its module"
+        if config.tracer is not None:
+            yield f"# tracer {self.name_of(config.tracer) or described(config.tracer)}: the same"
+        for task in config.tasks:
+            yield f"# task {getattr(task, '__qualname__', 'a coroutine')}: the same"
+
+    def validators(self) -> Iterator[str]:
+        """Yield the validators that routes refer to."""
+        if self.rules:
+            yield ""
+        for rule, name in self.rules.items():
+            if rule.text is not None:
+                yield statement(("validator", name, "regex", rule.text))
+            elif rule.verify is not None:
+                yield statement(("validator", name, "function", self.name_of(rule.verify)))
+
+    def authentications(self) -> Iterator[str]:
+        """Yield the authentication blocks that routes refer to."""
+        for auth, name in self.auths:
+            yield ""
+            yield f"authentication {quoted(name)} {{"
+            yield f"    authentication_type {auth.kind}"
+            if auth.value:
+                yield "    " + statement(("authentication_value", auth.value))
+            yield "    " + statement(("authentication_validator", self.name_of(auth.verify)))
+            if auth.redirect:
+                yield "    " + statement(("authentication_uri", auth.redirect))
+            yield "}"
+
+    def domain(self, domain: Domain) -> Iterator[str]:
+        """Yield a domain block."""
+        yield ""
+        yield f"domain {quoted(domain.name)} {{"
+        yield "    " + statement(("attach", domain.server))
+        if log := domain.accesslog:
+            yield "    " + statement(("accesslog", log.path, log.format))
+        for answer in domain.answers:
+            yield "    " + answered(answer)
+        for route in domain.routes:
+            yield from ("    " + line for line in self.route(route))
+        yield "}"
+
+    def route(self, route: Route) -> Iterator[str]:
+        """Yield a route block. Without a handler it is refused."""
+        yield f"route {quoted(route.path)} {{"
+        if name := self.name_of(route.handler):
+            yield "    " + statement(("handler", name))
+        else:
+            yield "    # handler: " + self.unnamed(route, described(route.handler))
+        if len(route.methods) < len(METHODS):
+            yield "    " + statement(("methods", *map(str.lower, route.methods)))
+        yield from ("    " + line for line in self.demands(route, route.demands))
+        yield "}"
+
+    def demands(self, route: Route, demands: Demands) -> Iterator[str]:
+        """Yield what a route demands."""
+        if demands.strict:
+            yield "strict yes"
+        if demands.auth is not None:
+            yield statement(("authenticate", self.auth(route, demands.auth)))
+        get = demands.declared.get(METHODS["GET"], Declared())
+        for method in route.methods:
+            declared = demands.declared.get(METHODS[method], Declared())
+            # HEAD has what GET has, and a file cannot say that it has less than that.
+            if method == "HEAD" and "GET" in route.methods:
+                if declared == get:
+                    continue
+                if not declared.query:
+                    why = f"HEAD without the parameters of GET, {UNNAMED}"
+                    yield statement(("validate", "head", "?", self.unnamed(route, why)))
+            yield from self.declared(route, method, declared)
+
+    def declared(self, route: Route, method: str, declared: Declared) -> Iterator[str]:
+        """Yield the parameters of one method."""
+        prefix = "" if method in ASKING else "qs:"
+        for source, rules in ((prefix, declared.query), ("", declared.body)):
+            for parameter, rule in rules.items():
+                words = ["validate", f"{source}{method.lower()}", parameter]
+                words.append(self.rule(route, parameter, rule))
+                yield statement(words + ["required"] * (parameter in declared.required))
+
+    def rule(self, route: Route, parameter: str, rule: Rule) -> str:
+        """Return the name of a validator, or one that nothing defines."""
+        if rule.text is None and (rule.verify is None or not self.name_of(rule.verify)):
+            return self.unnamed(route, described(rule.verify or rule.search))
+        if rule not in self.rules:
+            self.rules[rule] = free(parameter, self.rules.values())
+        return self.rules[rule]
+
+    def auth(self, route: Route, auth: Auth) -> str:
+        """Return the name of an authentication block, or one that nothing defines."""
+        if not self.name_of(auth.verify):
+            return self.unnamed(route, described(auth.verify))
+        for known, name in self.auths:
+            if known == auth:
+                return name
+        base = auth.value.lower() or auth.kind
+        self.auths.append((auth, free(base, [name for _, name in self.auths])))
+        return self.auths[-1][1]
+
+    def unnamed(self, route: Route, what: str) -> str:
+        """Take note that something has no name in a file; return what to write instead."""
+        text = what if UNNAMED in what else f"{UNNAMED}: {what}"
+        self.notices.append(f"route '{route.path}': {text}: the printed file will be refused")
+        return text
+
+
+def free(base: str, taken: Iterable[str]) -> str:
+    """Return a name that nothing has."""
+    names = {*taken}
+    number, name = 1, base
+    while name in names:
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+def described(function: object) -> str:
+    """Return what somebody would look for who wants to give it a name."""
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    pattern = getattr(function, "__self__", None)
+    if pattern is not None and hasattr(pattern, "pattern"):
+        return f"a compiled regular expression, {pattern.pattern!a}"
+    code = getattr(function, "__code__", None)
+    place = f" at {shown(code.co_filename)}:{code.co_firstlineno}" if code else ""
+    return f"{name.rpartition('.')[2]}{place}"
 
 
 def statement(words: Iterable[str]) -> str:
@@ -77,28 +242,8 @@ def address(given: Address) -> str:
     return statement(("bind", given.ip, str(given.port)))
 
 
-def domain_block(domain: Domain, name_of: Callable[[Handler], str]) -> Iterator[str]:
-    """Yield a domain block."""
-    yield ""
-    yield f"domain {quoted(domain.name)} {{"
-    yield "    " + statement(("attach", domain.server))
-    for route in domain.routes:
-        yield from ("    " + line for line in route_block(route, name_of(route.handler)))
-    yield "}"
-
-
-def route_block(route: Route, name: str) -> Iterator[str]:
-    """Yield a route block; a function that no name leads to is shown, in a comment.
-
-    A file without what protects a route must never come to be: it would be loaded one day.
-    """
-    if route.demands != Demands():
-        raise ConfigError(
-            f"route '{route.path}' has validators or authentication, and printing these "
-            "is not part of this version yet"
-        )
-    yield f"route {quoted(route.path)} {{"
-    yield f"    handler {quoted(name)}" if name else f"    # handler {route.handler!r}"
-    if len(route.methods) < len(METHODS):
-        yield "    " + statement(("methods", *map(str.lower, route.methods)))
-    yield "}"
+def answered(answer: Answer) -> str:
+    """Return the statement of a redirect or a refusal."""
+    if answer.target:
+        return statement(("redirect", answer.path, str(answer.status), answer.target))
+    return statement(("return", answer.path, str(answer.status)))

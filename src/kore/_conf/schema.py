@@ -73,6 +73,8 @@ class Rule:
 
     search: Callable[[str], object] | None = None
     verify: Verify | None = None
+    # The regular expression as it was written; None: there is none, or it came compiled.
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +140,37 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a domain answers to paths before any route: a redirect, or without *target* a no."""
+
+    path: str
+    status: int
+    target: str = ""
+    pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", compiled(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """The file that requests are logged to, and how."""
+
+    path: str
+    format: str = "combined"
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """A host name, perhaps with wildcards, on one server, and its routes in order."""
 
     name: str
     server: str
     routes: tuple[Route, ...]
+    # In order, and before the routes.
+    answers: tuple[Answer, ...] = ()
+    accesslog: AccessLog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +201,8 @@ class Config:
     # What modules want called when a worker has loaded them, and before new code replaces it.
     onloads: tuple[Callable[..., Any], ...] = ()
     privsep: tuple[Privsep, ...] = ()
+    # Signals that the application wants to hear of, beside those that mean something to us.
+    traps: tuple[int, ...] = ()
     # What the log should say about it.
     notices: tuple[str, ...] = ()
 
@@ -184,7 +213,17 @@ class Config:
             "settings": asdict(self.settings),
             "servers": [asdict(server) for server in self.servers],
             "privsep": [asdict(process) for process in self.privsep],
+            "accesslogs": [{"path": log.path, "where": log.where} for log in self.accesslogs],
         }
+
+    @property
+    def accesslogs(self) -> tuple[AccessLog, ...]:
+        """One for each file, in the order that parent and workers count them in."""
+        found: dict[str, AccessLog] = {}
+        for log in (domain.accesslog for domain in self.domains):
+            if log is not None:
+                found.setdefault(log.path, log)
+        return tuple(found.values())
 
 
 def compiled(path: str) -> re.Pattern[str]:

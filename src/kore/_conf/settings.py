@@ -255,6 +255,17 @@ class Settings:
     )
     pidfile: str = setting(PATH, "kore.pid", "File that holds the parent's process id.")
     logfile: str = setting(PATH, "", "File the log is appended to; none: standard output.")
+    log_format: str = setting(
+        choice("text", "json"), "text", "A line of text for each record, or an object of JSON."
+    )
+    syslog_socket: str = setting(
+        PATH, "/dev/log", "Where syslog is: for a server in the background without a logfile."
+    )
+    syslog_facility: str = setting(
+        choice("daemon", "user", *(f"local{number}" for number in range(8))),
+        "daemon",
+        "As what syslog sorts such a server.",
+    )
     socket_backlog: int = setting(
         count(0), 5000, "Connections the kernel may hold until they are accepted."
     )

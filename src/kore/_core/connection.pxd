@@ -12,7 +12,6 @@ cdef class Connection(Intake):
     cdef bint leaving           # the client has sent its last byte, read or not
     cdef int64_t stuck          # when the client has taken too long to read
     cdef int64_t reached        # bytes it had acknowledged when that was set
-    cdef sockaddr_in6 address
     cdef dict __dict__
 
     cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1

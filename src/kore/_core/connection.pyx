@@ -13,6 +13,7 @@ from kore._core.intake cimport FINISHING, HEADING, IDLE, LINGERING, RECEIVING, R
 from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, inet_ntop, sockaddr,
     sockaddr_in)
+from kore._core.request cimport Request
 from kore._core.stream cimport GONE
 
 cdef enum:
@@ -78,6 +79,7 @@ cdef class Connection(Intake):
         return 0
 
     cdef int on_deadline(self) except -1:
+        cdef Request request = self.current     # an answer ends it: it has to outlive that
         if self.stuck and self.stuck <= self.poller.now:
             return self.still_reads()
         if self.state == HEADING:
@@ -86,7 +88,7 @@ cdef class Connection(Intake):
             if self.in_time():
                 return self.wait_for(1)
             self.keep = False
-            self.current.decline(408, "")
+            request.decline(408, "")
         else:
             return self.shut()
         return self.settle()
@@ -247,6 +249,7 @@ cdef class Connection(Intake):
     cdef int shut(self) except -1:
         if self.closed:
             return 0
+        self.record_loss()
         Intake.shut(self)
         self.service.left()
         return self.release()

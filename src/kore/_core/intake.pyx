@@ -7,9 +7,7 @@ from libc.string cimport memset
 from kore._core.buffer cimport BLOCK, consume, held
 from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, SECURE, parse_head
-from kore._core.writer cimport Reply
-
-from kore._core.writer import reason
+from kore._core.writer cimport Reply, apology
 
 cdef enum:
     SKIP = 65536        # bytes of a chunked body that nobody wants
@@ -54,6 +52,7 @@ cdef class Intake(Responder):
         request.head = self.head
         request.peer = self
         request.declared = -1
+        self.mark(request)
         consume(&self.inbox, used, &self.poller.pool)
         memset(&self.head, 0, sizeof(Head))
         self.current = request
@@ -78,6 +77,7 @@ cdef class Intake(Responder):
         if request.head.flags & SECURE:     # https over a connection that is not: RFC 9110 7.4
             request.decline(421, "")
             return 0
+        request.journal = None      # from here on it is the router's business
         request.route = self.resolve(request)
         if request.route is None or request.answered:
             if not request.answered:
@@ -189,13 +189,18 @@ cdef class Intake(Responder):
 
     cdef int reject(self, int status) except -1:
         """Answer bytes that made no request. What follows them cannot be understood either."""
-        cdef bytes text = f"{status} {reason(status)}\n".encode()
-        cdef Reply reply = Reply(status, False, False, len(text))
+        cdef int64_t opens = self.queued()
+        cdef int64_t heads
+        cdef bytes kind, text
+        kind, text = apology(status, self.service.pretty)
+        cdef Reply reply = Reply(status, False, False, len(text), self.secure)
         self.service.writer.tick(self.poller.second)
-        self.service.writer.head(&self.outbox, &self.poller.pool, &reply,
-                                 {"content-type": b"content-type: text/plain; charset=utf-8\r\n"})
+        self.service.writer.head(&self.outbox, &self.poller.pool, &reply, {"content-type": kind})
+        heads = self.queued()
         if self.head.method != HEAD:
             self.put(PyBytes_AS_STRING(text), len(text))
+        if self.journal is not None:
+            self.record_stray(&self.head, status, opens, heads, self.limit - self.service.header_ms)
         self.linger = True
         return self.hang_up()
 
@@ -216,6 +221,8 @@ cdef class Intake(Responder):
         self.source = None
         self.service.ended()
         self.asked = False
+        if request.journal is not None:
+            self.record(request)
         if self.skip:
             self.begin_skip(request)
         elif self.keep and not self.service.hurried:

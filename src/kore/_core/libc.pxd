@@ -23,10 +23,14 @@ cdef extern from "<time.h>" nogil:
         int tm_mon
         int tm_year
         int tm_wday
+        long tm_gmtoff
     clockid_t CLOCK_MONOTONIC_COARSE
+    clockid_t CLOCK_REALTIME_COARSE
     int clock_gettime(clockid_t clock, timespec *now)
     time_t time(time_t *now)
     tm *gmtime_r(const time_t *when, tm *fields)
+    tm *localtime_r(const time_t *when, tm *fields)
+    void tzset()
 
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -107,11 +111,20 @@ cdef extern from "<netinet/in.h>" nogil:
 
 cdef extern from "<arpa/inet.h>" nogil:
     int INET6_ADDRSTRLEN
+    uint16_t ntohs(uint16_t number)
     const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
 
 
 cdef extern from "<unistd.h>" nogil:
     int close(int fd)
+    ssize_t write(int fd, const void *data, size_t size)
+
+
+cdef extern from *:
+    """
+    #include <string.h>
+    """
+    void *memrchr(const void *data, int byte, size_t size) nogil
 
 
 cdef inline int64_t monotonic_ms() noexcept nogil:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from socket import socket
 from typing import Any
 
+from kore._core.accesslog import Journal
 from kore._core.poller import Poller, Source
 from kore._core.request import Request
 from kore._core.service import Service
@@ -12,6 +13,11 @@ class Listener(Source):
     """A listening socket."""
 
     def __init__(
-        self, poller: Poller, service: Service, sock: socket, resolve: Callable[[Request], Any]
+        self,
+        poller: Poller,
+        service: Service,
+        sock: socket,
+        resolve: Callable[[Request], Any],
+        journal: Journal | None = None,
     ) -> None: ...
     def resume(self) -> None: ...

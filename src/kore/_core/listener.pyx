@@ -18,14 +18,23 @@ cdef enum:
 
 
 cdef class Listener(Source):
-    """A listening socket; *resolve* finds the route of a request that came through it."""
+    """A listening socket; *resolve* finds the route of a request that came through it.
 
-    def __init__(self, Poller poller, Service service, sock, resolve):
+    *journal* is for what no domain can be found for.
+    """
+
+    def __init__(self, Poller poller not None, Service service not None, sock, resolve,
+                 Journal journal=None):
+        if self.service is not None:
+            raise RuntimeError("a listener begins once")
+        if service.listeners is None:
+            raise ValueError("a service that was never set up")
         self.service = service
+        self.journal = journal
         self.resolve = resolve
-        service.listeners.append(self)
         # A descriptor of our own, closed like every source's.
         self.attach(poller, os.dup(sock.fileno()))
+        service.listeners.append(self)
         self.resume()
 
     def resume(self):
@@ -65,6 +74,7 @@ cdef class Listener(Source):
         return -1
 
     cdef int admit(self, Connection client, int handle) except -2:
+        client.journal = self.journal
         try:
             client.open(self.poller, self.service, self.resolve, handle)
         except (OSError, MemoryError):      # no more watches, no more memory: others go on

@@ -12,6 +12,7 @@ cdef class Poller:
     cdef bint in_batch
     cdef unsigned long thread   # the one that all of this belongs to
     cdef int64_t now            # monotonic milliseconds, when this batch began
+    cdef int64_t ahead          # of the clock: what `leap` has added
     cdef int64_t second         # wall clock, likewise
     cdef Pool pool
 

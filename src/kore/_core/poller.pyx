@@ -85,6 +85,11 @@ cdef class Poller:
                 self.run(source, 0)
         self.end()
 
+    def leap(self, int milliseconds):
+        """Be so much later from now on: nobody has to wait for a deadline to see what it does."""
+        self.ahead += milliseconds
+        self.refresh()
+
     def drain(self, *, bint patient=False, bint accept=True):
         """Tell all sources to end: the idle at once, unless *patient*, the others when done.
 
@@ -130,7 +135,7 @@ cdef class Poller:
         self.sources.clear()
 
     cdef int refresh(self) except -1:
-        self.now = monotonic_ms()
+        self.now = monotonic_ms() + self.ahead
         self.second = time(NULL)
         return 0
 

@@ -127,6 +127,8 @@ cdef class Question:
         cdef list values = []
         cdef Span key, value
         cdef uint32_t at = self.head.fields
+        if wanted == b"host":       # as above: the field's own may name another
+            return [self.host] if self.head.host.size else []
         while True:
             value = next_field(PyBytes_AS_STRING(self.raw), &at, &key)
             if key.size == 0:

@@ -2,12 +2,14 @@
 
 from libc.stdint cimport int64_t
 
+from kore._core.accesslog cimport Journal
 from kore._core.question cimport Question
 from kore._core.stream cimport Stream
 
 
 cdef class Peer(Stream):
     cdef int answer(self, Request request, int status, object body) except -1
+    cdef int excuse(self, Request request, int status) except -1
     cdef int stream(self, Request request, int status, object first, object rest) except -1
     cdef int open_body(self, Request request, int status) except -1
     cdef bint write_body(self, Request request, object item) except -1
@@ -36,7 +38,13 @@ cdef class Request(Question):
     cdef bint opened            # the head of the response is written
     cdef bint closing           # the application asked for connection: close
     cdef int64_t declared       # its own content-length, for answers to HEAD
+    cdef public Journal journal     # where it is logged; None: nowhere
+    cdef int64_t begun          # when its head was complete, on the poller's clock
+    cdef int64_t came           # bytes that its connection had received before it
+    cdef int64_t opens          # bytes sent before its answer
+    cdef int64_t heads          # likewise before the body of its answer
     cdef dict __dict__
 
     cdef int decline(self, int status, str allow) except -1
     cdef int give_up(self, int status) except -1
+    cdef int check_opened(self) except -1

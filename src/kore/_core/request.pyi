@@ -4,6 +4,7 @@ from asyncio import Future
 from datetime import datetime
 from typing import Any
 
+from kore._core.accesslog import Journal
 from kore._core.connection import Connection
 from kore._core.question import Question
 from kore._core.stream import Stream
@@ -18,6 +19,7 @@ class Request(Question):
     """An HTTP request, and the way to answer it."""
 
     captures: tuple[str, ...] | None
+    journal: Journal | None
     @property
     def answered(self) -> bool: ...
     @property

@@ -8,10 +8,14 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from kore._core.parser cimport HEAD
 from kore._core.writer cimport field_line
 
-from kore._core.writer import reason
-
 cdef enum:
     READ_MAX = 1024     # bytes of one body_read(), as in Kore
+
+
+cdef int check_final(int status) except -1:
+    if not 200 <= status <= 599:
+        raise ValueError(f"{status} is no final status: 200 to 599")
+    return 0
 
 
 def sendable(body: object) -> object:
@@ -31,6 +35,9 @@ cdef class Peer(Stream):
     """The client, as a request needs it."""
 
     cdef int answer(self, Request request, int status, object body) except -1:
+        return 0
+
+    cdef int excuse(self, Request request, int status) except -1:
         return 0
 
     cdef int stream(self, Request request, int status, object first, object rest) except -1:
@@ -259,6 +266,7 @@ cdef class Request(Question):
 
     def refuse(self, int status, str allow=""):
         """Answer in the server's own name: a short text; *allow* lists methods that would do."""
+        check_final(status)
         self.decline(status, allow)
 
     # Not through the methods above: an application may have put attributes in front of them.
@@ -271,8 +279,7 @@ cdef class Request(Question):
             self.fields["allow"] = field_line("allow", allow)
         if status == 204:
             return self.peer.answer(self, status, b"")
-        self.fields["content-type"] = b"content-type: text/plain; charset=utf-8\r\n"
-        return self.peer.answer(self, status, f"{status} {reason(status)}\n".encode())
+        return self.peer.excuse(self, status)
 
     cdef int give_up(self, int status) except -1:
         if not self.opened:
@@ -282,6 +289,7 @@ cdef class Request(Question):
 
     def fail(self, int status=500):
         """Answer 500, or what *status* says; break the answer off when a part of it is out."""
+        check_final(status)
         self.give_up(status)
 
     # ---- for those who run requests
@@ -301,6 +309,9 @@ cdef class Request(Question):
 
     def open_body(self, int status):
         """Write the head of a response whose body comes in pieces."""
+        check_final(status)
+        if self.opened and self.peer.serves(self):
+            raise RuntimeError("the head of this response is written already")
         self.peer.open_body(self, status)
 
     @property
@@ -310,11 +321,18 @@ cdef class Request(Question):
 
     def write_body(self, item):
         """Queue a piece of the body; False when the client is slow, or gone: see `is_served`."""
+        self.check_opened()
         return self.peer.write_body(self, item)
 
     def end_body(self):
         """Say that the body is complete."""
+        self.check_opened()
         self.peer.end_body(self)
+
+    cdef int check_opened(self) except -1:
+        if not self.opened and self.peer.serves(self):
+            raise RuntimeError("open_body() comes first")
+        return 0
 
     def drained(self):
         """Return a future that is done when the client has taken what waited."""

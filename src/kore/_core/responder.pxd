@@ -2,6 +2,9 @@
 
 from libc.stdint cimport int64_t
 
+from kore._core.accesslog cimport Exchange, Journal
+from kore._core.libc cimport sockaddr_in6
+from kore._core.parser cimport Head
 from kore._core.request cimport Peer, Request
 from kore._core.service cimport Service
 
@@ -20,7 +23,12 @@ cdef class Responder(Peer):
     cdef bint chunked           # the coding of the body that is streaming
     cdef object source          # iterator of that body
     cdef object waiter          # future of a stream whose client is slow
+    cdef bint secure            # the client came over TLS, which nobody can yet
+    cdef sockaddr_in6 address
+    cdef Journal journal        # for what no domain is known for
+    cdef Request owed           # answered, and logged as soon as all of its answer has gone
 
+    cdef object dressed(self, Request request, int status, object body)
     cdef int finish(self, Request request) except -1
     cdef int settle(self) except -1
     cdef bint receiving(self) noexcept
@@ -32,3 +40,14 @@ cdef class Responder(Peer):
     cdef int pull(self) except -1
     cdef int close_source(self, Request request, object source) except -1
     cdef int release(self) except -1
+    cdef int64_t queued(self) noexcept
+    cdef int64_t taken(self) noexcept
+    cdef int mark(self, Request request) except -1
+    cdef int record(self, Request request) except -1
+    cdef int record_owed(self, bint complete) except -1
+    cdef int record_loss(self) except -1
+    cdef int record_stray(self, const Head *head, int status, int64_t opens, int64_t heads,
+                          int64_t begun) except -1
+    cdef int log(self, Request request, int64_t out, bint complete) except -1
+    cdef void time_and_place(self, Exchange *exchange, int64_t came, int64_t read,
+                             int64_t begun) noexcept

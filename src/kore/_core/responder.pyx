@@ -1,18 +1,22 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """The answering half of a connection: heads, whole bodies, and bodies that come in pieces."""
 
-from cpython.bytes cimport PyBytes_CheckExact
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from libc.stdint cimport uint32_t
 from libc.stdio cimport snprintf
 
-from kore._core.libc cimport SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, setsockopt
+from kore._core.buffer cimport BLOCK, held
+from kore._core.libc cimport (
+    SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, monotonic_ms, setsockopt)
 from kore._core.parser cimport EXPECT_CONTINUE, HEAD
-from kore._core.writer cimport Reply
+from kore._core.writer cimport Reply, apology
 
 from kore._core.request import sendable
 
 cdef enum:
     TURN = 64           # pieces of one iterator before others have their turn
     SKIP_MAX = 65536    # cheaper to read than a new connection is to make
+    LEFT = 499          # nginx's status for a client that left before its answer began
 
 
 cdef object END = object()      # what no iterator yields
@@ -43,6 +47,8 @@ cdef class Responder(Peer):
         """Queue an answer; None for a body that is not sent, of a length nobody knows."""
         cdef bint bare = 100 <= status < 200 or status == 204 or status == 304
         cdef int64_t length = UNKNOWN_LENGTH
+        if status >= 400 and self.service.pretty:
+            body = self.dressed(request, status, body)
         if not bare and body is not None:
             length = 0 if status == 205 else len(body)
             if length == 0 and request.head.method == HEAD and request.declared >= 0:
@@ -54,6 +60,22 @@ cdef class Responder(Peer):
         if length > 0 and request.head.method != HEAD:
             self.put_object(body)
         return self.finish(request)
+
+    cdef int excuse(self, Request request, int status) except -1:
+        cdef object kind, body
+        kind, body = apology(status, self.service.pretty)
+        request.fields["content-type"] = kind
+        return self.answer(request, status, body)
+
+    cdef object dressed(self, Request request, int status, object body):
+        # a page in place of nothing, unless the application meant nothing
+        if body is None or len(body) or request.declared >= 0:
+            return body
+        if request.fields is None:
+            request.fields = {}
+        if "content-type" not in request.fields:
+            request.fields["content-type"], body = apology(status, True)
+        return body
 
     cdef int interim(self, Request request, int status) except -1:
         if request.head.minor:      # RFC 9110 15.2: not to an HTTP/1.0 client
@@ -74,11 +96,15 @@ cdef class Responder(Peer):
         reply.keep = self.keep
         reply.chunked = length == CHUNKS
         reply.length = length
+        reply.secure = self.secure
+        request.opens = self.queued()
         request.answered = request.opened = True
         request.status = status
         self.poller.look()
         self.service.writer.tick(self.poller.second)
-        return self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
+        self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
+        request.heads = self.queued()
+        return 0
 
     cdef int spare_body(self, Request request) except -1:
         # Answered without its body, whose bytes must not be taken for a request: a small one is
@@ -155,6 +181,8 @@ cdef class Responder(Peer):
             self.pull()
             if self.closed:
                 return 2
+        if sent == 1 and self.owed is not None:
+            self.record_owed(True)
         if sent == 1 and self.waiter is not None:
             if not self.waiter.done():
                 self.waiter.set_result(None)
@@ -216,3 +244,75 @@ cdef class Responder(Peer):
             if task is not None:
                 task.cancel()
         return self.close_source(request, source)
+
+    # ---- the access log
+
+    cdef int64_t queued(self) noexcept:
+        """Return how many bytes were ever sent or wait; exact while no large part waits."""
+        return self.transferred + <int64_t>held(&self.outbox)
+
+    cdef int64_t taken(self) noexcept:
+        """Return how many bytes were received and used."""
+        return self.received - <int64_t>held(&self.inbox)
+
+    cdef int mark(self, Request request) except -1:
+        """Take note of where a request begins, and when."""
+        request.journal = self.journal
+        request.begun = self.poller.now
+        request.came = self.taken()
+        return 0
+
+    cdef int record(self, Request request) except -1:
+        """Log an exchange whose answer is queued; a large one when it has gone."""
+        if self.waiting() > BLOCK:      # no other request begins before that
+            self.owed = request
+            return 0
+        return self.log(request, self.queued(), True)
+
+    cdef int record_owed(self, bint complete) except -1:
+        cdef Request request = self.owed
+        self.owed = None
+        return self.log(request, self.transferred, complete)
+
+    cdef int record_loss(self) except -1:
+        """Log what the end of the connection breaks off."""
+        if self.owed is not None:
+            self.record_owed(False)
+        if self.current is not None and self.current.journal is not None:
+            self.log(self.current, self.transferred, False)
+        return 0
+
+    cdef int record_stray(self, const Head *head, int status, int64_t opens, int64_t heads,
+                          int64_t begun) except -1:
+        """Log the refusal of what is in the inbox: part of a head, or no head at all."""
+        cdef Exchange exchange
+        exchange.raw = self.inbox.data + self.inbox.start
+        exchange.size = <uint32_t>held(&self.inbox)
+        exchange.head = head
+        exchange.whole = False
+        exchange.complete = True
+        exchange.status = status
+        exchange.sent = self.queued() - opens
+        exchange.body = self.queued() - heads
+        self.time_and_place(&exchange, self.taken(), self.received, begun)
+        return self.journal.write(&exchange)
+
+    cdef int log(self, Request request, int64_t out, bint complete) except -1:
+        """Write the line of an exchange; *out*: bytes ever sent when the last of it went."""
+        cdef Exchange exchange
+        exchange.raw = PyBytes_AS_STRING(request.raw)
+        exchange.size = <uint32_t>PyBytes_GET_SIZE(request.raw)
+        exchange.head = &request.head
+        exchange.whole = True
+        exchange.complete = complete
+        exchange.status = request.status if request.opened else LEFT
+        exchange.sent = max(out - request.opens, 0) if request.opened else 0
+        exchange.body = max(out - request.heads, 0) if request.opened else 0
+        self.time_and_place(&exchange, request.came, self.taken(), request.begun)
+        return request.journal.write(&exchange)
+
+    cdef void time_and_place(self, Exchange *exchange, int64_t came, int64_t read,
+                             int64_t begun) noexcept:
+        exchange.address = &self.address
+        exchange.received = read - came
+        exchange.ms = max(monotonic_ms() - begun, 0)

@@ -29,6 +29,7 @@ cdef class Service:
     cdef readonly int requests
     cdef readonly int connections
     cdef readonly bint draining
+    cdef bint pretty            # a page for errors that say nothing
     cdef bint hurried           # draining, and nobody else will serve those who are idle
     cdef bint full
     cdef Writer writer

@@ -45,7 +45,9 @@ cdef class Service:
         self.request_limit = limits["http_request_limit"]
         self.connection_limit = limits["worker_max_connections"]
         self.burst = limits["worker_accept_threshold"]
-        self.writer = Writer(limits["http_server_version"].encode(), limits["http_keepalive_time"])
+        self.writer = Writer(limits["http_server_version"].encode(), limits["http_keepalive_time"],
+                             limits["http_hsts_enable"])
+        self.pretty = limits["http_pretty_error"]
         self.spawn = spawn
         self.stream = stream
         self.failed = failed

@@ -18,6 +18,7 @@ cdef class Stream(Source):
     cdef Py_ssize_t sent        # of the first part
     cdef bint ended             # all that the peer sent is read
     cdef int64_t transferred    # bytes given to the kernel in all
+    cdef int64_t received       # bytes taken from it
 
     cdef Py_ssize_t receive(self, char *data, size_t size) except -3
     cdef Py_ssize_t fill(self) except -3

@@ -33,6 +33,7 @@ cdef class Stream(Source):
         while True:
             count = recv(self.handle, data, size, 0)
             if count >= 0:
+                self.received += count
                 return count
             if errno == EAGAIN:
                 return LATER

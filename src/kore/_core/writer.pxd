@@ -10,6 +10,7 @@ cdef struct Reply:
     bint keep           # the connection goes on
     bint chunked
     int64_t length      # Content-Length; negative for none
+    bint secure         # the client came over TLS
 
 
 cdef class Writer:
@@ -19,6 +20,7 @@ cdef class Writer:
     cdef bytes date
     cdef bytes kept
     cdef bytes closed
+    cdef bytes hsts
 
     cdef int head(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1
     cdef int interim(self, Buffer *out, Pool *pool, int status, dict fields) except -1
@@ -26,4 +28,5 @@ cdef class Writer:
     cdef int tick(self, int64_t second) except -1
 
 
+cdef tuple apology(int status, bint pretty)
 cdef bytes field_line(str name, str value)

@@ -13,4 +13,5 @@ def write_head(
     server: bytes = b"kore",
     keepalive: int = 20,
     second: int = 0,
+    hsts: int | None = None,
 ) -> bytes: ...

@@ -11,6 +11,7 @@ from kore._core.buffer cimport append, drain_pool, give_back, reserve
 from kore._core.grammar cimport is_text, is_token
 from kore._core.libc cimport gmtime_r, time_t, tm
 
+from html import escape
 from http import HTTPStatus
 
 
@@ -18,6 +19,9 @@ cdef enum:
     LOWEST = 100        # statuses that exist, RFC 9110 15
     HIGHEST = 599
 
+cdef int64_t LAST_SECOND = 253_402_300_799      # of the year 9999
+
+cdef bytes HSTS = b"strict-transport-security: max-age=%d; includeSubDomains\r\n"   # RFC 6797
 cdef list STATUS_LINES = [None] * (HIGHEST + 1)
 cdef tuple DAYS = (b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat")
 cdef tuple MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
@@ -38,8 +42,32 @@ def reason(int status) -> str:
     return PHRASES.get(status, "")
 
 
+cdef bytes PLAIN_TEXT = b"content-type: text/plain; charset=utf-8\r\n"
+cdef bytes HTML = b"content-type: text/html; charset=utf-8\r\n"
+cdef str PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{title}</title></head>
+<body><h1>{title}</h1></body>
+</html>
+"""
+
+
+cdef tuple apology(int status, bint pretty):
+    """Return the content-type line and the body of an answer with nothing but a status to say."""
+    cdef str title = f"{status} {reason(status)}".rstrip()
+    if pretty and status >= 400:
+        return HTML, PAGE.format(title=escape(title)).encode()
+    return PLAIN_TEXT, f"{title}\n".encode()
+
+
 for _status in range(LOWEST, HIGHEST + 1):
     STATUS_LINES[_status] = f"HTTP/1.1 {_status} {reason(_status)}\r\n".encode()
+
+
+cdef bytes status_line(int status):
+    if not LOWEST <= status <= HIGHEST:     # an index without a check of its own
+        raise ValueError(f"{status} is no status: {LOWEST} to {HIGHEST}")
+    return <bytes>STATUS_LINES[status]
 
 
 cdef inline int put(Buffer *out, Pool *pool, bytes data) except -1:
@@ -58,10 +86,14 @@ cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
 
 
 cdef class Writer:
-    """Heads for one server: its name, and how long it keeps an idle connection (seconds)."""
+    """Heads for one server: its name, and for how many seconds it keeps an idle connection.
 
-    def __cinit__(self, bytes server, int keepalive):
-        self.server = b"server: " + server + b"\r\n"
+    *hsts* is for how long browsers shall insist on TLS; 0: nobody tells them.
+    """
+
+    def __cinit__(self, bytes server not None, int keepalive, int64_t hsts=0):
+        self.server = b"server: " + server + b"\r\n" if server else b""
+        self.hsts = HSTS % hsts if hsts else b""
         self.alive = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive
         self.second = -1
 
@@ -86,11 +118,13 @@ cdef class Writer:
     cdef int head(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
         """Append a head to *out*; *fields* holds complete lines by lower-case name, or is None."""
         reserve(out, 512, pool)
-        put(out, pool, <bytes>STATUS_LINES[reply.status])
+        put(out, pool, status_line(reply.status))
         if fields is None:
             put(out, pool, self.kept if reply.keep else self.closed)
         else:
             self.put_fields(out, pool, reply, fields)
+        if reply.secure and (fields is None or "strict-transport-security" not in fields):
+            put(out, pool, self.hsts)
         if reply.chunked:
             append(out, b"transfer-encoding: chunked\r\n", 28, pool)
         elif reply.length >= 0:
@@ -101,7 +135,7 @@ cdef class Writer:
 
     cdef int interim(self, Buffer *out, Pool *pool, int status, dict fields) except -1:
         """Append an interim head: a status and the application's fields, nothing else."""
-        put(out, pool, <bytes>STATUS_LINES[status])
+        put(out, pool, status_line(status))
         if fields is not None:
             for line in fields.values():
                 put(out, pool, <bytes>line)
@@ -123,6 +157,8 @@ cdef class Writer:
 
 cdef bytes field_line(str name, str value):
     """Return the line of one field; ValueError when it would not be one field (RFC 9110 5.5)."""
+    if name is None or value is None:   # Cython would take None for a str
+        raise TypeError(f"a field has a name and a value, both str, not {name!r} and {value!r}")
     cdef bytes raw_name = name.encode("latin-1", "replace")
     cdef bytes raw_value
     if not is_token(raw_name, len(raw_name)):
@@ -137,9 +173,14 @@ cdef bytes field_line(str name, str value):
 
 
 def write_head(int status, fields=None, *, bint keep=True, length=None, bint chunked=False,
-               bytes server=b"kore", int keepalive=20, int64_t second=0):
-    """Return a head as bytes: the writer's door for tests."""
-    cdef Writer writer = Writer(server, keepalive)
+               bytes server not None=b"kore", int keepalive=20, int64_t second=0, hsts=None):
+    """Return a head as bytes: the writer's door for tests. *hsts* makes it one over TLS.
+
+    ValueError: no status, no second.
+    """
+    if not 0 <= second <= LAST_SECOND:
+        raise ValueError(f"second {second} is in no year of four digits")
+    cdef Writer writer = Writer(server, keepalive, hsts or 0)
     cdef Pool pool
     cdef Buffer out
     cdef Reply reply
@@ -150,12 +191,13 @@ def write_head(int status, fields=None, *, bint keep=True, length=None, bint chu
     reply.keep = keep
     reply.chunked = chunked
     reply.length = -1 if length is None else length
+    reply.secure = hsts is not None
     writer.tick(second)
     lines = None
     if fields is not None:
         lines = {name.lower(): field_line(name, value) for name, value in fields}
-    writer.head(&out, &pool, &reply, lines)
     try:
+        writer.head(&out, &pool, &reply, lines)
         return out.data[out.start:out.end]
     finally:
         give_back(&out, &pool)

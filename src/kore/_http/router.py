@@ -2,27 +2,32 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from kore._http import redirects
 from kore._http.tables import HTTP_METHOD_OPTIONS, METHODS
 
 if TYPE_CHECKING:
-    from kore._conf.schema import Domain, Handler, Route
+    from kore._conf.schema import Answer, Domain, Handler, Route
 
 CAPTURES_MAX: Final = 15  # Kore's limit, and more than a handler can name
 LABEL_MAX: Final = 63
 # Clients choose the names that a wildcard domain answers to.
 HOSTS_MAX: Final = 1024
+REFUSAL: Final = 400
+NOT_FOUND: Final = 404
 
 
 class Request(Protocol):
     """What routing reads of a request, and what it does to it."""
 
     captures: tuple[str, ...] | None
+    # Where it is logged.
+    journal: Any
 
     @property
     def bare_host(self) -> str:
@@ -40,8 +45,18 @@ class Request(Protocol):
     def is_star(self) -> bool:
         """Whether this is `OPTIONS *`, about the whole server."""
 
+    @property
+    def query_string(self) -> str:
+        """What follows the question mark; empty when nothing does."""
+
     def refuse(self, status: int, allow: str = "") -> None:
         """Answer without a route."""
+
+    def response_header(self, name: str, value: str) -> object:
+        """Set a field of the answer."""
+
+    def response(self, status: int, body: None = None) -> object:
+        """Answer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,16 +80,27 @@ class Table:
     )
     # path -> methods of all its literal routes
     methods: dict[str, int] = field(default_factory=dict)
+    # Where requests are logged.
+    journal: Any = None
+    # What comes before all routes, and says whether it has answered.
+    before: Callable[[Request], bool] | None = None
 
 
 class Router:
     """Finds the route of a request among the domains of one server."""
 
-    def __init__(self, domains: Sequence["Domain"], fold: Callable[["Route"], "Handler"]) -> None:
+    def __init__(
+        self,
+        domains: Sequence["Domain"],
+        fold: Callable[["Route"], "Handler"],
+        journal: Callable[["Domain"], Any] = lambda _: None,
+    ) -> None:
         self._domains = [
-            (domain.name.lower(), wildcard(domain.name), table(domain.routes, fold))
+            (domain.name.lower(), wildcard(domain.name), served(domain, fold, journal(domain)))
             for domain in domains
         ]
+        # Of a host that is nobody's.
+        self._stray = next(filter(None, map(journal, domains)), None)
         self._methods = bits(
             method for domain in domains for route in domain.routes for method in route.methods
         )
@@ -86,6 +112,10 @@ class Router:
         known = self._hosts.get(request.bare_host)
         if known is None:
             return self._meet(request)
+        if known.journal is not None:
+            request.journal = known.journal
+        if known.before is not None and known.before(request):
+            return None
         methods = known.literal.get(request.path)
         if methods is not None:
             entry = methods.get(request.method)
@@ -99,6 +129,7 @@ class Router:
             self._learn(host)
         if self._hosts[host] is not None:
             return self.resolve(request)
+        request.journal = self._stray
         if request.is_star:
             request.refuse(204, allow(self._methods))
         else:
@@ -141,6 +172,44 @@ def captures(groups: tuple[str, ...]) -> tuple[str, ...]:
     if None in groups:
         groups = groups[: groups.index(None)]
     return groups[:CAPTURES_MAX]
+
+
+def served(domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any) -> Table:
+    """Return the table of a domain."""
+    routes = table(domain.routes, fold)
+    return replace(routes, journal=journal, before=before(domain.answers))
+
+
+def before(answers: Sequence["Answer"]) -> Callable[[Request], bool] | None:
+    """Return what redirects or refuses a request; None: nothing does."""
+    if not answers:
+        return None
+    rules = [(answer.pattern.search, answer.status, leads(answer)) for answer in answers]
+
+    def look(request: Request) -> bool:
+        for search, status, target in rules:
+            found = search(request.path)
+            if found is not None and not request.is_star:
+                send(request, status, target and target(found, request.query_string))
+                return True
+        return False
+
+    return look
+
+
+def leads(answer: "Answer") -> redirects.Target | None:
+    """Return what makes the target of a redirect; None: it is a refusal."""
+    return redirects.target(answer.target, answer.pattern.groups) if answer.target else None
+
+
+def send(request: Request, status: int, location: str | None) -> None:
+    """Answer a request that is no route's business."""
+    if location is not None:
+        request.response_header("location", location)
+        request.response(status)
+    else:
+        # Also what was captured may not be the part of a host's name that it stands for.
+        request.refuse(status if status >= REFUSAL else NOT_FOUND)
 
 
 def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Table:

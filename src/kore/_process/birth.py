@@ -16,6 +16,8 @@ class Birth:
     channel: Channel
     # Server name and listening socket; none when this worker accepts no connections.
     sockets: tuple[tuple[str, socket.socket], ...]
+    # Of each access log in `Config.accesslogs` a descriptor to append to.
+    accesslogs: tuple[int, ...]
     # Its place on the scoreboard, writable.
     slot: memoryview
     # The parent's pid.

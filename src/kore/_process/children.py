@@ -7,6 +7,7 @@ harms the parent.
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -14,7 +15,7 @@ from kore._process import orphans
 from kore._process.channel import Channel
 from kore._process.logs import log
 from kore._process.loop import Loop
-from kore._process.messages import Message, ProtocolError, Stop
+from kore._process.messages import Message, ProtocolError, Signal, Stop
 from kore._process.roles import Role
 
 if TYPE_CHECKING:
@@ -94,6 +95,17 @@ class Children:
         if not child.ended:
             child.channel.send(message)
             self.watch(child)
+
+    def telling(self, number: int, action: Callable[[], object]) -> Callable[[], object]:
+        """Return an action that tells the workers of a signal before it does what that means."""
+
+        def tell_and_act() -> None:
+            for child in self.all:
+                if child.number:
+                    self.send(child, Signal(number))
+            action()
+
+        return tell_and_act
 
     def serve(self, child: Child) -> None:
         """Do what the channel of a child is ready for."""

@@ -63,6 +63,8 @@ class Generation:
     plan: Plan | None = None
     board: Scoreboard | None = None
     sockets: dict[int, list[Named]] = field(default_factory=dict)
+    # The descriptors of its access logs, as they are now.
+    accesslogs: Callable[[], tuple[int, ...]] = tuple
     seats: dict[int, Seat] = field(default_factory=dict)
     # The template can fork.
     loaded: bool = False

@@ -1,15 +1,24 @@
 """What the parent holds on behalf of all: listening sockets, the log, the pid file."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from kore._process import logs
+from kore._process.accesslogs import AccessLogs
 from kore._process.channel import DESCRIPTORS_MAX
-from kore._process.children import Child
+from kore._process.children import Child, Children
+from kore._process.destination import Destination
 from kore._process.generation import Generation
 from kore._process.logs import log
-from kore._process.plan import Pidfile, Plan
+from kore._process.loop import Loop
+from kore._process.messages import Reopened
+from kore._process.nursery import Options
+from kore._process.pidfile import Pidfile
+from kore._process.plan import Plan
 from kore._process.sockets import Listeners, shown
 from kore.errors import ConfigError
+
+# Between two tries to write what a slow reader of the log did not take.
+LOG_RETRY: Final = 0.05
 
 
 class Holdings:
@@ -17,35 +26,49 @@ class Holdings:
 
     def __init__(self) -> None:
         self.listeners = Listeners()
-        self.destination = logs.Destination()
+        self.accesslogs = AccessLogs()
+        self.destination = Destination()
         self.pidfile = Pidfile()
+        self._log_waits = False
 
-    def equip(self, generation: Generation, plan: Plan, *, same_user: bool) -> None:
+    def equip(self, generation: Generation, plan: Plan) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""
-        plan.refuse_what_is_missing(same_user=same_user)
-        if len(plan.servers) > DESCRIPTORS_MAX - 2:
-            raise ConfigError(f"{len(plan.servers)} servers are more than a worker can be handed")
+        count = len(plan.servers) + len(plan.accesslogs)
+        if count > DESCRIPTORS_MAX - 2:
+            raise ConfigError(
+                f"{count} servers and access logs are more than a worker can be handed"
+            )
         sockets = self.listeners.take(
             plan.servers,
             plan.accepting,
             plan.settings.socket_backlog,
             shared=plan.settings.accept_mode == "shared",
         )
+        self.accesslogs.take(plan.accesslogs)
         generation.equip(plan, sockets)
+        generation.accesslogs = lambda: self.accesslogs.descriptors(plan.accesslogs)
 
-    def adopt(self, plan: Plan) -> None:
+    def adopt(self, plan: Plan, options: Options) -> None:
         """Write log and pid file where *plan* wants them. ConfigError: the log cannot be had."""
+        settings, background = plan.settings, bool(options.background)
         try:
-            self.destination.open(plan.settings.logfile)
+            if background and not settings.logfile:
+                if notice := self.destination.system(settings, plan.name):
+                    log.warning("%s", notice)
+            else:
+                self.destination.open(settings.logfile, settings.log_format)
         except OSError as error:
-            raise ConfigError(f"logfile {plan.settings.logfile}: {error.strerror}") from None
-        if warning := self.pidfile.write(plan.pidfile):
+            raise ConfigError(f"logfile {settings.logfile}: {error.strerror}") from None
+        pidfile = options.pidfile or plan.pidfile(background=background)
+        if warning := self.pidfile.write(pidfile):
             log.warning("%s", warning)
 
     def keep(self, generation: Generation | None) -> None:
-        """Close the listening sockets that this generation does not use."""
+        """Close the listening sockets and access logs that this generation does not use."""
         used = self.listeners.places(generation.sockets) if generation else set()
         self.listeners.keep(used)
+        plan = generation.plan if generation else None
+        self.accesslogs.keep(entry.path for entry in (plan.accesslogs if plan else ()))
 
     def announce(self, generation: Generation) -> None:
         """Say where a generation serves."""
@@ -62,15 +85,39 @@ class Holdings:
             state = child.generation.report(child)
             self.destination.write("[parent]", f"status: {child} {state}")
 
-    def reopen_log(self) -> None:
-        """Open the log file anew, after it has been moved away."""
+    def reopen_logs(self, children: Children) -> None:
+        """Open the log file and the access logs anew, after they have been moved away."""
         try:
             self.destination.reopen()
         except OSError as error:
             log.error("logfile %s: %s, going on with the old one", self.destination.path, error)
+        writers = [(child, child.generation.plan) for child in children.all if child.number]
+        held = set(self.accesslogs.open)
+        used = {entry.path for _, plan in writers if plan for entry in plan.accesslogs}
+        fresh = self.accesslogs.reopen(sorted(held | used))
+        for child, plan in writers:
+            for number, entry in enumerate(plan.accesslogs if plan else ()):
+                if entry.path in fresh:
+                    fd = self.accesslogs.open[entry.path]
+                    children.send(child, Reopened(number, (fd,)))
+        # The rest was for workers of earlier generations, which have theirs now.
+        self.accesslogs.keep(held)
+
+    def flush_log(self, loop: Loop) -> None:
+        """Write what waits; try again later when its reader is slow."""
+        self.destination.flush()
+        # One timer: another for each turn would end in nothing but turns.
+        if self.destination.pending and not self._log_waits:
+            self._log_waits = True
+            loop.after(LOG_RETRY, self._log_waited)
+
+    def _log_waited(self) -> None:
+        """Let the turn that ends now try again."""
+        self._log_waits = False
 
     def release(self, seconds: float) -> None:
         """Give all of it back; the last lines get so much time."""
         self.listeners.keep(())
+        self.accesslogs.keep(())
         self.pidfile.remove()
         self.destination.drain(seconds)

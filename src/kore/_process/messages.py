@@ -7,7 +7,7 @@ text. Nothing here ever unpickles: the parent may be root, and reads what a chil
 import json
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Self
 
 from kore.errors import KoreError
@@ -20,6 +20,8 @@ VERSION: Final = 1
 PEER: Final = 0
 # Well below what a unix socket takes as one datagram with the kernel's default buffers (208 KiB).
 SIZE_MAX: Final = 128 * 1024
+# A text's: beside the header there is one more byte.
+TEXT_MAX: Final = SIZE_MAX - HEADER.size - 1
 NUMBER_MAX: Final = 2**31 - 1
 # For the note in the middle of a text that was too long.
 NOTE_ROOM: Final = 64
@@ -71,13 +73,19 @@ class Fork(Message):
     """Parent to template: start a worker.
 
     Its descriptors travel beside the datagram: channel, scoreboard, then one listening socket
-    per name in *servers*.
+    per name in *servers*, then its access logs.
     """
 
     code: ClassVar[int] = 2
     number: int
     servers: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
+    accesslogs: int = 0
+
+    @property
+    def announced(self) -> int:
+        """How many descriptors belong to it."""
+        return 2 + len(self.servers) + self.accesslogs
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +136,31 @@ class Shutdown(Message):
 
 @dataclass(frozen=True, slots=True)
 class Log(Message):
-    """Child to parent: text for the log, with a syslog priority."""
+    """Child to parent: text for the log, with a syslog priority and what belongs to it."""
 
     code: ClassVar[int] = 8
     may_drop: ClassVar[bool] = True
     priority: int
     text: str
+    # A traceback, for one: the only part with lines of its own.
+    detail: str = ""
 
     def payload(self) -> bytes:
-        """Return the priority as one byte, then the text."""
-        return bytes([self.priority & 0xFF]) + text_bytes(self.text)
+        """Return the priority as one byte, the text, and behind a NUL the detail."""
+        text = self.text.replace("\0", r"\x00")
+        first = bytes([self.priority & 0xFF])
+        if not self.detail:
+            return first + text_bytes(text)
+        detail = text_bytes(self.detail, TEXT_MAX // 2)
+        return first + text_bytes(text, TEXT_MAX // 4) + b"\0" + detail
 
     @classmethod
     def read(cls, payload: bytes) -> Self:
         """Return the message that *payload* describes."""
         if not payload:
             raise ProtocolError("Log is empty")
-        return cls(payload[0], payload[1:].decode("utf-8", "replace"))
+        text, _, detail = payload[1:].partition(b"\0")
+        return cls(payload[0], text.decode("utf-8", "replace"), detail.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +180,47 @@ class Fatal(Message):
         return cls(payload.decode("utf-8", "replace"))
 
 
+@dataclass(frozen=True, slots=True)
+class Signal(Message):
+    """Parent to worker: the server was sent this signal. For the application's hook."""
+
+    code: ClassVar[int] = 10
+    may_drop: ClassVar[bool] = True
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened(Message):
+    """Parent to worker: the access log of that number goes on in another file, which comes with it.
+
+    The numbers are those of `Config.accesslogs`.
+    """
+
+    code: ClassVar[int] = 11
+    number: int
+    descriptors: tuple[int, ...] = ()
+
+    @property
+    def announced(self) -> int:
+        """How many descriptors belong to it."""
+        return 1
+
+
 KINDS: Final[Mapping[int, type[Message]]] = {
     kind.code: kind
-    for kind in (Configured, Fork, Forked, NotForked, Ready, Stop, Shutdown, Log, Fatal)
+    for kind in (
+        Configured,
+        Fork,
+        Forked,
+        NotForked,
+        Ready,
+        Stop,
+        Shutdown,
+        Log,
+        Fatal,
+        Signal,
+        Reopened,
+    )
 }
 
 
@@ -199,10 +253,10 @@ def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
 
 def with_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
     """Hand over what came beside the datagram, if that is what the message announces."""
-    if isinstance(message, Fork):
-        if len(descriptors) != 2 + len(message.servers):
-            raise ProtocolError(f"Fork with {len(descriptors)} descriptors")
-        return Fork(message.number, message.servers, descriptors)
+    if isinstance(message, Fork | Reopened):
+        if len(descriptors) != message.announced:
+            raise ProtocolError(f"{type(message).__name__} with {len(descriptors)} descriptors")
+        return replace(message, descriptors=descriptors)
     if descriptors:
         raise ProtocolError(f"{type(message).__name__} with descriptors")
     return message
@@ -214,14 +268,13 @@ def carried(kind: type[Message]) -> list[Any]:
     return [f for f in fields(kind) if f.name != "descriptors"]  # type: ignore[arg-type]
 
 
-def text_bytes(text: str) -> bytes:
+def text_bytes(text: str, limit: int = TEXT_MAX) -> bytes:
     """Return *text* as UTF-8; of what does not fit the middle is left out.
 
     Its end matters as much as its start: that is where an exception says what it is.
     """
     # A lone surrogate is no reason to lose the line it is in.
     whole = text.encode("utf-8", "backslashreplace")
-    limit = SIZE_MAX - HEADER.size - 1
     if len(whole) <= limit:
         return whole
     kept = (limit - NOTE_ROOM) // 2

@@ -7,7 +7,7 @@ from kore._process.channel import Channel, pair
 from kore._process.children import Child, Children
 from kore._process.generation import Generation, Seat
 from kore._process.messages import Fork, Forked, NotForked, ProtocolError
-from kore._process.roles import TEMPLATE, WORKER, Role
+from kore._process.roles import BACKGROUND, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
 
 
@@ -21,6 +21,10 @@ class Options:
     quiet: bool = False
     # Neither chroot nor a switch of user is wanted.
     same_user: bool = False
+    # Whether to run in the background; None: as the configuration says.
+    background: bool | None = None
+    # Where to write the pid, whatever the configuration says.
+    pidfile: str = ""
     template: Role = TEMPLATE
     worker: Role = WORKER
 
@@ -38,7 +42,9 @@ class Nursery:
         with theirs:
             end = theirs.fileno()
             options = self.options
-            orders = [str(end), str(os.getpid()), options.worker.main, options.app, options.conf]
+            mode = BACKGROUND if options.background else ""
+            orders = [str(end), str(os.getpid()), options.worker.main, mode]
+            orders += [options.app, options.conf]
             try:
                 pid = spawn(options.template.main, orders + options.arguments, keep=end)
             except OSError:
@@ -57,11 +63,14 @@ class Nursery:
         if seat.vacant or generation.retired or seat.child or generation.template is None:
             return
         seat.backoff.start()
-        descriptors = generation.descriptors(seat.number)
+        descriptors = (*generation.descriptors(seat.number), *generation.accesslogs())
         ours, theirs = pair()
         with theirs:
             order = Fork(
-                seat.number, generation.server_names(seat.number), (theirs.fileno(), *descriptors)
+                seat.number,
+                generation.server_names(seat.number),
+                (theirs.fileno(), *descriptors),
+                len(generation.accesslogs()),
             )
             self.children.send(generation.template, order)
         seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)

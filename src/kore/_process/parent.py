@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from kore._conf.settings import VERSION
 from kore._process import logs, privsep
+from kore._process.background import Witness
 from kore._process.children import Child, Children, fate
 from kore._process.endings import Endings
 from kore._process.generation import Generation, Seat
@@ -35,17 +36,16 @@ from kore._process.terminal import Terminal
 from kore.errors import ConfigError
 
 FLUSH_SECONDS: Final = 1.0
-# Between two tries to write what a slow reader of stdout did not take.
-LOG_RETRY: Final = 0.05
 
 
 class Parent:
     """Starts the children and outlives them."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, witness: Witness | None = None) -> None:
         # Before anything else is opened.
         privsep.open_standard()
-        self.terminal = Terminal()
+        self.terminal = Terminal(witness)
+        self.to_background = False
         self.options = options
         self.loop = Loop()
         self.children = Children(self.loop, self)
@@ -57,7 +57,6 @@ class Parent:
         self.coming: Generation | None = None
         self.endings = Endings(self.children)
         self.status = 0
-        self.log_waits = False
         self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
             Configured: self.configured,
             Forked: self.forked,
@@ -77,31 +76,35 @@ class Parent:
         privsep.adopt_orphans()
         privsep.command_name("kore [parent]")
         privsep.allow_many_files()
-        log.info("kore %s starting", VERSION)
+        self.terminal.watch(self.loop, self.stop)
         try:
             self.load()
             # All of them may be dead at one moment, and each about to be replaced.
             while self.children.all or not self.endings.stopping:
                 self.loop.turn()
-                self.flush_log()
+                self.holdings.flush_log(self.loop)
         finally:
             self.finish()
         return self.status
 
     def signals(self) -> dict[int, Callable[[], object]]:
-        """Return what each signal does."""
-        return {
+        """Return what each signal does; workers are told of those that C Kore forwards."""
+        told = {
             signal.SIGTERM: self.terminate,
             signal.SIGINT: self.terminate,
             signal.SIGQUIT: self.stop_at_once,
             signal.SIGHUP: self.hang_up,
-            signal.SIGUSR1: self.holdings.reopen_log,
+            signal.SIGUSR1: lambda: self.holdings.reopen_logs(self.children),
+        }
+        # The default action of these would end us.
+        ignored = [signal.SIGALRM, signal.SIGVTALRM, signal.SIGPIPE]
+        if self.options.background:
+            ignored.append(signal.SIGINT)
+        return {
+            **{number: self.children.telling(number, do) for number, do in told.items()},
             signal.SIGUSR2: lambda: self.holdings.report(self.children.all),
             signal.SIGCHLD: self.children.reap,
-            # The default action of these would end us.
-            signal.SIGALRM: lambda: None,
-            signal.SIGVTALRM: lambda: None,
-            signal.SIGPIPE: lambda: None,
+            **dict.fromkeys(ignored, lambda: None),
         }
 
     def finish(self) -> None:
@@ -112,18 +115,6 @@ class Parent:
             log.info("goodbye")
         self.holdings.release(FLUSH_SECONDS)
         self.loop.close()
-
-    def flush_log(self) -> None:
-        """Try again later when stdout is slow."""
-        self.holdings.destination.flush()
-        # One timer: another for each turn would end in nothing but turns.
-        if self.holdings.destination.pending and not self.log_waits:
-            self.log_waits = True
-            self.loop.after(LOG_RETRY, self.log_waited)
-
-    def log_waited(self) -> None:
-        """Let the turn that ends now try again."""
-        self.log_waits = False
 
     # Loading: at the start, and for a reload.
 
@@ -146,7 +137,7 @@ class Parent:
         if generation is self.coming:
             self.fail(reason)
         elif not generation.retired:
-            log.error("%s; the workers go on", reason)
+            logs.told("%s; the workers go on", reason)
             self.loop.after(generation.backoff.wait(), lambda: self.start_template(generation))
         else:
             self.endings.after_last_worker(generation)
@@ -174,9 +165,16 @@ class Parent:
         generation = child.generation
         if generation is self.coming:
             try:
-                self.holdings.equip(generation, plan, same_user=self.options.same_user)
+                plan.refuse_what_is_missing(same_user=self.options.same_user)
+                if self.current is None and plan.background and self.options.background is None:
+                    # Before anything is opened: this has to begin anew, in the background.
+                    self.to_background = self.endings.stopping = True
+                    self.fail("")
+                    return False
+                self.holdings.equip(generation, plan)
                 if self.current is None:
-                    self.holdings.adopt(plan)
+                    self.holdings.adopt(plan, self.options)
+                    log.info("kore %s starting", VERSION)
             except ConfigError as error:
                 self.fail(f"fatal: {error}")
                 return False
@@ -198,12 +196,12 @@ class Parent:
         if coming is None:
             return
         if self.current is not None:
-            log.error("reload failed, the old code goes on serving: %s", reason)
+            logs.told("reload failed, the old code goes on serving: %s", reason)
         elif not self.endings.stopping:
             self.endings.stopping = True
             self.status = 1
-            if self.holdings.destination.path:
-                log.error("%s", reason)
+            if self.holdings.destination.elsewhere:
+                logs.told("%s", reason)
             logs.complain(reason)
         self.holdings.keep(self.current)
         self.retire(coming)
@@ -215,20 +213,18 @@ class Parent:
         self.holdings.keep(generation)
         if old is not None and generation.plan is not None:
             try:
-                self.holdings.adopt(generation.plan)
+                self.holdings.adopt(generation.plan, self.options)
             except ConfigError as error:
                 log.error("%s, going on with the old one", error)
         self.holdings.announce(generation)
         log.info("all worker processes started")
+        self.terminal.leave(self.loop, self.holdings.destination)
         if old is not None:
             self.retire(old)
 
     def reload(self) -> None:
         """Load the application anew beside the old one."""
         if self.endings.stopping:
-            return
-        if self.current is None:
-            log.warning("still starting, no reload")
             return
         log.info("reloading")
         if self.coming is not None:
@@ -273,9 +269,9 @@ class Parent:
 
     def relay(self, child: Child, message: Log) -> None:
         """Write a child's line."""
-        self.holdings.destination.write(child.who, message.text)
+        self.holdings.destination.write(child.who, message.text, message.priority, message.detail)
         if message.priority <= logs.ERR and child.role is self.options.worker and not child.ready:
-            child.last_words = message.text
+            child.last_words = f"{message.detail}{message.text}"
 
     def last_words(self, child: Child, message: Fatal) -> None:
         """End what cannot go on: a load that has failed, or the whole server."""
@@ -333,7 +329,7 @@ class Parent:
         """Say that a worker did not get ready, and why where the log does not."""
         summary = f"worker {child.number} failed to start: {how}"
         # Without a log file its lines have just been on standard output.
-        why = child.last_words if self.holdings.destination.path else ""
+        why = child.last_words if self.holdings.destination.elsewhere else ""
         return f"{why}\n{summary}".lstrip()
 
     def replace(self, generation: Generation, seat: Seat) -> None:

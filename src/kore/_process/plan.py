@@ -1,18 +1,16 @@
 """What the parent takes from a configuration: checked once more, for a child has sent it."""
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Final
 
-from kore._conf.schema import Address, Privsep, Server
+from kore._conf.schema import AccessLog, Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Settings
 from kore._process.messages import ProtocolError
 from kore.errors import ConfigError, KoreError
 
 FOREGROUND: Final = ("dev", "development")
+DEFAULT_PIDFILE: Final = Settings().pidfile
 PORT_MAX: Final = 65535
 NAME_MAX: Final = 64
 
@@ -25,6 +23,7 @@ class Plan:
     settings: Settings
     servers: tuple[Server, ...]
     privsep: tuple[Privsep, ...] = ()
+    accesslogs: tuple[AccessLog, ...] = ()
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> "Plan":
@@ -40,6 +39,7 @@ class Plan:
                 ),
                 servers=tuple(server(entry) for entry in plain["servers"]),
                 privsep=tuple(privsep(entry) for entry in plain["privsep"]),
+                accesslogs=tuple(accesslog(entry) for entry in plain["accesslogs"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, KoreError):
             raise ProtocolError("a configuration that makes no sense") from None
@@ -55,12 +55,17 @@ class Plan:
         return [number for number in self.numbers if number not in self.settings.worker_no_accept]
 
     @property
-    def pidfile(self) -> str:
+    def background(self) -> bool:
+        """Whether it is meant to run in the background, as far as the command does not say."""
+        return self.settings.deployment == "production"
+
+    def pidfile(self, *, background: bool = False) -> str:
         """Where to write the parent's pid, or nothing."""
         # A default fit for a daemon. What runs in a terminal should not leave files where it is
         # tried out, so there the file is written for those only who name one.
-        default = self.settings.pidfile == SETTINGS["pidfile"].default
-        return "" if default and self.settings.deployment in FOREGROUND else self.settings.pidfile
+        default = self.settings.pidfile == DEFAULT_PIDFILE
+        tried_out = self.settings.deployment in FOREGROUND and not background
+        return "" if default and tried_out else self.settings.pidfile
 
     def refuse_what_is_missing(self, *, same_user: bool) -> None:
         """Raise ConfigError for what was asked for and cannot be had yet.
@@ -86,33 +91,6 @@ class Plan:
             )
 
 
-class Pidfile:
-    """The file that holds the parent's pid."""
-
-    def __init__(self) -> None:
-        self.path: Path | None = None
-
-    def write(self, path: str) -> str:
-        """Put our pid in *path*, and remove an earlier file. Returns a warning, or nothing."""
-        wanted = Path(path).absolute() if path else None
-        if self.path not in (None, wanted):
-            self.remove()
-        self.path = wanted
-        if wanted is None:
-            return ""
-        try:
-            wanted.write_text(f"{os.getpid()}\n")
-        except OSError as error:
-            return f"couldn't write pid to {path} ({error.strerror})"
-        return ""
-
-    def remove(self) -> None:
-        """Remove the file, unless another server has put its pid there."""
-        with contextlib.suppress(OSError):
-            if self.path and self.path.read_text().strip() == str(os.getpid()):
-                self.path.unlink()
-
-
 def server(entry: Mapping[str, Any]) -> Server:
     """Return one server of a plan."""
     address = entry["address"]
@@ -128,6 +106,11 @@ def privsep(entry: Mapping[str, Any]) -> Privsep:
     skip = tuple(map(text, entry["skip"]))
     words = {name: text(entry[name]) for name in ("process", "root", "runas", "where")}
     return Privsep(skip=skip, **words)
+
+
+def accesslog(entry: Mapping[str, Any]) -> AccessLog:
+    """Return one access log of a plan, as far as the parent is concerned."""
+    return AccessLog(text(entry["path"]), where=text(entry["where"]))
 
 
 def text(value: object) -> str:

@@ -134,12 +134,12 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def die_with(parent: int) -> None:
-    """End with *parent*, even by force; at once when it is gone already.
+def die_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """End with *parent*, by a signal; at once when it is gone already.
 
     After the switch of user, and after being handed to *parent*: both clear the setting.
     """
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -17,6 +17,9 @@ from kore._process.messages import (
     Shutdown,
 )
 
+# What a template is told that has to leave the terminal.
+BACKGROUND: Final = "background"
+
 
 @dataclass(frozen=True, slots=True)
 class Role:

@@ -17,11 +17,12 @@ from typing import Final, NoReturn
 
 from kore import _app
 from kore._process import logs, scoreboard
+from kore._process.background import detach
 from kore._process.birth import Birth
 from kore._process.channel import Channel, close_all
 from kore._process.messages import Configured, Fatal, Fork, Forked, Log, NotForked, Stop
 from kore._process.privsep import STANDARD, Leave, open_descriptors, settle
-from kore._process.roles import TEMPLATE, WORKER, entry
+from kore._process.roles import BACKGROUND, TEMPLATE, WORKER, entry
 
 # For last words, when the parent is busy.
 FLUSH_SECONDS: Final = 1.0
@@ -38,6 +39,8 @@ class Orders:
     channel: int
     parent: int
     worker: str
+    # In the background: of a terminal only the errors on import are seen.
+    background: bool
     app: str
     conf: str
     arguments: list[str]
@@ -45,8 +48,9 @@ class Orders:
 
 def main() -> NoReturn:
     """Be the template, in an interpreter of its own."""
-    channel, parent, worker, app, conf, *arguments = sys.argv[1:]
-    orders = Orders(int(channel), int(parent), worker, app, conf, arguments)
+    channel, parent, worker, mode, app, conf, *arguments = sys.argv[1:]
+    background = mode == BACKGROUND
+    orders = Orders(int(channel), int(parent), worker, background, app, conf, arguments)
     # What a program sees that is run as a script.
     sys.argv = [app or conf, *arguments]
     os.set_inheritable(orders.channel, False)
@@ -68,6 +72,8 @@ class Template:
         try:
             orders = self.orders
             self.config = _app.load(orders.app, orders.arguments, orders.conf)
+            if orders.background:
+                self.leave_terminal()
             self.channel.send(Configured(self.config.plain()))
             # After the application, so that what it sets up for its own sake comes first.
             self.worker: WorkerMain = entry(self.orders.worker)
@@ -76,6 +82,12 @@ class Template:
             return 1
         self.prepare()
         return self.serve()
+
+    def leave_terminal(self) -> None:
+        """Be in the background, where the parent is already, and tell the application."""
+        flush_output()
+        detach()
+        _app.call(self.config.hooks.get("daemonized"), "daemonized")
 
     def prepare(self) -> None:
         """Make this process good to be forked from."""
@@ -111,7 +123,8 @@ class Template:
             try:
                 cleanup()
             except Exception as error:  # noqa: BLE001 - whatever an application raises
-                self.channel.send(Log(logs.ERR, _app.traceback_text(error)))
+                text = _app.traceback_text(error)
+                self.channel.send(Log(logs.ERR, "the last hook of the application failed", text))
         return 0
 
     def fork(self, order: Fork) -> None:
@@ -162,7 +175,7 @@ class Template:
         # Before its number can be given to another descriptor.
         self.channel.close()
         await_adoption(self.orders.parent, middle)
-        channel = Channel(socket.socket(fileno=order.descriptors[0]))
+        channel = Channel(socket.socket(fileno=order.descriptors[0]), takes_descriptors=True)
         logs.to_channel(channel)
         status = 1
         try:
@@ -172,7 +185,7 @@ class Template:
             status = exit_status(end)
         except BaseException as error:  # noqa: BLE001 - it is the last frame of this process
             text = _app.traceback_text(error)
-            channel.send(Log(logs.ERR, f"{text}worker {order.number} cannot go on"))
+            channel.send(Log(logs.ERR, f"worker {order.number} cannot go on", text))
         finally:
             leave(channel, status)
 
@@ -190,12 +203,14 @@ class Template:
         )
         if warning:
             channel.send(Log(logs.WARNING, warning))
-        _, board, *listening = order.descriptors
+        _, board, *handed = order.descriptors
+        listening, accesslogs = handed[: len(order.servers)], handed[len(order.servers) :]
         return Birth(
             number=order.number,
             config=self.config,
             channel=channel,
             sockets=tuple(zip(order.servers, map(adopted, listening), strict=True)),
+            accesslogs=tuple(accesslogs),
             slot=scoreboard.attach(board, order.number),
             parent=self.orders.parent,
         )

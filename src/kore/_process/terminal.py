@@ -1,18 +1,37 @@
-"""The terminal a server was started in, if it was."""
+"""Where a server runs: in the terminal it was started in, if it was, or in the background."""
 
 import os
+from collections.abc import Callable
 from typing import Final
+
+from kore._process.background import Witness
+from kore._process.destination import Destination
+from kore._process.loop import Loop
 
 STDIN_AND_STDOUT: Final = (0, 1)
 
 
 class Terminal:
-    """Remembers which standard descriptors were a terminal at the start."""
+    """Remembers which standard descriptors were a terminal, and who waits there for the start."""
 
-    def __init__(self) -> None:
+    def __init__(self, witness: Witness | None = None) -> None:
         self.descriptors = [fd for fd in STDIN_AND_STDOUT if os.isatty(fd)]
+        # In the background only.
+        self.witness = witness
 
     @property
     def gone(self) -> bool:
         """Whether it has been closed: its descriptors are open still, and of no use."""
         return not all(map(os.isatty, self.descriptors))
+
+    def watch(self, loop: Loop, stop: Callable[[], None]) -> None:
+        """Stop when somebody interrupts who waits for the start."""
+        if self.witness is not None:
+            loop.watch(self.witness, stop)
+
+    def leave(self, loop: Loop, destination: Destination) -> None:
+        """Be in the background from now on, if that is where this belongs."""
+        if self.witness is not None and self.witness.waiting:
+            loop.forget(self.witness)
+            self.descriptors = []
+            self.witness.started(keep_stderr=not destination.elsewhere)

@@ -20,7 +20,7 @@ def main() -> NoReturn:
     """Be the one who tries, in an interpreter of its own."""
     what, user, app, conf, *arguments = sys.argv[1:]
     sys.argv = [app or conf, *arguments]
-    logs.install(logs.Handler(lambda _, text: say(text)))
+    logs.install(logs.Handler(lambda _, *texts: say("\n".join(filter(None, texts)))))
     application = _app.Application(app, arguments, conf)
     status = attempt(application, what, same_user=bool(user))
     flush_output()
@@ -34,7 +34,7 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         config = application.load()
         plan = Plan.read(json.loads(json.dumps(config.plain())))
         plan.refuse_what_is_missing(same_user=same_user)
-        printed = written(application, config) if what == "print" else GOOD
+        printed = said(what, application, config)
     except ConfigError as error:
         return say(f"fatal: {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
@@ -47,9 +47,20 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
     return 0
 
 
+def said(what: str, application: _app.Application, config: Config) -> str:
+    """Return what was asked for: the configuration as a file, as JSON, or that it is good."""
+    if what == "print":
+        return written(application, config)
+    return f"{json.dumps(config.plain())}\n" if what == "plain" else GOOD
+
+
 def written(application: _app.Application, config: Config) -> str:
     """Return the configuration as a file."""
-    return printer.text(config, application.imports, application.modules.name_of)
+    made = printer.Printer(application.modules.name_of)
+    text = made.text(config, [*application.itself(), *application.imports])
+    for notice in made.notices:
+        say(notice)
+    return text
 
 
 def say(text: str) -> int:

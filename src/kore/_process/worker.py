@@ -25,9 +25,11 @@ from kore._http.steps import steps
 from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
+from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
-from kore._process.messages import Fatal, Log, Message, Ready, Shutdown, Stop
+from kore._process.messages import Fatal, Log, Message, Ready, Reopened, Shutdown, Signal, Stop
 from kore._process.scoreboard import DRAINING, READY, STATE_AT
+from kore._process.signals import Signals
 from kore._process.tasks import Tasks
 from kore.errors import RefusedError
 
@@ -65,7 +67,7 @@ class Worker:
         self.number = birth.number
         self.config: Config = birth.config
         self.channel = birth.channel
-        install(Handler(lambda priority, text: self.say(Log(priority, text))))
+        install(Handler(lambda *record: self.say(Log(*record))))
         self.slot = birth.slot
         self.status = 0
         self.stopping = False
@@ -74,6 +76,7 @@ class Worker:
         self.loop = new_loop()
         self.over: Future[None] = self.loop.create_future()
         self.tasks = Tasks(self.loop, self.report)
+        self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
         self.service = Service(
@@ -89,6 +92,7 @@ class Worker:
             slot=birth.slot,
         )
         self.sockets = birth.sockets
+        self.journals = Journals(birth.config, birth.accesslogs, birth.number)
 
     # ---- from start to end
 
@@ -107,8 +111,11 @@ class Worker:
                 if life.done():
                     raise
                 self.failed("a task", error)
-        life.result()
-        self.poller.close()
+        try:
+            life.result()
+            self.poller.close()
+        finally:
+            self.journals.finish()
         self.loop.close()
         return self.status
 
@@ -136,6 +143,7 @@ class Worker:
         """
         self.channel.close()
         self.poller.abandon()
+        self.journals.abandon()
         self.loop.call_soon(os._exit, 1)
 
     async def start(self) -> None:
@@ -156,14 +164,17 @@ class Worker:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
             domains = [domain for domain in self.config.domains if domain.server == name]
-            Listener(self.poller, self.service, sock, Router(domains, self.fold).resolve)
+            router = Router(domains, self.fold, self.journals.of)
+            stray = self.journals.first(domains)
+            Listener(self.poller, self.service, sock, router.resolve, stray)
             # The listener has a descriptor of its own: with this one open, the kernel would go on
             # to queue clients here when the listener is closed.
             sock.close()
 
     def sweep(self) -> None:
-        """Let timeouts happen, on an idle worker too."""
+        """Let timeouts happen, on an idle worker too, and write what is logged."""
         self.poller.sweep()
+        self.journals.flush()
         self.loop.call_later(SWEEP, self.sweep)
 
     async def farewell(self) -> None:
@@ -216,8 +227,8 @@ class Worker:
         return settings.drain_timeout + (settings.http_keepalive_time if patient else 0)
 
     def end_when_idle(self) -> None:
-        """End as soon as no client and no request is left."""
-        if self.service.connections or self.tasks.serving:
+        """End as soon as no client, no request and no signal hook is left."""
+        if self.service.connections or self.tasks.serving or self.signals.running:
             self.loop.call_later(DRAIN_STEP, self.end_when_idle)
         else:
             self.finish()
@@ -226,21 +237,37 @@ class Worker:
 
     def catch_signals(self) -> None:
         """Drain on TERM; a terminal's ctrl-C reaches everybody, and the parent speaks for it."""
-        self.loop.add_signal_handler(signal.SIGTERM, self.drain)
-        self.loop.add_signal_handler(signal.SIGQUIT, self.finish)
-        for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            self.loop.add_signal_handler(ignored, lambda: None)
+        ignored = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        self.signals.catch(
+            self.loop,
+            {
+                signal.SIGTERM: self.drain,
+                signal.SIGQUIT: self.finish,
+                **dict.fromkeys(ignored, lambda: None),
+            },
+        )
+        for number in self.config.traps:
+            self.trap(number)
+
+    def trap(self, number: int) -> None:
+        """Tell the application's hook of one more signal to this process."""
+        self.signals.trap(self.loop, number)
 
     def on_channel(self) -> None:
         """Read what the parent says; without a parent there is no worker."""
         for message in self.channel.receive():
-            if isinstance(message, Stop):
+            if isinstance(message, Signal):
+                self.signals.told(message.number)
+            elif isinstance(message, Reopened):
+                self.journals.switch(message.number, message.descriptors[0])
+            elif isinstance(message, Stop):
                 self.replaced |= message.patient
                 if message.drain:
                     self.drain(patient=message.patient, accept=message.accept)
                 else:
                     self.finish()
         if self.channel.eof:
+            self.journals.finish()
             os._exit(1)
 
     def say(self, message: Message) -> None:
@@ -290,7 +317,8 @@ class Worker:
                 log.error("the tracer failed with %r", again, exc_info=again)
             else:
                 return
-        log.error("uncaught exception %r in %s\n%s", error, where, traceback_text(error))
+        text = traceback_text(error)
+        log.error("uncaught exception %r in %s", error, where, extra={"detail": text})
 
     def on_loop_error(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report what the event loop noticed, such as a callback that raised."""
@@ -320,6 +348,7 @@ class Worker:
         """Leave with status 1, from wherever we are: no handler can catch it."""
         with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken, closed
             sys.stdout.flush()
+        self.journals.finish()
         self.channel.drain(FAREWELL)
         os._exit(1)
 

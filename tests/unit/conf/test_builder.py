@@ -154,14 +154,6 @@ def test_what_a_domain_cannot_do_yet_is_refused(builder: Builder) -> None:
 
     with pytest.raises(ConfigError, match=r"domain '\*': filemaps\(\) is not part of this version"):
         domain.filemaps({"/": "root"})
-    with pytest.raises(ConfigError, match=r"domain '\*': redirect\(\) is not part of this version"):
-        domain.redirect("^/$", 301, "/new")
-    with pytest.raises(ConfigError, match=r"domain '\*': accesslog is not part of this version"):
-        domain.accesslog = "access.log"
-    with pytest.raises(AttributeError, match="not readable"):
-        domain.accesslog  # noqa: B018 - reading it is the test
-    with pytest.raises(AttributeError):
-        del domain.accesslog
 
 
 @pytest.mark.parametrize(

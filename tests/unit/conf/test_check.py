@@ -292,8 +292,10 @@ def test_a_setting_like_no_other_is_answered_with_all() -> None:
 
 @pytest.mark.parametrize("name", sorted(check.LEGACY))
 def test_what_moved_to_privsep_is_refused_with_a_hint(name: str) -> None:
+    process = name.rpartition("_")[0] or "worker"
+    what = "runas" if name.endswith("runas") else "root"
     assert complaint(check.setting, name) == (
-        f"kore.config.{name} is now kore.privsep(), which is not part of this version yet"
+        f"kore.config.{name} is gone: call kore.privsep('{process}', {what}=...)"
     )
 
 
@@ -323,10 +325,6 @@ def test_good_settings_are_in_force_as_they_are() -> None:
             {"http_body_disk_offload": 1},
             "app.py:3: http_body_disk_offload = 1 is not part of this version yet",
         ),
-        (
-            {"http_pretty_error": True},
-            "app.py:3: http_pretty_error = True is not part of this version yet",
-        ),
     ],
 )
 def test_settings_that_contradict_are_refused_where_they_were_set(
@@ -338,7 +336,7 @@ def test_settings_that_contradict_are_refused_where_they_were_set(
 
 
 def test_setting_what_is_the_case_anyway_is_allowed() -> None:
-    assert noted(check.settings, Settings(), {"http_pretty_error": "app.py:3"}) == []
+    assert noted(check.settings, Settings(), {"http_body_disk_offload": "app.py:3"}) == []
 
 
 def test_more_connections_bring_more_descriptors() -> None:

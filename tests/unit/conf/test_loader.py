@@ -17,6 +17,8 @@ VALID = {
     "deployment": "docker",
     "worker_rlimit_nofiles": "700",
     "accept_mode": "shared",
+    "log_format": "json",
+    "syslog_facility": "local0",
     "tls_version": "1.2",
     "seccomp_tracing": "yes",
     "http_media_type": "text/x ext other",

@@ -1,6 +1,5 @@
 """Time and ends: what is late is ended, what works is not, and a drain loses no answer."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,8 @@ from tests.helpers.fix_core import Pair
 
 Make = Callable[..., Pair]
 LARGE = b"x" * 3_000_000
-SOON = 0.05
+SOON = 50
+LATER = 60
 
 
 def large(request: Request) -> None:
@@ -26,7 +26,7 @@ def test_a_client_that_says_nothing_is_ended_without_a_word(pair: Make) -> None:
     house = pair(http_header_timeout=SOON)
     house.sweep(0)
     before = house.client.read(), house.client.end
-    house.sweep(0.08)
+    house.sweep(LATER)
     house.client.read()
 
     assert before == (b"", "")
@@ -37,7 +37,7 @@ def test_a_client_that_says_nothing_is_ended_without_a_word(pair: Make) -> None:
 def test_a_head_that_takes_too_long_is_a_408(pair: Make, data: bytes) -> None:
     house = pair(http_header_timeout=SOON)
     house.ask(data)
-    house.sweep(0.08)
+    house.sweep(LATER)
     house.client.read()
 
     assert (house.client.statuses[-1], house.client.end) == (408, "closed")
@@ -45,33 +45,33 @@ def test_a_head_that_takes_too_long_is_a_408(pair: Make, data: bytes) -> None:
 
 
 def test_dripping_a_head_does_not_earn_time(pair: Make) -> None:
-    house = pair(http_header_timeout=0.1)
+    house = pair(http_header_timeout=SOON)
     for byte in get("/", "x: " + "y" * 50):
         house.client.send(bytes([byte]))
         house.turn()
-        house.sweep(0.005)
+        house.sweep(1)
     house.client.read()
 
     assert (house.client.statuses, house.seen) == ([408], [])
 
 
 def test_between_requests_a_client_has_the_keep_alive_time(pair: Make) -> None:
-    house = pair(http_keepalive_time=0.1, http_header_timeout=10)
+    house = pair(http_keepalive_time=SOON, http_header_timeout=10)
     house.ask(get())
-    house.sweep(0.02)
+    house.sweep(20)
     second = house.ask(get())
-    house.sweep(0.2)
+    house.sweep(LATER)
     house.client.read()
 
     assert (second, house.client.statuses, house.client.end) == ([200], [200, 200], "closed")
 
 
 def test_a_handler_has_all_the_time_it_wants(pair: Make) -> None:
-    house = pair(None, http_header_timeout=0, http_body_timeout=0, http_keepalive_time=0.01)
+    house = pair(None, http_header_timeout=0, http_body_timeout=0, http_keepalive_time=1)
     house.client.send(get() + get())
     house.turn()
-    house.sweep(0.03)
-    house.sweep(0.03)
+    house.sweep(LATER)
+    house.sweep(LATER)
     house.held[0].response(200, b"at last")
     house.client.read()
 
@@ -89,7 +89,7 @@ def test_a_handler_has_all_the_time_it_wants(pair: Make) -> None:
 def test_a_body_that_takes_too_long_is_a_408(pair: Make, data: bytes) -> None:
     house = pair(http_body_timeout=SOON)
     house.ask(data)
-    house.sweep(0.08)
+    house.sweep(LATER)
     house.client.read()
 
     assert (house.client.statuses[-1], house.client.end) == (408, "closed")
@@ -97,10 +97,10 @@ def test_a_body_that_takes_too_long_is_a_408(pair: Make, data: bytes) -> None:
 
 
 def test_a_body_earns_time_by_coming_fast_enough(pair: Make) -> None:
-    house = pair(http_body_timeout=0.02, http_body_rate_min=10_000)
+    house = pair(http_body_timeout=2, http_body_rate_min=50)
     house.ask(post(b"a" * 5000)[:-1])
     for _ in range(3):
-        house.sweep(0.04)
+        house.sweep(20)
 
     assert house.ask(b"a") == [200]
 
@@ -109,33 +109,33 @@ def test_a_client_that_stops_reading_is_ended(pair: Make) -> None:
     house = pair(large, http_write_timeout=SOON)
     house.client.send(get())
     house.turn()
-    house.sweep(0.08)
+    house.sweep(LATER)
     house.drink()
 
     assert (house.client.statuses, house.client.end) == ([], "closed")
 
 
 def test_a_client_that_has_read_has_all_the_time_again(pair: Make) -> None:
-    house = pair(large, http_write_timeout=0.15)
+    house = pair(large, http_write_timeout=SOON)
     house.client.send(get())
     house.turn()
     house.client.read(100_000)
-    house.sweep(0.2)
-    house.sweep(0.01)
+    house.sweep(LATER)
+    house.sweep(1)
     alive = house.service.connections
-    house.sweep(0.2)
+    house.sweep(LATER)
 
     assert (alive, house.service.connections) == (1, 0)
 
 
 @pytest.mark.parametrize("tcp", [False, True])
 def test_a_client_that_reads_slowly_is_not_one_that_stopped(pair: Make, *, tcp: bool) -> None:
-    house = pair(large, http_write_timeout=0.1, tcp=tcp)
+    house = pair(large, http_write_timeout=SOON, tcp=tcp)
     house.client.send(get())
     house.turn()
     for _ in range(8):
         house.client.read(200_000)
-        house.sweep(0.04)
+        house.sweep(20)
     house.turn(lambda: house.client.read() == b"" and bool(house.client.statuses))
 
     assert house.client.statuses == [200]
@@ -143,12 +143,12 @@ def test_a_client_that_reads_slowly_is_not_one_that_stopped(pair: Make, *, tcp: 
 
 def test_a_refused_client_has_two_seconds_to_go_whatever_it_does(pair: Make) -> None:
     house = pair()
-    busy, end = house.connect(), time.monotonic() + 2.1
+    busy = house.connect()
     house.ask(b"nonsense\r\n\r\n")
     house.ask(b"nonsense\r\n\r\n", busy)
-    house.sweep(0.5)
+    house.sweep(0.1)
     before = house.service.connections
-    while time.monotonic() < end:
+    for _ in range(20):
         busy.send(b"more")
         house.sweep(0.1)
 

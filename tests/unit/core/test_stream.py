@@ -10,7 +10,8 @@ import pytest
 
 from kore._core.request import Request
 from tests.helpers.core_client import get, post
-from tests.helpers.fix_core import PATIENCE, Pair
+from tests.helpers.fix_core import Pair
+from tests.helpers.procs import PATIENCE
 
 Make = Callable[..., Pair]
 LARGE = bytes(range(256)) * 8192  # 2 MB: no socket buffer of these tests takes it whole
@@ -257,5 +258,5 @@ def test_a_fast_stream_lets_others_have_their_turn(pair: Make, piece: int) -> No
         before = len(pulled)
         house.step()
         assert len(pulled) - before <= 64
-        house.client.socket.recv(1 << 20)
+        house.client.take(1 << 20)
     house.client.close(reset=True)

@@ -158,3 +158,27 @@ def test_no_character_becomes_a_line_break_on_its_way(text: str) -> None:
 )
 def test_a_value_is_sent_as_it_is(value: str, sent: bytes) -> None:
     assert field(write_head(200, [("x", value)]), "x") == [sent]
+
+
+@pytest.mark.parametrize("fields", [None, [], [("x", "y")]])
+def test_browsers_are_told_to_insist_on_tls_over_tls_only(
+    fields: list[tuple[str, str]] | None,
+) -> None:
+    name = "strict-transport-security"
+
+    assert field(write_head(200, fields, length=0), name) == []
+    assert field(write_head(200, fields, length=0, hsts=0), name) == []
+    assert field(write_head(200, fields, length=0, hsts=31536000), name) == [
+        b"max-age=31536000; includeSubDomains"
+    ]
+
+
+def test_an_application_may_tell_them_something_else() -> None:
+    head = write_head(200, [("Strict-Transport-Security", "max-age=1")], length=0, hsts=5)
+
+    assert field(head, "strict-transport-security") == [b"max-age=1"]
+
+
+@pytest.mark.parametrize("fields", [None, [("x", "y")], [("date", "now")]])
+def test_a_server_without_a_name_does_not_say_one(fields: list[tuple[str, str]] | None) -> None:
+    assert field(write_head(200, fields, length=0, server=b""), "server") == []

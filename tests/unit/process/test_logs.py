@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 import re
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from kore._process import logs
 from kore._process.channel import Channel, pair
-from kore._process.logs import Destination, formatted
+from kore._process.destination import PENDING_MAX, Destination
+from kore._process.lines import LEVELS, Record, as_json, as_text
 from kore._process.messages import Log
 
 LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC proc=\[wrk 1\] log=\[[^\n]*\]\n")
@@ -24,27 +26,64 @@ def logging_as_it_was() -> Iterator[None]:
     logs.log.handlers[:], logs.log.level, logs.log.propagate, logging.lastResort = before
 
 
+def record(text: str, detail: str = "", priority: int = 6) -> Record:
+    return Record(1767323045.678, "[wrk 1]", priority, text, detail)
+
+
 def test_a_line_has_a_time_a_process_and_a_text() -> None:
-    assert formatted("[wrk 1]", "text", 1767323045.678) == (
+    assert as_text(record("text")) == (
         b"2026-01-02 03:04:05.678 UTC proc=[wrk 1] log=[text]\n"
     )
 
 
-def test_each_line_of_a_text_is_a_line_of_the_log() -> None:
-    first, second = formatted("[wrk 1]", "one\ntwo\n", 0).splitlines()
+def test_a_record_is_one_line_whatever_is_in_it() -> None:
+    (line,) = as_text(record("one\ntwo\0\r\n")).splitlines()
 
-    assert first.endswith(b"proc=[wrk 1] log=[one]")
-    assert second.endswith(b"proc=[wrk 1] log=[two]")
+    assert line.endswith(rb"proc=[wrk 1] log=[one\ntwo\x00\r]")
 
 
-@given(st.text())
-def test_no_text_can_pass_for_a_line_of_another_process(text: str) -> None:
-    lines = formatted("[wrk 1]", text, 0)
+def test_only_what_belongs_to_a_record_has_lines_of_its_own_and_they_are_marked() -> None:
+    lines = as_text(record("| failed", "Traceback (most\n  | x\n")).decode().splitlines()
+
+    assert [line.partition("log=")[2] for line in lines] == [
+        "[\\x7c failed]",
+        "[| Traceback (most]",
+        "[|   | x]",
+    ]
+
+
+@given(st.text(), st.text())
+def test_no_text_can_pass_for_another_record(text: str, detail: str) -> None:
+    lines = as_text(record(text, detail))
+    first, *rest = lines.splitlines()
 
     assert b"".join(LINE.findall(lines)) == lines
+    assert b"log=[|" not in first
+    assert all(b"] log=[| " in line for line in rest)
     assert b"\r" not in lines
     assert b"\x1b" not in lines
     assert len(lines.decode().splitlines()) == lines.count(b"\n")
+
+
+@given(st.text(), st.text(), st.integers(0, 7))
+def test_a_record_is_an_object_of_json_on_one_line(text: str, detail: str, level: int) -> None:
+    line = as_json(record(text, detail, level)).decode()
+    content = json.loads(line)
+
+    assert line.endswith("\n")
+    assert len(line.splitlines()) == 1
+    assert content["time"] == "2026-01-02T03:04:05.678Z"
+    assert content["process"] == "wrk 1"
+    assert content["level"] == LEVELS[level]
+    whole = text.encode("utf-8", "backslashreplace").decode().rstrip("\n")
+    assert content["message"] == whole
+    assert ("detail" in content) == bool(detail)
+
+
+def test_a_traceback_has_a_field_of_its_own() -> None:
+    content = json.loads(as_json(record("bad", "Traceback (most recent call last):\n  ...\n")))
+
+    assert content["traceback"] == "Traceback (most recent call last):\n  ..."
 
 
 def test_the_file_is_appended_to_and_reopened(tmp_path: Path) -> None:
@@ -73,15 +112,18 @@ def test_a_file_that_cannot_be_opened_leaves_the_old_one_in_use(tmp_path: Path) 
         destination.open(str(tmp_path / "missing" / "kore.log"))
 
     destination.write("[parent]", "still here")
+    destination.reopen()
+    destination.write("[parent]", "and here")
     destination.open("")
     assert "still here" in path.read_text()
+    assert "and here" in path.read_text()
 
 
 def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
     read, write = os.pipe()
     destination = Destination(write)
-    size = len(formatted("[parent]", "x" * 1000, 0))
-    for _ in range(2 * logs.PENDING_MAX // size):
+    size = len(as_text(record("x" * 1000)))
+    for _ in range(2 * PENDING_MAX // size):
         destination.write("[parent]", "x" * 1000)
 
     assert destination.pending
@@ -161,7 +203,7 @@ def test_a_full_disk_costs_whole_lines_and_says_how_many(
 
     torn, lost, found = path.read_text().splitlines()
     assert len(torn) == 5000
-    assert lost.endswith("proc=[parent] log=[3 log lines lost: File too large]")
+    assert lost.endswith("proc=[parent] log=[2 log lines lost: File too large]")
     assert found.endswith("proc=[wrk 1] log=[found]")
 
 

@@ -1,5 +1,6 @@
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from kore._process.messages import (
     NotForked,
     ProtocolError,
     Ready,
+    Reopened,
     Shutdown,
+    Signal,
     Stop,
     decode,
     encode,
@@ -25,7 +28,8 @@ from kore._process.messages import (
 
 EACH: list[Message] = [
     Configured({"name": "kore", "settings": {"workers": 2}, "servers": []}),
-    Fork(3, ("http", "admin")),
+    Fork(3, ("http",), accesslogs=1),
+    Reopened(2),
     Forked(3, 4711),
     NotForked(3, "Resource temporarily unavailable"),
     Ready(),
@@ -33,6 +37,8 @@ EACH: list[Message] = [
     Stop(drain=True, patient=True, accept=False),
     Shutdown(),
     Log(3, "two\nlines, ünïcode"),
+    Log(3, "failed", "Traceback\nof it, ünïcode"),
+    Signal(15),
     Fatal(""),
 ]
 
@@ -43,12 +49,12 @@ def datagram(code: int, payload: bytes, *, version: int = 1, flags: int = 0, to:
 
 @pytest.mark.parametrize("message", EACH, ids=repr)
 def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
-    descriptors = (5, 6, 7, 8) if isinstance(message, Fork) else ()
+    descriptors = (5, 6, 7, 8)[: getattr(message, "announced", 0)]
 
     received = decode(encode(message), descriptors)
 
-    if isinstance(message, Fork):
-        message = Fork(message.number, message.servers, descriptors)
+    if isinstance(message, Fork | Reopened):
+        message = replace(message, descriptors=descriptors)
     assert received == message
 
 
@@ -80,7 +86,10 @@ def test_the_header_has_sixteen_bytes_and_no_source() -> None:
         (datagram(3, b'{"number": -1, "pid": 2}'), "Forked has a field of a wrong type"),
         (datagram(3, b'{"number": 1, "pid": 1e3}'), "Forked has a field of a wrong type"),
         (datagram(3, b'{"number": 1, "pid": 99999999999}'), "Forked has a field of a wrong type"),
-        (datagram(2, b'{"number": 1, "servers": [1]}'), "Fork has a field of a wrong type"),
+        (
+            datagram(2, b'{"number": 1, "servers": [1], "accesslogs": 0}'),
+            "Fork has a field of a wrong type",
+        ),
         (datagram(1, b'{"plain": []}'), "Configured has a field of a wrong type"),
         (datagram(8, b""), "Log is empty"),
     ],
@@ -88,6 +97,12 @@ def test_the_header_has_sixteen_bytes_and_no_source() -> None:
 def test_a_bad_datagram_is_refused_with_what_is_wrong_about_it(bad: bytes, why: str) -> None:
     with pytest.raises(ProtocolError, match=why):
         decode(bad)
+
+
+@pytest.mark.parametrize("descriptors", [(), (4, 5)])
+def test_a_reopened_log_comes_with_one_descriptor(descriptors: tuple[int, ...]) -> None:
+    with pytest.raises(ProtocolError, match=f"Reopened with {len(descriptors)} descriptors"):
+        decode(encode(Reopened(1)), descriptors)
 
 
 @pytest.mark.parametrize("descriptors", [(), (4, 5), (4, 5, 6, 7)])

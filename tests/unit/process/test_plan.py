@@ -1,7 +1,5 @@
 import contextlib
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from kore._conf.schema import Address, Config, Privsep, Server
 from kore._conf.settings import Settings
 from kore._process.messages import ProtocolError
-from kore._process.plan import Pidfile, Plan
+from kore._process.plan import Plan
 from kore.errors import ConfigError
 
 GOOD = json.loads(json.dumps(Config(Settings(), (), ()).plain()))
@@ -92,43 +90,8 @@ def test_tls_is_refused_rather_than_left_out() -> None:
 def test_a_pid_file_is_written_for_those_who_want_one(
     settings: dict[str, str], expected: str
 ) -> None:
-    assert Plan.read(plain(**settings)).pidfile == expected
-
-
-def test_a_pid_file_holds_our_pid_and_goes_with_us(tmp_path: Path) -> None:
-    pidfile = Pidfile()
-    path = tmp_path / "kore.pid"
-
-    assert pidfile.write(str(path)) == ""
-    assert path.read_text() == f"{os.getpid()}\n"
-    pidfile.remove()
-    assert not path.exists()
-    pidfile.remove()
-
-
-def test_a_pid_file_of_another_server_stays(tmp_path: Path) -> None:
-    pidfile = Pidfile()
-    pidfile.write(str(tmp_path / "kore.pid"))
-    (tmp_path / "kore.pid").write_text("1\n")
-    pidfile.remove()
-
-    assert (tmp_path / "kore.pid").read_text() == "1\n"
-
-
-def test_a_pid_file_moves_with_the_setting(tmp_path: Path) -> None:
-    pidfile = Pidfile()
-    pidfile.write(str(tmp_path / "old.pid"))
-    pidfile.write(str(tmp_path / "new.pid"))
-
-    assert [path.name for path in tmp_path.iterdir()] == ["new.pid"]
-    pidfile.write("")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_pid_file_that_cannot_be_written_is_a_warning() -> None:
-    assert Pidfile().write("/no/such/directory/kore.pid") == (
-        "couldn't write pid to /no/such/directory/kore.pid (No such file or directory)"
-    )
+    assert Plan.read(plain(**settings)).pidfile() == expected
+    assert Plan.read(plain(**settings)).pidfile(background=True) == (expected or "kore.pid")
 
 
 WORKER = {

@@ -1,0 +1,120 @@
+"""Where a redirect leads: a target with captures of the path (`$1`), and the query (`$qs`).
+
+Clients choose what is captured. What they choose leads to no other host than the target names.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+CAPTURES_MAX: Final = 15  # as in Kore
+
+# From the path that matched, and the query. None: what was captured cannot stand there.
+Target = Callable[[re.Match[str], str], str | None]
+
+REFERENCE: Final = re.compile(
+    r"""
+      (?P<lead> [?&]? ) \$ (?: qs\b | \{qs\} )
+    | \$ (?: (?P<dollar> \$ ) | (?P<number> 1[0-5] | [0-9] ) | \{ (?P<braced> [0-9]+ ) \} )
+    """,
+    re.VERBOSE,
+)
+PRINTABLE: Final = re.compile(r"[!-~]+")
+ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
+AFTER_HOST: Final = re.compile(r"[/?#]")
+IN_HOST: Final = re.compile(r"[A-Za-z0-9.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The place of the query; *lead* goes with it."""
+
+    lead: str
+
+
+# Text, the number of a capture, or the query.
+Piece = str | int | Query
+
+
+def target(text: str, groups: int) -> Target:
+    """Return what makes the target of a match, or raise ValueError with the reason against it.
+
+    *groups* is how many the regular expression has.
+    """
+    if not PRINTABLE.fullmatch(text):
+        raise ValueError(f"target {text!r} is no URL: write other characters as %20")
+    found = tuple(pieces(text))
+    for piece in found:
+        if isinstance(piece, int) and not 0 < piece <= min(groups, CAPTURES_MAX):
+            there_are = f"the regular expression has {groups}, of which {CAPTURES_MAX} can be used"
+            raise ValueError(f"target '{text}': there is no capture ${piece}: {there_are}")
+    if isinstance(found[0], str) and ABSOLUTE.match(found[0]):
+        return lambda match, query: elsewhere(found, match, query)
+    return lambda match, query: here(found, match, query)
+
+
+def pieces(text: str) -> Iterator[Piece]:
+    """Yield what a target consists of."""
+    literal, at = "", 0
+    for found in REFERENCE.finditer(text):
+        literal += text[at : found.start()]
+        at = found.end()
+        if found["dollar"]:
+            literal += "$"
+            continue
+        if literal:
+            yield literal
+        literal = ""
+        number = found["number"] or found["braced"]
+        yield int(number) if number else Query(found["lead"])
+    if literal or text[at:]:
+        yield literal + text[at:]
+
+
+def values(found: tuple[Piece, ...], match: re.Match[str], query: str) -> Iterator[str]:
+    """Yield the text of each piece. Without a query, what leads it is left out, too."""
+    missing = False
+    for piece in found:
+        if isinstance(piece, Query):
+            yield piece.lead + query if query else ""
+        elif isinstance(piece, int):
+            yield match[piece] or ""
+        else:
+            # `?$qs&a=1` keeps a question mark.
+            yield "?" + piece[1:] if missing and piece.startswith("&") else piece
+        missing = isinstance(piece, Query) and piece.lead == "?" and not query
+
+
+def here(found: tuple[Piece, ...], match: re.Match[str], query: str) -> str:
+    """Return a target on this host.
+
+    A capture that begins with a slash would make a host of `/$1`, and browsers take a backslash
+    for a slash.
+    """
+    text = "".join(values(found, match, query))
+    rooted = not isinstance(found[0], str) or found[0].startswith("/")
+    if rooted and (not text.startswith("/") or text[1:2] in ("/", "\\")):
+        return "/" + text.lstrip("/\\")
+    return text
+
+
+def elsewhere(found: tuple[Piece, ...], match: re.Match[str], query: str) -> str | None:
+    """Return a target with a host: a capture is a part of its name, or the path behind it."""
+    made, in_host = "", True
+    for at, text in enumerate(values(found, match, query)):
+        if in_host and not isinstance(found[at], str):
+            if made.endswith(("/", "@")) or names_on(found[at + 1 :]):
+                if not IN_HOST.fullmatch(text):
+                    return None
+            elif text and not AFTER_HOST.match(text):
+                # Or `https://a.test$1` could lead to a.test.evil.test.
+                made += "/"
+        made += text
+        in_host = in_host and not AFTER_HOST.search(made.partition("//")[2])
+    return made
+
+
+def names_on(rest: tuple[Piece, ...]) -> bool:
+    """Return whether the host's name goes on behind a capture."""
+    return bool(rest) and isinstance(rest[0], str) and not AFTER_HOST.match(rest[0])

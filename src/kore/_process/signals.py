@@ -1,0 +1,79 @@
+"""The application's hook for signals: those of a worker's own, and those the parent tells it of."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+# A terminal sends ctrl-C to all processes at once, and the parent tells the workers of it, too.
+ONCE_WITHIN: Final = 1.0
+
+Hook = Callable[[int], Any]
+Spawn = Callable[[Coroutine[Any, Any, Any]], object]
+Failed = Callable[[str, BaseException], None]
+
+
+class Signals:
+    """What a worker does on signals, and the application's hook after it."""
+
+    def __init__(self, hook: Hook | None, spawn: Spawn, failed: Failed) -> None:
+        self.hook = hook
+        self.spawn = spawn
+        self.failed = failed
+        # Hooks that wait for something: a worker that drains waits for them.
+        self.running = 0
+        # What is caught already, or not ours to catch.
+        self.known: set[int] = {signal.SIGCHLD}
+        # Of each signal: whether the parent told it, and when.
+        self._heard: dict[int, tuple[bool, float]] = {}
+
+    def catch(self, loop: AbstractEventLoop, actions: dict[int, Callable[[], object]]) -> None:
+        """Have the event loop call *actions* for signals, and the hook."""
+        self.known.update(actions)
+        for number, action in actions.items():
+            loop.add_signal_handler(number, self.caught, number, action)
+        if self.hook is not None:
+            # For the hook only. uvloop keeps this one to itself.
+            with contextlib.suppress(RuntimeError):
+                loop.add_signal_handler(signal.SIGCHLD, self.caught, signal.SIGCHLD, lambda: None)
+
+    def trap(self, loop: AbstractEventLoop, number: int) -> None:
+        """Have the event loop call the hook for one more signal."""
+        if number not in self.known:
+            self.catch(loop, {number: lambda: None})
+
+    def caught(self, number: int, action: Callable[[], object]) -> None:
+        """Take a signal to this process."""
+        action()
+        self._tell(number, told=False)
+
+    def told(self, number: int) -> None:
+        """Take a signal to the parent."""
+        self._tell(number, told=True)
+
+    def _tell(self, number: int, *, told: bool) -> None:
+        before, self._heard[number] = self._heard.get(number), (told, time.monotonic())
+        if self.hook is None:
+            return
+        if before is not None and before[0] != told and time.monotonic() - before[1] < ONCE_WITHIN:
+            # The same one, over the other way.
+            del self._heard[number]
+            return
+        try:
+            pending = self.hook(number)
+        except Exception as error:  # noqa: BLE001 - whatever an application raises
+            self.failed("the signal hook", error)
+        else:
+            if asyncio.iscoroutine(pending):
+                self.running += 1
+                self.spawn(self._finish(pending))
+
+    async def _finish(self, pending: Coroutine[Any, Any, Any]) -> None:
+        """Await a hook."""
+        try:
+            await pending
+        finally:
+            self.running -= 1

@@ -1,0 +1,134 @@
+"""What log lines can be written to: a descriptor, or syslog. Neither ever blocks."""
+
+import contextlib
+import os
+import re
+import select
+import socket
+import stat
+import time
+from collections.abc import Callable
+from typing import Final
+
+from kore._process.lines import Record, as_json, as_text, for_syslog
+
+STDOUT: Final = 1
+STDERR: Final = 2
+# What a pipe takes without blocking once it says that it is writable (PIPE_BUF).
+CHUNK: Final = 4096
+FILE_MODE: Final = 0o644
+# Between two looks whether a syslogd is back.
+SYSLOG_RETRY: Final = 0.5
+FORMATS: Final[dict[str, Callable[[Record], bytes]]] = {"text": as_text, "json": as_json}
+
+
+class Stream:
+    """Standard output, standard error or a file."""
+
+    def __init__(self, fd: int = STDOUT, form: str = "text") -> None:
+        self.fd = fd
+        self.render = FORMATS[form]
+
+    def rendered(self, record: Record) -> list[bytes]:
+        """Return what to write for a record."""
+        return [self.render(record)]
+
+    def ready(self) -> bool:
+        """Whether a write of a chunk does not block. Stdout may be a pipe nobody reads."""
+        try:
+            if stat.S_ISREG(os.fstat(self.fd).st_mode):
+                return True
+        except OSError:  # closed: the write will say so
+            return True
+        waiter = select.poll()
+        waiter.register(self.fd, select.POLLOUT)
+        return bool(waiter.poll(0))
+
+    def put(self, data: bytes) -> int:
+        """Write the beginning of *data*; return how much it was."""
+        return os.write(self.fd, data[:CHUNK])
+
+    def torn(self, data: bytes, done: int) -> bool:
+        """Whether what was written last is the first part of a line."""
+        return data[done - 1 : done] != b"\n"
+
+    def close(self) -> None:
+        """Close what was opened; the standard descriptors stay."""
+        if self.fd > STDERR:
+            os.close(self.fd)
+
+
+def file(path: str, form: str) -> Stream:
+    """Return the file at *path*, to be appended to. OSError: it cannot be had."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    return Stream(os.open(path, flags, FILE_MODE), form)
+
+
+class Syslog:
+    """The system's log: datagrams to a socket that somebody may close and make anew."""
+
+    def __init__(self, path: str, name: str, facility: str, form: str = "text") -> None:
+        self.path = path
+        self.facility = facility
+        self.form = form
+        # What ends the name of a program in RFC 3164.
+        self.sender = f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}[{os.getpid()}]"
+        self._socket: socket.socket | None = None
+        self._due = 0.0
+
+    def rendered(self, record: Record) -> list[bytes]:
+        """Return the datagrams for a record."""
+        datagrams = for_syslog(record, self.sender, self.facility)
+        if self.form == "text":
+            return datagrams
+        start = datagrams[0].partition(b": ")[0]
+        return [start + b": " + as_json(record).rstrip(b"\n")]
+
+    def ready(self) -> bool:
+        """Whether there is somebody to write to."""
+        if self._socket is None and time.monotonic() >= self._due:
+            self._due = time.monotonic() + SYSLOG_RETRY
+            with contextlib.suppress(OSError):
+                self.connect()
+        return self._socket is not None
+
+    def connect(self) -> None:
+        """Find the other side, or raise OSError."""
+        self.close()
+        found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        found.setblocking(False)
+        try:
+            found.connect(self.path)
+        except OSError:
+            found.close()
+            raise
+        self._socket = found
+
+    def put(self, data: bytes) -> int:
+        """Send a datagram. BlockingIOError: not now."""
+        if self._socket is None:
+            raise BlockingIOError
+        try:
+            self._socket.send(data)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if isinstance(error, (ConnectionError, FileNotFoundError)) or len(data) <= CHUNK:
+                # It is gone. There may be another one by now.
+                self.close()
+                raise BlockingIOError from error
+            # Too large for this one, which is no reason to hold up the rest.
+        return len(data)
+
+    def torn(self, _data: bytes, _done: int) -> bool:
+        """Return False: a datagram is sent whole, or not."""
+        return False
+
+    def close(self) -> None:
+        """Let go of the other side."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+Sink = Stream | Syslog

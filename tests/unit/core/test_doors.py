@@ -1,0 +1,184 @@
+"""What Python can call with anything: an exception, never a crash."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kore._core.body import read_body
+from kore._core.chunked import ChunkReader
+from kore._core.connection import Connection
+from kore._core.intake import Intake
+from kore._core.listener import Listener
+from kore._core.parser import HeadReader, parse
+from kore._core.poller import Poller, Source
+from kore._core.request import Request
+from kore._core.responder import Responder
+from kore._core.service import Service
+from kore._core.stream import Stream
+from kore._core.writer import reason, write_head
+from tests.helpers.core_client import get
+from tests.helpers.fix_core import LIMITS, Pair, told
+
+Make = Callable[..., Pair]
+# Asked for its descriptor it would be an AttributeError.
+SOCKET: Any = object()
+NOTHING = dict.fromkeys(("spawn", "stream", "failed", "defer", "later", "future", "parts"))
+
+
+def service(**limits: Any) -> Service:
+    """Return one without anybody behind it."""
+    return Service({**LIMITS, **limits}, **NOTHING)  # type: ignore[arg-type]
+
+
+# Each of these had an object where there is none now.
+DOORS: dict[str, Callable[[], object]] = {
+    "listener-poller": lambda: Listener(None, service(), SOCKET, print),
+    "listener-service": lambda: Listener(Poller(), None, SOCKET, print),
+    "listener-other": lambda: Listener(service(), Poller(), SOCKET, print),
+    "service-limits": lambda: Service(None, **NOTHING),
+    "service-limit": lambda: service(http_header_max=None),
+    "service-version": lambda: service(worker_accept_threshold="x"),
+    "service-slot": lambda: service().set_slot(5),
+    "service-read-only": lambda: service().set_slot(bytes(256)),
+    "head-reader": lambda: HeadReader(head_max=None),
+    "head-reader-feed": lambda: HeadReader().feed(None),
+    "head-reader-text": lambda: HeadReader().feed("GET"),
+    "head-reader-unset": lambda: HeadReader.__new__(HeadReader).feed(b"GET"),
+    "parse": lambda: parse(None),
+    "chunks": lambda: ChunkReader().feed(None),
+    "body": lambda: read_body(None),
+    "body-piece": lambda: read_body([None], 5),
+    "body-rest": lambda: read_body([None], 0),
+    "body-chunked": lambda: read_body([None]),
+    "body-text": lambda: read_body(["abc"], 3),
+    "body-length": lambda: read_body([], "3"),
+    "head-status": lambda: write_head(None),
+    "head-server": lambda: write_head(200, server=None),
+    "head-keepalive": lambda: write_head(200, keepalive=None),
+    "head-second": lambda: write_head(200, second=None),
+    "head-length": lambda: write_head(200, length="x"),
+    "head-fields": lambda: write_head(200, [("a", 1)]),
+    "reason": lambda: reason(None),
+    "leap": lambda: Poller().leap(None),
+    "request": Request,
+    "connection": Connection,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_is_no_object_of_its_kind_is_a_type_error(door: str) -> None:
+    expected = BufferError if door == "service-read-only" else TypeError
+    with pytest.raises(expected):
+        DOORS[door]()
+
+
+@pytest.mark.parametrize("field", [("a", None), (None, "a")])
+def test_a_field_without_a_name_or_a_value_is_none(field: Any) -> None:
+    with pytest.raises((TypeError, AttributeError), match="None"):
+        write_head(200, [field])
+
+
+def test_a_listener_begins_once(pair: Make) -> None:
+    house = pair()
+    with pytest.raises(RuntimeError, match="begins once"):
+        Listener.__init__(house.listener, house.poller, house.service, house.socket, house.find)
+
+    assert house.ask(get(), house.connect()) == [200]
+
+
+def test_a_listener_wants_a_service_that_was_set_up(pair: Make) -> None:
+    house = pair()
+    with pytest.raises(ValueError, match="never set up"):
+        Listener(house.poller, Service.__new__(Service), house.socket, house.find)
+
+    assert len(house.poller) == 2
+
+
+@pytest.mark.parametrize("bad", [None, socket.socket])
+def test_a_listener_without_a_socket_leaves_nothing_behind(pair: Make, bad: Any) -> None:
+    house = pair(worker_max_connections=1)
+    with pytest.raises((AttributeError, TypeError)):
+        Listener(house.poller, house.service, bad, house.find)
+    house.client.close()
+    house.turn()
+
+    assert len(house.poller) == 1
+
+
+@pytest.mark.parametrize("kind", [Source, Stream, Responder, Intake, Connection])
+def test_a_connection_of_nobody_does_nothing(kind: type[Any]) -> None:
+    """Not by its constructor: by way of __new__, which every class has."""
+    nobody = kind.__new__(kind)
+    for name in ("resume", "disconnect"):
+        getattr(nobody, name, lambda: None)()
+    getattr(nobody, "stop_skipping", lambda _: None)(None)
+
+    assert (getattr(nobody, "fd", -1), getattr(nobody, "addr", "-")) == (-1, "-")
+
+
+@pytest.mark.parametrize("status", [-(2**31), -1, 0, 99, 600, 1000, 2**31 - 1])
+def test_a_head_of_no_status_is_an_error(status: int) -> None:
+    with pytest.raises(ValueError, match=f"{status} is no status: 100 to 599"):
+        write_head(status)
+    assert reason(status) == ""
+
+
+@pytest.mark.parametrize("second", [-1, 253402300800, 2**63 - 1, -(2**63)])
+def test_a_head_of_no_year_is_an_error(second: int) -> None:
+    with pytest.raises(ValueError, match="no year"):
+        write_head(200, second=second)
+    assert b"date: Fri, 31 Dec 9999 23:59:59 GMT\r\n" in write_head(200, second=253402300799)
+
+
+def test_what_does_not_fit_into_a_number_is_an_error() -> None:
+    for door in (
+        lambda: write_head(2**31),
+        lambda: write_head(200, length=2**63),
+        lambda: HeadReader(head_max=-1),
+        lambda: HeadReader(fields_max=2**32),
+        lambda: service(http_header_max=2**32),
+        lambda: read_body([], 2**63),
+    ):
+        with pytest.raises(OverflowError):
+            door()
+
+
+ANSWERS: list[Callable[[Request, int], object]] = [
+    lambda request, status: request.response(status),
+    lambda request, status: request.response(status, iter([b"x"])),
+    lambda request, status: request.refuse(status),
+    lambda request, status: request.fail(status),
+    lambda request, status: request.open_body(status),
+]
+
+
+@pytest.mark.parametrize("status", [-(2**31), -1, 0, 99, 101, 600, 1000, 2**31 - 1])
+def test_an_answer_of_no_status_is_an_error_and_another_is_still_possible(
+    pair: Make, status: int
+) -> None:
+    def try_all(request: Request) -> int:
+        for answer in ANSWERS:
+            with pytest.raises(ValueError, match=f"{status} is no "):
+                answer(request, status)
+        return len(ANSWERS)
+
+    assert told(pair, get(), try_all) == len(ANSWERS)
+
+
+def test_a_body_in_pieces_begins_with_its_head_and_has_one(pair: Make) -> None:
+    house = pair(None)
+    house.ask(get())
+    (request,) = house.held
+    for piece in (lambda: request.write_body(b"x"), request.end_body):
+        with pytest.raises(RuntimeError, match="open_body"):
+            piece()
+    request.open_body(200)
+    with pytest.raises(RuntimeError, match="written already"):
+        request.open_body(200)
+    request.write_body(b"x")
+    request.end_body()
+    house.client.read()
+
+    assert (house.client.statuses, house.client.last.body) == ([200], b"x")

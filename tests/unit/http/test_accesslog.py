@@ -1,0 +1,76 @@
+import json
+import re
+
+import pytest
+
+from kore._core import accesslog as core
+from kore._http.accesslog import CONSTANTS, FORMATS, VARIABLES, compiled
+
+
+def test_a_format_is_text_and_variables() -> None:
+    form = compiled('$remote_addr "${http_X_Real_IP}" $$status.')
+
+    assert form.pieces == (
+        ("remote_addr", ""),
+        (None, ' "'),
+        ("http", "x-real-ip"),
+        (None, '" $'),
+        ("status", ""),
+        (None, "."),
+    )
+    assert not form.json
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_named_formats_are_formats(name: str) -> None:
+    assert compiled(name) == compiled(FORMATS[name])
+
+
+def test_the_core_knows_every_variable() -> None:
+    assert set(core.VARIABLES) == set(VARIABLES)
+
+
+def test_what_never_changes_becomes_text_and_is_escaped() -> None:
+    form = compiled('$server_name "$pid" $status')
+
+    filled = form.filled({"server_name": 'a"b\n', "pid": "7"})
+
+    assert b"".join(text for _, text in filled) == b'a\\x22b\\x0A "7" '
+    assert [variable for variable, _ in filled if variable] == ["status"]
+    assert compiled('{"a":"$server_name"}').filled({"server_name": 'ü"'})[1] == (
+        None,
+        b"\\u00C3\\u00BC\\u0022",
+    )
+
+
+def test_a_format_that_begins_with_a_brace_is_json() -> None:
+    assert compiled('{"status":$status,"agent":"$http_user_agent"}').json
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("common", "'common' is neither combined nor json, and has no variable"),
+        ("", "'' is neither combined nor json"),
+        ("$status $nothing", "unknown variable $nothing: there are $remote_addr"),
+        ("$http_", "unknown variable $http_"),
+        ("${}", "unknown variable $: there are"),
+        ("$status\n$host", "a format is one line"),
+        ('{"agent":$http_user_agent}', "lines of this format are no JSON"),
+        ('{"status":$status', "lines of this format are no JSON"),
+        (" ".join(f"$http_a{number}" for number in range(17)), "more than 16 header fields"),
+    ],
+)
+def test_a_format_that_cannot_be_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        compiled(text)
+
+
+def test_the_json_format_names_what_it_holds() -> None:
+    names = json.loads(re.sub(r"(?<=:)\$\w+", "0", FORMATS["json"]))
+
+    assert {"time", "remote_addr", "status", "user_agent", "request_time"} <= names.keys()
+
+
+def test_constants_are_no_variables_of_the_core() -> None:
+    assert not CONSTANTS.keys() & core.VARIABLES.keys()
