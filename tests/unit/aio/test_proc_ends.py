@@ -97,11 +97,11 @@ def test_nothing_is_left_when_the_loop_ends(kind: str) -> None:
 
 PROGRAM = """
 import asyncio, kore, os, sys
+kept = []
 async def main():
-    global proc
-    proc = kore.proc("sleep 100")
+    kept.append(kore.proc("sleep 100"))
     other = kore.proc("sleep 100")
-    print(proc.pid, other.pid)
+    print(kept[0].pid, other.pid)
 asyncio.run(main())
 """
 

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,45 @@ async def test_a_pause_can_be_awaited_again() -> None:
     await pause
 
     assert repr(pause) == "<kore.suspend 1 ms>"
+
+
+def test_it_pauses_from_when_it_is_awaited() -> None:
+    async def pause() -> float:
+        awaitable = kore.suspend(40)
+        await asyncio.sleep(0.05)
+        start = time.monotonic()
+        await awaitable
+        return time.monotonic() - start
+
+    # The loop's clock may be a tick ahead of a timer.
+    assert asyncio.run(pause()) > 0.035
+
+
+@pytest.mark.parametrize("delay", [0, -5])
+def test_it_without_a_delay_lets_others_go_first(delay: int) -> None:
+    seen = []
+
+    async def other() -> None:
+        seen.append("other")
+
+    async def pause() -> None:
+        waiting = asyncio.create_task(other())
+        await kore.suspend(delay)
+        seen.append("paused")
+        await waiting
+
+    asyncio.run(pause())
+    assert seen == ["other", "paused"]
+
+
+def test_it_may_be_dropped_unawaited() -> None:
+    kore.suspend(1000)  # a warning would be an error here
+
+
+@pytest.mark.parametrize("delay", [1.5, "1", None])
+def test_it_takes_whole_milliseconds(delay: Any) -> None:
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        kore.suspend(delay)
 
 
 @pytest.mark.slow
