@@ -192,12 +192,19 @@ def environment(given: object) -> dict[str, str] | None:
     return pairs
 
 
+class Spawned(subprocess.Popen[bytes]):
+    """A process that is reaped by the one who watches it, and by nobody else."""
+
+    def __del__(self) -> None:
+        """Leave it to `Child`, which may be forgotten in the same moment, and not to a warning."""
+
+
 def spawned(
     command: list[str], env: dict[str, str] | None, cwd: Any, *, apart: bool
 ) -> "subprocess.Popen[bytes]":
     """Start a process in a group of its own, with pipes for its input and output."""
     try:
-        return subprocess.Popen(  # noqa: S603 - the application's command, and no shell
+        return Spawned(
             command,
             bufsize=0,
             stdin=subprocess.PIPE,

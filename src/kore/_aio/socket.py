@@ -41,8 +41,17 @@ def socket_wrap(sock: socket.socket) -> "Socket":
         raise KoreError(f"unsupported family: {sock.family!r}")
     if sock.fileno() < 0:
         raise SocketError("socket is closed")
-    own = socket.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
+    own = Own(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
     return Socket(own, sock)
+
+
+class Own(socket.socket):
+    """A socket that nobody else has. Forgotten it is closed, and there is nothing to warn of."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class Socket:
@@ -252,6 +261,7 @@ def accepted(sock: socket.socket) -> socket.socket:
     """Accept a client; one that has left already was none."""
     while True:
         try:
-            return sock.accept()[0]
+            client, _ = sock.accept()
+            return Own(client.family, client.type, client.proto, client.detach())
         except ConnectionAbortedError:
             continue
