@@ -1,5 +1,6 @@
 """A lock between the tasks of one process."""
 
+import sys
 from asyncio import Future, Task, current_task, get_running_loop
 from collections import OrderedDict
 from collections.abc import Awaitable
@@ -67,19 +68,34 @@ class Lock:
         else:
             self._pass_on()
 
-    def __aenter__(self) -> Awaitable[None]:
-        # No coroutine where there is nothing to wait for.
-        if self._owner is None and (task := current_task(self._loop)) is not None:
-            self._owner = task
-            return self._nothing
-        return self.acquire()
+    if sys.version_info >= (3, 12):
 
-    def __aexit__(self, *_: object) -> Awaitable[None]:
-        if self._watched is None and self._owner is current_task(self._loop):
-            self._owner = None
-        else:
-            self.release()
-        return self._nothing
+        async def __aenter__(self) -> None:
+            if self._owner is None and (task := current_task(self._loop)) is not None:
+                self._owner = task
+            else:
+                await self.acquire()
+
+        async def __aexit__(self, *_: object) -> None:
+            if self._watched is None and self._owner is current_task(self._loop):
+                self._owner = None
+            else:
+                self.release()
+
+    else:
+        # Until 3.11 a coroutine costs more than what is done in it.
+        def __aenter__(self) -> Awaitable[None]:
+            if self._owner is None and (task := current_task(self._loop)) is not None:
+                self._owner = task
+                return self._nothing
+            return self.acquire()
+
+        def __aexit__(self, *_: object) -> Awaitable[None]:
+            if self._watched is None and self._owner is current_task(self._loop):
+                self._owner = None
+            else:
+                self.release()
+            return self._nothing
 
     def __repr__(self) -> str:
         state = "locked" if self.locked else "unlocked"
