@@ -10,11 +10,12 @@ LOADS = ("plaintext", "pipelined", "async", "json", "echo")
 EVERYTHING = (*LOADS, "idle", "start")
 # What servers do that are frameworks, too.
 FORMS = ("parameters", "upload")
+FILES = ("static4k", "static10m")
 
 GRANIAN = (
     "{bin}/granian --host 127.0.0.1 --port {port} --workers 1 --runtime-threads 1 "
     "--runtime-mode st --loop uvloop --http 1 --no-ws --backlog 4096 --backpressure 20000 "
-    "--log-level warning"
+    "--log-level warning --static-path-mount ../.static --static-path-route /static"
 )
 UVICORN = (
     "{bin}/uvicorn --host 127.0.0.1 --port {port} --loop uvloop --http httptools --ws none "
@@ -39,7 +40,7 @@ KORE = Peer(
     "kore",
     "kore",
     "{bin}/kore -q kore_app.py",
-    serves=(*EVERYTHING, *FORMS, "accesslog", "worker", "reload"),
+    serves=(*EVERYTHING, *FORMS, *FILES, "accesslog", "worker", "reload"),
     ours=True,
 )
 # The floor answers everything with the same bytes: no other answer would be right.
@@ -63,6 +64,7 @@ PEERS = {
             "granian (RSGI)",
             f"{GRANIAN} --interface rsgi rsgi_app:app",
             ("granian", "uvloop"),
+            (*EVERYTHING, *FILES),
         ),
         Peer(
             "granian-asgi",
@@ -101,21 +103,28 @@ PEERS = {
             "starlette on uvicorn",
             f"{UVICORN} starlette_app:app",
             ("starlette", "python-multipart", "uvicorn", "uvloop", "httptools"),
-            (*EVERYTHING, *FORMS),
+            (*EVERYTHING, *FORMS, *FILES),
         ),
         Peer(
             "aiohttp",
             "aiohttp (uvloop)",
             "{bin}/python aiohttp_app.py",
             ("aiohttp", "uvloop"),
-            (*EVERYTHING, *FORMS),
+            (*EVERYTHING, *FORMS, *FILES),
         ),
         Peer(
             "sanic",
             "sanic (uvloop)",
             "{bin}/python sanic_app.py",
             ("sanic", "uvloop"),
-            (*EVERYTHING, *FORMS),
+            (*EVERYTHING, *FORMS, *FILES),
+        ),
+        Peer("nginx", "nginx", "{bin}/python nginx_app.py", serves=FILES),
+        Peer(
+            "nginx-cached",
+            "nginx, open_file_cache",
+            "{bin}/python nginx_app.py cached",
+            serves=FILES,
         ),
     )
 }

@@ -16,7 +16,7 @@ import machine
 import report
 from peers import HERE, PEERS, Peer, named_by
 from rounds import IDLE_CONNECTIONS, Plan, Results, measured
-from workloads import OTHERS, WORKLOADS
+from workloads import OTHERS, WORKLOADS, static_directory
 
 RESULTS = HERE / "results"
 # The run holds one end of each idle connection, and a little more.
@@ -89,6 +89,7 @@ def _unready() -> str | None:
 
 
 def _plan(options: argparse.Namespace, missing: dict[str, str]) -> Plan:
+    static_directory()
     server_core, load_core, *_ = sorted(os.sched_getaffinity(0))
     # Not resolved: a link to the interpreter is what makes an environment.
     ours = options.python.absolute()

@@ -14,7 +14,7 @@ from pathlib import Path
 import measure
 from install import Unusable
 from peers import Peer, argv
-from workloads import Workload
+from workloads import STATIC, Workload
 
 PATIENCE = 15.0
 
@@ -33,7 +33,7 @@ class Server:
         self.process = subprocess.Popen(
             [*pinned, *words],
             cwd=peer.directory,
-            env={**os.environ, "PORT": str(self.port), **extra},
+            env={**os.environ, "PORT": str(self.port), "STATIC": str(STATIC), **extra},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,

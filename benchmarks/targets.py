@@ -13,6 +13,9 @@ ACCESSLOG_MICROSECONDS = 0.5
 IDLE_BYTES = 1.5 * KIB
 START_SECONDS = 0.6
 WORKER_BYTES = 6 * MB
+FILE_OVER_NGINX = 1.5
+# Not servers in Python.
+BASES = {"floor", "nginx", "nginx-cached"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,9 @@ def verdicts(results: Results, series: str) -> list[Verdict]:
         _cheapest(results, "parameters", "3 validated parameters"),
         _cheapest(results, "upload", "multipart upload of 10 MiB"),
         _accesslog(results),
+        _cheapest(results, "static4k", "static file of 4 KiB, of the servers in Python"),
+        _cheapest(results, "static10m", "static file of 10 MiB, of the servers in Python"),
+        _over_nginx(results),
         _idle(results),
         _start(results),
         _worker(results),
@@ -52,9 +58,19 @@ def _over_floor(results: Results, workload: str, what: str, bar: float) -> Verdi
     return Verdict(what, f"at most {bar} times the floor", f"{ratio:.2f} times", ratio <= bar)
 
 
+def _over_nginx(results: Results) -> Verdict | None:
+    best = results.best("static4k")
+    nginx = [run.cpu for name, run in best.items() if name in {"nginx", "nginx-cached"}]
+    if "kore" not in best or not nginx:
+        return None
+    ratio = best["kore"].cpu / min(nginx)
+    bar = f"at most {FILE_OVER_NGINX} times the better nginx"
+    return Verdict("static file of 4 KiB", bar, f"{ratio:.2f} times", ratio <= FILE_OVER_NGINX)
+
+
 def _cheapest(results: Results, workload: str, what: str) -> Verdict | None:
     best = results.best(workload)
-    others = {name: run.cpu for name, run in best.items() if name not in {"kore", "floor"}}
+    others = {name: run.cpu for name, run in best.items() if name not in {"kore", *BASES}}
     if "kore" not in best or not others:
         return None
     name = min(others, key=lambda each: others[each])

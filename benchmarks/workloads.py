@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 HELLO = b"hello world"
 DOCUMENT = {"message": "hello world", "number": 42, "flag": True, "items": [1, 2, 3]}
@@ -14,6 +15,9 @@ FORM = (
     b'--bench\r\nContent-Disposition: form-data; name="file"; filename="f.bin"\r\n'
     b"Content-Type: application/octet-stream\r\n\r\n" + FILE + b"\r\n--bench--\r\n"
 )
+# Files for the static workloads, name and size; made when first needed.
+STATIC = Path(__file__).resolve().parent / ".static"
+FILES = {"4k.bin": 4096, "10m.bin": 10 << 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,28 @@ def _is_kilobyte(body: bytes) -> bool:
     return body == KILOBYTE
 
 
+def static_directory() -> Path:
+    """Return the directory with the files, all of them made."""
+    STATIC.mkdir(exist_ok=True)
+    for name in FILES:
+        path = STATIC / name
+        if not path.exists() or path.read_bytes() != _content(name):
+            path.write_bytes(_content(name))
+    return STATIC
+
+
+def _content(name: str) -> bytes:
+    return (b"0123456789abcde\n" * (FILES[name] // 16))[: FILES[name]]
+
+
+def _is_4k(body: bytes) -> bool:
+    return body == _content("4k.bin")
+
+
+def _is_10m(body: bytes) -> bool:
+    return body == _content("10m.bin")
+
+
 WORKLOADS = {
     each.name: each
     for each in (
@@ -77,6 +103,11 @@ WORKLOADS = {
             "upload", "multipart upload of 10 MiB, 4 connections", "/upload", _is_upload,
             method="POST", body=FORM, content_type="multipart/form-data; boundary=bench",
             script="body.lua", connections=4,
+        ),
+        Workload("static4k", "static file of 4 KiB", "/static/4k.bin", _is_4k),
+        Workload(
+            "static10m", "static file of 10 MiB, 8 connections", "/static/10m.bin", _is_10m,
+            connections=8,
         ),
     )
 }  # fmt: skip

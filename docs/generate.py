@@ -144,6 +144,8 @@ def function(name: str) -> Iterator[str]:
     if name == "domain":
         route = DomainHandle.route
         yield f"  - its `route{signature(route)}`: {summary(route)}"
+        maps = DomainHandle.filemaps
+        yield f"  - its `filemaps{signature(maps)}`: {summary(maps)}"
 
 
 def described(name: str) -> Iterator[str]:

@@ -44,6 +44,7 @@ async def main():
     app.router.add_post("/echo", echo)
     app.router.add_get("/parameters", parameters)
     app.router.add_post("/upload", upload)
+    app.router.add_static("/static", os.environ["STATIC"])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", int(os.environ["PORT"]), backlog=4096).start()

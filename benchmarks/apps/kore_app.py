@@ -33,6 +33,7 @@ class App:
             "/parameters", self.parameters, methods=["get"], get=RULES, required=list(RULES)
         )
         domain.route("/upload", self.upload, methods=["post"])
+        domain.filemaps({"/static/": os.environ["STATIC"]})
         domain.route("/pid", self.pid, methods=["get"])
 
     def plaintext(self, req):

@@ -12,6 +12,7 @@ RULES = {"id": re.compile("[0-9]+"), "name": re.compile("[a-z]+"), "flag": re.co
 
 app = Sanic("bench")
 app.config.REQUEST_MAX_SIZE = 16 << 20
+app.static("/static", os.environ["STATIC"])
 
 
 @app.get("/")

@@ -1,11 +1,13 @@
 """The workload on starlette, served by uvicorn."""
 
 import json
+import os
 import re
 
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 DOCUMENT = {"message": "hello world", "number": 42, "flag": True, "items": [1, 2, 3]}
 RULES = {"id": re.compile("[0-9]+"), "name": re.compile("[a-z]+"), "flag": re.compile("yes|no")}
@@ -44,5 +46,6 @@ app = Starlette(
         Route("/echo", echo, methods=["POST"]),
         Route("/parameters", parameters),
         Route("/upload", upload, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=os.environ["STATIC"])),
     ]
 )

@@ -101,6 +101,10 @@ class Application:
         """Return what is in a file."""
         return (self.start / path).read_bytes()
 
+    def located(self, path: str) -> str:
+        """Return where a path of the file is, however the working directory has changed."""
+        return str(self.start / path)
+
     def python_path(self, directory: str) -> None:
         """Have modules be found in *directory*, too."""
         searchable(Path.cwd() / directory)

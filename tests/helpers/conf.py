@@ -42,6 +42,9 @@ class App:
         if path == "broken.py":
             raise ConfigError("broken.py: failed to import module")
 
+    def located(self, path: str) -> str:
+        return path
+
     def symbol(self, name: str) -> Any:
         return self.known.get(name)
 

@@ -25,11 +25,12 @@ FLOORS = {
           _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
           _aio.tracing""",
     2: """_conf.answers _conf.builder _conf.check _conf.demands _conf.directives _conf.domains
-          _conf.legacy _conf.loader _conf.printer _http.auth _http.parts _http.pipeline
-          _http.router _http.steps _http.streaming""",
-    1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.cookies
-          _http.files _http.multipart _http.params _http.redirects _http.tables _http.verdicts
-          _process.messages""",
+          _conf.filemaps _conf.legacy _conf.loader _conf.printer _http.auth _http.filemap
+          _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
+    1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
+          _http.conditions _http.cookies _http.dates _http.files _http.keeping _http.media
+          _http.multipart _http.names _http.params _http.ranges _http.redirects _http.tables
+          _http.verdicts _process.messages""",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",
@@ -37,7 +38,7 @@ FLOORS = {
     -4: "_core.responder",
     -5: "_core.request _core.service",
     -6: "_core.accesslog _core.body _core.question _core.stream _core.writer",
-    -7: "_core.chunked _core.parser _core.poller _core.sink",
+    -7: "_core.chunked _core.file _core.parser _core.poller _core.sink",
     -8: "_core.buffer _core.grammar _core.libc _core.lines",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}

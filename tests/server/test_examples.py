@@ -27,6 +27,7 @@ PAGES = {
     "docs/tutorial.md": ("/hello/ada", "hello ada\n"),
     "docs/guide/async.md": ("/sorted?words=pear,apple", "apple\npear\n"),
     "docs/guide/access-log.md": ("/", "hello world\n"),
+    "docs/guide/files.md": ("/", "hello files\n"),
     "docs/guide/handlers.md": ("/2026/a-title", "a-title of 2026\n"),
     "docs/guide/logs.md": ("/", "logged\n"),
     "docs/guide/parameters.md": ("/search?words=a+b&page=x", "page 1 of a b\n"),
@@ -99,6 +100,16 @@ def test_functions_keep_a_note(example: Server) -> None:
         refused = client.ask(request("DELETE", NOTE))
 
     assert (refused.status, refused.get("allow")) == (405, "GET, HEAD, PUT, OPTIONS")
+
+
+@of("files")
+def test_files_are_served_beside_a_route(example: Server) -> None:
+    assert "<h1>Files" in body(example, "/") == body(example, "/index")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\n", body(example, "/time"))
+    with example.connect() as client:
+        style = client.ask(get("/style.css"))
+    assert style.get("content-type") == "text/css; charset=utf-8"
+    assert style.get("cache-control") == "max-age=60"
 
 
 @of("streaming")
@@ -303,6 +314,8 @@ def test_every_page_with_code_is_tried() -> None:
 def test_the_code_of_a_page_is_an_application(page: str, tmp_path: Path) -> None:
     path, answer = PAGES[page]
     code = "\n\n".join(CODE.findall((ROOT / page).read_text()))
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "index.html").write_text("hello files\n")
     app = tmp_path / "app.py"
     app.write_text(code.replace("port=8888", "port=0"))
 

@@ -2,12 +2,12 @@
 
 import inspect
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, Unpack
 
-from kore._conf import answers, check, demands
+from kore._conf import answers, check, demands, filemaps
 from kore._conf.problems import Problems
 from kore._conf.schema import (
     AccessLog,
@@ -65,9 +65,13 @@ class DomainHandle:
         """
         self._builder.route(path, handler, methods=methods, domain=self, **keywords)
 
-    def filemaps(self, _maps: object) -> NoReturn:
-        """Serve files. Refused for now."""
-        raise check.later(f"domain '{self.name}': filemaps()")
+    def filemaps(self, maps: Mapping[str, object]) -> None:
+        """Serve the files of directories.
+
+        *maps* is a dict: paths that begin and end with /, and for each a directory, or a tuple of
+        a directory and an `auth` as routes have it.
+        """
+        self._builder.filemaps(maps, self)
 
     def redirect(self, path: str, status: int, target: str) -> None:
         """Send clients elsewhere who ask for a path that the regular expression *path* matches.
@@ -226,6 +230,12 @@ class Builder:
         route = Route(path, handler, taken, demands.demands(path, taken, keywords))
         self.wanted.append(Wanted(route, domain, self.locate()))
 
+    def filemaps(self, maps: object, domain: DomainHandle) -> None:
+        """Serve the files of directories on a domain."""
+        self.open()
+        for route in filemaps.routes(maps, domain.name):
+            self.wanted.append(Wanted(route, domain, self.locate()))
+
     def privsep(self, wanted: Privsep) -> None:
         """Have a kind of process give something up. What an earlier call said stays."""
         self.open()
@@ -279,7 +289,8 @@ class Builder:
     def build(self) -> Config:
         """Check the whole and freeze it, or tell everything that is wrong with it."""
         self.open()
-        settings = check.settings(self.settings, self._set, self.problems)
+        files = any(one.route.files for one in self.wanted)
+        settings = check.settings(self.settings, self._set, self.problems, files=files)
         check.servers(list(self.servers.values()), self._placed, self.problems)
         domains = self._routed()
         self.problems.tell()
@@ -338,16 +349,22 @@ class Builder:
 
 def distinct(wanted: Sequence[Wanted], problems: Problems) -> tuple[Route, ...]:
     """Return the routes of a domain; no two take the same requests, and GET brings HEAD."""
-    taken: dict[str, dict[str, str]] = {}
+    taken: dict[tuple[str, bool], dict[str, str]] = {}
     for one in wanted:
-        methods = taken.setdefault(one.route.path, {})
+        methods = taken.setdefault(known_as(one.route), {})
         for method in one.route.methods:
             if method in methods:
                 where = f"{method} is taken at {methods[method]}"
-                problems.add(one.where, f"duplicate route for '{one.route.path}': {where}")
+                what = "filemap" if one.route.files else "route"
+                problems.add(one.where, f"duplicate {what} for '{one.route.path}': {where}")
                 break
         methods.update(dict.fromkeys(one.route.methods, one.where))
-    return tuple(with_head(one.route, taken[one.route.path]) for one in wanted)
+    return tuple(with_head(one.route, taken[known_as(one.route)]) for one in wanted)
+
+
+def known_as(route: Route) -> tuple[str, bool]:
+    """Return what no two routes of a domain have in common: a map of / is not the route of /."""
+    return route.path, bool(route.files)
 
 
 def with_head(route: Route, taken: dict[str, str]) -> Route:

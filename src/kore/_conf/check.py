@@ -5,6 +5,7 @@ The words are Kore's where Kore has words, followed by what to do about it.
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -12,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
-from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Setting, Settings
+from kore._conf.settings import S32, SETTINGS, SPARE_DESCRIPTORS, Setting, Settings
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
@@ -32,11 +33,8 @@ NO_EFFECT: Final = frozenset(
         "acme_provider",
         "curl_recv_max",
         "curl_timeout",
-        "filemap_ext",
-        "filemap_index",
         "http_body_disk_path",
         "http_hsts_enable",
-        "http_media_type",
         "http_request_ms",
         "pgsql_conn_max",
         "pgsql_queue_limit",
@@ -303,8 +301,13 @@ def setting(name: str) -> Setting:
     raise UnknownSettingError(f"unknown setting kore.config.{name}: {hint}")
 
 
-def settings(given: Settings, places: Mapping[str, str], problems: Problems) -> Settings:
-    """Return the settings in force; *places* says of each that was set where."""
+def settings(
+    given: Settings, places: Mapping[str, str], problems: Problems, *, files: bool = False
+) -> Settings:
+    """Return the settings in force; *places* says of each that was set where.
+
+    *files*: every connection may hold a file open while it is sent.
+    """
     for name, where in places.items():
         with problems.noted(where):
             if name in SO_FAR and getattr(given, name) not in SO_FAR[name]:
@@ -313,7 +316,8 @@ def settings(given: Settings, places: Mapping[str, str], problems: Problems) -> 
                 RULES[name](given)
     if "worker_rlimit_nofiles" in places:
         return given
-    enough = given.worker_max_connections + SPARE_DESCRIPTORS
+    wanted = given.worker_max_connections * (2 if files else 1) + SPARE_DESCRIPTORS
+    enough = min(wanted, S32)
     return replace(given, worker_rlimit_nofiles=max(given.worker_rlimit_nofiles, enough))
 
 
@@ -351,7 +355,24 @@ def media_types(given: Settings) -> None:
         seen.add(extension)
 
 
+def filemap_names(given: Settings) -> None:
+    """Refuse what would lead out of a directory."""
+    for name in ("filemap_index", "filemap_ext"):
+        value = getattr(given, name)
+        if "/" in value or value in {".", ".."}:
+            raise ConfigError(f"bad value '{value}' for {name}: a name without slashes")
+
+
+def filemap_charset(given: Settings) -> None:
+    """Refuse what is no name of a charset."""
+    if given.filemap_charset and not re.fullmatch(r"[A-Za-z0-9._:+-]+", given.filemap_charset):
+        raise ConfigError(f"bad value '{given.filemap_charset}' for filemap_charset: a name")
+
+
 RULES: Final[Mapping[str, Callable[[Settings], None]]] = {
     "worker_no_accept": no_accept,
     "http_media_type": media_types,
+    "filemap_index": filemap_names,
+    "filemap_ext": filemap_names,
+    "filemap_charset": filemap_charset,
 }

@@ -31,6 +31,9 @@ class Host(Protocol):
     def python_import(self, path: str, onload: str) -> None:
         """Import a module; *onload*, if any, names its function for loading and unloading."""
 
+    def located(self, path: str) -> str:
+        """Return where a path of the file is."""
+
     def symbol(self, name: str) -> Handler | None:
         """Return what a module calls *name*."""
 

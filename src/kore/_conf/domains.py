@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from kore._conf import answers, check
+from kore._conf import answers, check, filemaps
 from kore._conf.builder import COMBINED, DomainHandle
 from kore._conf.directives import Directive, Scope, Table, flag, number, opened
 from kore._conf.schema import AccessLog, Answer, Handler, compiled
@@ -30,16 +30,30 @@ class RouteScope(Scope):
 
 
 @dataclass(slots=True)
+class FilemapScope(Scope):
+    """A `filemap` statement; *value* is that of `filemaps()` in Python."""
+
+    uri: str = ""
+    value: object = None
+
+
+@dataclass(slots=True)
 class DomainScope(Scope):
     """A domain block."""
 
     name: str = ""
     attach: str = ""
-    routes: list[RouteScope] = field(default_factory=list)
+    # In their order, which decides whose a request is.
+    parts: list[RouteScope | FilemapScope] = field(default_factory=list)
     tls: dict[str, Block] = field(default_factory=dict)
     acme: bool = False
     answers: list[Answer] = field(default_factory=list)
     accesslog: AccessLog | None = None
+
+    @property
+    def routes(self) -> list[RouteScope]:
+        """The route blocks."""
+        return [part for part in self.parts if isinstance(part, RouteScope)]
 
 
 # Domains
@@ -65,8 +79,11 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
         handle = scope.reading.builder.domain(scope.name, scope.attach)
         handle.answers += scope.answers
         handle.log = scope.accesslog
-        for route in scope.routes:
-            add_route(handle, route)
+        for part in scope.parts:
+            if isinstance(part, FilemapScope):
+                add_filemap(handle, part)
+            else:
+                add_route(handle, part)
 
 
 def check_tls(scope: DomainScope) -> None:
@@ -128,12 +145,20 @@ def accesslog(scope: DomainScope, block: Block) -> None:
 def filemap(scope: DomainScope, block: Block) -> None:
     """Read `filemap URI PATH [AUTHENTICATION]`."""
     uri, path, *auth = block.arguments
-    check.text(path, block.keyword)
-    if not uri.startswith("/") or not uri.endswith("/"):
-        raise ConfigError(f"cannot create filemap for {uri}: it must begin and end with /")
+    value: object = scope.reading.host.located(check.text(path, block.keyword))
     for name in auth:
-        scope.reading.defined("authentication", name, scope.reading.authentications)
-    raise check.later(block.keyword)
+        known = scope.reading.defined("authentication", name, scope.reading.authentications)
+        if known is None:
+            return
+        value = (value, known)
+    made = FilemapScope(scope.reading, block.where, uri=filemaps.prefix(uri), value=value)
+    scope.parts.append(made)
+
+
+def add_filemap(handle: DomainHandle, scope: FilemapScope) -> None:
+    """Hand a map to the builder."""
+    with scope.reading.at(scope.where):
+        handle.filemaps({scope.uri: scope.value})
 
 
 def redirect(scope: DomainScope, block: Block) -> None:
@@ -162,7 +187,7 @@ def route(scope: DomainScope, block: Block) -> RouteScope:
 
 def finish_route(domain: DomainScope, scope: RouteScope, block: Block) -> None:
     """See that a route is complete, and keep it for the end of the domain."""
-    domain.routes.append(scope)
+    domain.parts.append(scope)
     if not block.has("handler"):
         raise ConfigError("no handler: write `handler FUNCTION`")
 
@@ -271,7 +296,7 @@ DOMAIN: Final[Table] = MappingProxyType(
             block=True,
         ),
         "filemap": Directive(
-            filemap, "URI PATH [AUTHENTICATION]", "Serve the files of a directory.", later=True
+            filemap, "URI PATH [AUTHENTICATION]", "Serve the files of a directory."
         ),
         "redirect": Directive(
             redirect,

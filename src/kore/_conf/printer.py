@@ -102,8 +102,15 @@ class Printer:
         for answer in domain.answers:
             yield "    " + answered(answer)
         for route in domain.routes:
-            yield from ("    " + line for line in self.route(route))
+            lines = [self.filemap(route)] if route.files else self.route(route)
+            yield from ("    " + line for line in lines)
         yield "}"
+
+    def filemap(self, route: Route) -> str:
+        """Return the statement of a filemap."""
+        auth = route.demands.auth
+        words = [] if auth is None else [self.auth(route, auth)]
+        return statement(("filemap", route.path, route.files, *words))
 
     def route(self, route: Route) -> Iterator[str]:
         """Yield a route block. Without a handler it is refused."""

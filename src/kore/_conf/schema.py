@@ -126,16 +126,22 @@ class RouteKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path, what it runs, and the methods it takes. No *pattern*: the path is literal."""
+    """A path, what it runs, and the methods it takes. No *pattern*: the path is literal.
+
+    With *files*, a directory, it serves these, and the path is what theirs begin with.
+    """
 
     path: str
     handler: Handler
     methods: tuple[str, ...]
     demands: Demands = field(default_factory=Demands)
+    files: str = ""
     pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         pattern = None if self.path.startswith("/") else compiled(self.path)
+        if self.files:
+            pattern = re.compile("^" + re.escape(self.path))
         object.__setattr__(self, "pattern", pattern)
 
 

@@ -241,7 +241,7 @@ class Settings:
         count(FEWEST_DESCRIPTORS, S32, OWN_DESCRIPTORS),
         768,
         "Descriptors a worker may open beside those it starts with.",
-        shown=f"768, or worker_max_connections + {SPARE_DESCRIPTORS}",
+        shown=f"768, or worker_max_connections + {SPARE_DESCRIPTORS}, twice these with filemaps",
     )
     worker_accept_threshold: int = setting(
         count(1), 16, "Connections a worker accepts before it serves those it has."
@@ -294,6 +294,23 @@ class Settings:
     )
     filemap_ext: str = setting(TEXT, "", "Suffix tried when a file is missing, such as .html.")
     filemap_index: str = setting(TEXT, "index.html", "File served for a directory.")
+    filemap_cache_control: str = setting(
+        Text("text", 1024, "ascii"), "", "Value of cache-control for files without authentication."
+    )
+    filemap_charset: str = setting(
+        Text("text", 40, "ascii"),
+        "utf-8",
+        "Character set that text files are said to be in; none: not said.",
+    )
+    filemap_hidden: bool = setting(
+        FLAG, False, "Serve what has a name that begins with a dot, too."
+    )
+    filemap_precompressed: bool = setting(
+        FLAG, True, "Serve NAME.br, NAME.zst or NAME.gz for NAME to clients that accept it."
+    )
+    filemap_sendfile: bool = setting(
+        FLAG, True, "Have the kernel send files; no: read them, for file systems that need it."
+    )
     http_media_type: tuple[str, ...] = setting(
         Each(MediaType()), (), "Media type of files with these extensions."
     )

@@ -85,6 +85,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int AF_INET6
     int AF_UNIX
     int MSG_NOSIGNAL
+    int MSG_MORE
     int SHUT_WR
     int SOCK_NONBLOCK
     int SOCK_CLOEXEC
@@ -118,6 +119,7 @@ cdef extern from "<arpa/inet.h>" nogil:
 cdef extern from "<unistd.h>" nogil:
     int close(int fd)
     ssize_t write(int fd, const void *data, size_t size)
+    ssize_t pread(int fd, void *data, size_t size, int64_t at)
 
 
 cdef extern from *:
@@ -125,6 +127,33 @@ cdef extern from *:
     #include <string.h>
     """
     void *memrchr(const void *data, int byte, size_t size) nogil
+
+
+cdef extern from "<sys/sendfile.h>" nogil:
+    ssize_t sendfile(int to, int fd, int64_t *at, size_t size)
+
+
+cdef extern from "<sys/stat.h>" nogil:
+    struct stat_t "stat":
+        uint32_t st_mode
+        uint64_t st_ino
+        unsigned long st_nlink
+        int64_t st_size
+        timespec st_mtim
+    int fstat(int fd, stat_t *about)
+    bint S_ISREG(uint32_t mode)
+    bint S_ISDIR(uint32_t mode)
+
+
+cdef extern from "<fcntl.h>" nogil:
+    int AT_FDCWD
+    int O_RDONLY
+    int O_CLOEXEC
+    int O_DIRECTORY
+    int O_NOCTTY
+    int O_NOFOLLOW
+    int O_NONBLOCK
+    int openat(int directory, const char *name, int flags)
 
 
 cdef inline int64_t monotonic_ms() noexcept nogil:

@@ -121,6 +121,21 @@ cdef class Question:
             return None
         return self.text(value)
 
+    @property
+    def is_conditional(self):
+        """True when a precondition or a range is among the fields: RFC 9110 13.1, 14.2."""
+        cdef const char *raw = PyBytes_AS_STRING(self.raw)
+        cdef uint32_t at = self.head.fields
+        cdef Span name
+        while True:
+            next_field(raw, &at, &name)
+            if name.size == 0:
+                return False
+            if same(raw + name.start, min(name.size, 3), b"if-", 3):
+                return True
+            if same(raw + name.start, name.size, b"range", 5):
+                return True
+
     def header_values(self, str name not None):
         """Return all fields of that name (in any case), in order."""
         cdef bytes wanted = name.lower().encode("latin-1", "replace")

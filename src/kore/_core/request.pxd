@@ -10,6 +10,7 @@ from kore._core.stream cimport Stream
 cdef class Peer(Stream):
     cdef int answer(self, Request request, int status, object body) except -1
     cdef int excuse(self, Request request, int status) except -1
+    cdef int answer_pieces(self, Request request, int status, object pieces) except -1
     cdef int stream(self, Request request, int status, object first, object rest) except -1
     cdef int open_body(self, Request request, int status) except -1
     cdef bint write_body(self, Request request, object item) except -1
@@ -45,6 +46,7 @@ cdef class Request(Question):
     cdef int64_t heads          # likewise before the body of its answer
     cdef dict __dict__
 
+    cdef int may_answer(self) except -1
     cdef int decline(self, int status, str allow) except -1
     cdef int give_up(self, int status) except -1
     cdef int check_opened(self) except -1

@@ -40,6 +40,9 @@ cdef class Peer(Stream):
     cdef int excuse(self, Request request, int status) except -1:
         return 0
 
+    cdef int answer_pieces(self, Request request, int status, object pieces) except -1:
+        return 0
+
     cdef int stream(self, Request request, int status, object first, object rest) except -1:
         return 0
 
@@ -226,11 +229,7 @@ cdef class Request(Question):
         An interim status (100, 103) may come before the final one. Raises RuntimeError for a
         second answer. When the client has left there is nobody to tell, and it is ignored.
         """
-        if self.answered:
-            raise RuntimeError("response() was already called for this request")
-        if self.peer.poller is not None and self.peer.poller.thread != PyThread_get_thread_ident():
-            raise RuntimeError("response() belongs to the worker's thread: hand the result back to "
-                               "the handler, or use loop.call_soon_threadsafe(req.response, ...)")
+        self.may_answer()
         if not 100 <= status <= 599 or status == 101:
             raise ValueError(f"{status} is no status: 200 to 599, or 100 to 199 before the answer")
         if body is None:
@@ -242,6 +241,14 @@ cdef class Request(Question):
                 self.peer.answer(self, status, body)
             return True
         return self.respond_streaming(status, body)
+
+    cdef int may_answer(self) except -1:
+        if self.answered:
+            raise RuntimeError("response() was already called for this request")
+        if self.peer.poller is not None and self.peer.poller.thread != PyThread_get_thread_ident():
+            raise RuntimeError("response() belongs to the worker's thread: hand the result back to "
+                               "the handler, or use loop.call_soon_threadsafe(req.response, ...)")
+        return 0
 
     def respond_streaming(self, int status, body):
         """Answer with the items of an iterator or an async iterator, as they come."""
@@ -293,6 +300,16 @@ cdef class Request(Question):
         self.give_up(status)
 
     # ---- for those who run requests
+
+    def answer_pieces(self, int status, dict lines not None, tuple pieces):
+        """Answer with bytes and parts of files; *lines* are whole field lines by lower-case name.
+
+        Fields that the application has set take the place of those of *lines*.
+        """
+        self.may_answer()
+        self.fields = {**lines, **self.fields} if self.fields else lines
+        if self.peer.serves(self):
+            self.peer.answer_pieces(self, status, pieces)
 
     def where(self):
         """Name the route, as logs do."""

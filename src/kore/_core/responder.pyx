@@ -6,6 +6,7 @@ from libc.stdint cimport uint32_t
 from libc.stdio cimport snprintf
 
 from kore._core.buffer cimport BLOCK, held
+from kore._core.file cimport Piece
 from kore._core.libc cimport (
     SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, monotonic_ms, setsockopt)
 from kore._core.parser cimport EXPECT_CONTINUE, HEAD
@@ -76,6 +77,23 @@ cdef class Responder(Peer):
         if "content-type" not in request.fields:
             request.fields["content-type"], body = apology(status, True)
         return body
+
+    cdef int answer_pieces(self, Request request, int status, object pieces) except -1:
+        """Queue an answer of bytes and parts of files; without a body when *status* has none."""
+        cdef int64_t length = UNKNOWN_LENGTH
+        if status != 304:
+            length = 0
+            for piece in pieces:
+                length += len(piece)
+        self.begin_answer(request, status, length)
+        if length > 0 and request.head.method != HEAD:
+            for piece in pieces:
+                if type(piece) is Piece:
+                    (<Piece>piece).copied = not self.service.sendfile
+                    self.put_piece_of_file(piece)
+                else:
+                    self.put_object(piece)
+        return self.finish(request)
 
     cdef int interim(self, Request request, int status) except -1:
         if request.head.minor:      # RFC 9110 15.2: not to an HTTP/1.0 client

@@ -32,6 +32,7 @@ cdef class Service:
     cdef bint pretty            # a page for errors that say nothing
     cdef bint hurried           # draining, and nobody else will serve those who are idle
     cdef bint full
+    cdef bint sendfile          # files may go from the kernel's memory straight to the socket
     cdef Writer writer
     cdef Slot *slot
     cdef Slot nowhere

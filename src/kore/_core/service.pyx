@@ -45,6 +45,7 @@ cdef class Service:
         self.request_limit = limits["http_request_limit"]
         self.connection_limit = limits["worker_max_connections"]
         self.burst = limits["worker_accept_threshold"]
+        self.sendfile = limits["filemap_sendfile"]
         self.writer = Writer(limits["http_server_version"].encode(), limits["http_keepalive_time"],
                              limits["http_hsts_enable"])
         self.pretty = limits["http_pretty_error"]

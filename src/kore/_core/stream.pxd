@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 
 from kore._core.buffer cimport Buffer
+from kore._core.file cimport Piece
 from kore._core.poller cimport Source
 
 
@@ -14,7 +15,7 @@ cdef enum Flow:
 cdef class Stream(Source):
     cdef Buffer inbox           # received, not yet parsed
     cdef Buffer outbox          # to be sent
-    cdef list parts             # to be sent after the outbox: large pieces, never copied
+    cdef list parts             # to be sent after the outbox: large pieces, files; never copied
     cdef Py_ssize_t sent        # of the first part
     cdef bint ended             # all that the peer sent is read
     cdef int64_t transferred    # bytes given to the kernel in all
@@ -24,10 +25,13 @@ cdef class Stream(Source):
     cdef Py_ssize_t fill(self) except -3
     cdef int put(self, const char *data, size_t size) except -1
     cdef int put_object(self, object data) except -1
+    cdef int put_piece_of_file(self, Piece piece) except -1
     cdef size_t waiting(self) noexcept
     cdef int64_t acknowledged(self) noexcept
     cdef int flush(self) except -1
     cdef Py_ssize_t transmit(self) except -3
+    cdef Py_ssize_t transmit_file(self, Piece piece) except -3
+    cdef Py_ssize_t transmit_copy(self, Piece piece) except -3
     cdef Py_ssize_t gather(self, object part) except -3
     cdef int take(self, size_t count) except -1
     cdef int half_close(self) except -1

@@ -7,17 +7,20 @@ All input passes `receive`, all output `transmit`: the two places where TLS come
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE)
-from libc.errno cimport EAGAIN, EINTR, errno
+from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOSYS, EOPNOTSUPP, errno
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 from kore._core.buffer cimport BLOCK, append, borrow, consume, give_back, held, reserve
 from kore._core.libc cimport (
-    MSG_NOSIGNAL, SHUT_WR, SIOCOUTQ, ioctl, iovec, msghdr, recv, send, sendmsg, shutdown)
+    MSG_MORE, MSG_NOSIGNAL, SHUT_WR, SIOCOUTQ, ioctl, iovec, msghdr, recv, send, sendfile, sendmsg,
+    shutdown)
 
+from kore._core.file import shrunk
 
 cdef enum:
     TURN = 1 << 20      # bytes one stream may send before others have their turn
+    SMALL = 1 << 16     # bytes of a file up to which reading it is cheaper than sendfile()
 
 
 cdef class Stream(Source):
@@ -56,6 +59,8 @@ cdef class Stream(Source):
 
     cdef int put(self, const char *data, size_t size) except -1:
         """Queue a copy of some bytes."""
+        if size == 0:       # a part that never gets shorter would be sent for ever
+            return 0
         if self.parts:
             self.parts.append(PyBytes_FromStringAndSize(data, size))
             return 0
@@ -69,6 +74,26 @@ cdef class Stream(Source):
             self.parts = []
         if len(data):
             self.parts.append(data)
+        return 0
+
+    cdef int put_piece_of_file(self, Piece piece) except -1:
+        """Queue a part of a file: a small one as bytes, so that it leaves with its head."""
+        cdef bytes data
+        if piece.left == 0:
+            return 0
+        if piece.left <= BLOCK and not self.parts:
+            reserve(&self.outbox, piece.left, &self.poller.pool)
+            if piece.read(self.outbox.data + self.outbox.end):
+                self.outbox.end += piece.left
+                return 0
+        if self.parts is None:
+            self.parts = []
+        if piece.left <= SMALL:
+            data = PyBytes_FromStringAndSize(NULL, piece.left)
+            if piece.read(PyBytes_AS_STRING(data)):
+                self.parts.append(data)
+                return 0
+        self.parts.append(piece)
         return 0
 
     cdef size_t waiting(self) noexcept:
@@ -100,17 +125,43 @@ cdef class Stream(Source):
     cdef Py_ssize_t transmit(self) except -3:
         cdef Py_ssize_t count
         while True:
-            if self.parts:
-                count = self.gather(self.parts[0])
-            else:
+            if not self.parts:
                 count = send(self.handle, self.outbox.data + self.outbox.start, held(&self.outbox),
                              MSG_NOSIGNAL)
-            if count >= 0:
+            elif type(self.parts[0]) is Piece:
+                count = self.transmit_file(self.parts[0])
+            else:
+                count = self.gather(self.parts[0])
+            if count >= 0 or count == GONE:
                 return count
             if errno == EAGAIN:
                 return LATER
             if errno != EINTR:
                 return GONE
+
+    cdef Py_ssize_t transmit_file(self, Piece piece) except -3:
+        # What precedes it leaves in one packet with it.
+        cdef Py_ssize_t count
+        cdef int64_t at = piece.at
+        if held(&self.outbox):
+            return send(self.handle, self.outbox.data + self.outbox.start, held(&self.outbox),
+                        MSG_NOSIGNAL | MSG_MORE)
+        if not piece.copied:
+            count = sendfile(self.handle, piece.file.fd, &at, min(piece.left, TURN))
+            if count > 0 or (count < 0 and errno not in (EINVAL, ENOSYS, EOPNOTSUPP)):
+                return count
+            piece.copied = True     # some file systems cannot; or the file has ended
+        return self.transmit_copy(piece)
+
+    cdef Py_ssize_t transmit_copy(self, Piece piece) except -3:
+        # What the socket does not take is read again: it would have to be kept otherwise.
+        cdef char scrap[SMALL]
+        cdef Py_ssize_t count = piece.next(scrap, SMALL)
+        if count < 0:
+            # The head has announced more. Only the end of the connection can take that back.
+            shrunk(piece)
+            return GONE
+        return send(self.handle, scrap, count, MSG_NOSIGNAL)
 
     cdef Py_ssize_t gather(self, object part) except -3:
         # the outbox and the first part in one call
@@ -137,7 +188,10 @@ cdef class Stream(Source):
         if head:
             consume(&self.outbox, head, &self.poller.pool)
         count -= head
-        if count:
+        if count and type(self.parts[0]) is Piece:
+            if (<Piece>self.parts[0]).take(count):
+                del self.parts[0]
+        elif count:
             self.sent += count
             if self.sent == len(self.parts[0]):
                 del self.parts[0]

@@ -1,7 +1,7 @@
 """Host, path and method of a request -> a route and its captures. The first match wins."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import reduce
@@ -215,7 +215,7 @@ def send(request: Request, status: int, location: str | None) -> None:
 def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Table:
     """Decide once what a request would find out each time."""
     made = Table()
-    for route in routes:
+    for route in longest_first(routes):
         path, methods = route.path, bits(route.methods)
         entry = RouteEntry(fold(route), label(path), route)
         if route.pattern is not None:
@@ -228,6 +228,21 @@ def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Ta
             if method & methods & ~earlier:
                 made.literal.setdefault(path, {}).setdefault(method, entry)
     return made
+
+
+def longest_first(routes: Sequence["Route"]) -> Iterator["Route"]:
+    """Yield routes in order; where a filemap stands, those for paths below its own come before it.
+
+    As in Kore: of several maps that fit, the one with the longest path serves the file.
+    """
+    waiting = sorted((route for route in routes if route.files), key=lambda route: -len(route.path))
+    for route in routes:
+        if not route.files:
+            yield route
+            continue
+        below = [other for other in waiting if other.path.startswith(route.path)]
+        yield from below
+        waiting = [other for other in waiting if other not in below]
 
 
 def wildcard(name: str) -> Callable[[str], re.Match[str] | None]:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from asyncio import AbstractEventLoop, Future
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
@@ -14,10 +15,13 @@ from kore._app import internal, traceback_text
 from kore._conf.schema import Config, Declared, Route, Tracer
 from kore._conf.schema import Handler as RouteHandler
 from kore._conf.settings import SETTINGS
+from kore._core.file import open_beneath
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
+from kore._http.filemap import Directory, Filemap, policy
+from kore._http.keeping import Keeper
 from kore._http.parts import Parts
 from kore._http.pipeline import fold
 from kore._http.router import RouteEntry, Router
@@ -93,6 +97,14 @@ class Worker:
         )
         self.sockets = birth.sockets
         self.journals = Journals(birth.config, birth.accesslogs, birth.number)
+        self.keeper = Keeper(open_beneath)
+        self.policy = policy(birth.config.settings, self.keeper.open)
+        self.directories = {
+            route.files: Directory(route.files, self.keeper.clear)
+            for domain in birth.config.domains
+            for route in domain.routes
+            if route.files
+        }
 
     # ---- from start to end
 
@@ -175,6 +187,7 @@ class Worker:
         """Let timeouts happen, on an idle worker too, and write what is logged."""
         self.poller.sweep()
         self.journals.flush()
+        self.keeper.turn()
         self.loop.call_later(SWEEP, self.sweep)
 
     async def farewell(self) -> None:
@@ -286,7 +299,11 @@ class Worker:
 
     def fold(self, route: Route) -> RouteHandler:
         """Make of a route what the core calls for it."""
-        return fold(route, steps(route, self.config.prerequests))
+        if not route.files:
+            return fold(route, steps(route, self.config.prerequests))
+        served = Filemap(route, self.directories[route.files], self.policy).serve
+        # Prerequests are for handlers.
+        return fold(replace(route, handler=served), steps(route, ()))
 
     def parts(self, request: Request, entry: RouteEntry) -> Parts:
         """Make what reads the parameters, cookies and files of a request."""

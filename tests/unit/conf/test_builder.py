@@ -149,13 +149,6 @@ def test_mistyped_keywords_are_type_errors_that_name_the_allowed_ones(builder: B
         builder.domain("*", "default").route("/x", handler, method=["get"])
 
 
-def test_what_a_domain_cannot_do_yet_is_refused(builder: Builder) -> None:
-    domain = builder.domain("*", "default")
-
-    with pytest.raises(ConfigError, match=r"domain '\*': filemaps\(\) is not part of this version"):
-        domain.filemaps({"/": "root"})
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

@@ -198,19 +198,6 @@ def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        "filemap /css/ ./css",
-        "filemap / ./public auth",
-    ],
-)
-def test_a_part_of_a_domain_that_is_to_come_is_refused_where_it_stands(line: str) -> None:
-    assert complaints(domain(line) + AUTHENTICATION) == [
-        f"kore.conf:2: domain '*': {line.split()[0]} {LATER}"
-    ]
-
-
-@pytest.mark.parametrize(
     ("line", "problem"),
     [
         ("filemap /css ./css", "cannot create filemap for /css: it must begin and end with /"),

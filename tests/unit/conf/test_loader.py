@@ -24,6 +24,9 @@ VALID = {
     "http_media_type": "text/x ext other",
     "http_multipart_header_max": "64",
     "http_pretty_error": "yes",
+    "filemap_hidden": "yes",
+    "filemap_precompressed": "no",
+    "filemap_sendfile": "no",
 }  # the others take 7, as a number or as text
 INVALID = {
     "http_media_type": "text/x",

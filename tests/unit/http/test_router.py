@@ -49,6 +49,56 @@ def ask(found: Router, path: str = "/", method: str = "GET", **more: Any) -> str
     return name(entry) or request.refused
 
 
+def files(path: str) -> Route:
+    """Return the route of a filemap."""
+    return Route(path, handler=path.upper, methods=("GET", "HEAD"), files="/srv")
+
+
+# Filemaps
+
+
+def test_a_filemap_takes_what_is_below_its_path() -> None:
+    found = router(files("/css/"))
+
+    assert ask(found, "/css/") == "/css/"
+    assert ask(found, "/css/a/b.css") == "/css/"
+    assert ask(found, "/css") == [(404, "")]
+    assert ask(found, "/a/css/b") == [(404, "")]
+    assert ask(found, "/css/a", "POST") == [(405, "GET, HEAD, OPTIONS")]
+
+
+def test_the_path_of_a_filemap_is_no_regular_expression() -> None:
+    assert ask(router(files("/a.b/")), "/axb/c") == [(404, "")]
+
+
+def test_of_a_filemap_and_a_route_the_one_that_stands_first_wins() -> None:
+    assert ask(router(files("/"), route("/a")), "/a") == "/"
+    assert ask(router(route("/a"), files("/")), "/a") == "/a"
+    assert ask(router(files("/"), route("^/a")), "/a") == "/"
+    assert ask(router(route("^/a"), files("/")), "/a") == "^/a"
+
+
+def test_a_filemap_leaves_other_methods_to_later_routes() -> None:
+    assert ask(router(files("/"), route("/a", "POST")), "/a", "POST") == "/a"
+
+
+@pytest.mark.parametrize("order", [("/", "/a/", "/a/b/"), ("/a/", "/a/b/", "/"), ("/a/b/", "/")])
+def test_of_several_filemaps_the_longest_path_wins_wherever_it_stands(order: Any) -> None:
+    found = router(*map(files, order))
+
+    assert ask(found, "/a/b/c") == "/a/b/"
+    assert ask(found, "/x") == "/"
+    if "/a/" in order:
+        assert ask(found, "/a/c") == "/a/"
+
+
+def test_a_longer_filemap_goes_where_the_shorter_one_stands() -> None:
+    """As in Kore, where the shorter one takes the request and the longer one serves it."""
+    found = router(files("/"), route("/a/b"), files("/a/"))
+
+    assert ask(found, "/a/b") == "/a/"
+
+
 # Paths and methods
 
 

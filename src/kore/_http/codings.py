@@ -1,0 +1,36 @@
+"""The Accept-Encoding field: RFC 9110 section 12.5.3. Which of our codings a client takes."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+# Coding and the suffix of files that are in it, the best first.
+SUFFIXES: Final = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+# Some clients' name for it, RFC 9110 section 8.4.1.3.
+ALIASES: Final = {"x-gzip": "gzip"}
+ONE: Final = re.compile(
+    r"(?P<coding>[!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(?P<q>[01](?:\.[0-9]{0,3})?))?"
+)
+# Clients choose the text: what is longer is nobody's, and not worth to be remembered.
+LONGEST: Final = 200
+
+
+def accepted(values: list[str]) -> tuple[str, ...]:
+    """Return the codings that a client takes and does not like less than plain files."""
+    text = ",".join(values)
+    return weighed(text.lower()) if 0 < len(text) <= LONGEST else ()
+
+
+@lru_cache(256)
+def weighed(text: str) -> tuple[str, ...]:
+    """Return the codings of a field in lower case, the one that the client likes best first."""
+    weights: dict[str, float] = {}
+    for one in text.split(","):
+        if found := ONE.fullmatch(one.strip(" \t")):
+            coding = ALIASES.get(found["coding"], found["coding"])
+            weights[coding] = float(found["q"] or 1)
+    others = weights.get("*", 0.0)
+    plain = weights.get("identity", 0.0)
+    liked = {coding: weights.get(coding, others) for coding in SUFFIXES}
+    fit = [coding for coding, weight in liked.items() if weight > 0 and weight >= plain]
+    return tuple(sorted(fit, key=lambda coding: -liked[coding]))

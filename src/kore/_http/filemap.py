@@ -1,0 +1,205 @@
+"""A path of a domain and the directory whose files are served there."""
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+from kore._http.codings import SUFFIXES, accepted
+from kore._http.media import Table, table
+from kore._http.names import extension, name_of
+from kore._http.sending import File, Kind, send
+
+if TYPE_CHECKING:
+    from kore._conf.schema import Route
+    from kore._conf.settings import Settings
+
+log = logging.getLogger("kore")
+
+# Seconds for which is believed: which directory has a name, that a file has no smaller version.
+LOOK_EVERY: Final = 1.0
+# Files of a map for which a compressed version is not looked for again within that time.
+ALONE_MAX: Final = 1024
+# What a map with authentication says, whatever is said of others: caches that many share keep none.
+PRIVATE: Final = "private"
+
+# What somebody else has too much of for now.
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+
+# Called with a directory's descriptor and a name: the file, or None when there is none. Raises
+# OSError for one that cannot be opened.
+Open = Callable[[int, str], File | None]
+
+
+class Directory:
+    """A directory by its name, open from the start: what the name means may be out of reach later.
+
+    A release that replaces the directory, or the link that leads to it, is noticed.
+    """
+
+    def __init__(self, path: str, changed: Callable[[], None]) -> None:
+        self.path = path
+        # Called when the descriptor, which may have the same number, is about to be another's.
+        self.changed = changed
+        self.fd = -1
+        self.known: tuple[int, int] | None = None
+        self.next_look = 0.0
+        self.look()
+        if self.fd < 0:
+            log.error("filemap: cannot open %s; its files are missing until it is there", path)
+
+    def descriptor(self) -> int:
+        """Return its descriptor, -1 as long as there is no such directory."""
+        if monotonic() >= self.next_look:
+            self.look()
+        return self.fd
+
+    def look(self) -> None:
+        """Open the directory that has the name now, unless that is the one that is open."""
+        self.next_look = monotonic() + LOOK_EVERY
+        try:
+            found = Path(self.path).stat()
+            if (found.st_dev, found.st_ino) != self.known:
+                self.changed()
+                self.take(os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        except OSError:
+            # What is open stays: the new one may be on its way.
+            return
+
+    def take(self, fd: int) -> None:
+        """Have another descriptor."""
+        about = os.fstat(fd)
+        self.close()
+        self.fd, self.known = fd, (about.st_dev, about.st_ino)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd, self.known = -1, None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What all maps of a worker have in common."""
+
+    types: Table
+    open: Open
+    index: str
+    suffix: str
+    hidden: bool
+    precompressed: bool
+    cache_control: str
+
+
+def policy(settings: "Settings", open_: Open) -> Policy:
+    """Return what the settings say."""
+    return Policy(
+        types=table(settings.http_media_type, settings.filemap_charset),
+        open=open_,
+        index=settings.filemap_index,
+        suffix=settings.filemap_ext,
+        hidden=settings.filemap_hidden,
+        precompressed=settings.filemap_precompressed,
+        cache_control=settings.filemap_cache_control,
+    )
+
+
+class Filemap:
+    """Answers the requests below one path."""
+
+    def __init__(self, route: "Route", directory: Directory, policy: Policy) -> None:
+        self.prefix = len(route.path)
+        self.directory = directory
+        self.policy = policy
+        protected = route.demands.auth is not None
+        self.cache_control = PRIVATE if protected else policy.cache_control
+        # By extension; and by type and coding, of which there are few.
+        self.kinds: dict[tuple[str, str], Kind] = {}
+        # Files that have no compressed version, and until when that is believed.
+        self.alone: dict[tuple[str, tuple[str, ...]], float] = {}
+
+    def serve(self, request: Any) -> None:
+        """Answer with the file a request names."""
+        name = name_of(request.path[self.prefix :], hidden=self.policy.hidden)
+        if name is None:
+            request.refuse(404)
+            return
+        try:
+            self.find(request, name)
+        except OSError as error:
+            self.fail(request, name, error)
+
+    def find(self, request: Any, name: str) -> None:
+        """Answer with what *name* is: a file, a directory, nothing."""
+        fd = self.directory.descriptor()
+        inside = not name or name.endswith("/")
+        full = name + self.policy.index if inside else name
+        file = self.policy.open(fd, full)
+        if file is None and self.policy.suffix and not inside:
+            full = name + self.policy.suffix
+            file = self.policy.open(fd, full)
+        if file is None or not (file.is_regular or file.is_directory):
+            request.refuse(404)
+        elif file.is_regular:
+            self.send(request, fd, full, file)
+        elif inside or full != name:
+            request.refuse(404)
+        else:
+            redirect(request)
+
+    def send(self, request: Any, fd: int, name: str, file: File) -> None:
+        """Answer with a file, or with the smaller one beside it that has the same in it."""
+        suffix = extension(name)
+        media = self.policy.types.get(suffix)
+        if media is None:
+            suffix, media = "", self.policy.types[""]
+        coding = ""
+        if self.policy.precompressed and not media.packed:
+            codings = accepted(request.header_values("accept-encoding"))
+            if codings and self.alone.get((name, codings), 0.0) <= monotonic():
+                file, coding = self.smaller(fd, name, file, codings)
+        kind = self.kinds.get((suffix, coding)) or self.learn(suffix, coding)
+        send(request, file, kind)
+
+    def smaller(self, fd: int, name: str, file: File, codings: tuple[str, ...]) -> tuple[File, str]:
+        """Return the file in the first of *codings* that it is there in, or as it is."""
+        for coding in codings:
+            beside = self.policy.open(fd, name + SUFFIXES[coding])
+            # An older one is of an earlier version.
+            if beside is not None and beside.is_regular and beside.mtime_ns >= file.mtime_ns:
+                return beside, coding
+        if len(self.alone) >= ALONE_MAX:
+            self.alone.clear()
+        self.alone[name, codings] = monotonic() + LOOK_EVERY
+        return file, ""
+
+    def learn(self, suffix: str, coding: str) -> Kind:
+        """Remember what is said of files with an extension that the table has."""
+        media = self.policy.types[suffix]
+        varies = self.policy.precompressed and not media.packed
+        kind = Kind(media.type, coding, varies, self.cache_control)
+        self.kinds[suffix, coding] = kind
+        return kind
+
+    def fail(self, request: Any, name: str, error: OSError) -> None:
+        """Answer for a file that is there and cannot be had."""
+        if isinstance(error, PermissionError):
+            request.refuse(403)
+            return
+        log.error("filemap: %s in %s: %s", name.encode(), self.directory.path, error.strerror)
+        request.refuse(503 if error.errno in EXHAUSTED else 500)
+
+
+def redirect(request: Any) -> None:
+    """Send a client to where the directory is, with a slash at its end.
+
+    To the same host: names are never empty, so that the path cannot begin with two slashes.
+    """
+    query = request.query_string
+    request.response_header("location", request.path + "/" + (f"?{query}" if query else ""))
+    request.response(301, b"")

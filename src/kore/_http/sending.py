@@ -1,0 +1,167 @@
+"""An open file becomes an answer: its fields, preconditions, ranges."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from time import time
+from typing import Any, Final, Protocol
+
+from kore._http import conditions
+from kore._http.dates import http_date
+from kore._http.ranges import Part, wanted
+from kore._http.tables import HTTP_METHOD_GET
+
+# Files of which a worker remembers what it says about them, some 1.5 KiB each.
+KNOWN_MAX: Final = 512
+NANOSECONDS: Final = 10**9
+# Of a file's fields, those that an answer without the file has, too: RFC 9110 section 15.4.5.
+KEPT: Final = ("etag", "vary", "cache-control")
+
+
+class File(Protocol):
+    """An open file, as the core has it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes it had when it was opened."""
+
+    @property
+    def mtime_ns(self) -> int:
+        """When it was changed, in nanoseconds."""
+
+    @property
+    def inode(self) -> int:
+        """Its number in its file system."""
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it is a file that has bytes."""
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+
+    def piece(self, start: int, size: int) -> Any:
+        """Return a part of it, to be sent."""
+
+
+# Known by identity, which is cheaper to look up: whoever needs one keeps it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """What is said of a file beside what it is: the fields that depend on more than its bytes."""
+
+    type: str
+    coding: str = ""
+    varies: bool = False
+    cache_control: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is said of one version of a file."""
+
+    etag: str
+    modified: int
+    # Whole lines by lower-case name, as the core sends them.
+    lines: Mapping[str, bytes]
+
+
+def send(request: Any, file: File, kind: Kind) -> None:
+    """Answer with a file, a part of it, or that the client has it."""
+    found = about(file.size, file.mtime_ns, file.inode, kind)
+    lines: Any = found.lines
+    if found.modified > time():
+        # RFC 9110 section 8.8.2.1: it cannot have been changed later than now.
+        lines = {name: line for name, line in lines.items() if name != "last-modified"}
+    if request.is_conditional:
+        send_what_is_asked(request, file, found, lines)
+    else:
+        request.answer_pieces(200, lines, (file.piece(0, file.size),))
+
+
+# What is true of a version of a file is true for ever.
+@lru_cache(KNOWN_MAX)
+def about(size: int, mtime_ns: int, inode: int, kind: Kind) -> About:
+    """Return what to say of a file.
+
+    The tag is strong: whoever changes the bytes changes the time, and whoever sets the time back
+    has made another file or another size.
+    """
+    etag = f'"{mtime_ns:x}-{size:x}-{inode:x}{"-" if kind.coding else ""}{kind.coding}"'
+    modified = mtime_ns // NANOSECONDS
+    fields = {
+        "content-type": kind.type,
+        "content-encoding": kind.coding,
+        "last-modified": http_date(modified),
+        "etag": etag,
+        "accept-ranges": "bytes",
+        "vary": "accept-encoding" if kind.varies else "",
+        "cache-control": kind.cache_control,
+        # The type is what it says, whoever put the file there.
+        "x-content-type-options": "nosniff",
+    }
+    lines = {name: f"{name}: {value}\r\n".encode() for name, value in fields.items() if value}
+    return About(etag, modified, lines)
+
+
+def send_what_is_asked(request: Any, file: File, found: About, lines: dict[str, bytes]) -> None:
+    """Answer a request that has preconditions or asks for parts."""
+    ask = request.header_values
+    verdict = conditions.verdict(ask, found.etag, found.modified)
+    if verdict == conditions.NOT_MODIFIED:
+        kept = {name: line for name, line in lines.items() if name in KEPT}
+        request.answer_pieces(verdict, kept, ())
+    elif verdict == conditions.FAILED:
+        request.refuse(verdict)
+    else:
+        send_parts(request, file, lines, parts_for(request, file, found))
+
+
+def parts_for(request: Any, file: File, found: About) -> list[Part] | None:
+    """Return the parts of a file that a request asks for; None: all of it."""
+    values = request.header_values("range")
+    # RFC 9110 section 14.2: of GET alone. Two fields say two things.
+    if len(values) != 1 or request.method != HTTP_METHOD_GET:
+        return None
+    if not conditions.range_applies(request.header_values, found.etag, found.modified):
+        return None
+    return wanted(values[0], file.size)
+
+
+def send_parts(request: Any, file: File, lines: dict[str, bytes], parts: list[Part] | None) -> None:
+    """Answer with parts of a file."""
+    if parts is None:
+        request.answer_pieces(200, lines, (file.piece(0, file.size),))
+    elif not parts:
+        text = b"416 Range Not Satisfiable\n"
+        said = {
+            "content-range": b"content-range: bytes */%d\r\n" % file.size,
+            "content-type": b"content-type: text/plain; charset=utf-8\r\n",
+        }
+        request.answer_pieces(416, said, (text,))
+    elif len(parts) == 1:
+        lines = {**lines, "content-range": content_range(parts[0], file.size)}
+        request.answer_pieces(206, lines, (file.piece(*parts[0]),))
+    else:
+        send_several(request, file, lines, parts)
+
+
+def send_several(request: Any, file: File, lines: dict[str, bytes], parts: list[Part]) -> None:
+    """Answer with several parts, each behind a head of its own: RFC 9110 section 14.6."""
+    # Nobody can have put it into a file.
+    boundary = secrets.token_hex(16).encode()
+    own = lines["content-type"]
+    pieces: list[Any] = []
+    for part in parts:
+        head = b"\r\n--%b\r\n%b%b\r\n" % (boundary, own, content_range(part, file.size))
+        pieces += (head, file.piece(*part))
+    pieces.append(b"\r\n--%b--\r\n" % boundary)
+    kind = b"content-type: multipart/byteranges; boundary=%b\r\n" % boundary
+    request.answer_pieces(206, {**lines, "content-type": kind}, tuple(pieces))
+
+
+def content_range(part: Part, size: int) -> bytes:
+    """Return the field that says which part it is."""
+    first, length = part
+    return b"content-range: bytes %d-%d/%d\r\n" % (first, first + length - 1, size)

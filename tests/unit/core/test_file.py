@@ -1,0 +1,207 @@
+"""Files opened without leaving a directory, on kernels with and without openat2()."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kore._core.file import File, Piece, open_beneath, open_file
+from tests.helpers.fix_core import descriptors
+
+Open = Callable[[str], File | None]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """Return a directory with a secret beside the one that is served."""
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "root-evil").mkdir()
+    (tmp_path / "root-evil" / "secret").write_text("secret")
+    return tmp_path
+
+
+@pytest.fixture
+def root(outside: Path) -> Path:
+    """Return a directory with something in it."""
+    root = outside / "root"
+    (root / "a" / "b").mkdir(parents=True)
+    (root / "file").write_text("hello")
+    (root / "a" / "b" / "deep").write_text("deep")
+    return root
+
+
+@pytest.fixture(params=[False, True], ids=["openat2", "walking"])
+def find(request: pytest.FixtureRequest, root: Path) -> Iterator[Open]:
+    """Open beneath *root*, in both ways; nothing stays open."""
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY)
+    before = descriptors()
+    yield lambda name: open_beneath(fd, name, walking=request.param)
+    assert descriptors() == before
+    os.close(fd)
+
+
+def test_a_file_is_described(find: Open, root: Path) -> None:
+    file = find("file")
+    assert file is not None
+    about = (root / "file").stat()
+
+    assert (file.size, file.mtime_ns, file.inode) == (5, about.st_mtime_ns, about.st_ino)
+    assert (file.is_regular, file.is_directory) == (True, False)
+    assert os.pread(file.fileno(), 9, 0) == b"hello"
+
+
+def test_a_file_deep_down_is_found(find: Open) -> None:
+    file = find("a/b/deep")
+
+    assert file is not None
+    assert file.size == 4
+
+
+def test_a_directory_is_one(find: Open) -> None:
+    file = find("a/b")
+
+    assert file is not None
+    assert (file.is_regular, file.is_directory) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "none", "a/none", "file/", "file/x", "x" * 256, "x" * 5000, "a/" * 3000 + "x",
+        "../secret", "../root/file", "a/../../secret", "..", "/etc/passwd", "../root-evil/secret",
+        "a/b/../../../secret", "\udcff", "file\udc80",
+    ],
+)  # fmt: skip
+def test_what_is_not_there_or_not_beneath_is_none(find: Open, name: str) -> None:
+    assert find(name) is None
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["../secret", "/etc/passwd", "../root-evil", "..", "a/../../secret", "/proc/self/root", "self"],
+)
+def test_no_link_leads_out(find: Open, root: Path, target: str) -> None:
+    (root / "self").symlink_to("self")
+    (root / "link").symlink_to(target)
+    (root / "a" / "link").symlink_to("../" + target if target[0] != "/" else target)
+
+    assert find("link") is None
+    for rest in ("", "/secret", "/etc/passwd", "/root/file"):
+        for link in ("link", "a/link"):
+            assert find(link + rest) is None or target == "self"
+
+
+def test_links_that_stay_inside_are_followed_where_the_kernel_knows_the_way(
+    root: Path, find: Open, request: pytest.FixtureRequest
+) -> None:
+    (root / "link").symlink_to("a/b/deep")
+    (root / "a" / "up").symlink_to("../file")
+    (root / "dir").symlink_to("a")
+    walking = "walking" in request.node.name
+
+    for name in ("link", "a/up", "dir/b/deep"):
+        file = find(name)
+        assert (file is None) == walking, name
+
+
+def test_a_magic_link_is_none(root: Path) -> None:
+    fd = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY)
+    try:
+        with (root / "file").open() as file:
+            for walking in (False, True):
+                assert open_beneath(fd, f"fd/{file.fileno()}", walking=walking) is None
+                assert open_beneath(fd, "exe", walking=walking) is None
+    finally:
+        os.close(fd)
+
+
+def test_a_fifo_is_not_waited_for(find: Open, root: Path) -> None:
+    os.mkfifo(root / "fifo")
+    file = find("fifo")
+
+    assert file is not None
+    assert not file.is_regular
+    assert not file.is_directory
+
+
+def test_a_socket_is_none(find: Open, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind("sock")
+        assert find("sock") is None
+
+
+def test_a_device_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    fd = os.open("/dev", os.O_PATH | os.O_DIRECTORY)
+    try:
+        file = open_beneath(fd, "null")
+        assert file is not None
+        assert not file.is_regular
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_an_error(find: Open, root: Path) -> None:
+    (root / "file").chmod(0)
+    with pytest.raises(PermissionError):
+        find("file")
+
+
+def test_a_descriptor_that_is_none_is_an_error() -> None:
+    for walking in (False, True):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            open_beneath(10**6, "file", walking=walking)
+
+
+def test_a_link_that_changes_all_the_time_never_leads_out(outside: Path, find: Open) -> None:
+    """Somebody may rename while we look up: a directory for a link that leads out, and back."""
+    root, stop = outside / "root", threading.Event()
+    (root / "door").mkdir()
+    (root / "door" / "secret").write_text("inside")
+    (root / "away").symlink_to("../root-evil")
+
+    def swap() -> None:
+        while not stop.is_set():
+            (root / "door").rename(root / "kept")
+            (root / "away").rename(root / "door")
+            (root / "door").rename(root / "away")
+            (root / "kept").rename(root / "door")
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        contents = set()
+        for _ in range(3000):
+            file = find("door/secret")
+            if file is not None:
+                contents.add(os.pread(file.fileno(), 99, 0))
+    finally:
+        stop.set()
+        swapping.join()
+    assert contents <= {b"inside"}
+
+
+def test_a_file_is_closed_with_its_last_piece(root: Path) -> None:
+    before = descriptors()
+    file = open_file(root / "file")
+    pieces = [file.piece(0, 2), file.piece(2, 3)]
+    assert [len(piece) for piece in pieces] == [2, 3]
+    del file
+    assert descriptors() == before + 1
+    pieces.clear()
+
+    assert descriptors() == before
+
+
+def test_nobody_makes_one_by_hand(root: Path) -> None:
+    for kind in (File, Piece):
+        with pytest.raises(TypeError):
+            kind()
+    with pytest.raises(ValueError, match="no part of a file"):
+        open_file(root / "file").piece(-1, 5)
+    with pytest.raises(FileNotFoundError):
+        open_file(root / "none")
