@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types style bench soak fuzz sanitize dist clean
+.PHONY: help demo test check types style bench bench-toolkit soak fuzz sanitize dist clean
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,6 +39,9 @@ types: $(VENV)/.built
 
 bench: $(VENV)/.built ## Measure ours and the peers in one run; writes benchmarks/results/DATE.md
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-toolkit: $(VENV)/.built ## Measure what can be awaited against asyncio's own.
+	$(BIN)/python benchmarks/toolkit.py $(ARGS)
 
 soak: $(VENV)/.built ## Slow, broken, pipelined and aborted clients for two minutes.
 	$(BIN)/python -m pytest -m slow tests/server

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import kore
+from kore._api import LAZY
 from kore._conf.builder import DomainHandle
 from kore._conf.directives import Directive, Table
 from kore._conf.legacy import GONE
@@ -18,6 +19,11 @@ NOTE = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
 
 TYPES = {
     "pyhttp_file": "The type of an uploaded file.",
+    "pylock": "Another name of `kore.lock`.",
+    "pyproc": "Another name of `kore.proc`.",
+    "pyqueue": "Another name of `kore.queue`.",
+    "pysocket": "The type of what `kore.socket_wrap()` returns.",
+    "pytimer": "Another name of `kore.timer`.",
     "pyhttp_request": "The type of a request.",
     "pyconnection": "The type of a request's `connection`.",
     "pydomain": "The type of what `kore.domain()` returns.",
@@ -33,14 +39,18 @@ def main() -> None:
 
 def api() -> str:
     """Return the page of the public names."""
-    names = sorted({name for name in vars(kore) if not name.startswith("_")} | TYPES.keys())
+    known = {name for name in vars(kore) if not name.startswith("_")}
+    names = sorted(known | TYPES.keys() | LAZY.keys())
     functions = [name for name in names if inspect.isfunction(getattr(kore, name))]
+    classes = [name for name in names if inspect.isclass(getattr(kore, name)) and name not in TYPES]
     constants = [name for name in names if name.isupper()]
     lines = [
         NOTE,
         "# `import kore`\n",
         "## Functions\n",
         *(line for name in functions for line in function(name)),
+        "\n## Awaitables and what makes them\n",
+        *(line for name in classes for line in described(name)),
         "\n## Settings and errors\n",
         f"- `kore.config`: {summary(type(kore.config))} See [settings](settings.md).",
         f"- `kore.errors`: {summary(kore.errors)}",
@@ -129,11 +139,25 @@ def usage(keyword: str, row: Directive[Any]) -> str:
 def function(name: str) -> Iterator[str]:
     """Yield the lines about a function."""
     yield f"- `kore.{name}{signature(getattr(kore, name))}`: {summary(getattr(kore, name))}"
+    if name == "socket_wrap":
+        yield from list(described("pysocket"))[1:]
     if name == "domain":
         route = DomainHandle.route
         yield f"  - its `route{signature(route)}`: {summary(route)}"
         maps = DomainHandle.filemaps
         yield f"  - its `filemaps{signature(maps)}`: {summary(maps)}"
+
+
+def described(name: str) -> Iterator[str]:
+    """Yield the lines about a class that is called like a function, and its methods."""
+    kind = getattr(kore, name)
+    yield f"- `kore.{name}{signature(kind)}`: {summary(kind)}"
+    for method, value in vars(kind).items():
+        if inspect.isfunction(value) and not method.startswith("_"):
+            waits = "await " * inspect.iscoroutinefunction(value)
+            yield f"  - `{waits}{method}{signature(value)}`: {summary(value)}"
+        elif isinstance(value, property):
+            yield f"  - `{method}`: {summary(value)}"
 
 
 def errors() -> list[type[BaseException]]:

@@ -40,8 +40,7 @@ from kore._api import route as route
 from kore._api import server as server
 from kore._api import setname as setname
 from kore._api import shutdown as shutdown
-from kore._api import suspend as suspend
-from kore._api import task_create as task_create
+from kore._api import sigtrap as sigtrap
 from kore._api import time as time
 from kore._api import tracer as tracer
 from kore._api import worker as worker
@@ -54,8 +53,26 @@ from kore._http.tables import HTTP_METHOD_POST as HTTP_METHOD_POST
 from kore._http.tables import HTTP_METHOD_PUT as HTTP_METHOD_PUT
 
 if _typing.TYPE_CHECKING:
-    from kore._core.connection import Connection as pyconnection  # noqa: N813 - Kore's name
-    from kore._core.request import Request as pyhttp_request  # noqa: N813 - Kore's name
-    from kore._http.files import HttpFile as pyhttp_file  # noqa: N813 - Kore's name
-else:  # when somebody asks for them: the parent never does, and loads no compiled code of ours
-    from kore._api import core_type as __getattr__
+    from kore._aio.gather import Gather as gather
+    from kore._aio.lock import Lock as lock
+    from kore._aio.lock import Lock as pylock
+    from kore._aio.proc import Process as proc
+    from kore._aio.proc import Process as pyproc
+    from kore._aio.queue import Queue as pyqueue
+    from kore._aio.queue import Queue as queue
+    from kore._aio.socket import Socket as pysocket
+    from kore._aio.socket import socket_wrap as socket_wrap
+    from kore._aio.suspend import suspend as suspend
+    from kore._aio.timer import Timer as pytimer
+    from kore._aio.timer import Timer as timer
+    from kore._core.connection import Connection as pyconnection
+    from kore._core.request import Request as pyhttp_request
+    from kore._http.files import HttpFile as pyhttp_file
+    from kore._tasks import coroname as coroname
+    from kore._tasks import corotrace as corotrace
+    from kore._tasks import task_create as task_create
+    from kore._tasks import task_id as task_id
+    from kore._tasks import task_kill as task_kill
+    from kore._tasks import tasks as tasks
+else:  # when somebody asks for them: the parent never does
+    from kore._api import loaded as __getattr__

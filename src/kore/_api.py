@@ -3,11 +3,12 @@
 import logging
 import operator
 import os
+import signal
+import sys
 import syslog
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from time import monotonic_ns
-from types import coroutine
 from typing import Any, Final, NoReturn, TypeVar, Unpack
 
 from kore import _context, _modules
@@ -47,11 +48,30 @@ WEBSOCKET_BROADCAST_GLOBAL: Final = 2
 
 pydomain = DomainHandle
 
-# Loaded when asked for: the parent may be root, and runs no compiled code of ours.
-CORE_TYPES: Final[Mapping[str, tuple[str, str]]] = {
-    "pyconnection": ("kore._core.connection", "Connection"),
-    "pyhttp_file": ("kore._http.files", "HttpFile"),
-    "pyhttp_request": ("kore._core.request", "Request"),
+# Loaded when asked for. The parent imports this file too: it may be root, and runs no compiled code
+# of ours; it has no event loop, and no use for 7 MB of asyncio.
+LAZY: Final[Mapping[str, str]] = {
+    "coroname": "kore._tasks:coroname",
+    "corotrace": "kore._tasks:corotrace",
+    "gather": "kore._aio.gather:Gather",
+    "lock": "kore._aio.lock:Lock",
+    "proc": "kore._aio.proc:Process",
+    "pyconnection": "kore._core.connection:Connection",
+    "pyhttp_file": "kore._http.files:HttpFile",
+    "pyhttp_request": "kore._core.request:Request",
+    "pylock": "kore._aio.lock:Lock",
+    "pyproc": "kore._aio.proc:Process",
+    "pyqueue": "kore._aio.queue:Queue",
+    "pysocket": "kore._aio.socket:Socket",
+    "pytimer": "kore._aio.timer:Timer",
+    "queue": "kore._aio.queue:Queue",
+    "socket_wrap": "kore._aio.socket:socket_wrap",
+    "suspend": "kore._aio.suspend:suspend",
+    "task_create": "kore._tasks:task_create",
+    "task_id": "kore._tasks:task_id",
+    "task_kill": "kore._tasks:task_kill",
+    "tasks": "kore._tasks:tasks",
+    "timer": "kore._aio.timer:Timer",
 }
 
 # The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
@@ -64,6 +84,17 @@ LEVELS: Final = (
     (logging.INFO + logging.WARNING) // 2,
     logging.INFO,
     logging.DEBUG,
+)
+# Those that no process hears of, and those that mean its end: to go on would be to fault for ever.
+UNTRAPPABLE: Final = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGSTOP,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+    }
 )
 # A priority may come with a facility in its higher bits.
 PRIORITY_MASK: Final = 7
@@ -200,28 +231,6 @@ def prerequest(function: P) -> P:
 # What runs
 
 
-def task_create(task: Coroutine[Any, Any, Any]) -> int:
-    """Run a coroutine as a task of its own. Before the start: one copy in each worker."""
-    if not isinstance(task, Coroutine):
-        raise TypeError("object is not a coroutine")
-    return (_context.current.worker or _context.configuring()).create_task(task)
-
-
-def suspend(delay_ms: int) -> Awaitable[None]:
-    """Return what to await for a pause of so many milliseconds, counted from the await."""
-    return pause(operator.index(delay_ms) / 1000)
-
-
-# Not `async def`: one that is never awaited would warn, and this one may be dropped.
-@coroutine
-def pause(seconds: float) -> Generator[Any, Any, None]:
-    """Sleep."""
-    # The parent imports this file too. It has no event loop, and no use for 7 MB of asyncio.
-    from asyncio import sleep
-
-    yield from sleep(seconds).__await__()
-
-
 def tracer(callback: Tracer) -> bool:
     """Have *callback* called with type, value and traceback of what nothing caught."""
     if not callable(callback):
@@ -279,6 +288,17 @@ def shutdown() -> bool:
     return True
 
 
+def sigtrap(number: int) -> None:
+    """Tell the `signal` hook of one more signal: in this worker; before the start, in all.
+
+    ValueError: there is no such signal, or it cannot be caught.
+    """
+    number = operator.index(number)
+    if number not in signal.valid_signals() or number in UNTRAPPABLE:
+        raise ValueError(f"signal {number} cannot be trapped")
+    (_context.current.worker or _context.configuring()).trap(number)
+
+
 def app(*value: object) -> Any:
     """Keep an object for the application, `app(obj)`, or return the one kept, `app()`."""
     if len(value) != 1:
@@ -292,9 +312,11 @@ def setname(name: str) -> None:
     _context.configuring().rename(name)
 
 
-def core_type(name: str) -> Any:
-    """Return a type of the core by the name that `kore` has for it."""
-    if name not in CORE_TYPES:
+def loaded(name: str) -> Any:
+    """Return one of the public names that are loaded when asked for, and keep it."""
+    if name not in LAZY:
         raise AttributeError(f"module 'kore' has no attribute {name!r}")
-    module, attribute = CORE_TYPES[name]
-    return getattr(import_module(module), attribute)
+    module, _, attribute = LAZY[name].partition(":")
+    value = getattr(import_module(module), attribute)
+    setattr(sys.modules["kore"], name, value)
+    return value

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from kore.errors import KoreError
 
 if TYPE_CHECKING:
+    from kore._aio.tasks import Registry
     from kore._conf.builder import Builder
     from kore._process.worker import Worker
 
@@ -18,6 +19,8 @@ class Context:
     def __init__(self) -> None:
         self.builder: Builder | None = None
         self.worker: Worker | None = None
+        # Tasks of an asyncio program that is no worker.
+        self.tasks: Registry | None = None
         # What kore.app(obj) keeps: the application's, never read by us.
         self.app: object = None
 

@@ -25,6 +25,18 @@ class RefusedError(KoreError):
         self.status = status
 
 
+class QueueFullError(KoreError):
+    """A queue with a limit has reached it."""
+
+
+class SocketError(KoreError):
+    """What the system says against an operation of a socket or process, with its *errno*."""
+
+    def __init__(self, reason: str, errno: int | None = None) -> None:
+        super().__init__(reason)
+        self.errno = errno
+
+
 class Fatal(SystemExit):
     """What `kore.fatal()` raises while nothing serves yet.
 

@@ -17,12 +17,7 @@ class Served(Pair):
 
     def make_service(self, limits: dict[str, Any], slot: memoryview | None) -> Service:
         loop = asyncio.get_running_loop()
-        self.others: list[tuple[str, BaseException]] = []
-        self.real = Tasks(
-            loop,
-            lambda _, error: self.failures.append(error),
-            lambda where, error: self.others.append((where, error)),
-        )
+        self.real = Tasks(loop, lambda _, error: self.failures.append(error))
         return Service(
             limits,
             spawn=self.real.spawn,
@@ -63,7 +58,7 @@ async def serving(*arguments: Any, **options: Any) -> AsyncIterator[Served]:
         house.close()
     finally:
         house.close_sockets()
-        await house.real.cancel_all(1)
+        await house.real.cancel_everything(1)
 
 
 def run(check: Callable[[], Coroutine[Any, Any, None]]) -> None:

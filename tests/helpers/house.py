@@ -13,16 +13,18 @@ FLOORS = {
     9: "_cli.kodev _cli.run",
     8: "__main__ _cli.create _cli.project",
     7: "_cli.main _cli.skeleton _cli.watch",
-    6: "__init__ _api",
+    6: "__init__ _api _tasks",
     5: """_process.bodies _process.children _process.disk _process.endings _process.generation
           _process.holdings _process.journals _process.nursery _process.parent _process.roles
           _process.signals _process.spawn _process.starts _process.tasks _process.template
           _process.trial _process.worker""",
     4: """_app _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.lines _process.logs _process.loop
-          _process.pidfile _process.plan _process.privsep _process.scoreboard _process.sinks
-          _process.sockets _process.terminal""",
-    3: "_modules",
+          _process.orphans _process.pidfile _process.plan _process.privsep _process.scoreboard
+          _process.sinks _process.sockets _process.terminal""",
+    3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc
+          _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
+          _aio.tracing""",
     2: """_conf.answers _conf.builder _conf.check _conf.demands _conf.directives _conf.domains
           _conf.filemaps _conf.legacy _conf.loader _conf.printer _conf.rules _http.auth
           _http.filemap _http.parts _http.pipeline _http.router _http.sending _http.steps
@@ -60,8 +62,13 @@ IMPURE = {
 }
 PURE = ("_conf.", "_http.", "_process.messages")
 
-SETS_THE_CONTEXT = {"_app": {"builder"}, "_process.worker": {"worker"}, "_api": {"app"}}
-READS_THE_CONTEXT = {"_api", "_app", "_process.worker"}
+SETS_THE_CONTEXT = {
+    "_app": {"builder"},
+    "_process.worker": {"worker"},
+    "_api": {"app"},
+    "_tasks": {"tasks"},
+}
+READS_THE_CONTEXT = {"_api", "_app", "_process.worker", "_tasks"}
 
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 60

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
 from tests.process.conf_house import serving
-from tests.process.house import end, finished, full
+from tests.process.house import end, finished, full, get
 
 START = """
 import asyncio, os, signal, subprocess
@@ -105,6 +105,34 @@ def test_a_signal_to_a_worker_itself_is_one_to_its_hook(serve: Launcher, loop: s
     for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         os.kill(worker, number)
         server.log.wait(f"hook signal({int(number)},) in {worker}")
+
+
+def test_a_signal_that_was_trapped_is_one_to_the_hook(serve: Launcher, loop: str) -> None:
+    server = serve(TRAPS + KOREAPP_ONLY, loop=loop)
+    (worker,) = full(server, 1)
+    os.kill(worker, signal.SIGWINCH)
+    server.log.wait(f"hook signal({int(signal.SIGWINCH)},) in {worker}")
+    assert get(server, "/trap") == b"trapped"
+    os.kill(worker, signal.SIGUSR2)
+    server.log.wait(f"hook signal({int(signal.SIGUSR2)},) in {worker}")
+    os.kill(worker, signal.SIGUSR1)
+    server.log.wait(f"hook signal({int(signal.SIGUSR1)},) in {worker}")
+    assert full(server, 1) == [worker]
+
+
+TRAPS = """
+import asyncio, os, signal
+kore.sigtrap(signal.SIGWINCH)
+kore.sigtrap(signal.SIGUSR1)
+kore.sigtrap(signal.SIGCHLD)
+@kore.route("/trap", methods=["get"])
+def trap(req):
+    kore.sigtrap(signal.SIGUSR2)
+    req.response(200, b"trapped")
+@kore.route("/pid", methods=["get"])
+def pid(req):
+    req.response(200, str(os.getpid()))
+"""
 
 
 KOREAPP_ONLY = """

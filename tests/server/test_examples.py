@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ CONF_PAGE = "docs/guide/configuration.md"
 PAGES = {
     "README.md": ("/", "hello world\n"),
     "docs/tutorial.md": ("/hello/ada", "hello ada\n"),
+    "docs/guide/async.md": ("/sorted?words=pear,apple", "apple\npear\n"),
     "docs/guide/access-log.md": ("/", "hello world\n"),
     "docs/guide/files.md": ("/", "hello files\n"),
     "docs/guide/bodies.md": ("/", "PUT something to /upload\n"),
@@ -39,7 +41,7 @@ PAGES = {
 @contextlib.contextmanager
 def serving(app: Path, directory: Path) -> Iterator[Server]:
     """Serve an application that brings its own address, on a free port."""
-    ports = {"PORT": "0", "KORE_DEMO_PORT": "0"}
+    ports = {"PORT": "0", "KORE_DEMO_PORT": "0", "ECHO_PORT": "0", "IDLE": "300"}
     server = Server([sys.executable, "-m", "kore", str(app)], directory, ports)
     try:
         server.learn_port()
@@ -156,6 +158,69 @@ def test_tasks_run_beside_requests(example: Server) -> None:
 @of("tasks")
 def test_tasks_wait_for_asyncio(example: Server) -> None:
     assert body(example, "/both").startswith("slept in /")
+
+
+@of("toolkit")
+def test_toolkit_doubles_in_a_task_of_its_own(example: Server) -> None:
+    assert [body(example, f"/double/{n}") for n in range(3)] == ["0\n", "2\n", "4\n"]
+
+
+@of("toolkit")
+def test_toolkit_counts_everybody_once(example: Server) -> None:
+    clients = [example.connect() for _ in range(20)]
+    for client in clients:
+        client.send(get("/count"))
+    numbers = sorted(int(client.answer().body) for client in clients)
+    for client in clients:
+        client.close()
+
+    assert numbers == list(range(1, 21))
+
+
+@of("processes")
+def test_processes_sort_what_they_are_sent(example: Server) -> None:
+    lines = [f"{number * 7919 % 100_000:05}\n" for number in range(100_000)]
+    with example.connect() as client:
+        answer = client.ask(post("".join(lines).encode(), target="/sort"))
+
+    assert (answer.status, answer.body.decode()) == (200, "".join(sorted(lines)))
+
+
+@of("processes")
+def test_processes_may_take_too_long(example: Server) -> None:
+    with example.connect() as client:
+        answer = client.ask(get("/slow"))
+
+    assert (answer.status, answer.body) == (504, b"timeout before process exited, status 9\n")
+
+
+@of("echo")
+def test_echo_is_asked_over_http(example: Server) -> None:
+    assert [body(example, f"/echo/{word}") for word in ("hello", "world")] == ["hello", "world"]
+
+
+@of("echo")
+def test_echo_has_clients_of_its_own_and_hangs_up_on_slow_ones(example: Server) -> None:
+    (port,) = set(listening(example.worker)) - {example.address[1]}
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(b"hello")
+        assert client.recv(100) == b"hello"
+        assert read_all(client) == b"too slow\n"
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(b"last words")
+        client.shutdown(socket.SHUT_WR)
+        assert read_all(client) == b"last words"
+
+
+def read_all(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(100), b""))
+
+
+def listening(pid: int) -> list[int]:
+    """Return the TCP ports of IPv4 that a process listens on."""
+    own = {name.removeprefix("socket:[").removesuffix("]") for name in procs.descriptors(pid)}
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and row[9] in own]
 
 
 @of("demo")

@@ -12,7 +12,7 @@ from kore._conf.builder import Builder
 @pytest.fixture(autouse=True)
 def context(monkeypatch: pytest.MonkeyPatch) -> Iterator[_context.Context]:
     """Return the process's context, empty; everything is put back afterwards."""
-    for name in ("builder", "worker", "app"):
+    for name in ("builder", "worker", "tasks", "app"):
         monkeypatch.setattr(_context.current, name, None)
     monkeypatch.setattr(sys, "path", list(sys.path))
     modules = set(sys.modules)

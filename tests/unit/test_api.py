@@ -11,6 +11,7 @@ import pytest
 
 import kore
 from kore import _context
+from kore._aio.tasks import Registry
 from kore._conf.builder import Builder
 from kore._conf.schema import Config
 from kore._conf.settings import SETTINGS, Settings
@@ -28,10 +29,7 @@ class StandIn:
     config: Config = field(default_factory=lambda: Config(Settings(workers=7), (), ()))
     tracer: Any = None
     seen: list[Any] = field(default_factory=list)
-
-    def create_task(self, task: Any) -> int:
-        task.close()
-        return 41
+    tasks: Registry = field(default_factory=Registry)
 
     def fatal(self, text: str) -> None:
         raise Ended("fatal", text)
@@ -207,7 +205,11 @@ def test_a_task_made_early_is_kept_for_the_workers(builder: Builder) -> None:
 
 
 def test_a_task_made_in_a_worker_is_the_workers(worker: StandIn) -> None:
-    assert kore.task_create(task()) == 41
+    async def main() -> tuple[int, list[int]]:
+        number = kore.task_create(asyncio.sleep(0))
+        return number, list(worker.tasks.entries)
+
+    assert asyncio.run(main()) == (1, [1])
 
 
 @pytest.mark.parametrize("thing", [task, None, 5])
@@ -216,43 +218,19 @@ def test_a_task_is_a_coroutine(builder: Builder, thing: Any) -> None:
         kore.task_create(thing)
 
 
-def test_suspend_pauses_from_when_it_is_awaited() -> None:
-    async def pause() -> float:
-        awaitable = kore.suspend(40)
-        await asyncio.sleep(0.05)
-        start = time.monotonic()
-        await awaitable
-        return time.monotonic() - start
-
-    # The loop's clock may be a tick ahead of a timer.
-    assert asyncio.run(pause()) > 0.035
+@pytest.mark.parametrize("number", [0, -1, 65, 9, 19, 11, 10**9])
+def test_some_signals_cannot_be_trapped(builder: Builder, number: int) -> None:
+    with pytest.raises(ValueError, match=f"signal {number} cannot be trapped"):
+        kore.sigtrap(number)
 
 
-@pytest.mark.parametrize("delay", [0, -5])
-def test_suspend_without_a_delay_lets_others_go_first(delay: int) -> None:
-    seen = []
+def test_signals_are_trapped_in_all_workers(builder: Builder) -> None:
+    kore.server(ip="127.0.0.1", port=1, tls=False)
+    kore.sigtrap(28)
 
-    async def other() -> None:
-        seen.append("other")
-
-    async def pause() -> None:
-        waiting = asyncio.create_task(other())
-        await kore.suspend(delay)
-        seen.append("paused")
-        await waiting
-
-    asyncio.run(pause())
-    assert seen == ["other", "paused"]
-
-
-def test_suspend_may_be_dropped_unawaited() -> None:
-    kore.suspend(1000)  # a warning would be an error here
-
-
-@pytest.mark.parametrize("delay", [1.5, "1", None])
-def test_suspend_takes_whole_milliseconds(delay: Any) -> None:
-    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
-        kore.suspend(delay)
+    assert builder.build().traps == (28,)
+    with pytest.raises(kore.errors.KoreError, match="configuration is final"):
+        kore.sigtrap(28)
 
 
 # The tracer

@@ -145,6 +145,7 @@ class Builder:
         self.hooks: dict[str, Callable[..., Any]] = {}
         self.onloads: list[Callable[..., Any]] = []
         self.privseps: dict[str, Privsep] = {}
+        self.traps: list[int] = []
         self.notices: list[str] = []
         # What a file has wrong; build() adds what shows only at the end, and tells all of it.
         self.problems = Problems()
@@ -281,6 +282,11 @@ class Builder:
         self.open()
         self.name = check.printable(name, "name")
 
+    def trap(self, number: int) -> None:
+        """Have each worker hear of a signal."""
+        self.open()
+        self.traps.append(number)
+
     def open(self) -> None:
         """Refuse to go on when the configuration is final."""
         if self.frozen:
@@ -307,6 +313,7 @@ class Builder:
             hooks=dict(self.hooks),
             onloads=tuple(self.onloads),
             privsep=tuple(self.privseps.values()),
+            traps=tuple(self.traps),
             notices=(
                 *self.notices,
                 *rules.notices(self.settings, self._set),
@@ -317,6 +324,7 @@ class Builder:
     def take(self, other: "Builder") -> None:
         """Take from *other* what a file has no words for, and leave it the rest."""
         self.tasks += other.tasks
+        self.traps += other.traps
         self.prerequests += other.prerequests
         self._tracer = other.tracer if self._tracer is None else self._tracer
         self.name = other.name if self.name == DEFAULT_NAME else self.name

@@ -227,6 +227,8 @@ class Config:
     # What modules want called when a worker has loaded them, and before new code replaces it.
     onloads: tuple[Callable[..., Any], ...] = ()
     privsep: tuple[Privsep, ...] = ()
+    # Signals that the application wants to hear of, beside those that mean something to us.
+    traps: tuple[int, ...] = ()
     # What the log should say about it.
     notices: tuple[str, ...] = ()
 

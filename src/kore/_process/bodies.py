@@ -6,6 +6,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, Final
 
+from kore._aio.loose import report
 from kore._conf.schema import Extras
 from kore._conf.settings import Settings
 from kore._core.request import Request
@@ -123,7 +124,7 @@ class Bodies:
             pending = None if hook is None else hook(request)
         except BaseException as error:  # noqa: BLE001 - whatever an application raises
             pending = None
-            self.tasks.failed(ending(request), error)
+            report(ending(request), error)
         if isawaitable(pending):
             self.tasks.see_off(pending, ending(request), lambda: close(sink))
         else:

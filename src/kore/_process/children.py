@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from kore._process import orphans
 from kore._process.channel import Channel
 from kore._process.logs import log
 from kore._process.loop import Loop
@@ -234,6 +235,7 @@ class Children:
     def _bury(self, child: Child, status: int) -> None:
         # From here on its pid may be somebody else's.
         child.ended = True
+        orphans.kill({other.pid for other in self.all})
         # Its last log lines first. Bounded: whoever inherited its channel could go on for ever.
         for _ in range(LAST_BATCHES):
             if not self.hear(child):

@@ -25,17 +25,25 @@ class Signals:
         self.failed = failed
         # Hooks that wait for something: a worker that drains waits for them.
         self.running = 0
+        # What is caught already, or not ours to catch.
+        self.known: set[int] = {signal.SIGCHLD}
         # Of each signal: whether the parent told it, and when.
         self._heard: dict[int, tuple[bool, float]] = {}
 
     def catch(self, loop: AbstractEventLoop, actions: dict[int, Callable[[], object]]) -> None:
         """Have the event loop call *actions* for signals, and the hook."""
+        self.known.update(actions)
         for number, action in actions.items():
             loop.add_signal_handler(number, self.caught, number, action)
         if self.hook is not None:
             # For the hook only. uvloop keeps this one to itself.
             with contextlib.suppress(RuntimeError):
                 loop.add_signal_handler(signal.SIGCHLD, self.caught, signal.SIGCHLD, lambda: None)
+
+    def trap(self, loop: AbstractEventLoop, number: int) -> None:
+        """Have the event loop call the hook for one more signal."""
+        if number not in self.known:
+            self.catch(loop, {number: lambda: None})
 
     def caught(self, number: int, action: Callable[[], object]) -> None:
         """Take a signal to this process."""

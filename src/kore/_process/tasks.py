@@ -3,51 +3,53 @@
 import asyncio
 import itertools
 import sys
+import time
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
+from kore._aio.loose import close_unbegun, report
+from kore._aio.tasks import Registry, TaskInfo
 from kore._core.request import Request
 from kore._http.streaming import gate
 
-# What a handler did wrong, None for no answer; what else failed, and where.
-Report = Callable[[Request, BaseException | None], None]
-Failed = Callable[[str, BaseException], None]
+# What a handler did wrong; None: it gave no answer.
+Report: TypeAlias = Callable[[Request, BaseException | None], None]
+Handler: TypeAlias = Coroutine[Any, Any, Any]
 # What follows when a hook has been awaited.
-Then = Callable[[Any], object]
+Then: TypeAlias = Callable[[Any], object]
 
 
-class Tasks:
+class Tasks(Registry):
     """What runs in a worker beside its event loop's callbacks."""
 
-    def __init__(self, loop: AbstractEventLoop, report: Report, failed: Failed) -> None:
+    def __init__(self, loop: AbstractEventLoop, report: Report) -> None:
+        super().__init__()
         self.loop = loop
         self.report = report
-        self.failed = failed
-        # The loop itself holds tasks only weakly.
-        self.handlers: dict[int, Task[None]] = {}
-        self.others: dict[int, Task[None]] = {}
-        self.numbers = itertools.count(1)
+        # With the request and the time it began. The loop itself holds tasks only weakly.
+        self.handlers: dict[int, tuple[Task[None], Request, float]] = {}
+        self.keys = itertools.count()
+        # What follows requests that are over.
+        self.endings: set[Task[None]] = set()
         self.ending = False
 
     @property
     def serving(self) -> int:
         """How many handlers wait for something."""
-        return len(self.handlers)
+        return len(self.handlers) + len(self.endings)
 
     # ---- handlers
 
-    def spawn(
-        self, handler: Coroutine[Any, Any, Any], request: Request, then: Then | None = None
-    ) -> None:
+    def spawn(self, handler: Handler, request: Request, then: Then | None = None) -> None:
         """Run the *handler* of *request* as a task; it is cancelled when the client leaves.
 
         *then* is for what need not answer, such as a hook: it is called with what that returns.
         """
-        number = next(self.numbers)
+        key = next(self.keys)
         # Asked for before the handler runs, which may put attributes in front of the methods.
         attend = request.attend
-        guarded = self.guard(handler, request, number, then)
+        guarded = self.guard(handler, request, key, then)
         if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
@@ -56,22 +58,18 @@ class Tasks:
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
-        self.handlers[number] = task
+        self.handlers[key] = (task, request, time.monotonic())
         attend(task)
 
     async def guard(
-        self,
-        handler: Coroutine[Any, Any, Any],
-        request: Request,
-        number: int,
-        then: Then | None,
+        self, handler: Handler, request: Request, key: int, then: Then | None
     ) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
         fail = request.fail
         try:
             if sys.version_info < (3, 12):
                 await gate()
-            result = await handler
+            result = await (self.traced(handler) if self.tracing else handler)
             if then is not None:
                 then(result)
             elif not request.answered and request.is_served:
@@ -87,19 +85,18 @@ class Tasks:
             if ours:
                 raise
         finally:
-            self.handlers.pop(number, None)
+            self.handlers.pop(key, None)
 
     def see_off(self, hook: Awaitable[object], where: str, done: Callable[[], None]) -> None:
         """Run what follows the end of a request, then call *done*; a drain waits for it, too."""
-        number = next(self.numbers)
 
-        def over(_: Task[None]) -> None:
-            self.handlers.pop(number, None)
+        def over(task: Task[None]) -> None:
+            self.endings.discard(task)
             close_unbegun(hook)
             done()
 
         task = self.loop.create_task(self.last(hook, where))
-        self.handlers[number] = task
+        self.endings.add(task)
         task.add_done_callback(over)
 
     async def last(self, hook: Awaitable[object], where: str) -> None:
@@ -109,34 +106,23 @@ class Tasks:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - as in a handler
-            self.failed(where, error)
+            report(where, error)
 
-    # ---- tasks of their own
+    # ---- all of them
 
-    def create(self, coroutine: Coroutine[Any, Any, Any]) -> int:
-        """Run *coroutine*; return its id."""
-        number = next(self.numbers)
-        task = self.loop.create_task(self.watch(coroutine, number))
-        # One that is cancelled before it begins has nobody else to close it.
-        task.add_done_callback(lambda _: close_unbegun(coroutine))
-        self.others[number] = task
-        return number
+    def list(self) -> list[TaskInfo]:
+        """Return all tasks and handlers, the oldest first."""
+        serving = [
+            self.info(task, self.number_of(task), f"route '{request.where()}'", begun)
+            for task, request, begun in self.handlers.values()
+        ]
+        return sorted([*serving, *super().list()], key=lambda task: -task.age)
 
-    async def watch(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
-        """Await *coroutine*, and report what it does not catch: nobody else asks for it."""
-        try:
-            await coroutine
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - as in a handler
-            self.failed(f"task {number} ({name_of(coroutine)})", error)
-        finally:
-            self.others.pop(number, None)
-
-    async def cancel_all(self, seconds: float) -> None:
-        """Cancel everything, and give `finally` blocks some seconds to run."""
+    async def cancel_everything(self, seconds: float) -> None:
+        """Cancel all that runs on the loop, and give `finally` blocks some seconds."""
         self.ending = True
-        tasks = [*self.handlers.values(), *self.others.values()]
+        self.cancel_all()
+        tasks = asyncio.all_tasks(self.loop) - {asyncio.current_task(self.loop)}
         for task in tasks:
             task.cancel()
         if tasks:
@@ -144,22 +130,11 @@ class Tasks:
 
     async def wait(self, seconds: float) -> None:
         """Wait for what still works for requests, for so long at most."""
-        if self.handlers:
-            await asyncio.wait(list(self.handlers.values()), timeout=seconds)
-
-
-def close_unbegun(coroutine: object) -> None:
-    """Close a coroutine that may never have begun; one that has ended does not mind."""
-    if close := getattr(coroutine, "close", None):
-        close()
+        if tasks := [*(task for task, _, _ in self.handlers.values()), *self.endings]:
+            await asyncio.wait(tasks, timeout=seconds)
 
 
 def being_cancelled() -> bool:
     """Tell our own cancellation from a CancelledError that a handler met somewhere else."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
-
-
-def name_of(coroutine: Coroutine[Any, Any, Any]) -> str:
-    """Return the name of the function that made *coroutine*."""
-    return str(getattr(coroutine, "__qualname__", type(coroutine).__name__))

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Coroutine
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, NoReturn
@@ -82,7 +81,7 @@ class Worker:
         self.replaced = False
         self.loop = new_loop()
         self.over: Future[None] = self.loop.create_future()
-        self.tasks = Tasks(self.loop, self.report, self.failed)
+        self.tasks = Tasks(self.loop, self.report)
         self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
         self.bodies = Bodies(self.tasks, birth.config.settings)
         self.tracer: Tracer | None = birth.config.tracer
@@ -207,7 +206,7 @@ class Worker:
     async def farewell(self) -> None:
         """Cancel what still runs, and call the application's stop hook."""
         self.poller.drain()
-        await self.tasks.cancel_all(FAREWELL)
+        await self.tasks.cancel_everything(FAREWELL)
         self.loop.remove_reader(self.poller.fileno())
         self.poller.close()
         await self.bodies.farewell(FAREWELL)
@@ -276,6 +275,12 @@ class Worker:
                 **dict.fromkeys(ignored, lambda: None),
             },
         )
+        for number in self.config.traps:
+            self.trap(number)
+
+    def trap(self, number: int) -> None:
+        """Tell the application's hook of one more signal to this process."""
+        self.signals.trap(self.loop, number)
 
     def on_channel(self) -> None:
         """Read what the parent says; without a parent there is no worker."""
@@ -357,10 +362,6 @@ class Worker:
             self.failed(str(context.get("message", "the event loop")), error)
 
     # ---- what the public functions delegate to
-
-    def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> int:
-        """Run *coroutine* as a task of this worker; return its id."""
-        return self.tasks.create(coroutine)
 
     def fatal(self, text: str) -> NoReturn:
         """End this worker at once, with *text* in the log; the parent replaces it."""

@@ -36,10 +36,10 @@ class Bench:
     def __init__(self) -> None:
         self.reports: list[BaseException | None] = []
         self.failed: list[tuple[str, BaseException]] = []
-        self.tasks = Tasks(
-            asyncio.get_running_loop(),
-            lambda _, error: self.reports.append(error),
-            lambda where, error: self.failed.append((where, error)),
+        loop = asyncio.get_running_loop()
+        self.tasks = Tasks(loop, lambda _, error: self.reports.append(error))
+        loop.set_exception_handler(
+            lambda _, context: self.failed.append((context["message"], context["exception"]))
         )
         self.request = FakeRequest()
 
@@ -48,7 +48,7 @@ class Bench:
 
     async def end(self) -> None:
         """Wait until no handler runs any more."""
-        while running := list(self.tasks.handlers.values()):
+        while running := [task for task, *_ in self.tasks.handlers.values()]:
             await asyncio.wait(running)
 
 
@@ -142,7 +142,7 @@ async def test_a_handler_is_kept_until_it_is_done(bench: Bench) -> None:
     gc.collect()
 
     assert bench.tasks.serving == 1
-    await bench.tasks.cancel_all(1)
+    await bench.tasks.cancel_everything(1)
 
 
 @checked
@@ -276,7 +276,7 @@ async def test_at_the_end_whoever_waits_is_told_to_come_again(bench: Bench) -> N
 
     bench.spawn(handler())
     await asyncio.sleep(0)
-    await bench.tasks.cancel_all(1)
+    await bench.tasks.cancel_everything(1)
 
     assert (bench.request.failures, bench.tasks.serving) == ([503], 0)
 
@@ -297,7 +297,7 @@ async def test_tasks_have_numbers_of_their_own_and_are_kept(bench: Bench) -> Non
     for _ in range(3):
         await asyncio.sleep(0)
 
-    assert (len(set(numbers)), done, bench.tasks.others) == (3, [0, 1, 2], {})
+    assert (len(set(numbers)), done, bench.tasks.entries) == (3, [0, 1, 2], {})
 
 
 @pytest.mark.parametrize("error", FAULTS)
@@ -346,12 +346,12 @@ async def test_cancelling_everything_waits_for_what_ends_and_no_longer(bench: Be
     bench.tasks.create(polite())
     bench.tasks.create(stubborn())
     await asyncio.sleep(0)
-    await bench.tasks.cancel_all(0.05)
+    await bench.tasks.cancel_everything(0.05)
 
     assert sorted(told) == ["no", "polite"]
-    assert (bench.failed, len(bench.tasks.others)) == ([], 1)
+    assert (bench.failed, len(bench.tasks.entries)) == ([], 1)
     told.append("stop")
-    await asyncio.gather(*bench.tasks.others.values())
+    await asyncio.gather(*[task for task, *_ in bench.tasks.entries.values()])
 
 
 def test_a_task_that_is_cancelled_before_it_begins_is_closed() -> None:
@@ -365,7 +365,7 @@ def test_a_task_that_is_cancelled_before_it_begins_is_closed() -> None:
 
         coroutine = work()
         bench.tasks.create(coroutine)
-        await bench.tasks.cancel_all(1)
+        await bench.tasks.cancel_everything(1)
         state = inspect.getcoroutinestate(coroutine)
         coroutine.close()
         assert state == inspect.CORO_CLOSED

@@ -1,0 +1,1 @@
+"""Kore's awaitables, on asyncio. None knows the server: any asyncio program can use them."""

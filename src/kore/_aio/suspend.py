@@ -1,0 +1,69 @@
+"""A pause of the task that awaits it."""
+
+import operator
+from asyncio import Future, TimerHandle, get_running_loop
+from collections.abc import Generator
+from typing import Any, Final
+
+
+def suspend(delay_ms: int) -> "Suspension | Gate":
+    """Return what to await for a pause of so many milliseconds, counted from the await.
+
+    With 0 it lasts until all others that can run have done so once.
+    """
+    delay_ms = operator.index(delay_ms)
+    return Suspension(delay_ms) if delay_ms > 0 else GATE
+
+
+class Suspension:
+    """A pause; never awaited, it is nothing."""
+
+    __slots__ = ("_delay_ms",)
+
+    def __init__(self, delay_ms: int) -> None:
+        self._delay_ms = delay_ms
+
+    def __await__(self) -> Generator[Any, None, None]:
+        loop = get_running_loop()
+        pause = Pause(loop=loop)
+        pause.alarm = loop.call_later(self._delay_ms / 1000, wake, pause)
+        return pause.__await__()
+
+    def __repr__(self) -> str:
+        return f"<kore.suspend {self._delay_ms} ms>"
+
+
+class Pause(Future[None]):
+    """What a task waits for. A generator would do, and cost each of 100,000 tasks 250 bytes."""
+
+    __slots__ = ("alarm",)
+
+    alarm: TimerHandle
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Wait no longer."""
+        self.alarm.cancel()
+        return super().cancel(msg)
+
+
+class Gate:
+    """Lets others run."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+GATE: Final = Gate()
+
+
+def wake(sleeper: "Future[None]") -> None:
+    """Resolve a future, if nobody has done so."""
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
+def has_result(future: "Future[Any]") -> bool:
+    """Return whether there is something to be had from *future*."""
+    return future.done() and not future.cancelled() and future.exception() is None

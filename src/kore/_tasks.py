@@ -1,0 +1,60 @@
+"""The functions of `import kore` for tasks. Loaded when asked for: the parent has no event loop."""
+
+from collections.abc import Coroutine
+from types import CoroutineType
+from typing import Any
+
+from kore import _context
+from kore._aio.tasks import Registry, TaskInfo
+from kore._conf import check
+
+
+def registry() -> Registry:
+    """Return the tasks of this process: a worker's, or those of any other asyncio program."""
+    current = _context.current
+    if current.worker is not None:
+        return current.worker.tasks
+    if current.tasks is None:
+        current.tasks = Registry()
+    return current.tasks
+
+
+def task_create(task: Coroutine[Any, Any, Any]) -> int:
+    """Run a coroutine as a task of its own; return its id. Before the start: one in each worker.
+
+    What it raises goes to the log, or to the tracer.
+    """
+    if type(task) is not CoroutineType and not isinstance(task, Coroutine):
+        raise TypeError("object is not a coroutine")
+    current = _context.current
+    if current.worker is not None:
+        return current.worker.tasks.create(task)
+    if current.builder is not None:
+        return current.builder.create_task(task)
+    return (current.tasks or registry()).create(task)
+
+
+def task_id() -> int:
+    """Return the id of the running task. KoreError: none runs."""
+    tasks = registry()
+    return tasks.number_of(tasks.current())
+
+
+def task_kill(task_id: int) -> bool:
+    """Cancel the task of that id; return whether there is one. KoreError: it is the caller."""
+    return registry().kill(task_id)
+
+
+def tasks() -> list[TaskInfo]:
+    """Return what runs: each task's id, name, age in seconds and where it waits; handlers too."""
+    return registry().list()
+
+
+def coroname(name: str) -> None:
+    """Name the running task, for `tasks()` and for traces. KoreError: none runs."""
+    registry().rename(check.text(name, "name"))
+
+
+def corotrace(flag: int) -> None:
+    """Log each step of all tasks and handlers that begin from now on, or stop doing so."""
+    registry().tracing = bool(flag)

@@ -1,0 +1,198 @@
+"""How sockets end, by either side, by their owner; many of them; and what they refuse."""
+
+import asyncio
+import gc
+import socket
+from typing import Any
+
+import pytest
+
+import kore
+from kore.errors import KoreError, SocketError
+from tests.helpers.loops import on_both, passes, until
+from tests.helpers.pairs import connected, ended, pair, pending, read
+
+MB = 2**20
+
+
+@on_both
+async def test_sending_to_a_peer_that_has_gone_is_an_error() -> None:
+    async with pair(socket.AF_UNIX) as (sock, other):
+        other.close()
+        with pytest.raises(SocketError, match=r"^Broken pipe$"):
+            await sock.send(b"x")
+    async with pair(socket.AF_UNIX) as (sock, other):
+        sending = asyncio.create_task(sock.send(b"x" * 4 * MB))
+        await passes(3)
+        other.close()
+        with pytest.raises(SocketError, match=r"^(Broken pipe|Connection reset by peer)$"):
+            await sending
+
+
+@on_both
+async def test_a_reset_is_an_error_with_its_reason() -> None:
+    async with pair() as (sock, other):
+        waiting = asyncio.create_task(sock.recv(10))
+        await passes(2)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        other.close()
+        with pytest.raises(SocketError, match=r"^Connection reset by peer$"):
+            await waiting
+
+
+@on_both
+async def test_after_close_every_operation_is_an_error() -> None:
+    async with pair() as (sock, _):
+        assert (sock.close(), sock.close()) == (True, True)
+        for operation in (
+            sock.recv(1),
+            sock.recvfrom(1),
+            sock.recvmsg(1),
+            sock.accept(),
+            sock.send(b"x"),
+            sock.sendto("127.0.0.1", 1, b"x"),
+            sock.connect("127.0.0.1", 1),
+        ):
+            with pytest.raises(SocketError, match="socket is closed"):
+                await operation
+        assert (sock.fileno(), sock.peer) == (-1, None)
+
+
+@on_both
+async def test_closing_ends_what_waits() -> None:
+    async with pair() as (sock, _):
+        receiving = asyncio.create_task(sock.recv(10))
+        sending = asyncio.create_task(sock.send(b"x" * 16 * MB))
+        await passes(3)
+        sock.close()
+        assert await receiving is None
+        with pytest.raises(SocketError, match="socket is closed"):
+            await sending
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = kore.socket_wrap(listening)
+        accepting = asyncio.create_task(server.accept())
+        await passes(2)
+        server.close()
+        with pytest.raises(SocketError, match="socket is closed"):
+            await accepting
+
+
+@on_both
+async def test_an_owner_that_closes_its_socket_closes_ours() -> None:
+    ours, other = connected(socket.AF_INET)
+    sock = kore.socket_wrap(ours)
+    ours.close()
+    with pytest.raises(SocketError, match="socket is closed"):
+        await sock.recv(1)
+    sock.close()
+    other.close()
+    with pytest.raises(SocketError, match="socket is closed"):
+        kore.socket_wrap(ours)
+
+
+@on_both
+async def test_closing_ours_leaves_the_owners_open() -> None:
+    ours, other = connected(socket.AF_INET)
+    kore.socket_wrap(ours).close()
+    ours.sendall(b"open")
+
+    assert await read(other, 4) == b"open"
+    ours.close()
+    other.close()
+
+
+@on_both
+async def test_a_descriptors_number_may_be_somebody_elses_soon() -> None:
+    """Nothing that was registered for the closed one may be heard for the new one."""
+    for _ in range(50):
+        async with pair() as (first, _):
+            waiting = asyncio.create_task(first.recv(10))
+            await passes(1)
+            first.close()
+            async with pair() as (second, far):
+                far.sendall(b"new")
+                assert await second.recv(10) == b"new"
+            assert await waiting is None
+
+
+@on_both
+async def test_a_forgotten_socket_is_closed() -> None:
+    ours, other = connected(socket.AF_INET)
+    kore.socket_wrap(ours)
+    ours.close()
+    gc.collect()
+    await until(lambda: ended(other))
+    other.close()
+
+
+@on_both
+async def test_a_thousand_sockets_at_once() -> None:
+    async def echo(server: Any) -> None:
+        while True:
+            kore.task_create(serve(await server.accept()))
+
+    async def serve(client: Any) -> None:
+        while (data := await client.recv(100)) is not None:
+            await client.send(data)
+        client.close()
+
+    async def ask(port: int, number: int) -> bytes:
+        with socket.socket() as own:
+            sock = kore.socket_wrap(own)
+            await sock.connect("127.0.0.1", port)
+            await sock.send(b"%d" % number)
+            answer = await sock.recv(100)
+            sock.close()
+        return bytes(answer or b"")
+
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
+        server = kore.socket_wrap(listening)
+        accepting = asyncio.create_task(echo(server))
+        port = listening.getsockname()[1]
+        answers = await kore.gather(*[ask(port, n) for n in range(1000)], concurrency=200)
+        assert answers == [b"%d" % number for number in range(1000)]
+        accepting.cancel()
+        await until(lambda: not kore.tasks())
+        server.close()
+
+
+@on_both
+async def test_a_busy_socket_lets_others_run() -> None:
+    async with pair() as (sock, other):
+        others = 0
+
+        async def count() -> None:
+            nonlocal others
+            while True:
+                others += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        other.sendall(b"x" * 1000)
+        await until(lambda: pending(sock))
+        before = others
+        for _ in range(1000):
+            await sock.recv(1)
+        counting.cancel()
+        assert others - before > 10
+
+
+@on_both
+async def test_arguments_are_checked() -> None:
+    async with pair() as (sock, _):
+        for maxlen in (0, -1):
+            with pytest.raises(ValueError, match="maxlen must be 1 or more"):
+                await sock.recv(maxlen)
+        for data in (5, None, [1]):
+            with pytest.raises(TypeError, match="a bytes-like object or str is required"):
+                await sock.send(data)
+        with pytest.raises(TypeError):
+            await sock.recv(10, "soon")
+        with pytest.raises(TypeError, match=r"connect\(host, port\) takes 2 arguments"):
+            await sock.connect("127.0.0.1")
+        assert await sock.send(b"") is None
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
+    with netlink, pytest.raises(KoreError, match="unsupported family"):
+        kore.socket_wrap(netlink)
+    with pytest.raises(AttributeError, match="has no attribute"):
+        kore.socket_wrap(5)  # type: ignore[arg-type]

@@ -1,0 +1,205 @@
+"""Timers: in time, without drift, whatever their callbacks do."""
+
+import asyncio
+import gc
+import time
+from typing import Any
+
+import pytest
+
+import kore
+from kore._aio.timer import RUNNING
+from kore.errors import KoreError
+from tests.helpers.loops import Errors, on_both, passes, until
+
+
+@on_both
+async def test_a_oneshot_timer_fires_once() -> None:
+    seen: list[str] = []
+    timer = kore.timer(lambda: seen.append("fired"), 5, kore.TIMER_ONESHOT)
+    before = timer.closed
+    await until(lambda: seen)
+    await kore.suspend(20)
+
+    assert (seen, before, timer.closed) == (["fired"], False, True)
+
+
+@on_both
+async def test_data_is_handed_over_where_it_is_given() -> None:
+    seen: list[Any] = []
+    kore.timer(seen.append, 1, kore.TIMER_ONESHOT, data=None)
+    kore.timer(seen.append, 3, kore.TIMER_ONESHOT, data={"a": 1})
+    await until(lambda: len(seen) == 2)
+
+    assert seen == [None, {"a": 1}]
+
+
+@on_both
+async def test_an_interval_goes_on_until_it_is_closed() -> None:
+    seen: list[int] = []
+    timer = kore.timer(lambda: seen.append(1), 2, 0)
+    await until(lambda: len(seen) >= 5)
+    closed = timer.close(), timer.close()
+    count = len(seen)
+    await kore.suspend(20)
+
+    assert (closed, len(seen), timer.closed) == ((True, True), count, True)
+
+
+@on_both
+async def test_an_interval_does_not_drift() -> None:
+    """However long each call takes, the n-th comes after n delays."""
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+
+    def slow() -> None:
+        times.append(loop.time())
+        time.sleep(0.004)
+
+    start = loop.time()
+    timer = kore.timer(slow, 10, 0)
+    await until(lambda: len(times) >= 20)
+    timer.close()
+
+    # Each is due at a multiple of the delay. With 4 ms of drift a call they would spread evenly.
+    offsets = [(each - start) % 0.01 for each in times]
+    near = [offset for offset in offsets if offset < 0.003 or offset > 0.0085]
+    assert len(near) > len(offsets) / 2, offsets
+
+
+def hold_up(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@on_both
+async def test_a_timer_that_was_held_up_skips_what_it_missed() -> None:
+    seen: list[int] = []
+    timer = kore.timer(lambda: seen.append(1), 5, 0)
+    hold_up(0.1)
+    await passes(3)
+    held = len(seen)
+    await until(lambda: len(seen) > held)
+    timer.close()
+
+    assert held <= 2
+
+
+@on_both
+async def test_no_delay_is_once_each_turn_of_the_loop() -> None:
+    seen: list[int] = []
+    timer = kore.timer(lambda: seen.append(1), 0, 0)
+    await until(lambda: len(seen) > 10)
+    timer.close()
+
+
+@on_both
+async def test_a_callback_may_close_its_timer() -> None:
+    seen: list[int] = []
+
+    def callback() -> None:
+        seen.append(1)
+        timer.close()
+
+    timer = kore.timer(callback, 1, 0)
+    await until(lambda: seen)
+    await kore.suspend(10)
+
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("error", [LookupError, SystemExit, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("waits", [False, True])
+@on_both
+async def test_an_error_is_reported_and_the_timer_goes_on(
+    error: type[BaseException], *, waits: bool
+) -> None:
+    errors = Errors()
+
+    def fails() -> None:
+        raise error
+
+    async def fails_later() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    timer = kore.timer(fails_later if waits else fails, 1, 0)
+    await until(lambda: len(errors.found) >= 2)
+    timer.close()
+    await until(lambda: not RUNNING)
+
+    assert {type(found) for _, found in errors.found} == {error}
+    assert all("<kore.timer" in where and "fails" in where for where, _ in errors.found)
+
+
+@on_both
+async def test_a_coroutine_is_run_to_its_end_before_it_is_run_again() -> None:
+    running, most, done = 0, 0, 0
+
+    async def callback() -> None:
+        nonlocal running, most, done
+        running += 1
+        most = max(most, running)
+        await kore.suspend(10)
+        running -= 1
+        done += 1
+
+    timer = kore.timer(callback, 2, 0)
+    await until(lambda: done >= 3)
+    timer.close()
+    await until(lambda: not running)
+
+    assert most == 1
+
+
+@on_both
+async def test_a_coroutine_that_has_begun_is_kept_though_nobody_else_does() -> None:
+    seen: list[int] = []
+
+    async def callback() -> None:
+        await asyncio.sleep(0.01)
+        seen.append(1)
+
+    kore.timer(callback, 1, kore.TIMER_ONESHOT)
+    await until(lambda: RUNNING)
+    gc.collect()
+    await until(lambda: seen and not RUNNING)
+
+
+@on_both
+async def test_timers_fire_in_the_order_in_which_they_were_made() -> None:
+    seen: list[int] = []
+    for number in range(20):
+        kore.timer(seen.append, 2, kore.TIMER_ONESHOT, data=number)
+    await until(lambda: len(seen) == 20)
+
+    assert seen == list(range(20))
+
+
+def test_a_timer_needs_a_loop() -> None:
+    with pytest.raises(KoreError, match=r"kore\.timer not supported on parent process"):
+        kore.timer(print, 10, 0)
+
+
+@on_both
+async def test_arguments_are_checked() -> None:
+    with pytest.raises(KoreError, match="invalid flags"):
+        kore.timer(print, 10, 2)
+    with pytest.raises(TypeError, match="a timer's method must be callable, not 'x'"):
+        kore.timer("x", 10, 0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        kore.timer(print, 1.5, 0)  # type: ignore[arg-type]
+
+
+def test_timers_end_with_their_loop() -> None:
+    async def callback() -> None:
+        await asyncio.sleep(100)
+
+    async def main() -> None:
+        kore.timer(callback, 0, 0)
+        kore.timer(print, 1000, kore.TIMER_ONESHOT)
+        await until(lambda: RUNNING)
+
+    asyncio.run(main())
+    gc.collect()
+
+    assert not RUNNING
