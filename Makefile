@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Files of tests at a time. Most tests wait for a server: three keep two cores busy.
+JOBS ?= 3
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
@@ -25,7 +27,7 @@ demo: $(VENV)/.built ## Build, install and serve the demo application on http://
 	@exec $(BIN)/kore examples/demo/app.py
 
 test: $(VENV)/.built ## Build, install and run the whole test suite.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: style types ## Lint, types and the rules of the house.
 
@@ -43,8 +45,8 @@ bench: $(VENV)/.built ## Measure ours and the peers in one run; writes benchmark
 bench-toolkit: $(VENV)/.built ## Measure what can be awaited against asyncio's own.
 	$(BIN)/python benchmarks/toolkit.py $(ARGS)
 
-soak: $(VENV)/.built ## Slow, broken, pipelined and aborted clients for two minutes.
-	$(BIN)/python -m pytest -m slow tests/server
+soak: $(VENV)/.built ## Slow and broken clients for two minutes; uploads of 1 GiB; 100,000 tasks.
+	$(BIN)/python -m pytest -m slow tests/server tests/process tests/unit
 
 fuzz: $(VENV)/.built ## The fuzzers, longer than in the suite.
 	$(BIN)/python -m pytest -m slow tests/fuzz
