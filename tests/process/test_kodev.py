@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -115,8 +116,9 @@ def test_what_is_created_is_good_and_passes_its_own_tests(tmp_path: Path) -> Non
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     run = subprocess.run(tests, cwd=project, capture_output=True, text=True, timeout=60)
     assert "3 passed" in run.stdout, run.stdout
-    style = [sys.executable, "-m", "ruff", "check", "--isolated", "."]
-    assert subprocess.run(style, cwd=project, timeout=30).returncode == 0
+    if find_spec("ruff"):  # it comes with what `make check` needs
+        style = [sys.executable, "-m", "ruff", "check", "--isolated", "."]
+        assert subprocess.run(style, cwd=project, timeout=30).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ for name, hook in [("now", judge), ("later", judge_later), ("at-once", judge_at_
 
 
 async def never(req):
+    seen.append("begun")
     try:
         await gate.wait()
     except asyncio.CancelledError:

@@ -121,8 +121,10 @@ async def twice(req):
     async def read():
         return [piece async for piece in req.chunks()]
 
-    both = await asyncio.gather(read(), read(), return_exceptions=True)
-    req.response(200, json.dumps([str(one) for one in both if isinstance(one, Exception)]))
+    both = asyncio.gather(read(), read(), return_exceptions=True)
+    asyncio.get_running_loop().call_soon(seen.append, "both have begun")
+    said = [str(one) for one in await both if isinstance(one, Exception)]
+    req.response(200, json.dumps(said))
 
 
 @stream("/whole")

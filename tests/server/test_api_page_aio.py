@@ -22,6 +22,7 @@ import traceback
 domain = kore.domain("*", attach="http")
 printf = print
 PORT = int(os.environ["ECHO_PORT"])
+HELLO_PORT = int(os.environ["HELLO_PORT"])
 
 def callback():
     print("called")
@@ -101,7 +102,7 @@ async def page(req):
 async def sock_recv(req):
     plain = socket.socket()
     sock = kore.socket_wrap(plain)
-    await sock.connect("127.0.0.1", PORT)
+    await sock.connect("127.0.0.1", HELLO_PORT)
 
     data = await sock.recv(1024)
     if data is None:
@@ -198,11 +199,12 @@ for handler, path in [
 """
 
 
-class Echo(threading.Thread):
-    """Answers what it reads, or says hello after a while to one that says nothing."""
+class Other(threading.Thread):
+    """Answers what it reads, or has something to say itself, and nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, says: bytes = b"") -> None:
         super().__init__(daemon=True)
+        self.says = says
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         self.start()
@@ -210,19 +212,18 @@ class Echo(threading.Thread):
     def run(self) -> None:
         while True:
             client, _ = self.server.accept()
-            client.settimeout(0.1)
-            try:
-                client.sendall(client.recv(1024))
-            except TimeoutError:
-                client.sendall(b"hello")
-                client.settimeout(10)
+            if self.says:
+                client.sendall(self.says)
                 client.recv(1024)
+            else:
+                client.sendall(client.recv(1024))
             client.close()
 
 
 @pytest.fixture(scope="module")
 def server(serve_module: Launcher) -> Iterator[Server]:
-    return serve_module(APP, ECHO_PORT=str(Echo().port))
+    ports = {"ECHO_PORT": str(Other().port), "HELLO_PORT": str(Other(b"hello").port)}
+    return serve_module(APP, **ports)
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,12 @@ async def test_others_go_on_meanwhile() -> None:
 
     task = asyncio.create_task(other())
     start = time.monotonic()
-    await kore.suspend(30)
+    await kore.suspend(300)
     seen.append("slept")
     await task
 
     assert seen == ["other", "slept"]
-    assert time.monotonic() - start > 0.025
+    assert time.monotonic() - start > 0.29
 
 
 @on_both
