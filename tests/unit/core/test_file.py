@@ -18,15 +18,15 @@ Open = Callable[[str], File | None]
 def outside(tmp_path: Path) -> Path:
     """Return a directory with a secret beside the one that is served."""
     (tmp_path / "secret").write_text("secret")
-    (tmp_path / "root-evil").mkdir()
-    (tmp_path / "root-evil" / "secret").write_text("secret")
+    (tmp_path / "inside-evil").mkdir()
+    (tmp_path / "inside-evil" / "secret").write_text("secret")
     return tmp_path
 
 
 @pytest.fixture
 def root(outside: Path) -> Path:
     """Return a directory with something in it."""
-    root = outside / "root"
+    root = outside / "inside"
     (root / "a" / "b").mkdir(parents=True)
     (root / "file").write_text("hello")
     (root / "a" / "b" / "deep").write_text("deep")
@@ -71,7 +71,7 @@ def test_a_directory_is_one(find: Open) -> None:
     "name",
     [
         "", "none", "a/none", "file/", "file/x", "x" * 256, "x" * 5000, "a/" * 3000 + "x",
-        "../secret", "../root/file", "a/../../secret", "..", "/etc/passwd", "../root-evil/secret",
+        "../secret", "../inside/file", "a/../../secret", "..", "/etc/passwd", "../inside-evil/secret",
         "a/b/../../../secret", "\udcff", "file\udc80",
     ],
 )  # fmt: skip
@@ -81,7 +81,7 @@ def test_what_is_not_there_or_not_beneath_is_none(find: Open, name: str) -> None
 
 @pytest.mark.parametrize(
     "target",
-    ["../secret", "/etc/passwd", "../root-evil", "..", "a/../../secret", "/proc/self/root", "self"],
+    ["../secret", "/etc/passwd", "../inside-evil", "..", "a/../../secret", "/proc/self/root", "self"],
 )
 def test_no_link_leads_out(find: Open, root: Path, target: str) -> None:
     (root / "self").symlink_to("self")
@@ -89,7 +89,7 @@ def test_no_link_leads_out(find: Open, root: Path, target: str) -> None:
     (root / "a" / "link").symlink_to("../" + target if target[0] != "/" else target)
 
     assert find("link") is None
-    for rest in ("", "/secret", "/etc/passwd", "/root/file"):
+    for rest in ("", "/secret", "/etc/passwd", "/inside/file"):
         for link in ("link", "a/link"):
             assert find(link + rest) is None or target == "self"
 
@@ -159,10 +159,10 @@ def test_a_descriptor_that_is_none_is_an_error() -> None:
 
 def test_a_link_that_changes_all_the_time_never_leads_out(outside: Path, find: Open) -> None:
     """Somebody may rename while we look up: a directory for a link that leads out, and back."""
-    root, stop = outside / "root", threading.Event()
+    root, stop = outside / "inside", threading.Event()
     (root / "door").mkdir()
     (root / "door" / "secret").write_text("inside")
-    (root / "away").symlink_to("../root-evil")
+    (root / "away").symlink_to("../inside-evil")
 
     def swap() -> None:
         while not stop.is_set():
