@@ -18,15 +18,15 @@ Open = Callable[[str], File | None]
 def outside(tmp_path: Path) -> Path:
     """Return a directory with a secret beside the one that is served."""
     (tmp_path / "secret").write_text("secret")
-    (tmp_path / "inside-evil").mkdir()
-    (tmp_path / "inside-evil" / "secret").write_text("secret")
+    (tmp_path / "safe-evil").mkdir()
+    (tmp_path / "safe-evil" / "secret").write_text("secret")
     return tmp_path
 
 
 @pytest.fixture
 def root(outside: Path) -> Path:
     """Return a directory with something in it."""
-    root = outside / "inside"
+    root = outside / "safe"
     (root / "a" / "b").mkdir(parents=True)
     (root / "file").write_text("hello")
     (root / "a" / "b" / "deep").write_text("deep")
@@ -71,7 +71,7 @@ def test_a_directory_is_one(find: Open) -> None:
     "name",
     [
         "", "none", "a/none", "file/", "file/x", "x" * 256, "x" * 5000, "a/" * 3000 + "x",
-        "../secret", "../inside/file", "a/../../secret", "..", "/etc/passwd", "../inside-evil/secret",
+        "../secret", "../safe/file", "a/../../secret", "..", "/etc/passwd", "../safe-evil/secret",
         "a/b/../../../secret", "\udcff", "file\udc80",
     ],
 )  # fmt: skip
@@ -81,7 +81,7 @@ def test_what_is_not_there_or_not_beneath_is_none(find: Open, name: str) -> None
 
 @pytest.mark.parametrize(
     "target",
-    ["../secret", "/etc/passwd", "../inside-evil", "..", "a/../../secret", "/proc/self/root", "self"],
+    ["../secret", "/etc/passwd", "../safe-evil", "..", "a/../../secret", "/proc/self/root", "self"],
 )
 def test_no_link_leads_out(find: Open, root: Path, target: str) -> None:
     (root / "self").symlink_to("self")
@@ -89,7 +89,7 @@ def test_no_link_leads_out(find: Open, root: Path, target: str) -> None:
     (root / "a" / "link").symlink_to("../" + target if target[0] != "/" else target)
 
     assert find("link") is None
-    for rest in ("", "/secret", "/etc/passwd", "/inside/file"):
+    for rest in ("", "/secret", "/etc/passwd", "/safe/file"):
         for link in ("link", "a/link"):
             assert find(link + rest) is None or target == "self"
 
@@ -159,10 +159,10 @@ def test_a_descriptor_that_is_none_is_an_error() -> None:
 
 def test_a_link_that_changes_all_the_time_never_leads_out(outside: Path, find: Open) -> None:
     """Somebody may rename while we look up: a directory for a link that leads out, and back."""
-    root, stop = outside / "inside", threading.Event()
+    root, stop = outside / "safe", threading.Event()
     (root / "door").mkdir()
-    (root / "door" / "secret").write_text("inside")
-    (root / "away").symlink_to("../inside-evil")
+    (root / "door" / "secret").write_text("safe")
+    (root / "away").symlink_to("../safe-evil")
 
     def swap() -> None:
         while not stop.is_set():
@@ -182,7 +182,7 @@ def test_a_link_that_changes_all_the_time_never_leads_out(outside: Path, find: O
     finally:
         stop.set()
         swapping.join()
-    assert contents <= {b"inside"}
+    assert contents <= {b"safe"}
 
 
 def test_a_file_is_closed_with_its_last_piece(root: Path) -> None:
