@@ -15,6 +15,8 @@ from kore._http.files import HttpFile
 class Peer(Stream):
     """The client, as a request needs it."""
 
+def began(request: Request) -> float: ...
+
 class Request(Question):
     """An HTTP request, and the way to answer it."""
 

@@ -13,6 +13,12 @@ cdef enum:
     READ_MAX = 1024     # bytes of one body_read(), as in Kore
 
 
+def began(Request request not None):
+    """Return when the head of a request was complete, in seconds of the monotonic clock."""
+    # No attribute: applications have their own on requests.
+    return request.begun / 1000
+
+
 cdef class Peer(Stream):
     """The client, as a request needs it."""
 

@@ -3,14 +3,13 @@
 import asyncio
 import itertools
 import sys
-import time
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
 from kore._aio.loose import close_unbegun, report
 from kore._aio.tasks import Registry, TaskInfo
-from kore._core.request import Request
+from kore._core.request import Request, began
 from kore._http.streaming import gate
 
 # What a handler did wrong; None: it gave no answer.
@@ -27,8 +26,8 @@ class Tasks(Registry):
         super().__init__()
         self.loop = loop
         self.report = report
-        # With the request and the time it began. The loop itself holds tasks only weakly.
-        self.handlers: dict[int, tuple[Task[None], Request, float]] = {}
+        # Each with its request. The loop itself holds tasks only weakly.
+        self.handlers: dict[int, tuple[Task[None], Request]] = {}
         self.keys = itertools.count()
         # What follows requests that are over.
         self.endings: set[Task[None]] = set()
@@ -58,7 +57,7 @@ class Tasks(Registry):
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
-        self.handlers[key] = (task, request, time.monotonic())
+        self.handlers[key] = task, request
         attend(task)
 
     async def guard(
@@ -113,8 +112,10 @@ class Tasks(Registry):
     def list(self) -> list[TaskInfo]:
         """Return all tasks and handlers, the oldest first."""
         serving = [
-            self.info(task, self.number_of(task), f"route '{request.where()}'", begun)
-            for task, request, begun in self.handlers.values()
+            self.info(
+                task, self.number_of(task), f"route '{Request.where(request)}'", began(request)
+            )
+            for task, request in self.handlers.values()
         ]
         return sorted([*serving, *super().list()], key=lambda task: -task.age)
 
@@ -130,7 +131,7 @@ class Tasks(Registry):
 
     async def wait(self, seconds: float) -> None:
         """Wait for what still works for requests, for so long at most."""
-        if tasks := [*(task for task, _, _ in self.handlers.values()), *self.endings]:
+        if tasks := [*(task for task, _ in self.handlers.values()), *self.endings]:
             await asyncio.wait(tasks, timeout=seconds)
 
 
