@@ -1,5 +1,7 @@
 """What a domain answers before any route: redirects and refusals; pages for errors; hsts."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.helpers.build import get, post, request
@@ -168,6 +170,21 @@ def test_an_error_with_nothing_to_say_is_a_page(
     assert (answer.status, answer.get("content-type")) == (status, HTML)
     assert f"<h1>{title}</h1>" in answer.body.decode()
     assert answer.body.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_range_behind_the_end_of_a_file_is_a_page_that_says_where_the_end_is(
+    serve: Launcher, tmp_path: Path
+) -> None:
+    (tmp_path / "digits").write_bytes(b"0123456789")
+    app = f'kore.domain("*", attach="http").filemaps({{"/": "{tmp_path}"}})\n'
+    server = serve(app, settings={"http_pretty_error": True})
+
+    with server.connect() as client:
+        answer = client.ask(get("/digits", "Range: bytes=10-"))
+
+    assert (answer.status, answer.get("content-type")) == (416, HTML)
+    assert answer.get("content-range") == "bytes */10"
+    assert b"<h1>416 Range Not Satisfiable</h1>" in answer.body
 
 
 def test_what_an_application_says_stays_as_it_is(pretty: Server) -> None:

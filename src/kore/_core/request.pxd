@@ -54,6 +54,6 @@ cdef class Request(Question):
     cdef dict __dict__
 
     cdef int may_answer(self) except -1
-    cdef int decline(self, int status, str allow) except -1
+    cdef int decline(self, int status, str allow, int64_t size=*) except -1
     cdef int give_up(self, int status) except -1
     cdef int check_opened(self) except -1

@@ -292,19 +292,24 @@ cdef class Request(Question):
             self.peer.stream(self, status, first, rest)
         return True
 
-    def refuse(self, int status, str allow not None=""):
-        """Answer in the server's own name: a short text; *allow* lists methods that would do."""
+    def refuse(self, int status, str allow not None="", int64_t size=-1):
+        """Answer in the server's own name: a short text.
+
+        *allow* lists methods that would do; a range may lie within *size* bytes.
+        """
         check_final(status)
-        self.decline(status, allow)
+        self.decline(status, allow, size)
 
     # Not through the methods above: an application may have put attributes in front of them.
 
-    cdef int decline(self, int status, str allow) except -1:
+    cdef int decline(self, int status, str allow, int64_t size=-1) except -1:
         if self.answered or not self.peer.serves(self):
             return 0
         self.fields = {}
         if allow:
             self.fields["allow"] = field_line("allow", allow)
+        if size >= 0:
+            self.fields["content-range"] = field_line("content-range", f"bytes */{size}")
         if status == 204:
             return self.peer.answer(self, status, b"")
         return self.peer.excuse(self, status)

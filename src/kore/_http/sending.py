@@ -134,12 +134,7 @@ def send_parts(request: Any, file: File, lines: dict[str, bytes], parts: list[Pa
     if parts is None:
         request.answer_pieces(200, lines, (file.piece(0, file.size),))
     elif not parts:
-        text = b"416 Range Not Satisfiable\n"
-        said = {
-            "content-range": b"content-range: bytes */%d\r\n" % file.size,
-            "content-type": b"content-type: text/plain; charset=utf-8\r\n",
-        }
-        request.answer_pieces(416, said, (text,))
+        request.refuse(416, size=file.size)
     elif len(parts) == 1:
         lines = {**lines, "content-range": content_range(parts[0], file.size)}
         request.answer_pieces(206, lines, (file.piece(*parts[0]),))

@@ -167,6 +167,14 @@ def test_a_refusal_is_a_short_text_without_the_handlers_fields(pair: Make) -> No
     assert house.client.last.get("x") is None
 
 
+def test_a_refused_range_is_told_the_size(pair: Make) -> None:
+    house = pair(lambda request: request.refuse(416, size=10))
+
+    assert house.ask(get()) == [416]
+    assert house.client.last.body == b"416 Range Not Satisfiable\n"
+    assert house.client.last.get("content-range") == "bytes */10"
+
+
 def test_refusing_with_204_sends_no_text(pair: Make) -> None:
     house = pair(lambda request: request.refuse(204, "GET"))
 
