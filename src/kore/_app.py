@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from traceback import TracebackException
+from traceback import FrameSummary, TracebackException
 from types import ModuleType
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from kore._conf.syntax import parse
 from kore._modules import Modules
 from kore.errors import ConfigError, Fatal, KoreError, StartError
 
+BLOCKS: Final = contextmanager.__code__.co_filename
 FAILED: Final = {"configure": "failed to configure your application"}
 
 
@@ -276,12 +277,24 @@ def traceback_text(error: BaseException) -> str:
     report = TracebackException.from_exception(error)
     parts = [report]
     for part in parts:
-        own = [frame for frame in part.stack if not internal(frame.filename, frame.name)]
+        own = theirs(part.stack)
         # Where none is the application's, ours are better than nothing; but a syntax error says
         # itself where it is.
         part.stack[:] = own or ([] if isinstance(error, SyntaxError) else part.stack)
         parts += filter(None, [part.__cause__, part.__context__, *(part.exceptions or ())])
     return "".join(report.format())
+
+
+def theirs(stack: Sequence[FrameSummary]) -> list[FrameSummary]:
+    """Return the frames of the application."""
+    found: list[FrameSummary] = []
+    ours = False
+    for frame in reversed(stack):
+        # The end of a `with` block of ours is a frame of the library's.
+        ours = internal(frame.filename, frame.name) or (ours and frame.filename == BLOCKS)
+        if not ours:
+            found.insert(0, frame)
+    return found
 
 
 def internal(filename: str, function: str) -> bool:

@@ -286,6 +286,16 @@ def test_a_failing_configuration_shows_the_users_frames_only() -> None:
     assert sum("File " in line for line in lines) == 1
 
 
+def test_a_bad_route_shows_the_users_frames_only() -> None:
+    write("app.py", SERVER + "d = kore.domain('*', attach='plain')\n"
+          "d.route('/x', print, hooks=1)\n")  # fmt: skip
+
+    lines = complaint("app.py").splitlines()
+
+    assert sum("File " in line for line in lines) == 1
+    assert lines[-2].startswith("kore.errors.ConfigError: route '/x': hooks must be a dict")
+
+
 def test_a_mistake_that_shows_at_the_end_is_one_line_with_its_place() -> None:
     write("app.py", SERVER + "d = kore.domain('*', attach='plain')\n"
           "d.route('/x', print)\nd.route('/x', print)\n")  # fmt: skip
