@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from kore._conf import check, legacy
 from kore._conf.builder import Builder
+from kore._conf.demands import TOKEN, URL
 from kore._conf.directives import Directive, Host, Reading, Scope, Table, flag, opened
 from kore._conf.domains import DOMAIN, ROUTE, domain, finish_domain
 from kore._conf.schema import Address, Privsep, value_regex
@@ -179,7 +180,11 @@ def authenticate(scope: AuthenticationScope, block: Block) -> None:
         raise ConfigError(f"no authentication validator for {scope.name}")
     if scope.auth.get("type") != "request" and not block.has("authentication_value"):
         raise ConfigError("no authentication_value: the name of the cookie or of the header")
-    scope.reading.authentications[scope.name] = scope.auth
+    if scope.broken or scope.auth["verify"] is None:
+        # What is wrong has been said, and is not said again of each who refers to it.
+        scope.reading.broken.add(("authentication", scope.name))
+    else:
+        scope.reading.authentications[scope.name] = scope.auth
 
 
 def authentication_type(scope: AuthenticationScope, block: Block) -> None:
@@ -194,7 +199,10 @@ def authentication_type(scope: AuthenticationScope, block: Block) -> None:
 
 def authentication_value(scope: AuthenticationScope, block: Block) -> None:
     """Read `authentication_value NAME`."""
-    scope.auth["value"] = check.text(block.arguments[0], block.keyword)
+    name = check.text(block.arguments[0], block.keyword)
+    if not TOKEN.fullmatch(name):
+        raise ConfigError(f"{block.keyword} {name!r} is no name of a cookie or a header")
+    scope.auth["value"] = name
 
 
 def authentication_validator(scope: AuthenticationScope, block: Block) -> None:
@@ -204,7 +212,10 @@ def authentication_validator(scope: AuthenticationScope, block: Block) -> None:
 
 def authentication_uri(scope: AuthenticationScope, block: Block) -> None:
     """Read `authentication_uri URI`."""
-    scope.auth["redirect"] = check.text(block.arguments[0], block.keyword)
+    uri = check.text(block.arguments[0], block.keyword)
+    if not URL.fullmatch(uri):
+        raise ConfigError(f"{block.keyword} {uri!r} is no URL")
+    scope.auth["redirect"] = uri
 
 
 # Privileges

@@ -6,7 +6,7 @@ import pytest
 
 from kore._conf.schema import Address, Privsep
 from kore._conf.settings import SETTINGS
-from tests.helpers.conf import App, built, complaints, config
+from tests.helpers.conf import App, built, complaints, config, domain
 
 LATER = "is not part of this version yet"
 VALID = {
@@ -257,6 +257,8 @@ GOOD = ["authentication_type header", "authentication_value x", "authentication_
         (["authentication_type digest", *GOOD[1:]], "unknown authentication type 'digest', there"),
         (['authentication_value ""', *GOOD[::2]], "authentication_value is empty"),
         ([*GOOD, 'authentication_uri ""'], "authentication_uri is empty"),
+        (["authentication_value 'x y'", *GOOD[::2]], "authentication_value 'x y' is no name of"),
+        ([*GOOD, "authentication_uri '/x y'"], "authentication_uri '/x y' is no URL"),
         (
             [*GOOD[:2], "authentication_validator allow"],
             "authentication validator 'allow' not found (did you mean 'allowed'?)",
@@ -269,6 +271,21 @@ def test_an_authentication_block_that_lacks_something_is_refused(
     (said,) = complaints("authentication a {\n" + "\n".join(lines) + "\n}\n")
 
     assert re.sub(r"^kore\.conf:\d: authentication 'a': ", "", said).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["authentication_value 'x y'", "authentication_uri '/x y'", "authentication_validator b"],
+)
+def test_a_mistake_of_an_authentication_is_not_repeated_by_those_who_refer_to_it(
+    wrong: str,
+) -> None:
+    lines = [*(line for line in GOOD if line.split()[0] != wrong.split()[0]), wrong]
+    users = "filemap / / a\nroute /x {\n handler index\n authenticate a\n}\n"
+
+    (said,) = complaints("authentication a {\n" + "\n".join(lines) + "\n}\n" + domain(users))
+
+    assert said.startswith(f"kore.conf:{len(lines) + 1}: authentication 'a': ")
 
 
 def test_an_authentication_block_is_there_once() -> None:
