@@ -293,10 +293,7 @@ cdef class Request(Question):
         return True
 
     def refuse(self, int status, str allow not None="", int64_t size=-1):
-        """Answer in the server's own name: a short text.
-
-        *allow* lists methods that would do; a range may lie within *size* bytes.
-        """
+        """Answer in the server's own name; *allow*: methods that would do, *size*: of the file."""
         check_final(status)
         self.decline(status, allow, size)
 
