@@ -312,3 +312,17 @@ async def test_tasks_of_one_moment_are_listed_in_the_order_of_their_making() -> 
 
     assert [task.id for task in listed] == numbers
     assert [task.age for task in listed] == sorted((task.age for task in listed), reverse=True)
+
+
+@on_both
+async def test_asyncio_knows_a_task_by_the_name_of_its_function() -> None:
+    seen: list[str] = []
+
+    async def named() -> None:
+        task = asyncio.current_task()
+        seen.append(task.get_name() if task else "")
+
+    kore.task_create(named())
+    await passes(2)
+
+    assert [name.rpartition(".")[2] for name in seen] == ["named"]
