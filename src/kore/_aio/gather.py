@@ -88,6 +88,6 @@ class Gather:
             child.cancel()
 
     def _close_the_unbegun(self) -> None:
-        # Nobody else knows them.
-        for each in self._awaitables:
+        # Nobody else knows them. There are none when the arguments were refused.
+        for each in getattr(self, "_awaitables", ()):
             close_unbegun(each)

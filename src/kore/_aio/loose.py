@@ -1,14 +1,26 @@
 """What nobody else looks after: coroutines that will not run, errors that nobody caught."""
 
 import contextlib
-from asyncio import get_running_loop
+from asyncio import current_task, get_running_loop
 from collections.abc import Coroutine
 
 
 def close_unbegun(awaitable: object) -> None:
     """Close a coroutine that may never have begun; one that has ended does not mind."""
-    if isinstance(awaitable, Coroutine):
+    if isinstance(awaitable, Coroutine) and not runs_elsewhere(awaitable):
         awaitable.close()
+
+
+def runs_elsewhere(coroutine: object) -> bool:
+    """Whether somebody else awaits it, who would never hear that it was closed, or it runs."""
+    suspended = getattr(coroutine, "cr_suspended", False)
+    return bool(suspended or getattr(coroutine, "cr_running", False))
+
+
+def being_cancelled() -> bool:
+    """Tell our own cancellation from a CancelledError that was met somewhere else."""
+    task = current_task()
+    return task is None or task.cancelling() > 0
 
 
 def report(where: str, error: BaseException) -> None:

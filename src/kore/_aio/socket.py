@@ -41,6 +41,8 @@ def socket_wrap(sock: socket.socket) -> "Socket":
         raise KoreError(f"unsupported family: {sock.family!r}")
     if sock.fileno() < 0:
         raise SocketError("socket is closed")
+    if hasattr(sock, "do_handshake"):
+        raise KoreError("a TLS socket cannot be wrapped: its data would go in the clear")
     own = Own(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
     return Socket(own, sock)
 

@@ -1,13 +1,12 @@
 """Functions called later, once or again and again."""
 
-import asyncio
 import operator
-from asyncio import Task, TimerHandle, get_running_loop
+from asyncio import CancelledError, Task, TimerHandle, get_running_loop
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from kore._aio.loose import close_unbegun, report
+from kore._aio.loose import being_cancelled, close_unbegun, report
 from kore.errors import KoreError
 
 ONESHOT: Final = 1
@@ -100,9 +99,9 @@ class Timer:
     async def _run(self, pending: Coroutine[Any, Any, Any]) -> None:
         try:
             await pending
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - SystemExit too: it ends no loop
+        except BaseException as error:  # SystemExit too: it ends no loop
+            if isinstance(error, CancelledError) and being_cancelled():
+                raise
             self._report(error)
 
     def _ended(self, pending: Coroutine[Any, Any, Any], task: Task[None]) -> None:

@@ -3,11 +3,12 @@
 import asyncio
 import itertools
 import sys
+import time
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
-from kore._aio.loose import close_unbegun, report
+from kore._aio.loose import being_cancelled, close_unbegun, report
 from kore._aio.tasks import Registry, TaskInfo
 from kore._core.request import Request, began
 from kore._http.streaming import gate
@@ -111,9 +112,11 @@ class Tasks(Registry):
 
     def list(self) -> list[TaskInfo]:
         """Return all tasks and handlers, the oldest first."""
+        now = time.monotonic()
         serving = [
             self.info(
-                task, self.number_of(task), f"route '{Request.where(request)}'", began(request)
+                task, self.number_of(task), f"route '{Request.where(request)}'",
+                now - began(request),
             )
             for task, request in self.handlers.values()
         ]
@@ -133,9 +136,3 @@ class Tasks(Registry):
         """Wait for what still works for requests, for so long at most."""
         if tasks := [*(task for task, _ in self.handlers.values()), *self.endings]:
             await asyncio.wait(tasks, timeout=seconds)
-
-
-def being_cancelled() -> bool:
-    """Tell our own cancellation from a CancelledError that a handler met somewhere else."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0

@@ -247,3 +247,22 @@ async def test_ten_thousand_children_are_gathered() -> None:
     results = await kore.gather(*[after(1, n) for n in range(10_000)], concurrency=100)
 
     assert results == list(range(10_000))
+
+
+@on_both
+async def test_the_same_coroutine_twice_is_an_error_and_no_wait_for_ever() -> None:
+    one = asyncio.sleep(0.001, 7)
+
+    async with asyncio.timeout(2):
+        first, second = await kore.gather(one, one)
+
+    assert first == 7
+    assert str(second) == "coroutine is being awaited already"
+
+
+def test_refused_keywords_leave_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TypeError, match="foo"):
+        kore.gather(foo=1)  # type: ignore[call-arg]
+    gc.collect()
+
+    assert capsys.readouterr().err == ""

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import ssl
 from typing import Any
 
 import pytest
@@ -196,3 +197,12 @@ async def test_arguments_are_checked() -> None:
         kore.socket_wrap(netlink)
     with pytest.raises(AttributeError, match="has no attribute"):
         kore.socket_wrap(5)  # type: ignore[arg-type]
+
+
+@on_both
+async def test_a_socket_of_tls_is_refused() -> None:
+    near, far = socket.socketpair()
+    context = ssl.create_default_context()
+    tls = context.wrap_socket(near, do_handshake_on_connect=False, server_hostname="x")
+    with far, tls, pytest.raises(KoreError, match="TLS"):
+        kore.socket_wrap(tls)

@@ -286,3 +286,43 @@ def test_everything_works_in_a_plain_program() -> None:
     )
 
     assert (done.stdout, done.stderr) == ("b'hello' 0 [None]\ntimer 1 None\n", "")
+
+
+@on_both
+async def test_a_task_that_awaits_what_is_cancelled_is_reported() -> None:
+    errors = Errors()
+
+    async def fails() -> None:
+        other = asyncio.get_running_loop().create_future()
+        other.cancel()
+        await other
+
+    kore.task_create(fails())
+    await passes(3)
+
+    assert [type(error) for _, error in errors.found] == [asyncio.CancelledError]
+
+
+@on_both
+async def test_tasks_of_one_moment_are_listed_in_the_order_of_their_making() -> None:
+    numbers = [kore.task_create(forever()) for _ in range(50)]
+    await passes(2)
+    listed = kore.tasks()
+    await end_all()
+
+    assert [task.id for task in listed] == numbers
+    assert [task.age for task in listed] == sorted((task.age for task in listed), reverse=True)
+
+
+@on_both
+async def test_asyncio_knows_a_task_by_the_name_of_its_function() -> None:
+    seen: list[str] = []
+
+    async def named() -> None:
+        task = asyncio.current_task()
+        seen.append(task.get_name() if task else "")
+
+    kore.task_create(named())
+    await passes(2)
+
+    assert [name.rpartition(".")[2] for name in seen] == ["named"]

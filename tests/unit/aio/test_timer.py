@@ -212,3 +212,22 @@ def test_timers_end_with_their_loop() -> None:
     gc.collect()
 
     assert not RUNNING
+
+
+@on_both
+async def test_what_a_callback_awaits_may_be_cancelled_and_the_timer_goes_on() -> None:
+    errors = Errors()
+    seen: list[int] = []
+
+    async def fails() -> None:
+        seen.append(1)
+        other = asyncio.get_running_loop().create_future()
+        other.cancel()
+        await other
+
+    timer = kore.timer(fails, 2, 0)
+    await until(lambda: len(seen) > 2)
+    timer.close()
+    await passes(3)
+
+    assert len(errors.found) == len(seen)
