@@ -196,6 +196,19 @@ def test_a_file_can_be_kept_by_moving_it_away(server: Server) -> None:
     assert (folder(server).parent / "kept").read_bytes() == body
 
 
+def test_a_directory_that_was_tidied_away_is_made_again(server: Server) -> None:
+    nothing_is_left(server)
+    folder(server).rmdir()
+    with server.connect() as client:
+        assert client.ask(post(b"x" * 2000)).body == b"x" * 2000
+
+        path, mode, whole, _ = json.loads(client.ask(post(b"x" * 2000, target="/path")).body)
+
+    assert (Path(path).parent, stat.S_IMODE(mode), whole) == (folder(server), 0o600, True)
+    assert stat.S_IMODE(folder(server).stat().st_mode) == 0o700
+    nothing_is_left(server)
+
+
 def test_a_body_can_be_read_until_its_handler_ends(server: Server) -> None:
     with server.connect() as client:
         client.ask(post(b"x" * 5000, target="/after"))

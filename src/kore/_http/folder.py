@@ -19,22 +19,27 @@ PRIVATE: Final = 0o600
 OURS_ALONE: Final = 0o700
 # What file systems say that have no files without names, and kernels that do not know them.
 UNKNOWN: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
+DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Bytes copied by one call.
 MOST: Final = 1 << 30
 
 
 class Folder:
-    """The directory for bodies, by descriptor: what happens to its path later changes nothing."""
+    """The directory for bodies, by descriptor: made anew when it has been removed."""
 
     def __init__(self, path: str) -> None:
-        with contextlib.suppress(FileExistsError):
-            Path(path).mkdir(OURS_ALONE)
+        made(Path(path))
         self.path = Path(path).resolve()
-        self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self.fd = os.open(self.path, DIRECTORY)
         self._unnamed = True
 
     def open(self) -> int:
         """Return a new file without a name, for us alone."""
+        if not os.fstat(self.fd).st_nlink:  # somebody has tidied up
+            made(self.path)
+            fresh = os.open(self.path, DIRECTORY)
+            os.dup2(fresh, self.fd, inheritable=False)
+            os.close(fresh)
         if self._unnamed:
             try:
                 flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
@@ -118,6 +123,12 @@ class Folder:
         finally:
             os.close(fd)
         return False
+
+
+def made(path: Path) -> None:
+    """Make a directory for us alone, unless it is there."""
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(OURS_ALONE)
 
 
 def sweep(path: str) -> None:
