@@ -20,11 +20,13 @@ cd "$copy"
 
 version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
 packages="$root/${VENV:-.venv}/lib/$version/site-packages"
-if [ ! -d "$packages/Cython" ] || [ ! -d "$packages/hypothesis" ]; then
+# The setuptools that a new environment begins with are too old for pyproject.toml.
+if ! PYTHONPATH="$packages" "$python" -c 'import Cython, hypothesis, setuptools as s
+raise SystemExit(int(s.__version__.split(".")[0]) < 77)' 2>/dev/null; then
   "$python" -m venv "$copy/venv"
   packages="$copy/venv/lib/$version/site-packages"
   "$copy/venv/bin/pip" install -qq --disable-pip-version-check 'setuptools>=77' 'cython>=3.1,<4' \
-    setproctitle uvloop h11 httptools hypothesis pytest pytest-timeout
+    'multipart>=2' setproctitle uvloop h11 httptools hypothesis pytest pytest-timeout
 fi
 # Not as a site directory: that would bring the editable installation of the original in.
 export PYTHONPATH="$copy/src:$packages"
