@@ -42,7 +42,7 @@ FLOORS = {
     -5: "_core.request _core.service",
     -6: "_core.accesslog _core.body _core.question _core.stream _core.writer",
     -7: "_core.chunked _core.file _core.parser _core.poller _core.sink",
-    -8: "_core.buffer _core.grammar _core.libc _core.lines",
+    -8: "_core.buffer _core.frames _core.grammar _core.libc _core.lines",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

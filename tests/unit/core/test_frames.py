@@ -1,0 +1,151 @@
+"""WebSocket frames, judged by Python's decoder and by the websockets library."""
+
+import itertools
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Close, Frame, Opcode
+
+from kore._core.frames import built_frame, code_of, masked, read_frame, utf8_state
+
+KEY = b"\x01\x02\x03\x04"
+
+
+def head(first: int, length: bytes) -> bytes:
+    """Return a masked frame's head; *length* without the mask's bit."""
+    return bytes([first, length[0] | 0x80]) + length[1:] + KEY
+
+
+@pytest.mark.parametrize(
+    ("length", "size"),
+    [
+        (b"\x00", 0),
+        (b"\x7d", 125),
+        (b"\x7e\x00\x7e", 126),
+        (b"\x7e\xff\xff", 65535),
+        (b"\x7f" + (65536).to_bytes(8, "big"), 65536),
+        (b"\x7f" + (2**63 - 1).to_bytes(8, "big"), 2**63 - 1),
+    ],
+)
+def test_a_length_has_one_form(length: bytes, size: int) -> None:
+    data = head(0x82, length)
+
+    assert read_frame(data + b"payload") == (len(data), 2, True, False, KEY, size)
+    assert [read_frame(data[:end]) for end in range(len(data))] == [None] * len(data)
+
+
+@pytest.mark.parametrize(
+    "length",
+    [b"\x7e\x00\x7d", b"\x7f" + (65535).to_bytes(8, "big"), b"\x7f" + (2**63).to_bytes(8, "big")],
+)
+def test_another_form_is_refused(length: bytes) -> None:
+    assert read_frame(head(0x82, length)) == 1002
+
+
+@pytest.mark.parametrize("first", range(256))
+def test_only_what_a_client_may_send_is_read(first: int) -> None:
+    op, fin, rsv = first & 15, first & 128, first & 0x70
+    known = op in {0, 1, 2} or (op in {8, 9, 10} and fin)
+
+    assert (read_frame(head(first, b"\x05")) != 1002) == (known and not rsv)
+    assert (read_frame(head(first, b"\x05"), packing=True) != 1002) == (
+        known and (not rsv or (rsv == 0x40 and op in {1, 2}))
+    )
+    assert read_frame(bytes([first, 5])) == 1002, "without a mask"
+
+
+@pytest.mark.parametrize("op", [8, 9, 10])
+def test_a_control_frame_is_short(op: int) -> None:
+    assert isinstance(read_frame(head(0x80 | op, b"\x7d")), tuple)
+    assert read_frame(head(0x80 | op, b"\x7e\x00\x7e")) == 1002
+
+
+@given(st.binary(max_size=100), st.binary(min_size=4, max_size=4), st.integers(0, 9))
+def test_a_mask_is_repeated_over_the_payload(data: bytes, key: bytes, at: int) -> None:
+    expected = bytes(c ^ key[(at + i) % 4] for i, c in enumerate(data))
+
+    assert masked(data, key, at) == expected
+    assert masked(expected, key, at) == data
+
+
+SIZES = [0, 1, 125, 126, 65535, 65536, 100_000]
+
+
+@pytest.mark.parametrize(
+    ("op", "size"),
+    [*itertools.product([1, 2], SIZES), *itertools.product([8, 9, 10], SIZES[:3])],
+)
+def test_frames_are_built_as_others_build_them(op: int, size: int) -> None:
+    data = os.urandom(size)
+
+    assert built_frame(op, data) == Frame(Opcode(op), data).serialize(mask=False)
+    first, *rest = built_frame(op, data)
+    assert built_frame(op, data, packed=True) == bytes([first | 0x40, *rest])
+
+
+# UTF-8: every sequence up to three bytes, and the corners of four.
+
+
+def is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+CORNERS = (0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xFF)
+SEQUENCES = [
+    *itertools.product(range(256), repeat=2),
+    *itertools.product(range(0xC0, 0x100), range(0x7E, 0xC2), CORNERS),
+    *itertools.product(range(0xED, 0xF8), range(0x7E, 0xC2), CORNERS, CORNERS),
+]
+
+
+def test_utf8_is_what_python_decodes() -> None:
+    wrong = [data for data in map(bytes, SEQUENCES) if (utf8_state(data) == 0) != is_text(data)]
+
+    assert not wrong
+
+
+@given(st.text(max_size=60), st.data())
+def test_utf8_may_come_in_pieces(text: str, data: st.DataObject) -> None:
+    encoded = text.encode()
+    cut = data.draw(st.integers(0, len(encoded)))
+
+    middle = utf8_state(encoded[:cut])
+
+    assert middle is not None
+    assert (middle == 0) == is_text(encoded[:cut])
+    assert utf8_state(encoded[cut:], middle) == 0
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"\xc0", b"\xf5", b"\xed\xa0", b"\xf4\x90", b"a" * 9 + b"\x80"]
+)
+def test_what_cannot_become_utf8_is_known_at_once(beginning: bytes) -> None:
+    assert utf8_state(beginning) is None
+
+
+# Close codes
+
+
+@pytest.mark.parametrize("code", [*range(995, 1020), 1999, 2999, 3000, 4999, 5000, 65535])
+def test_close_codes_are_those_that_may_be_sent(code: int) -> None:
+    try:
+        Close(code, "bye").check()
+        allowed = True
+    except Exception:  # noqa: BLE001 - whatever the library raises
+        allowed = False
+
+    assert code_of(code.to_bytes(2, "big") + b"bye") == (code if allowed else -1002)
+
+
+def test_a_close_frame_has_no_code_or_a_whole_one_and_a_reason_in_utf8() -> None:
+    assert code_of(b"") == 1005
+    assert code_of(b"\x03") == -1002
+    assert code_of(b"\x03\xe8") == 1000
+    assert code_of(b"\x03\xe8\xff") == -1007
+    assert code_of("\x03è€".encode("latin-1", "ignore") + "€".encode()[:2]) == -1007
