@@ -1,0 +1,183 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Put WebSocket messages together, RFC 6455 section 5.4: bytes in, whole messages out. Pure.
+
+Nothing is set aside for what a frame announces: memory grows with what has come, and a length over
+a limit is refused before the first byte of it. Text is checked as it comes, section 8.1.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+
+from kore._core.buffer cimport append, drain_pool, give_back, held
+from kore._core.frames cimport (
+    BINARY, CONTINUATION, TEXT, close_code, next_frame, unmask, utf8_goes_on)
+
+cdef enum:
+    CONTROL_BIT = 0x08
+    CLOSE_OP = 0x08
+    PROTOCOL_ERROR = 1002
+    NOT_UTF8 = 1007
+    TOO_BIG = 1009
+
+# What a compressed message ends with and does not say, RFC 7692 section 7.2.2.
+cdef bytes TAIL = b"\x00\x00\xff\xff"
+
+
+cdef class MessageReader:
+    """The messages of one client."""
+
+    def __dealloc__(self):
+        if self.pool != NULL:
+            self.drop()
+            drain_pool(&self.own)
+
+    cdef int begin(self, uint64_t frame_max, uint64_t message_max, object inflate,
+                   Pool *pool) except -1:
+        """Refuse longer frames and messages with 1009.
+
+        *inflate(data, most)* decompresses a message, to at most so many bytes, or raises
+        ValueError; None: no message may be compressed.
+        """
+        self.frame_max = frame_max
+        self.message_max = message_max
+        self.inflate = inflate
+        self.pool = &self.own if pool == NULL else pool
+        return 0
+
+    cdef int feed(self, char *data, size_t size, size_t *used) except? -1:
+        """Go on with *size* bytes, which are changed: an Event, or minus a close code.
+
+        *used* says how many bytes are done with; the others are for the next call.
+        """
+        cdef size_t at = 0
+        cdef size_t part
+        cdef int event
+        while True:
+            if not self.inside:
+                event = next_frame(data + at, size - at, self.inflate is not None, &self.frame)
+                if event <= 0:
+                    used[0] = at
+                    return event
+                at += event
+                event = self.enter()
+                if event < 0:
+                    return event
+            part = <size_t>min(<uint64_t>(size - at), self.left)
+            event = self.take(data + at, part)
+            at += part
+            used[0] = at
+            if event != MORE or self.inside:
+                return event
+
+    cdef int enter(self) except? -1:
+        """Begin a frame: does it stand where it may, and is it not too long?"""
+        cdef Frame *frame = &self.frame
+        self.left = frame.length
+        self.inside = True
+        if frame.op & CONTROL_BIT:
+            self.controlled = 0
+            return MORE
+        if (frame.op == CONTINUATION) != (self.op != 0):
+            return -PROTOCOL_ERROR
+        if frame.length > self.frame_max or frame.length > self.message_max - held(&self.pile):
+            return -TOO_BIG
+        if frame.op != CONTINUATION:
+            self.op = frame.op
+            self.packed = frame.packed
+            self.text = 0
+        return MORE
+
+    cdef int take(self, char *data, size_t size) except? -1:
+        cdef size_t done = <size_t>(self.frame.length - self.left)
+        cdef bint ends
+        unmask(data, size, self.frame.key, done)
+        self.left -= size
+        self.inside = self.left > 0
+        if self.frame.op & CONTROL_BIT:
+            return self.take_control(data, size)
+        ends = self.frame.fin and not self.inside
+        if ends and not held(&self.pile) and not self.packed:
+            return self.whole(data, size)
+        if self.op == TEXT and not self.packed and not utf8_goes_on(&self.text, data, size):
+            return -NOT_UTF8
+        if size:
+            append(&self.pile, data, size, self.pool)
+        if not ends:
+            return MORE
+        if self.packed:
+            return self.whole_packed()
+        return self.whole(self.pile.data + self.pile.start, held(&self.pile))
+
+    cdef int take_control(self, char *data, size_t size) except? -1:
+        cdef size_t i
+        cdef int code
+        for i in range(size):
+            self.control[self.controlled + i] = data[i]
+        self.controlled += size
+        if self.inside:
+            return MORE
+        self.kind = self.frame.op
+        self.payload = PyBytes_FromStringAndSize(self.control, self.controlled)
+        if self.kind == CLOSE_OP:
+            code = close_code(self.control, self.controlled)
+            if code < 0:
+                return code
+        return CONTROL
+
+    cdef int whole(self, char *data, size_t size) except? -1:
+        """The message is complete: make an object of it."""
+        self.kind = self.op
+        if self.op == BINARY:
+            self.payload = PyBytes_FromStringAndSize(data, size)
+        else:
+            try:
+                self.payload = PyUnicode_DecodeUTF8(data, size, NULL)
+            except UnicodeDecodeError:
+                return -NOT_UTF8
+        self.drop()
+        return MESSAGE
+
+    cdef int whole_packed(self) except? -1:
+        cdef bytes packed = PyBytes_FromStringAndSize(
+            self.pile.data + self.pile.start, held(&self.pile)) + TAIL
+        cdef bytes data
+        try:
+            data = self.inflate(packed, self.message_max + 1)
+        except ValueError:
+            return -NOT_UTF8    # 1007: data that are not consistent with the type of the message
+        if <uint64_t>len(data) > self.message_max:
+            return -TOO_BIG
+        return self.whole(PyBytes_AS_STRING(data), len(data))
+
+    cdef void drop(self) noexcept:
+        """Forget what was read of a message."""
+        give_back(&self.pile, self.pool)
+        self.op = 0
+
+
+cdef class Messages:
+    """The same for Python, for tests: feed bytes, get a list of what they hold."""
+
+    cdef MessageReader reader
+
+    def __init__(self, *, uint64_t frame_max=1 << 20, uint64_t message_max=1 << 20, inflate=None):
+        self.reader = MessageReader()
+        self.reader.begin(frame_max, message_max, inflate, NULL)
+        self.rest = b""
+
+    cdef public bytes rest      # what is for the next call
+
+    def feed(self, bytes data not None):
+        """Return `(kind, payload)` of each message; a close code, alone, ends the list."""
+        cdef bytearray work = bytearray(self.rest + data)
+        cdef size_t at = 0
+        cdef size_t used = 0
+        cdef int event = MESSAGE
+        found = []
+        while event > 0:
+            event = self.reader.feed(<char *>work + at, len(work) - at, &used)
+            at += used
+            if event > 0:
+                found.append((self.reader.kind, self.reader.payload))
+        self.rest = bytes(work[at:])
+        return [*found, -event] if event < 0 else found
