@@ -33,7 +33,7 @@ FLOORS = {
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
-          _process.messages""",
+          _process.messages _websocket.deflate _websocket.handshake""",
     0: "errors _context",
     -1: "_core.listener",
     -2: "_core.connection",
@@ -60,7 +60,7 @@ IMPURE = {
     "ssl",
     "threading",
 }
-PURE = ("_conf.", "_http.", "_process.messages")
+PURE = ("_conf.", "_http.", "_process.messages", "_websocket.")
 
 SETS_THE_CONTEXT = {
     "_app": {"builder"},

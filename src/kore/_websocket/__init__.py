@@ -1,0 +1,1 @@
+"""WebSockets: the handshake, compression, who is told what."""

@@ -1,0 +1,98 @@
+"""The opening handshake, RFC 6455 section 4.2: header fields in, an answer out. Pure."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final, Protocol
+
+VERSION: Final = "13"
+KEY_SIZE: Final = 16
+MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Asking(Protocol):
+    """A request, as far as the handshake goes."""
+
+    @property
+    def method_name(self) -> str:
+        """The method."""
+
+    def request_header(self, name: str) -> str | None:
+        """Return the first field of that name."""
+
+    def header_values(self, name: str) -> list[str]:
+        """Return all fields of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no WebSocket."""
+
+    status: int
+    reason: str
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
+    """Return what speaks against a WebSocket, or None."""
+    upgrade = tokens(request.header_values("upgrade"))
+    connection = tokens(request.header_values("connection"))
+    version = (request.request_header("sec-websocket-version") or "").strip()
+    if request.method_name != "GET":
+        return Refusal(405, "a websocket begins with GET", (("allow", "GET"),))
+    if "websocket" not in upgrade or "upgrade" not in connection:
+        fields = (("upgrade", "websocket"), ("connection", "upgrade"))
+        return Refusal(426, "this is a websocket: ask for an upgrade", fields)
+    if version != VERSION:
+        return Refusal(
+            426 if version else 400,
+            f"websocket version {VERSION} is spoken here",
+            (("sec-websocket-version", VERSION),),
+        )
+    if not proper_key(request.header_values("sec-websocket-key")):
+        return Refusal(400, "sec-websocket-key must be 16 bytes in base64, once")
+    if not welcome(request.header_values("origin"), origins):
+        return Refusal(403, "this origin may not connect")
+    return None
+
+
+def tokens(values: Sequence[str]) -> set[str]:
+    """Return the words of a list in header fields."""
+    return {word.strip().lower() for value in values for word in value.split(",")}
+
+
+def proper_key(values: Sequence[str]) -> bool:
+    """Return whether there is one key, of the size it must have."""
+    try:
+        return len(values) == 1 and len(base64.b64decode(values[0], validate=True)) == KEY_SIZE
+    except (binascii.Error, ValueError):
+        return False
+
+
+def welcome(values: Sequence[str], origins: Collection[str] | None) -> bool:
+    """Return whether a page of that origin may connect. Who sends none is no browser's page.
+
+    *origins* may hold wildcards, as in `https://*.example.com`; None: all are welcome.
+    """
+    if origins is None or not values:
+        return True
+    (origin, *others) = (value.strip().lower() for value in values)
+    return not others and any(fnmatchcase(origin, allowed.lower()) for allowed in origins)
+
+
+def accept_key(key: str) -> str:
+    """Return what proves that the server has understood, section 4.2.2."""
+    digest = hashlib.sha1(key.strip().encode("latin-1") + MAGIC, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def chosen(values: Sequence[str], spoken: Sequence[str]) -> str | None:
+    """Return the first of the client's sub-protocols that is *spoken* here, or None."""
+    for value in values:
+        for word in value.split(","):
+            if word.strip() in spoken:
+                return word.strip()
+    return None

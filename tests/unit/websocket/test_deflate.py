@@ -1,0 +1,107 @@
+"""Compression: what is agreed on, judged by the websockets library, and what it does."""
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
+from websockets.headers import parse_extension
+
+from kore._websocket.deflate import TAIL, Agreement, Deflater, agreed
+
+BITS = st.sampled_from([None, 9, 10, 15])
+
+
+def test_the_plain_offer_is_taken() -> None:
+    assert agreed("permessage-deflate") == Agreement()
+    assert Agreement().text() == "permessage-deflate"
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer"),
+    [
+        ("permessage-deflate; client_max_window_bits", "permessage-deflate"),
+        (
+            "permessage-deflate; client_max_window_bits=10",
+            "permessage-deflate; client_max_window_bits=10",
+        ),
+        (
+            'permessage-deflate; server_max_window_bits="10"',
+            "permessage-deflate; server_max_window_bits=10",
+        ),
+        (
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
+        ),
+        ("x-webkit-deflate-frame, Permessage-Deflate", "permessage-deflate"),
+        ("permessage-deflate; unknown, permessage-deflate", "permessage-deflate"),
+        ("permessage-deflate; server_max_window_bits=8, permessage-deflate", "permessage-deflate"),
+    ],
+)
+def test_the_first_offer_that_is_understood_is_answered(offer: str, answer: str) -> None:
+    agreement = agreed(offer)
+
+    assert agreement is not None
+    assert agreement.text() == answer
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "",
+        "deflate",
+        "permessage-deflate; unknown",
+        "permessage-deflate; server_max_window_bits",
+        "permessage-deflate; server_max_window_bits=7",
+        "permessage-deflate; server_max_window_bits=16",
+        "permessage-deflate; server_max_window_bits=010",
+        "permessage-deflate; server_no_context_takeover=1",
+        "permessage-deflate; client_max_window_bits=10; client_max_window_bits=10",
+        "permessage-deflate; =",
+    ],
+)
+def test_an_offer_that_makes_no_sense_is_left_alone(offer: str) -> None:
+    assert agreed(offer) is None
+
+
+@given(
+    st.booleans(), st.booleans(), BITS, st.one_of(BITS, st.just(True)), st.integers(9, 15),
+    st.lists(st.binary(max_size=200), max_size=4),
+)  # fmt: skip
+def test_a_librarys_client_understands_all_that_is_agreed_on(
+    server_alone: bool,
+    client_alone: bool,
+    server_bits: int | None,
+    client_bits: int | bool | None,
+    ours: int,
+    payloads: list[bytes],
+) -> None:
+    factory = ClientPerMessageDeflateFactory(
+        server_no_context_takeover=server_alone,
+        client_no_context_takeover=client_alone,
+        server_max_window_bits=server_bits,
+        client_max_window_bits=client_bits or None,
+    )
+    words = "; ".join(
+        name if value is None else f"{name}={value}" for name, value in factory.get_request_params()
+    )
+    agreement = agreed(f"permessage-deflate; {words}" if words else "permessage-deflate", bits=ours)
+    assert agreement is not None
+    ((_, parameters),) = parse_extension(agreement.text())
+    theirs = factory.process_response_params(parameters, [])
+    deflater = Deflater(agreement)
+
+    for payload in payloads:
+        sent = theirs.encode(Frame(Opcode.BINARY, payload))
+        assert deflater.unpack(bytes(sent.data) + TAIL, 1000) == payload
+        got = theirs.decode(Frame(Opcode.BINARY, deflater.pack(payload), rsv1=True), max_size=1000)
+        assert got.data == payload
+
+
+def test_what_is_inflated_is_bounded() -> None:
+    bomb = zlib.compressobj(wbits=-15)
+    data = bomb.compress(bytes(100_000_000)) + bomb.flush(zlib.Z_SYNC_FLUSH)
+
+    assert len(Deflater(Agreement()).unpack(data, 1000)) == 1000

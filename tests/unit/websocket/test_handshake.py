@@ -1,0 +1,126 @@
+"""The opening handshake, as a library's client asks for it and as it must not be asked for."""
+
+from collections.abc import Mapping
+
+import pytest
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+from websockets.uri import parse_uri
+
+from kore._websocket.handshake import accept_key, chosen, refusal
+
+GOOD = {
+    "upgrade": ["websocket"],
+    "connection": ["keep-alive, Upgrade"],
+    "sec-websocket-version": ["13"],
+    "sec-websocket-key": ["dGhlIHNhbXBsZSBub25jZQ=="],
+}
+
+
+class Asked:
+    """The fields of a request."""
+
+    def __init__(self, method: str = "GET", **fields: str | list[str] | None) -> None:
+        self.method_name = method
+        given = {name.replace("_", "-"): value for name, value in fields.items()}
+        self.fields = {**GOOD, **given}
+
+    def request_header(self, name: str) -> str | None:
+        values = self.header_values(name)
+        return values[0] if values else None
+
+    def header_values(self, name: str) -> list[str]:
+        value = self.fields.get(name)
+        return [value] if isinstance(value, str) else list(value or [])
+
+
+def status(asked: Asked, origins: list[str] | None = None) -> int | None:
+    found = refusal(asked, origins)
+    return None if found is None else found.status
+
+
+def test_the_key_of_the_standards_example_is_answered_as_there() -> None:
+    assert accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+def test_a_librarys_client_is_content_with_the_answer() -> None:
+    client = ClientProtocol(parse_uri("ws://h/"))
+    asked = client.connect()
+    fields = {name.lower(): [value] for name, value in asked.headers.raw_items()}
+
+    assert (
+        status(Asked(**{name.replace("-", "_"): value for name, value in fields.items()})) is None
+    )
+    key = fields["sec-websocket-key"][0]
+    answer = Headers(
+        upgrade="websocket", connection="Upgrade", sec_websocket_accept=accept_key(key)
+    )
+    answer = Headers({name.replace("_", "-"): value for name, value in answer.raw_items()})
+    client.process_response(Response(101, "", answer))
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (Asked(), None),
+        (Asked(upgrade=["h2c", "WebSocket"]), None),
+        (Asked("POST"), 405),
+        (Asked(upgrade=None), 426),
+        (Asked(upgrade="websockets"), 426),
+        (Asked(connection="keep-alive"), 426),
+        (Asked(sec_websocket_version="8"), 426),
+        (Asked(sec_websocket_version=None), 400),
+        (Asked(sec_websocket_key=None), 400),
+        (Asked(sec_websocket_key="c2hvcnQ="), 400),
+        (Asked(sec_websocket_key="not base64 at all!!!!!!!"), 400),
+        (Asked(sec_websocket_key=[GOOD["sec-websocket-key"][0]] * 2), 400),
+    ],
+)
+def test_a_handshake_is_whole_or_refused(asked: Asked, expected: int | None) -> None:
+    assert status(asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (None, None),
+        ("https://example.com", None),
+        ("HTTPS://Example.com", None),
+        ("https://chat.example.org", None),
+        ("https://example.com.evil.net", 403),
+        ("https://evil.net", 403),
+        ("http://example.com", 403),
+        ("null", 403),
+        (["https://example.com", "https://evil.net"], 403),
+    ],
+)
+def test_pages_of_other_origins_are_refused(
+    origin: str | list[str] | None, expected: int | None
+) -> None:
+    origins = ["https://example.com", "https://*.example.org"]
+
+    assert status(Asked(origin=origin), origins) == expected
+    assert status(Asked(origin=origin)) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken", "expected"),
+    [
+        ([], ["chat"], None),
+        (["chat"], [], None),
+        (["soap, chat"], ["chat"], "chat"),
+        (["soap", "chat"], ["chat", "soap"], "soap"),
+        (["Chat"], ["chat"], None),
+    ],
+)
+def test_the_first_protocol_that_both_speak_is_chosen(
+    asked: list[str], spoken: list[str], expected: str | None
+) -> None:
+    assert chosen(asked, spoken) == expected
+
+
+def test_a_refusal_says_what_would_be_right() -> None:
+    fields: Mapping[str, str] = dict(refusal(Asked(sec_websocket_version="8"), None).fields)
+
+    assert fields == {"sec-websocket-version": "13"}
