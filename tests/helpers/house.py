@@ -34,7 +34,7 @@ FLOORS = {
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
           _process.messages _websocket.deflate _websocket.handshake""",
-    0: "errors _context",
+    0: "errors _context _conf.kinds",
     -1: "_core.listener",
     -2: "_core.connection",
     -3: "_core.intake",

@@ -9,9 +9,10 @@ import pytest
 
 from kore._conf import check, rules
 from kore._conf.builder import Builder
+from kore._conf.kinds import S32
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Server
-from kore._conf.settings import S32, SETTINGS, SPARE_DESCRIPTORS, Settings
+from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Settings
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from kore._conf import rules
+from kore._conf.kinds import S32
 from kore._conf.problems import Problems
-from kore._conf.settings import S32, Settings
+from kore._conf.settings import Settings
 
 NOBODY = 65534
 
