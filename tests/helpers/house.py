@@ -40,9 +40,9 @@ FLOORS = {
     -3: "_core.intake",
     -4: "_core.responder",
     -5: "_core.request _core.service",
-    -6: "_core.accesslog _core.body _core.question _core.stream _core.writer",
-    -7: "_core.chunked _core.file _core.messages _core.parser _core.poller _core.sink",
-    -8: "_core.buffer _core.frames _core.grammar _core.libc _core.lines",
+    -6: "_core.accesslog _core.body _core.content _core.stream _core.writer",
+    -7: "_core.chunked _core.file _core.messages _core.poller _core.question _core.sink",
+    -8: "_core.parser _core.buffer _core.frames _core.grammar _core.libc _core.lines",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from kore._core.accesslog cimport Journal
-from kore._core.question cimport Question
+from kore._core.content cimport Content
 from kore._core.stream cimport Stream
 
 
@@ -26,16 +26,10 @@ cdef class Peer(Stream):
     cdef int spawn_stream(self, Request request, int status, object body) except -1
 
 
-cdef class Request(Question):
+cdef class Request(Content):
     cdef Peer peer
-    cdef bytes content          # the body; None while it arrives, and when there is none
-    cdef object store           # where it is, or goes, when that is not in memory
-    cdef bint received          # all of it has come
-    cdef Py_ssize_t place           # of body_read() in it
-    cdef object made            # what came beside the head; None until asked for
     cdef dict fields            # of the response: complete lines by lower-case name
     cdef object route
-    cdef object extras          # what the route asks for beside being run, or None
     cdef object task            # what runs the handler, when it is a coroutine
     cdef object context         # the contextvars of an iterator that is the body
     cdef object helper          # what sends its answer, when that is an async iterator
