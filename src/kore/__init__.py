@@ -6,6 +6,7 @@ from kore import errors as errors
 from kore._api import CONN_PROTO_HTTP as CONN_PROTO_HTTP
 from kore._api import CONN_PROTO_UNKNOWN as CONN_PROTO_UNKNOWN
 from kore._api import CONN_PROTO_WEBSOCKET as CONN_PROTO_WEBSOCKET
+from kore._api import CONN_STATE_DISCONNECTING as CONN_STATE_DISCONNECTING
 from kore._api import CONN_STATE_ESTABLISHED as CONN_STATE_ESTABLISHED
 from kore._api import LOG_ALERT as LOG_ALERT
 from kore._api import LOG_CRIT as LOG_CRIT
@@ -43,6 +44,7 @@ from kore._api import shutdown as shutdown
 from kore._api import sigtrap as sigtrap
 from kore._api import time as time
 from kore._api import tracer as tracer
+from kore._api import websocket_broadcast as websocket_broadcast
 from kore._api import worker as worker
 from kore._http.tables import HTTP_METHOD_DELETE as HTTP_METHOD_DELETE
 from kore._http.tables import HTTP_METHOD_GET as HTTP_METHOD_GET

@@ -40,6 +40,7 @@ CONN_PROTO_UNKNOWN: Final = 0
 CONN_PROTO_HTTP: Final = 1
 CONN_PROTO_WEBSOCKET: Final = 2
 CONN_STATE_ESTABLISHED: Final = 2
+CONN_STATE_DISCONNECTING: Final = 3
 
 WEBSOCKET_OP_TEXT: Final = 1
 WEBSOCKET_OP_BINARY: Final = 2
@@ -261,6 +262,24 @@ def log(priority: int, message: str) -> bool:
 def time() -> int:
     """Return the milliseconds of a clock that never goes back; it is not the time of day."""
     return monotonic_ns() // 1_000_000
+
+
+def websocket_broadcast(
+    src: Any,
+    op: int,
+    data: Any,
+    scope: int = WEBSOCKET_BROADCAST_LOCAL,
+    *,
+    group: str | None = None,
+) -> bool:
+    """Send a message to all WebSockets but *src*: of this worker, or with GLOBAL of all workers.
+
+    *group* addresses those that have joined it with `conn.join()`. Who does not read is cut off,
+    as `websocket_buffer_max` says. Raises TypeError for another op or other data, ValueError for a
+    text that is not UTF-8.
+    """
+    _context.worker().websockets.broadcast(src, op, data, group)
+    return True
 
 
 def fatal(reason: str) -> NoReturn:

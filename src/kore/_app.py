@@ -18,7 +18,8 @@ from typing import Any, Final
 
 from kore import _context
 from kore._conf import loader
-from kore._conf.builder import OURS, Builder
+from kore._conf.builder import Builder
+from kore._conf.places import OURS
 from kore._conf.schema import Config
 from kore._conf.syntax import parse
 from kore._modules import Modules
@@ -53,6 +54,7 @@ class Application:
         self.arguments = ["kore", *arguments]
         self.modules = Modules()
         self.builder = Builder()
+        self.builder.named = self.modules.named
         # What takes the place of that while modules may not configure.
         self.aside: Builder | None = None
         # The statements of the file that load code, to be printed again.

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
+from kore._conf.guesses import meant
+
 # What a function named by `python_import` is told.
 MODULE_LOAD: Final = 1
 MODULE_UNLOAD: Final = 2
@@ -54,6 +56,14 @@ class Modules:
             if callable(found):
                 return as_function(found)
         return None
+
+    def named(self, name: str, what: str) -> Callable[..., Any]:
+        """Return the function of that name, or raise NameError: there is no such *what*."""
+        found = self.symbol(name)
+        if found is None:
+            guess = meant(name, self.symbols())
+            raise NameError(f"{what} '{name}' not found in the application{guess}")
+        return found
 
     def symbols(self) -> list[str]:
         """Return the names that symbol() knows, for guesses at what somebody meant."""

@@ -1,13 +1,11 @@
 """The configuration while it is being written. Both doors, calls and text, end here."""
 
-import inspect
-import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, NoReturn, Unpack
 
-from kore._conf import answers, check, demands, filemaps, rules
+from kore._conf import answers, check, demands, filemaps, rules, websockets
+from kore._conf.places import caller
 from kore._conf.problems import Problems
 from kore._conf.schema import (
     AccessLog,
@@ -16,6 +14,7 @@ from kore._conf.schema import (
     Config,
     Domain,
     Handler,
+    Named,
     Prerequest,
     Privsep,
     Route,
@@ -25,8 +24,6 @@ from kore._conf.schema import (
 )
 from kore._conf.settings import Settings
 from kore.errors import ConfigError, KoreError
-
-OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
 DEFAULT_NAME: Final = "kore"
 DOMAIN_KEYWORDS: Final = "attach, accesslog, accesslog_format"
@@ -63,7 +60,8 @@ class DomainHandle:
         without which the answer is 400, `strict=True` has it say what was wrong. `auth` is a dict
         of `type`, `value`, `verify` and `redirect`. `hooks` is a dict of `on_headers`,
         `on_body_chunk` and `on_free`; `stream=True` runs the handler before the body is there, for
-        `req.chunks()`; `body_max` is the most bytes of a body, in place of `http_body_max`.
+        `req.chunks()`; `body_max` is the most bytes of a body, in place of `http_body_max`;
+        `websocket` is a dict of what a handshake on this route need not say.
         """
         self._builder.route(path, handler, methods=methods, domain=self, **keywords)
 
@@ -147,6 +145,8 @@ class Builder:
         self.privseps: dict[str, Privsep] = {}
         self.traps: list[int] = []
         self.notices: list[str] = []
+        # Finds functions of the application by their names.
+        self.named: Named | None = None
         # What a file has wrong; build() adds what shows only at the end, and tells all of it.
         self.problems = Problems()
         self.name = DEFAULT_NAME
@@ -314,6 +314,7 @@ class Builder:
             onloads=tuple(self.onloads),
             privsep=tuple(self.privseps.values()),
             traps=tuple(self.traps),
+            named=self.named,
             notices=(
                 *self.notices,
                 *rules.notices(self.settings, self._set),
@@ -342,10 +343,21 @@ class Builder:
                 check.attached(domain.name, domain.attach, self.servers)
         for one in self.wanted:
             with self.problems.noted(one.where):
-                wanted[self._owner(one)].append(one)
+                wanted[self._owner(one)].append(self._with_functions(one))
         return tuple(
             domain.made(distinct(routes, self.problems)) for domain, routes in wanted.items()
         )
+
+    def _with_functions(self, wanted: Wanted) -> Wanted:
+        demands = wanted.route.demands
+        if not demands.websocket or self.named is None:
+            return wanted
+        try:
+            functions = websockets.resolved(demands.websocket, self.named)
+        except NameError as error:
+            raise ConfigError(f"route '{wanted.route.path}': {error}") from None
+        route = replace(wanted.route, demands=replace(demands, websocket=functions))
+        return replace(wanted, route=route)
 
     def _owner(self, wanted: Wanted) -> DomainHandle:
         if isinstance(wanted.domain, DomainHandle):
@@ -378,16 +390,3 @@ def with_head(route: Route, taken: dict[str, str]) -> Route:
     if "GET" not in route.methods or "HEAD" in taken:
         return route
     return replace(route, methods=check.in_order({"HEAD", *route.methods}))
-
-
-def caller() -> str:
-    """Return file and line of the call into this package."""
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(OURS):
-        frame = frame.f_back
-    return "?" if frame is None else f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-def shown(filename: str) -> str:
-    """Return a file's name as its author would call it."""
-    return filename.removeprefix(str(Path.cwd()) + os.sep)

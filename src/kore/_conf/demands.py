@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from kore._conf import check
+from kore._conf import check, websockets
 from kore._conf.schema import Auth, Declared, Demands, Extras, Hook, Rule, value_regex
 from kore._conf.settings import SETTINGS
 from kore._http.tables import METHODS
@@ -14,11 +14,11 @@ from kore.errors import ConfigError
 METHOD_WORDS: Final = frozenset(map(str.lower, METHODS))
 # What a file calls the query of one method: `validate qs:post`.
 QUERY_WORDS: Final = frozenset(f"qs:{word}" for word in METHOD_WORDS)
-EXTRAS: Final = frozenset({"body_max", "hooks", "stream"})
+EXTRAS: Final = frozenset({"body_max", "hooks", "stream", "websocket"})
 KNOWN: Final = METHOD_WORDS | QUERY_WORDS | EXTRAS | {"auth", "qs", "required", "strict"}
 KEYWORDS: Final = (
-    "methods, get, post and so on, qs, required, strict, auth, hooks, stream, body_max "
-    "(and domain, for kore.route)"
+    "methods, get, post and so on, qs, required, strict, auth, hooks, stream, body_max, "
+    "websocket (and domain, for kore.route)"
 )
 HOOKS: Final = ("on_headers", "on_body_chunk", "on_free")
 # Methods whose parameters stand in the query; those of the others come in a body.
@@ -44,6 +44,7 @@ def demands(path: str, methods: Sequence[str], given: Mapping[str, Any]) -> Dema
             auth=auth(path, keywords.get("auth")),
             strict=check.typed(keywords.get("strict", False), bool, "strict"),
             extras=extras(keywords, declared),
+            websocket=websocket(keywords.get("websocket")),
         )
 
 
@@ -164,6 +165,15 @@ def hooks(given: object) -> dict[str, Hook]:
         if not callable(hook):
             raise ConfigError(f"{name} for a route not callable: {hook!r}")
     return dict(given)
+
+
+def websocket(given: object) -> Mapping[str, Any]:
+    """Return what a route says of its WebSockets."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"websocket must be a dict of keywords, not {given!r}")
+    return websockets.terms(given)
 
 
 # Authentication

@@ -1,6 +1,5 @@
 """What the directives of kore.conf have in common: tables, arguments, places, unknown words."""
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from kore._conf.builder import Builder
+from kore._conf.guesses import meant
 from kore._conf.schema import Handler
 from kore._conf.settings import SETTINGS
 from kore._conf.syntax import Block
@@ -201,17 +201,15 @@ def inside(context: str) -> str:
     return f"inside of a {context} block" if context else "outside of any block"
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """Return a guess at what a mistyped name stands for, in brackets, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
-
-
 def flag(block: Block) -> bool:
     """Return the yes or no of a statement."""
-    word = block.arguments[0]
+    return yes_or_no(block.arguments[0], block.keyword)
+
+
+def yes_or_no(word: str, option: str) -> bool:
+    """Return what a word says."""
     if word not in YES_NO:
-        raise ConfigError(f"invalid '{word}' for yes|no {block.keyword} option")
+        raise ConfigError(f"invalid '{word}' for yes|no {option} option")
     return YES_NO[word]
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from kore._conf import answers, check, demands, filemaps
+from kore._conf import answers, check, demands, filemaps, websockets
 from kore._conf.builder import COMBINED, DomainHandle
-from kore._conf.directives import Directive, Scope, Table, flag, number, opened
+from kore._conf.directives import Directive, Scope, Table, flag, number, opened, yes_or_no
+from kore._conf.guesses import meant
 from kore._conf.schema import AccessLog, Answer, Handler, compiled
 from kore._conf.syntax import Block
 from kore.errors import ConfigError
@@ -286,6 +287,33 @@ def body_max(scope: RouteScope, block: Block) -> None:
     scope.options["body_max"] = demands.body_max(block.arguments[0])
 
 
+def websocket(scope: RouteScope, block: Block) -> None:
+    """Read `websocket KEYWORD VALUE`."""
+    name, *given = block.arguments
+    said = scope.options.get("websocket", {})
+    if name in said:
+        raise ConfigError(f"websocket {name} is given twice")
+    if name not in websockets.KEYWORDS:
+        raise ConfigError(
+            f"unknown keyword '{name}'{meant(name, websockets.KEYWORDS)}, "
+            f"there are {', '.join(websockets.KEYWORDS)}"
+        )
+    scope.options["websocket"] = {**said, name: websocket_value(scope, name, given)}
+
+
+def websocket_value(scope: RouteScope, name: str, given: list[str]) -> object:
+    """Return the plain value of one keyword."""
+    if name in websockets.LISTS:
+        return websockets.value(name, given)
+    if len(given) > 1:
+        raise ConfigError(f"websocket {name} takes one value")
+    if name in websockets.CALLBACKS:
+        return scope.reading.callback(given[0], f"{name} callback")
+    if name == "compress":
+        return yes_or_no(given[0], "compress")
+    return websockets.value(name, given[0])
+
+
 DOMAIN: Final[Table] = MappingProxyType(
     {
         "attach": Directive(attach, "SERVER", "Which server it is on."),
@@ -347,6 +375,13 @@ ROUTE: Final[Table] = MappingProxyType(
         "on_free": Directive(hook, "FUNCTION", "Called once, when the request is over."),
         "stream": Directive(
             stream, "yes|no", "Run the handler before the body is there; default no."
+        ),
+        "websocket": Directive(
+            websocket,
+            "KEYWORD VALUE…",
+            "What a handshake need not say: `onconnect`, `onmsg`, `ondisconnect`, `protocols`, "
+            "`origins`, `compress`, `maxframe`, `maxmessage`, `timeout`, `ping`, `buffer_max`, "
+            "`buffer_full`.",
         ),
         "body_max": Directive(body_max, "BYTES", "Most bytes of a body, for http_body_max."),
     }

@@ -5,8 +5,9 @@ from types import MappingProxyType
 from typing import Final
 
 from kore._conf import check, domains
-from kore._conf.directives import Directive, Scope, Table, meant, opened
+from kore._conf.directives import Directive, Scope, Table, opened
 from kore._conf.domains import DomainScope, RouteScope, method_of, run_route
+from kore._conf.guesses import meant
 from kore._conf.syntax import Block, quoted
 from kore.errors import ConfigError
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kore._conf.builder import shown
 from kore._conf.demands import ASKING
+from kore._conf.places import shown
 from kore._conf.schema import (
     Address,
     Answer,
@@ -125,6 +125,7 @@ class Printer:
         yield from ("    " + line for line in self.demands(route, route.demands))
         if route.demands.extras is not None:
             yield from ("    " + line for line in self.extras(route, route.demands.extras))
+        yield from ("    " + line for line in self.websocket(route))
         yield "}"
 
     def extras(self, route: Route, wanted: Extras) -> Iterator[str]:
@@ -136,6 +137,17 @@ class Printer:
             yield "stream yes"
         if wanted.body_max is not None:
             yield f"body_max {wanted.body_max}"
+
+    def websocket(self, route: Route) -> Iterator[str]:
+        """Yield what a route says of its WebSockets."""
+        for name, given in route.demands.websocket.items():
+            if callable(given):
+                found = self.name_of(given) or self.unnamed(route, described(given))
+                yield statement(("websocket", name, found))
+            elif isinstance(given, tuple):
+                yield statement(("websocket", name, *given))
+            elif given is not None:
+                yield statement(("websocket", name, in_a_file(given)))
 
     def demands(self, route: Route, demands: Demands) -> Iterator[str]:
         """Yield what a route demands."""

@@ -29,8 +29,6 @@ NO_EFFECT: Final = frozenset(
         "tls_cipher",
         "tls_dhparam",
         "tls_version",
-        "websocket_maxframe",
-        "websocket_timeout",
     }
 )
 DEFAULTS: Final = Settings()

@@ -16,6 +16,8 @@ Tracer = Callable[..., Any]
 Prerequest = Callable[..., Any]
 # Called with the request on its way in or out, with a piece of its body, too, if it is for these.
 Hook = Callable[..., Any]
+# Finds a function by its name, and says in an error what was looked for.
+Named = Callable[[str, str], Callable[..., Any]]
 # Says True to what it accepts, at once or when awaited.
 Verify = Callable[..., Any]
 # What an application declares: by name a regular expression, or what decides.
@@ -123,6 +125,8 @@ class Demands:
     strict: bool = False
     # None: nothing out of the ordinary.
     extras: Extras | None = None
+    # What a handshake on it need not say: keywords of websocket_handshake().
+    websocket: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RouteKeywords(TypedDict, total=False):
@@ -142,6 +146,7 @@ class RouteKeywords(TypedDict, total=False):
     hooks: Mapping[str, Hook]
     stream: bool
     body_max: int | str
+    websocket: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +236,8 @@ class Config:
     traps: tuple[int, ...] = ()
     # What the log should say about it.
     notices: tuple[str, ...] = ()
+    # Finds a function of the application by its name.
+    named: Named | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return what the parent needs, fit for JSON."""

@@ -82,6 +82,8 @@ DEPLOYMENTS: Final = ("dev", "development", "docker", "production")
 # Kore's two defaults, 768 descriptors and 512 connections, leave.
 SPARE_DESCRIPTORS: Final = 256
 FEWEST_DESCRIPTORS: Final = 32
+# A decompressor is asked for one byte more: the most that it can be asked for.
+MESSAGE_MAX: Final = S32 - 1
 OWN_DESCRIPTORS: Final = "a worker needs a dozen for itself"
 LETS_ENCRYPT: Final = "https://acme-v02.api.letsencrypt.org/directory"
 CIPHERS: Final = (
@@ -228,7 +230,24 @@ class Settings:
     )
     http_pretty_error: bool = setting(FLAG, False, "A small HTML page for errors without a body.")
     websocket_maxframe: int = setting(size(0), 16384, "Bytes of a WebSocket frame.")
-    websocket_timeout: int = setting(seconds(0, U32), 120, "Seconds an idle WebSocket is kept.")
+    websocket_maxmessage: int = setting(
+        size(0, MESSAGE_MAX), 1 << 20, "Bytes of a WebSocket message, of one frame or several."
+    )
+    websocket_timeout: int = setting(
+        seconds(0, U32), 120, "Seconds an idle WebSocket is kept; 0: for ever."
+    )
+    websocket_ping: int = setting(
+        seconds(0, U32), 0, "Seconds after which a silent WebSocket client is pinged; 0: never."
+    )
+    websocket_close_timeout: int = setting(
+        seconds(1), 5, "Seconds a WebSocket client, and callbacks at its end, have to finish."
+    )
+    websocket_buffer_max: int = setting(
+        size(0), 4 << 20, "Bytes that may wait for a WebSocket client that does not read."
+    )
+    websocket_buffer_full: str = setting(
+        choice("close", "raise"), "close", "What a send above that does: 1008, or a BufferError."
+    )
     pgsql_conn_max: int = setting(
         count(0, U16), 2, "Connections of a worker to a database; 0: no limit."
     )

@@ -6,12 +6,14 @@ from kore._core.intake cimport Intake
 from kore._core.libc cimport sockaddr_in6
 from kore._core.poller cimport Poller
 from kore._core.service cimport Service
+from kore._core.websocket cimport WebSocket
 
 
 cdef class Connection(Intake):
     cdef bint leaving           # the client has sent its last byte, read or not
     cdef int64_t stuck          # when the client has taken too long to read
     cdef int64_t reached        # bytes it had acknowledged when that was set
+    cdef WebSocket socket       # None while it speaks HTTP
     cdef dict __dict__
 
     cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1

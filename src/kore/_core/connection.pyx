@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """One client: bytes in, requests out, one at a time, and the answers back.
 
-A connection is a small machine with a state and three verbs: `read` takes what the socket has,
+A connection is a small machine with a stage and three verbs: `read` takes what the socket has,
 `advance` runs whatever the inbox holds, `settle` sends what waits and decides what to wait for.
 Pipelined requests are a loop in `advance`, and their answers leave in one write of `settle`.
 """
@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t
 
 from kore._core.buffer cimport BLOCK, held
 from kore._core.intake cimport (
-    FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING)
+    FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
 from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, inet_ntop, sockaddr,
     sockaddr_in)
@@ -18,6 +18,13 @@ from kore._core.request cimport Request
 from kore._core.stream cimport GONE
 
 cdef enum:
+    ESTABLISHED = 2     # CONN_STATE_
+    DISCONNECTING = 3
+    PROTO_HTTP = 1      # CONN_PROTO_
+    PROTO_WEBSOCKET = 2
+
+    SERVICE_RESTART = 1012      # the WebSocket registry's
+
     LINGER_MS = 2000    # RFC 9112 9.6 asks to read on for a while; nginx waits 5 s, Apache 2
 
 
@@ -56,19 +63,133 @@ cdef class Connection(Intake):
         inet_ntop(family, where, text, sizeof(text))
         return text.decode()
 
-    def disconnect(self):
-        """Close the connection; what is queued is sent if the socket takes it at once."""
-        if not self.closed:
-            self.flush()
-            self.shut()
+    @property
+    def state(self):
+        """CONN_STATE_ESTABLISHED, or CONN_STATE_DISCONNECTING from the beginning of the end."""
+        cdef bint ends = self.stage == FINISHING or self.stage == LINGERING
+        if self.closed or ends or (self.socket is not None and self.socket.phase):
+            return DISCONNECTING
+        return ESTABLISHED
+
+    @property
+    def proto(self):
+        """CONN_PROTO_HTTP, or CONN_PROTO_WEBSOCKET after the handshake."""
+        return PROTO_HTTP if self.socket is None else PROTO_WEBSOCKET
+
+    @property
+    def x509(self):
+        """The client's certificate as DER, or None."""
+        return None
+
+    @property
+    def x509dict(self):
+        """Issuer and subject of the client's certificate, or None."""
+        return None
+
+    def disconnect(self, code=1000, reason=""):
+        """Close the connection; False: it is closed already. Of HTTP the answer so far is sent.
+
+        A WebSocket's client is told why, by a *code* and a *reason* of at most 123 bytes, and
+        `ondisconnect` is called first. Raises ValueError for a code that cannot be sent.
+        """
+        if self.closed:
+            return False
+        if self.socket is not None:
+            return self.socket.disconnect(code, reason)
+        self.flush()
+        self.shut()
         return True
+
+    def __repr__(self):
+        return f"<kore.connection {self.addr} fd {self.fd}>"
+
+    # ---- a WebSocket
+
+    def websocket_send(self, op, data):
+        """Send a message: str or bytes, the op says as what.
+
+        Returns False when the connection is closed or about to be. Raises TypeError for a
+        connection without a handshake, for another op, for other data; ValueError for a text that
+        is not UTF-8; BufferError for a client that does not read, where the route asked for that.
+        """
+        if self.socket is None:
+            raise TypeError("not a websocket connection")
+        return self.socket.send(op, data)
+
+    def post(self, bytes frame not None):
+        """Send a frame that was made already. Nothing is raised: who does not read is cut off."""
+        return self.socket is not None and self.socket.post(frame)
+
+    @property
+    def buffered(self):
+        """How many bytes wait until the client reads."""
+        return self.waiting() if self.socket is None or self.closed else self.socket.buffered()
+
+    def drained(self):
+        """Return an awaitable: True when all that waits is sent, False when it never will be."""
+        return self.when_sent()
+
+    @property
+    def close_code(self):
+        """Why the WebSocket is closed: a code of RFC 6455 section 7.4, None while it is not."""
+        return None if self.socket is None or not self.socket.code else self.socket.code
+
+    @property
+    def close_reason(self):
+        """The reason that came with that code; mostly empty."""
+        return None if self.socket is None or not self.socket.code else self.socket.reason
+
+    @property
+    def rooms(self):
+        """The names of the groups that it has joined."""
+        return self.service.hub.rooms.joined(self)
+
+    def join(self, str room not None):
+        """Become part of a group, which websocket_broadcast() can address. False: it is closed."""
+        if self.socket is None:
+            raise TypeError("not a websocket connection")
+        return self.service.hub.rooms.join(room, self)
+
+    def leave(self, str room not None):
+        """Be no part of a group any more. False: it was none."""
+        return self.service.hub.rooms.leave(room, self)
+
+    cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1:
+        return self.service.hub.handshake(request, request.route, callbacks, terms)
+
+    cdef bint upgrade(self, Request request, object terms, tuple callbacks,
+                      object deflater) except -1:
+        """Answer 101, and speak no HTTP any more."""
+        cdef WebSocket socket = WebSocket.__new__(WebSocket)
+        cdef object onconnect
+        onconnect, socket.onmsg, socket.ondisconnect = callbacks
+        socket.peer = self
+        socket.terms = terms
+        socket.deflater = deflater
+        request.opens = self.queued()
+        self.service.writer.upgrade(&self.outbox, &self.poller.pool, request.fields)
+        request.answered = request.opened = True
+        request.status = 101
+        request.heads = self.queued()
+        self.poller.look()
+        self.stage = UPGRADED
+        self.socket = socket
+        self.conclude(request)
+        socket.open(onconnect)
+        if held(&self.inbox) and not self.advancing:
+            self.service.defer(self.resume)
+        self.settle()
+        return True
+
+    cdef bint talk(self) except -1:
+        return self.socket.step()
 
     # ---- events
 
     cdef int on_event(self, uint32_t events) except -1:
         # Lingering, a hang-up only says that both sides have ended: what the client sent before is
         # read first, or closing would be a reset, and destroy the answer on its way.
-        if events & EPOLLERR or (events & EPOLLHUP and self.state != LINGERING):
+        if events & EPOLLERR or (events & EPOLLHUP and self.stage != LINGERING):
             return self.shut()
         if events & (EPOLLIN | EPOLLRDHUP):
             if events & EPOLLIN and self.watched & EPOLLIN:
@@ -83,7 +204,9 @@ cdef class Connection(Intake):
         cdef Request request = self.current     # an answer ends it: it has to outlive that
         if self.stuck and self.stuck <= self.poller.now:
             return self.still_reads()
-        if self.state == HEADING:
+        if self.stage == UPGRADED:
+            return self.socket.on_deadline()
+        if self.stage == HEADING:
             self.reject(408)
         elif self.receives():
             self.limit = self.due()
@@ -105,23 +228,26 @@ cdef class Connection(Intake):
         return self.wait_for(0)
 
     cdef bint receives(self) noexcept:
-        return self.state == RECEIVING or self.state == STREAMING
+        return self.stage == RECEIVING or self.stage == STREAMING
 
     cdef int on_drain(self, bint patient, bint accept) except -1:
+        if self.stage == UPGRADED:
+            self.socket.leave(SERVICE_RESTART, "service restart", 0)
+            return 0
         if patient:
             return 0
-        if self.state == IDLE and not self.blocked:
+        if self.stage == IDLE and not self.blocked:
             self.read()             # a request may have arrived that nobody has read yet
             self.advance()
-        if (self.state == IDLE and not self.blocked) or self.state == SKIPPING:
-            self.linger = self.linger or self.state == SKIPPING
+        if (self.stage == IDLE and not self.blocked) or self.stage == SKIPPING:
+            self.linger = self.linger or self.stage == SKIPPING
             self.hang_up()
             self.settle()
         return 0
 
     cdef int read(self) except -1:
         cdef Py_ssize_t count
-        if self.state == LINGERING or self.state == FINISHING:
+        if self.stage == LINGERING or self.stage == FINISHING:
             return self.discard()
         if self.receives() and self.reader.length >= 0 and not held(&self.inbox):
             return self.read_direct()
@@ -144,7 +270,7 @@ cdef class Connection(Intake):
     cdef int discard(self) except -1:
         cdef char scrap[BLOCK]
         cdef Py_ssize_t count = self.receive(scrap, BLOCK)
-        if count == 0 and self.state == FINISHING:
+        if count == 0 and self.stage == FINISHING:
             self.ended = True
             return 0
         return self.shut() if count == 0 or count == GONE else 0
@@ -192,26 +318,29 @@ cdef class Connection(Intake):
             return 0
         if sent == 2:
             return self.shut()
-        if self.ended and self.state <= SKIPPING and not self.more():
-            if self.state == STREAMING:
+        if self.ended and self.stage <= SKIPPING and not self.more():
+            if self.stage == STREAMING:
                 return self.shut()
             self.hang_up()      # no request can become complete any more
-        if self.state == FINISHING and sent == 1:
+        if self.ended and self.stage == UPGRADED and self.socket.idle():
+            self.hang_up()
+        if self.stage == FINISHING and sent == 1:
             return self.finished()
         if (self.leaving or self.ended) and not self.asked and (
-                self.state == RUNNING or (self.state == STREAMING and self.paused)):
+                self.stage == RUNNING or (self.stage == STREAMING and self.paused)
+                or self.stage == UPGRADED):
             self.ask()
         return self.wait_for(0 if self.waiting() else sent)
 
     cdef bint more(self) noexcept:
         # requests that nobody has looked at yet, or a body that somebody is busy with
-        return self.blocked or self.paused or (self.state == IDLE and held(&self.inbox) > 0)
+        return self.blocked or self.paused or (self.stage == IDLE and held(&self.inbox) > 0)
 
     cdef int finished(self) except -1:
         if not self.linger or self.ended:
             return self.shut()
         self.half_close()
-        self.state = LINGERING
+        self.stage = LINGERING
         self.limit = self.poller.now + LINGER_MS
         return self.wait_for(1)
 
@@ -223,17 +352,19 @@ cdef class Connection(Intake):
         client that left answers it with a reset, and the handler is cancelled.
         """
         self.asked = True
-        if self.current.head.minor and not self.current.opened:
+        if self.stage == UPGRADED:
+            self.socket.ask()
+        elif self.current.head.minor and not self.current.opened:
             self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
-            if self.flush() == 2:
-                return self.shut()
+        if self.flush() == 2:
+            return self.shut()
         return 0
 
     cdef int wait_for(self, int sent) except -1:
         """Choose what epoll shall report: the one place where both buffers are looked at."""
         cdef uint32_t events = 0
         if not self.ended:
-            if self.state != RUNNING or held(&self.inbox) < BLOCK:
+            if self.stage != RUNNING or held(&self.inbox) < BLOCK:
                 events |= 0 if self.blocked or self.paused else EPOLLIN
             if not self.leaving:
                 events |= EPOLLRDHUP
@@ -245,6 +376,8 @@ cdef class Connection(Intake):
         else:
             self.stuck = 0
         self.deadline = self.stuck or self.limit
+        if self.stage == UPGRADED and self.limit:
+            self.deadline = min(self.deadline, self.limit)
         return self.watch(events)
 
     cdef int shut(self) except -1:
@@ -253,4 +386,6 @@ cdef class Connection(Intake):
         self.record_loss()
         Intake.shut(self)
         self.service.left()
+        if self.socket is not None:
+            self.socket.gone()
         return self.release()

@@ -8,7 +8,7 @@ from kore._core.request cimport Request
 from kore._core.responder cimport Responder
 
 
-cdef enum State:
+cdef enum Stage:
     IDLE            # between requests: nothing of the next one is here
     HEADING         # part of a head is here
     RECEIVING       # the head is known, the body arrives
@@ -17,6 +17,7 @@ cdef enum State:
     RUNNING         # the application has the request
     FINISHING       # the last answer is queued; then close
     LINGERING       # everything is said: read what is left, so that no reset destroys it
+    UPGRADED        # no HTTP any more
 
 
 cdef class Intake(Responder):
@@ -25,7 +26,7 @@ cdef class Intake(Responder):
     cdef BodyReader reader
     cdef object sink            # where a body goes that is not kept in memory
     cdef size_t least           # bytes that are worth a call of it
-    cdef State state
+    cdef Stage stage
     cdef bint paused            # it takes no more now
     cdef bint told              # the client knows that its body is wanted
     cdef int64_t halted         # when the pause began
@@ -33,7 +34,7 @@ cdef class Intake(Responder):
     cdef bint blocked           # requests wait until the client reads its answers
     cdef bint asked             # whether the client is still there
     cdef int64_t begun          # when the body was expected
-    cdef int64_t limit          # when the present state has taken too long
+    cdef int64_t limit          # when the present stage has taken too long
 
     cdef bint step(self) except -1
     cdef bint next_head(self) except -1
@@ -50,7 +51,9 @@ cdef class Intake(Responder):
     cdef int64_t due(self) noexcept
     cdef int begin_skip(self, Request request) except -1
     cdef bint skip_body(self) except -1
+    cdef bint talk(self) except -1
     cdef int run(self, Request request) except -1
     cdef int call(self, Request request) except -1
     cdef int reject(self, int status) except -1
     cdef int hang_up(self) except -1
+    cdef int conclude(self, Request request) except -1

@@ -23,12 +23,15 @@ cdef class Intake(Responder):
     cdef bint step(self) except -1:
         if self.closed:
             return False
-        if self.state <= HEADING:
+        if self.stage <= HEADING:
             return self.next_head()
-        if self.state == RECEIVING or self.state == STREAMING:
+        if self.stage == RECEIVING or self.stage == STREAMING:
             return self.next_body()
-        if self.state == SKIPPING:
+        if self.stage == SKIPPING:
             return self.skip_body()
+        return self.stage == UPGRADED and self.talk()
+
+    cdef bint talk(self) except -1:
         return False
 
     cdef bint next_head(self) except -1:
@@ -36,8 +39,8 @@ cdef class Intake(Responder):
         self.blocked = held(&self.inbox) > 0 and self.waiting() > BLOCK
         if self.blocked or not held(&self.inbox):
             return False
-        if self.state == IDLE:
-            self.state = HEADING
+        if self.stage == IDLE:
+            self.stage = HEADING
             self.limit = self.poller.now + self.service.header_ms
         used = parse_head(self.inbox.data + self.inbox.start, held(&self.inbox), &self.head,
                           &self.service.heads)
@@ -57,7 +60,7 @@ cdef class Intake(Responder):
         consume(&self.inbox, used, &self.poller.pool)
         memset(&self.head, 0, sizeof(Head))
         self.current = request
-        self.state = RUNNING
+        self.stage = RUNNING
         self.limit = 0
         self.keep = (request.head.minor == 1 and not request.head.flags & CLOSE
                      and self.service.idle_ms > 0 and not self.service.draining)
@@ -135,7 +138,7 @@ cdef class Intake(Responder):
         self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, most)
         self.told = not request.head.flags & EXPECT_CONTINUE or held(&self.inbox) > 0
         self.paused = False
-        self.state = STREAMING if streams else RECEIVING
+        self.stage = STREAMING if streams else RECEIVING
         self.begun = self.poller.now
         # Nobody is late with what was not asked for.
         self.limit = self.begun + self.service.body_ms if self.told or not streams else 0
@@ -155,7 +158,7 @@ cdef class Intake(Responder):
         self.told = True
         if request.head.minor and not request.opened:
             self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
-        if self.state == STREAMING:
+        if self.stage == STREAMING:
             self.poller.look()
             self.begun = self.poller.now
             self.limit = self.due()
@@ -186,7 +189,7 @@ cdef class Intake(Responder):
                 self.give(request)
                 if self.current is not request:
                     return True
-        if not self.reader.done or (self.paused and self.state == RECEIVING):
+        if not self.reader.done or (self.paused and self.stage == RECEIVING):
             return False
         return self.complete(request)
 
@@ -205,7 +208,7 @@ cdef class Intake(Responder):
         return 0
 
     cdef bint complete(self, Request request) except -1:
-        cdef State state = self.state
+        cdef Stage stage = self.stage
         cdef object sink = self.sink
         if sink is None:
             request.content = self.reader.take()
@@ -213,11 +216,11 @@ cdef class Intake(Responder):
         self.reader = None
         self.sink = None
         self.paused = False
-        self.state = RUNNING
+        self.stage = RUNNING
         self.limit = 0
         if sink is not None:
             sink.end()
-        if state == RECEIVING:
+        if stage == RECEIVING:
             self.run(request)
         return True
 
@@ -258,13 +261,13 @@ cdef class Intake(Responder):
         return 0
 
     cdef bint spares(self, Request request) noexcept:
-        if self.state == STREAMING:
+        if self.stage == STREAMING:
             return self.told and self.reader.missing() <= SKIP
-        return (self.state != RECEIVING and request.head.length <= SKIP
+        return (self.stage != RECEIVING and request.head.length <= SKIP
                 and not request.head.flags & EXPECT_CONTINUE)
 
     cdef bint streams_in(self) noexcept:
-        return self.state == STREAMING
+        return self.stage == STREAMING
 
     cdef int begin_skip(self, Request request) except -1:
         if self.reader is None:
@@ -275,7 +278,7 @@ cdef class Intake(Responder):
             self.reader.most = self.reader.got + SKIP
         self.reader.batch = PIECE
         self.skip = False
-        self.state = SKIPPING
+        self.stage = SKIPPING
         self.service.later(SKIP_SECONDS, self.stop_skipping, self.reader)
         return 0
 
@@ -291,13 +294,13 @@ cdef class Intake(Responder):
         self.reader.take()
         if self.reader.done:
             self.reader = None
-            self.state = IDLE
+            self.stage = IDLE
             self.limit = self.poller.now + self.service.idle_ms
-        return self.state == IDLE
+        return self.stage == IDLE
 
     def stop_skipping(self, reader):
         """Give up on a body that nobody wants and that does not come."""
-        if self.state == SKIPPING and self.reader is reader and not self.closed:
+        if self.stage == SKIPPING and self.reader is reader and not self.closed:
             self.linger = True
             self.hang_up()
             self.settle()
@@ -361,15 +364,11 @@ cdef class Intake(Responder):
         consume(&self.inbox, held(&self.inbox), &self.poller.pool)
         self.blocked = False
         self.reader = None
-        self.state = FINISHING
+        self.stage = FINISHING
         self.limit = 0
         return 0
 
-    cdef int finish(self, Request request) except -1:
-        """An answer is queued: the connection is free for the next request."""
-        self.poller.look()
-        if self.state == STREAMING and not self.skip:
-            self.spare_body(request)
+    cdef int conclude(self, Request request) except -1:
         request.finished = True
         self.current = None
         self.source = None
@@ -377,11 +376,18 @@ cdef class Intake(Responder):
         self.asked = False
         if request.journal is not None:
             self.record(request)
-        self.over(request)
+        return self.over(request)
+
+    cdef int finish(self, Request request) except -1:
+        """An answer is queued: the connection is free for the next request."""
+        self.poller.look()
+        if self.stage == STREAMING and not self.skip:
+            self.spare_body(request)
+        self.conclude(request)
         if self.skip:
             self.begin_skip(request)
         elif self.keep and not self.service.hurried:
-            self.state = IDLE
+            self.stage = IDLE
             self.limit = self.poller.now + self.service.idle_ms
         else:
             self.linger = self.linger or self.keep

@@ -15,7 +15,7 @@ cdef class Peer(Stream):
     cdef int open_body(self, Request request, int status) except -1
     cdef bint write_body(self, Request request, object item) except -1
     cdef int end_body(self, Request request) except -1
-    cdef object drained(self)
+    cdef object when_sent(self)
     cdef object parts_of(self, Request request)
     cdef bint serves(self, Request request) noexcept
     cdef int proceed(self, Request request) except -1
@@ -23,6 +23,9 @@ cdef class Peer(Stream):
     cdef int want_body(self, Request request) except -1
     cdef int spoil(self, Request request, int status) except -1
     cdef int break_off(self) except -1
+    cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1
+    cdef bint upgrade(self, Request request, object terms, tuple callbacks,
+                      object deflater) except -1
     cdef int spawn_stream(self, Request request, int status, object body) except -1
 
 

@@ -9,6 +9,7 @@ from kore._core.connection import Connection
 from kore._core.content import Content
 from kore._core.file import Piece
 from kore._core.stream import Stream
+from kore._core.websocket import Terms
 
 class Peer(Stream):
     """The client, as a request needs it."""
@@ -41,6 +42,14 @@ class Request(Content):
         same_site: str | None = "Lax",
     ) -> bool: ...
     def response(self, status: int, body: Any = None) -> bool: ...
+    def websocket_handshake(
+        self,
+        onconnect: Any = None,
+        onmsg: Any = None,
+        ondisconnect: Any = None,
+        **terms: Any,
+    ) -> bool: ...
+    def upgrade(self, terms: Terms, callbacks: tuple[Any, ...], deflater: Any) -> bool: ...
     def answer_pieces(
         self, status: int, lines: dict[str, bytes], pieces: tuple[bytes | Piece, ...]
     ) -> None: ...

@@ -43,8 +43,15 @@ cdef class Peer(Stream):
     cdef int end_body(self, Request request) except -1:
         return 0
 
-    cdef object drained(self):
+    cdef object when_sent(self):
         return None
+
+    cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1:
+        return False
+
+    cdef bint upgrade(self, Request request, object terms, tuple callbacks,
+                      object deflater) except -1:
+        return False
 
     cdef object parts_of(self, Request request):
         return None
@@ -209,7 +216,27 @@ cdef class Request(Content):
         check_final(status)
         self.give_up(status)
 
+    def websocket_handshake(self, onconnect=None, onmsg=None, ondisconnect=None, **terms):
+        """Answer with a WebSocket; False: the client asked for none, and was told why.
+
+        The callbacks are functions, names of functions, or None: `onconnect(connection)` is called
+        now, `onmsg(connection, op, data)` with each message, `ondisconnect(connection)` once.
+        Those that are coroutine functions are awaited, one at a time. Keywords, in place of what
+        the route or a setting says: protocols, origins, maxframe, maxmessage, timeout, ping,
+        buffer_max, buffer_full, compress. Raises RuntimeError after response(); NameError,
+        TypeError or ValueError for arguments that make no sense.
+        """
+        self.may_answer()
+        if not self.peer.serves(self):
+            return False
+        return self.peer.handshake(self, (onconnect, onmsg, ondisconnect), terms)
+
     # ---- for those who run requests
+
+    def upgrade(self, terms, tuple callbacks, deflater):
+        """Switch to a WebSocket."""
+        self.may_answer()
+        return self.peer.serves(self) and self.peer.upgrade(self, terms, callbacks, deflater)
 
     def answer_pieces(self, int status, dict lines not None, tuple pieces):
         """Answer with bytes and parts of files; *lines* are whole field lines by lower-case name.
@@ -283,4 +310,4 @@ cdef class Request(Content):
 
     def drained(self):
         """Return a future that is done when the client has taken what waited."""
-        return self.peer.drained()
+        return self.peer.when_sent()

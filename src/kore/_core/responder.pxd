@@ -22,7 +22,7 @@ cdef class Responder(Peer):
     cdef bint linger            # something may still be on its way to us
     cdef bint chunked           # the coding of the body that is streaming
     cdef object source          # iterator of that body
-    cdef object waiter          # future of a stream whose client is slow
+    cdef list waiters           # futures of those for whom the client is too slow, or None
     cdef bint secure            # the client came over TLS, which nobody can yet
     cdef sockaddr_in6 address
     cdef Journal journal        # for what no domain is known for
@@ -39,6 +39,7 @@ cdef class Responder(Peer):
     cdef int spare_body(self, Request request) except -1
     cdef int interim(self, Request request, int status) except -1
     cdef int put_piece(self, object item) except -1
+    cdef int tell(self, bint sent) except -1
     cdef int pump(self) except -1
     cdef int pull(self) except -1
     cdef int close_source(self, Request request, object source) except -1

@@ -191,11 +191,24 @@ cdef class Responder(Peer):
         self.put_object(data)
         return self.put(b"\r\n", 2)
 
-    cdef object drained(self):
-        self.waiter = self.service.future()
+    cdef object when_sent(self):
+        cdef object waiter = self.service.future()
         if self.closed or not self.waiting():
-            self.waiter.set_result(None)
-        return self.waiter
+            waiter.set_result(not self.closed)
+        elif self.waiters is None:
+            self.waiters = [waiter]
+        else:
+            self.waiters.append(waiter)
+        return waiter
+
+    cdef int tell(self, bint sent) except -1:
+        """Tell who waits for it that everything is sent, or never will be."""
+        cdef list waiters = self.waiters
+        self.waiters = None
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(sent)
+        return 0
 
     cdef int pump(self) except -1:
         """Send what waits, and what an iterator adds to it; the result is that of `flush`."""
@@ -210,10 +223,8 @@ cdef class Responder(Peer):
                 return 2
         if sent == 1 and self.owed is not None:
             self.record_owed(True)
-        if sent == 1 and self.waiter is not None:
-            if not self.waiter.done():
-                self.waiter.set_result(None)
-            self.waiter = None
+        if sent == 1 and self.waiters is not None:
+            self.tell(True)
         return 0 if sent == 1 and self.source is not None else sent
 
     cdef int pull(self) except -1:
@@ -263,7 +274,8 @@ cdef class Responder(Peer):
         cdef object source = self.source
         self.current = None
         self.source = None
-        self.waiter = None
+        if self.waiters is not None:
+            self.tell(False)
         if request is None:
             return 0
         self.service.ended()

@@ -24,6 +24,7 @@ cdef class Writer:
 
     cdef int head(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1
     cdef int interim(self, Buffer *out, Pool *pool, int status, dict fields) except -1
+    cdef int upgrade(self, Buffer *out, Pool *pool, dict fields) except -1
     cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1
     cdef int tick(self, int64_t second) except -1
 

@@ -161,6 +161,16 @@ cdef class Writer:
                 put(out, pool, <bytes>line)
         return append(out, b"\r\n", 2, pool)
 
+    cdef int upgrade(self, Buffer *out, Pool *pool, dict fields) except -1:
+        """Append the head that ends HTTP on a connection: the last interim one."""
+        put(out, pool, status_line(101))
+        put(out, pool, self.server)
+        put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
+        if fields is not None:
+            for line in fields.values():
+                put(out, pool, <bytes>line)
+        return append(out, b"\r\n", 2, pool)
+
     cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
         if "server" not in fields and "date" not in fields:
             put(out, pool, self.kept if reply.keep else self.closed)

@@ -31,7 +31,7 @@ class Tasks(Registry):
         self.handlers: dict[int, tuple[Task[None], Request]] = {}
         self.keys = itertools.count()
         # What follows requests that are over.
-        self.endings: set[Task[None]] = set()
+        self.endings: set[Task[Any]] = set()
         self.ending = False
 
     @property
@@ -108,6 +108,24 @@ class Tasks(Registry):
         except BaseException as error:  # noqa: BLE001 - as in a handler
             report(where, error)
 
+    def converse(self, callback: Awaitable[object]) -> Task[BaseException | None]:
+        """Await a WebSocket's callback; the result is what it raised. A drain waits for it."""
+        outcome = caught(callback)
+        if sys.version_info >= (3, 12):     # at once: one that does not wait costs no round
+            task = Task(outcome, loop=self.loop, eager_start=True)
+            if task.done():
+                return task
+        else:
+            task = self.loop.create_task(outcome)
+        self.endings.add(task)
+
+        def over(task: Task[BaseException | None]) -> None:
+            self.endings.discard(task)
+            close_unbegun(callback)
+
+        task.add_done_callback(over)
+        return task
+
     # ---- all of them
 
     def list(self) -> list[TaskInfo]:
@@ -136,3 +154,14 @@ class Tasks(Registry):
         """Wait for what still works for requests, for so long at most."""
         if tasks := [*(task for task, _ in self.handlers.values()), *self.endings]:
             await asyncio.wait(tasks, timeout=seconds)
+
+
+async def caught(callback: Awaitable[object]) -> BaseException | None:
+    """Await *callback* and return what it raises, but for our own cancellation."""
+    try:
+        await callback
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and being_cancelled():
+            raise
+        return error
+    return None

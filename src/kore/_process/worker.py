@@ -37,6 +37,7 @@ from kore._process.privsep import tell_no_more
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
 from kore._process.tasks import Tasks
+from kore._process.websockets import WebSockets
 from kore.errors import RefusedError
 
 try:
@@ -84,6 +85,7 @@ class Worker:
         self.tasks = Tasks(self.loop, self.report)
         self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
         self.bodies = Bodies(self.tasks, birth.config.settings)
+        self.websockets = WebSockets(birth.config, self.tasks, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
         self.service = Service(
@@ -99,6 +101,7 @@ class Worker:
             sink=self.bodies.sink,
             greet=self.bodies.greet,
             free=self.bodies.free,
+            hub=self.websockets,
             slot=birth.slot,
         )
         self.sockets = birth.sockets
@@ -243,7 +246,7 @@ class Worker:
         next request here is answered with `connection: close`.
         """
         if not self.stopping:
-            self.stopping = True
+            self.stopping = self.websockets.ending = True
             self.slot[STATE_AT] = DRAINING
             self.service.drain(patient=patient)
             self.poller.drain(patient=patient, accept=accept)

@@ -20,6 +20,10 @@ class Asking(Protocol):
     def method_name(self) -> str:
         """The method."""
 
+    @property
+    def protocol(self) -> str:
+        """The version of HTTP."""
+
     def request_header(self, name: str) -> str | None:
         """Return the first field of that name."""
 
@@ -38,25 +42,31 @@ class Refusal:
 
 def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
     """Return what speaks against a WebSocket, or None."""
-    upgrade = tokens(request.header_values("upgrade"))
-    connection = tokens(request.header_values("connection"))
     version = (request.request_header("sec-websocket-version") or "").strip()
-    if request.method_name != "GET":
-        return Refusal(405, "a websocket begins with GET", (("allow", "GET"),))
-    if "websocket" not in upgrade or "upgrade" not in connection:
-        fields = (("upgrade", "websocket"), ("connection", "upgrade"))
-        return Refusal(426, "this is a websocket: ask for an upgrade", fields)
+    if request.method_name != "GET" or request.protocol != "HTTP/1.1":
+        return Refusal(400, "a websocket begins with GET and HTTP/1.1")
+    if not asks(request, "upgrade", "websocket") or not asks(request, "connection", "upgrade"):
+        return Refusal(400, "this is for websockets: ask for `upgrade: websocket`")
+    if request.header_values("transfer-encoding") or bodied(request):
+        return Refusal(400, "a websocket's request has no body")
     if version != VERSION:
-        return Refusal(
-            426 if version else 400,
-            f"websocket version {VERSION} is spoken here",
-            (("sec-websocket-version", VERSION),),
-        )
+        fields = (("sec-websocket-version", VERSION),)
+        return Refusal(426, f"websocket version {VERSION} is spoken here", fields)
     if not proper_key(request.header_values("sec-websocket-key")):
         return Refusal(400, "sec-websocket-key must be 16 bytes in base64, once")
     if not welcome(request.header_values("origin"), origins):
         return Refusal(403, "this origin may not connect")
     return None
+
+
+def asks(request: Asking, name: str, word: str) -> bool:
+    """Return whether a word stands in the list of a field."""
+    return word in tokens(request.header_values(name))
+
+
+def bodied(request: Asking) -> bool:
+    """Return whether a length announces a body."""
+    return any(value.strip("0 ") for value in request.header_values("content-length"))
 
 
 def tokens(values: Sequence[str]) -> set[str]:

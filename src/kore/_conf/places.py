@@ -1,0 +1,21 @@
+"""Where something was written: file and line."""
+
+import inspect
+import os
+from pathlib import Path
+from typing import Final
+
+OURS: Final = str(Path(__file__).parents[1]) + os.sep
+
+
+def caller() -> str:
+    """Return file and line of the call into this package."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(OURS):
+        frame = frame.f_back
+    return "?" if frame is None else f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def shown(filename: str) -> str:
+    """Return a file's name as its author would call it."""
+    return filename.removeprefix(str(Path.cwd()) + os.sep)

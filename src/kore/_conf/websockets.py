@@ -1,0 +1,77 @@
+"""What a route, or a handshake, says of its WebSockets: keywords become values."""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from kore._conf import check
+from kore._conf.kinds import TOKEN
+from kore._conf.schema import Named
+from kore._conf.settings import SETTINGS
+from kore.errors import ConfigError
+
+CALLBACKS: Final = ("onconnect", "onmsg", "ondisconnect")
+# Those that stand in for a setting on one route.
+INSTEAD: Final = MappingProxyType(
+    {
+        "maxframe": "websocket_maxframe",
+        "maxmessage": "websocket_maxmessage",
+        "timeout": "websocket_timeout",
+        "ping": "websocket_ping",
+        "buffer_max": "websocket_buffer_max",
+        "buffer_full": "websocket_buffer_full",
+    }
+)
+LISTS: Final = ("protocols", "origins")
+KEYWORDS: Final = (*CALLBACKS, *LISTS, "compress", *INSTEAD)
+# A scheme and a host, which may have wildcards: what browsers send, and nothing behind it.
+ORIGIN: Final = re.compile(r"null|\*|[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
+
+
+def terms(given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the keywords with plain values, or raise ConfigError."""
+    return {name: value(name, entry) for name, entry in given.items()}
+
+
+def value(name: str, given: object) -> Any:
+    """Return the plain value of one keyword."""
+    if name in INSTEAD:
+        kind = SETTINGS[INSTEAD[name]].kind
+        try:
+            return kind.parse(given)
+        except ValueError:
+            raise ConfigError(f"bad value '{given}' for {name}: {kind}") from None
+    if name in CALLBACKS:
+        if given is not None and not callable(given) and not isinstance(given, str):
+            raise ConfigError(f"{name} must be a function, its name or None, not {given!r}")
+        return given
+    if name in LISTS:
+        return words(name, given)
+    if name == "compress":
+        return check.typed(given, bool, name)
+    raise ConfigError(f"unknown keyword '{name}' of a websocket, there are {', '.join(KEYWORDS)}")
+
+
+def words(name: str, given: object) -> tuple[str, ...] | None:
+    """Return a list of sub-protocols or origins; of origins None are all."""
+    if given is None:
+        return None
+    if isinstance(given, str) or not isinstance(given, Sequence | set | frozenset):
+        raise ConfigError(f"{name} must be a list, not {given!r}")
+    pattern, what = (ORIGIN, "origin") if name == "origins" else (re.compile(TOKEN), "protocol")
+    for word in given:
+        if not isinstance(word, str) or not pattern.fullmatch(word):
+            example = "https://example.com" if name == "origins" else "a token such as chat.v1"
+            raise ConfigError(f"{word!r} is no {what}: {example}")
+    return tuple(given)
+
+
+def resolved(given: Mapping[str, Any], named: Named) -> dict[str, Any]:
+    """Return the same with functions in place of their names. Raises NameError."""
+    return {
+        name: named(entry, f"{name} callback")
+        if name in CALLBACKS and isinstance(entry, str)
+        else entry
+        for name, entry in given.items()
+    }

@@ -1,0 +1,65 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""What may be sent over a WebSocket: messages and close frames, checked."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_Check
+from libc.stdint cimport uint32_t
+
+from kore._core.frames cimport BINARY, HEAD_MAX, TEXT, frame_head, utf8_goes_on
+
+cdef enum:
+    REASON_MAX = 123    # bytes: a control frame's payload less the code
+
+# Codes that an application may close with: RFC 6455 section 7.4.1, its registry, and the free ones.
+cdef frozenset CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+
+
+def frame(op, data):
+    """Return a whole message as one frame, for many clients. Raises as websocket_send does."""
+    cdef bytes payload = payload_of(checked(op), data)
+    cdef char head[HEAD_MAX]
+    cdef int size = frame_head(head, op, False, len(payload))
+    return head[:size] + payload
+
+
+cdef int checked(op) except -1:
+    if op != TEXT and op != BINARY:
+        raise TypeError("invalid op parameter: WEBSOCKET_OP_TEXT or WEBSOCKET_OP_BINARY, "
+                        f"not {op!r}")
+    return op
+
+
+cdef bytes payload_of(int op, object data):
+    """Return what is sent for *data*: text is checked, or every client would have to hang up."""
+    cdef bytes payload
+    cdef uint32_t state = 0
+    if PyUnicode_Check(data):
+        return data.encode()
+    if PyBytes_CheckExact(data):
+        payload = data
+    else:
+        try:
+            payload = bytes(memoryview(data))
+        except TypeError:
+            raise TypeError(
+                f"a message is str or bytes-like, not {type(data).__name__}") from None
+    if op == TEXT and not (
+            utf8_goes_on(&state, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+            and state == 0):
+        raise ValueError("a text must be UTF-8: send these bytes as WEBSOCKET_OP_BINARY")
+    return payload
+
+
+cdef bytes close_payload(int code, str reason):
+    if not code:
+        return b""
+    return code.to_bytes(2, "big") + reason.encode()[:REASON_MAX]
+
+
+cdef int check_code(code, reason) except -1:
+    if not isinstance(code, int) or not (code in CODES or 3000 <= code <= 4999):
+        raise ValueError(f"{code!r} is no code to close with: 1000 to 1003, 1007 to 1014, "
+                         "or 3000 to 4999 with a meaning of your own")
+    if len(reason.encode()) > REASON_MAX:
+        raise ValueError(f"a reason has at most {REASON_MAX} bytes")
+    return 0

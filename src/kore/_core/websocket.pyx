@@ -1,0 +1,370 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""A connection after its upgrade: messages in, frames out, closing. RFC 6455.
+
+A callback that has to wait is a task. What the client sends meanwhile is kept, in order and up to
+a limit; then its socket is not read. Pings are answered all the time.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check
+
+from kore._core.buffer cimport BLOCK, consume, held
+from kore._core.frames cimport CLOSE, HEAD_MAX, PING, PONG, frame_head
+from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
+from kore._core.messages cimport CONTROL, MORE
+from kore._core.payload cimport check_code, checked, close_payload, payload_of
+
+cdef enum:
+    # What may wait for a callback that is awaited, before the client has to.
+    WAITING_MESSAGES = 16
+    WAITING_BYTES = 65536
+
+    GOING_AWAY = 1001
+    NO_CODE = 1005      # what the application sees of a close frame without one
+    ABNORMAL = 1006     # and of none
+    POLICY = 1008
+    TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+
+# What a refusal of our own says, for whoever looks at a browser's console.
+cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", TOO_BIG: "too large"}
+
+
+cdef class Terms:
+    """What one route allows its WebSockets. Times in seconds, sizes in bytes."""
+
+    def __init__(self, *, maxframe, maxmessage, buffer_max, timeout, ping, close_timeout, raises,
+                 label):
+        self.maxframe = maxframe
+        self.maxmessage = maxmessage
+        self.buffer_max = buffer_max
+        self.idle_ms = int(timeout * 1000)
+        self.ping_ms = int(ping * 1000)
+        self.close_ms = int(close_timeout * 1000)
+        self.raises = raises
+        self.label = label
+
+
+cdef class WebSocket:
+    """The WebSocket of one connection."""
+
+    cdef int open(self, object onconnect) except -1:
+        """Begin, with what was queued before; tell the application."""
+        cdef Terms terms = self.terms
+        self.reason = ""
+        self.reader = MessageReader.__new__(MessageReader)
+        self.reader.begin(terms.maxframe, terms.maxmessage,
+                          None if self.deflater is None else self.deflater.unpack,
+                          &self.peer.poller.pool)
+        self.before = self.peer.queued()
+        self.heard = self.peer.poller.now
+        self.peer.limit = self.heard + self.patience() if self.patience() else 0
+        self.peer.service.hub.opened(self.peer)
+        if onconnect is not None:
+            self.call(onconnect, (self.peer,))
+        return 0
+
+    # ---- what the client says
+
+    cdef bint step(self) except -1:
+        """Understand one frame of the inbox; False: there is none, or nobody who could hear it."""
+        cdef Intake peer = self.peer
+        cdef size_t used = 0
+        cdef int event
+        peer.blocked = self.buffered() > self.terms.buffer_max // 2
+        if peer.blocked or peer.paused or not held(&peer.inbox) or self.phase == OVER:
+            return False
+        self.heard = peer.poller.now
+        if self.phase == OPEN and peer.limit:
+            peer.limit = self.heard + self.patience()
+        event = self.reader.feed(peer.inbox.data + peer.inbox.start, held(&peer.inbox), &used)
+        consume(&peer.inbox, used, &peer.poller.pool)
+        if event == MORE:
+            return False
+        if event < 0:
+            self.fail(-event, REASONS.get(-event, ""))
+        elif event == CONTROL:
+            self.control(self.reader.kind, self.reader.payload)
+        else:
+            self.message(self.reader.kind, self.reader.payload)
+        return not peer.closed
+
+    cdef bint idle(self) noexcept:
+        return self.task is None and not self.backlog
+
+    cdef int ask(self) except -1:
+        """Find out whether a client that stopped sending is still there: its system will tell."""
+        return self.put_control(PING, b"") if self.phase == OPEN else 0
+
+    cdef int control(self, int op, bytes payload) except -1:
+        if op == PING and self.phase == OPEN:
+            return self.put_control(PONG, payload)
+        if op != CLOSE:
+            return 0
+        if self.phase == OPEN:
+            self.code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
+            self.reason = payload[2:].decode()
+            self.put_control(CLOSE, payload[:2])
+        self.phase = OVER
+        return self.peer.hang_up()
+
+    cdef int message(self, int op, object payload) except -1:
+        if self.deaf:
+            return 0
+        if self.idle() and not self.delivering:
+            return self.deliver(op, payload)
+        if self.backlog is None:
+            self.backlog = []
+        self.backlog.append((op, payload))
+        self.held_back += len(payload)
+        self.peer.paused = self.full()
+        return 0
+
+    cdef bint full(self) noexcept:
+        return len(self.backlog) >= WAITING_MESSAGES or self.held_back >= WAITING_BYTES
+
+    cdef int deliver(self, int op, object payload) except -1:
+        if self.onmsg is not None:
+            self.call(self.onmsg, (self.peer, op, payload))
+        return 0
+
+    cdef int call(self, object callback, tuple arguments) except -1:
+        """Call the application. Nothing it raises goes further than this."""
+        cdef object context = PyContext_CopyCurrent()
+        cdef bint outermost = self.peer.service.slot.running[0] == 0
+        cdef object pending
+        if outermost:
+            self.peer.service.begun(self.terms.label)
+        PyContext_Enter(context)
+        try:
+            pending = callback(*arguments)
+            if pending is not None and hasattr(pending, "__await__"):
+                self.peer.service.hub.converse(self, pending)
+        except BaseException as error:      # SystemExit too, as in a handler
+            self.spoiled(error)
+        finally:
+            PyContext_Exit(context)
+        if outermost:
+            self.peer.service.slot.running[0] = 0
+        return 0
+
+    def spoiled(self, error):
+        """Report what a callback raised; this connection cannot be trusted to make sense now."""
+        self.peer.service.hub.failed(self.terms.label, error)
+        self.deaf = True
+        self.backlog = None
+        self.fail(INTERNAL_ERROR, "")
+
+    def waits(self, task):
+        """Say which task goes on with a callback: the next message has to wait for it."""
+        self.task = task
+
+    def carry_on(self):
+        """Go on after such a task."""
+        self.task = None
+        if not self.delivering:
+            self.peer.poller.look()
+            self.deliver_rest()
+
+    cdef int deliver_rest(self) except -1:
+        """Deliver what has waited, and let more come."""
+        self.delivering = True
+        try:
+            while self.backlog and self.task is None and not self.deaf:
+                op, payload = self.backlog.pop(0)
+                self.held_back -= len(payload)
+                self.deliver(op, payload)
+        finally:
+            self.delivering = False
+        if self.backlog and self.task is not None:
+            self.peer.paused = self.full()
+            return 0
+        self.peer.paused = False
+        if self.peer.closed:
+            if self.task is None:
+                self.part()
+            return 0
+        return self.peer.advance()
+
+    # ---- what we say
+
+    cdef int64_t buffered(self) noexcept:
+        """Return how many bytes of ours the socket has not taken."""
+        return max(self.before + self.said - self.peer.transferred, 0)
+
+    cdef bint send(self, int op, object data) except -1:
+        """Queue a message, and send it unless more is about to follow; False: it is too late."""
+        cdef const char *text
+        cdef Py_ssize_t size = 0
+        cdef bytes payload
+        if self.peer.poller.thread != PyThread_get_thread_ident():
+            raise RuntimeError("websocket_send() belongs to the worker's thread: use "
+                               "loop.call_soon_threadsafe(conn.websocket_send, op, data)")
+        checked(op)
+        if self.phase != OPEN:
+            return False
+        if self.deflater is None and PyUnicode_Check(data):
+            text = PyUnicode_AsUTF8AndSize(data, &size)     # lives as long as the str
+            return self.put(op, False, text, size, None)
+        payload = payload_of(op, data)
+        if self.deflater is not None:
+            payload = self.deflater.pack(payload)
+        return self.put(op, self.deflater is not None, PyBytes_AS_STRING(payload),
+                        PyBytes_GET_SIZE(payload), payload)
+
+    cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1:
+        cdef char head[HEAD_MAX]
+        cdef int length = frame_head(head, op, packed, size)
+        if not self.has_room(length + <int64_t>size):
+            return False
+        self.peer.put(head, length)
+        if size <= BLOCK or owner is None:
+            self.peer.put(data, size)
+        else:
+            self.peer.put_object(owner)
+        self.said += length + <int64_t>size
+        self.alive()
+        self.peer.settle()
+        return True
+
+    cdef bint has_room(self, int64_t size) except -1:
+        """Return whether so much may be queued; if not, do what the terms say."""
+        cdef int64_t waiting = self.buffered()
+        # One message may be as large as it likes: it is in memory anyway.
+        if waiting == 0 or waiting + size <= self.terms.buffer_max:
+            return True
+        if self.terms.raises:
+            raise BufferError(f"the client does not read: {waiting} bytes wait for it, with "
+                              f"{size} more they would exceed {self.terms.buffer_max} "
+                              "(websocket_buffer_max)")
+        self.leave(POLICY, "too slow", self.terms.close_ms)
+        return False
+
+    cdef bint post(self, bytes frame) except -1:
+        """Queue a frame that is made already; who does not read is cut off, nothing is raised."""
+        if self.phase != OPEN:
+            return False
+        if (self.buffered() + PyBytes_GET_SIZE(frame) > self.terms.buffer_max
+                and self.buffered()):
+            self.leave(POLICY, "too slow", self.terms.close_ms)
+            return False
+        self.peer.put_object(frame)
+        self.said += PyBytes_GET_SIZE(frame)
+        self.alive()
+        self.peer.settle()
+        return True
+
+    cdef int put_control(self, int op, bytes payload) except -1:
+        cdef char head[HEAD_MAX]
+        cdef int length = frame_head(head, op, False, len(payload))
+        if op == PONG and self.buffered() > self.terms.buffer_max:
+            self.leave(POLICY, "too slow", self.terms.close_ms)
+            return 0
+        self.peer.put(head, length)
+        self.peer.put(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+        self.said += length + PyBytes_GET_SIZE(payload)
+        return 0
+
+    # ---- time
+
+    cdef int64_t patience(self) noexcept:
+        """Return for how long nothing need happen; 0: for ever."""
+        cdef int64_t idle = self.terms.idle_ms
+        cdef int64_t ping = self.terms.ping_ms
+        return min(idle, ping) if idle and ping else idle or ping
+
+    cdef int alive(self) except -1:
+        """Take note of what we send: it counts as life where no pings find out about that."""
+        if self.terms.idle_ms and not self.terms.ping_ms:
+            self.peer.limit = self.peer.poller.now + self.terms.idle_ms
+        return 0
+
+    cdef int on_deadline(self) except -1:
+        cdef int64_t now = self.peer.poller.now
+        cdef int64_t idle = self.terms.idle_ms
+        if self.phase != OPEN:
+            return self.peer.shut()
+        self.peer.limit = now + self.patience()
+        if self.buffered():     # it takes its time to read: there is another limit for that
+            return self.peer.settle()
+        if idle and (not self.terms.ping_ms or now >= self.heard + idle):
+            return self.fail(GOING_AWAY, "idle for too long")
+        self.put_control(PING, b"")
+        if idle:
+            self.peer.limit = min(self.peer.limit, self.heard + idle)
+        return self.peer.settle()
+
+    # ---- the end
+
+    cdef bint leave(self, int code, str reason, int64_t wait_ms) except -1:
+        """Say goodbye, and wait for the client to do so; 0: for as long as it takes."""
+        if self.phase != OPEN:
+            return False
+        self.phase = CLOSING
+        self.code = code
+        self.reason = reason
+        self.put_control(CLOSE, close_payload(code, reason))
+        self.peer.limit = self.peer.poller.now + wait_ms if wait_ms else 0
+        self.peer.settle()
+        return True
+
+    cdef bint disconnect(self, int code, str reason) except -1:
+        """Close because the application wants to: it hears no more of this client."""
+        check_code(code, reason)
+        if self.phase == OVER or self.parted:
+            return False
+        self.deaf = True
+        self.backlog = None
+        self.peer.paused = False
+        self.part()
+        self.peer.poller.look()
+        self.leave(code, reason, self.terms.close_ms)
+        if self.phase == CLOSING:       # it was leaving before
+            self.peer.limit = self.peer.poller.now + self.terms.close_ms
+        return True
+
+    cdef int fail(self, int code, str reason) except -1:
+        """Close because something is wrong: RFC 6455 section 7.1.7."""
+        if self.phase == OPEN:
+            self.put_control(CLOSE, close_payload(code, reason))
+            self.code = code
+            self.reason = reason
+        if self.phase != OVER:
+            self.phase = OVER
+            self.peer.linger = True
+            self.peer.hang_up()
+        return self.peer.settle()
+
+    cdef int gone(self) except -1:
+        """The connection is closed: soon tell the application, which may be in the middle of it."""
+        self.phase = OVER
+        self.code = self.code or ABNORMAL
+        self.reader.drop()
+        self.peer.service.hub.closed(self.peer)
+        if self.parted:
+            return 0
+        if self.idle():
+            self.peer.service.defer(self.part)
+        else:
+            self.peer.service.later(self.terms.close_ms / 1000, self.give_up)
+        return 0
+
+    def give_up(self):
+        """End what still works for a client that is gone."""
+        if self.backlog:
+            self.peer.service.hub.lost(self.terms.label, len(self.backlog))
+        self.backlog = None
+        if self.task is not None:
+            self.task.cancel()
+
+    def part(self):
+        """Tell the application that it has lost this client. Once."""
+        cdef object ondisconnect = self.ondisconnect
+        if self.parted:
+            return
+        self.parted = True
+        self.deaf = True
+        self.ondisconnect = self.onmsg = None
+        if ondisconnect is not None:
+            self.call(ondisconnect, (self.peer,))

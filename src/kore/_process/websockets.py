@@ -1,0 +1,152 @@
+"""The WebSockets of a worker: handshakes, callbacks that wait, messages to many."""
+
+from asyncio import Task
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, Final
+
+from kore._conf import websockets
+from kore._conf.schema import Config
+from kore._core.connection import Connection
+from kore._core.payload import frame
+from kore._core.request import Request
+from kore._core.websocket import Terms, WebSocket
+from kore._http.router import RouteEntry
+from kore._process.logs import log
+from kore._process.tasks import Tasks
+from kore._websocket.deflate import Deflater, agreed
+from kore._websocket.handshake import Refusal, accept_key, chosen, refusal
+from kore._websocket.rooms import Rooms
+
+Callbacks = tuple[Any, Any, Any]
+# Terms that routes and handshakes have in common; more of them are made anew.
+TERMS_KEPT: Final = 256
+LOCAL: Final = 1
+GLOBAL: Final = 2
+
+
+class WebSockets:
+    """What the core hands its WebSockets to."""
+
+    def __init__(
+        self, config: Config, tasks: Tasks, failed: Callable[[str, BaseException], None]
+    ) -> None:
+        self.settings = config.settings
+        self.named = config.named
+        self.tasks = tasks
+        self.report = failed
+        self.ending = False
+        self.rooms: Rooms[Connection] = Rooms()
+        self.terms = lru_cache(TERMS_KEPT)(self.agreed)
+
+    # ---- the handshake
+
+    def handshake(
+        self, request: Request, entry: RouteEntry, callbacks: Callbacks, given: Mapping[str, Any]
+    ) -> bool:
+        """Answer a request with a WebSocket, or say why not."""
+        said = {**entry.route.demands.websocket, **websockets.terms(self.named_by(callbacks))}
+        said.update(websockets.terms(given))
+        if self.named is not None:
+            said = websockets.resolved(said, self.named)
+        refused = refusal(request, said.get("origins"))
+        if self.ending:
+            refused = Refusal(503, "this server is about to restart")
+        if refused is not None:
+            for field in refused.fields:
+                request.response_header(*field)
+            request.response(refused.status, f"{refused.reason}\n")
+            return False
+        deflater = self.answer(request, said)
+        numbers = tuple(said.get(name) for name in websockets.INSTEAD)
+        wanted = tuple(said.get(name) for name in websockets.CALLBACKS)
+        return Request.upgrade(request, self.terms(entry.label, numbers), wanted, deflater)
+
+    def named_by(self, callbacks: Callbacks) -> dict[str, Any]:
+        """Return the callbacks of a call that it has."""
+        given = zip(websockets.CALLBACKS, callbacks, strict=True)
+        return {name: callback for name, callback in given if callback is not None}
+
+    def answer(self, request: Request, said: Mapping[str, Any]) -> Deflater | None:
+        """Set the fields that accept a WebSocket; return what compresses, if both want that."""
+        key = request.request_header("sec-websocket-key") or ""
+        Request.response_header(request, "sec-websocket-accept", accept_key(key))
+        spoken = said.get("protocols") or ()
+        protocol = chosen(request.header_values("sec-websocket-protocol"), spoken)
+        if protocol is not None:
+            Request.response_header(request, "sec-websocket-protocol", protocol)
+        if not said.get("compress"):
+            return None
+        offers = ", ".join(request.header_values("sec-websocket-extensions"))
+        agreement = agreed(offers)
+        if agreement is None:
+            return None
+        Request.response_header(request, "sec-websocket-extensions", agreement.text())
+        return Deflater(agreement)
+
+    def agreed(self, label: bytes, numbers: tuple[Any, ...]) -> Terms:
+        """Return the terms of a route; None among *numbers*: as the setting says."""
+        own = {name: getattr(self.settings, full) for name, full in websockets.INSTEAD.items()}
+        own.update(
+            (name, number)
+            for name, number in zip(websockets.INSTEAD, numbers, strict=True)
+            if number is not None
+        )
+        raises = own.pop("buffer_full") == "raise"
+        close = self.settings.websocket_close_timeout
+        return Terms(**own, raises=raises, close_timeout=close, label=label)
+
+    # ---- what the core tells
+
+    def opened(self, connection: Connection) -> None:
+        """Take note of one more."""
+        self.rooms.enter(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """Forget one."""
+        self.rooms.exit(connection)
+
+    def failed(self, label: bytes, error: BaseException) -> None:
+        """Report what a callback raised."""
+        self.report(f"websocket '{label.decode('utf-8', 'replace')}'", error)
+
+    def lost(self, label: bytes, count: int) -> None:
+        """Report messages that came before the end and were never handled."""
+        where = label.decode("utf-8", "replace")
+        log.warning("websocket '%s': %d messages lost, an earlier one took too long", where, count)
+
+    def converse(self, socket: WebSocket, callback: Awaitable[object]) -> None:
+        """Await a callback; messages of that client wait."""
+        task = self.tasks.converse(callback)
+        if task.done():
+            self.over(socket, task)
+        else:
+            socket.waits(task)
+            task.add_done_callback(partial(self.go_on, socket))
+
+    def over(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
+        """Take note of how a callback ended."""
+        error = None if task.cancelled() else task.result()
+        if error is not None:
+            socket.spoiled(error)
+
+    def go_on(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
+        """Go on with what has waited for a callback."""
+        self.over(socket, task)
+        socket.carry_on()
+
+    # ---- many
+
+    def broadcast(
+        self, source: Connection | None, op: int, data: Any, group: str | None = None
+    ) -> bytes:
+        """Send a message to all of this worker, or to a group; return its frame."""
+        whole = frame(op, data)
+        self.deliver(whole, group, source)
+        return whole
+
+    def deliver(self, whole: bytes, group: str | None, source: Connection | None = None) -> None:
+        """Send a frame to those whom it is for."""
+        for connection in self.rooms.addressed(group):
+            if connection is not source:
+                connection.post(whole)
