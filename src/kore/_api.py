@@ -278,7 +278,7 @@ def websocket_broadcast(
     as `websocket_buffer_max` says. Raises TypeError for another op or other data, ValueError for a
     text that is not UTF-8.
     """
-    _context.worker().websockets.broadcast(src, op, data, group)
+    _context.worker().websockets.broadcast(src, op, data, scope, group)
     return True
 
 

@@ -29,6 +29,22 @@ class QueueFullError(KoreError):
     """A queue with a limit has reached it."""
 
 
+class NoSuchWorkerError(KoreError, ValueError):
+    """A number that no worker has. A ValueError too, though C Kore raises RuntimeError."""
+
+
+class BusyError(KoreError):
+    """A worker that has not handled yet what was sent to it before: *workers* says which."""
+
+    def __init__(self, reason: str, workers: tuple[int, ...] = ()) -> None:
+        super().__init__(reason)
+        self.workers = workers
+
+
+class TooLargeError(KoreError, ValueError):
+    """More than may be sent to another worker at a time."""
+
+
 class SocketError(KoreError):
     """What the system says against an operation of a socket or process, with its *errno*."""
 

@@ -31,6 +31,7 @@ from kore._conf.kinds import (
 from kore.errors import ConfigError
 
 VERSION: Final = "0.1.0"
+GIB: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,19 @@ class Settings:
     worker_set_affinity: bool = setting(FLAG, True, "Pin each worker to a CPU.")
     worker_no_accept: tuple[int, ...] = setting(
         Each(count(1, U8)), (), "Number of a worker that accepts no connections."
+    )
+    worker_message_max: int = setting(
+        size(1024, GIB), 4194304, "Bytes of a message to other workers, as it travels."
+    )
+    worker_message_window: int = setting(
+        size(1024, GIB),
+        1048576,
+        "Bytes of messages a worker may have on the way to another one before that one is busy.",
+    )
+    worker_message_pickle: bool = setting(
+        FLAG,
+        False,
+        "Send objects of any class with kore.sendobj(): one worker can run code in the others.",
     )
     pidfile: str = setting(PATH, "kore.pid", "File that holds the parent's process id.")
     logfile: str = setting(PATH, "", "File the log is appended to; none: standard output.")

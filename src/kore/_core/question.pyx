@@ -107,6 +107,11 @@ cdef class Question:
         return "http"
 
     @property
+    def http_version(self):
+        """The version of HTTP the client speaks: `1.0`, or `1.1` for that and everything newer."""
+        return "1.1" if self.head.minor else "1.0"
+
+    @property
     def agent(self):
         """The User-Agent, or None."""
         return self.request_header("user-agent")

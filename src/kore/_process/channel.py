@@ -15,6 +15,7 @@ from collections import deque
 from typing import Final
 
 from kore._process import messages
+from kore._process.mail import Mail
 from kore._process.messages import Log, Message, ProtocolError
 
 # What waits for a receiver that does not keep up; log lines beyond it are counted, not kept.
@@ -53,6 +54,8 @@ class Channel:
         self.dropped = 0
         self.sequence = 0
         self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        # What goes when nothing of the above is left to go.
+        self.mail = Mail()
         # Without room for them the kernel never installs descriptors that a sender attached.
         room = DESCRIPTORS_MAX * array.array("i").itemsize if takes_descriptors else 0
         self._ancillary = socket.CMSG_SPACE(room) if room else 0
@@ -64,7 +67,7 @@ class Channel:
     @property
     def wants_write(self) -> bool:
         """Whether flush() is due when the socket becomes writable."""
-        return bool(self._waiting) and not self._deaf
+        return bool(self._waiting or self.mail) and not self._deaf
 
     def send(self, message: Message) -> bool:
         """Send, or queue, *message*. False: it is lost, and counted if it may be."""
@@ -76,14 +79,29 @@ class Channel:
         self._post(message)
         return not self._deaf
 
+    def post(self, message: Message, owner: int = 0) -> None:
+        """Send *message* after all that others send, or queue it, on the account of *owner*.
+
+        For whoever keeps an eye on `mail`: nothing else bounds it.
+        """
+        if self._deaf:
+            return
+        datagram = messages.encode(message)
+        if self.wants_write or not self._push(datagram, ()):
+            self.mail.add(owner, datagram)
+
     def flush(self) -> None:
         """Send what waits, as far as it goes."""
-        while self.wants_write:
+        while self._waiting and not self._deaf:
             datagram, descriptors = self._waiting[0]
             if not self._push(datagram, descriptors):
                 return
             self._waiting.popleft()
             close_all(descriptors)
+        while self.mail and not self._deaf:
+            if not self._push(self.mail.first, ()):
+                return
+            self.mail.remove_first()
         if self.dropped and not self._deaf:
             count, self.dropped = self.dropped, 0
             self._post(Log(WARNING, f"{count} log messages lost: they came too fast"))
@@ -125,6 +143,7 @@ class Channel:
         for _, descriptors in self._waiting:
             close_all(descriptors)
         self._waiting.clear()
+        self.mail.clear()
         self.socket.close()
 
     def _take(self) -> Message | None:

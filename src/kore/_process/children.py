@@ -15,7 +15,8 @@ from kore._process import orphans
 from kore._process.channel import Channel
 from kore._process.logs import log
 from kore._process.loop import Loop
-from kore._process.messages import Message, ProtocolError, Signal, Stop
+from kore._process.messages import Message, Parcel, ProtocolError, Signal, Stop
+from kore._process.post import Post
 from kore._process.privsep import WHERE
 from kore._process.roles import Role
 
@@ -78,6 +79,7 @@ class Children:
     def __init__(self, loop: Loop, family: Family) -> None:
         self.loop = loop
         self.family = family
+        self.post = Post(self)
         self.all: list[Child] = []
         # Reaped before their pid was told. Only while somebody is on the way: the parent also
         # inherits, and reaps, what workers started and left behind.
@@ -138,6 +140,9 @@ class Children:
     def _take(self, child: Child, message: Message) -> None:
         if type(message) not in child.role.sends:
             raise ProtocolError(f"a {child.role.name} may not send {type(message).__name__}")
+        if isinstance(message, Parcel):
+            self.post.carry(child, message)
+            return
         self.family.heard(child, message)
 
     def blame(self, child: Child, fault: str) -> None:
@@ -248,6 +253,7 @@ class Children:
         self.all.remove(child)
         self.loop.forget(child.channel)
         child.channel.close()
+        self.post.gone(child)
 
     def _clear_strangers(self) -> None:
         if not any(child.pid == 0 for child in self.all):

@@ -4,6 +4,7 @@ A datagram is a header of 16 bytes and a payload: JSON for what has a structure,
 text. Nothing here ever unpickles: the parent may be root, and reads what a child wrote.
 """
 
+import enum
 import json
 import struct
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ HEADER: Final = struct.Struct("!BBHIII")
 VERSION: Final = 1
 # The process at the other end of the channel.
 PEER: Final = 0
+# Of a parcel: every worker.
+ALL: Final = 0
 # Well below what a unix socket takes as one datagram with the kernel's default buffers (208 KiB).
 SIZE_MAX: Final = 128 * 1024
 # A text's: beside the header there is one more byte.
@@ -31,6 +34,21 @@ class ProtocolError(KoreError):
     """A datagram that its receiver cannot accept."""
 
 
+class Kind(enum.IntEnum):
+    """What is in a parcel: the lowest byte of its flags."""
+
+    OBJECT = 1
+    BROADCAST = 2
+
+
+# To every worker, and to the sender itself.
+ECHO: Final = 0x100
+# Not a parcel of that kind, but word from its receiver that such were handled.
+RECEIPT: Final = 0x200
+KIND: Final = 0xFF
+FLAGS: Final = KIND | ECHO | RECEIPT
+
+
 class Message:
     """One thing to say. A class per kind; `code` is its type in the header."""
 
@@ -39,7 +57,11 @@ class Message:
     # May be left out, and counted, when the receiver is too slow.
     may_drop: ClassVar[bool] = False
 
-    def payload(self) -> bytes:
+    def label(self) -> tuple[int, int]:
+        """Return flags and destination for the header."""
+        return 0, PEER
+
+    def payload(self) -> bytes | memoryview:
         """Return the fields as JSON, or nothing where there are none."""
         content = {f.name: getattr(self, f.name) for f in carried(type(self))}
         return json.dumps(content).encode() if content else b""
@@ -214,6 +236,36 @@ class Patience(Message):
     seconds: int
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel(Message):
+    """Worker to worker, through the parent, which reads the header only.
+
+    *address* is a worker's number: on the way to the parent the receiver's, or ALL; on the way
+    from it the sender's.
+    """
+
+    code: ClassVar[int] = 13
+    address: int
+    flags: int
+    content: bytes | memoryview
+
+    def label(self) -> tuple[int, int]:
+        """Return flags and destination for the header."""
+        return self.flags, self.address
+
+    def payload(self) -> bytes | memoryview:
+        """Return what nobody between the two workers looks into."""
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(Message):
+    """Parent to worker: the worker of that number has ended, and what was on its way to it."""
+
+    code: ClassVar[int] = 14
+    number: int
+
+
 KINDS: Final[Mapping[int, type[Message]]] = {
     kind.code: kind
     for kind in (
@@ -229,6 +281,8 @@ KINDS: Final[Mapping[int, type[Message]]] = {
         Signal,
         Reopened,
         Patience,
+        Parcel,
+        Gone,
     )
 }
 
@@ -238,8 +292,10 @@ def encode(message: Message, sequence: int = 0) -> bytes:
     payload = message.payload()
     if len(payload) > SIZE_MAX - HEADER.size:
         raise ProtocolError(f"{type(message).__name__} is larger than {SIZE_MAX} bytes")
+    flags, address = message.label()
     sequence &= 0xFFFFFFFF
-    return HEADER.pack(VERSION, message.code, 0, PEER, len(payload), sequence) + payload
+    header = HEADER.pack(VERSION, message.code, flags, address, len(payload), sequence)
+    return b"".join((header, payload))
 
 
 def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
@@ -247,12 +303,16 @@ def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
     if len(datagram) < HEADER.size:
         raise ProtocolError("shorter than a header")
     version, code, flags, destination, length, _ = HEADER.unpack_from(datagram)
+    if length != len(datagram) - HEADER.size:
+        raise ProtocolError("another length than announced")
+    if (version, code) == (VERSION, Parcel.code):
+        # Not a copy: it may be large, and most of them only pass through here.
+        parcel = Parcel(destination, flags, memoryview(datagram)[HEADER.size :])
+        return with_descriptors(parcel, descriptors)
     if version != VERSION or flags != 0:
         raise ProtocolError(f"version {version} with flags {flags:#x}")
     if destination != PEER:
         raise ProtocolError(f"destination {destination} does not exist")
-    if length != len(datagram) - HEADER.size:
-        raise ProtocolError("another length than announced")
     kind = KINDS.get(code)
     if kind is None:
         raise ProtocolError(f"type {code} does not exist")

@@ -1,8 +1,8 @@
 """The table of processes: what each runs, what its death means, what it may say to the parent."""
 
 import enum
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
@@ -10,9 +10,11 @@ from kore._process.messages import (
     Configured,
     Fatal,
     Forked,
+    Kind,
     Log,
     Message,
     NotForked,
+    Parcel,
     Patience,
     Ready,
     Shutdown,
@@ -31,6 +33,8 @@ class Role:
     main: str
     sends: frozenset[type[Message]]
     essential: bool = False
+    # The names of the roles it may send parcels to, by their kinds.
+    parcels: Mapping[int, frozenset[str]] = field(default_factory=dict, hash=False)
 
     def who(self, number: int) -> str:
         """Return the name for log lines and titles."""
@@ -51,7 +55,8 @@ WORKER: Final = Role(
     name="worker",
     label="wrk",
     main="kore._process.worker:main",
-    sends=frozenset({Ready, Shutdown, Log, Fatal}),
+    sends=frozenset({Ready, Shutdown, Log, Fatal, Parcel}),
+    parcels={Kind.OBJECT: frozenset({"worker"}), Kind.BROADCAST: frozenset({"worker"})},
 )
 
 

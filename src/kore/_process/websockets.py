@@ -1,5 +1,6 @@
 """The WebSockets of a worker: handshakes, callbacks that wait, messages to many."""
 
+import struct
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
@@ -13,6 +14,8 @@ from kore._core.request import Request
 from kore._core.websocket import Terms, WebSocket
 from kore._http.router import RouteEntry
 from kore._process.logs import log
+from kore._process.messages import Kind
+from kore._process.relay import Relay
 from kore._process.tasks import Tasks
 from kore._websocket.deflate import Deflater, agreed
 from kore._websocket.handshake import Refusal, accept_key, chosen, refusal
@@ -21,20 +24,28 @@ from kore._websocket.rooms import Rooms
 Callbacks = tuple[Any, Any, Any]
 # Terms that routes and handshakes have in common; more of them are made anew.
 TERMS_KEPT: Final = 256
-LOCAL: Final = 1
 GLOBAL: Final = 2
+# How long the name of a group is, in front of it and of the frame; this for everybody.
+LENGTH: Final = struct.Struct("!I")
+EVERYBODY: Final = 2**32 - 1
 
 
 class WebSockets:
     """What the core hands its WebSockets to."""
 
     def __init__(
-        self, config: Config, tasks: Tasks, failed: Callable[[str, BaseException], None]
+        self,
+        config: Config,
+        tasks: Tasks,
+        relay: Relay,
+        failed: Callable[[str, BaseException], None],
     ) -> None:
         self.settings = config.settings
         self.named = config.named
         self.tasks = tasks
         self.report = failed
+        self.relay = relay
+        relay.on(Kind.BROADCAST, self.receive, "websocket_broadcast")
         self.ending = False
         self.rooms: Rooms[Connection] = Rooms()
         self.terms = lru_cache(TERMS_KEPT)(self.agreed)
@@ -138,15 +149,40 @@ class WebSockets:
     # ---- many
 
     def broadcast(
-        self, source: Connection | None, op: int, data: Any, group: str | None = None
-    ) -> bytes:
-        """Send a message to all of this worker, or to a group; return its frame."""
+        self, source: Connection | None, op: int, data: Any, scope: int, group: str | None
+    ) -> None:
+        """Send a message to all of this worker, or of all workers, or to a group."""
+        if source is not None and not isinstance(source, Connection):
+            raise TypeError(f"src must be a kore.connection or None, not {source!r}")
         whole = frame(op, data)
+        if scope == GLOBAL:     # first, and all or nothing: a worker may have too much to do
+            self.relay.send(Kind.BROADCAST, packed(whole, group), None, echo=False)
         self.deliver(whole, group, source)
-        return whole
+
+    def receive(self, _: int, payload: bytes) -> None:
+        """Send what another worker has sent to everybody."""
+        group, whole = unpacked(payload)
+        self.deliver(whole, group)
 
     def deliver(self, whole: bytes, group: str | None, source: Connection | None = None) -> None:
         """Send a frame to those whom it is for."""
         for connection in self.rooms.addressed(group):
             if connection is not source:
                 connection.post(whole)
+
+
+def packed(whole: bytes, group: str | None) -> bytes:
+    """Return a frame, and whom it is for, as a message to other workers."""
+    if group is None:
+        return LENGTH.pack(EVERYBODY) + whole
+    name = group.encode()
+    return LENGTH.pack(len(name)) + name + whole
+
+
+def unpacked(payload: bytes) -> tuple[str | None, bytes]:
+    """Return whom a frame is for, and the frame."""
+    (length,) = LENGTH.unpack_from(payload)
+    if length == EVERYBODY:
+        return None, payload[LENGTH.size :]
+    end = LENGTH.size + length
+    return payload[LENGTH.size : end].decode(), payload[end:]

@@ -30,21 +30,18 @@ from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
 from kore._process.bodies import Bodies
+from kore._process.eventloop import new_loop
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
-from kore._process.messages import Fatal, Log, Message, Ready, Reopened, Shutdown, Signal, Stop
+from kore._process.messages import Fatal, Gone, Log, Parcel, Ready, Reopened, Shutdown, Signal, Stop
 from kore._process.privsep import tell_no_more
+from kore._process.relay import Relay
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
+from kore._process.talk import Takers, Talk
 from kore._process.tasks import Tasks
 from kore._process.websockets import WebSockets
 from kore.errors import RefusedError
-
-try:
-    import uvloop
-except ImportError:  # it has no wheel for this machine, perhaps
-    # A module to mypy, whatever the import says.
-    uvloop = None  # type: ignore[assignment]
 
 # How often deadlines are looked at, as in C Kore.
 SWEEP: Final = 0.5
@@ -60,13 +57,6 @@ def main(birth: Birth) -> int:
     return Worker(birth).run()
 
 
-def new_loop() -> AbstractEventLoop:
-    """Return uvloop's event loop where it is installed, unless KORE_LOOP says asyncio."""
-    if uvloop is None or os.environ.get("KORE_LOOP") == "asyncio":
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 class Worker:
     """What a worker process is."""
 
@@ -74,18 +64,22 @@ class Worker:
         self.number = birth.number
         self.config: Config = birth.config
         self.channel = birth.channel
-        install(Handler(lambda *record: self.say(Log(*record))))
+        install(Handler(lambda *record: self.talk.say(Log(*record))))
         self.slot = birth.slot
         self.status = 0
         self.stopping = False
         # New code takes over from this.
         self.replaced = False
         self.loop = new_loop()
+        self.talk = Talk(self.channel, self.loop)
         self.over: Future[None] = self.loop.create_future()
         self.tasks = Tasks(self.loop, self.report)
         self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
+        self.relay = Relay(
+            birth.number, birth.config.settings, self.loop, self.talk.post, self.failed
+        )
         self.bodies = Bodies(self.tasks, birth.config.settings)
-        self.websockets = WebSockets(birth.config, self.tasks, self.failed)
+        self.websockets = WebSockets(birth.config, self.tasks, self.relay, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
         self.service = Service(
@@ -171,20 +165,21 @@ class Worker:
         """Take up the work: the application's start hook first, the sockets last."""
         self.catch_signals()
         self.bodies.open()
-        self.loop.add_reader(self.channel.fileno(), self.on_channel)
+        self.talk.open(self.takers(), self.orphaned)
         enter(self.slot, "workerstart")
         await self.call_hook("workerstart")
         enter(self.slot, "onload")
         await self.tell_modules(MODULE_LOAD)
         enter(self.slot, "")
         tell_no_more()
+        self.relay.open(self.tasks.see_off)
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
         self.listen()
         self.loop.add_reader(self.poller.fileno(), self.poller.dispatch)
         self.sweep()
         self.slot[STATE_AT] = READY
-        self.say(Ready())
+        self.talk.say(Ready())
 
     def listen(self) -> None:
         """Accept on the sockets of each server, with a router for its domains."""
@@ -209,6 +204,7 @@ class Worker:
     async def farewell(self) -> None:
         """Cancel what still runs, and call the application's stop hook."""
         self.poller.drain()
+        self.relay.farewell()
         await self.tasks.cancel_everything(FAREWELL)
         self.loop.remove_reader(self.poller.fileno())
         self.poller.close()
@@ -259,8 +255,9 @@ class Worker:
         return settings.drain_timeout + (settings.http_keepalive_time if patient else 0)
 
     def end_when_idle(self) -> None:
-        """End as soon as no client, no request and no signal hook is left."""
-        if self.service.connections or self.tasks.serving or self.signals.running:
+        """End as soon as no client, request, signal hook or message is left."""
+        tasks, signals = self.tasks.serving, self.signals.running
+        if self.service.connections or tasks or signals or self.relay.waiting:
             self.loop.call_later(DRAIN_STEP, self.end_when_idle)
         else:
             self.finish()
@@ -285,34 +282,28 @@ class Worker:
         """Tell the application's hook of one more signal to this process."""
         self.signals.trap(self.loop, number)
 
-    def on_channel(self) -> None:
-        """Read what the parent says; without a parent there is no worker."""
-        for message in self.channel.receive():
-            if isinstance(message, Signal):
-                self.signals.told(message.number)
-            elif isinstance(message, Reopened):
-                self.journals.switch(message.number, message.descriptors[0])
-            elif isinstance(message, Stop):
-                self.replaced |= message.patient
-                if message.drain:
-                    self.drain(patient=message.patient, accept=message.accept)
-                else:
-                    self.finish()
-        if self.channel.eof:
-            self.journals.finish()
-            os._exit(1)
+    def takers(self) -> Takers:
+        """Return who takes which message of the parent."""
+        return {
+            Signal: lambda message: self.signals.told(message.number),
+            Reopened: lambda message: self.journals.switch(message.number, message.descriptors[0]),
+            Stop: self.told_to_stop,
+            Parcel: self.relay.parcel,
+            Gone: self.relay.gone,
+        }
 
-    def say(self, message: Message) -> None:
-        """Send the parent a message; what does not fit now goes when there is room."""
-        self.channel.send(message)
-        if self.channel.wants_write:
-            self.loop.add_writer(self.channel.fileno(), self.flush_channel)
+    def told_to_stop(self, message: Stop) -> None:
+        """End, after what is in progress or at once."""
+        self.replaced |= message.patient
+        if message.drain:
+            self.drain(patient=message.patient, accept=message.accept)
+        else:
+            self.finish()
 
-    def flush_channel(self) -> None:
-        """Send the parent what did not fit at once."""
-        self.channel.flush()
-        if not self.channel.wants_write:
-            self.loop.remove_writer(self.channel.fileno())
+    def orphaned(self) -> NoReturn:
+        """End: without a parent there is no worker."""
+        self.journals.finish()
+        os._exit(1)
 
     # ---- what handlers do
 
@@ -378,7 +369,7 @@ class Worker:
 
     def shutdown(self) -> None:
         """Ask the parent to stop the server in good order."""
-        self.say(Shutdown())
+        self.talk.say(Shutdown())
 
     def end(self) -> NoReturn:
         """Leave with status 1, from wherever we are: no handler can catch it."""

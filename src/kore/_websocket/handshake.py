@@ -21,7 +21,7 @@ class Asking(Protocol):
         """The method."""
 
     @property
-    def protocol(self) -> str:
+    def http_version(self) -> str:
         """The version of HTTP."""
 
     def request_header(self, name: str) -> str | None:
@@ -43,7 +43,7 @@ class Refusal:
 def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
     """Return what speaks against a WebSocket, or None."""
     version = (request.request_header("sec-websocket-version") or "").strip()
-    if request.method_name != "GET" or request.protocol != "HTTP/1.1":
+    if request.method_name != "GET" or request.http_version != "1.1":
         return Refusal(400, "a websocket begins with GET and HTTP/1.1")
     if not asks(request, "upgrade", "websocket") or not asks(request, "connection", "upgrade"):
         return Refusal(400, "this is for websockets: ask for `upgrade: websocket`")

@@ -9,7 +9,7 @@ import pytest
 
 from kore._process import channel, messages
 from kore._process.channel import QUEUE_MAX, Channel, pair
-from kore._process.messages import Fork, Log, Ready, Stop, encode
+from kore._process.messages import Fork, Log, Parcel, Ready, Stop, encode
 from kore._process.privsep import open_descriptors
 
 LONG = Log(6, "x" * 100_000)
@@ -251,3 +251,31 @@ def pair_end(stack: ExitStack) -> socket.socket:
     PEERS.append(theirs)
     stack.callback(ours.close)
     return ours
+
+
+def test_mail_goes_after_everything_else_and_in_order(ends: tuple[Channel, Channel]) -> None:
+    ours, theirs = ends
+    for number in range(100):
+        ours.post(Parcel(number, 1, bytes(50_000)), owner=7)
+    assert ours.mail.held[7] > 0
+    ours.send(Ready())
+    waiting = len(ours.mail)
+    received: list[messages.Message] = []
+    while ours.wants_write:
+        received += theirs.receive()
+        ours.flush()
+    received += everything(theirs)
+
+    assert [m.address for m in received if isinstance(m, Parcel)] == list(range(100))
+    assert received.index(Ready()) == 100 - waiting
+    assert ours.mail.held[7] == 0
+
+
+def test_mail_for_nobody_is_not_kept(ends: tuple[Channel, Channel]) -> None:
+    ours, theirs = ends
+    theirs.close()
+    for _ in range(10):
+        ours.post(Parcel(1, 1, bytes(100_000)))
+
+    assert not ours.wants_write
+    assert not ours.mail

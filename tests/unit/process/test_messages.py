@@ -13,9 +13,12 @@ from kore._process.messages import (
     Fatal,
     Fork,
     Forked,
+    Gone,
+    Kind,
     Log,
     Message,
     NotForked,
+    Parcel,
     Patience,
     ProtocolError,
     Ready,
@@ -42,6 +45,8 @@ EACH: list[Message] = [
     Signal(15),
     Fatal(""),
     Patience(90),
+    Parcel(3, Kind.OBJECT | messages.ECHO, b"\0anything"),
+    Gone(3),
 ]
 
 
@@ -94,6 +99,8 @@ def test_the_header_has_sixteen_bytes_and_no_source() -> None:
         ),
         (datagram(1, b'{"plain": []}'), "Configured has a field of a wrong type"),
         (datagram(8, b""), "Log is empty"),
+        (datagram(13, b"", version=2, flags=1), "version 2"),
+        (datagram(13, b"x", flags=1)[:-1], "another length than announced"),
     ],
 )
 def test_a_bad_datagram_is_refused_with_what_is_wrong_about_it(bad: bytes, why: str) -> None:

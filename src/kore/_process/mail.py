@@ -1,0 +1,39 @@
+"""What waits behind everything else for a slow receiver: a queue, and how much of it is whose."""
+
+from collections import Counter, deque
+from typing import Final
+
+# What a datagram costs its process beside its own bytes, roughly.
+OVERHEAD: Final = 256
+
+
+class Mail:
+    """Datagrams in order, each on somebody's account."""
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[int, bytes]] = deque()
+        # Bytes by owner.
+        self.held: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def first(self) -> bytes:
+        """The one to go next."""
+        return self._queue[0][1]
+
+    def add(self, owner: int, datagram: bytes) -> None:
+        """Take one more."""
+        self._queue.append((owner, datagram))
+        self.held[owner] += len(datagram) + OVERHEAD
+
+    def remove_first(self) -> None:
+        """Forget the first: it is gone."""
+        owner, datagram = self._queue.popleft()
+        self.held[owner] -= len(datagram) + OVERHEAD
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._queue.clear()
+        self.held.clear()

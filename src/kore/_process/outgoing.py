@@ -1,0 +1,103 @@
+"""What this worker sends to others, of one kind: numbered, cut, and no more than they can take."""
+
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Iterable
+from time import monotonic_ns
+from typing import Final
+
+from kore._conf.settings import Settings
+from kore._process.messages import ALL, ECHO, Kind, Parcel
+from kore._process.parcels import Window, cost, pieces
+from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
+
+NOBODY: Final[tuple[int, ...]] = ()
+
+
+class Outgoing:
+    """A lane out: one window for each worker there is."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        own: int,
+        settings: Settings,
+        loop: AbstractEventLoop,
+        post: Callable[[Parcel], None],
+    ) -> None:
+        self.kind = kind
+        self.loop = loop
+        self.post = post
+        self.limit = settings.worker_message_max
+        window = max(settings.worker_message_window, cost(self.limit))
+        self.windows = {number: Window(window) for number in range(1, settings.workers + 1)}
+        self.others = tuple(number for number in self.windows if number != own)
+        # So that a receipt for a predecessor of this process settles nothing here.
+        self.number = monotonic_ns()
+        self._waiting: list[Future[None]] = []
+
+    def send(self, payload: bytes, worker: int | None, *, echo: bool) -> None:
+        """Send to one worker, or to all; to this one too when *echo*.
+
+        Sent to all of them or to none. BusyError, NoSuchWorkerError, TooLargeError.
+        """
+        receivers = self.receivers(worker, echo=echo)
+        if len(payload) > self.limit:
+            raise TooLargeError(
+                f"a message of {len(payload)} bytes: worker_message_max allows {self.limit}"
+            )
+        full = tuple(n for n in receivers if not self.windows[n].has_room(len(payload)))
+        if full:
+            who = ", ".join(map(str, full))
+            raise BusyError(f"worker {who} has not handled yet what was sent before", full)
+        if not receivers:
+            return
+        self.number += 1
+        for number in receivers:
+            self.windows[number].add(self.number, len(payload))
+        address = ALL if worker is None else worker
+        flags = self.kind | (ECHO if echo and worker is None else 0)
+        for piece in pieces(self.number, payload):
+            self.post(Parcel(address, flags, piece))
+
+    def receivers(self, worker: int | None, *, echo: bool) -> tuple[int, ...]:
+        """Return the numbers of those who are to get something."""
+        if worker is None:
+            return tuple(self.windows) if echo else self.others
+        if type(worker) is not int:
+            raise TypeError(f"a worker is a number or None, not {type(worker).__name__}")
+        if worker not in self.windows:
+            raise NoSuchWorkerError(f"worker {worker} invalid: there are 1..{len(self.windows)}")
+        return (worker,)
+
+    def settle(self, worker: int, number: int) -> None:
+        """Take note that *worker* has handled all up to *number*."""
+        self.windows[worker].settle(number)
+        self._wake()
+
+    def gone(self, worker: int) -> int:
+        """Take note that a worker has ended; return how much sent to it may be lost."""
+        lost = self.windows[worker].clear()
+        self._wake()
+        return lost
+
+    async def drained(self, worker: int | None) -> None:
+        """Wait until all that was sent, or that to one worker, has been handled or is lost."""
+        numbers = self.receivers(worker, echo=True)
+        while self._busy(numbers):
+            waiter = self.loop.create_future()
+            self._waiting.append(waiter)
+            try:
+                await waiter
+            finally:
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+
+    def _busy(self, numbers: Iterable[int]) -> bool:
+        return any(len(self.windows[number]) for number in numbers)
+
+    def _wake(self) -> None:
+        """Have those look again who wait."""
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,128 @@
+"""How what one worker sends to another is cut, put together and paid for. Pure.
+
+A parcel holds a piece of what was sent, or a receipt. Between two workers the pieces come in
+order, and those of one thing in a row; what is missing is missing from some moment on, because a
+process has ended.
+"""
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from kore._process.messages import HEADER, SIZE_MAX, ProtocolError
+
+# Of what was sent: its number, its size, and where in it this piece begins. A sender counts on
+# from a clock that never goes back, so its successor does not use its numbers again.
+PIECE: Final = struct.Struct("!QII")
+RECEIPT: Final = struct.Struct("!Q")
+# Of a piece.
+ROOM: Final = SIZE_MAX - HEADER.size - PIECE.size
+# What a piece costs beside its bytes, in every process it is held in.
+OVERHEAD: Final = 512
+
+
+def cost(size: int) -> int:
+    """Return what *size* bytes count for on their way."""
+    return size + OVERHEAD * max(1, -(-size // ROOM))
+
+
+def pieces(number: int, payload: bytes) -> Iterator[bytes]:
+    """Yield the contents of the parcels that *payload* travels in: one at least."""
+    size = len(payload)
+    if size <= ROOM:
+        yield PIECE.pack(number, size, 0) + payload
+        return
+    view = memoryview(payload)
+    for start in range(0, size, ROOM):
+        yield b"".join((PIECE.pack(number, size, start), view[start : start + ROOM]))
+
+
+def receipt(number: int) -> bytes:
+    """Return the content of a receipt for all up to *number*."""
+    return RECEIPT.pack(number)
+
+
+def number_in(content: bytes | memoryview) -> int:
+    """Return the number that a receipt speaks of."""
+    if len(content) != RECEIPT.size:
+        raise ProtocolError("a receipt of another size")
+    (number,) = RECEIPT.unpack(content)
+    return int(number)
+
+
+class Assembly:
+    """What one sender sends, until it is complete. Grows with what has come."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        # What is being put together; nothing: no first piece has come since.
+        self.number = 0
+        self.size = 0
+        self.filled = 0
+        self.parts: list[memoryview] = []
+
+    def add(self, content: bytes | memoryview) -> tuple[int, int, bytes | None] | None:
+        """Take a piece. Returns number, size and payload when it was the last one, else None.
+
+        The payload is None when a piece before it is missing. ProtocolError: it is no piece.
+        """
+        if len(content) < PIECE.size:
+            raise ProtocolError("shorter than a piece")
+        number, size, start = PIECE.unpack_from(content)
+        body = memoryview(content)[PIECE.size :]
+        end = start + len(body)
+        # All but the last are full, or a sender could have many small ones kept.
+        if size > self.limit or start % ROOM or end != min(start + ROOM, size):
+            raise ProtocolError(f"bytes {start} to {end} of {size}")
+        if start == 0:
+            self.number, self.size, self.filled = number, size, 0
+            self.parts.clear()
+        if (number, size, start) == (self.number, self.size, self.filled):
+            self.filled = end
+            self.parts.append(body)
+        else:
+            self.drop()
+        if end < size:
+            return None
+        whole = b"".join(self.parts) if self.filled == size == end and self.number else None
+        self.drop()
+        return number, size, whole
+
+    def drop(self) -> None:
+        """Forget what has come so far."""
+        self.number = self.size = self.filled = 0
+        self.parts.clear()
+
+
+class Window:
+    """What a receiver has not handled yet, as far as its sender knows."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.bytes = 0
+        self._sent: deque[tuple[int, int]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    def has_room(self, size: int) -> bool:
+        """Whether so much more may go. One alone may, however large."""
+        return not self._sent or self.bytes + cost(size) <= self.limit
+
+    def add(self, number: int, size: int) -> None:
+        """Take note of what goes."""
+        self._sent.append((number, cost(size)))
+        self.bytes += cost(size)
+
+    def settle(self, number: int) -> None:
+        """Take note that all up to *number* has been handled."""
+        while self._sent and self._sent[0][0] <= number:
+            self.bytes -= self._sent.popleft()[1]
+
+    def clear(self) -> int:
+        """Give up on all of it; return how many that were."""
+        count = len(self._sent)
+        self._sent.clear()
+        self.bytes = 0
+        return count
