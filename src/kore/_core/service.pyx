@@ -37,7 +37,7 @@ cdef class Service:
     piece, `stop()` says that no more will come, and `least` bytes are worth a call.
     *free(request, extras, sink)* is told once that it is over.
 
-    *hub* is for WebSockets: `handshake(request, callbacks, terms)` decides, `opened(connection)` and
+    *hub* is for WebSockets: `handshake(request, route, callbacks, terms)` decides, `opened` and
     `closed(connection)` keep the list of them, `converse(socket, awaitable)` awaits a callback.
 
     *slot* is writable memory that survives this process.

@@ -45,7 +45,7 @@ class WebSockets:
         self.tasks = tasks
         self.report = failed
         self.relay = relay
-        relay.on(Kind.BROADCAST, self.receive, "websocket_broadcast")
+        relay.on(Kind.BROADCAST, self.receive)
         self.ending = False
         self.rooms: Rooms[Connection] = Rooms()
         self.terms = lru_cache(TERMS_KEPT)(self.agreed)

@@ -140,7 +140,7 @@ def test_closing_twice_closes_once(pair: Make) -> None:
     connection = house.connection()
 
     assert connection.disconnect() is True
-    assert connection.disconnect() is True
+    assert connection.disconnect() is False
     assert (connection.fd, house.service.connections) == (-1, 0)
 
 

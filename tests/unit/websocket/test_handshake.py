@@ -21,8 +21,11 @@ GOOD = {
 class Asked:
     """The fields of a request."""
 
-    def __init__(self, method: str = "GET", **fields: str | list[str] | None) -> None:
+    def __init__(
+        self, method: str = "GET", version: str = "1.1", **fields: str | list[str] | None
+    ) -> None:
         self.method_name = method
+        self.http_version = version
         given = {name.replace("_", "-"): value for name, value in fields.items()}
         self.fields = {**GOOD, **given}
 
@@ -65,12 +68,16 @@ def test_a_librarys_client_is_content_with_the_answer() -> None:
     [
         (Asked(), None),
         (Asked(upgrade=["h2c", "WebSocket"]), None),
-        (Asked("POST"), 405),
-        (Asked(upgrade=None), 426),
-        (Asked(upgrade="websockets"), 426),
-        (Asked(connection="keep-alive"), 426),
+        (Asked("POST"), 400),
+        (Asked("GET", "1.0"), 400),
+        (Asked(upgrade=None), 400),
+        (Asked(upgrade="websockets"), 400),
+        (Asked(connection="keep-alive"), 400),
+        (Asked(content_length="5"), 400),
+        (Asked(content_length="0"), None),
+        (Asked(transfer_encoding="chunked"), 400),
         (Asked(sec_websocket_version="8"), 426),
-        (Asked(sec_websocket_version=None), 400),
+        (Asked(sec_websocket_version=None), 426),
         (Asked(sec_websocket_key=None), 400),
         (Asked(sec_websocket_key="c2hvcnQ="), 400),
         (Asked(sec_websocket_key="not base64 at all!!!!!!!"), 400),
