@@ -16,6 +16,7 @@ from kore._core.libc cimport (
     sockaddr_in)
 from kore._core.request cimport Request
 from kore._core.stream cimport GONE
+from kore._core.websocket cimport OPEN
 
 cdef enum:
     ESTABLISHED = 2     # CONN_STATE_
@@ -148,7 +149,7 @@ cdef class Connection(Intake):
         """Become part of a group, which websocket_broadcast() can address. False: it is closed."""
         if self.socket is None:
             raise TypeError("not a websocket connection")
-        return self.service.hub.rooms.join(room, self)
+        return self.socket.phase == OPEN and self.service.hub.rooms.join(room, self)
 
     def leave(self, str room not None):
         """Be no part of a group any more. False: it was none."""

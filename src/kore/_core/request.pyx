@@ -223,8 +223,8 @@ cdef class Request(Content):
         now, `onmsg(connection, op, data)` with each message, `ondisconnect(connection)` once.
         Those that are coroutine functions are awaited, one at a time. Keywords, in place of what
         the route or a setting says: protocols, origins, maxframe, maxmessage, timeout, ping,
-        buffer_max, buffer_full, compress. Raises RuntimeError after response(); NameError,
-        TypeError or ValueError for arguments that make no sense.
+        buffer_max, buffer_full, compress. Raises RuntimeError after response() and for keywords
+        that make no sense, NameError for a name that the application does not have.
         """
         self.may_answer()
         if not self.peer.serves(self):

@@ -24,6 +24,7 @@ cdef class Stream(Source):
     cdef Py_ssize_t receive(self, char *data, size_t size) except -3
     cdef Py_ssize_t fill(self) except -3
     cdef int put(self, const char *data, size_t size) except -1
+    cdef int put_behind(self, const char *data, size_t size) except -1
     cdef int put_object(self, object data) except -1
     cdef int put_piece_of_file(self, Piece piece) except -1
     cdef size_t waiting(self) noexcept

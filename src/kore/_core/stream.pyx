@@ -62,9 +62,18 @@ cdef class Stream(Source):
         if size == 0:       # a part that never gets shorter would be sent for ever
             return 0
         if self.parts:
-            self.parts.append(PyBytes_FromStringAndSize(data, size))
-            return 0
+            return self.put_behind(data, size)
         return append(&self.outbox, data, size, &self.poller.pool)
+
+    cdef int put_behind(self, const char *data, size_t size) except -1:
+        # Small ones go together behind a large part. Not into the first: it is being sent.
+        cdef object last = self.parts[-1] if len(self.parts) > 1 else None
+        cdef bytes piece = PyBytes_FromStringAndSize(data, size)
+        if type(last) is bytearray and len(last) < BLOCK:
+            (<bytearray>last).extend(piece)
+        else:
+            self.parts.append(bytearray(piece))
+        return 0
 
     cdef int put_object(self, object data) except -1:
         """Queue bytes or a read-only memoryview: a small one copied, a large one as it is."""

@@ -317,6 +317,8 @@ cdef class WebSocket:
         self.deaf = True
         self.backlog = None
         self.peer.paused = False
+        if not self.code:
+            self.code, self.reason = code, reason
         self.part()
         self.peer.poller.look()
         self.leave(code, reason, self.terms.close_ms)

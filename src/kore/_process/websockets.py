@@ -65,8 +65,8 @@ class WebSockets:
             refused = Refusal(503, "this server is about to restart")
         if refused is not None:
             for field in refused.fields:
-                request.response_header(*field)
-            request.response(refused.status, f"{refused.reason}\n")
+                Request.response_header(request, *field)
+            Request.response(request, refused.status, f"{refused.reason}\n")
             return False
         deflater = self.answer(request, said)
         numbers = tuple(said.get(name) for name in websockets.INSTEAD)
