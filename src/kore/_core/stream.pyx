@@ -67,7 +67,8 @@ cdef class Stream(Source):
 
     cdef int put_behind(self, const char *data, size_t size) except -1:
         # Small ones go together behind a large part. Not into the first: it is being sent.
-        cdef object last = self.parts[-1] if len(self.parts) > 1 else None
+        cdef Py_ssize_t at = len(self.parts) - 1
+        cdef object last = self.parts[at] if at > 0 else None
         cdef bytes piece = PyBytes_FromStringAndSize(data, size)
         if type(last) is bytearray and len(last) < BLOCK:
             (<bytearray>last).extend(piece)
