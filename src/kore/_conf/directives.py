@@ -52,6 +52,8 @@ class Directive(Generic[S]):
     block: bool = False
     # Understood and checked, and refused where it would do something.
     later: bool = False
+    # A second one in a block would contradict the first, or say nothing.
+    once: bool = False
     # A spelling of earlier releases: taken, with a notice that shows today's.
     old: bool = False
     # What it was without a block.
@@ -90,6 +92,8 @@ class Scope:
     label: str = ""
     # One of its statements is wrong, which has been said.
     broken: bool = False
+    # Where it has those statements that it can have once.
+    has: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -132,6 +136,9 @@ class Reading:
         if directive := self.contexts[context].get(block.keyword):
             directive = directive.form(block)
             directive.accept(block)
+            if directive.once and scope.has.setdefault(block.keyword, block.where) != block.where:
+                first = scope.has[block.keyword]
+                raise ConfigError(f"{block.keyword} is given a second time, after {first}")
             directive.run(scope, block)
         elif block.keyword in SETTINGS:
             self.setting(scope, block)

@@ -351,10 +351,16 @@ DOMAIN: Final[Table] = MappingProxyType(
 ROUTE: Final[Table] = MappingProxyType(
     {
         "handler": Directive(
-            handler, "FUNCTION", "Who answers: `name`, `object.method` or `module.name`."
+            handler,
+            "FUNCTION",
+            "Who answers: `name`, `object.method` or `module.name`.",
+            once=True,
         ),
         "methods": Directive(
-            methods, "METHOD…", "Which methods it takes; `get` brings `head`. Default: all."
+            methods,
+            "METHOD…",
+            "Which methods it takes; `get` brings `head`. Default: all.",
+            once=True,
         ),
         "validate": Directive(
             validate,
@@ -363,18 +369,30 @@ ROUTE: Final[Table] = MappingProxyType(
             "`required`: without it the answer is 400.",
         ),
         "strict": Directive(
-            strict, "yes|no", "Whether a 400 says which parameters were wrong, as JSON; default no."
+            strict,
+            "yes|no",
+            "Whether a 400 says which parameters were wrong, as JSON; default no.",
+            once=True,
         ),
-        "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may."),
+        "authenticate": Directive(authenticate, "AUTHENTICATION", "Who may.", once=True),
         "on_headers": Directive(
-            hook, "FUNCTION", "Called when the header fields are there, before the body is read."
+            hook,
+            "FUNCTION",
+            "Called when the header fields are there, before the body is read.",
+            once=True,
         ),
         "on_body_chunk": Directive(
-            hook, "FUNCTION", "Called with each piece of the body, which is not kept then."
+            hook,
+            "FUNCTION",
+            "Called with each piece of the body, which is not kept then.",
+            once=True,
         ),
-        "on_free": Directive(hook, "FUNCTION", "Called once, when the request is over."),
+        "on_free": Directive(hook, "FUNCTION", "Called once, when the request is over.", once=True),
         "stream": Directive(
-            stream, "yes|no", "Run the handler before the body is there; default no."
+            stream,
+            "yes|no",
+            "Run the handler before the body is there; default no.",
+            once=True,
         ),
         "websocket": Directive(
             websocket,
@@ -383,6 +401,8 @@ ROUTE: Final[Table] = MappingProxyType(
             "`origins`, `compress`, `maxframe`, `maxmessage`, `timeout`, `ping`, `buffer_max`, "
             "`buffer_full`.",
         ),
-        "body_max": Directive(body_max, "BYTES", "Most bytes of a body, for http_body_max."),
+        "body_max": Directive(
+            body_max, "BYTES", "Most bytes of a body, for http_body_max.", once=True
+        ),
     }
 )

@@ -329,22 +329,36 @@ SERVER: Final[Table] = MappingProxyType(
         "unix": Directive(
             unix, "PATH [CALLBACK]", "A Unix socket; `@` begins an abstract one. May be repeated."
         ),
-        "tls": Directive(tls, "yes|no", "Whether it speaks TLS; default yes.", later=True),
+        "tls": Directive(
+            tls, "yes|no", "Whether it speaks TLS; default yes.", later=True, once=True
+        ),
     }
 )
 AUTHENTICATION: Final[Table] = MappingProxyType(
     {
         "authentication_type": Directive(
-            authentication_type, "cookie|header|request", "What the validator looks at."
+            authentication_type,
+            "cookie|header|request",
+            "What the validator looks at.",
+            once=True,
         ),
         "authentication_value": Directive(
-            authentication_value, "NAME", "The name of the cookie or the header."
+            authentication_value,
+            "NAME",
+            "The name of the cookie or the header.",
+            once=True,
         ),
         "authentication_validator": Directive(
-            authentication_validator, "FUNCTION", "Who says yes or no."
+            authentication_validator,
+            "FUNCTION",
+            "Who says yes or no.",
+            once=True,
         ),
         "authentication_uri": Directive(
-            authentication_uri, "URI", "Where clients are sent who are refused; none: 403."
+            authentication_uri,
+            "URI",
+            "Where clients are sent who are refused; none: 403.",
+            once=True,
         ),
     }
 )

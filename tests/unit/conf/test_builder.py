@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kore._conf import builder as module
 from kore._conf.builder import Builder, DomainHandle
+from kore._conf.places import shown
 from kore._conf.schema import Address, Config, Route
 from kore.errors import ConfigError, KoreError, UnknownSettingError
 
@@ -350,7 +350,7 @@ def test_a_call_is_placed_by_the_file_that_made_it() -> None:
 
 
 def test_a_file_elsewhere_is_shown_in_full() -> None:
-    assert module.shown("/somewhere/else/app.py") == "/somewhere/else/app.py"
+    assert shown("/somewhere/else/app.py") == "/somewhere/else/app.py"
 
 
 def test_a_handle_is_the_type_of_a_domain(builder: Builder) -> None:

@@ -134,6 +134,25 @@ def test_a_parameter_has_one_validator() -> None:
     assert complaints(text) == ["kore.conf:4: route '/x': 'id' is validated twice"]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("stream yes", "stream no"),
+        ("methods get", "methods post"),
+        ("on_free index", "on_free index"),
+        ("body_max 1", "body_max 2"),
+    ],
+)
+def test_a_statement_that_would_contradict_an_earlier_one_is_refused(
+    first: str, second: str
+) -> None:
+    word = first.split()[0]
+
+    assert complaints(route(f"{first}\n{second}")) == [
+        f"kore.conf:4: route '/x': {word} is given a second time, after kore.conf:3"
+    ]
+
+
 def test_validators_and_authentication_are_demands_of_the_route() -> None:
     made = config(
         route(
