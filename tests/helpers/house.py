@@ -26,8 +26,9 @@ FLOORS = {
     3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc
           _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
           _aio.tracing""",
-    2: """_conf.answers _conf.builder _conf.check _conf.demands _conf.directives _conf.domains
-          _conf.filemaps _conf.legacy _conf.loader _conf.printer _conf.rules _conf.websockets
+    2: """_conf.answers _conf.authentications _conf.builder _conf.check _conf.demands
+          _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader _conf.printer
+          _conf.routes _conf.rules _conf.websockets
           _http.auth _http.filemap _http.parts _http.pipeline _http.router _http.sending
           _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings

@@ -203,7 +203,8 @@ def clean(rest: list[str]) -> int:
     if project.pidfile.is_file() and not owner(project.pidfile):
         project.pidfile.unlink(missing_ok=True)
         removed += 1
-    return shown(f"removed {removed} things\n" if removed else "nothing to remove\n")
+    things = "thing" if removed == 1 else "things"
+    return shown(f"removed {removed} {things}\n" if removed else "nothing to remove\n")
 
 
 def leftovers(top: Path) -> list[Path]:

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from kore._conf import check, domains
+from kore._conf import check, domains, routes
 from kore._conf.directives import Directive, Scope, Table, opened
-from kore._conf.domains import DomainScope, RouteScope, method_of, run_route
+from kore._conf.domains import DomainScope, run_route
 from kore._conf.guesses import meant
+from kore._conf.routes import RouteScope, method_of
 from kore._conf.syntax import Block, quoted
 from kore.errors import ConfigError
 
@@ -81,7 +82,7 @@ def validate(scope: ParamsScope, block: Block) -> None:
     path = scope.route.path if scope.route else ""
     scope.reading.spelled(block, f"route {quoted(path)} {{", line, "}")
     if scope.route is not None:
-        domains.validate(scope.route, Block(today, block.where))
+        routes.validate(scope.route, Block(today, block.where))
 
 
 def done(_: ParamsScope, __: Block) -> None:
