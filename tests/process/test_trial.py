@@ -68,6 +68,24 @@ def test_an_application_that_cannot_be_served_is_refused(
     assert run.stdout == ""
 
 
+LOGGED = SERVER + "kore.domain('*', 'default', accesslog=PATH)\n"
+
+
+@pytest.mark.parametrize("path", ["nowhere/log", ".", "app.py/log"])
+def test_a_log_that_could_not_be_opened_is_refused_by_a_check_as_by_a_start(
+    tmp_path: Path, path: str
+) -> None:
+    for source in (LOGGED.replace("PATH", repr(path)), f"{SERVER}kore.config.logfile = '{path}'\n"):
+        (tmp_path / "app.py").write_text(source)
+
+        tried, started = kore(tmp_path, "-t", "app.py"), kore(tmp_path, "app.py")
+
+        assert (tried.returncode, started.returncode) == (1, 1)
+        reason = tried.stderr.strip().removeprefix("fatal: ")
+        assert path in reason
+        assert reason in started.stdout + started.stderr
+
+
 def test_what_is_printed_makes_the_same_configuration(project: Path) -> None:
     (project / "kore.conf").write_text(
         CONF.replace("tls no", "tls no\n    bind ::1 0\n    unix '@a b'")

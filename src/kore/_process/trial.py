@@ -1,5 +1,6 @@
 """Load a configuration, say what is wrong with it or what it is, and start nothing."""
 
+import errno
 import json
 import os
 import sys
@@ -9,6 +10,7 @@ from kore import _app
 from kore._conf import printer
 from kore._conf.schema import Config
 from kore._process import logs
+from kore._process.accesslogs import FLAGS
 from kore._process.plan import Plan
 from kore._process.template import flush_output
 from kore.errors import ConfigError
@@ -34,6 +36,7 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         config = application.load()
         plan = Plan.read(json.loads(json.dumps(config.plain())))
         plan.refuse_what_is_missing(same_user=same_user)
+        refuse_unwritable(plan)
         printed = said(what, application, config)
     except ConfigError as error:
         return say(f"fatal: {error}")
@@ -44,6 +47,31 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
     for notice in config.notices:
         say(notice)
     sys.stdout.write(printed)
+    return 0
+
+
+def refuse_unwritable(plan: Plan) -> None:
+    """Raise ConfigError for a log that could not be written to. Nothing is made."""
+    logs = [(f"{one.where}: accesslog {one.path}", one.path) for one in plan.accesslogs]
+    if plan.settings.logfile:
+        logs.append((f"logfile {plan.settings.logfile}", plan.settings.logfile))
+    for what, path in logs:
+        if reason := unwritable(path):
+            raise ConfigError(f"{what}: {os.strerror(reason)}")
+
+
+def unwritable(path: str) -> int:
+    """Return the error that opening a log would end with, or 0."""
+    try:
+        os.close(os.open(path, FLAGS & ~os.O_CREAT))
+    except FileNotFoundError:
+        directory = os.path.dirname(path) or "."  # noqa: PTH120 - as the system reads it
+        if not os.path.isdir(directory):  # noqa: PTH112
+            return errno.ENOENT
+        writable = os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
+        return 0 if writable else errno.EACCES
+    except OSError as error:
+        return error.errno or errno.EIO
     return 0
 
 
