@@ -15,10 +15,10 @@ FLOORS = {
     7: "_cli.main _cli.skeleton _cli.watch",
     6: "__init__ _api _tasks",
     5: """_process.bodies _process.children _process.disk _process.endings _process.generation
-          _process.holdings _process.incoming _process.journals _process.nursery _process.outgoing
-          _process.parent _process.post _process.relay _process.roles _process.signals
-          _process.spawn _process.starts _process.talk _process.tasks _process.template
-          _process.trial _process.worker""",
+          _process.holdings _process.incoming _process.journals _process.nursery _process.objects
+          _process.outgoing _process.parent _process.post _process.relay _process.roles
+          _process.signals _process.spawn _process.starts _process.talk _process.tasks
+          _process.template _process.trial _process.worker""",
     4: """_app _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.eventloop _process.lines _process.logs
           _process.loop _process.orphans _process.pidfile _process.plan _process.privsep
@@ -34,7 +34,7 @@ FLOORS = {
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
-          _process.mail _process.messages _process.parcels _websocket.deflate
+          _process.codec _process.mail _process.messages _process.parcels _websocket.deflate
           _websocket.handshake""",
     0: "errors _context _conf.kinds",
     -1: "_core.listener",
@@ -62,7 +62,14 @@ IMPURE = {
     "ssl",
     "threading",
 }
-PURE = ("_conf.", "_http.", "_process.messages", "_process.parcels", "_websocket.")
+PURE = (
+    "_conf.",
+    "_http.",
+    "_process.codec",
+    "_process.messages",
+    "_process.parcels",
+    "_websocket.",
+)
 
 SETS_THE_CONTEXT = {
     "_app": {"builder"},

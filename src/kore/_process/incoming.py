@@ -44,6 +44,7 @@ class Incoming:
         self.failed = failed
         self.run_async: Await | None = None
         self.receiver: Receiver | None = None
+        self.where = f"the receiver of {kind.name} messages"
         self.limit = settings.worker_message_max
         # A sender that died may have left as much as its successor sends.
         self.most = 2 * max(settings.worker_message_window, cost(self.limit))
@@ -127,7 +128,7 @@ class Incoming:
             pending = self._hand_over(sender, payload)
             if asyncio.iscoroutine(pending) and self.run_async is not None:
                 done = partial(self._awaited, sender, number, len(payload))
-                self.run_async(pending, f"a message of worker {sender}", done)
+                self.run_async(pending, self.where, done)
                 return
             self._handled(sender, number, len(payload))
             if time.monotonic() > until:
@@ -142,7 +143,7 @@ class Incoming:
         try:
             return self.receiver(sender, payload)
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it ends no worker
-            self.failed(f"a message of worker {sender}", error)
+            self.failed(self.where, error)
 
     def _awaited(self, sender: int, number: int, size: int) -> None:
         """Go on after a receiver that had to wait."""

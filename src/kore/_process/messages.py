@@ -260,10 +260,14 @@ class Parcel(Message):
 
 @dataclass(frozen=True, slots=True)
 class Gone(Message):
-    """Parent to worker: the worker of that number has ended, and what was on its way to it."""
+    """Parent to worker: the worker of that number has ended, with what was on its way to it.
+
+    *absent*: it had ended before, and what was sent to all went to all others.
+    """
 
     code: ClassVar[int] = 14
     number: int
+    absent: bool = False
 
 
 KINDS: Final[Mapping[int, type[Message]]] = {

@@ -3,14 +3,11 @@
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable
 from time import monotonic_ns
-from typing import Final
 
 from kore._conf.settings import Settings
 from kore._process.messages import ALL, ECHO, Kind, Parcel
-from kore._process.parcels import Window, cost, pieces
+from kore._process.parcels import Window, pieces
 from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
-
-NOBODY: Final[tuple[int, ...]] = ()
 
 
 class Outgoing:
@@ -28,7 +25,7 @@ class Outgoing:
         self.loop = loop
         self.post = post
         self.limit = settings.worker_message_max
-        window = max(settings.worker_message_window, cost(self.limit))
+        window = settings.worker_message_window
         self.windows = {number: Window(window) for number in range(1, settings.workers + 1)}
         self.others = tuple(number for number in self.windows if number != own)
         # So that a receipt for a predecessor of this process settles nothing here.

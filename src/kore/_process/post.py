@@ -62,27 +62,31 @@ class Post:
         seats = sender.generation.seats
         if parcel.address == ALL:
             echo = bool(parcel.flags & ECHO)
-            yield from (child for child in sender.generation.workers if echo or child is not sender)
+            for number, seat in seats.items():
+                if seat.child is None:
+                    self.tell(sender, Gone(number, absent=True))
+                elif echo or seat.child is not sender:
+                    yield seat.child
         elif parcel.address not in seats:
             raise ProtocolError(f"a parcel to worker {parcel.address}, which is none")
         elif (child := seats[parcel.address].child) is not None:
             yield child
         elif not parcel.flags & RECEIPT:
             # Its successor has not been ordered yet.
-            self.tell(sender, parcel.address)
+            self.tell(sender, Gone(parcel.address))
 
     def gone(self, child: "Child") -> None:
         """Tell the others that a worker has ended, after all that it has sent them."""
         if child.number:
             for other in child.generation.workers:
                 if other is not child:
-                    self.tell(other, child.number)
+                    self.tell(other, Gone(child.number))
 
-    def tell(self, child: "Child", number: int) -> None:
+    def tell(self, child: "Child", message: Gone) -> None:
         """Say who has ended; not for ever to one who does not listen."""
         mail = child.channel.mail
         if not child.ended and mail.held[ALL] < NOTES_MAX:
-            child.channel.post(Gone(number))
+            child.channel.post(message)
             if child.channel.wants_write:
                 self.children.watch(child)
 

@@ -55,12 +55,15 @@ class Relay:
         """
         self.outgoing[kind].send(payload, worker, echo=echo)
 
-    def on(self, kind: Kind, receiver: Receiver) -> None:
+    def on(self, kind: Kind, receiver: Receiver, where: str = "") -> None:
         """Have *receiver* called with the sender's number and the payload.
 
         One after the other. What it returns, if that is a coroutine, is awaited before the next.
+        *where* is what it is called when it fails.
         """
-        self.incoming[kind].receiver = receiver
+        lane = self.incoming[kind]
+        lane.receiver = receiver
+        lane.where = where or lane.where
 
     async def drained(self, kind: Kind, worker: int | None) -> None:
         """Wait until what was sent, to one worker or to all, has been handled or is lost."""
@@ -96,6 +99,8 @@ class Relay:
     def gone(self, message: Gone) -> None:
         """Take note that another worker has ended."""
         lost = sum(lane.gone(message.number) for lane in self.outgoing.values())
+        if message.absent:
+            return
         for lane in self.incoming.values():
             lane.gone(message.number)
         if lost:

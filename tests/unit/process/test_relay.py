@@ -151,12 +151,12 @@ async def a_busy_worker(star: Star) -> None:
     star.relays[2].on(Kind.OBJECT, slow)
     window, count = star.relays[1].outgoing[Kind.OBJECT].windows[2], 0
     while window.has_room(4):
-        star.send(b"%d" % count)
+        star.send(b"%04d" % count)
         count += 1
     with pytest.raises(BusyError, match="worker 2 ") as caught:
         star.send(b"more")
     assert caught.value.workers == (2,)
-    assert count * cost(1) < 8 * cost(ROOM) < (count + 2) * cost(4)
+    assert count == SETTINGS.worker_message_window // cost(4)
     with pytest.raises(BusyError):
         star.send(b"to all or to none", None)
     star.send(b"free", 3)
@@ -165,7 +165,7 @@ async def a_busy_worker(star: Star) -> None:
     await star.drained()
 
     assert star.said[0] == (3, 1, b"free")
-    assert star.said[1:] == [(2, 1, b"%d" % at) for at in range(count)]
+    assert star.said[1:] == [(2, 1, b"%04d" % at) for at in range(count)]
     star.send(b"again")
 
 
@@ -194,7 +194,7 @@ async def an_error(star: Star) -> None:
     await star.drained()
 
     assert [payload for _, _, payload in star.said] == [b"one", b"two"]
-    assert [where for where, _ in star.failed] == ["a message of worker 1"] * 2
+    assert [where for where, _ in star.failed] == ["the receiver of OBJECT messages"] * 2
 
 
 async def an_end(star: Star) -> None:
