@@ -11,8 +11,8 @@ from kore._process import messages
 from kore._process.messages import Kind, Parcel
 from kore._process.parcels import PIECE, ROOM
 
-# What came from whom, in order: the last number of each sender, and how many came.
-SEEN: dict[int, list[int]] = {}
+# What came from whom, and under which name: the last number, and how many came.
+SEEN: dict[tuple[int, str], list[int]] = {}
 
 
 def say(text):
@@ -29,8 +29,8 @@ class App:
                 if asyncio.iscoroutine(result):
                     kore.task_create(result)
                 say(f"did {number}")
-            case ("count", sender, number, *_):
-                count(sender, number)
+            case ("count", sender, name, number, _):
+                count((sender, name), number)
             case ("async", *_):
                 return slowly(obj)
             case {"from": pid}:
@@ -49,14 +49,15 @@ async def slowly(obj):
     say(f"ended {number}")
 
 
-def count(sender, number):
-    seen = SEEN.setdefault(sender, [-1, 0])
-    assert number == seen[0] + 1 or number == 0, f"{number} of {sender} after {seen[0]}"
+def count(stream, number):
+    seen = SEEN.setdefault(stream, [-1, 0])
+    assert number in (seen[0] + 1, 0), f"{number} of {stream} after {seen[0]}"
     seen[:] = number, seen[1] + 1
 
 
 def do_seen(argument):
-    say(f"seen {argument} {sorted((sender, *seen) for sender, seen in SEEN.items())}")
+    found = sorted((stream[0], *seen) for stream, seen in SEEN.items() if stream[1] == argument)
+    say(f"seen {argument} {found}")
 
 
 def do_send(argument):
@@ -74,17 +75,22 @@ def do_kill(_):
     os.kill(os.getpid(), 9)
 
 
+async def send(obj, worker):
+    """Send an object as soon as it is taken."""
+    while True:
+        try:
+            kore.sendobj(obj, worker)
+        except kore.errors.BusyError:
+            await kore.sendobj_drained(worker)
+        else:
+            break
+
+
 async def do_load(argument):
     """Send so many objects of a size to one worker, or all; as fast as they take them."""
     to, number, size = map(int, argument.split(","))
     for at in range(number):
-        while True:
-            try:
-                kore.sendobj(("count", kore.worker(), at, bytes(size)), to or None)
-            except kore.errors.BusyError:
-                await kore.sendobj_drained(to or None)
-            else:
-                break
+        await send(("count", kore.worker(), argument, at, bytes(size)), to or None)
     await kore.sendobj_drained(to or None)
     say(f"loaded {argument}")
 
@@ -95,7 +101,7 @@ def do_fill(argument):
     at = 0
     try:
         while True:
-            kore.sendobj(("count", kore.worker(), at, bytes(size)), to)
+            kore.sendobj(("count", kore.worker(), argument, at, bytes(size)), to)
             at += 1
     except kore.errors.BusyError as error:
         say(f"filled {to} with {at}: {error}, {error.workers}")
@@ -153,14 +159,10 @@ def there(path):
     return Path(path).exists()
 
 
-def tell(req, worker, what):
+async def tell(req, worker, what):
     number, argument = int(req.request_header("number")), req.request_header("argument")
-    try:
-        kore.sendobj(("do", what, argument, number), int(worker))
-    except RuntimeError as error:
-        req.response(500, repr(error).encode())
-    else:
-        req.response(200, str(kore.worker()).encode())
+    await send(("do", what, argument, number), int(worker))
+    req.response(200, str(kore.worker()).encode())
 
 
 async def wait(req, argument):
