@@ -139,8 +139,8 @@ def do_junk(argument):
     to = int(argument)
     for content in (b"", b"short", PIECE.pack(1, 1 << 31, 0), PIECE.pack(2, 0, 0), bytes(100)):
         raw(messages.encode(Parcel(to, Kind.OBJECT, content)))
-    _context.current.worker.relay.send(Kind.OBJECT, b"\x80\x04N.", to, echo=False)
-    _context.current.worker.relay.send(Kind.OBJECT, b"\0\xc1", to, echo=False)
+    _context.current.worker.relay.send(Kind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
+    _context.current.worker.relay.send(Kind.OBJECT, b"\xc1\0", to, echo=False)
 
 
 def do_forge(_):

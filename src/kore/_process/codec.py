@@ -1,7 +1,7 @@
 """Objects as bytes and back: the same values, of the same types. Pure.
 
 MessagePack, with two additions. What it has no type for is an extension; a tuple, a set or a
-frozenset is an array that begins with an extension of no bytes, which says so. The first byte of
+frozenset is an array that begins with an extension of no bytes, which says so. The last byte of
 the whole tells what else is in it.
 """
 
@@ -16,7 +16,7 @@ from msgpack import ExtType, Packer, Unpacker, unpackb
 
 from kore.errors import KoreError
 
-# What the first byte is made of: marked arrays are in it; keys other than str and bytes are.
+# What the last byte is made of: marked arrays are in it; keys other than str and bytes are.
 MARKED: Final = 1
 KEYED: Final = 2
 PICKLED: Final = 0x80
@@ -62,7 +62,7 @@ def encode(value: object, limit: int, *, any_class: bool = False) -> bytes:
         return ENCODER.encode(value, keyed)
     except (NotDataError, ValueError):
         if any_class:
-            return bytes([PICKLED]) + pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+            return pickle.dumps(value, pickle.HIGHEST_PROTOCOL) + bytes([PICKLED])
         raise
 
 
@@ -122,22 +122,33 @@ class Encoder:
 
     def renew(self) -> None:
         """Begin with a small buffer again."""
-        self.packer = Packer(default=self.special, strict_types=True)
+        self.packer = self.new_packer()
+
+    def new_packer(self, errors: str | None = None) -> Packer:
+        """Return what packs; *errors* is what to do about surrogates."""
+        return Packer(
+            default=self.special, strict_types=True, autoreset=False, unicode_errors=errors
+        )
 
     def encode(self, value: object, keyed: int) -> bytes:
         """Return what survey() has not refused as bytes."""
-        self.marked = 0
         try:
-            packed: bytes = self.packer.pack(value)
+            packed = self.packed(self.packer, value, keyed)
         except UnicodeEncodeError:
             # A lone surrogate. This takes longer for every text, so it is not the first try.
-            lenient = Packer(
-                default=self.special, strict_types=True, unicode_errors=SURROGATES
-            )
-            packed = lenient.pack(value)
+            packed = self.packed(self.new_packer(SURROGATES), value, keyed)
         if len(packed) > KEPT:
             self.renew()
-        return bytes([self.marked | keyed]) + packed
+        return packed
+
+    def packed(self, packer: Packer, value: object, keyed: int) -> bytes:
+        """Return *value* as bytes, and behind it what is in it, a small number being one byte."""
+        self.marked = 0
+        packer.reset()
+        packer.pack(value)
+        packer.pack(self.marked | keyed)
+        found: bytes = packer.bytes()
+        return found
 
     def special(self, value: Any) -> Any:
         """Return what stands for a value that the library has no type for."""
@@ -196,9 +207,9 @@ def decode(data: bytes, *, any_class: bool = False) -> Any:
 
     *any_class*: unpickle what was pickled, which may run any code and raise anything.
     """
-    if data[:1] == bytes([PICKLED]):
+    if data[-1:] == bytes([PICKLED]):
         if any_class:
-            return pickle.loads(memoryview(data)[1:])  # noqa: S301 - it was asked for
+            return pickle.loads(memoryview(data)[:-1])  # noqa: S301 - it was asked for
         raise UnreadableError("it is pickled, and worker_message_pickle is off in this worker")
     try:
         return unpacked(data)
@@ -208,18 +219,18 @@ def decode(data: bytes, *, any_class: bool = False) -> Any:
 
 def unpacked(data: bytes) -> Any:
     """Return the value in *data*; ValueError and others: there is none."""
-    if not data or data[0] & ~(MARKED | KEYED):
+    if not data or data[-1] & ~(MARKED | KEYED):
         raise ValueError("an unknown form")
-    packed = memoryview(data)[1:]
+    packed, form = memoryview(data)[:-1], data[-1]
     if len(packed) > SMALL:
         look_through(packed)
     reader = Reader()
     value = unpackb(
         packed,
         ext_hook=reader.extension,
-        list_hook=reader.array if data[0] & MARKED else None,
-        object_pairs_hook=pairs if data[0] & KEYED else None,
-        strict_map_key=not data[0] & KEYED,
+        list_hook=reader.array if form & MARKED else None,
+        object_pairs_hook=pairs if form & KEYED else None,
+        strict_map_key=not form & KEYED,
         unicode_errors=SURROGATES,
         # Its own extension, which nobody here writes: as a datetime, not as a class of its own.
         timestamp=3,

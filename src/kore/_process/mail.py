@@ -5,6 +5,14 @@ from typing import Final
 
 # What a datagram costs its process beside its own bytes, roughly.
 OVERHEAD: Final = 256
+# Freed once, so much makes glibc give smaller blocks back to the kernel no more: to get each one
+# anew, in zeroed pages, costs more than what is done with it.
+FREED_ONCE: Final = 1 << 20
+
+
+def expect_large_blocks() -> None:
+    """Prepare this process for datagrams that come and go."""
+    bytes(FREED_ONCE)
 
 
 class Mail:

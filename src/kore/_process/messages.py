@@ -61,7 +61,7 @@ class Message:
         """Return flags and destination for the header."""
         return 0, PEER
 
-    def payload(self) -> bytes | memoryview:
+    def payload(self) -> bytes:
         """Return the fields as JSON, or nothing where there are none."""
         content = {f.name: getattr(self, f.name) for f in carried(type(self))}
         return json.dumps(content).encode() if content else b""
@@ -248,14 +248,16 @@ class Parcel(Message):
     address: int
     flags: int
     content: bytes | memoryview
+    # Of the content, where that would have to be copied to get it in front.
+    head: bytes = b""
 
     def label(self) -> tuple[int, int]:
         """Return flags and destination for the header."""
         return self.flags, self.address
 
-    def payload(self) -> bytes | memoryview:
+    def payload(self) -> bytes:
         """Return what nobody between the two workers looks into."""
-        return self.content
+        return b"".join((self.head, self.content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,10 +298,21 @@ def encode(message: Message, sequence: int = 0) -> bytes:
     payload = message.payload()
     if len(payload) > SIZE_MAX - HEADER.size:
         raise ProtocolError(f"{type(message).__name__} is larger than {SIZE_MAX} bytes")
+    return header(message, len(payload), sequence) + payload
+
+
+def header(message: Message, length: int, sequence: int = 0) -> bytes:
+    """Return the header of a datagram with a payload of that length."""
     flags, address = message.label()
-    sequence &= 0xFFFFFFFF
-    header = HEADER.pack(VERSION, message.code, flags, address, len(payload), sequence)
-    return b"".join((header, payload))
+    return HEADER.pack(VERSION, message.code, flags, address, length, sequence & 0xFFFFFFFF)
+
+
+def parts(message: Message) -> tuple[bytes | memoryview, ...]:
+    """Return *message* as one datagram, in the parts that it would be copied from."""
+    if isinstance(message, Parcel):
+        head, content = message.head, message.content
+        return header(message, len(head) + len(content)), head, content
+    return (encode(message),)
 
 
 def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:

@@ -53,8 +53,8 @@ class Outgoing:
             self.windows[number].add(self.number, len(payload))
         address = ALL if worker is None else worker
         flags = self.kind | (ECHO if echo and worker is None else 0)
-        for piece in pieces(self.number, payload):
-            self.post(Parcel(address, flags, piece))
+        for head, body in pieces(self.number, payload):
+            self.post(Parcel(address, flags, body, head))
 
     def receivers(self, worker: int | None, *, echo: bool) -> tuple[int, ...]:
         """Return the numbers of those who are to get something."""

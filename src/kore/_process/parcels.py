@@ -27,15 +27,11 @@ def cost(size: int) -> int:
     return size + OVERHEAD * max(1, -(-size // ROOM))
 
 
-def pieces(number: int, payload: bytes) -> Iterator[bytes]:
-    """Yield the contents of the parcels that *payload* travels in: one at least."""
-    size = len(payload)
-    if size <= ROOM:
-        yield PIECE.pack(number, size, 0) + payload
-        return
-    view = memoryview(payload)
-    for start in range(0, size, ROOM):
-        yield b"".join((PIECE.pack(number, size, start), view[start : start + ROOM]))
+def pieces(number: int, payload: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield head and body of the parcels that *payload* travels in: one at least."""
+    size, view = len(payload), memoryview(payload)
+    for start in range(0, size or 1, ROOM):
+        yield PIECE.pack(number, size, start), view[start : start + ROOM]
 
 
 def receipt(number: int) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from kore._conf.settings import Settings
+from kore._process.mail import expect_large_blocks
 from kore._process.messages import (
     ALL,
     ECHO,
@@ -32,6 +33,7 @@ class Post:
     """Carries parcels from child to child."""
 
     def __init__(self, children: "Children") -> None:
+        expect_large_blocks()
         self.children = children
 
     def carry(self, sender: "Child", parcel: Parcel) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from kore._conf.settings import Settings
 from kore._process.incoming import Await, Failed, Incoming, Receiver
 from kore._process.logs import log
+from kore._process.mail import expect_large_blocks
 from kore._process.messages import KIND, RECEIPT, Gone, Kind, Parcel, ProtocolError
 from kore._process.outgoing import Outgoing
 from kore._process.parcels import number_in, receipt
@@ -36,6 +37,7 @@ class Relay:
         post: Callable[[Parcel], None],
         failed: Failed,
     ) -> None:
+        expect_large_blocks()
         self.loop = loop
         self.post = post
         self.outgoing = {kind: Outgoing(kind, number, settings, loop, post) for kind in Kind}

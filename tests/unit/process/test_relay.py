@@ -59,7 +59,7 @@ class Star:
         for number, receiver in self.relays.items():
             mine = number != sender or parcel.flags & ECHO
             if parcel.address == number or (parcel.address == ALL and mine):
-                passed = Parcel(sender, parcel.flags, bytes(parcel.content))
+                passed = Parcel(sender, parcel.flags, parcel.payload())
                 self.loop.call_soon(receiver.parcel, passed)
 
     def see_off(self, hook: Awaitable[object], _: str, done: Callable[[], None]) -> None:
