@@ -34,8 +34,8 @@ FLOORS = {
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
-          _process.codec _process.mail _process.messages _process.parcels _websocket.deflate
-          _websocket.handshake""",
+          _process.codec _process.fields _process.mail _process.messages _process.parcels
+          _websocket.deflate _websocket.handshake""",
     0: "errors _context _conf.kinds",
     -1: "_core.listener",
     -2: "_core.connection",

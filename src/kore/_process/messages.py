@@ -7,10 +7,11 @@ text. Nothing here ever unpickles: the parent may be root, and reads what a chil
 import enum
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Self
 
+from kore._process.fields import CHECKS
 from kore.errors import KoreError
 
 # Version, type, flags, destination, length, sequence. No source: whoever receives knows it from
@@ -25,7 +26,6 @@ ALL: Final = 0
 SIZE_MAX: Final = 128 * 1024
 # A text's: beside the header there is one more byte.
 TEXT_MAX: Final = SIZE_MAX - HEADER.size - 1
-NUMBER_MAX: Final = 2**31 - 1
 # For the note in the middle of a text that was too long.
 NOTE_ROOM: Final = 64
 
@@ -368,37 +368,3 @@ def text_bytes(text: str, limit: int = TEXT_MAX) -> bytes:
     start, end = (part.decode("utf-8", "ignore") for part in (whole[:kept], whole[-kept:]))
     lost = len(whole) - len(start.encode()) - len(end.encode())
     return f"{start}\n[{lost} bytes left out]\n{end}".encode()
-
-
-def number(value: object) -> int:
-    """Accept a whole number that fits where numbers go: an id, a count, a pid."""
-    if type(value) is not int or not 0 <= value <= NUMBER_MAX:
-        raise ValueError
-    return value
-
-
-def exactly(kind: type[Any]) -> Callable[[object], Any]:
-    """Return a check for one type, its subclasses excluded."""
-
-    def check(value: object) -> Any:
-        if type(value) is not kind:
-            raise ValueError
-        return value
-
-    return check
-
-
-def names(value: object) -> tuple[str, ...]:
-    """Accept a list of text."""
-    if type(value) is not list or any(type(entry) is not str for entry in value):
-        raise ValueError
-    return tuple(value)
-
-
-CHECKS: Final[Mapping[Any, Callable[[object], Any]]] = {
-    int: number,
-    str: exactly(str),
-    bool: exactly(bool),
-    dict[str, Any]: exactly(dict),
-    tuple[str, ...]: names,
-}
