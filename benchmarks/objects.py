@@ -28,9 +28,9 @@ ECHO = {"100 B": 1_000, "100 KiB": 300}
 METHOD = """\
 Two processes that send each other a tuple of a text, a small dict and bytes. `kore.sendobj`: from
 worker 1 to worker 2 through the parent, encoded as data, sent as fast as the receiver's window
-allows, until all of it is handled. `multiprocessing.Queue`, `multiprocessing.Pipe`: pickled, directly
-from process to process, blocking; none of the two limits what is on its way by bytes, or tells the
-sender what became of it. {rounds} rounds in turns; the best counts. CPU is that of all processes
+allows, until all of it is handled. `multiprocessing.Queue`, `multiprocessing.Pipe`: pickled, from
+process to process without a third one, blocking; none of the two tells the sender what became of
+it. {rounds} rounds in turns; the best counts. CPU is that of all processes
 taking part."""
 
 

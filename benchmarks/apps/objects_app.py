@@ -1,4 +1,4 @@
-"""Objects from worker 1, which has the clients, to worker 2: `/send`, and there and back: `/echo`."""
+"""Objects from worker 1, which has the clients, to worker 2, `/send`; and back, `/echo`."""
 
 import asyncio
 import os

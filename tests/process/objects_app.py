@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import time
 from pathlib import Path
 
@@ -141,6 +142,20 @@ def do_junk(argument):
         raw(messages.encode(Parcel(to, Kind.OBJECT, content)))
     _context.current.worker.relay.send(Kind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
     _context.current.worker.relay.send(Kind.OBJECT, b"\xc1\0", to, echo=False)
+
+
+def do_fuzz(seed):
+    """Send parcels that the parent carries, with anything in them."""
+    rng = random.Random(int(seed))
+    for _ in range(300):
+        content = rng.randbytes(rng.choice([0, 5, 16, 20, 200, 5000]))
+        if rng.random() < 0.7:
+            size = rng.choice([len(content), 0, 5, ROOM, 2 * ROOM, rng.getrandbits(32)])
+            start = rng.choice([0, 0, 0, ROOM, rng.getrandbits(32)])
+            content = PIECE.pack(rng.getrandbits(64), size, start) + content
+        flags = rng.choice([1, 2, 1, 2, 0x101, 0x102, 0x201, 0x202])
+        to = rng.randint(1, 3) if flags & messages.RECEIPT else rng.randint(0, 3)
+        raw(messages.encode(Parcel(to, flags & ~messages.ECHO if to else flags, content)))
 
 
 def do_forge(_):

@@ -14,18 +14,19 @@ from typing import Any, Final, NoReturn
 
 from msgpack import ExtType, Packer, Unpacker, unpackb
 
-from kore.errors import KoreError
+from kore.errors import KoreError, TooLargeError
 
 # What the last byte is made of: marked arrays are in it; keys other than str and bytes are.
 MARKED: Final = 1
 KEYED: Final = 2
 PICKLED: Final = 0x80
 
+SIZED: Final = frozenset({str, bytes})
 LEAVES: Final = frozenset({type(None), bool, int, float, str, bytes})
 CONTAINERS: Final = frozenset({list, tuple, dict, set, frozenset})
 KNOWN: Final = LEAVES | CONTAINERS | {datetime, date, time, timedelta}
 # Keys whose hashes nobody can predict.
-SAFE_KEYS: Final = frozenset({str, bytes})
+SAFE_KEYS: Final = SIZED
 # The library itself gives up at 511, and has no name for a number.
 DEPTH: Final = 200
 # Larger payloads are looked through before room is made for what they announce.
@@ -82,11 +83,16 @@ def survey(value: object, limit: int) -> int:
                 parts = parts.values()
                 kinds = set(map(type, parts))
             seen += len(parts)
+            if kinds & SIZED:
+                seen += sum(len(part) for part in parts if type(part) in SIZED)
             if not kinds <= LEAVES:
                 refuse(kinds - KNOWN)
                 deeper += (part for part in parts if type(part) in CONTAINERS)
         if seen > limit:
-            raise ValueError(f"more than {limit} values are too many, or it contains itself")
+            raise TooLargeError(
+                f"an object of more than {limit} bytes, as worker_message_max allows; or it "
+                "contains itself"
+            )
         if not deeper:
             return keyed
         level = deeper

@@ -41,6 +41,11 @@ class Mail:
         owner, datagram = self._queue.popleft()
         self.held[owner] -= len(datagram) + OVERHEAD
 
+    def discard(self, owner: int) -> None:
+        """Forget all that is on one account."""
+        self._queue = deque(entry for entry in self._queue if entry[0] != owner)
+        del self.held[owner]
+
     def clear(self) -> None:
         """Forget all of them."""
         self._queue.clear()

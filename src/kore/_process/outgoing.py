@@ -50,7 +50,7 @@ class Outgoing:
             return
         self.number += 1
         for number in receivers:
-            self.windows[number].add(self.number, len(payload))
+            self.windows[number].add(self.number, len(payload), to_all=worker is None)
         address = ALL if worker is None else worker
         flags = self.kind | (ECHO if echo and worker is None else 0)
         for head, body in pieces(self.number, payload):
@@ -71,9 +71,9 @@ class Outgoing:
         self.windows[worker].settle(number)
         self._wake()
 
-    def gone(self, worker: int) -> int:
+    def gone(self, worker: int, *, absent: bool) -> int:
         """Take note that a worker has ended; return how much sent to it may be lost."""
-        lost = self.windows[worker].clear()
+        lost = self.windows[worker].clear(absent=absent)
         self._wake()
         return lost
 

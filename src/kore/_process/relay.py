@@ -20,6 +20,7 @@ from kore._process.mail import expect_large_blocks
 from kore._process.messages import KIND, RECEIPT, Gone, Kind, Parcel, ProtocolError
 from kore._process.outgoing import Outgoing
 from kore._process.parcels import number_in, receipt
+from kore.errors import KoreError
 
 # Losses are counted for so many seconds before they are told.
 COUNTED: Final = 1.0
@@ -45,6 +46,7 @@ class Relay:
             kind: Incoming(kind, settings, loop, partial(self.acknowledge, kind), failed)
             for kind in Kind
         }
+        self._opened = False
         self._lost: Counter[int] = Counter()
         self._timer: TimerHandle | None = None
 
@@ -69,12 +71,18 @@ class Relay:
 
     async def drained(self, kind: Kind, worker: int | None) -> None:
         """Wait until what was sent, to one worker or to all, has been handled or is lost."""
+        if not self._opened:
+            raise KoreError(
+                "a worker that starts handles nothing yet, and others may wait for it in turn: "
+                "this can be awaited after workerstart"
+            )
         await self.outgoing[kind].drained(worker)
 
     # ---- for the worker
 
     def open(self, run_async: Await) -> None:
         """Begin to hand over what has come: the application is ready for it."""
+        self._opened = True
         for lane in self.incoming.values():
             lane.run_async = run_async
             lane.open()
@@ -100,13 +108,13 @@ class Relay:
 
     def gone(self, message: Gone) -> None:
         """Take note that another worker has ended."""
-        lost = sum(lane.gone(message.number) for lane in self.outgoing.values())
-        if message.absent:
-            return
-        for lane in self.incoming.values():
-            lane.gone(message.number)
+        number, absent = message.number, message.absent
+        if not absent:
+            for incoming in self.incoming.values():
+                incoming.gone(number)
+        lost = sum(lane.gone(number, absent=absent) for lane in self.outgoing.values())
         if lost:
-            self._lost[message.number] += lost
+            self._lost[number] += lost
             if self._timer is None:
                 self._timer = self.loop.call_later(COUNTED, self.tell_losses)
 

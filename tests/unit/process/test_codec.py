@@ -27,6 +27,7 @@ from kore._process.codec import (
     decode,
     encode,
 )
+from kore.errors import TooLargeError
 
 LIMIT = 1 << 20
 ZONES = st.none() | st.builds(
@@ -214,6 +215,13 @@ def test_what_contains_itself_is_an_error() -> None:
         encode(value, 10_000)
 
 
+def test_what_is_too_large_is_refused_before_it_is_built() -> None:
+    text = "x" * 10_000
+    for value in ([text] * 11, (b"x" * 100_001,), [[text] * 5, {text: [text] * 6}]):
+        with pytest.raises(TooLargeError, match="worker_message_max"):
+            encode(value, 100_000)
+
+
 def test_a_mistake_does_not_spoil_the_next() -> None:
     with pytest.raises(TypeError):
         encode(["much", "before", datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC"))], LIMIT)
@@ -223,7 +231,7 @@ def test_a_mistake_does_not_spoil_the_next() -> None:
 
 def test_a_large_one_does_not_stay_in_memory() -> None:
     before = codec.ENCODER.packer
-    encode(bytes(2 * codec.KEPT), LIMIT)
+    encode(bytes(2 * codec.KEPT), 3 * codec.KEPT)
 
     assert codec.ENCODER.packer is not before
 
