@@ -7,7 +7,7 @@ Every payload goes through the parent, which does not look into it. Of one kind,
 sender arrive in its order, and what is sent to everybody arrives everywhere in the same order.
 """
 
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import AbstractEventLoop, TimerHandle, current_task
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -75,6 +75,10 @@ class Relay:
             raise KoreError(
                 "a worker that starts handles nothing yet, and others may wait for it in turn: "
                 "this can be awaited after workerstart"
+            )
+        if (task := self.incoming[kind].task) is not None and task is current_task():
+            raise KoreError(
+                f"{self.incoming[kind].where} would wait for itself: have a task of its own do it"
             )
         await self.outgoing[kind].drained(worker)
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from kore._aio.loose import close_unbegun
 from kore._conf.settings import Settings
 from kore._process.messages import ALL, ECHO, Gone, Kind, Parcel
 from kore._process.parcels import PIECE, ROOM, cost
 from kore._process.relay import Relay
-from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
+from kore.errors import BusyError, KoreError, NoSuchWorkerError, TooLargeError
 from tests.helpers.core_loop import run
 from tests.helpers.procs import PATIENCE
 
@@ -62,9 +63,16 @@ class Star:
                 passed = Parcel(sender, parcel.flags, parcel.payload())
                 self.loop.call_soon(receiver.parcel, passed)
 
-    def see_off(self, hook: Awaitable[object], _: str, done: Callable[[], None]) -> None:
-        task = asyncio.ensure_future(hook)
+    def see_off(
+        self, hook: Awaitable[object], _: str, done: Callable[[], None]
+    ) -> asyncio.Task[None]:
+        async def last() -> None:
+            await hook
+
+        task = asyncio.create_task(last())
+        task.add_done_callback(lambda _: close_unbegun(hook))
         task.add_done_callback(lambda _: done())
+        return task
 
     def send(self, payload: bytes, worker: int | None = 2, *, echo: bool = False) -> None:
         self.relays[1].send(Kind.OBJECT, payload, worker, echo=echo)
@@ -183,6 +191,19 @@ async def one_after_the_other(star: Star) -> None:
     assert [payload for _, _, payload in star.said] == [b"%d" % (at // 2) for at in range(10)]
 
 
+async def a_receiver_that_waits_for_itself(star: Star) -> None:
+    async def stuck(*_: object) -> None:
+        with pytest.raises(KoreError, match="would wait for itself"):
+            await star.relays[1].drained(Kind.OBJECT, None)
+        star.said.append((1, 1, b"refused"))
+
+    star.relays[1].on(Kind.OBJECT, stuck)
+    star.send(b"to myself", 1)
+    await star.drained()
+
+    assert star.said == [(1, 1, b"refused")]
+
+
 async def an_error(star: Star) -> None:
     def fail(sender: int, payload: bytes) -> None:
         star.said.append((2, sender, payload))
@@ -264,6 +285,7 @@ test_a_worker_that_is_none_is_refused = checked(wrong_numbers)
 test_a_message_over_the_limit_is_refused = checked(too_large)
 test_a_worker_that_does_not_keep_up_is_busy_and_gets_all_of_it_later = checked(a_busy_worker)
 test_a_message_is_handled_after_the_one_before_it = checked(one_after_the_other)
+test_a_receiver_does_not_wait_for_itself = checked(a_receiver_that_waits_for_itself)
 test_an_error_does_not_stop_the_next_message = checked(an_error)
 test_nobody_waits_for_a_worker_that_has_ended = checked(an_end)
 test_a_new_worker_gets_no_half_message = checked(half_a_message_at_the_receiver)
