@@ -69,7 +69,8 @@ def test_the_parent_brings_neither_an_event_loop_nor_an_application() -> None:
     loaded = set(done.stdout.decode().split())
     assert "kore._process.parent" in loaded
     assert loaded.isdisjoint(
-        {"asyncio", "multipart", "uvloop", "setproctitle", "kore._app", "kore._process.worker"}
+        {"asyncio", "msgpack", "multipart", "uvloop", "setproctitle"}
+        | {"kore._app", "kore._process.worker"}
     )
 
 

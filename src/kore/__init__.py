@@ -38,6 +38,8 @@ from kore._api import prerequest as prerequest
 from kore._api import privsep as privsep
 from kore._api import pydomain as pydomain
 from kore._api import route as route
+from kore._api import sendobj as sendobj
+from kore._api import sendobj_drained as sendobj_drained
 from kore._api import server as server
 from kore._api import setname as setname
 from kore._api import shutdown as shutdown

@@ -243,6 +243,31 @@ def tracer(callback: Tracer) -> bool:
     return True
 
 
+# Between workers
+
+
+def sendobj(obj: object, worker: int | None = None) -> None:
+    """Send an object to the `koreapp.onmsg` of worker number *worker*, or of all, this one too.
+
+    It arrives as an object of its own, equal and of the same type, made of None, bool, int,
+    float, str, bytes, list, tuple, dict, set, frozenset, datetime, date, time and timedelta; what
+    else it may be made of, `worker_message_pickle` decides.
+
+    Nothing waits. errors.BusyError: a worker has not handled enough of what was sent before, and
+    nobody is sent this. TypeError: an object that cannot be sent. ValueError: one that is too
+    large, nested too deep or part of itself, or a worker that does not exist.
+    """
+    _context.worker().objects.send(obj, worker)
+
+
+async def sendobj_drained(worker: int | None = None) -> None:
+    """Wait until objects sent from here have been handled: all, or those to one worker.
+
+    What was sent to a worker that ended counts as handled; the log says how much that was.
+    """
+    await _context.worker().objects.drained(worker)
+
+
 # This process and its server
 
 

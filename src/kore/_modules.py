@@ -18,6 +18,8 @@ HOOKS: Final = {
     "workerstart": "kore_worker_configure",
     "workerstop": "kore_worker_teardown",
     "signal": "kore_worker_signal",
+    # Not by its own name: in C Kore's examples that one is for a WebSocket's messages.
+    "onmsg": "kore_onmsg",
 }
 
 

@@ -15,29 +15,28 @@ FLOORS = {
     7: "_cli.main _cli.skeleton _cli.watch",
     6: "__init__ _api _tasks",
     5: """_process.bodies _process.children _process.disk _process.endings _process.generation
-          _process.holdings _process.incoming _process.journals _process.nursery _process.outgoing
-          _process.parent _process.post _process.relay _process.roles _process.signals
-          _process.spawn _process.starts _process.talk _process.tasks _process.template
-          _process.trial _process.websockets _process.worker""",
+          _process.holdings _process.incoming _process.journals _process.nursery
+          _process.objects _process.outgoing _process.parent _process.post _process.relay
+          _process.roles _process.signals _process.spawn _process.starts _process.talk
+          _process.tasks _process.template _process.trial _process.websockets _process.worker""",
     4: """_app _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.eventloop _process.lines _process.logs
           _process.loop _process.orphans _process.pidfile _process.plan _process.privsep
           _process.scoreboard _process.sinks _process.sockets _process.terminal""",
-    3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc
-          _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
-          _aio.tracing""",
+    3: """_aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc _aio.queue
+          _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing
+          _modules""",
     2: """_conf.answers _conf.authentications _conf.builder _conf.check _conf.demands
           _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader _conf.printer
-          _conf.routes _conf.rules _conf.websockets
-          _http.auth _http.filemap _http.parts _http.pipeline _http.router _http.sending
-          _http.steps _http.streaming""",
+          _conf.routes _conf.rules _conf.websockets _http.auth _http.filemap _http.parts
+          _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
-          _http.redirects _http.sources _http.spool _http.tables _http.verdicts
-          _process.mail _process.messages _process.parcels _websocket.deflate
+          _http.redirects _http.sources _http.spool _http.tables _http.verdicts _process.codec
+          _process.fields _process.mail _process.messages _process.parcels _websocket.deflate
           _websocket.handshake _websocket.rooms""",
-    0: "errors _context _conf.guesses _conf.kinds _conf.places",
+    0: "_conf.guesses _conf.kinds _conf.places _context errors",
     -1: "_core.listener",
     -2: "_core.connection",
     -3: "_core.websocket",
@@ -46,8 +45,8 @@ FLOORS = {
     -6: "_core.request _core.service",
     -7: "_core.accesslog _core.body _core.content _core.stream _core.writer",
     -8: """_core.chunked _core.file _core.messages _core.payload _core.poller _core.question
-           _core.sink""",
-    -9: "_core.parser _core.buffer _core.frames _core.grammar _core.libc _core.lines",
+          _core.sink""",
+    -9: "_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1
@@ -65,7 +64,14 @@ IMPURE = {
     "ssl",
     "threading",
 }
-PURE = ("_conf.", "_http.", "_process.messages", "_process.parcels", "_websocket.")
+PURE = (
+    "_conf.",
+    "_http.",
+    "_process.codec",
+    "_process.messages",
+    "_process.parcels",
+    "_websocket.",
+)
 
 SETS_THE_CONTEXT = {
     "_app": {"builder"},

@@ -41,8 +41,9 @@ def fuzz(req, seed):
         data = rng.randbytes(size)
         if rng.random() < 0.8:
             # Neither shutdown nor last words: those a worker is entitled to.
-            code = rng.choice([0, 1, 2, 3, 4, 5, 6, 8, 10, 11, 255])
-            data = packed(code, data[16:], length=rng.choice([None, 7]))
+            code = rng.choice([0, 1, 2, 3, 4, 5, 6, 8, 10, 11, 13, 14, 255])
+            to = rng.choice([0, 0, 1, 2, 9])
+            data = packed(code, data[16:], to=to, length=rng.choice([None, 7]))
         sock.send(data)
 
 def forge(req):

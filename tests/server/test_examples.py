@@ -31,6 +31,7 @@ PAGES = {
     "docs/guide/bodies.md": ("/", "PUT something to /upload\n"),
     "docs/guide/handlers.md": ("/2026/a-title", "a-title of 2026\n"),
     "docs/guide/logs.md": ("/", "logged\n"),
+    "docs/guide/messages.md": ("/", "counted by every worker\n"),
     "docs/guide/parameters.md": ("/search?words=a+b&page=x", "page 1 of a b\n"),
     "docs/guide/processes.md": ("/", "hello world"),
     "docs/guide/requests.md": ("/whoami", '"path": "/whoami"'),
@@ -111,6 +112,23 @@ def test_files_are_served_beside_a_route(example: Server) -> None:
         style = client.ask(get("/style.css"))
     assert style.get("content-type") == "text/css; charset=utf-8"
     assert style.get("cache-control") == "max-age=60"
+
+
+@of("messages")
+def test_messages_reach_every_worker(example: Server) -> None:
+    with example.connect() as client:
+        assert client.ask(post(b"two bottles", method="PUT", target=NOTE)).status == 202
+
+    def told() -> bool:
+        with example.connect("GET") as client:
+            answer = client.ask(get(NOTE))
+        if answer.status == 200:
+            known.add(answer.body)
+        return len(known) == 3
+
+    known: set[bytes] = set()
+    procs.until(told, what="an answer of every worker")
+    assert known == {f"two bottles, says worker {number}\n".encode() for number in (1, 2, 3)}
 
 
 @of("streaming")

@@ -12,12 +12,14 @@ import select
 import socket
 import time
 from collections import deque
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from kore._process import messages
 from kore._process.mail import Mail
 from kore._process.messages import Log, Message, ProtocolError
 
+Part: TypeAlias = bytes | memoryview
 # What waits for a receiver that does not keep up; log lines beyond it are counted, not kept.
 QUEUE_MAX: Final = 256
 # Datagrams taken per call: a sender that floods gets its turn, not all of them.
@@ -27,6 +29,9 @@ DESCRIPTORS_MAX: Final = 253
 # Descriptors in flight are counted per user: too many is a reason to wait, as a full buffer is.
 TRY_LATER: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS})
 WARNING: Final = 4  # as syslog counts
+# Where all channels of a process read to. Room for the largest datagram anew for each of them
+# would cost more than what most of them say.
+BUFFER: Final = memoryview(bytearray(messages.SIZE_MAX))
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -86,20 +91,20 @@ class Channel:
         """
         if self._deaf:
             return
-        datagram = messages.encode(message)
-        if self.wants_write or not self._push(datagram, ()):
-            self.mail.add(owner, datagram)
+        parts = messages.parts(message)
+        if self.wants_write or not self._push(parts, ()):
+            self.mail.add(owner, b"".join(parts))
 
     def flush(self) -> None:
         """Send what waits, as far as it goes."""
         while self._waiting and not self._deaf:
             datagram, descriptors = self._waiting[0]
-            if not self._push(datagram, descriptors):
+            if not self._push((datagram,), descriptors):
                 return
             self._waiting.popleft()
             close_all(descriptors)
         while self.mail and not self._deaf:
-            if not self._push(self.mail.first, ()):
+            if not self._push((self.mail.first,), ()):
                 return
             self.mail.remove_first()
         if self.dropped and not self._deaf:
@@ -148,15 +153,15 @@ class Channel:
 
     def _take(self) -> Message | None:
         """Read one datagram. None: the other side has ended."""
-        datagram, ancillary, flags, _ = self.socket.recvmsg(
-            messages.SIZE_MAX, self._ancillary, socket.MSG_CMSG_CLOEXEC
+        size, ancillary, flags, _ = self.socket.recvmsg_into(
+            [BUFFER], self._ancillary, socket.MSG_CMSG_CLOEXEC
         )
-        if not datagram:
+        if not size:
             # An empty datagram looks like the end. Nobody of ours sends one: it may count as it.
             return None
         descriptors = attached(ancillary)
         try:
-            return read(datagram, descriptors, flags)
+            return read(bytes(BUFFER[:size]), descriptors, flags)
         except ProtocolError:
             close_all(descriptors)
             raise
@@ -166,19 +171,19 @@ class Channel:
         descriptors: tuple[int, ...] = getattr(message, "descriptors", ())
         datagram = messages.encode(message, self.sequence)
         self.sequence += 1
-        if not self._waiting and self._push(datagram, descriptors):
+        if not self._waiting and self._push((datagram,), descriptors):
             return
         # The caller closes its descriptors now, the kernel has not taken them yet.
         self._waiting.append((datagram, tuple(map(os.dup, descriptors))))
 
-    def _push(self, datagram: bytes, descriptors: tuple[int, ...]) -> bool:
+    def _push(self, parts: Sequence[Part], descriptors: tuple[int, ...]) -> bool:
         """Hand one datagram to the kernel. True: it is gone, delivered or for ever."""
         ancillary = []
         if descriptors:
             rights = array.array("i", descriptors)
             ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
         try:
-            self.socket.sendmsg([datagram], ancillary, socket.MSG_NOSIGNAL)
+            self.socket.sendmsg(parts, ancillary, socket.MSG_NOSIGNAL)
         except OSError as error:
             if error.errno in TRY_LATER:
                 return False

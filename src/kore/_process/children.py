@@ -51,6 +51,8 @@ class Child:
     since: float = 0.0
     limit: int = 0
     faults: int = 0
+    # It has sent another one more than there was room for.
+    crowding: bool = False
     last_words: str = ""
 
     @property

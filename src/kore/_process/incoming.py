@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import AbstractEventLoop, Task, TimerHandle
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,7 +16,7 @@ from kore._process.parcels import Assembly, cost
 # Who sent it, and what.
 Receiver: TypeAlias = Callable[[int, bytes], Any]
 # Runs what an application awaits; it is told a name for errors, and calls back at the end.
-Await: TypeAlias = Callable[[Awaitable[object], str, Callable[[], None]], None]
+Await: TypeAlias = Callable[[Awaitable[object], str, Callable[[], None]], Task[None]]
 Failed: TypeAlias = Callable[[str, BaseException], None]
 
 # Receivers that do not wait have so many seconds before other events get a turn.
@@ -43,7 +43,10 @@ class Incoming:
         self.acknowledge = acknowledge
         self.failed = failed
         self.run_async: Await | None = None
+        # What a receiver that waits runs as.
+        self.task: Task[None] | None = None
         self.receiver: Receiver | None = None
+        self.where = f"the receiver of {kind.name} messages"
         self.limit = settings.worker_message_max
         # A sender that died may have left as much as its successor sends.
         self.most = 2 * max(settings.worker_message_window, cost(self.limit))
@@ -127,7 +130,7 @@ class Incoming:
             pending = self._hand_over(sender, payload)
             if asyncio.iscoroutine(pending) and self.run_async is not None:
                 done = partial(self._awaited, sender, number, len(payload))
-                self.run_async(pending, f"a message of worker {sender}", done)
+                self.task = self.run_async(pending, self.where, done)
                 return
             self._handled(sender, number, len(payload))
             if time.monotonic() > until:
@@ -142,10 +145,11 @@ class Incoming:
         try:
             return self.receiver(sender, payload)
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it ends no worker
-            self.failed(f"a message of worker {sender}", error)
+            self.failed(self.where, error)
 
     def _awaited(self, sender: int, number: int, size: int) -> None:
         """Go on after a receiver that had to wait."""
+        self.task = None
         self._handled(sender, number, size)
         self._running = False
         self._schedule()

@@ -5,6 +5,14 @@ from typing import Final
 
 # What a datagram costs its process beside its own bytes, roughly.
 OVERHEAD: Final = 256
+# Freed once, so much makes glibc give smaller blocks back to the kernel no more: to get each one
+# anew, in zeroed pages, costs more than what is done with it.
+FREED_ONCE: Final = 1 << 20
+
+
+def expect_large_blocks() -> None:
+    """Prepare this process for datagrams that come and go."""
+    bytes(FREED_ONCE)
 
 
 class Mail:
@@ -32,6 +40,11 @@ class Mail:
         """Forget the first: it is gone."""
         owner, datagram = self._queue.popleft()
         self.held[owner] -= len(datagram) + OVERHEAD
+
+    def discard(self, owner: int) -> None:
+        """Forget all that is on one account."""
+        self._queue = deque(entry for entry in self._queue if entry[0] != owner)
+        del self.held[owner]
 
     def clear(self) -> None:
         """Forget all of them."""

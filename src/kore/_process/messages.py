@@ -7,10 +7,11 @@ text. Nothing here ever unpickles: the parent may be root, and reads what a chil
 import enum
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Self
 
+from kore._process.fields import CHECKS
 from kore.errors import KoreError
 
 # Version, type, flags, destination, length, sequence. No source: whoever receives knows it from
@@ -25,7 +26,6 @@ ALL: Final = 0
 SIZE_MAX: Final = 128 * 1024
 # A text's: beside the header there is one more byte.
 TEXT_MAX: Final = SIZE_MAX - HEADER.size - 1
-NUMBER_MAX: Final = 2**31 - 1
 # For the note in the middle of a text that was too long.
 NOTE_ROOM: Final = 64
 
@@ -61,7 +61,7 @@ class Message:
         """Return flags and destination for the header."""
         return 0, PEER
 
-    def payload(self) -> bytes | memoryview:
+    def payload(self) -> bytes:
         """Return the fields as JSON, or nothing where there are none."""
         content = {f.name: getattr(self, f.name) for f in carried(type(self))}
         return json.dumps(content).encode() if content else b""
@@ -248,22 +248,28 @@ class Parcel(Message):
     address: int
     flags: int
     content: bytes | memoryview
+    # Of the content, where that would have to be copied to get it in front.
+    head: bytes = b""
 
     def label(self) -> tuple[int, int]:
         """Return flags and destination for the header."""
         return self.flags, self.address
 
-    def payload(self) -> bytes | memoryview:
+    def payload(self) -> bytes:
         """Return what nobody between the two workers looks into."""
-        return self.content
+        return b"".join((self.head, self.content))
 
 
 @dataclass(frozen=True, slots=True)
 class Gone(Message):
-    """Parent to worker: the worker of that number has ended, and what was on its way to it."""
+    """Parent to worker: the worker of that number has ended, with what was on its way to it.
+
+    *absent*: it had ended before, and what was sent to all went to all others.
+    """
 
     code: ClassVar[int] = 14
     number: int
+    absent: bool = False
 
 
 KINDS: Final[Mapping[int, type[Message]]] = {
@@ -292,10 +298,21 @@ def encode(message: Message, sequence: int = 0) -> bytes:
     payload = message.payload()
     if len(payload) > SIZE_MAX - HEADER.size:
         raise ProtocolError(f"{type(message).__name__} is larger than {SIZE_MAX} bytes")
+    return header(message, len(payload), sequence) + payload
+
+
+def header(message: Message, length: int, sequence: int = 0) -> bytes:
+    """Return the header of a datagram with a payload of that length."""
     flags, address = message.label()
-    sequence &= 0xFFFFFFFF
-    header = HEADER.pack(VERSION, message.code, flags, address, len(payload), sequence)
-    return b"".join((header, payload))
+    return HEADER.pack(VERSION, message.code, flags, address, length, sequence & 0xFFFFFFFF)
+
+
+def parts(message: Message) -> tuple[bytes | memoryview, ...]:
+    """Return *message* as one datagram, in the parts that it would be copied from."""
+    if isinstance(message, Parcel):
+        head, content = message.head, message.content
+        return header(message, len(head) + len(content)), head, content
+    return (encode(message),)
 
 
 def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
@@ -351,37 +368,3 @@ def text_bytes(text: str, limit: int = TEXT_MAX) -> bytes:
     start, end = (part.decode("utf-8", "ignore") for part in (whole[:kept], whole[-kept:]))
     lost = len(whole) - len(start.encode()) - len(end.encode())
     return f"{start}\n[{lost} bytes left out]\n{end}".encode()
-
-
-def number(value: object) -> int:
-    """Accept a whole number that fits where numbers go: an id, a count, a pid."""
-    if type(value) is not int or not 0 <= value <= NUMBER_MAX:
-        raise ValueError
-    return value
-
-
-def exactly(kind: type[Any]) -> Callable[[object], Any]:
-    """Return a check for one type, its subclasses excluded."""
-
-    def check(value: object) -> Any:
-        if type(value) is not kind:
-            raise ValueError
-        return value
-
-    return check
-
-
-def names(value: object) -> tuple[str, ...]:
-    """Accept a list of text."""
-    if type(value) is not list or any(type(entry) is not str for entry in value):
-        raise ValueError
-    return tuple(value)
-
-
-CHECKS: Final[Mapping[Any, Callable[[object], Any]]] = {
-    int: number,
-    str: exactly(str),
-    bool: exactly(bool),
-    dict[str, Any]: exactly(dict),
-    tuple[str, ...]: names,
-}

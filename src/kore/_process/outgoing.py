@@ -3,14 +3,11 @@
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable
 from time import monotonic_ns
-from typing import Final
 
 from kore._conf.settings import Settings
 from kore._process.messages import ALL, ECHO, Kind, Parcel
-from kore._process.parcels import Window, cost, pieces
+from kore._process.parcels import Window, pieces
 from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
-
-NOBODY: Final[tuple[int, ...]] = ()
 
 
 class Outgoing:
@@ -28,7 +25,7 @@ class Outgoing:
         self.loop = loop
         self.post = post
         self.limit = settings.worker_message_max
-        window = max(settings.worker_message_window, cost(self.limit))
+        window = settings.worker_message_window
         self.windows = {number: Window(window) for number in range(1, settings.workers + 1)}
         self.others = tuple(number for number in self.windows if number != own)
         # So that a receipt for a predecessor of this process settles nothing here.
@@ -53,11 +50,11 @@ class Outgoing:
             return
         self.number += 1
         for number in receivers:
-            self.windows[number].add(self.number, len(payload))
+            self.windows[number].add(self.number, len(payload), to_all=worker is None)
         address = ALL if worker is None else worker
         flags = self.kind | (ECHO if echo and worker is None else 0)
-        for piece in pieces(self.number, payload):
-            self.post(Parcel(address, flags, piece))
+        for head, body in pieces(self.number, payload):
+            self.post(Parcel(address, flags, body, head))
 
     def receivers(self, worker: int | None, *, echo: bool) -> tuple[int, ...]:
         """Return the numbers of those who are to get something."""
@@ -74,9 +71,9 @@ class Outgoing:
         self.windows[worker].settle(number)
         self._wake()
 
-    def gone(self, worker: int) -> int:
+    def gone(self, worker: int, *, absent: bool) -> int:
         """Take note that a worker has ended; return how much sent to it may be lost."""
-        lost = self.windows[worker].clear()
+        lost = self.windows[worker].clear(absent=absent)
         self._wake()
         return lost
 

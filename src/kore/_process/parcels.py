@@ -27,15 +27,11 @@ def cost(size: int) -> int:
     return size + OVERHEAD * max(1, -(-size // ROOM))
 
 
-def pieces(number: int, payload: bytes) -> Iterator[bytes]:
-    """Yield the contents of the parcels that *payload* travels in: one at least."""
-    size = len(payload)
-    if size <= ROOM:
-        yield PIECE.pack(number, size, 0) + payload
-        return
-    view = memoryview(payload)
-    for start in range(0, size, ROOM):
-        yield b"".join((PIECE.pack(number, size, start), view[start : start + ROOM]))
+def pieces(number: int, payload: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield head and body of the parcels that *payload* travels in: one at least."""
+    size, view = len(payload), memoryview(payload)
+    for start in range(0, size or 1, ROOM):
+        yield PIECE.pack(number, size, start), view[start : start + ROOM]
 
 
 def receipt(number: int) -> bytes:
@@ -101,7 +97,7 @@ class Window:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.bytes = 0
-        self._sent: deque[tuple[int, int]] = deque()
+        self._sent: deque[tuple[int, int, bool]] = deque()
 
     def __len__(self) -> int:
         return len(self._sent)
@@ -110,9 +106,9 @@ class Window:
         """Whether so much more may go. One alone may, however large."""
         return not self._sent or self.bytes + cost(size) <= self.limit
 
-    def add(self, number: int, size: int) -> None:
+    def add(self, number: int, size: int, *, to_all: bool = False) -> None:
         """Take note of what goes."""
-        self._sent.append((number, cost(size)))
+        self._sent.append((number, cost(size), to_all))
         self.bytes += cost(size)
 
     def settle(self, number: int) -> None:
@@ -120,9 +116,12 @@ class Window:
         while self._sent and self._sent[0][0] <= number:
             self.bytes -= self._sent.popleft()[1]
 
-    def clear(self) -> int:
-        """Give up on all of it; return how many that were."""
-        count = len(self._sent)
+    def clear(self, *, absent: bool = False) -> int:
+        """Give up on all of it; return how many that were.
+
+        Of what goes to all an *absent* receiver has no part, so that is not counted.
+        """
+        count = sum(not (absent and to_all) for _, _, to_all in self._sent)
         self._sent.clear()
         self.bytes = 0
         return count

@@ -5,9 +5,11 @@ a parcel, and nobody who does not keep up holds up anybody else.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kore._conf.settings import Settings
+from kore._process.logs import log
+from kore._process.mail import expect_large_blocks
 from kore._process.messages import (
     ALL,
     ECHO,
@@ -24,14 +26,12 @@ from kore._process.parcels import cost
 if TYPE_CHECKING:
     from kore._process.children import Child, Children
 
-# For what is told of ends, to one who does not listen.
-NOTES_MAX: Final = 64 * 1024
-
 
 class Post:
     """Carries parcels from child to child."""
 
     def __init__(self, children: "Children") -> None:
+        expect_large_blocks()
         self.children = children
 
     def carry(self, sender: "Child", parcel: Parcel) -> None:
@@ -44,54 +44,84 @@ class Post:
             raise ProtocolError("a receipt to more than one")
         passed = Parcel(sender.number, parcel.flags, parcel.content)
         limit = most(sender.generation.settings)
-        refused = False
         for receiver in self.receivers(sender, parcel):
             if receiver.role.name not in roles:
                 raise ProtocolError(f"a parcel to a {receiver.role.name}")
             if receiver.channel.mail.held[sender.number] + len(parcel.content) > limit:
-                refused = True
+                drop(sender, receiver)
                 continue
             receiver.channel.post(passed, sender.number)
             if receiver.channel.wants_write:
                 self.children.watch(receiver)
-        if refused:
-            raise ProtocolError(f"more parcels to somebody who is busy than {limit} bytes")
 
     def receivers(self, sender: "Child", parcel: Parcel) -> Iterator["Child"]:
         """Yield those who are to get a parcel, as far as they are there."""
         seats = sender.generation.seats
         if parcel.address == ALL:
             echo = bool(parcel.flags & ECHO)
-            yield from (child for child in sender.generation.workers if echo or child is not sender)
+            for number, seat in seats.items():
+                if seat.child is None:
+                    self.bounce(sender, Gone(number, absent=True))
+                elif echo or seat.child is not sender:
+                    yield seat.child
         elif parcel.address not in seats:
             raise ProtocolError(f"a parcel to worker {parcel.address}, which is none")
         elif (child := seats[parcel.address].child) is not None:
             yield child
         elif not parcel.flags & RECEIPT:
             # Its successor has not been ordered yet.
-            self.tell(sender, parcel.address)
+            self.bounce(sender, Gone(parcel.address))
 
     def gone(self, child: "Child") -> None:
         """Tell the others that a worker has ended, after all that it has sent them."""
-        if child.number:
-            for other in child.generation.workers:
-                if other is not child:
-                    self.tell(other, child.number)
+        if not child.number:
+            return
+        for other in child.generation.workers:
+            if other is child or other.ended:
+                continue
+            if other.channel.mail.held[child.number] > usual(child.generation.settings):
+                # Its successors, if they end like this, would add to it without end.
+                log.warning("%s: what it sent to %s is dropped: too much waits there", child, other)
+                other.channel.mail.discard(child.number)
+            self.send(other, Gone(child.number))
 
-    def tell(self, child: "Child", number: int) -> None:
-        """Say who has ended; not for ever to one who does not listen."""
-        mail = child.channel.mail
-        if not child.ended and mail.held[ALL] < NOTES_MAX:
-            child.channel.post(Gone(number))
-            if child.channel.wants_write:
-                self.children.watch(child)
+    def bounce(self, sender: "Child", message: Gone) -> None:
+        """Say that somebody is not there. One such note that still waits is enough."""
+        if not sender.ended and not sender.channel.mail.held[account(message)]:
+            self.send(sender, message)
+
+    def send(self, child: "Child", message: Gone) -> None:
+        """Send a note behind all parcels."""
+        child.channel.post(message, account(message))
+        if child.channel.wants_write:
+            self.children.watch(child)
+
+
+def drop(sender: "Child", receiver: "Child") -> None:
+    """Leave a parcel out, and say once of a sender that this happens.
+
+    Not a broken rule: the sender may ignore its windows, but it may also have been told by a
+    receiver that takes nothing that it has taken everything.
+    """
+    if not sender.crowding:
+        sender.crowding = True
+        log.error("%s sends %s more than that takes: some is dropped", sender, receiver)
+
+
+def account(message: Gone) -> int:
+    """Return the owner of a note: no worker, and another one for each different note."""
+    return -2 * message.number - message.absent
+
+
+def usual(settings: Settings) -> int:
+    """Return how many bytes of one sender that keeps to its windows may wait for one receiver."""
+    return len(Kind) * max(settings.worker_message_window, cost(settings.worker_message_max))
 
 
 def most(settings: Settings) -> int:
-    """Return how many bytes of one sender may wait for one receiver.
+    """Return how many bytes of one sender may wait for one receiver, whatever happens.
 
-    Who keeps to its windows never has more on the way than one of each kind; twice that when it
-    has just been told of a death, and what it had sent to the dead waits for the successor.
+    Twice the usual when the sender has been told of a death, and what it had sent to the dead
+    waits for the successor; and once more what a dead predecessor of the sender has left.
     """
-    window = max(settings.worker_message_window, cost(settings.worker_message_max))
-    return 2 * len(Kind) * window
+    return 3 * usual(settings)

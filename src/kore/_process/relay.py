@@ -7,7 +7,7 @@ Every payload goes through the parent, which does not look into it. Of one kind,
 sender arrive in its order, and what is sent to everybody arrives everywhere in the same order.
 """
 
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import AbstractEventLoop, TimerHandle, current_task
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,9 +16,11 @@ from typing import Final
 from kore._conf.settings import Settings
 from kore._process.incoming import Await, Failed, Incoming, Receiver
 from kore._process.logs import log
+from kore._process.mail import expect_large_blocks
 from kore._process.messages import KIND, RECEIPT, Gone, Kind, Parcel, ProtocolError
 from kore._process.outgoing import Outgoing
 from kore._process.parcels import number_in, receipt
+from kore.errors import KoreError
 
 # Losses are counted for so many seconds before they are told.
 COUNTED: Final = 1.0
@@ -36,6 +38,7 @@ class Relay:
         post: Callable[[Parcel], None],
         failed: Failed,
     ) -> None:
+        expect_large_blocks()
         self.loop = loop
         self.post = post
         self.outgoing = {kind: Outgoing(kind, number, settings, loop, post) for kind in Kind}
@@ -43,6 +46,7 @@ class Relay:
             kind: Incoming(kind, settings, loop, partial(self.acknowledge, kind), failed)
             for kind in Kind
         }
+        self._opened = False
         self._lost: Counter[int] = Counter()
         self._timer: TimerHandle | None = None
 
@@ -55,21 +59,34 @@ class Relay:
         """
         self.outgoing[kind].send(payload, worker, echo=echo)
 
-    def on(self, kind: Kind, receiver: Receiver) -> None:
+    def on(self, kind: Kind, receiver: Receiver, where: str = "") -> None:
         """Have *receiver* called with the sender's number and the payload.
 
         One after the other. What it returns, if that is a coroutine, is awaited before the next.
+        *where* is what it is called when it fails.
         """
-        self.incoming[kind].receiver = receiver
+        lane = self.incoming[kind]
+        lane.receiver = receiver
+        lane.where = where or lane.where
 
     async def drained(self, kind: Kind, worker: int | None) -> None:
         """Wait until what was sent, to one worker or to all, has been handled or is lost."""
+        if not self._opened:
+            raise KoreError(
+                "a worker that starts handles nothing yet, and others may wait for it in turn: "
+                "this can be awaited after workerstart"
+            )
+        if (task := self.incoming[kind].task) is not None and task is current_task():
+            raise KoreError(
+                f"{self.incoming[kind].where} would wait for itself: have a task of its own do it"
+            )
         await self.outgoing[kind].drained(worker)
 
     # ---- for the worker
 
     def open(self, run_async: Await) -> None:
         """Begin to hand over what has come: the application is ready for it."""
+        self._opened = True
         for lane in self.incoming.values():
             lane.run_async = run_async
             lane.open()
@@ -95,11 +112,13 @@ class Relay:
 
     def gone(self, message: Gone) -> None:
         """Take note that another worker has ended."""
-        lost = sum(lane.gone(message.number) for lane in self.outgoing.values())
-        for lane in self.incoming.values():
-            lane.gone(message.number)
+        number, absent = message.number, message.absent
+        if not absent:
+            for incoming in self.incoming.values():
+                incoming.gone(number)
+        lost = sum(lane.gone(number, absent=absent) for lane in self.outgoing.values())
         if lost:
-            self._lost[message.number] += lost
+            self._lost[number] += lost
             if self._timer is None:
                 self._timer = self.loop.call_later(COUNTED, self.tell_losses)
 

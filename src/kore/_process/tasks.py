@@ -87,8 +87,13 @@ class Tasks(Registry):
         finally:
             self.handlers.pop(key, None)
 
-    def see_off(self, hook: Awaitable[object], where: str, done: Callable[[], None]) -> None:
-        """Run what follows the end of a request, then call *done*; a drain waits for it, too."""
+    def see_off(
+        self, hook: Awaitable[object], where: str, done: Callable[[], None]
+    ) -> Task[None]:
+        """Run what follows the end of a request, then call *done*; a drain waits for it, too.
+
+        Or what follows something else that has come from outside. Returns the task.
+        """
 
         def over(task: Task[None]) -> None:
             self.endings.discard(task)
@@ -98,6 +103,7 @@ class Tasks(Registry):
         task = self.loop.create_task(self.last(hook, where))
         self.endings.add(task)
         task.add_done_callback(over)
+        return task
 
     async def last(self, hook: Awaitable[object], where: str) -> None:
         """Await *hook*: nobody waits for it, and nobody else hears of its failure."""

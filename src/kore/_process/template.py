@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from kore import _app
-from kore._process import logs, scoreboard
+from kore._process import logs, objects, scoreboard
 from kore._process.background import detach
 from kore._process.birth import Birth
 from kore._process.channel import Channel, close_all
@@ -106,6 +106,7 @@ class Template:
         warn_about_threads()
         for notice in self.config.notices:
             logs.log.warning("%s", notice)
+        objects.prepare(self.config.hooks)
         # Files it opened on import belong to the application in every worker, too.
         self.opened = open_descriptors() - STANDARD - {self.channel.fileno()}
         # What is here now is shared by all workers as long as the collector does not touch it.

@@ -34,6 +34,7 @@ from kore._process.eventloop import new_loop
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Gone, Log, Parcel, Ready, Reopened, Shutdown, Signal, Stop
+from kore._process.objects import Objects
 from kore._process.privsep import tell_no_more
 from kore._process.relay import Relay
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
@@ -78,6 +79,8 @@ class Worker:
         self.relay = Relay(
             birth.number, birth.config.settings, self.loop, self.talk.post, self.failed
         )
+        hook = birth.config.hooks.get("onmsg")
+        self.objects = Objects(self.relay, birth.config.settings, hook)
         self.bodies = Bodies(self.tasks, birth.config.settings)
         self.websockets = WebSockets(birth.config, self.tasks, self.relay, self.failed)
         self.tracer: Tracer | None = birth.config.tracer

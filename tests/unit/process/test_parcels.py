@@ -13,13 +13,18 @@ from kore._process.parcels import (
     Window,
     cost,
     number_in,
-    pieces,
     receipt,
 )
+from kore._process.parcels import pieces as heads_and_bodies
 
 LIMIT = 5 * ROOM
 SIZES = st.sampled_from([0, 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 2 * ROOM + 7, LIMIT])
 Complete = tuple[int, int, bytes | None]
+
+
+def pieces(number: int, payload: bytes) -> list[bytes]:
+    """Return the contents of the parcels, as they arrive."""
+    return [head + body for head, body in heads_and_bodies(number, payload)]
 
 
 def fed(assembly: Assembly, contents: list[bytes]) -> list[Complete]:

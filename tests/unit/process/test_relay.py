@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from kore._aio.loose import close_unbegun
 from kore._conf.settings import Settings
 from kore._process.messages import ALL, ECHO, Gone, Kind, Parcel
 from kore._process.parcels import PIECE, ROOM, cost
 from kore._process.relay import Relay
-from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
+from kore.errors import BusyError, KoreError, NoSuchWorkerError, TooLargeError
 from tests.helpers.core_loop import run
 from tests.helpers.procs import PATIENCE
 
@@ -59,12 +60,19 @@ class Star:
         for number, receiver in self.relays.items():
             mine = number != sender or parcel.flags & ECHO
             if parcel.address == number or (parcel.address == ALL and mine):
-                passed = Parcel(sender, parcel.flags, bytes(parcel.content))
+                passed = Parcel(sender, parcel.flags, parcel.payload())
                 self.loop.call_soon(receiver.parcel, passed)
 
-    def see_off(self, hook: Awaitable[object], _: str, done: Callable[[], None]) -> None:
-        task = asyncio.ensure_future(hook)
+    def see_off(
+        self, hook: Awaitable[object], _: str, done: Callable[[], None]
+    ) -> asyncio.Task[None]:
+        async def last() -> None:
+            await hook
+
+        task = asyncio.create_task(last())
+        task.add_done_callback(lambda _: close_unbegun(hook))
         task.add_done_callback(lambda _: done())
+        return task
 
     def send(self, payload: bytes, worker: int | None = 2, *, echo: bool = False) -> None:
         self.relays[1].send(Kind.OBJECT, payload, worker, echo=echo)
@@ -151,12 +159,12 @@ async def a_busy_worker(star: Star) -> None:
     star.relays[2].on(Kind.OBJECT, slow)
     window, count = star.relays[1].outgoing[Kind.OBJECT].windows[2], 0
     while window.has_room(4):
-        star.send(b"%d" % count)
+        star.send(b"%04d" % count)
         count += 1
     with pytest.raises(BusyError, match="worker 2 ") as caught:
         star.send(b"more")
     assert caught.value.workers == (2,)
-    assert count * cost(1) < 8 * cost(ROOM) < (count + 2) * cost(4)
+    assert count == SETTINGS.worker_message_window // cost(4)
     with pytest.raises(BusyError):
         star.send(b"to all or to none", None)
     star.send(b"free", 3)
@@ -165,7 +173,7 @@ async def a_busy_worker(star: Star) -> None:
     await star.drained()
 
     assert star.said[0] == (3, 1, b"free")
-    assert star.said[1:] == [(2, 1, b"%d" % at) for at in range(count)]
+    assert star.said[1:] == [(2, 1, b"%04d" % at) for at in range(count)]
     star.send(b"again")
 
 
@@ -183,6 +191,19 @@ async def one_after_the_other(star: Star) -> None:
     assert [payload for _, _, payload in star.said] == [b"%d" % (at // 2) for at in range(10)]
 
 
+async def a_receiver_that_waits_for_itself(star: Star) -> None:
+    async def stuck(*_: object) -> None:
+        with pytest.raises(KoreError, match="would wait for itself"):
+            await star.relays[1].drained(Kind.OBJECT, None)
+        star.said.append((1, 1, b"refused"))
+
+    star.relays[1].on(Kind.OBJECT, stuck)
+    star.send(b"to myself", 1)
+    await star.drained()
+
+    assert star.said == [(1, 1, b"refused")]
+
+
 async def an_error(star: Star) -> None:
     def fail(sender: int, payload: bytes) -> None:
         star.said.append((2, sender, payload))
@@ -194,7 +215,7 @@ async def an_error(star: Star) -> None:
     await star.drained()
 
     assert [payload for _, _, payload in star.said] == [b"one", b"two"]
-    assert [where for where, _ in star.failed] == ["a message of worker 1"] * 2
+    assert [where for where, _ in star.failed] == ["the receiver of OBJECT messages"] * 2
 
 
 async def an_end(star: Star) -> None:
@@ -264,6 +285,7 @@ test_a_worker_that_is_none_is_refused = checked(wrong_numbers)
 test_a_message_over_the_limit_is_refused = checked(too_large)
 test_a_worker_that_does_not_keep_up_is_busy_and_gets_all_of_it_later = checked(a_busy_worker)
 test_a_message_is_handled_after_the_one_before_it = checked(one_after_the_other)
+test_a_receiver_does_not_wait_for_itself = checked(a_receiver_that_waits_for_itself)
 test_an_error_does_not_stop_the_next_message = checked(an_error)
 test_nobody_waits_for_a_worker_that_has_ended = checked(an_end)
 test_a_new_worker_gets_no_half_message = checked(half_a_message_at_the_receiver)
