@@ -20,6 +20,8 @@ cdef enum:
     WAITING_MESSAGES = 16
     WAITING_BYTES = 65536
 
+    TOGETHER = 4096     # bytes up to which copying a message is cheaper than sending it by itself
+
     GOING_AWAY = 1001
     NO_CODE = 1005      # what the application sees of a close frame without one
     ABNORMAL = 1006     # and of none
@@ -218,15 +220,26 @@ cdef class WebSocket:
         cdef int length = frame_head(head, op, packed, size)
         if not self.has_room(length + <int64_t>size):
             return False
-        self.peer.put(head, length)
-        if size <= BLOCK or owner is None:
-            self.peer.put(data, size)
-        else:
-            self.peer.put_object(owner)
-        self.said += length + <int64_t>size
-        self.alive()
-        self.peer.settle()
+        self.say(head, length, data, size, owner)
         return True
+
+    cdef int say(self, const char *head, size_t length, const char *data, size_t size,
+                 object owner) except -1:
+        """Send a frame in two pieces; what the socket does not take is queued. *owner*: of data."""
+        cdef size_t gone = 0
+        # Small answers to what has come together leave together.
+        if size > TOGETHER or not self.peer.advancing:
+            gone = self.peer.send_now(head, length, data, size)
+        self.said += length + size
+        if gone < length:
+            self.peer.put(head + gone, length - gone)
+        gone -= min(gone, length)
+        if owner is not None and size - gone > BLOCK:
+            self.peer.put_object(memoryview(owner)[gone:] if gone else owner)
+        else:
+            self.peer.put(data + gone, size - gone)
+        self.alive()
+        return self.peer.settle()
 
     cdef bint has_room(self, int64_t size) except -1:
         """Return whether so much may be queued; if not, do what the terms say."""
@@ -249,10 +262,7 @@ cdef class WebSocket:
                 and self.buffered()):
             self.leave(POLICY, "too slow", self.terms.close_ms)
             return False
-        self.peer.put_object(frame)
-        self.said += PyBytes_GET_SIZE(frame)
-        self.alive()
-        self.peer.settle()
+        self.say(NULL, 0, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), frame)
         return True
 
     cdef int put_control(self, int op, bytes payload) except -1:
