@@ -72,6 +72,7 @@ cdef class WebSocket:
     cdef bint step(self) except -1:
         """Understand one frame of the inbox; False: there is none, or nobody who could hear it."""
         cdef Intake peer = self.peer
+        cdef object payload
         cdef size_t used = 0
         cdef int event
         peer.blocked = self.buffered() > self.terms.buffer_max // 2
@@ -84,12 +85,14 @@ cdef class WebSocket:
         consume(&peer.inbox, used, &peer.poller.pool)
         if event == MORE:
             return False
+        # Nobody keeps it longer than the application: this client may be silent for hours.
+        payload, self.reader.payload = self.reader.payload, None
         if event < 0:
             self.fail(-event, REASONS.get(-event, ""))
         elif event == CONTROL:
-            self.control(self.reader.kind, self.reader.payload)
+            self.control(self.reader.kind, payload)
         else:
-            self.message(self.reader.kind, self.reader.payload)
+            self.message(self.reader.kind, payload)
         return not peer.closed
 
     cdef bint idle(self) noexcept:
