@@ -20,10 +20,10 @@ One server, all its processes and threads on one core; its clients, one thread o
 (`websocket_load.c`), on the other. An echo goes back and forth, one message at a time for each
 connection. A broadcast is sent by one of the clients, to all of them, when the one before has come
 to all: what is counted is what the clients get, 1,000 messages for each that is sent. Messages are
-binary, nothing is compressed, nothing is logged. The servers take turns, {rounds} rounds over all of
-it, each started afresh; half a second warms them up, {seconds:g} s are measured, and the round with
-the least CPU per message counts, because noise only ever adds. CPU is the kernel's own account of
-all processes and threads of the server; its division into user and system time comes from 10 ms
+binary, nothing is compressed, nothing is logged. The servers take turns, {rounds} rounds over all
+of it, each started afresh; half a second warms them up, {seconds:g} s are measured, and the round
+with the least CPU per message counts, because noise only ever adds. CPU is the kernel's own account
+of all processes and threads of the server; its division into user and system time comes from 10 ms
 ticks. The floor is a uvloop protocol that answers so many bytes with a frame made before."""
 
 TWO_WORKERS = """\
@@ -147,13 +147,13 @@ def _verdicts(page: Page, results: Results) -> Iterable[Sequence[str]]:
             next_best = min(peers, key=lambda one: peers[one])
             ours, theirs = best["kore"].cpu, peers[next_best]
             found = f"{ours:.2f} µs; {page.titles[next_best]} {theirs:.2f} µs"
-            rows.append((work.title, "less CPU than every peer", found, _yes(ours < theirs)))
+            rows.append((work.title, "less CPU than every peer", found, _yes(met=ours < theirs)))
     if "kore" in results.idle:
         each = results.idle["kore"].rss
         bar = f"at most {IDLE_BYTES // KIB} KiB"
-        rows.append((WORKS[IDLE].title, bar, f"{each / KIB:.2f} KiB", _yes(each <= IDLE_BYTES)))
+        rows.append((WORKS[IDLE].title, bar, f"{each / KIB:.2f} KiB", _yes(met=each <= IDLE_BYTES)))
     return rows
 
 
-def _yes(met: bool) -> str:
+def _yes(*, met: bool) -> str:
     return "yes" if met else "**no**"

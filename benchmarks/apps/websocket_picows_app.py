@@ -1,6 +1,5 @@
 """WebSockets on picows, its core API, over uvloop: echo, and messages to everybody."""
 
-import asyncio
 import os
 
 import uvloop

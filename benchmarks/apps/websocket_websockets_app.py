@@ -1,6 +1,5 @@
 """WebSockets on websockets' own server, over uvloop: echo, and messages to everybody."""
 
-import asyncio
 import os
 
 import uvloop

@@ -50,7 +50,9 @@ def echo(connection: Connection, op: int, data: bytes) -> None:
 def talking(pair: Make) -> Callable[..., Pair]:
     """Return what makes a pair whose client has its WebSocket."""
 
-    def make(onmsg: Callable[..., Any] = echo, *, buffer_max: int = 8 * MIB, **options: Any) -> Pair:
+    def make(
+        onmsg: Callable[..., Any] = echo, *, buffer_max: int = 8 * MIB, **options: Any
+    ) -> Pair:
         terms = Terms(
             maxframe=4 * MIB, maxmessage=4 * MIB, buffer_max=buffer_max, timeout=0, ping=0,
             close_timeout=5, raises=False, label=b"/talk",
@@ -90,7 +92,9 @@ def answered(house: Pair, data: bytes, want: int) -> bytes:
     return got
 
 
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 4096, 4097, 16384, 65535, 65536, 300_000, 3 * MIB])
+@pytest.mark.parametrize(
+    "size", [0, 1, 125, 126, 4096, 4097, 16384, 65535, 65536, 300_000, 3 * MIB]
+)
 def test_a_message_of_any_size_comes_back_as_it_was(talking: Make, size: int) -> None:
     data = bytes(i * 7 % 251 for i in range(size))
     want = built_frame(BINARY, data)
