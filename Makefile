@@ -7,7 +7,7 @@ JOBS ?= 3
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types style bench bench-toolkit bench-objects soak fuzz sanitize dist clean
+.PHONY: help demo test check types style bench bench-toolkit bench-objects bench-websockets soak fuzz sanitize dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,9 @@ types: $(VENV)/.built
 
 bench: $(VENV)/.built ## Measure ours and the peers in one run; writes benchmarks/results/DATE.md
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-websockets: $(VENV)/.built ## Measure WebSockets, ours and the peers'; ARGS=--write keeps the page.
+	$(BIN)/python benchmarks/websocket_run.py $(ARGS)
 
 bench-toolkit: $(VENV)/.built ## Measure what can be awaited against asyncio's own.
 	$(BIN)/python benchmarks/toolkit.py $(ARGS)

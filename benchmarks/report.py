@@ -42,7 +42,7 @@ def written(page: Page, plan: Plan, results: Results) -> str:
     """Return the whole page."""
     parts = [
         f"# Benchmark of {page.date}, Python {page.series}",
-        _table(("machine", ""), page.machine),
+        table(("machine", ""), page.machine),
         METHOD.format(
             server_core=plan.server_core,
             load_core=plan.load_core,
@@ -83,7 +83,7 @@ def _loads(page: Page, results: Results) -> str:
         for name in results.loads
         for row in _workload(WORKLOADS[name].title, page, results.best(name))
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _workload(title: str, page: Page, best: dict[str, Run]) -> Iterable[Sequence[str]]:
@@ -123,19 +123,19 @@ def _idle(page: Page, results: Results) -> str:
         for name, found in ordered
     ]
     head = ("server", "KiB per connection (PSS)", "KiB private", "connections open", "/ kore")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _start(page: Page, results: Results) -> str:
     ordered = sorted(results.start.items(), key=lambda item: item[1])
-    return _table(
+    return table(
         ("server", "seconds"), [(_title(page, name), f"{took:.3f}") for name, took in ordered]
     )
 
 
 def _targets(met: list[targets.Verdict]) -> str:
     rows = [(each.what, each.bar, each.found, "yes" if each.met else "**no**") for each in met]
-    return _table(("what", "target", "measured", "met"), rows)
+    return table(("what", "target", "measured", "met"), rows)
 
 
 def _missing(results: Results) -> str:
@@ -149,6 +149,7 @@ def _title(page: Page, name: str) -> str:
     return f"**{title}**" if name == "kore" else title
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table."""
     body = [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *body])

@@ -50,7 +50,7 @@ class Server:
         while time.perf_counter() - self.began < PATIENCE:
             if self.process.poll() is not None:
                 raise Unusable(f"it ended with status {self.process.returncode}: {self.tail()}")
-            if _answers(self.port):
+            if _answers(self.port, self.peer):
                 took = time.perf_counter() - self.began
                 if self.core is not None:
                     measure.pin(self.pid, self.core)
@@ -106,11 +106,11 @@ def running(
         server.stop()
 
 
-def _answers(port: int) -> bool:
+def _answers(port: int, peer: Peer) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=2) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n")
-            return client.recv(4096).startswith(b"HTTP/1.1 200")
+            client.sendall(peer.probe)
+            return client.recv(4096).startswith(peer.welcome)
     except OSError:
         return False
 

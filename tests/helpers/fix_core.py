@@ -95,8 +95,8 @@ class Pair:
     """A listener, its clients, and lists of what happened between them.
 
     *run* handles every request that *resolve*, if given, has not answered; None holds them all for
-    the test to answer. On an abstract Unix socket by default, where whatever was sent has arrived;
-    with *tcp* on loopback.
+    the test to answer; *hub* hears of WebSockets. On an abstract Unix socket by default, where
+    whatever was sent has arrived; with *tcp* on loopback.
     """
 
     def __init__(
@@ -106,8 +106,10 @@ class Pair:
         resolve: Callable[[Request], object] | None = None,
         tcp: bool = False,
         slot: memoryview | None = None,
+        hub: object = None,
         **limits: Any,
     ) -> None:
+        self.hub = hub
         self.seen: list[str] = []
         self.held: list[Request] = []
         self.tasks: list[Task] = []
@@ -151,6 +153,7 @@ class Pair:
             sink=lambda *asked: self.sink_of(*asked),
             greet=self.greet,
             free=lambda request, extras, sink: self.freed.append((request, sink)),
+            hub=self.hub,
             slot=slot,
         )
 

@@ -37,7 +37,7 @@ FLOORS = {
           _process.fields _process.mail _process.messages _process.parcels _websocket.deflate
           _websocket.handshake _websocket.rooms""",
     0: "_conf.guesses _conf.kinds _conf.places _context errors",
-    -1: "_core.listener",
+    -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
     -3: "_core.websocket",
     -4: "_core.intake",

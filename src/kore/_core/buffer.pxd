@@ -11,11 +11,13 @@ from libc.string cimport memcpy, memmove
 cdef enum:
     BLOCK = 16384       # what one read takes: the kernel's usual socket buffer, in four pages
     SPARE = 64          # blocks that wait for their next user, most recently used (cached) first
+    WIDE = 65536        # what one read takes where large messages come: a few of them, whole
 
 
 cdef struct Pool:
     char *spare[SPARE]
     int count
+    char *wide          # one is enough: who uses it hardly ever keeps it
 
 
 cdef struct Buffer:
@@ -46,11 +48,38 @@ cdef inline int borrow(Buffer *buffer, Pool *pool) except -1:
     return 0
 
 
+cdef inline int borrow_wide(Buffer *buffer, Pool *pool) except -1:
+    """Give *buffer* much room, unless it has some; `narrow` follows when it has been worked on."""
+    if buffer.room:
+        return 0
+    buffer.data = pool.wide if pool.wide != NULL else <char *>malloc(WIDE)
+    if buffer.data == NULL:
+        raise MemoryError
+    pool.wide = NULL
+    buffer.room = WIDE
+    buffer.start = buffer.end = 0
+    return 0
+
+
+cdef inline int narrow(Buffer *buffer, Pool *pool) except -1:
+    """Keep what little there is in an ordinary block."""
+    cdef Buffer wide = buffer[0]
+    if wide.room != WIDE or held(&wide) > BLOCK:
+        return 0
+    buffer.room = 0
+    borrow(buffer, pool)
+    append(buffer, wide.data + wide.start, held(&wide), pool)
+    give_back(&wide, pool)
+    return 0
+
+
 cdef inline void give_back(Buffer *buffer, Pool *pool) noexcept nogil:
     """Part with the memory and with what it held."""
     if buffer.room == BLOCK and pool.count < SPARE:
         pool.spare[pool.count] = buffer.data
         pool.count += 1
+    elif buffer.room == WIDE and pool.wide == NULL:
+        pool.wide = buffer.data
     elif buffer.room:
         free(buffer.data)
     buffer.data = NULL
@@ -98,3 +127,5 @@ cdef inline void drain_pool(Pool *pool) noexcept nogil:
     while pool.count:
         pool.count -= 1
         free(pool.spare[pool.count])
+    free(pool.wide)
+    pool.wide = NULL

@@ -8,7 +8,7 @@ Pipelined requests are a loop in `advance`, and their answers leave in one write
 
 from libc.stdint cimport uint32_t
 
-from kore._core.buffer cimport BLOCK, held
+from kore._core.buffer cimport BLOCK, borrow_wide, held, narrow
 from kore._core.intake cimport (
     FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
 from kore._core.libc cimport (
@@ -117,10 +117,6 @@ cdef class Connection(Intake):
             raise TypeError("not a websocket connection")
         return self.socket.send(op, data)
 
-    def post(self, bytes frame not None):
-        """Send a frame that was made already. Nothing is raised: who does not read is cut off."""
-        return self.socket is not None and self.socket.post(frame)
-
     @property
     def buffered(self):
         """How many bytes wait until the client reads."""
@@ -183,7 +179,10 @@ cdef class Connection(Intake):
         return True
 
     cdef bint talk(self) except -1:
-        return self.socket.step()
+        if self.socket.step():
+            return True
+        narrow(&self.inbox, &self.poller.pool)      # who sends half a head, or does not read
+        return False
 
     # ---- events
 
@@ -252,6 +251,8 @@ cdef class Connection(Intake):
             return self.discard()
         if self.receives() and self.reader.length >= 0 and not held(&self.inbox):
             return self.read_direct()
+        if self.stage == UPGRADED:
+            borrow_wide(&self.inbox, &self.poller.pool)
         count = self.fill()
         if count == GONE:
             return self.shut()

@@ -17,8 +17,7 @@ cdef class MessageReader:
     cdef readonly object payload    # str of a text, else bytes
     cdef uint64_t frame_max, message_max
     cdef object inflate             # decompresses a message, None where none is compressed
-    cdef Pool *pool
-    cdef Pool own                   # without a pool that others share
+    cdef Pool *pool                 # of somebody who outlives what is read
     cdef Frame frame                # the one that is being read
     cdef bint inside                # its head has been read
     cdef uint64_t left              # bytes of its payload that are missing

@@ -7,8 +7,9 @@ a limit is refused before the first byte of it. Text is checked as it comes, sec
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdlib cimport free
 
-from kore._core.buffer cimport append, drain_pool, give_back, held
+from kore._core.buffer cimport Pool, append, drain_pool, give_back, held
 from kore._core.frames cimport (
     BINARY, CONTINUATION, TEXT, close_code, next_frame, unmask, utf8_goes_on)
 
@@ -27,21 +28,20 @@ cdef class MessageReader:
     """The messages of one client."""
 
     def __dealloc__(self):
-        if self.pool != NULL:
-            self.drop()
-            drain_pool(&self.own)
+        free(self.pile.data)        # to the heap: the pool may be gone already
 
     cdef int begin(self, uint64_t frame_max, uint64_t message_max, object inflate,
                    Pool *pool) except -1:
         """Refuse longer frames and messages with 1009.
 
         *inflate(data, most)* decompresses a message, to at most so many bytes, or raises
-        ValueError; None: no message may be compressed.
+        ValueError; None: no message may be compressed. *pool* has to live as long as messages
+        are read.
         """
         self.frame_max = frame_max
         self.message_max = message_max
         self.inflate = inflate
-        self.pool = &self.own if pool == NULL else pool
+        self.pool = pool
         return 0
 
     cdef int feed(self, char *data, size_t size, size_t *used) except? -1:
@@ -159,11 +159,15 @@ cdef class Messages:
     """The same for Python, for tests: feed bytes, get a list of what they hold."""
 
     cdef MessageReader reader
+    cdef Pool pool
 
     def __init__(self, *, uint64_t frame_max=1 << 20, uint64_t message_max=1 << 20, inflate=None):
         self.reader = MessageReader()
-        self.reader.begin(frame_max, message_max, inflate, NULL)
+        self.reader.begin(frame_max, message_max, inflate, &self.pool)
         self.rest = b""
+
+    def __dealloc__(self):
+        drain_pool(&self.pool)
 
     cdef public bytes rest      # what is for the next call
 

@@ -30,6 +30,8 @@ cdef class Stream(Source):
     cdef size_t waiting(self) noexcept
     cdef int64_t acknowledged(self) noexcept
     cdef int flush(self) except -1
+    cdef size_t send_now(self, const char *head, size_t length, const char *data,
+                         size_t size) noexcept
     cdef Py_ssize_t transmit(self) except -3
     cdef Py_ssize_t transmit_file(self, Piece piece) except -3
     cdef Py_ssize_t transmit_copy(self, Piece piece) except -3

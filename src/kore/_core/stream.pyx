@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Move bytes between a socket and memory; know nothing of what they mean.
 
-All input passes `receive`, all output `transmit`: the two places where TLS comes in.
+All input passes `receive`, all output `transmit` or `send_now`: the places where TLS comes in.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -21,6 +21,17 @@ from kore._core.file import shrunk
 cdef enum:
     TURN = 1 << 20      # bytes one stream may send before others have their turn
     SMALL = 1 << 16     # bytes of a file up to which reading it is cheaper than sendfile()
+
+
+cdef inline void fill_message(msghdr *message, iovec *vectors, const char *first, size_t length,
+                              const char *second, size_t size) noexcept nogil:
+    vectors[0].iov_base = <void *>first
+    vectors[0].iov_len = length
+    vectors[1].iov_base = <void *>second
+    vectors[1].iov_len = size
+    memset(message, 0, sizeof(msghdr))
+    message.msg_iov = vectors
+    message.msg_iovlen = 2
 
 
 cdef class Stream(Source):
@@ -132,6 +143,27 @@ cdef class Stream(Source):
             turn += count
         return 1
 
+    cdef size_t send_now(self, const char *head, size_t length, const char *data,
+                         size_t size) noexcept:
+        """Send two pieces without a copy, unless others wait; return how many bytes went.
+
+        What is wrong, if nothing goes, the next `flush` will find out.
+        """
+        cdef iovec vectors[2]
+        cdef msghdr message
+        cdef Py_ssize_t count
+        if self.waiting():
+            return 0
+        if length:
+            fill_message(&message, vectors, head, length, data, size)
+            count = sendmsg(self.handle, &message, MSG_NOSIGNAL)
+        else:
+            count = send(self.handle, data, size, MSG_NOSIGNAL)
+        if count <= 0:
+            return 0
+        self.transferred += count
+        return count
+
     cdef Py_ssize_t transmit(self) except -3:
         cdef Py_ssize_t count
         while True:
@@ -180,13 +212,8 @@ cdef class Stream(Source):
         cdef msghdr message
         cdef Py_ssize_t count
         PyObject_GetBuffer(part, &view, PyBUF_SIMPLE)
-        vectors[0].iov_base = self.outbox.data + self.outbox.start
-        vectors[0].iov_len = held(&self.outbox)
-        vectors[1].iov_base = <char *>view.buf + self.sent
-        vectors[1].iov_len = view.len - self.sent
-        memset(&message, 0, sizeof(message))
-        message.msg_iov = vectors
-        message.msg_iovlen = 2
+        fill_message(&message, vectors, self.outbox.data + self.outbox.start, held(&self.outbox),
+                     <char *>view.buf + self.sent, view.len - self.sent)
         count = sendmsg(self.handle, &message, MSG_NOSIGNAL)
         PyBuffer_Release(&view)     # does not touch errno: a bytes or memoryview only counts down
         return count

@@ -56,6 +56,8 @@ cdef class WebSocket:
     cdef int64_t buffered(self) noexcept
     cdef bint send(self, int op, object data) except -1
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1
+    cdef int say(self, const char *head, size_t length, const char *data, size_t size,
+                 object owner) except -1
     cdef bint has_room(self, int64_t size) except -1
     cdef bint post(self, bytes frame) except -1
     cdef int put_control(self, int op, bytes payload) except -1

@@ -20,6 +20,8 @@ cdef enum:
     WAITING_MESSAGES = 16
     WAITING_BYTES = 65536
 
+    TOGETHER = 4096     # bytes up to which copying a message is cheaper than sending it by itself
+
     GOING_AWAY = 1001
     NO_CODE = 1005      # what the application sees of a close frame without one
     ABNORMAL = 1006     # and of none
@@ -70,6 +72,7 @@ cdef class WebSocket:
     cdef bint step(self) except -1:
         """Understand one frame of the inbox; False: there is none, or nobody who could hear it."""
         cdef Intake peer = self.peer
+        cdef object payload
         cdef size_t used = 0
         cdef int event
         peer.blocked = self.buffered() > self.terms.buffer_max // 2
@@ -82,12 +85,14 @@ cdef class WebSocket:
         consume(&peer.inbox, used, &peer.poller.pool)
         if event == MORE:
             return False
+        # Nobody keeps it longer than the application: this client may be silent for hours.
+        payload, self.reader.payload = self.reader.payload, None
         if event < 0:
             self.fail(-event, REASONS.get(-event, ""))
         elif event == CONTROL:
-            self.control(self.reader.kind, self.reader.payload)
+            self.control(self.reader.kind, payload)
         else:
-            self.message(self.reader.kind, self.reader.payload)
+            self.message(self.reader.kind, payload)
         return not peer.closed
 
     cdef bint idle(self) noexcept:
@@ -218,15 +223,26 @@ cdef class WebSocket:
         cdef int length = frame_head(head, op, packed, size)
         if not self.has_room(length + <int64_t>size):
             return False
-        self.peer.put(head, length)
-        if size <= BLOCK or owner is None:
-            self.peer.put(data, size)
-        else:
-            self.peer.put_object(owner)
-        self.said += length + <int64_t>size
-        self.alive()
-        self.peer.settle()
+        self.say(head, length, data, size, owner)
         return True
+
+    cdef int say(self, const char *head, size_t length, const char *data, size_t size,
+                 object owner) except -1:
+        """Send a frame in two pieces; what the socket does not take is queued. *owner*: of data."""
+        cdef size_t gone = 0
+        # Small answers to what has come together leave together.
+        if size > TOGETHER or not self.peer.advancing:
+            gone = self.peer.send_now(head, length, data, size)
+        self.said += length + size
+        if gone < length:
+            self.peer.put(head + gone, length - gone)
+        gone -= min(gone, length)
+        if owner is not None and size - gone > BLOCK:
+            self.peer.put_object(memoryview(owner)[gone:] if gone else owner)
+        else:
+            self.peer.put(data + gone, size - gone)
+        self.alive()
+        return self.peer.settle()
 
     cdef bint has_room(self, int64_t size) except -1:
         """Return whether so much may be queued; if not, do what the terms say."""
@@ -249,10 +265,7 @@ cdef class WebSocket:
                 and self.buffered()):
             self.leave(POLICY, "too slow", self.terms.close_ms)
             return False
-        self.peer.put_object(frame)
-        self.said += PyBytes_GET_SIZE(frame)
-        self.alive()
-        self.peer.settle()
+        self.say(NULL, 0, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), frame)
         return True
 
     cdef int put_control(self, int op, bytes payload) except -1:

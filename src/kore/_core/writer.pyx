@@ -7,6 +7,7 @@ What is the same for all answers of one second (server, date, connection) is mad
 from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
+from libc.string cimport memset
 
 from kore._core.buffer cimport append, drain_pool, give_back, reserve
 from kore._core.grammar cimport is_text, is_token
@@ -214,7 +215,7 @@ def write_head(int status, fields=None, *, bint keep=True, length=None, bint chu
     cdef Pool pool
     cdef Buffer out
     cdef Reply reply
-    pool.count = 0
+    memset(&pool, 0, sizeof(Pool))
     out.data = NULL
     out.start = out.end = out.room = 0
     reply.status = status

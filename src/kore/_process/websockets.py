@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from kore._conf import websockets
 from kore._conf.schema import Config
+from kore._core.broadcast import post
 from kore._core.connection import Connection
 from kore._core.payload import frame
 from kore._core.request import Request
@@ -166,9 +167,7 @@ class WebSockets:
 
     def deliver(self, whole: bytes, group: str | None, source: Connection | None = None) -> None:
         """Send a frame to those whom it is for."""
-        for connection in self.rooms.addressed(group):
-            if connection is not source:
-                connection.post(whole)
+        post(self.rooms.addressed(group), whole, source)
 
 
 def packed(whole: bytes, group: str | None) -> bytes:

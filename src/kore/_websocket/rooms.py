@@ -1,6 +1,6 @@
 """Who is connected, and in which groups. Pure."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 M = TypeVar("M", bound=Hashable)
@@ -47,7 +47,7 @@ class Rooms(Generic[M]):
         """Return the groups of a member."""
         return frozenset(self.members.get(member) or ())
 
-    def addressed(self, name: str | None) -> Collection[M]:
+    def addressed(self, name: str | None) -> list[M]:
         """Return the members of a group, of all with None: a copy, whoever leaves meanwhile."""
         found = self.members if name is None else self.rooms.get(name, {})
         return list(found)

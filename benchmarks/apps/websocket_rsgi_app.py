@@ -1,0 +1,28 @@
+"""WebSockets as a bare RSGI application, for granian: echo, and messages to everybody."""
+
+CLOSE = 0
+everybody = {}
+
+
+async def echo(socket):
+    while (message := await socket.receive()).kind != CLOSE:
+        await socket.send_bytes(message.data)
+
+
+async def broadcast(socket):
+    everybody[socket] = None
+    try:
+        while (message := await socket.receive()).kind != CLOSE:
+            for member in list(everybody):
+                await member.send_bytes(message.data)
+    finally:
+        del everybody[socket]
+
+
+async def app(scope, protocol):
+    if scope.proto != "ws":
+        protocol.response_empty(404, [])
+        return
+    socket = await protocol.accept()
+    await (echo if scope.path == "/echo" else broadcast)(socket)
+    protocol.close()

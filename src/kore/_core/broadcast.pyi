@@ -1,0 +1,3 @@
+from kore._core.connection import Connection
+
+def post(members: list[Connection], frame: bytes, source: Connection | None) -> None: ...
