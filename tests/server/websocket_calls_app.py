@@ -223,7 +223,7 @@ def spoils(req):
 @kore.route("^/onconnect/(.*)$", methods=["get"])
 def at_once(req, what):
     def opening(conn):
-        eval(what.replace("_", " "), globals(), {"c": conn})
+        eval(what.replace("+", " "), globals(), {"c": conn})
 
     note("opened", req.websocket_handshake(opening, onmsg, parted))
 
@@ -251,3 +251,55 @@ def slow_parting(req):
 @kore.route("/hello", methods=["get"])
 def hello(req):
     req.response(200, b"hello world")
+
+
+@kore.route("/http", methods=["get"])
+def http(req):
+    conn = req.connection
+    note("http", call(conn.websocket_send, 1, "x"), call(conn.join, "a"), conn.proto, conn.rooms)
+    req.response(200, b"hello")
+
+
+# ---- who takes others along
+
+chained = []
+errors = []
+
+
+def chain_breaks(conn):
+    """Each end brings about the next one, while it is under way itself."""
+    try:
+        for other in chained[:]:
+            if other is not conn:
+                other.disconnect(4005)
+    except BaseException as error:
+        errors.append(error)
+
+
+@kore.route("/chain", methods=["get"])
+def chain(req):
+    req.websocket_handshake(chained.append, lambda c, op, data: c.disconnect(4005), chain_breaks)
+
+
+@kore.route("/chain-errors", methods=["get"])
+def chain_errors(req):
+    req.response(200, str(len(errors)))
+
+
+woken = []
+
+
+def wakes(conn):
+    conn.leave("wake")
+    kore.websocket_broadcast(conn, 1, f"{len(woken)} left", group="wake")
+    woken.append(conn.fd)
+    note("wake", len(woken))
+
+
+@kore.route("/wake", methods=["get"])
+def wake(req):
+    req.websocket_handshake(
+        lambda c: c.join("wake") and None,
+        lambda c, op, data: kore.websocket_broadcast(c, op, data, group="wake") and None,
+        wakes,
+    )
