@@ -7,7 +7,7 @@ JOBS ?= 3
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types style bench bench-toolkit bench-objects bench-websockets soak fuzz sanitize dist clean
+.PHONY: help demo test check types style bench bench-toolkit bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -56,6 +56,9 @@ soak: $(VENV)/.built ## Slow and broken clients for two minutes; uploads of 1 Gi
 
 fuzz: $(VENV)/.built ## The fuzzers, longer than in the suite.
 	$(BIN)/python -m pytest -m slow tests/fuzz
+
+autobahn: $(VENV)/.built ## The Autobahn|Testsuite (needs a Python 2.7); writes docs/autobahn.md
+	$(BIN)/python -m tests.autobahn $(ARGS)
 
 sanitize: ## The core's unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 	PYTHON=$(PYTHON) tests/sanitize.sh

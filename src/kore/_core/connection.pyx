@@ -93,6 +93,7 @@ cdef class Connection(Intake):
         A WebSocket's client is told why, by a *code* and a *reason* of at most 123 bytes, and
         `ondisconnect` is called first. Raises ValueError for a code that cannot be sent.
         """
+        self.poller.mine("disconnect()")
         if self.closed:
             return False
         if self.socket is not None:
@@ -145,7 +146,7 @@ cdef class Connection(Intake):
         """Become part of a group, which websocket_broadcast() can address. False: it is closed."""
         if self.socket is None:
             raise TypeError("not a websocket connection")
-        return self.socket.phase == OPEN and self.service.hub.rooms.join(room, self)
+        return self.state == ESTABLISHED and self.service.hub.rooms.join(room, self)
 
     def leave(self, str room not None):
         """Be no part of a group any more. False: it was none."""

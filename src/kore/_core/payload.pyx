@@ -60,6 +60,8 @@ cdef int check_code(code, reason) except -1:
     if not isinstance(code, int) or not (code in CODES or 3000 <= code <= 4999):
         raise ValueError(f"{code!r} is no code to close with: 1000 to 1003, 1007 to 1014, "
                          "or 3000 to 4999 with a meaning of your own")
+    if not isinstance(reason, str):
+        raise TypeError(f"a reason is a str, not {type(reason).__name__}")
     if len(reason.encode()) > REASON_MAX:
         raise ValueError(f"a reason has at most {REASON_MAX} bytes")
     return 0

@@ -17,6 +17,7 @@ cdef class Poller:
     cdef Pool pool
 
     cdef int refresh(self) except -1
+    cdef int mine(self, str what) except -1
     cdef int look(self) except -1
     cdef run(self, Source source, uint32_t events)
     cdef int begin(self) except -1

@@ -139,6 +139,13 @@ cdef class Poller:
         self.second = time(NULL)
         return 0
 
+    cdef int mine(self, str what) except -1:
+        """Raise RuntimeError in another thread than the worker's."""
+        if self.thread != PyThread_get_thread_ident():
+            raise RuntimeError(f"{what} belongs to the worker's thread: "
+                               "use loop.call_soon_threadsafe()")
+        return 0
+
     cdef int look(self) except -1:
         """Look at the clocks, unless this batch has done so: for who comes from outside."""
         return 0 if self.in_batch else self.refresh()

@@ -34,7 +34,7 @@ cdef class WebSocket:
     cdef bint deaf              # what still comes is for nobody
     cdef bint parted            # the application knows of the end
     cdef bint delivering
-    cdef object task            # the callback that waits for something
+    cdef list tasks             # callbacks that wait for something; None: there was none so far
     cdef list backlog           # messages that came meanwhile, as (op, payload)
     cdef Py_ssize_t held_back   # bytes of these
     cdef readonly int code      # why it is closed; 0: it is not
@@ -64,7 +64,7 @@ cdef class WebSocket:
     cdef int64_t patience(self) noexcept
     cdef int alive(self) except -1
     cdef bint leave(self, int code, str reason, int64_t wait_ms) except -1
-    cdef bint disconnect(self, int code, str reason) except -1
+    cdef bint disconnect(self, object code, object reason) except -1
     cdef int fail(self, int code, str reason) except -1
     cdef int on_deadline(self) except -1
     cdef int gone(self) except -1

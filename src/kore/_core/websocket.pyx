@@ -6,7 +6,6 @@ a limit; then its socket is not read. Pings are answered all the time.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check
 
 from kore._core.buffer cimport BLOCK, consume, held
@@ -96,7 +95,7 @@ cdef class WebSocket:
         return not peer.closed
 
     cdef bint idle(self) noexcept:
-        return self.task is None and not self.backlog
+        return not self.tasks and not self.backlog
 
     cdef int ask(self) except -1:
         """Find out whether a client that stopped sending is still there: its system will tell."""
@@ -163,12 +162,14 @@ cdef class WebSocket:
 
     def waits(self, task):
         """Say which task goes on with a callback: the next message has to wait for it."""
-        self.task = task
+        if self.tasks is None:
+            self.tasks = []
+        self.tasks.append(task)     # a second one: a callback has disconnected its own client
 
-    def carry_on(self):
+    def carry_on(self, task):
         """Go on after such a task."""
-        self.task = None
-        if not self.delivering:
+        self.tasks.remove(task)
+        if not self.tasks and not self.delivering:
             self.peer.poller.look()
             self.deliver_rest()
 
@@ -176,18 +177,19 @@ cdef class WebSocket:
         """Deliver what has waited, and let more come."""
         self.delivering = True
         try:
-            while self.backlog and self.task is None and not self.deaf:
+            while self.backlog and not self.tasks and not self.deaf:
                 op, payload = self.backlog.pop(0)
                 self.held_back -= len(payload)
                 self.deliver(op, payload)
         finally:
             self.delivering = False
-        if self.backlog and self.task is not None:
+        if self.backlog and self.tasks:
             self.peer.paused = self.full()
             return 0
         self.peer.paused = False
+        self.heard = self.peer.poller.now   # what it has said since was not read
         if self.peer.closed:
-            if self.task is None:
+            if not self.tasks:
                 self.part()
             return 0
         return self.peer.advance()
@@ -203,17 +205,17 @@ cdef class WebSocket:
         cdef const char *text
         cdef Py_ssize_t size = 0
         cdef bytes payload
-        if self.peer.poller.thread != PyThread_get_thread_ident():
-            raise RuntimeError("websocket_send() belongs to the worker's thread: use "
-                               "loop.call_soon_threadsafe(conn.websocket_send, op, data)")
+        self.peer.poller.mine("websocket_send()")
         checked(op)
         if self.phase != OPEN:
             return False
         if self.deflater is None and PyUnicode_Check(data):
             text = PyUnicode_AsUTF8AndSize(data, &size)     # lives as long as the str
-            return self.put(op, False, text, size, None)
+            return self.has_room(size) and self.put(op, False, text, size, None)
         payload = payload_of(op, data)
-        if self.deflater is not None:
+        if not self.has_room(PyBytes_GET_SIZE(payload)):
+            return False
+        if self.deflater is not None:       # only now: what is not sent must not be referred to
             payload = self.deflater.pack(payload)
         return self.put(op, self.deflater is not None, PyBytes_AS_STRING(payload),
                         PyBytes_GET_SIZE(payload), payload)
@@ -221,8 +223,6 @@ cdef class WebSocket:
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1:
         cdef char head[HEAD_MAX]
         cdef int length = frame_head(head, op, packed, size)
-        if not self.has_room(length + <int64_t>size):
-            return False
         self.say(head, length, data, size, owner)
         return True
 
@@ -299,7 +299,8 @@ cdef class WebSocket:
         if self.phase != OPEN:
             return self.peer.shut()
         self.peer.limit = now + self.patience()
-        if self.buffered():     # it takes its time to read: there is another limit for that
+        # It takes its time to read, and there is another limit for that; or it is not read from.
+        if self.buffered() or self.peer.paused:
             return self.peer.settle()
         if idle and (not self.terms.ping_ms or now >= self.heard + idle):
             return self.fail(GOING_AWAY, "idle for too long")
@@ -322,7 +323,7 @@ cdef class WebSocket:
         self.peer.settle()
         return True
 
-    cdef bint disconnect(self, int code, str reason) except -1:
+    cdef bint disconnect(self, object code, object reason) except -1:
         """Close because the application wants to: it hears no more of this client."""
         check_code(code, reason)
         if self.phase == OVER or self.parted:
@@ -330,8 +331,9 @@ cdef class WebSocket:
         self.deaf = True
         self.backlog = None
         self.peer.paused = False
-        if not self.code:
-            self.code, self.reason = code, reason
+        if self.phase == OPEN:
+            self.code = code
+            self.reason = reason
         self.part()
         self.peer.poller.look()
         self.leave(code, reason, self.terms.close_ms)
@@ -348,6 +350,7 @@ cdef class WebSocket:
         if self.phase != OVER:
             self.phase = OVER
             self.peer.linger = True
+            self.peer.paused = False
             self.peer.hang_up()
         return self.peer.settle()
 
@@ -370,8 +373,8 @@ cdef class WebSocket:
         if self.backlog:
             self.peer.service.hub.lost(self.terms.label, len(self.backlog))
         self.backlog = None
-        if self.task is not None:
-            self.task.cancel()
+        for task in list(self.tasks or ()):
+            task.cancel()
 
     def part(self):
         """Tell the application that it has lost this client. Once."""
@@ -383,3 +386,5 @@ cdef class WebSocket:
         self.ondisconnect = self.onmsg = None
         if ondisconnect is not None:
             self.call(ondisconnect, (self.peer,))
+        if self.tasks:
+            self.peer.service.later(self.terms.close_ms / 1000, self.give_up)

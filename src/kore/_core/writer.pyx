@@ -23,6 +23,9 @@ cdef enum:
 
 cdef int64_t LAST_SECOND = 253_402_300_799      # of the year 9999
 
+# What a switch of protocols says itself.
+cdef frozenset OURS = frozenset({"connection", "upgrade", "content-length", "keep-alive"})
+
 cdef bytes HSTS = b"strict-transport-security: max-age=%d; includeSubDomains\r\n"   # RFC 6797
 cdef list STATUS_LINES = [None] * (HIGHEST + 1)
 cdef tuple DAYS = (b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat")
@@ -165,10 +168,11 @@ cdef class Writer:
     cdef int upgrade(self, Buffer *out, Pool *pool, dict fields) except -1:
         """Append the head that ends HTTP on a connection: the last interim one."""
         put(out, pool, status_line(101))
-        put(out, pool, self.server)
+        if "server" not in fields:
+            put(out, pool, self.server)
         put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
-        if fields is not None:
-            for line in fields.values():
+        for name, line in fields.items():
+            if name not in OURS:
                 put(out, pool, <bytes>line)
         return append(out, b"\r\n", 2, pool)
 

@@ -4,6 +4,7 @@ import struct
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
+from threading import get_ident
 from typing import Any, Final
 
 from kore._conf import websockets
@@ -47,6 +48,7 @@ class WebSockets:
         self.report = failed
         self.relay = relay
         relay.on(Kind.BROADCAST, self.receive)
+        self.thread = get_ident()
         self.ending = False
         self.rooms: Rooms[Connection] = Rooms()
         self.terms = lru_cache(TERMS_KEPT)(self.agreed)
@@ -145,7 +147,7 @@ class WebSockets:
     def go_on(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
         """Go on with what has waited for a callback."""
         self.over(socket, task)
-        socket.carry_on()
+        socket.carry_on(task)
 
     # ---- many
 
@@ -153,6 +155,11 @@ class WebSockets:
         self, source: Connection | None, op: int, data: Any, scope: int, group: str | None
     ) -> None:
         """Send a message to all of this worker, or of all workers, or to a group."""
+        if get_ident() != self.thread:
+            raise RuntimeError(
+                "websocket_broadcast() belongs to the worker's thread: use "
+                "loop.call_soon_threadsafe()"
+            )
         if source is not None and not isinstance(source, Connection):
             raise TypeError(f"src must be a kore.connection or None, not {source!r}")
         whole = frame(op, data)

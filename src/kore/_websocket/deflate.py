@@ -10,6 +10,8 @@ NAME: Final = "permessage-deflate"
 WINDOW_MAX: Final = 15
 # zlib cannot make raw streams with a window of 2 ** 8, although it can read them.
 WINDOW_MIN: Final = 9
+# Each costs as much as a whole stream, in two bytes; who sends any sends one in a message.
+LAST_ONES: Final = 8
 TAIL: Final = b"\x00\x00\xff\xff"
 
 FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
@@ -122,6 +124,21 @@ class Deflater:
         unpacker = self._unpacker or zlib.decompressobj(-self._agreement.client_bits)
         self._unpacker = None if self._agreement.client_alone else unpacker
         try:
-            return unpacker.decompress(data, most)
+            found = unpacker.decompress(data, most)
+            for _ in range(LAST_ONES):
+                if not unpacker.eof or len(found) >= most:
+                    return found
+                # A block that says it is the last one, 7.2.3.4: another stream goes on with what
+                # is left, the tail at least. It may refer to what came before.
+                rest = unpacker.unused_data
+                unpacker = self._follows(found)
+                found += unpacker.decompress(rest, most - len(found))
         except zlib.error as error:
             raise ValueError(str(error)) from None
+        raise ValueError("too many last blocks in a message")
+
+    def _follows(self, found: bytes) -> "zlib._Decompress":
+        bits = self._agreement.client_bits
+        unpacker = zlib.decompressobj(-bits, zdict=found[-(1 << bits) :])
+        self._unpacker = None if self._agreement.client_alone else unpacker
+        return unpacker

@@ -105,3 +105,32 @@ def test_what_is_inflated_is_bounded() -> None:
     data = bomb.compress(bytes(100_000_000)) + bomb.flush(zlib.Z_SYNC_FLUSH)
 
     assert len(Deflater(Agreement()).unpack(data, 1000)) == 1000
+
+
+def last_block(data: bytes) -> bytes:
+    """Return a message whose only block says that it is the last, as RFC 7692 7.2.3.4 has it."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush(zlib.Z_FINISH) + b"\x00"
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_last_block_does_not_end_the_conversation(alone: bool) -> None:
+    deflater = Deflater(Agreement(client_alone=alone))
+    # The RFC's own bytes first.
+    hello = bytes([0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00])
+
+    for _ in range(3):
+        assert deflater.unpack(hello + TAIL, 100) == b"Hello"
+        assert deflater.unpack(last_block(b"abc" * 20) + TAIL, 100) == b"abc" * 20
+        packer = zlib.compressobj(wbits=-15)
+        plain = packer.compress(b"plain") + packer.flush(zlib.Z_SYNC_FLUSH)
+        assert deflater.unpack(plain, 100) == b"plain"
+
+
+def test_several_last_blocks_are_one_message() -> None:
+    block = last_block(b"abc").removesuffix(b"\x00")
+
+    assert Deflater(Agreement()).unpack(block * 3 + b"\x00" + TAIL, 100) == b"abcabcabc"
+    assert len(Deflater(Agreement()).unpack(block * 3 + b"\x00" + TAIL, 5)) == 5
+    with pytest.raises(ValueError, match="too many last blocks"):
+        Deflater(Agreement()).unpack(b"\x03\x00" * 100_000 + TAIL, 100)
