@@ -155,14 +155,14 @@ def test_a_name_that_no_function_has_stops_the_start_and_says_where() -> None:
 def test_a_file_says_the_same() -> None:
     text = route(
         "websocket onmsg koreapp.page\nwebsocket origins https://a https://*.b\n"
-        "websocket protocols v1 v2\nwebsocket compress yes\nwebsocket timeout 2m\n"
+        "websocket protocols\nwebsocket compress yes\nwebsocket timeout 2m\n"
         "websocket buffer_full raise\n"
     )
 
     assert of_route(config(text)) == {
         "onmsg": index,
         "origins": ("https://a", "https://*.b"),
-        "protocols": ("v1", "v2"),
+        "protocols": (),
         "compress": True,
         "timeout": 120,
         "buffer_full": "raise",
@@ -175,11 +175,13 @@ def test_a_file_says_the_same() -> None:
         ("websocket onmgs index", "unknown keyword 'onmgs' (did you mean 'onmsg'?), there are"),
         ("websocket ping 1\nwebsocket ping 2", "websocket ping is given twice"),
         ("websocket ping 1 2", "websocket ping takes one value"),
+        ("websocket ping", "websocket ping takes one value"),
+        ('websocket origins ""', "'' is no origin"),
         ("websocket ping soon", "bad value 'soon' for ping: 0..4294967295 seconds"),
         ("websocket onmsg nobody", "onmsg callback 'nobody' not found"),
         ("websocket compress maybe", "invalid 'maybe' for yes|no compress option"),
         ("websocket origins example.com", "'example.com' is no origin: https://example.com"),
-        ("websocket", "write `websocket KEYWORD VALUE…`, not 0 words"),
+        ("websocket", "write `websocket KEYWORD [VALUE]…`, not 0 words"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_its_line(text: str, problem: str) -> None:
