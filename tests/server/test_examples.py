@@ -40,6 +40,7 @@ PAGES = {
     "docs/guide/processes.md": ("/", "hello world"),
     "docs/guide/requests.md": ("/whoami", '"path": "/whoami"'),
     "docs/guide/responses.md": ("/count/3", "0\n1\n2\n"),
+    "docs/guide/websockets.md": ("/", "open ws://127.0.0.1:8888/echo\n"),
 }
 
 

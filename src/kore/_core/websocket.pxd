@@ -55,6 +55,7 @@ cdef class WebSocket:
     cdef int deliver_rest(self) except -1
     cdef int64_t buffered(self) noexcept
     cdef bint send(self, int op, object data) except -1
+    cdef int check_thread(self, str method) except -1
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1
     cdef bint has_room(self, int64_t size) except -1
     cdef bint post(self, bytes frame) except -1

@@ -198,9 +198,7 @@ cdef class WebSocket:
         cdef const char *text
         cdef Py_ssize_t size = 0
         cdef bytes payload
-        if self.peer.poller.thread != PyThread_get_thread_ident():
-            raise RuntimeError("websocket_send() belongs to the worker's thread: use "
-                               "loop.call_soon_threadsafe(conn.websocket_send, op, data)")
+        self.check_thread("websocket_send")
         checked(op)
         if self.phase != OPEN:
             return False
@@ -212,6 +210,12 @@ cdef class WebSocket:
             payload = self.deflater.pack(payload)
         return self.put(op, self.deflater is not None, PyBytes_AS_STRING(payload),
                         PyBytes_GET_SIZE(payload), payload)
+
+    cdef int check_thread(self, str method) except -1:
+        if self.peer.poller.thread != PyThread_get_thread_ident():
+            raise RuntimeError(f"{method}() belongs to the worker's thread: use "
+                               f"loop.call_soon_threadsafe(conn.{method}, ...)")
+        return 0
 
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1:
         cdef char head[HEAD_MAX]
@@ -311,6 +315,7 @@ cdef class WebSocket:
 
     cdef bint disconnect(self, int code, str reason) except -1:
         """Close because the application wants to: it hears no more of this client."""
+        self.check_thread("disconnect")
         check_code(code, reason)
         if self.phase == OVER or self.parted:
             return False
