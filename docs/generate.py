@@ -25,9 +25,27 @@ TYPES = {
     "pysocket": "The type of what `kore.socket_wrap()` returns.",
     "pytimer": "Another name of `kore.timer`.",
     "pyhttp_request": "The type of a request.",
-    "pyconnection": "The type of a request's `connection`.",
+    "pyconnection": "The type of a request's `connection`, which callbacks of WebSockets get, too.",
     "pydomain": "The type of what `kore.domain()` returns.",
 }
+# What a connection has for applications, in the order in which they need it.
+CONNECTION = (
+    "addr",
+    "fd",
+    "state",
+    "proto",
+    "websocket_send",
+    "buffered",
+    "drained",
+    "join",
+    "leave",
+    "rooms",
+    "disconnect",
+    "close_code",
+    "close_reason",
+    "x509",
+    "x509dict",
+)
 
 
 def main() -> None:
@@ -56,7 +74,7 @@ def api() -> str:
         f"- `kore.errors`: {summary(kore.errors)}",
         *(f"  - `kore.errors.{error.__name__}`: {summary(error)}" for error in errors()),
         "\n## Types\n",
-        *(f"- `kore.{name}`: {TYPES[name]}" for name in names if name.startswith("py")),
+        *(line for name in names if name.startswith("py") for line in of_type(name)),
         "\n## Constants\n",
         *(f"- `kore.{name}` = {getattr(kore, name)}" for name in constants),
     ]
@@ -102,10 +120,7 @@ def directives() -> str:
         "Read as what stands beside them, with a notice in the log.\n",
         "| Until Kore 4.1 | inside of | today |",
         "|---|---|---|",
-        *(
-            f"| {written} | {context or '-'} | {today} |"
-            for _, context, written, today in old
-        ),
+        *(f"| {written} | {context or '-'} | {today} |" for _, context, written, today in old),
         "\n## Gone\n",
         *(f"- `{keyword}`: {why}" for keyword, why in GONE.items()),
     ]
@@ -158,6 +173,15 @@ def described(name: str) -> Iterator[str]:
             yield f"  - `{waits}{method}{signature(value)}`: {summary(value)}"
         elif isinstance(value, property):
             yield f"  - `{method}`: {summary(value)}"
+
+
+def of_type(name: str) -> Iterator[str]:
+    """Yield the lines about a type that applications do not make."""
+    yield f"- `kore.{name}`: {TYPES[name]}"
+    for member in CONNECTION if name == "pyconnection" else ():
+        value = getattr(kore.pyconnection, member)
+        called = callable(value)
+        yield f"  - `{member}{signature(value) if called else ''}`: {summary(value)}"
 
 
 def errors() -> list[type[BaseException]]:

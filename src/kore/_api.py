@@ -301,7 +301,8 @@ def websocket_broadcast(
 
     *group* addresses those that have joined it with `conn.join()`. Who does not read is cut off,
     as `websocket_buffer_max` says. Raises TypeError for another op or other data, ValueError for a
-    text that is not UTF-8.
+    text that is not UTF-8, RuntimeError in another thread. GLOBAL goes to all workers or to none:
+    BusyError while one of them is behind, TooLargeError above `worker_message_max`.
     """
     _context.worker().websockets.broadcast(src, op, data, scope, group)
     return True

@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",  # which does not work for root, nor in a container
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+)
 SECONDS = 50
 
 
@@ -22,11 +29,7 @@ def page_after(url: str, profile: Path) -> str:
     """Open *url*, let it navigate, and return the last document as text."""
     command = [
         browser(),
-        "--headless=new",
-        "--no-sandbox",  # which does not work for root, nor in a container
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
+        *OPTIONS,
         f"--user-data-dir={profile}",
         # Time of its own: it goes on as soon as nothing is left to do.
         "--virtual-time-budget=10000",

@@ -107,6 +107,20 @@ class Server:
         self.process.wait()
 
 
+@contextlib.contextmanager
+def serving(app: Path, directory: Path) -> Iterator[Server]:
+    """Serve an application that brings its own address, on a free port."""
+    ports = {"PORT": "0", "KORE_DEMO_PORT": "0", "ECHO_PORT": "0", "IDLE": "300"}
+    server = Server([*KORE, str(app)], directory, ports)
+    try:
+        server.learn_port()
+        RUNNING.append(server)
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
 class Launcher:
     """The `serve` fixture: starts servers, and stops them when the fixture ends."""
 

@@ -7,16 +7,21 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 from tests.helpers import procs
 from tests.helpers.build import get, post, request
-from tests.helpers.fix_serve import RUNNING, Server
+from tests.helpers.fix_serve import RUNNING, Server, serving
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SHORT = 40
+# Those that show how things go together.
+LONGER = {"chat": 120, "demo": 80}
 NOTE = "/notes/milk"
 CODE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
@@ -36,21 +41,8 @@ PAGES = {
     "docs/guide/processes.md": ("/", "hello world"),
     "docs/guide/requests.md": ("/whoami", '"path": "/whoami"'),
     "docs/guide/responses.md": ("/count/3", "0\n1\n2\n"),
+    "docs/guide/websockets.md": ("/", "open ws://127.0.0.1:8888/echo\n"),
 }
-
-
-@contextlib.contextmanager
-def serving(app: Path, directory: Path) -> Iterator[Server]:
-    """Serve an application that brings its own address, on a free port."""
-    ports = {"PORT": "0", "KORE_DEMO_PORT": "0", "ECHO_PORT": "0", "IDLE": "300"}
-    server = Server([sys.executable, "-m", "kore", str(app)], directory, ports)
-    try:
-        server.learn_port()
-        RUNNING.append(server)
-        yield server
-        server.stop()
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +73,7 @@ def test_an_example_is_short_and_tested(name: str) -> None:
     lines = app.read_text().splitlines()
 
     assert f'@of("{name}")' in Path(__file__).read_text() or app.name == "kore.conf"
-    assert name == "demo" or len(lines) <= SHORT
+    assert len(lines) <= LONGER.get(name, SHORT)
 
 
 @of("hello")
@@ -239,6 +231,80 @@ def listening(pid: int) -> list[int]:
     own = {name.removeprefix("socket:[").removesuffix("]") for name in procs.descriptors(pid)}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return [int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and row[9] in own]
+
+
+def in_room(server: Server, room: str, query: str, **options: Any) -> ClientConnection:
+    return connect(f"ws://127.0.0.1:{server.address[1]}/rooms/{room}?{query}", **options)
+
+
+def told(client: ClientConnection, what: str = "") -> Any:
+    """Return what a client is told next; of what is named the contents, the rest left out."""
+    while what not in (message := json.loads(client.recv(10))) and what:
+        continue
+    return message[what] if what else message
+
+
+@of("chat")
+def test_chat_tells_everybody_in_a_room_and_those_who_come_later(example: Server) -> None:
+    with in_room(example, "lounge", "name=ada") as ada:
+        assert told(ada)["said"] == []
+        assert told(ada) == {"event": "ada joined"}
+        with in_room(example, "lounge", "name=bob") as bob:
+            assert told(ada) == {"event": "bob joined"}
+            bob.send("one")
+            bob.send("two")
+            (first,), (second,) = told(ada)["said"], told(ada)["said"]
+        assert told(ada) == {"event": "bob left"}
+        with in_room(example, "lounge", f"name=bob&after={first['id']}") as bob:
+            # In the other worker "bob left" may come only now.
+            assert told(bob, "said") == [second]
+            assert told(ada) == {"event": "bob is back"}
+
+    assert (first["name"], first["text"], second["text"]) == ("bob", "one", "two")
+
+
+@of("chat")
+def test_chat_keeps_no_more_than_the_last_messages_of_a_room(example: Server) -> None:
+    with in_room(example, "kitchen", "name=eve") as eve:
+        for number in range(60):
+            eve.send(f"number {number}")
+        procs.until(lambda: "number 59" in eve.recv(10), what="the last one")
+    with in_room(example, "kitchen", "name=eve") as eve:
+        texts = [said["text"] for said in told(eve, "said")]
+
+    assert texts == [f"number {number}" for number in range(10, 60)]
+
+
+@of("chat")
+@pytest.mark.parametrize(
+    ("query", "origin", "status"),
+    [
+        ("name=ada", "https://example.org", 403),
+        ("name=%E2%80%AEada", "http://localhost:8888", 400),
+        ("name=" + "x" * 25, None, 400),
+        ("", None, 400),
+    ],
+)
+def test_chat_refuses_strange_names_and_pages(
+    example: Server, query: str, origin: Any, status: int
+) -> None:
+    with pytest.raises(InvalidStatus) as refused, in_room(example, "garden", query, origin=origin):
+        pass
+
+    assert refused.value.response.status_code == status
+
+
+@of("chat")
+@pytest.mark.parametrize(("message", "code"), [(b"bytes", 1003), ("x" * 4097, 1009)])
+def test_chat_closes_on_what_is_no_text_or_too_much(
+    example: Server, message: str | bytes, code: int
+) -> None:
+    with in_room(example, "garden", "name=eve") as eve:
+        eve.send(message)
+        with contextlib.suppress(ConnectionClosed):
+            list(eve)
+
+        assert eve.close_code == code
 
 
 @of("demo")

@@ -112,7 +112,7 @@ def body_max(scope: RouteScope, block: Block) -> None:
 
 
 def websocket(scope: RouteScope, block: Block) -> None:
-    """Read `websocket KEYWORD VALUE`."""
+    """Read `websocket KEYWORD [VALUE]...`; a list without values is an empty one."""
     name, *given = block.arguments
     said = scope.options.get("websocket", {})
     if name in said:
@@ -129,7 +129,7 @@ def websocket_value(scope: RouteScope, name: str, given: list[str]) -> object:
     """Return the plain value of one keyword."""
     if name in websockets.LISTS:
         return websockets.value(name, given)
-    if len(given) > 1:
+    if len(given) != 1:
         raise ConfigError(f"websocket {name} takes one value")
     if name in websockets.CALLBACKS:
         return scope.reading.callback(given[0], f"{name} callback")
@@ -186,7 +186,7 @@ ROUTE: Final[Table] = MappingProxyType(
         ),
         "websocket": Directive(
             websocket,
-            "KEYWORD VALUE…",
+            "KEYWORD [VALUE]…",
             "What a handshake need not say: `onconnect`, `onmsg`, `ondisconnect`, `protocols`, "
             "`origins`, `compress`, `maxframe`, `maxmessage`, `timeout`, `ping`, `buffer_max`, "
             "`buffer_full`.",

@@ -1,6 +1,7 @@
 """The WebSockets of a worker: handshakes, callbacks that wait, messages to many."""
 
 import struct
+import threading
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, partial
@@ -50,6 +51,7 @@ class WebSockets:
         relay.on(Kind.BROADCAST, self.receive)
         self.thread = get_ident()
         self.ending = False
+        self.thread = threading.get_ident()
         self.rooms: Rooms[Connection] = Rooms()
         self.terms = lru_cache(TERMS_KEPT)(self.agreed)
 
@@ -162,6 +164,13 @@ class WebSockets:
             )
         if source is not None and not isinstance(source, Connection):
             raise TypeError(f"src must be a kore.connection or None, not {source!r}")
+        if group is not None and not isinstance(group, str):
+            raise TypeError(f"a group is a str or None, not {group!r}")
+        if threading.get_ident() != self.thread:
+            raise RuntimeError(
+                "websocket_broadcast() belongs to the worker's thread: use "
+                "loop.call_soon_threadsafe(kore.websocket_broadcast, src, op, data, scope)"
+            )
         whole = frame(op, data)
         if scope == GLOBAL:     # first, and all or nothing: a worker may have too much to do
             self.relay.send(Kind.BROADCAST, packed(whole, group), None, echo=False)

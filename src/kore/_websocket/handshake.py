@@ -3,9 +3,9 @@
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final, Protocol
 
 VERSION: Final = "13"
@@ -90,7 +90,18 @@ def welcome(values: Sequence[str], origins: Collection[str] | None) -> bool:
     if origins is None or not values:
         return True
     (origin, *others) = (value.strip().lower() for value in values)
-    return not others and any(fnmatchcase(origin, allowed.lower()) for allowed in origins)
+    return not others and any(fits(origin, allowed.lower()) for allowed in origins)
+
+
+def fits(origin: str, allowed: str) -> bool:
+    """Return whether an origin is one of those that are allowed. The only wildcard is `*`.
+
+    Not fnmatch: to that the brackets of an IPv6 address are a choice of characters.
+    """
+    if allowed == "*":
+        return True
+    pattern = "[^/]*".join(map(re.escape, allowed.split("*")))
+    return re.fullmatch(pattern, origin) is not None
 
 
 def accept_key(key: str) -> str:

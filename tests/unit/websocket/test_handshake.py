@@ -112,6 +112,26 @@ def test_pages_of_other_origins_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("origin", "allowed", "expected"),
+    [
+        ("http://[::1]:8080", "http://[::1]:8080", None),
+        ("http://1:8080", "http://[::1]:8080", 403),
+        ("http://127.0.0.1:8888", "http://127.0.0.1:*", None),
+        ("http://127.0.0.1.evil.net", "http://127.0.0.1:*", 403),
+        ("https://a.example.com", "https://?.example.com", 403),
+        ("https://axexample.com", "https://*.example.com", 403),
+        ("https://evil.net/x.example.com", "https://*.example.com", 403),
+        ("null", "null", None),
+        ("moz-extension://x", "*", None),
+    ],
+)
+def test_only_a_star_stands_for_something_else(
+    origin: str, allowed: str, expected: int | None
+) -> None:
+    assert status(Asked(origin=origin), [allowed]) == expected
+
+
+@pytest.mark.parametrize(
     ("asked", "spoken", "expected"),
     [
         ([], ["chat"], None),

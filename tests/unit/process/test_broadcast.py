@@ -1,0 +1,64 @@
+"""A broadcast on its way to other workers: whom it is for, and the frame."""
+
+import struct
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from kore._core.payload import frame
+from kore._process.websockets import packed, unpacked
+
+TEXT, BINARY = 1, 2
+
+
+@given(st.binary(), st.none() | st.text(st.characters(exclude_categories=["Cs"])))
+@example(b"", "")
+@example(b"", None)
+def test_a_frame_arrives_with_the_group_it_is_for(whole: bytes, group: str | None) -> None:
+    assert unpacked(packed(whole, group)) == (group, whole)
+
+
+def test_the_nameless_group_is_not_everybody() -> None:
+    assert packed(b"x", "") != packed(b"x", None)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_message_is_one_frame_whatever_it_is_given_as(text: str) -> None:
+    whole = frame(TEXT, text)
+
+    assert whole.endswith(text.encode())
+    assert whole == frame(TEXT, text.encode()) == frame(TEXT, bytearray(text.encode()))
+    assert frame(BINARY, text)[1:] == whole[1:]
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (0, b"\x82\x00"),
+        (125, b"\x82\x7d"),
+        (126, b"\x82\x7e\x00\x7e"),
+        (65535, b"\x82\x7e\xff\xff"),
+        (65536, b"\x82\x7f" + struct.pack("!Q", 65536)),
+    ],
+)
+def test_a_frame_has_the_shortest_head_there_is(size: int, head: bytes) -> None:
+    assert frame(BINARY, b"x" * size) == head + b"x" * size
+
+
+@pytest.mark.parametrize("op", [0, 3, 8, 9, None, "text", 1.5])
+def test_only_messages_are_broadcast(op: object) -> None:
+    with pytest.raises(TypeError, match="invalid op parameter: WEBSOCKET_OP_TEXT or WEBSOCKET"):
+        frame(op, b"")
+
+
+def test_a_text_is_utf_8() -> None:
+    with pytest.raises(ValueError, match="a text must be UTF-8"):
+        frame(TEXT, b"\xff")
+    with pytest.raises(UnicodeEncodeError):
+        frame(TEXT, "\ud800")
+
+
+def test_a_message_is_text_or_bytes() -> None:
+    with pytest.raises(TypeError, match="a message is str or bytes-like, not int"):
+        frame(BINARY, 7)
