@@ -82,7 +82,9 @@ class Incoming:
 
     def take(self, sender: int, content: bytes | memoryview) -> None:
         """Take the content of a parcel."""
-        assembly = self._assemblies.setdefault(sender, Assembly(self.limit))
+        assembly = self._assemblies.get(sender)
+        if assembly is None:
+            assembly = self._assemblies[sender] = Assembly(self.limit)
         try:
             complete = assembly.add(content)
         except ProtocolError as fault:
