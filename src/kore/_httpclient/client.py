@@ -187,7 +187,7 @@ class HttpClient:
             timeout=milliseconds(keywords.get("timeout")),
             headers=flag(keywords, "return_headers", default=False),
             jar=self._jar,
-            counted=self._counted or counted(own),
+            counted=self._counted or method == "HEAD" or counted(own),
         )
         return plan, bool(ways) or not MORE_HEADS.isdisjoint(number for number, _ in own)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pycurl
 
+from kore._httpclient.fields import whole
 from kore._httpclient.options import OPTIONS, POINTER, Setting
 from kore._httpclient.plan import ABSTRACT, COOKIEFILE, UNIX, Plan
 from kore._httpclient.stream import Sink
@@ -21,6 +22,7 @@ from kore.errors import ClientError
 
 # More would not fit libcurl's milliseconds.
 SECONDS_MAX: Final = 2_147_483
+CUT: Final = "the peer closed the connection within the head of its answer"
 TOO_LARGE: Final = "Failure writing output to destination: more than curl_recv_max, {} bytes"
 
 
@@ -70,7 +72,8 @@ class Exchange:
         if sink is not None:
             setopt(pycurl.HEADERFUNCTION, sink.header)
             setopt(pycurl.WRITEFUNCTION, sink.write)
-        elif plan.headers:
+            self.lines = sink.lines
+        else:
             setopt(pycurl.HEADERFUNCTION, self.lines.append)
         if plan.jar is not None:
             setopt(pycurl.SHARE, plan.jar.share())
@@ -125,7 +128,10 @@ class Exchange:
         """Raise what went wrong, if anything did."""
         code, reason = outcome
         if code == 0:
-            return
+            if whole(self.lines):
+                return
+            # To libcurl that is an answer.
+            raise failure(self.plan, pycurl.E_RECV_ERROR, CUT)
         limit = self._transfers.limits.recv_max
         full = self._counter is not None and self._counter.left < 0
         if full or (code == pycurl.E_FILESIZE_EXCEEDED and self._counter is None):

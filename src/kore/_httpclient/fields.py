@@ -75,6 +75,18 @@ def received(lines: Iterable[bytes]) -> Headers:
     return Headers(pairs)
 
 
+def whole(lines: list[bytes]) -> bool:
+    """Return whether the last head in *lines* has its end, or there is none, as before HTTP/1.0."""
+    if not lines or not lines[-1].strip():
+        return True
+    for each in reversed(lines):
+        if each.startswith(b"HTTP/"):
+            return False
+        if not each.strip():
+            return True
+    return True
+
+
 def status_of(line: bytes) -> int:
     """Return the status of the first line of a head, 0 if it is none."""
     word = line.split(maxsplit=2)[1:2]

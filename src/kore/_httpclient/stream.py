@@ -158,3 +158,4 @@ class Stream:
         """Raise what went wrong, once all that came has been read."""
         if self._exchange is not None and self._future is not None and self._future.done():
             self._exchange.check(self._future.result())
+            self._sink.headed = True
