@@ -99,8 +99,10 @@ class Peer:
                 await writer.drain()
                 if asked.last:
                     break
-        except (OSError, EOFError, ValueError, asyncio.CancelledError):  # 3.11 takes cancelling for an error
+        except (OSError, EOFError, ValueError):
             pass
+        except asyncio.CancelledError:
+            pass  # 3.11 takes it for an error that nobody caught
         finally:
             self.gone += 1
             self.tasks.discard(task)

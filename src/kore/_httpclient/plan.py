@@ -26,8 +26,8 @@ WEB: Final = 3
 # Sizes of pieces that are read at a time; libcurl's own are of 16 KiB.
 PIECE: Final = 128 * 1024
 
-# With these the bytes that come are not those that arrive, nor those that are announced, or somebody
-# else has set a limit.
+# With these the bytes that come are not those that arrive, nor those that are announced, or
+# somebody else has set a limit.
 COUNTED: Final = frozenset(
     {
         POINTER + names.CURLOPT_ACCEPT_ENCODING,

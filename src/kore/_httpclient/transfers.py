@@ -1,6 +1,5 @@
 """The transfers of an event loop: one multi handle of libcurl, its sockets, its timer."""
 
-import ctypes
 import math
 import os
 from asyncio import AbstractEventLoop, Future, Handle, TimerHandle
@@ -119,6 +118,8 @@ class Transfers:
         The connections are the other process's. To close them here would say goodbye on them, so
         what holds them must outlive even the interpreter's end.
         """
+        import ctypes  # nobody else needs it
+
         self.closed = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 

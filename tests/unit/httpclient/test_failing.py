@@ -84,7 +84,7 @@ async def many_interim(asked: Asked) -> None:
 BROKEN: list[tuple[Callable[[Asked], Awaitable[None]], int, str]] = [
     (close, 52, "Empty reply from server"),
     (close_in_head, 56, "within the head of its answer"),
-    (close_in_body, 18, "end of response with 5 bytes missing|transfer closed with 5 bytes remaining"),
+    (close_in_body, 18, "5 bytes (missing|remaining)"),
     (close_in_chunk, 18, "transfer closed with outstanding read data remaining|missing"),
     (nonsense, 1, "Received HTTP/0.9"),
     (bad_chunks, 56, "chunk"),
@@ -95,7 +95,7 @@ BROKEN: list[tuple[Callable[[Asked], Awaitable[None]], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "code", "reason"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(("answer", "code", "reason"), BROKEN, ids=[row[0].__name__ for row in BROKEN])
 @on_both
 async def test_a_broken_answer_is_an_error_that_names_it(
     answer: Callable[[Asked], Awaitable[None]], code: int, reason: str
@@ -121,7 +121,7 @@ async def test_a_port_where_nobody_listens_is_named() -> None:
     port = free_port()
     error = await fails(kore.httpclient(f"http://127.0.0.1:{port}/").get())
     assert error.code == 7
-    assert f"127.0.0.1" in str(error)
+    assert "127.0.0.1" in str(error)
     assert str(port) in str(error)
 
 
