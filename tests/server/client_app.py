@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import kore
 import kore.errors
@@ -49,14 +50,14 @@ async def fork(req):
     child = os.fork()
     if child == 0:
         sys.exit(0)
-    while os.waitpid(child, os.WNOHANG) == (0, 0):
+    while os.waitpid(child, os.WNOHANG) == (0, 0):  # noqa: ASYNC222 - it does not wait
         await kore.suspend(5)
     status, body = await early.get()
     req.response(200, f"{status} {len(body)}")
 
 
 def descriptors(req):
-    req.response(200, str(len(os.listdir("/proc/self/fd"))))
+    req.response(200, str(len(list(Path("/proc/self/fd").iterdir()))))
 
 
 def limits(req):

@@ -95,7 +95,9 @@ BROKEN: list[tuple[Callable[[Asked], Awaitable[None]], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "code", "reason"), BROKEN, ids=[row[0].__name__ for row in BROKEN])
+@pytest.mark.parametrize(
+    ("answer", "code", "reason"), BROKEN, ids=[row[0].__name__ for row in BROKEN]
+)
 @on_both
 async def test_a_broken_answer_is_an_error_that_names_it(
     answer: Callable[[Asked], Awaitable[None]], code: int, reason: str

@@ -12,7 +12,7 @@ import kore
 from kore._httpclient import transfers
 from tests.helpers.authority import Authority
 from tests.helpers.conf import config
-from tests.helpers.loops import LOOPS, descriptors, on_both
+from tests.helpers.loops import LOOPS, descriptors, on_both, until
 from tests.helpers.peer import Asked, Peer
 
 ROOT = Path(__file__).parents[3]
@@ -50,7 +50,7 @@ def test_a_forked_process_says_no_goodbye_on_connections_that_are_not_its_own(
     tmp_path: Path,
 ) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.stdout == "both asked over one connection\n", done.stderr
 
@@ -98,8 +98,7 @@ async def test_what_still_runs_at_the_end_is_cancelled() -> None:
 
     async with Peer(silent) as peer:
         task = asyncio.create_task(kore.httpclient(peer.url).get())
-        while not peer.asked:
-            await asyncio.sleep(0)
+        await until(lambda: peer.asked)
         transfers.OF_LOOP[asyncio.get_running_loop()].close()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -19,7 +19,9 @@ ABSENT = {
     "CURLOPT_SSLENGINE", "CURLOPT_DNS_SERVERS", "CURLOPT_OBSOLETE72", "CURLOPT_SSL_FALSESTART",
 }
 # pycurl calls the larger form by the smaller one's name.
-LARGER = {"CURLOPT_INFILESIZE", "CURLOPT_RESUME_FROM", "CURLOPT_POSTFIELDSIZE", "CURLOPT_MAXFILESIZE"}
+LARGER = {
+    f"CURLOPT_{name}" for name in ("INFILESIZE", "RESUME_FROM", "POSTFIELDSIZE", "MAXFILESIZE")
+}
 VALUES: dict[str, Any] = {"string": "x", "long": 1, "list": ["a: b"]}
 SETTABLE = {number: option for number, option in OPTIONS.items() if option.takes}
 
@@ -108,7 +110,7 @@ def test_no_option_adds_a_line_to_a_request(name: str, value: object) -> None:
 
 def test_a_number_beyond_a_long_is_refused() -> None:
     for value in (2**63, -(2**63) - 1, 2**70):
-        with pytest.raises(ValueError, match="CURLOPT_PORT': .* does not fit a long"):
+        with pytest.raises(ValueError, match=r"CURLOPT_PORT': .* does not fit a long"):
             kore.curl("http://127.0.0.1/").setopt(kore.CURLOPT_PORT, value)
 
 
@@ -154,7 +156,7 @@ async def test_no_option_has_a_body_read_from_the_servers_input(name: str) -> No
         assert (status, peer.asked[0].body) == (200, b"")
 
 
-# kore.curl()
+# Handles of their own
 
 
 @on_both
@@ -206,7 +208,7 @@ async def test_a_body_is_sent_again_to_where_a_redirect_leads() -> None:
 
 @on_both
 async def test_a_handle_fails_without_naming_its_url() -> None:
-    with pytest.raises(ClientError, match="^request failed: .*connect") as caught:
+    with pytest.raises(ClientError, match=r"^request failed: .*connect") as caught:
         await kore.curl("http://127.0.0.1:1/").run()
     assert caught.value.code == 7
 
