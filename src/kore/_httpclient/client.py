@@ -112,6 +112,8 @@ class HttpClient:
         own = [each for each in own if each[0] != HTTPHEADER]
         self._counted = counted(own)
         self._more_heads = not MORE_HEADS.isdisjoint(number for number, _ in own)
+        # Plans without keywords: they are most, and each would be made of the same.
+        self._bare: dict[str, Plan] = {}
         self._settings = [*common(url), *settings, *own]
 
     def __repr__(self) -> str:
@@ -158,7 +160,12 @@ class HttpClient:
         return Stream(plan, self._exchange, final=not (more_heads or self._more_heads))
 
     def _ask(self, method: str, keywords: Keywords) -> Later[Any]:
-        return Later(partial(self._perform, self._plan(method, keywords)[0]))
+        plan = None if keywords else self._bare.get(method)
+        if plan is None:
+            plan = self._plan(method, keywords)[0]
+            if not keywords:
+                self._bare[method] = plan
+        return Later(partial(self._perform, plan))
 
     async def _perform(self, plan: Plan) -> Any:
         exchange = self._exchange(plan)
@@ -178,8 +185,9 @@ class HttpClient:
             *framing(method, body, fields, json="json" in keywords),
             *ways,
             *(each for each in own if each[0] != HTTPHEADER),
-            (HTTPHEADER, [*self._fields, *listed, *fields.values()]),
         ]
+        if lines := [*self._fields, *listed, *fields.values()]:
+            settings.append((HTTPHEADER, lines))
         plan = Plan(
             settings,
             self._place,
