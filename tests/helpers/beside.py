@@ -1,6 +1,7 @@
 """A peer on an event loop of its own, in a thread: for servers that are processes."""
 
 import asyncio
+import ssl
 import threading
 from typing import Self
 
@@ -10,8 +11,10 @@ from tests.helpers.peer import Answer, Peer
 class Beside:
     """Serves for the time of a `with`."""
 
-    def __init__(self, reply: Answer, *, read: bool = True) -> None:
-        self.peer = Peer(reply, read=read)
+    def __init__(
+        self, reply: Answer, *, read: bool = True, context: ssl.SSLContext | None = None
+    ) -> None:
+        self.peer = Peer(reply, context, read=read)
         self.ready = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.live()), daemon=True)
 
