@@ -22,6 +22,9 @@ from kore.errors import ClientError
 
 # More would not fit libcurl's milliseconds.
 SECONDS_MAX: Final = 2_147_483
+# So much is read at a time of what is unpacked into a stream. When its reader waits libcurl keeps
+# all of what that makes, which may be a thousand times as much, and has a limit of 64 MiB.
+PACKED: Final = 16 * 1024
 CUT: Final = "the peer closed the connection within the head of its answer"
 TOO_LARGE: Final = "Failure writing output to destination: more than curl_recv_max, {} bytes"
 
@@ -79,6 +82,8 @@ class Exchange:
             setopt(pycurl.SHARE, plan.jar.share())
             setopt(COOKIEFILE, b"")
         apply(self.curl, plan.settings, plan.place)
+        if sink is not None and plan.counted:
+            setopt(pycurl.BUFFERSIZE, PACKED)
         if isinstance(plan.body, bytes):
             source = BytesIO(plan.body)
             setopt(pycurl.READFUNCTION, source.read)
@@ -145,6 +150,10 @@ class Exchange:
     def go_on(self, what: int) -> None:
         """Let libcurl offer again what a callback did not take."""
         self._transfers.go_on(self.curl, what)
+
+    def drop(self) -> None:
+        """Do what `end()` does, soon."""
+        self._transfers.drop(self.end)
 
     def end(self) -> None:
         """Let go of everything, whether it is over or not."""

@@ -91,7 +91,8 @@ class Stream:
     async def __aenter__(self) -> Self:
         try:
             await self._until(lambda: self._sink.headed)
-            self._check()
+            if not self._sink.headed:
+                self._check()
         except BaseException:
             self.close()
             raise
@@ -136,7 +137,8 @@ class Stream:
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        if self._exchange is not None:
+            self._exchange.drop()
 
     async def _until(self, there: Callable[[], object]) -> None:
         """Wait until something has come, or nothing will any more."""

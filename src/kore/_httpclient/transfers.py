@@ -92,7 +92,15 @@ class Transfers:
     def go_on(self, curl: Curl, what: int) -> None:
         """Let a transfer go on that a callback has paused."""
         if curl in self._running:
-            curl.pause(what)
+            try:
+                curl.pause(what)
+            except pycurl.error as error:  # what was kept back could not be kept
+                self._end(curl, (error.args[0], pycurl.easy_strerror(error.args[0])))
+
+    def drop(self, end: Callable[[], None]) -> None:
+        """Call *end* soon, from a finalizer: it may run in any thread, and within a callback."""
+        with suppress(RuntimeError):  # the loop is closed, and with it everything
+            self.loop.call_soon_threadsafe(end)
 
     def close(self) -> None:
         """End all transfers and close all connections."""
@@ -171,6 +179,8 @@ class Transfers:
 
     def _kick(self) -> None:
         self._kicked = None
+        if self.closed:
+            return
         _, running = self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         self._reap(running)
 
@@ -205,10 +215,11 @@ class Transfers:
                 return
 
     def _end(self, curl: Curl, outcome: Outcome) -> None:
-        self._multi.remove_handle(curl)
-        future = self._running.pop(curl)
-        if not future.done():
-            future.set_result(outcome)
+        future = self._running.pop(curl, None)
+        if future is not None:
+            self._multi.remove_handle(curl)
+            if not future.done():
+                future.set_result(outcome)
 
 
 OF_LOOP: Final[dict[AbstractEventLoop, Transfers]] = {}

@@ -54,7 +54,8 @@ class Upload:
     async def _feed(self, future: "Future[Outcome]") -> None:
         try:
             async for item in self._body:
-                view = memoryview(item).cast("B")
+                # What is not bytes may be something else when its turn comes.
+                view = memoryview(item if type(item) is bytes else bytes(memoryview(item)))
                 if view:
                     self._items.append(view)
                     self._size += len(view)

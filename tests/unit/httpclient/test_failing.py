@@ -245,7 +245,7 @@ async def test_an_answer_of_the_largest_size_is_taken() -> None:
 
 @on_both
 async def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
-    bomb = gzip.compress(bytes(100 * MIB))
+    bomb = gzip.compress(bytes(32 * MIB))
 
     async def answer(asked: Asked) -> None:
         asked.answer(bomb, 200, "content-encoding: gzip")

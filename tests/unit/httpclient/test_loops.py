@@ -14,6 +14,7 @@ from tests.helpers.authority import Authority
 from tests.helpers.conf import config
 from tests.helpers.loops import LOOPS, descriptors, on_both, until
 from tests.helpers.peer import Asked, Peer
+from tests.unit.httpclient.test_failing import fails
 
 ROOT = Path(__file__).parents[3]
 FORKED = """
@@ -114,6 +115,21 @@ async def test_more_than_the_connections_allowed_wait_for_their_turn() -> None:
         results = await asyncio.gather(*[kore.httpclient(peer.url).get() for _ in range(50)])
         assert results == [(200, b"hello")] * 50
         assert peer.connections <= 3
+
+
+@on_both
+async def test_waiting_for_ones_turn_counts_for_the_timeout() -> None:
+    async def silent(asked: Asked) -> None:
+        await asked.reader.read()
+
+    async with Peer(silent) as peer:
+        loop = asyncio.get_running_loop()
+        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.Limits(60, 1000, 1))
+        client = kore.httpclient(peer.url)
+        first = asyncio.create_task(client.get())
+        await until(lambda: peer.asked)
+        assert (await fails(client.get(timeout=100))).code == 28
+        first.cancel()
 
 
 def test_the_limits_may_stand_in_a_file() -> None:
