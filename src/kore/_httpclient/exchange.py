@@ -48,8 +48,8 @@ class Counter:
 class Exchange:
     """A request on its way, and what has come of its answer."""
 
-    __slots__ = ("_counter", "_transfers", "chunks", "curl", "future", "lines", "plan",
-                 "upload")
+    # Not the future: when it is cancelled, it holds the traceback that leads to here.
+    __slots__ = ("_counter", "_transfers", "chunks", "curl", "lines", "plan", "upload")
 
     def __init__(self, plan: Plan, transfers: Transfers) -> None:
         self.plan = plan
@@ -59,7 +59,6 @@ class Exchange:
         self.lines: list[bytes] = []
         self.curl: Curl = pycurl.Curl()
         self.upload: Upload | None = None
-        self.future: Future[Outcome] | None = None
 
     # ---- before it begins
 
@@ -92,7 +91,7 @@ class Exchange:
             self.upload = Upload(plan.body, self.curl, self._transfers)
             setopt(pycurl.READFUNCTION, self.upload.read)
         try:
-            future = self.future = self._transfers.start(self.curl)
+            future = self._transfers.start(self.curl)
         except pycurl.error as error:
             raise failure(plan, *error.args) from None
         if self.upload is not None:

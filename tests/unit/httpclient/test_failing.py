@@ -1,6 +1,8 @@
 """Peers that fail in every way: one error that names it, and nothing is left behind."""
 
 import asyncio
+import contextlib
+import gc
 import gzip
 import re
 from collections.abc import Awaitable, Callable
@@ -184,6 +186,28 @@ async def test_a_cancelled_task_hangs_up() -> None:
 
 
 @on_both
+async def test_what_failed_fails_again_and_leaves_no_garbage() -> None:
+    client = kore.httpclient("http://127.0.0.1:1/")
+    asking = client.get()
+    first, second = await fails(asking), await fails(asking)
+    assert (str(first), first.code) == (str(second), second.code)
+
+    async def ask() -> None:
+        with contextlib.suppress(ClientError):
+            await client.get()
+
+    await ask()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            await ask()
+        assert gc.collect() < 10
+    finally:
+        gc.enable()
+
+
+@on_both
 async def test_what_was_cancelled_cannot_be_awaited_again() -> None:
     async def never(asked: Asked) -> None:
         await asked.reader.read()
@@ -193,7 +217,7 @@ async def test_what_was_cancelled_cannot_be_awaited_again() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await asking
-        with pytest.raises(RuntimeError, match="was cancelled"):
+        with pytest.raises(RuntimeError, match="was ended by CancelledError"):
             await asking
 
 
