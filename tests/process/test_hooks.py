@@ -192,13 +192,10 @@ async def numbers():
     finally:
         kore.log(kore.LOG_NOTICE, "the numbers have come to an end")
 
-async def begin():
-    global kept
-    kept = numbers()
-    await anext(kept)
-
 class App:
-    async def workerstart(self): await begin()
+    async def workerstart(self):
+        self.kept = numbers()
+        await anext(self.kept)
     def workerstop(self): kore.log(kore.LOG_NOTICE, "the worker stops")
 koreapp = App()
 kore.domain("*", attach="http").route("/", lambda req: req.response(200, b"ok"))
