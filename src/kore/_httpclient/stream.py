@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from kore._httpclient.fields import Headers, received, status_of
 from kore._httpclient.plan import Plan
+from kore.errors import KoreError
 
 if TYPE_CHECKING:
     from kore._httpclient.exchange import Exchange
@@ -17,6 +18,10 @@ PAUSE: Final = 0x10000001
 GO_ON: Final = 0
 
 NOT_YET: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
+
+
+class OverlapError(KoreError):
+    """Two read the same stream: the second one must not end it."""
 
 
 class Sink:
@@ -110,6 +115,8 @@ class Stream:
             await self._until(lambda: sink.chunks)
             if not sink.chunks:
                 self._check()
+        except OverlapError:
+            raise
         except BaseException:
             self.close()
             raise
@@ -145,6 +152,8 @@ class Stream:
         if self._future is None and not self._over:
             self._begin()
         while not there() and self._runs():
+            if self._sink.waiter is not None and not self._sink.waiter.done():
+                raise OverlapError("somebody else reads this stream")
             self._sink.waiter = get_running_loop().create_future()
             await self._sink.waiter
 

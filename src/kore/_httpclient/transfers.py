@@ -171,6 +171,8 @@ class Transfers:
     # ---- what the loop says
 
     def _on_events(self) -> None:
+        if self.closed:
+            return
         action = self._multi.socket_action
         running = 0
         for fd, events in self._sockets.poll(0):
