@@ -7,7 +7,7 @@ JOBS ?= 3
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types style bench bench-toolkit bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
+.PHONY: help demo test check types style bench bench-toolkit bench-clients bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +50,9 @@ bench-toolkit: $(VENV)/.built ## Measure what can be awaited against asyncio's o
 
 bench-objects: $(VENV)/.built ## Measure objects sent from worker to worker.
 	$(BIN)/python benchmarks/objects.py $(ARGS)
+
+bench-clients: $(VENV)/.built ## Measure the HTTP client against others'.
+	$(BIN)/python benchmarks/clients.py $(ARGS)
 
 soak: $(VENV)/.built ## Slow and broken clients for two minutes; uploads of 1 GiB; 100,000 tasks.
 	$(BIN)/python -m pytest -m slow tests/server tests/process tests/unit

@@ -6,18 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import kore
-from kore._api import LAZY
+from kore._api import LAZY, OPTION
 from kore._conf.builder import DomainHandle
 from kore._conf.directives import Directive, Table
 from kore._conf.legacy import GONE
 from kore._conf.loader import CONTEXTS, TABLES
 from kore._conf.settings import SETTINGS
+from kore._httpclient.options import OPTIONS, REFUSED, Option
 
 HERE = Path(__file__).parent / "reference"
 
 NOTE = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
 
 TYPES = {
+    "pycurlhandle": "The type of what `kore.curl()` returns.",
+    "pyhttpclient": "The type of what `kore.httpclient()` returns.",
     "pyhttp_file": "The type of an uploaded file.",
     "pylock": "Another name of `kore.lock`.",
     "pyproc": "Another name of `kore.proc`.",
@@ -46,6 +49,10 @@ CONNECTION = (
     "x509",
     "x509dict",
 )
+
+
+# The types of what some functions return.
+MADE = {"curl": "pycurlhandle", "httpclient": "pyhttpclient", "socket_wrap": "pysocket"}
 
 
 def main() -> None:
@@ -77,6 +84,7 @@ def api() -> str:
         *(line for name in names if name.startswith("py") for line in of_type(name)),
         "\n## Constants\n",
         *(f"- `kore.{name}` = {getattr(kore, name)}" for name in constants),
+        "- [Options of libcurl](curlopts.md): `kore.CURLOPT_...`",
     ]
     return "\n".join(lines) + "\n"
 
@@ -127,8 +135,43 @@ def directives() -> str:
     return "\n".join(lines) + "\n"
 
 
+def curlopts() -> str:
+    """Return the page of libcurl's options."""
+    lines = [
+        NOTE,
+        "# Options of libcurl\n",
+        "For `curlopt=` of a [client](../guide/client.md) and `setopt()` of `kore.curl()`. The",
+        "numbers are Kore's: libcurl's without the offset for its types. What each does is in",
+        "[its documentation](https://curl.se/libcurl/c/curl_easy_setopt.html); whether it can be",
+        "done depends on the libcurl that pycurl brings.\n",
+        "| Option | Number | Takes |",
+        "|---|---|---|",
+        *(
+            f"| `kore.{option.name}` | {number} | {takes(option)} |"
+            for number, option in OPTIONS.items()
+            if option.takes or option.name.removeprefix(OPTION) in REFUSED
+        ),
+        "\nNot implemented, as they take callbacks, pointers or what pycurl cannot set:",
+        ", ".join(
+            f"`{option.name}`"
+            for option in OPTIONS.values()
+            if not option.takes and option.name.removeprefix(OPTION) not in REFUSED
+        )
+        + ".",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def takes(option: Option) -> str:
+    """Return what an option is given."""
+    kinds = {"string": "str", "long": "int", "list": "list of str"}
+    name = option.name.removeprefix(OPTION)
+    return kinds[option.takes] if option.takes else f"refused: {REFUSED[name]}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api,
+    "curlopts.md": curlopts,
     "directives.md": directives,
     "settings.md": settings,
 }
@@ -154,8 +197,8 @@ def usage(keyword: str, row: Directive[Any]) -> str:
 def function(name: str) -> Iterator[str]:
     """Yield the lines about a function."""
     yield f"- `kore.{name}{signature(getattr(kore, name))}`: {summary(getattr(kore, name))}"
-    if name == "socket_wrap":
-        yield from list(described("pysocket"))[1:]
+    if name in MADE:
+        yield from list(described(MADE[name]))[1:]
     if name == "domain":
         route = DomainHandle.route
         yield f"  - its `route{signature(route)}`: {summary(route)}"

@@ -5,7 +5,7 @@ from runpy import run_path
 
 import pytest
 
-PAGES = ["api.md", "directives.md", "settings.md"]
+PAGES = ["api.md", "curlopts.md", "directives.md", "settings.md"]
 DOCS = Path(__file__).parents[1] / "docs"
 
 

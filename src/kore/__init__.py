@@ -69,9 +69,14 @@ if _typing.TYPE_CHECKING:
     from kore._aio.suspend import suspend as suspend
     from kore._aio.timer import Timer as pytimer
     from kore._aio.timer import Timer as timer
+    from kore._clients import curl as curl
+    from kore._clients import httpclient as httpclient
     from kore._core.connection import Connection as pyconnection
     from kore._core.request import Request as pyhttp_request
     from kore._http.files import HttpFile as pyhttp_file
+    from kore._httpclient.client import HttpClient as pyhttpclient
+    from kore._httpclient.curl import CurlHandle as pycurlhandle
+    from kore._httpclient.names import *  # noqa: F403 - 279 of one kind
     from kore._tasks import coroname as coroname
     from kore._tasks import corotrace as corotrace
     from kore._tasks import task_create as task_create

@@ -54,12 +54,16 @@ pydomain = DomainHandle
 LAZY: Final[Mapping[str, str]] = {
     "coroname": "kore._tasks:coroname",
     "corotrace": "kore._tasks:corotrace",
+    "curl": "kore._clients:curl",
     "gather": "kore._aio.gather:Gather",
+    "httpclient": "kore._clients:httpclient",
     "lock": "kore._aio.lock:Lock",
     "proc": "kore._aio.proc:Process",
     "pyconnection": "kore._core.connection:Connection",
+    "pycurlhandle": "kore._httpclient.curl:CurlHandle",
     "pyhttp_file": "kore._http.files:HttpFile",
     "pyhttp_request": "kore._core.request:Request",
+    "pyhttpclient": "kore._httpclient.client:HttpClient",
     "pylock": "kore._aio.lock:Lock",
     "pyproc": "kore._aio.proc:Process",
     "pyqueue": "kore._aio.queue:Queue",
@@ -74,6 +78,9 @@ LAZY: Final[Mapping[str, str]] = {
     "tasks": "kore._tasks:tasks",
     "timer": "kore._aio.timer:Timer",
 }
+
+# How the names of libcurl's options begin: 279 of them, in a module of their own.
+OPTION: Final = "CURLOPT_"
 
 # The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
 LEVELS: Final = (
@@ -359,9 +366,19 @@ def setname(name: str) -> None:
 
 def loaded(name: str) -> Any:
     """Return one of the public names that are loaded when asked for, and keep it."""
+    if name.startswith(OPTION):
+        return option(name)
     if name not in LAZY:
         raise AttributeError(f"module 'kore' has no attribute {name!r}")
     module, _, attribute = LAZY[name].partition(":")
     value = getattr(import_module(module), attribute)
     setattr(sys.modules["kore"], name, value)
     return value
+
+
+def option(name: str) -> int:
+    """Return the number of an option of libcurl."""
+    number: int | None = getattr(import_module("kore._httpclient.names"), name, None)
+    if number is None:
+        raise AttributeError(f"module 'kore' has no attribute {name!r}")
+    return number

@@ -53,6 +53,18 @@ class SocketError(KoreError):
         self.errno = errno
 
 
+class ClientError(KoreError):
+    """An HTTP request that got no answer: why, in libcurl's words, and *code*, its number."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class ClientTypeError(KoreError, TypeError):
+    """A value of the wrong type for the HTTP client; a TypeError too, as everywhere else."""
+
+
 class Fatal(SystemExit):
     """What `kore.fatal()` raises while nothing serves yet.
 

@@ -13,7 +13,7 @@ FLOORS = {
     9: "_cli.kodev _cli.run",
     8: "__main__ _cli.create _cli.project",
     7: "_cli.main _cli.skeleton _cli.watch",
-    6: "__init__ _api _tasks",
+    6: "__init__ _api _clients _tasks",
     5: """_process.bodies _process.children _process.disk _process.endings _process.generation
           _process.holdings _process.incoming _process.journals _process.nursery
           _process.objects _process.outgoing _process.parent _process.post _process.relay
@@ -25,7 +25,8 @@ FLOORS = {
           _process.scoreboard _process.sinks _process.sockets _process.terminal""",
     3: """_aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc _aio.queue
           _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing
-          _modules""",
+          _httpclient.client _httpclient.curl _httpclient.exchange _httpclient.stream
+          _httpclient.transfers _httpclient.upload _modules""",
     2: """_conf.answers _conf.authentications _conf.builder _conf.check _conf.demands
           _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader _conf.printer
           _conf.routes _conf.rules _conf.websockets _http.auth _http.filemap _http.parts
@@ -33,9 +34,10 @@ FLOORS = {
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
-          _http.redirects _http.sources _http.spool _http.tables _http.verdicts _process.codec
-          _process.fields _process.mail _process.messages _process.parcels _websocket.deflate
-          _websocket.handshake _websocket.rooms""",
+          _http.redirects _http.sources _http.spool _http.tables _http.verdicts
+          _httpclient.fields _httpclient.later _httpclient.names _httpclient.options
+          _httpclient.plan _process.codec _process.fields _process.mail _process.messages
+          _process.parcels _websocket.deflate _websocket.handshake _websocket.rooms""",
     0: "_conf.guesses _conf.kinds _conf.places _context errors",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
@@ -79,7 +81,7 @@ SETS_THE_CONTEXT = {
     "_api": {"app"},
     "_tasks": {"tasks"},
 }
-READS_THE_CONTEXT = {"_api", "_app", "_process.worker", "_tasks"}
+READS_THE_CONTEXT = {"_api", "_app", "_clients", "_process.worker", "_tasks"}
 
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 60
@@ -245,4 +247,5 @@ def public_names() -> set[str]:
     """Return what `import kore` offers."""
     exports = list(ast.walk(ast.parse(PYTHON["__init__"])))
     names = {a.asname or a.name for e in exports if isinstance(e, ast.ImportFrom) for a in e.names}
-    return {name for name in names if not name.startswith("_")}
+    # A star stands for the names of libcurl's options, which have a page of their own.
+    return {name for name in names if not name.startswith("_")} - {"*"}

@@ -28,7 +28,7 @@ http {{
     types {{ text/html html; text/plain txt; application/javascript js; }}
     client_body_temp_path {home}/b; proxy_temp_path {home}/p; fastcgi_temp_path {home}/f;
     uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;
-    server {{ listen 127.0.0.1:{port}; root {root}; }}
+    server {{ listen 127.0.0.1:{port} {tls}; root {root}; }}
 }}
 """
 
@@ -53,12 +53,12 @@ class Nginx:
 
 
 @contextmanager
-def serving(root: Path, home: Path) -> Iterator[Nginx]:
-    """Serve the files of *root*."""
+def serving(root: Path, home: Path, tls: str = "") -> Iterator[Nginx]:
+    """Serve the files of *root*; *tls* is what nginx is told about it."""
     assert PROGRAM is not None
     port = free_port()
     conf = home / "nginx.conf"
-    conf.write_text(CONF.format(home=home, root=root, port=port))
+    conf.write_text(CONF.format(home=home, root=root, port=port, tls=tls))
     process = subprocess.Popen(
         [PROGRAM, "-e", f"{home}/error.log", "-p", str(home), "-c", str(conf)],
         stdin=subprocess.DEVNULL,

@@ -182,3 +182,29 @@ def test_a_signal_hook_that_raises_is_in_the_log_and_the_signal_does_what_it_doe
         os.kill(server.process.pid, signal.SIGUSR1)
     with server.expecting("ValueError: 15", "goodbye"):
         assert end(server, signal.SIGTERM) == 0
+
+
+GENERATOR = """
+async def numbers():
+    try:
+        for number in range(10):
+            yield number
+    finally:
+        kore.log(kore.LOG_NOTICE, "the numbers have come to an end")
+
+class App:
+    async def workerstart(self):
+        self.kept = numbers()
+        await anext(self.kept)
+    def workerstop(self): kore.log(kore.LOG_NOTICE, "the worker stops")
+koreapp = App()
+kore.domain("*", attach="http").route("/", lambda req: req.response(200, b"ok"))
+"""
+
+
+def test_a_generator_that_nobody_finished_is_ended_with_the_worker(serve: Launcher) -> None:
+    server = serve(GENERATOR)
+    server.stop()
+
+    text = server.log.text()
+    assert text.index("the worker stops") < text.index("the numbers have come to an end")

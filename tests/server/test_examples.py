@@ -32,6 +32,7 @@ PAGES = {
     "docs/tutorial.md": ("/hello/ada", "hello ada\n"),
     "docs/guide/async.md": ("/sorted?words=pear,apple", "apple\npear\n"),
     "docs/guide/access-log.md": ("/", "hello world\n"),
+    "docs/guide/client.md": ("/", "apples: 12\n"),
     "docs/guide/files.md": ("/", "hello files\n"),
     "docs/guide/bodies.md": ("/", "PUT something to /upload\n"),
     "docs/guide/handlers.md": ("/2026/a-title", "a-title of 2026\n"),
@@ -185,6 +186,20 @@ def test_toolkit_counts_everybody_once(example: Server) -> None:
         client.close()
 
     assert numbers == list(range(1, 21))
+
+
+@of("client")
+def test_client_asks_itself(example: Server) -> None:
+    assert body(example, "/sum") == "235\n"
+    assert body(example, "/pieces").splitlines()[-1] == "99999"
+
+
+@of("client")
+def test_client_says_who_did_not_answer(example: Server) -> None:
+    with example.connect() as client:
+        answer = client.ask(get("/nobody"))
+    assert answer.status == 502
+    assert answer.body.startswith(b"request to 'http://127.0.0.1:1/' failed: ")
 
 
 @of("processes")

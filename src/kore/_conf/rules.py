@@ -16,8 +16,6 @@ NO_EFFECT: Final = frozenset(
     {
         "acme_email",
         "acme_provider",
-        "curl_recv_max",
-        "curl_timeout",
         "http_hsts_enable",
         "http_request_ms",
         "pgsql_conn_max",

@@ -1,6 +1,7 @@
 """The coroutines of a worker: handlers that wait, and tasks on their own."""
 
 import asyncio
+import contextlib
 import itertools
 import sys
 import time
@@ -155,6 +156,14 @@ class Tasks(Registry):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+
+    async def close_generators(self, seconds: float) -> None:
+        """Let async generators that nobody finished come to their `finally` blocks.
+
+        So ends what is kept open for as long as the loop runs, too.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.loop.shutdown_asyncgens(), seconds)
 
     async def wait(self, seconds: float) -> None:
         """Wait for what still works for requests, for so long at most."""

@@ -215,6 +215,7 @@ class Worker:
         if self.replaced:
             await self.tell_modules(MODULE_UNLOAD)
         await self.call_hook("workerstop")
+        await self.tasks.close_generators(FAREWELL)
 
     async def call_hook(self, name: str) -> None:
         """Call one of the application's hooks, if it has that one."""

@@ -358,7 +358,7 @@ def test_descriptors_that_were_counted_by_the_user_stay_as_they_are() -> None:
 
 
 def test_a_setting_nobody_reads_is_noticed_when_it_is_another_than_the_default() -> None:
-    places = {"tls_version": "app.py:3", "curl_timeout": "app.py:4"}
+    places = {"tls_version": "app.py:3", "tls_cipher": "app.py:4"}
 
     assert rules.notices(Settings(tls_version="1.3"), places) == (
         "app.py:3: tls_version has no effect in this version",

@@ -1,0 +1,70 @@
+"""`kore.curl()`: a transfer with any options of libcurl."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kore._httpclient import names
+from kore._httpclient.client import checked_url
+from kore._httpclient.later import Later
+from kore._httpclient.options import IDLE, POINTER, Setting, checked
+from kore._httpclient.plan import INFILESIZE, POSTSIZE, Plan, common, counted
+from kore.errors import ClientTypeError, KoreError
+
+if TYPE_CHECKING:
+    from kore._httpclient.exchange import Exchange
+
+
+class CurlHandle:
+    """A transfer that is described option by option, then run as often as you like.
+
+    Only http and https, unless CURLOPT_PROTOCOLS allows others.
+    """
+
+    def __init__(self, url: str, exchange: Callable[[Plan], "Exchange"]) -> None:
+        self._exchange = exchange
+        self._settings = common(checked_url(url))
+        self._own: list[Setting] = []
+        self._body: bytes | None = None
+
+    def setopt(self, option: int, value: object) -> bool:
+        """Set an option by its CURLOPT_ number.
+
+        KoreError: there is none of that number, or it cannot be set. ClientTypeError: it takes
+        something else.
+        """
+        if type(option) is not int:
+            raise ClientTypeError(f"option must be one of CURLOPT_, not {option!r}")
+        setting = checked(option, value)
+        if setting[0] - POINTER not in IDLE:
+            self._own.append(setting)
+        return True
+
+    def setbody(self, body: bytes) -> bool:
+        """Set what is sent: with PUT, unless CURLOPT_POST or CURLOPT_CUSTOMREQUEST says otherwise.
+
+        KoreError: it has been set before.
+        """
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise ClientTypeError("curl.setbody expects bytes")
+        if self._body is not None:
+            raise KoreError("curl handle already has body attached")
+        self._body = bytes(body)
+        return True
+
+    def run(self) -> Later[bytes]:
+        """Run the transfer and return the body of the answer, whatever its status."""
+        settings = list(self._settings)
+        if self._body is not None:
+            size = len(self._body)
+            settings += [(names.CURLOPT_UPLOAD, 1), (INFILESIZE, size), (POSTSIZE, size)]
+        plan = Plan(
+            [*settings, *self._own],
+            "request failed",
+            body=self._body,
+            counted=counted(self._own),
+        )
+        return Later(partial(self._perform, plan))
+
+    async def _perform(self, plan: Plan) -> bytes:
+        return (await self._exchange(plan).perform())[1]

@@ -1,0 +1,172 @@
+"""An answer that is read as it comes, no faster than it is wanted."""
+
+from asyncio import Future, get_running_loop
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from kore._httpclient.fields import Headers, received, status_of
+from kore._httpclient.plan import Plan
+from kore.errors import KoreError
+
+if TYPE_CHECKING:
+    from kore._httpclient.exchange import Exchange
+
+# With so much waiting for its reader, nothing more is taken from the peer.
+ENOUGH: Final = 256 * 1024
+# libcurl's: what a callback says that takes nothing now, and how to go on afterwards.
+PAUSE: Final = 0x10000001
+GO_ON: Final = 0
+
+NOT_YET: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
+
+
+class OverlapError(KoreError):
+    """Two read the same stream: the second one must not end it."""
+
+
+class Sink:
+    """Where libcurl puts what comes. It does not know who reads, so that nobody keeps a reader."""
+
+    def __init__(self, *, final: bool) -> None:
+        self.lines: list[bytes] = []
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.paused = False
+        # A head is here, or whatever comes behind it.
+        self.headed = False
+        self.waiter: Future[None] | None = None
+        # Whether every head is one that will stay: nobody follows redirects or logs in.
+        self._final = final
+        self._status = 0
+
+    def header(self, line: bytes) -> None:
+        """Take a line of a head."""
+        self.lines.append(line)
+        if line.startswith(b"HTTP/"):
+            self._status = status_of(line)
+        elif not line.strip() and self._status >= 200:
+            self.headed |= self._final or self._status not in NOT_YET
+            self.wake()
+
+    def write(self, data: bytes) -> int:
+        """Take a piece of the body, or ask to be offered it again."""
+        if self.size >= ENOUGH:
+            self.paused = True
+            return PAUSE
+        self.headed = True
+        self.chunks.append(data)
+        self.size += len(data)
+        self.wake()
+        return len(data)
+
+    def wake(self, _: object = None) -> None:
+        """Wake the reader."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+
+class Stream:
+    """The body of an answer, piece by piece: `async for`; in an `async with` its head is there.
+
+    It belongs to whoever iterates: leaving the `async with`, or forgetting the object, ends the
+    transfer.
+    """
+
+    def __init__(self, plan: Plan, exchange: Callable[[Plan], "Exchange"], *, final: bool) -> None:
+        self._plan = plan
+        self._make = exchange
+        self._sink = Sink(final=final)
+        self._exchange: Exchange | None = None
+        self._future: Future[Any] | None = None
+        self._over = False
+
+    @property
+    def status(self) -> int:
+        """The status, 0 as long as there is none."""
+        if not self._sink.headed:
+            return 0
+        first = next((each for each in reversed(self._sink.lines) if each[:5] == b"HTTP/"), b"")
+        return status_of(first)
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields, none as long as they have not come."""
+        return received(self._sink.lines) if self._sink.headed else Headers()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._until(lambda: self._sink.headed)
+            if not self._sink.headed:
+                self._check()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        sink = self._sink
+        try:
+            await self._until(lambda: sink.chunks)
+            if not sink.chunks:
+                self._check()
+        except OverlapError:
+            raise
+        except BaseException:
+            self.close()
+            raise
+        if not sink.chunks:
+            self.close()
+            raise StopAsyncIteration
+        data = b"".join(sink.chunks)
+        sink.chunks.clear()
+        sink.size = 0
+        if sink.paused and self._exchange is not None:
+            sink.paused = False
+            self._exchange.go_on(GO_ON)
+        return data
+
+    def close(self) -> None:
+        """End the transfer, if it has not ended."""
+        self._over = True
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.end()
+            self._sink.wake()
+
+    async def aclose(self) -> None:
+        """Do the same as `close()`."""
+        self.close()
+
+    def __del__(self) -> None:
+        if self._exchange is not None:
+            self._exchange.drop()
+
+    async def _until(self, there: Callable[[], object]) -> None:
+        """Wait until something has come, or nothing will any more."""
+        if self._future is None and not self._over:
+            self._begin()
+        while not there() and self._runs():
+            if self._sink.waiter is not None and not self._sink.waiter.done():
+                raise OverlapError("somebody else reads this stream")
+            self._sink.waiter = get_running_loop().create_future()
+            await self._sink.waiter
+
+    def _runs(self) -> bool:
+        return self._future is not None and not self._future.done() and not self._over
+
+    def _begin(self) -> None:
+        self._exchange = exchange = self._make(self._plan)
+        self._future = exchange.begin(self._sink)
+        self._future.add_done_callback(self._sink.wake)
+
+    def _check(self) -> None:
+        """Raise what went wrong, once all that came has been read."""
+        if self._exchange is not None and self._future is not None and self._future.done():
+            self._exchange.check(self._future.result())
+            self._sink.headed = True

@@ -1,0 +1,229 @@
+"""The HTTP client in workers: settings, clients that leave, the end, what is left behind."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import procs
+from tests.helpers.beside import Beside
+from tests.helpers.build import get, post
+from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.peer import Asked
+
+APP = Path(__file__).with_name("client_app.py")
+MIB = 1024 * 1024
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+async def reply(asked: Asked) -> None:
+    """Answer as the test wants it by now."""
+    await WAYS[WAY[0]](asked)
+
+
+async def hello(asked: Asked) -> None:
+    asked.answer(b"hello")
+
+
+async def silent(asked: Asked) -> None:
+    await asked.reader.read()
+
+
+async def large(asked: Asked) -> None:
+    asked.answer(b"x" * 5000)
+
+
+async def broken(asked: Asked) -> None:
+    asked.send(OK + b"content-length: 10\r\n\r\nhello")
+    asked.last = True
+
+
+async def flood(asked: Asked) -> None:
+    asked.send(OK + b"\r\n")
+    while True:
+        asked.send(b"x" * 65536)
+        await asked.writer.drain()
+
+
+async def count(asked: Asked) -> None:
+    size = 0
+    while length := int(await asked.reader.readline(), 16):
+        size += len(await asked.reader.readexactly(length + 2)) - 2
+    await asked.reader.readline()
+    asked.answer(b"%d" % size)
+
+
+WAYS = {each.__name__: each for each in (hello, silent, large, broken, flood, count)}
+WAY = ["hello"]
+
+
+@pytest.fixture(scope="module")
+def beside() -> Iterator[Beside]:
+    with Beside(reply, read=False) as peer:
+        yield peer
+
+
+@pytest.fixture(scope="module")
+def server(serve_module: Launcher, beside: Beside, loop: str) -> Server:
+    return serve_module(APP, loop=loop, settings={"curl_recv_max": "4k"}, PEER=beside.peer.url)
+
+
+@pytest.fixture(autouse=True)
+def way() -> None:
+    WAY[0] = "hello"
+
+
+def body(server: Server, path: str, status: int = 200) -> str:
+    """Return what a GET is answered."""
+    with server.connect() as client:
+        answer = client.ask(get(path))
+    assert answer.status == status, answer.body
+    return answer.body.decode()
+
+
+def test_libcurl_is_loaded_when_somebody_asks_for_something(server: Server) -> None:
+    early, now, _ = body(server, "/loaded").split()
+    assert (early, now) == ("False", "False")
+    assert body(server, "/ask") == "200 5"
+    assert body(server, "/loaded").split()[1] == "True"
+    maps = {pid: Path(f"/proc/{pid}/maps").read_text() for pid in procs.session(server.process.pid)}
+    assert [pid for pid, text in maps.items() if "libcurl" in text] == [server.worker]
+
+
+def test_what_was_made_before_the_fork_works(server: Server) -> None:
+    assert [body(server, "/ask") for _ in range(3)] == ["200 5"] * 3
+    assert [body(server, "/run") for _ in range(3)] == ["hello"] * 3
+
+
+def test_curl_recv_max_is_a_limit(server: Server) -> None:
+    WAY[0] = "large"
+    said = body(server, "/ask", 502)
+    assert "more than curl_recv_max, 4096 bytes" in said
+    assert said.startswith("23 request to 'http://127.0.0.1:")
+
+
+def test_connections_leave_room_for_clients(server: Server) -> None:
+    assert body(server, "/limits") == "60 4096 200"
+
+
+def test_a_client_that_leaves_ends_the_transfer(server: Server, beside: Beside) -> None:
+    WAY[0] = "silent"
+    before, asked = beside.peer.gone, len(beside.peer.asked)
+    with server.connect() as client:
+        client.send(get("/ask"))
+        procs.until(lambda: len(beside.peer.asked) > asked, what="the request")
+        client.reset()
+    procs.until(lambda: beside.peer.gone > before, what="the transfer's end")
+
+
+def test_an_answer_is_passed_on_no_faster_than_it_is_read(server: Server, beside: Beside) -> None:
+    WAY[0] = "flood"
+    before, memory = beside.peer.gone, procs.resident(server.worker)
+    with server.connect(receive_buffer=65536) as client:
+        client.send(get("/relay"))
+        client.wait(lambda: client.reader.current is not None and client.reader.current.chunks)
+        for _ in range(5):
+            body(server, "/loaded")
+        assert procs.resident(server.worker) - memory < 16 * MIB
+        client.reset()
+    procs.until(lambda: beside.peer.gone > before, what="the transfer's end")
+
+
+def test_an_upload_is_passed_on_as_it_comes(server: Server) -> None:
+    WAY[0] = "count"
+    with server.connect() as client:
+        answer = client.ask(post(b"x" * 900_000, target="/forward"))
+    assert (answer.status, answer.body) == (200, b"900000")
+
+
+def test_a_child_that_ends_leaves_the_connection_alone(server: Server, beside: Beside) -> None:
+    before = beside.peer.connections
+    assert body(server, "/fork") == "200 5"
+    assert beside.peer.connections <= before + 1
+
+
+def test_no_descriptor_is_left_by_failures(server: Server, beside: Beside) -> None:
+    body(server, "/ask")
+    before = int(body(server, "/descriptors"))
+    for name in ("broken", "large", "hello") * 20:
+        WAY[0] = name
+        body(server, "/ask", 200 if name == "hello" else 502)
+    WAY[0] = "silent"
+    for _ in range(10):
+        asked = len(beside.peer.asked)
+        with server.connect() as client:
+            client.send(get("/ask"))
+            procs.until(lambda n=asked: len(beside.peer.asked) > n, what="the request")
+            client.reset()
+    procs.until(lambda: int(body(server, "/descriptors")) <= before + 1, what="all closed")
+
+
+def test_a_worker_ends_while_somebody_is_asked(serve: Launcher, beside: Beside) -> None:
+    server = serve(APP, PEER=beside.peer.url, settings={"drain_timeout": 1})
+    WAY[0] = "silent"
+    gone, asked = beside.peer.gone, len(beside.peer.asked)
+    client = server.connect()
+    client.send(get("/ask"))
+    procs.until(lambda: len(beside.peer.asked) > asked, what="the request")
+    with server.expecting(errors=None):
+        server.stop()
+    procs.until(lambda: beside.peer.gone > gone, what="the transfer's end")
+    client.close()
+
+
+def test_a_reload_asks_on(serve: Launcher, beside: Beside) -> None:
+    server = serve(APP, PEER=beside.peer.url)
+    assert body(server, "/ask") == "200 5"
+    before = server.worker
+    os.kill(server.process.pid, signal.SIGHUP)
+    procs.until(lambda: server.workers and before not in server.workers, what="a new worker")
+    assert body(server, "/ask") == "200 5"
+
+
+def test_curl_timeout_is_a_limit(serve: Launcher, beside: Beside) -> None:
+    WAY[0] = "silent"
+    server = serve(APP, settings={"curl_timeout": 1}, PEER=beside.peer.url)
+    assert "Operation timed out after" in body(server, "/ask", 502)
+    assert body(server, "/limits") == "1 2097152 200"
+
+
+SLOW = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found)
+{
+    int (*real)() = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (node != NULL && strcmp(node, "slow.test") == 0) {
+        sleep(300);
+        return EAI_AGAIN;
+    }
+    return real(node, service, hints, found);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def slow_lookups(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a library with which looking up slow.test takes minutes."""
+    place = tmp_path_factory.mktemp("slow")
+    (place / "slow.c").write_text(SLOW)
+    command = ["gcc", "-shared", "-fPIC", "-w", "-o", "slow.so", "slow.c", "-ldl"]
+    subprocess.run(command, cwd=place, check=True)
+    return str(place / "slow.so")
+
+
+def test_a_lookup_that_hangs_holds_nobody(serve: Launcher, slow_lookups: str) -> None:
+    server = serve(APP, LD_PRELOAD=slow_lookups)
+    with server.connect() as client, server.connect() as other:
+        client.send(get("/slow"))
+        for _ in range(3):
+            assert other.ask(get("/loaded")).status == 200
+        assert b"Resolving timed out" in client.answer().body
+    server.stop()

@@ -1,0 +1,360 @@
+"""Asking: methods, bodies, fields, what comes back."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+import kore
+from kore.errors import ClientTypeError, KoreError
+from tests.helpers.loops import on_both, until
+from tests.helpers.peer import Asked, Peer
+
+VERSION = "kore/0.1.0"
+
+
+@on_both
+async def test_a_get_is_answered_with_status_and_body() -> None:
+    async with Peer() as peer:
+        assert await kore.httpclient(peer.url).get() == (200, b"hello")
+
+        (asked,) = peer.asked
+        assert (asked.method, asked.target, asked.body) == ("GET", "/", b"")
+        assert asked.fields == [
+            ("host", f"127.0.0.1:{peer.port}"),
+            ("user-agent", VERSION),
+            ("accept", "*/*"),
+        ]
+
+
+@on_both
+async def test_each_method_says_what_it_is_called() -> None:
+    async with Peer() as peer:
+        client = kore.httpclient(peer.url)
+        for name in ("get", "head", "options", "delete"):
+            status, body = await getattr(client, name)()
+            assert (status, body) == (200, b"" if name == "head" else b"hello")
+        for name in ("put", "post", "patch", "delete"):
+            assert await getattr(client, name)(body=b"mine") == (200, b"hello")
+
+        said = [(asked.method, asked.body) for asked in peer.asked]
+        assert said == [
+            ("GET", b""), ("HEAD", b""), ("OPTIONS", b""), ("DELETE", b""),
+            ("PUT", b"mine"), ("POST", b"mine"), ("PATCH", b"mine"), ("DELETE", b"mine"),
+        ]
+        assert peer.connections == 1
+
+
+@on_both
+async def test_bodies_are_forms_unless_somebody_says_otherwise() -> None:
+    async with Peer() as peer:
+        client = kore.httpclient(peer.url)
+        await client.post(body=b"a=1")
+        await client.put(body=b"a=1")
+        await client.patch(body=b"a=1", headers={"Content-Type": "text/plain"})
+        await client.post(json={"a": [1, None]})
+
+        types = [asked.get("content-type") for asked in peer.asked]
+        form = "application/x-www-form-urlencoded"
+        assert types == [form, None, "text/plain", "application/json"]
+        assert json.loads(peer.asked[3].body) == {"a": [1, None]}
+
+
+@on_both
+async def test_an_empty_body_is_sent_and_received() -> None:
+    async def nothing(asked: Asked) -> None:
+        asked.answer(b"", 204) if asked.method == "GET" else asked.answer(b"")
+
+    async with Peer(nothing) as peer:
+        client = kore.httpclient(peer.url)
+        assert await client.get() == (204, b"")
+        assert await client.post(body=b"") == (200, b"")
+        assert await client.put(body=b"") == (200, b"")
+        assert [asked.get("content-length") for asked in peer.asked] == [None, "0", "0"]
+
+
+@on_both
+async def test_a_large_body_is_sent_at_once_and_whole() -> None:
+    body = bytes(range(256)) * 16384
+    async with Peer() as peer:
+        await kore.httpclient(peer.url).post(body=memoryview(body))
+
+        assert peer.asked[0].body == body
+        assert peer.asked[0].get("expect") is None
+
+
+@on_both
+async def test_fields_are_sent_as_they_are_and_taken_away_when_empty() -> None:
+    async with Peer() as peer:
+        fields = {"X-Header": "from-client; ä", "accept": "", "User-Agent": "other"}
+        await kore.httpclient(peer.url).get(headers=fields)
+
+        sent = dict(peer.asked[0].fields)
+        assert sent["x-header"].encode("latin-1").decode() == "from-client; ä"
+        assert "accept" not in sent
+        assert sent["user-agent"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"x": "a\r\nevil: yes"}, "control characters"),
+        ({"x": "a\nevil: yes"}, "control characters"),
+        ({"x": "a\x00"}, "control characters"),
+        ({"x\r\nevil": "yes"}, "no name of a header field"),
+        ({"x y": "z"}, "no name of a header field"),
+        ({"x:": "z"}, "no name of a header field"),
+        ({"": "z"}, "no name of a header field"),
+        ({"Transfer-Encoding": "chunked"}, "frames"),
+        ({"content-length": "5"}, "without a body"),
+    ],
+)
+def test_a_field_that_would_be_another_is_refused(headers: dict[str, str], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        kore.httpclient("http://127.0.0.1:1/").get(headers=headers)
+
+
+@pytest.mark.parametrize("length", ["4", "+5", "five", ""])
+def test_a_length_that_is_not_the_bodys_is_refused(length: str) -> None:
+    client = kore.httpclient("http://127.0.0.1:1/")
+    with pytest.raises(ValueError, match="content-length"):
+        client.post(body=b"12345", headers={"Content-Length": length})
+
+
+@on_both
+async def test_a_length_that_is_the_bodys_is_said_once() -> None:
+    async with Peer() as peer:
+        await kore.httpclient(peer.url).post(body=b"12345", headers={"Content-Length": "5"})
+
+        assert (peer.asked[0].get("content-length"), peer.asked[0].body) == ("5", b"12345")
+
+
+@on_both
+async def test_headers_are_returned_when_asked_for() -> None:
+    async def answer(asked: Asked) -> None:
+        asked.answer(b"x", 200, "X-One: 1", "set-cookie: a=1", "Set-Cookie: b=2", "x-empty:")
+
+    async with Peer(answer) as peer:
+        status, headers, body = await kore.httpclient(peer.url).get(return_headers=True)
+
+        assert (status, body) == (200, b"x")
+        assert headers["x-one"] == "1"
+        assert headers["x-empty"] == ""
+        assert headers["set-cookie"] == "b=2"
+        assert headers.all("Set-Cookie") == ["a=1", "b=2"]
+        assert isinstance(headers, dict)
+
+
+@on_both
+async def test_interim_answers_and_trailers_are_no_headers() -> None:
+    async def answer(asked: Asked) -> None:
+        asked.send(b"HTTP/1.1 103 Early Hints\r\nlink: early\r\n\r\n")
+        asked.send(b"HTTP/1.1 200 OK\r\nx: head\r\ntransfer-encoding: chunked\r\n\r\n")
+        asked.send(b"2\r\nhi\r\n0\r\nx: trailer\r\ny: trailer\r\n\r\n")
+
+    async with Peer(answer) as peer:
+        status, headers, body = await kore.httpclient(peer.url).get(return_headers=True)
+
+        assert (status, body) == (200, b"hi")
+        assert headers["x"] == "head"
+        assert headers.keys().isdisjoint({"link", "y"})
+
+
+@on_both
+async def test_any_status_is_a_result() -> None:
+    async def answer(asked: Asked) -> None:
+        asked.answer(b"", int(asked.target[1:]), "location: /elsewhere")
+
+    async with Peer(answer) as peer:
+        for status in (201, 204, 302, 304, 404, 500, 599):
+            assert await kore.httpclient(f"{peer.url}{status}").get() == (status, b"")
+
+
+@on_both
+async def test_a_head_may_announce_what_does_not_come() -> None:
+    async def answer(asked: Asked) -> None:
+        asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 123456789\r\n\r\n")
+
+    async with Peer(answer) as peer:
+        client = kore.httpclient(peer.url)
+        status, headers, body = await client.head(return_headers=True)
+        assert (status, headers["content-length"], body) == (200, "123456789", b"")
+        assert (await client.head())[0] == 200
+        assert (await client.get(curlopt={kore.CURLOPT_NOBODY: 1}))[0] == 200
+        assert peer.connections == 1
+
+
+@on_both
+async def test_an_answer_that_nothing_changed_may_announce_what_does_not_come() -> None:
+    async def answer(asked: Asked) -> None:
+        asked.send(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 123456789\r\n\r\n")
+
+    async with Peer(answer) as peer:
+        for _ in range(2):
+            assert await kore.httpclient(peer.url).get() == (304, b"")
+        assert peer.connections == 1
+
+
+@on_both
+async def test_what_was_awaited_has_the_same_result_again() -> None:
+    async with Peer() as peer:
+        asking = kore.httpclient(peer.url).get()
+        await asyncio.sleep(0.01)
+        assert peer.asked == [], "it begins when it is awaited"
+
+        assert await asking == await asking == (200, b"hello")
+        assert len(peer.asked) == 1
+
+
+@on_both
+async def test_asking_can_be_gathered_and_made_a_task() -> None:
+    async with Peer() as peer:
+        client = kore.httpclient(peer.url)
+        task = asyncio.create_task(client.get())
+        results = await kore.gather(client.get(), client.head())
+        kore.task_create(client.get())
+
+        assert await task == (200, b"hello")
+        assert results == [(200, b"hello"), (200, b"")]
+        await until(lambda: len(peer.asked) == 4)
+
+
+@on_both
+async def test_two_cannot_await_the_same_at_a_time() -> None:
+    release = asyncio.Event()
+
+    async def answer(asked: Asked) -> None:
+        await release.wait()
+        asked.answer(b"late")
+
+    async with Peer(answer) as peer:
+        asking = kore.httpclient(peer.url).get()
+        first = asyncio.create_task(asking)
+        await until(lambda: peer.asked)
+        with pytest.raises(KoreError, match="awaited already"):
+            await asking
+        release.set()
+        assert await first == (200, b"late")
+
+
+CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
+    ("post", {}, RuntimeError, "no keyword arguments given, but body expected"),
+    ("put", {"headers": {}}, RuntimeError, "body expected"),
+    ("patch", {"return_headers": True}, RuntimeError, "body expected"),
+    ("post", {"body": "text"}, TypeError, "expected bytes, str found"),
+    ("post", {"body": 5}, TypeError, "expected bytes, int found"),
+    ("post", {"body": b"", "json": 1}, TypeError, "cannot both"),
+    ("post", {"json": float("nan")}, ValueError, "not JSON compliant"),
+    ("get", {"body": b""}, TypeError, r"get\(\) sends no body"),
+    ("get", {"headers": []}, RuntimeError, "headers keyword must be a dict"),
+    ("get", {"headers": {"a": 1}}, TypeError, "headers must be str: 'a': 1"),
+    ("get", {"headers": {1: "a"}}, TypeError, "headers must be str: 1: 'a'"),
+    ("get", {"return_headers": 1}, RuntimeError, "return_headers not True or False"),
+    ("get", {"curlopt": []}, RuntimeError, "curlopt must be a dictionary"),
+    ("get", {"curlopt": {"a": 1}}, RuntimeError, "invalid key in curlopt keyword"),
+    ("get", {"curlopt": {True: 1}}, RuntimeError, "invalid key in curlopt keyword"),
+    ("get", {"timeout": "1"}, TypeError, "timeout must be milliseconds"),
+    ("get", {"timeout": True}, TypeError, "timeout must be milliseconds"),
+    ("get", {"timeout": -1}, ValueError, "timeout must be 0"),
+    ("get", {"timeout": float("nan")}, ValueError, "timeout must be 0"),
+    ("get", {"follow": "yes"}, TypeError, "follow must be"),
+    ("get", {"follow": -1}, TypeError, "follow must be"),
+    ("get", {"folow": True}, TypeError, r"get\(\) got an unexpected keyword argument 'folow'"),
+]
+
+
+@pytest.mark.parametrize(("method", "keywords", "kind", "text"), CALLS)
+def test_a_wrong_call_says_so_at_once(
+    method: str, keywords: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        getattr(kore.httpclient("http://127.0.0.1:1/"), method)(**keywords)
+
+
+CLIENTS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
+    (5, {}, TypeError, "url must be str, not int"),
+    ("", {}, ValueError, "url is empty"),
+    ("http://a/\r\nx: y", {}, ValueError, "control characters"),
+    ("http://a/", {"tlscert": "a"}, RuntimeError, "invalid TLS client configuration"),
+    ("http://a/", {"tlskey": "a"}, RuntimeError, "invalid TLS client configuration"),
+    ("http://a/", {"tlscert": 1, "tlskey": 2}, TypeError, "tlscert must be a path"),
+    ("http://a/", {"tlsverify": 0}, TypeError, "tlsverify not True or False"),
+    ("http://a/", {"cabundle": b"x"}, TypeError, "cabundle must be a path"),
+    ("http://a/", {"unix": ""}, ValueError, "unix is no path"),
+    ("http://a/", {"unix": "/a\0b"}, ValueError, "unix is no path"),
+    ("http://a/", {"cookies": "yes"}, TypeError, "cookies not True or False"),
+    ("http://a/", {"tls_verify": False}, TypeError, "unexpected keyword argument 'tls_verify'"),
+]
+
+
+@pytest.mark.parametrize(("url", "keywords", "kind", "text"), CLIENTS)
+def test_a_wrong_client_says_so_at_once(
+    url: Any, keywords: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    with pytest.raises(kind, match=text):
+        kore.httpclient(url, **keywords)
+
+
+def test_an_error_of_types_is_a_runtime_error_too() -> None:
+    assert issubclass(ClientTypeError, RuntimeError)
+    assert issubclass(ClientTypeError, TypeError)
+
+
+@on_both
+async def test_a_unix_socket_is_asked_by_its_path(tmp_path: Any) -> None:
+    async with Peer(path=str(tmp_path / "sock")) as peer:
+        client = kore.httpclient("http://some.host/there", unix=tmp_path / "sock")
+        assert await client.get() == (200, b"hello")
+        assert (peer.asked[0].get("host"), peer.asked[0].target) == ("some.host", "/there")
+
+
+@on_both
+async def test_an_abstract_socket_is_asked_by_its_name(tmp_path: Any) -> None:
+    name = f"@kore-test-{tmp_path}"
+    async with Peer(path=name) as peer:
+        for client in (
+            kore.httpclient("http://some.host/", unix=name),
+            kore.httpclient(
+                "http://some.host/", curlopt={kore.CURLOPT_ABSTRACT_UNIX_SOCKET: name[1:]}
+            ),
+        ):
+            assert await client.get() == (200, b"hello")
+            assert await client.post(body=b"x") == (200, b"hello")
+        assert peer.connections == 1
+        with pytest.raises(kore.errors.ClientError, match="connect"):
+            await kore.httpclient("http://some.host/", unix=name + "-not").get()
+
+
+@on_both
+async def test_nobody_is_given_a_connection_to_another_place(tmp_path: Any) -> None:
+    async def other(asked: Asked) -> None:
+        asked.answer(b"other")
+
+    async with Peer() as peer, Peer(other, path=str(tmp_path / "sock")) as unix:
+        plain = kore.httpclient(peer.url)
+        through = kore.httpclient(peer.url, unix=unix.path)
+        for _ in range(2):
+            assert await plain.get() == (200, b"hello")
+            assert await through.get() == (200, b"other")
+
+
+@on_both
+async def test_all_clients_share_connections() -> None:
+    async with Peer() as peer:
+        for _ in range(10):
+            await kore.httpclient(f"{peer.url}{_}").get()
+        assert peer.connections == 1
+
+
+@on_both
+async def test_many_are_asked_at_a_time() -> None:
+    async def answer(asked: Asked) -> None:
+        await asyncio.sleep(0.001)
+        asked.answer(asked.target.encode())
+
+    async with Peer(answer) as peer:
+        asking = [kore.httpclient(f"{peer.url}{number}").get() for number in range(100)]
+        results = await asyncio.gather(*asking)
+
+        assert results == [(200, f"/{number}".encode()) for number in range(100)]

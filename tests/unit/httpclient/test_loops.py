@@ -1,0 +1,139 @@
+"""Event loops and processes: who owns a connection, and what is left when a loop is over."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kore
+from kore._httpclient import transfers
+from tests.helpers.authority import Authority
+from tests.helpers.conf import config
+from tests.helpers.loops import LOOPS, descriptors, on_both, until
+from tests.helpers.peer import Asked, Peer
+from tests.unit.httpclient.test_failing import fails
+
+ROOT = Path(__file__).parents[3]
+FORKED = """
+import asyncio, os, sys
+import kore
+from tests.helpers.authority import Authority
+from tests.helpers.peer import Peer
+
+authority = Authority(__import__("pathlib").Path(sys.argv[1]))
+peer = Peer(context=authority.context())
+client = kore.httpclient("https://some.host/", cabundle=authority.bundle, tlsverify=False)
+
+async def ask():
+    options = {kore.CURLOPT_CONNECT_TO: [f"some.host:443:127.0.0.1:{peer.port}"]}
+    assert await client.get(curlopt=options) == (200, b"hello")
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(peer.__aenter__())
+loop.run_until_complete(ask())
+pid = os.fork()
+if pid == 0:
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    sys.exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+loop.run_until_complete(asyncio.sleep(0.05))
+loop.run_until_complete(ask())
+assert (peer.connections, peer.gone) == (1, 0), (peer.connections, peer.gone)
+loop.run_until_complete(peer.__aexit__())
+print("both asked over one connection")
+"""
+
+
+def test_a_forked_process_says_no_goodbye_on_connections_that_are_not_its_own(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.stdout == "both asked over one connection\n", done.stderr
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_a_client_is_good_for_one_loop_after_the_other(kind: str, authority: Authority) -> None:
+    client = []
+
+    async def ask() -> None:
+        async with Peer() as peer:
+            client[:] = client or [kore.httpclient("http://some.host/")]
+            options = {kore.CURLOPT_CONNECT_TO: [f"some.host:80:127.0.0.1:{peer.port}"]}
+            assert await client[0].get(curlopt=options) == (200, b"hello")
+
+    for _ in range(3):
+        with asyncio.Runner(loop_factory=LOOPS[kind]) as runner:
+            runner.run(ask())
+
+
+def test_a_loop_that_is_closed_without_goodbye_is_cleared_up_by_the_next() -> None:
+    async def ask() -> None:
+        async with Peer() as peer:
+            await kore.httpclient(peer.url).get()
+
+    def once() -> None:
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(ask())
+        loop.close()
+
+    once()
+    before = len(descriptors())
+    for _ in range(5):
+        once()
+    gc.collect()
+    assert len(descriptors()) <= before
+    assert len([loop for loop in transfers.OF_LOOP if loop.is_closed()]) <= 1
+    with asyncio.Runner() as runner:
+        runner.run(ask())
+
+
+@on_both
+async def test_what_still_runs_at_the_end_is_cancelled() -> None:
+    async def silent(asked: Asked) -> None:
+        await asked.reader.read()
+
+    async with Peer(silent) as peer:
+        task = asyncio.create_task(kore.httpclient(peer.url).get())
+        await until(lambda: peer.asked)
+        transfers.OF_LOOP[asyncio.get_running_loop()].close()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        peer.reply = lambda asked: asyncio.sleep(0, asked.answer(b"again"))
+        assert await kore.httpclient(peer.url).get() == (200, b"again")
+
+
+@on_both
+async def test_more_than_the_connections_allowed_wait_for_their_turn() -> None:
+    async with Peer() as peer:
+        loop = asyncio.get_running_loop()
+        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.Limits(60, 1000, 3))
+        results = await asyncio.gather(*[kore.httpclient(peer.url).get() for _ in range(50)])
+        assert results == [(200, b"hello")] * 50
+        assert peer.connections <= 3
+
+
+@on_both
+async def test_waiting_for_ones_turn_counts_for_the_timeout() -> None:
+    async def silent(asked: Asked) -> None:
+        await asked.reader.read()
+
+    async with Peer(silent) as peer:
+        loop = asyncio.get_running_loop()
+        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.Limits(60, 1000, 1))
+        client = kore.httpclient(peer.url)
+        first = asyncio.create_task(client.get())
+        await until(lambda: peer.asked)
+        assert (await fails(client.get(timeout=100))).code == 28
+        first.cancel()
+
+
+def test_the_limits_may_stand_in_a_file() -> None:
+    made = config("curl_timeout 5s\ncurl_recv_max 4k\n")
+
+    assert (made.settings.curl_timeout, made.settings.curl_recv_max) == (5, 4096)
+    assert made.notices == ()

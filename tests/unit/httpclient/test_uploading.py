@@ -1,0 +1,181 @@
+"""Bodies of requests in pieces, no faster than the peer takes them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import kore
+from kore.errors import ClientError
+from tests.helpers.loops import on_both, until
+from tests.helpers.peer import Asked, Peer, hello
+from tests.unit.httpclient.test_failing import MIB, OK, fails, running
+
+
+@on_both
+async def test_a_body_is_sent_as_it_comes() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"one "
+        yield b""
+        await asyncio.sleep(0.01)
+        piece = bytearray(b"two")
+        yield piece
+        piece[:] = b"other"
+
+    async with Peer() as peer:
+        client = kore.httpclient(peer.url)
+        for method in ("post", "put", "patch", "delete"):
+            assert await getattr(client, method)(body=body()) == (200, b"hello")
+        sent = {(a.method, a.get("transfer-encoding"), a.body) for a in peer.asked}
+        assert sent == {(m, "chunked", b"one two") for m in ("POST", "PUT", "PATCH", "DELETE")}
+        assert running() == 0
+
+
+@on_both
+async def test_a_body_without_pieces_is_empty() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        return
+        yield b""
+
+    async with Peer() as peer:
+        assert await kore.httpclient(peer.url).post(body=body()) == (200, b"hello")
+        assert peer.asked[0].body == b""
+
+
+@on_both
+async def test_a_body_of_a_known_length_says_so() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(300):
+            yield b"x" * 10_000
+
+    async with Peer() as peer:
+        fields = {"content-length": "3000000", "content-type": "text/x"}
+        assert await kore.httpclient(peer.url).put(body=body(), headers=fields) == (200, b"hello")
+        (asked,) = peer.asked
+        assert asked.get("content-length") == "3000000"
+        assert asked.get("transfer-encoding") is None
+        assert asked.body == b"x" * 3_000_000
+
+
+@on_both
+async def test_a_body_that_is_shorter_than_it_said_is_an_error() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"short"
+
+    async with Peer() as peer:
+        error = await fails(
+            kore.httpclient(peer.url).put(body=body(), headers={"content-length": "10"})
+        )
+        assert error.code in {18, 26, 55}
+        await until(lambda: peer.gone == 1)
+
+
+@on_both
+async def test_nobody_is_asked_for_more_than_the_peer_takes() -> None:
+    made = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal made
+        while True:
+            made += 65536
+            yield b"x" * 65536
+
+    async def slow(asked: Asked) -> None:
+        await asyncio.sleep(1000)
+
+    async with Peer(slow, read=False) as peer:
+        task = asyncio.create_task(kore.httpclient(peer.url).post(body=body()))
+        await until(lambda: made)
+        before = -1
+        while before != made:
+            before = made
+            await asyncio.sleep(0.1)
+        assert made < 64 * MIB
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert running() == 0
+
+
+@on_both
+async def test_a_body_that_fails_is_the_error_of_the_request() -> None:
+    closed = []
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            yield b"begun"
+            raise LookupError("nothing more")
+        finally:
+            closed.append(True)
+
+    async with Peer() as peer:
+        with pytest.raises(LookupError, match="nothing more"):
+            await kore.httpclient(peer.url).post(body=body())
+        assert closed == [True]
+        assert running() == 0
+        await until(lambda: peer.gone == 1)
+
+
+@on_both
+async def test_what_is_no_bytes_is_the_error_of_the_request() -> None:
+    async def body() -> AsyncIterator[Any]:
+        yield "text"
+
+    async with Peer() as peer:
+        with pytest.raises(TypeError, match="bytes-like"):
+            await kore.httpclient(peer.url).post(body=body())
+
+
+@on_both
+async def test_an_early_answer_ends_the_body() -> None:
+    closed = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"x" * 65536
+                await asyncio.sleep(0)
+        finally:
+            closed.set()
+
+    async def refuse(asked: Asked) -> None:
+        asked.answer(b"too large", 413, "connection: close")
+        asked.last = True
+        await asked.writer.drain()
+        await asked.reader.read(65536)
+
+    async with Peer(refuse, read=False) as peer:
+        # Or the reset is faster than the answer.
+        with contextlib.suppress(ClientError):
+            assert await kore.httpclient(peer.url).post(body=body()) == (413, b"too large")
+        await closed.wait()
+        assert running() == 0
+
+
+@on_both
+async def test_both_directions_go_on_at_the_same_time() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for word in (b"one", b"two", b"three"):
+            yield word
+            await asyncio.wait_for(echoed[word].wait(), 10)
+
+    echoed = {word: asyncio.Event() for word in (b"one", b"two", b"three")}
+
+    async def echo(asked: Asked) -> None:
+        asked.send(OK + b"transfer-encoding: chunked\r\n\r\n")
+        while size := int(await asked.reader.readline(), 16):
+            piece = await asked.reader.readexactly(size + 2)
+            asked.send(b"%x\r\n%b" % (size, piece))
+            await asked.writer.drain()
+        await asked.reader.readline()
+        asked.send(b"0\r\n\r\n")
+
+    async with Peer(echo, read=False) as peer:
+        got = []
+        async for piece in kore.httpclient(peer.url).stream("post", body=body()):
+            got.append(piece)
+            echoed[piece].set()
+        assert got == [b"one", b"two", b"three"]
+        peer.reply, peer.read = hello, True
+        assert await kore.httpclient(peer.url).get() == (200, b"hello")
