@@ -29,6 +29,7 @@ from kore._api import app as app
 from kore._api import bind as bind
 from kore._api import bind_unix as bind_unix
 from kore._api import config as config
+from kore._api import dbsetup as dbsetup
 from kore._api import domain as domain
 from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
@@ -36,6 +37,7 @@ from kore._api import log as log
 from kore._api import prerequest as prerequest
 from kore._api import privsep as privsep
 from kore._api import pydomain as pydomain
+from kore._api import register_database as register_database
 from kore._api import route as route
 from kore._api import server as server
 from kore._api import setname as setname
@@ -67,6 +69,12 @@ if _typing.TYPE_CHECKING:
     from kore._aio.timer import Timer as timer
     from kore._core.connection import Connection as pyconnection
     from kore._core.request import Request as pyhttp_request
+    from kore._databases import dbexecute as dbexecute
+    from kore._databases import dbpipeline as dbpipeline
+    from kore._databases import dbquery as dbquery
+    from kore._databases import dbstream as dbstream
+    from kore._databases import listen as listen
+    from kore._databases import transaction as transaction
     from kore._http.files import HttpFile as pyhttp_file
     from kore._tasks import coroname as coroname
     from kore._tasks import corotrace as corotrace

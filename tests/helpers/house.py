@@ -13,27 +13,30 @@ FLOORS = {
     9: "_cli.kodev _cli.run",
     8: "__main__ _cli.create _cli.project",
     7: "_cli.main _cli.skeleton _cli.watch",
-    6: "__init__ _api _tasks",
-    5: """_process.bodies _process.children _process.disk _process.endings _process.generation
-          _process.holdings _process.journals _process.nursery _process.parent _process.roles
-          _process.signals _process.spawn _process.starts _process.tasks _process.template
-          _process.trial _process.worker""",
+    6: "__init__ _api _databases _tasks",
+    5: """_process.bodies _process.children _process.databases _process.disk _process.endings
+          _process.generation _process.holdings _process.journals _process.nursery
+          _process.parent _process.roles _process.signals _process.spawn _process.starts
+          _process.tasks _process.template _process.trial _process.worker""",
     4: """_app _process.accesslogs _process.addresses _process.background _process.birth
-          _process.channel _process.destination _process.lines _process.logs _process.loop
-          _process.orphans _process.pidfile _process.plan _process.privsep _process.scoreboard
-          _process.sinks _process.sockets _process.terminal""",
-    3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc
-          _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
-          _aio.tracing""",
-    2: """_conf.answers _conf.builder _conf.check _conf.demands _conf.directives _conf.domains
-          _conf.filemaps _conf.legacy _conf.loader _conf.printer _conf.rules _http.auth
-          _http.filemap _http.parts _http.pipeline _http.router _http.sending _http.steps
-          _http.streaming""",
+          _process.channel _process.destination _process.lines _process.logs
+          _process.loop _process.orphans _process.pidfile _process.plan _process.privsep
+          _process.scoreboard _process.sinks _process.sockets _process.terminal""",
+    3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc _aio.queue
+          _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
+          _aio.tracing _pgsql.connection _pgsql.database _pgsql.listen _pgsql.opening
+          _pgsql.pipeline _pgsql.pool _pgsql.question _pgsql.rows _pgsql.session
+          _pgsql.stream _pgsql.target _pgsql.transaction""",
+    2: """_conf.answers _conf.builder _conf.check _conf.databases _conf.demands _conf.directives
+          _conf.domains _conf.filemaps _conf.legacy _conf.loader _conf.printer
+          _conf.routes _conf.rules _http.auth _http.filemap _http.parts _http.pipeline
+          _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
-          _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
-          _http.redirects _http.sources _http.spool _http.tables _http.verdicts
-          _process.messages _websocket.deflate _websocket.handshake""",
+          _http.keeping _http.media _http.multipart _http.names _http.params
+          _http.ranges _http.redirects _http.sources _http.spool _http.tables
+          _http.verdicts _pgsql.line _pgsql.statements _pgsql.values _process.messages
+          _websocket.deflate _websocket.handshake""",
     0: "errors _context _conf.kinds",
     -1: "_core.listener",
     -2: "_core.connection",
@@ -60,7 +63,15 @@ IMPURE = {
     "ssl",
     "threading",
 }
-PURE = ("_conf.", "_http.", "_process.messages", "_websocket.")
+PURE = (
+    "_conf.",
+    "_http.",
+    "_pgsql.line",
+    "_pgsql.statements",
+    "_pgsql.values",
+    "_process.messages",
+    "_websocket.",
+)
 
 SETS_THE_CONTEXT = {
     "_app": {"builder"},
@@ -68,7 +79,7 @@ SETS_THE_CONTEXT = {
     "_api": {"app"},
     "_tasks": {"tasks"},
 }
-READS_THE_CONTEXT = {"_api", "_app", "_process.worker", "_tasks"}
+READS_THE_CONTEXT = {"_api", "_app", "_databases", "_process.worker", "_tasks"}
 
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 60

@@ -48,6 +48,7 @@ cdef class Service:
     cdef object sink
     cdef object greet
     cdef object free
+    cdef object pgsql
     cdef list listeners
 
     cdef int entered(self) except -1

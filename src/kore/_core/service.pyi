@@ -22,6 +22,7 @@ class Service:
         sink: Callable[[Request, Any], Any] | None = None,
         greet: Callable[[Request, Any], bool] | None = None,
         free: Callable[[Request, Any, Any], None] | None = None,
+        pgsql: Callable[..., Coroutine[Any, Any, Any]] | None = None,
         slot: memoryview | None = None,
     ) -> None: ...
     @property

@@ -37,11 +37,13 @@ cdef class Service:
     piece, `stop()` says that no more will come, and `least` bytes are worth a call.
     *free(request, extras, sink)* is told once that it is over.
 
+    *pgsql(db, query, params, binary, bytea)* is awaited for a query of a database.
+
     *slot* is writable memory that survives this process.
     """
 
     def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
-                 sink=None, greet=None, free=None, slot=None):
+                 sink=None, greet=None, free=None, pgsql=None, slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
@@ -69,6 +71,7 @@ cdef class Service:
         self.sink = sink
         self.greet = greet
         self.free = free
+        self.pgsql = pgsql
         self.listeners = []
         self.set_slot(slot)
 
