@@ -24,7 +24,7 @@ FLOORS = {
           _process.scoreboard _process.sinks _process.sockets _process.terminal""",
     3: """_modules _aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc _aio.queue
           _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer
-          _aio.tracing _pgsql.connection _pgsql.database _pgsql.listen _pgsql.opening
+          _aio.tracing _pgsql.connection _pgsql.database _pgsql.hub _pgsql.listen _pgsql.opening
           _pgsql.pipeline _pgsql.pool _pgsql.question _pgsql.rows _pgsql.session
           _pgsql.stream _pgsql.target _pgsql.transaction""",
     2: """_conf.answers _conf.builder _conf.check _conf.databases _conf.demands _conf.directives

@@ -4,7 +4,7 @@ It knows no pool. One question at a time; `question.py` says what is asked.
 """
 
 import select
-from asyncio import AbstractEventLoop, Future
+from asyncio import Future
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +12,7 @@ import psycopg
 from psycopg.pq import DiagnosticField, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
+from kore._pgsql.hub import Hub
 from kore._pgsql.rows import COPIES, PIPELINE_SYNC, Results
 from kore._pgsql.statements import Statements
 from kore.errors import DatabaseError
@@ -29,9 +30,10 @@ NO_COPY: Final = (
 class Connection:
     """An open connection to a server, its own descriptor watched by the event loop."""
 
-    def __init__(self, pgconn: PGconn, loop: AbstractEventLoop, statements: int) -> None:
+    def __init__(self, pgconn: PGconn, hub: Hub, statements: int) -> None:
         self.pgconn = pgconn
-        self.loop = loop
+        self.hub = hub
+        self.loop = hub.loop
         self.fd = pgconn.socket
         self.statements = Statements(statements)
         # Who waits for what was asked; None: nobody asked.
@@ -47,9 +49,10 @@ class Connection:
         self.on_lost: Callable[[Connection], object] = lambda _: None
         self.on_notify: Callable[[str, str], object] | None = None
         # When it was last used, by the loop's clock.
-        self.used = loop.time()
+        self.used = self.loop.time()
+        self.writing = False
         pgconn.notice_handler = self.on_notice
-        loop.add_reader(self.fd, self.on_readable)
+        hub.watch(self.fd, self.on_event)
 
     # ---- asking
 
@@ -59,7 +62,7 @@ class Connection:
         reply = self.reply = self.loop.create_future()
         try:
             if self.pgconn.flush():
-                self.loop.add_writer(self.fd, self.on_writable)
+                self.write_on(wanted=True)
         except psycopg.Error as error:
             self.lose(error)
         return reply
@@ -91,13 +94,21 @@ class Connection:
 
     # ---- what the event loop says
 
-    def on_writable(self) -> None:
-        """Send more of a long question."""
-        try:
-            if not self.pgconn.flush():
-                self.loop.remove_writer(self.fd)
-        except psycopg.Error as error:
-            self.lose(error)
+    def on_event(self, events: int) -> None:
+        """Send more of a long question, and take what the server sent."""
+        if self.writing and self.lost is None:
+            try:
+                if not self.pgconn.flush():
+                    self.write_on(wanted=False)
+            except psycopg.Error as error:
+                self.lose(error)
+        if events != select.EPOLLOUT and self.lost is None:
+            self.on_readable()
+
+    def write_on(self, *, wanted: bool) -> None:
+        """Say whether there is more to send."""
+        self.writing = wanted
+        self.hub.want(self.fd, writing=wanted)
 
     def on_readable(self) -> None:
         """Take what the server sent."""
@@ -178,8 +189,7 @@ class Connection:
     def close(self) -> None:
         """Hang up."""
         self.lost = self.lost or DatabaseError(GONE)
-        self.loop.remove_reader(self.fd)
-        self.loop.remove_writer(self.fd)
+        self.hub.forget(self.fd)
         reply, self.reply = self.reply, None
         if reply is not None and not reply.done():
             reply.set_exception(self.lost)

@@ -29,7 +29,7 @@ class Database:
 
     def __init__(self, target: Target, limits: Limits, around: Surroundings) -> None:
         self.pool = Pool(target, limits)
-        self.listener = Listener(target, around.call, around.log)
+        self.listener = Listener(target, self.pool.hub, around.call, around.log)
 
     async def query(self, query: str, params: Any, binary: object, bytea: object) -> Rows | None:
         """Return the rows of a query; None: it has no such thing."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 
 from kore._pgsql.connection import Connection
+from kore._pgsql.hub import Hub
 from kore._pgsql.opening import connect
 from kore._pgsql.question import judged
 from kore._pgsql.target import Target
@@ -45,8 +46,11 @@ class Listening:
 class Listener:
     """All that a worker listens to on one database."""
 
-    def __init__(self, target: Target, call: Call, log: Callable[[str], object]) -> None:
+    def __init__(
+        self, target: Target, hub: Hub, call: Call, log: Callable[[str], object]
+    ) -> None:
         self.target = target
+        self.hub = hub
         self.call = call
         self.log = log
         self.listenings: list[Listening] = []
@@ -73,7 +77,8 @@ class Listener:
         """Listen to a channel no more."""
         if listening in self.listenings:
             self.listenings.remove(listening)
-            listening.known.cancel()
+            if not listening.known.done():
+                listening.known.set_result(None)
             self.changed.set()
 
     async def live(self) -> None:
@@ -98,7 +103,7 @@ class Listener:
     async def connected(self) -> Connection:
         """Return a connection that passes on what it hears."""
         pgconn = await connect(self.target)
-        connection = Connection(pgconn, asyncio.get_running_loop(), 0)
+        connection = Connection(pgconn, self.hub, 0)
         connection.on_notify = self.heard
         connection.on_lost = lambda _: self.changed.set()
         self.channels = set()

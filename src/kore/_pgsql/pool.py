@@ -9,13 +9,14 @@ from typing import Any, Final, TypeVar
 import psycopg
 
 from kore._pgsql.connection import Connection
+from kore._pgsql.hub import Hub
 from kore._pgsql.line import Line
 from kore._pgsql.opening import cancel, connect
 from kore._pgsql.target import Target
 from kore.errors import DatabaseError
 
 # A connection that was idle for longer is looked at before it is used.
-FRESH: Final = 0.01
+FRESH: Final = 0.002
 # Between two attempts to open another connection beside those there are.
 RELUCTANCE: Final = 0.5
 CLOSED: Final = "pgsql error: the connection was closed"
@@ -45,6 +46,7 @@ class Pool:
         self.target = target
         self.limits = limits
         self.loop = asyncio.get_running_loop()
+        self.hub = Hub(self.loop)
         self.line: Line[Connection, Future[Connection]] = Line(limits.connections, limits.queue)
         self.connections: set[Connection] = set()
         # What goes on behind everybody's back: opening, rescuing.
@@ -144,7 +146,7 @@ class Pool:
             raise
         self.line.opening -= 1
         self.line.open += 1
-        connection = Connection(pgconn, self.loop, self.limits.prepared)
+        connection = Connection(pgconn, self.hub, self.limits.prepared)
         connection.on_lost = self.lost
         self.connections.add(connection)
         self.give(connection)
@@ -225,3 +227,4 @@ class Pool:
             task.cancel()
         for connection in list(self.connections):
             connection.lose(DatabaseError("pgsql error: the worker is about to end"))
+        self.hub.close()
