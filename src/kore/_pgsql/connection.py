@@ -131,8 +131,12 @@ class Connection:
                     self.answer()
             elif result.status in UNUSUAL:
                 self.stumble(result)
-            elif not self.abandoned:
-                self.results.append(result)
+            else:
+                if not self.abandoned:
+                    self.results.append(result)
+                if self.pipelined:
+                    # None follows each, and is there already.
+                    pgconn.get_result()
 
     def stumble(self, result: PGresult) -> None:
         """Take what is no result: the end of a pipeline, or a copy."""

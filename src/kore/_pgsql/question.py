@@ -9,7 +9,6 @@ from psycopg.pq.abc import PGresult
 
 from kore._pgsql.connection import Connection
 from kore._pgsql.rows import (
-    COMMAND_OK,
     GOOD,
     TUPLES_OK,
     Rows,
@@ -71,30 +70,25 @@ async def ask(
         known = await worth_preparing(connection, query)
     if known is None:
         return await ask_once(connection, query, values, wanted)
-    result = await ask_again(connection, known, values, wanted)
-    if result.status == TUPLES_OK:
-        if known.columns is None:
-            known.columns = columns(result)
-        return result, known.columns
-    if result.status == COMMAND_OK:
-        return result, ()
+    known.used = True
+    sending(connection)
+    connection.pgconn.send_query_prepared(known.name, values[0], values[1], wanted.binary)
+    (result,) = await connection.expect()
+    if result.status in GOOD:
+        return result, called(result, known)
     problem = failure(result)
     if not await renewed(connection, problem):
         raise problem
     return await ask_once(connection, query, values, wanted)
 
 
-async def ask_again(
-    connection: Connection, known: Statement, values: Values, wanted: Form
-) -> PGresult:
-    """Ask what is prepared."""
-    known.used = True
-    sending(connection)
-    connection.pgconn.send_query_prepared(known.name, values[0], values[1], wanted.binary)
-    results = await connection.expect()
-    if not results:
-        raise DatabaseError("pgsql error: no result")
-    return results[-1]
+def called(result: PGresult, known: Statement | None) -> Names:
+    """Return the names of a result's columns."""
+    if known is None:
+        return columns(result)
+    if known.columns is None:
+        known.columns = columns(result)
+    return known.columns
 
 
 async def ask_once(
@@ -177,10 +171,13 @@ async def found(result: PGresult | None, names: Names, wanted: Form) -> Rows | N
         return None
     make = rows_in_bytes if wanted.binary else rows
     count = result.ntuples
-    made = Rows(make(result, names, 0, min(count, SLICE)))
-    for start in range(SLICE, count, SLICE):
-        await asyncio.sleep(0)
-        made += make(result, names, start, min(count, start + SLICE))
+    if count <= SLICE:
+        made = Rows(make(result, names, 0, count))
+    else:
+        made = Rows()
+        for start in range(0, count, SLICE):
+            made += make(result, names, start, min(count, start + SLICE))
+            await asyncio.sleep(0)
     if wanted.bytea and not wanted.binary:
         with_bytes(result, names, made)
     return made

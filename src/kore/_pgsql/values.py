@@ -44,6 +44,20 @@ def parameters(params: object) -> Values:
         raise DatabaseError("pgsql: params keyword must be a list")
     if len(params) > PARAMETERS_MAX:
         raise DatabaseError("pgsql: list length too large")
+    plain: list[bytes | None] = []
+    for value in params:
+        kind = type(value)
+        if kind is int:
+            plain.append(b"%d" % value)
+        elif kind is str and value.isascii() and "\0" not in value:
+            plain.append(value.encode())
+        else:
+            return unlike(params)
+    return plain, None
+
+
+def unlike(params: Sequence[object]) -> Values:
+    """Return parameters of all kinds."""
     try:
         values = [ENCODERS[type(value)](value) for value in params]
     except (KeyError, ValueError):
