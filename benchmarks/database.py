@@ -17,9 +17,9 @@ from workloads import Workload, static_directory
 
 sys.path.insert(0, str(HERE.parent))
 
-from tests.helpers import postgres
+from tests.helpers import postgres  # noqa: E402 - found by the line above
 
-SCHEMA = HERE.parent / "examples" / "techempower" / "schema.sql"
+SCHEMA = APPS / "database.sql"
 DRIVERS = {"asyncpg": ("asyncpg",), "psycopg": ("psycopg", "psycopg-binary", "psycopg-pool")}
 FRAMEWORKS = {
     "granian (RSGI)": (f"{GRANIAN} --interface rsgi database_rsgi:app", ("granian", "uvloop")),

@@ -170,15 +170,15 @@ class Postgres:
             self.process.wait(PATIENCE)
             self.process = None
 
-    def sql(self, text: str) -> str:
+    def sql(self, text: str, database: str = "postgres") -> str:
         """Run statements with libpq's own synchronous calls; return the last one's first value."""
         from psycopg.pq import ExecStatus, PGconn
 
-        connection = PGconn.connect(self.dsn.encode())
+        connection = PGconn.connect(f"{self.dsn} dbname={database}".encode())
         result = connection.exec_(text.encode())
         good = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
         try:
-            assert result.status in good, (result.error_message or connection.error_message).decode()
+            assert result.status in good, result.error_message or connection.error_message
             return (result.get_value(0, 0) or b"").decode() if result.ntuples else ""
         finally:
             connection.finish()

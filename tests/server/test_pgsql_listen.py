@@ -48,8 +48,8 @@ def test_who_closes_hears_no_more(worker: Worker, postgres: Postgres) -> None:
 
     assert heard(worker, 1) == [("open", "y")]
     worker.do("kept['other'].close()")
-    channels = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%LISTEN%' AND " \
-        "pid <> pg_backend_pid()"
+    channels = """SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%LISTEN%'
+        AND pid <> pg_backend_pid()"""
     until(lambda: postgres.sql(channels) == "0", what="the end of the connection")
 
 

@@ -1,16 +1,13 @@
 """Connections: how many, who gets them, what becomes of them, and of those whose clients leave."""
 
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.fix_postgres import APP, Raised, Worker, result
 from tests.helpers.fix_serve import Launcher
+from tests.helpers.forwarding import forwarding
 from tests.helpers.postgres import Postgres
 from tests.helpers.procs import descriptors, until
 
@@ -276,7 +273,7 @@ def test_no_descriptor_is_left_of_connections_that_failed(
 def test_a_server_that_is_not_there_is_an_error(serve: Launcher, tmp_path: Path) -> None:
     worker = serving(serve, f"host={tmp_path}")
     for _ in range(3):
-        with pytest.raises(Raised, match="pgsql error: .*No such file or directory"):
+        with pytest.raises(Raised, match=r"pgsql error: .*No such file or directory"):
             worker.do(ONE)
 
 
@@ -288,50 +285,8 @@ def test_a_host_that_cannot_be_resolved_is_an_error(serve: Launcher) -> None:
 
 def test_a_database_that_does_not_exist_is_an_error(serve: Launcher, dsn: str) -> None:
     worker = serving(serve, dsn + " dbname=other")
-    with pytest.raises(Raised, match='pgsql error: .*database "other" does not exist'):
+    with pytest.raises(Raised, match=r'pgsql error: .*database "other" does not exist'):
         worker.do(ONE)
-
-
-@contextmanager
-def forwarding(postgres: Postgres, *, deaf: bool = False) -> Iterator[int]:
-    """Lead from a TCP port to the server; a deaf one accepts, and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        ends: list[socket.socket] = [listening]
-
-        def pump(one: socket.socket, other: socket.socket) -> None:
-            with one, other:
-                try:
-                    while data := one.recv(65536):
-                        other.sendall(data)
-                    other.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    return
-
-        def accept() -> None:
-            while True:
-                try:
-                    client, _ = listening.accept()
-                except OSError:
-                    return
-                ends.append(client)
-                if not deaf:
-                    server = socket.socket(socket.AF_UNIX)
-                    server.connect(f"{postgres.sockets}/.s.PGSQL.5432")
-                    ends.append(server)
-                    for pair in ((client, server), (server, client)):
-                        threading.Thread(target=pump, args=pair, daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            for end in ends:
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
-                finally:
-                    end.close()
 
 
 @pytest.mark.parametrize(
@@ -345,7 +300,7 @@ def forwarding(postgres: Postgres, *, deaf: bool = False) -> Iterator[int]:
     ],
 )
 def test_a_server_is_found_by_tcp(serve: Launcher, postgres: Postgres, form: str) -> None:
-    with forwarding(postgres) as port:
+    with forwarding(postgres.sockets) as port:
         worker = serving(serve, form.format(port=port))
         assert worker.do(ONE) == [{"a": "1"}]
 
@@ -353,7 +308,7 @@ def test_a_server_is_found_by_tcp(serve: Launcher, postgres: Postgres, form: str
 def test_a_server_that_does_not_answer_is_an_error_in_time(
     serve: Launcher, postgres: Postgres
 ) -> None:
-    with forwarding(postgres, deaf=True) as port:
+    with forwarding(postgres.sockets, deaf=True) as port:
         worker = serving(serve, f"host=127.0.0.1 port={port}", pgsql_connect_timeout=1)
         code = """
             done = await asyncio.gather(*(kore.dbquery("db", "SELECT 1") for _ in range(50)),
@@ -366,7 +321,7 @@ def test_a_server_that_does_not_answer_is_an_error_in_time(
 def test_the_string_may_say_how_long_a_connection_takes(
     serve: Launcher, postgres: Postgres
 ) -> None:
-    with forwarding(postgres, deaf=True) as port:
+    with forwarding(postgres.sockets, deaf=True) as port:
         worker = serving(serve, f"host=127.0.0.1 port={port} connect_timeout=1")
         with pytest.raises(Raised, match="no answer within 1 s"):
             worker.do(ONE)
@@ -376,7 +331,7 @@ def test_a_query_that_cannot_be_cancelled_costs_its_connection_only(
     serve: Launcher, postgres: Postgres
 ) -> None:
     """The way to the server is cut while a query runs."""
-    with forwarding(postgres) as port:
+    with forwarding(postgres.sockets) as port:
         dsn = f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
         worker = serving(serve, dsn, pgsql_conn_max=1, pgsql_cancel_timeout=1)
         client = worker.begin("await kore.dbquery('db', 'SELECT pg_sleep(600)')")

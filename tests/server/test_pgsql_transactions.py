@@ -169,8 +169,8 @@ def test_a_client_that_leaves_undoes_the_transaction(worker: Worker, postgres: P
             await tx.query("SELECT pg_sleep(600)")
     """
     client = worker.begin(code)
-    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND " \
-        "state = 'active' AND pid <> pg_backend_pid()"
+    sleeping = """SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%'
+        AND state = 'active' AND pid <> pg_backend_pid()"""
     until(lambda: postgres.sql(sleeping) == "1", what="the query")
     client.close()
     until(lambda: postgres.sql(sleeping) == "0", what="its end")
