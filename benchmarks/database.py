@@ -17,7 +17,7 @@ from workloads import Workload, static_directory
 
 sys.path.insert(0, str(HERE.parent))
 
-from tests.helpers import postgres  # noqa: E402 - found by the line above
+from tests.helpers import postgres
 
 SCHEMA = APPS / "database.sql"
 DRIVERS = {"asyncpg": ("asyncpg",), "psycopg": ("psycopg", "psycopg-binary", "psycopg-pool")}

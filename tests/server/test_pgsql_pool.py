@@ -1,5 +1,6 @@
 """Connections: how many, who gets them, what becomes of them, and of those whose clients leave."""
 
+import re
 import time
 from pathlib import Path
 
@@ -277,9 +278,10 @@ def test_a_server_that_is_not_there_is_an_error(serve: Launcher, tmp_path: Path)
             worker.do(ONE)
 
 
-def test_a_host_that_cannot_be_resolved_is_an_error(serve: Launcher) -> None:
-    worker = serving(serve, "host=nowhere.invalid")
-    with pytest.raises(Raised, match=r"pgsql error: cannot resolve host 'nowhere\.invalid'"):
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 70 + ".invalid", "a..b"])
+def test_a_host_that_cannot_be_resolved_is_an_error(serve: Launcher, host: str) -> None:
+    worker = serving(serve, f"host={host}")
+    with pytest.raises(Raised, match=rf"pgsql error: cannot resolve host '{re.escape(host)}'"):
         worker.do(ONE)
 
 

@@ -87,7 +87,7 @@ class Listener:
         while self.listenings:
             try:
                 connection = await self.connected()
-            except (DatabaseError, psycopg.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - nobody else would try again
                 if not down:
                     self.log(f"cannot listen, trying on: {error}")
                 delay, down = min(delay * 2, DELAY_MAX), True

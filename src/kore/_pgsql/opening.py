@@ -30,6 +30,8 @@ async def connect(target: Target) -> AnyConn:
             )
         except DatabaseError as error:
             problem = error
+        except psycopg.Error as error:
+            problem = DatabaseError(f"pgsql error: {str(error).strip()}")
     raise problem
 
 

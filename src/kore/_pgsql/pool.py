@@ -136,7 +136,7 @@ class Pool:
         """Open one more connection."""
         try:
             pgconn = await connect(self.target)
-        except (DatabaseError, psycopg.Error) as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
             self.line.opening -= 1
             self.tired_until = self.loop.time() + RELUCTANCE
             self.disappoint(error)

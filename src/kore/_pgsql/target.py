@@ -63,13 +63,13 @@ async def attempts(words: dict[str, str]) -> list[bytes]:
     if "service" in words or known.get("hostaddr") or not known.get("host"):
         return [make_conninfo("", **words).encode()]
     found: list[bytes] = []
-    problem: OSError | None = None
+    problem: Exception | None = None
     for host, port in pairs(known["host"], known.get("port", "")):
         try:
             for address in await resolved(host, port):
                 one = words | {"host": host, "port": port} | address
                 found.append(make_conninfo("", **one).encode())
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             problem = error
     if not found:
         raise DatabaseError(f"pgsql error: cannot resolve host '{known['host']}': {problem}")
