@@ -7,7 +7,7 @@ JOBS ?= 3
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types style bench bench-toolkit bench-clients bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
+.PHONY: help demo test check types style bench bench-toolkit bench-clients bench-database bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,7 +24,7 @@ $(VENV)/.built: $(BIN)/python pyproject.toml $(CORE)
 
 demo: $(VENV)/.built ## Build, install and serve the demo application on http://127.0.0.1:8888
 	@echo "kore: serving the demo on http://127.0.0.1:$${KORE_DEMO_PORT:-8888} (ctrl-C stops it)"
-	@exec $(BIN)/kore examples/demo/app.py
+	@exec $(BIN)/python examples/demo/serve.py
 
 test: $(VENV)/.built ## Build, install and run the whole test suite.
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
@@ -44,6 +44,9 @@ bench: $(VENV)/.built ## Measure ours and the peers in one run; writes benchmark
 
 bench-websockets: $(VENV)/.built ## Measure WebSockets, ours and the peers'; ARGS=--write keeps the page.
 	$(BIN)/python benchmarks/websocket_run.py $(ARGS)
+
+bench-database: $(VENV)/.built ## Measure queries of a PostgreSQL of its own; ARGS=--write keeps the page.
+	$(BIN)/python benchmarks/database.py $(ARGS)
 
 bench-toolkit: $(VENV)/.built ## Measure what can be awaited against asyncio's own.
 	$(BIN)/python benchmarks/toolkit.py $(ARGS)

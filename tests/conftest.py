@@ -16,4 +16,4 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("same")
 
-pytest_plugins = ["tests.helpers.fix_serve"]
+pytest_plugins = ["tests.helpers.fix_serve", "tests.helpers.fix_postgres"]

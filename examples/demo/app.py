@@ -54,13 +54,28 @@ def worker(req):
     text(req, f"worker {kore.worker()}, pid {os.getpid()}\n")
 
 
+# serve.py has started a server, if there is one to be had.
+kore.dbsetup("demo", os.environ.get("KORE_DEMO_DATABASE", "host=/nowhere"))
+
+
+@kore.route("/notes", methods=["post"])
+async def notes(req):
+    try:
+        async with kore.transaction("demo") as tx:
+            await tx.query("INSERT INTO notes (note) VALUES ($1)", [req.body[:100]])
+            rows = await tx.query("SELECT * FROM notes ORDER BY id DESC LIMIT 5")
+        text(req, "".join(f"{row['id']}  {row['note']}\n" for row in rows))
+    except kore.errors.DatabaseError as error:
+        text(req, f"{error}\n")
+
+
 @kore.route("/fails", methods=["get"])
 def fails(req):
     raise RuntimeError("on purpose")
 
 
 PAGE = Path(__file__).with_name("page.html").read_text()
-for handler in (text, hello, wait, countdown, stream, echo, worker, fails):
+for handler in (text, hello, wait, countdown, stream, echo, worker, notes, fails):
     source = html.escape(inspect.getsource(handler).strip())
     PAGE = PAGE.replace(f"<!-- {handler.__name__} -->", source)
 

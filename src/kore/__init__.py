@@ -30,6 +30,7 @@ from kore._api import app as app
 from kore._api import bind as bind
 from kore._api import bind_unix as bind_unix
 from kore._api import config as config
+from kore._api import dbsetup as dbsetup
 from kore._api import domain as domain
 from kore._api import fatal as fatal
 from kore._api import fatalx as fatalx
@@ -37,6 +38,7 @@ from kore._api import log as log
 from kore._api import prerequest as prerequest
 from kore._api import privsep as privsep
 from kore._api import pydomain as pydomain
+from kore._api import register_database as register_database
 from kore._api import route as route
 from kore._api import sendobj as sendobj
 from kore._api import sendobj_drained as sendobj_drained
@@ -73,6 +75,12 @@ if _typing.TYPE_CHECKING:
     from kore._clients import httpclient as httpclient
     from kore._core.connection import Connection as pyconnection
     from kore._core.request import Request as pyhttp_request
+    from kore._databases import dbexecute as dbexecute
+    from kore._databases import dbpipeline as dbpipeline
+    from kore._databases import dbquery as dbquery
+    from kore._databases import dbstream as dbstream
+    from kore._databases import listen as listen
+    from kore._databases import transaction as transaction
     from kore._http.files import HttpFile as pyhttp_file
     from kore._httpclient.client import HttpClient as pyhttpclient
     from kore._httpclient.curl import CurlHandle as pycurlhandle

@@ -55,8 +55,13 @@ LAZY: Final[Mapping[str, str]] = {
     "coroname": "kore._tasks:coroname",
     "corotrace": "kore._tasks:corotrace",
     "curl": "kore._clients:curl",
+    "dbexecute": "kore._databases:dbexecute",
+    "dbpipeline": "kore._databases:dbpipeline",
+    "dbquery": "kore._databases:dbquery",
+    "dbstream": "kore._databases:dbstream",
     "gather": "kore._aio.gather:Gather",
     "httpclient": "kore._clients:httpclient",
+    "listen": "kore._databases:listen",
     "lock": "kore._aio.lock:Lock",
     "proc": "kore._aio.proc:Process",
     "pyconnection": "kore._core.connection:Connection",
@@ -77,6 +82,7 @@ LAZY: Final[Mapping[str, str]] = {
     "task_kill": "kore._tasks:task_kill",
     "tasks": "kore._tasks:tasks",
     "timer": "kore._aio.timer:Timer",
+    "transaction": "kore._databases:transaction",
 }
 
 # How the names of libcurl's options begin: 279 of them, in a module of their own.
@@ -234,6 +240,18 @@ def prerequest(function: P) -> P:
     """
     _context.configuring().prerequest(function)
     return function
+
+
+def dbsetup(name: str, connstring: str) -> bool:
+    """Give the PostgreSQL database of a connection string a name, for `dbquery()` and its kin.
+
+    *connstring* is what libpq takes: `"host=/run/postgresql dbname=shop"`, or an URI.
+    """
+    _context.configuring().database(name, connstring)
+    return True
+
+
+register_database = dbsetup
 
 
 # What runs

@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from traceback import FrameSummary, TracebackException
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any, Final
 
 from kore import _context
@@ -297,6 +297,17 @@ def theirs(stack: Sequence[FrameSummary]) -> list[FrameSummary]:
         if not ours:
             found.insert(0, frame)
     return found
+
+
+def own_frames(error: BaseException) -> TracebackType | None:
+    """Return the traceback from the application's first frame on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        code = trace.tb_frame.f_code
+        if not internal(code.co_filename, code.co_name):
+            break
+        trace = trace.tb_next
+    return trace
 
 
 def internal(filename: str, function: str) -> bool:

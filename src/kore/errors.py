@@ -1,5 +1,7 @@
 """What this package raises. Everything is a RuntimeError underneath, as in C Kore."""
 
+from collections.abc import Mapping
+
 
 class KoreError(RuntimeError):
     """A call that cannot be done here or now."""
@@ -63,6 +65,22 @@ class ClientError(KoreError):
 
 class ClientTypeError(KoreError, TypeError):
     """A value of the wrong type for the HTTP client; a TypeError too, as everywhere else."""
+
+
+class DatabaseError(KoreError):
+    """What a database, or the way to it, says against a query.
+
+    *sqlstate* is the five characters of PostgreSQL's appendix A, None where no server spoke.
+    *fields* has more of what the server said: `primary`, `detail`, `hint`, `constraint`, `table`,
+    `column`, `schema`, `datatype`, `position`, `severity`, as far as it did.
+    """
+
+    def __init__(
+        self, reason: str, sqlstate: str | None = None, fields: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.sqlstate = sqlstate
+        self.fields = dict(fields or {})
 
 
 class Fatal(SystemExit):

@@ -13,12 +13,13 @@ FLOORS = {
     9: "_cli.kodev _cli.run",
     8: "__main__ _cli.create _cli.project",
     7: "_cli.main _cli.skeleton _cli.watch",
-    6: "__init__ _api _clients _tasks",
-    5: """_process.bodies _process.children _process.disk _process.endings _process.generation
-          _process.holdings _process.incoming _process.journals _process.nursery
-          _process.objects _process.outgoing _process.parent _process.post _process.relay
-          _process.roles _process.signals _process.spawn _process.starts _process.talk
-          _process.tasks _process.template _process.trial _process.websockets _process.worker""",
+    6: "__init__ _api _clients _databases _tasks",
+    5: """_process.bodies _process.children _process.databases _process.disk _process.endings
+          _process.generation _process.holdings _process.incoming _process.journals
+          _process.nursery _process.objects _process.outgoing _process.parent _process.post
+          _process.relay _process.roles _process.signals _process.spawn _process.starts
+          _process.talk _process.tasks _process.template _process.trial _process.websockets
+          _process.worker""",
     4: """_app _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.eventloop _process.lines _process.logs
           _process.loop _process.orphans _process.pidfile _process.plan _process.privsep
@@ -26,18 +27,21 @@ FLOORS = {
     3: """_aio.addresses _aio.child _aio.gather _aio.lock _aio.loose _aio.proc _aio.queue
           _aio.readiness _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing
           _httpclient.client _httpclient.curl _httpclient.exchange _httpclient.stream
-          _httpclient.transfers _httpclient.upload _modules""",
-    2: """_conf.answers _conf.authentications _conf.builder _conf.check _conf.demands
-          _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader _conf.printer
-          _conf.routes _conf.rules _conf.websockets _http.auth _http.filemap _http.parts
-          _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
+          _httpclient.transfers _httpclient.upload _modules _pgsql.connection _pgsql.database
+          _pgsql.hub _pgsql.listen _pgsql.opening _pgsql.pipeline _pgsql.pool _pgsql.question
+          _pgsql.rows _pgsql.session _pgsql.stream _pgsql.target _pgsql.transaction""",
+    2: """_conf.answers _conf.authentications _conf.builder _conf.check _conf.databases
+          _conf.demands _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader
+          _conf.printer _conf.routes _conf.rules _conf.wanted _conf.websockets _http.auth _http.filemap
+          _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
           _httpclient.fields _httpclient.later _httpclient.names _httpclient.options
-          _httpclient.plan _process.codec _process.fields _process.mail _process.messages
-          _process.parcels _websocket.deflate _websocket.handshake _websocket.rooms""",
+          _httpclient.plan _pgsql.line _pgsql.statements _pgsql.values _process.codec
+          _process.fields _process.mail _process.messages _process.parcels _websocket.deflate
+          _websocket.handshake _websocket.rooms""",
     0: "_conf.guesses _conf.kinds _conf.places _context errors",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
@@ -69,6 +73,9 @@ IMPURE = {
 PURE = (
     "_conf.",
     "_http.",
+    "_pgsql.line",
+    "_pgsql.statements",
+    "_pgsql.values",
     "_process.codec",
     "_process.messages",
     "_process.parcels",
@@ -81,7 +88,7 @@ SETS_THE_CONTEXT = {
     "_api": {"app"},
     "_tasks": {"tasks"},
 }
-READS_THE_CONTEXT = {"_api", "_app", "_clients", "_process.worker", "_tasks"}
+READS_THE_CONTEXT = {"_api", "_app", "_clients", "_databases", "_process.worker", "_tasks"}
 
 LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 60

@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import os
 import re
+import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.helpers import procs
 from tests.helpers.build import get, post, request
 from tests.helpers.fix_serve import RUNNING, Server, serving
+from tests.helpers.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -33,6 +37,7 @@ PAGES = {
     "docs/guide/async.md": ("/sorted?words=pear,apple", "apple\npear\n"),
     "docs/guide/access-log.md": ("/", "hello world\n"),
     "docs/guide/client.md": ("/", "apples: 12\n"),
+    "docs/guide/databases.md": ("/books", "[]"),
     "docs/guide/files.md": ("/", "hello files\n"),
     "docs/guide/bodies.md": ("/", "PUT something to /upload\n"),
     "docs/guide/handlers.md": ("/2026/a-title", "a-title of 2026\n"),
@@ -51,6 +56,8 @@ def example(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """Serve the example that is named by the parameter."""
+    if request.param == "database":
+        os.environ["DATABASE"] = request.getfixturevalue("postgres").dsn
     with serving(EXAMPLES / request.param / "app.py", tmp_path_factory.mktemp("example")) as server:
         yield server
 
@@ -359,6 +366,48 @@ def test_the_demo_shows_refusals(example: Server, path: str, status: int) -> Non
 
 
 @of("demo")
+def test_the_demo_without_a_database_says_so(example: Server) -> None:
+    with example.connect() as client:
+        answer = client.ask(post(b"note", target="/notes"))
+    assert (answer.status, answer.body[:12]) == (200, b"pgsql error:")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_starts_a_database_and_leaves_nothing(
+    tmp_path: Path, postgres: Postgres, end: int
+) -> None:
+    before = homes()
+    ports = {"KORE_DEMO_PORT": "0"}
+    server = Server([sys.executable, str(EXAMPLES / "demo" / "serve.py")], tmp_path, ports)
+    try:
+        server.learn_port()
+        with server.connect() as client:
+            assert client.ask(post(b"first", target="/notes")).body == b"1  first\n"
+            assert client.ask(post(b"second", target="/notes")).body == b"2  second\n1  first\n"
+        # As a terminal does it: to all of them.
+        tell = os.killpg if end == signal.SIGINT else os.kill
+        tell(server.process.pid, end)
+        assert server.process.wait(30) == 0
+    finally:
+        server.kill()
+    assert homes() <= before
+
+
+def homes() -> set[Path]:
+    """Return the directories of servers that are there."""
+    return set(Path(tempfile.gettempdir()).glob("kore-pg-*"))
+
+
+@of("database")
+def test_database_keeps_books(example: Server) -> None:
+    added = post(b"ada", target="/book/notes")
+    with example.connect() as client:
+        assert client.ask(added).body == b"1\n"
+        assert client.ask(added).status == 409
+    assert json.loads(body(example, "/books")) == [{"title": "notes", "author": "ada"}]
+
+
+@of("demo")
 def test_the_demo_shows_a_failure(example: Server) -> None:
     with example.expecting("RuntimeError: on purpose"), example.connect() as client:
         assert client.ask(get("/fails")).status == 500
@@ -411,8 +460,14 @@ def test_every_page_with_code_is_tried() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_a_page_is_an_application(page: str, tmp_path: Path) -> None:
+def test_the_code_of_a_page_is_an_application(
+    page: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, answer = PAGES[page]
+    if page.endswith("databases.md"):
+        postgres = request.getfixturevalue("postgres")
+        postgres.sql("CREATE DATABASE page")
+        monkeypatch.setenv("DATABASE", postgres.dsn + " dbname=page")
     code = "\n\n".join(CODE.findall((ROOT / page).read_text()))
     (tmp_path / "public").mkdir()
     (tmp_path / "public" / "index.html").write_text("hello files\n")
@@ -420,4 +475,8 @@ def test_the_code_of_a_page_is_an_application(page: str, tmp_path: Path) -> None
     app.write_text(code.replace("port=8888", "port=0"))
 
     with serving(app, tmp_path) as server:
+        if page.endswith("databases.md"):
+            # The first worker makes the table, the other one may be there before.
+            table = "SELECT count(*) FROM pg_tables WHERE tablename = 'books'"
+            procs.until(lambda: postgres.sql(table, "page") == "1", what="the table")
         assert answer in body(server, path)

@@ -1,10 +1,10 @@
 """The configuration while it is being written. Both doors, calls and text, end here."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NoReturn, Unpack
 
-from kore._conf import answers, check, demands, filemaps, rules, websockets
+from kore._conf import answers, check, databases, demands, filemaps, rules, websockets
 from kore._conf.places import caller
 from kore._conf.problems import Problems
 from kore._conf.schema import (
@@ -12,6 +12,7 @@ from kore._conf.schema import (
     Address,
     Answer,
     Config,
+    Database,
     Domain,
     Handler,
     Named,
@@ -23,6 +24,7 @@ from kore._conf.schema import (
     Tracer,
 )
 from kore._conf.settings import Settings
+from kore._conf.wanted import Wanted, distinct
 from kore.errors import ConfigError, KoreError
 
 DEFAULT_NAME: Final = "kore"
@@ -118,15 +120,6 @@ class DomainHandle:
         return f"<kore.domain '{self.name}' on server '{self.attach}'>"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A route as it was asked for; its domain may come later."""
-
-    route: Route
-    domain: DomainHandle | str | None
-    where: str
-
-
 class Builder:
     """What an application asks for, call by call, until `build()`."""
 
@@ -138,6 +131,7 @@ class Builder:
         self.more: list[Server] = []
         self.domains: list[DomainHandle] = []
         self.wanted: list[Wanted] = []
+        self.databases: dict[str, Database] = {}
         self.tasks: list[Coroutine[Any, Any, Any]] = []
         self.prerequests: list[Prerequest] = []
         self.hooks: dict[str, Callable[..., Any]] = {}
@@ -261,6 +255,11 @@ class Builder:
             raise TypeError(f"prerequest: {hook!r} is not callable")
         self.prerequests.append(hook)
 
+    def database(self, name: str, connstring: str) -> None:
+        """Give a database a name. The same again is nothing new, as in Kore."""
+        self.open()
+        databases.add(self.databases, databases.database(name, connstring, self.locate()))
+
     def create_task(self, task: Coroutine[Any, Any, Any]) -> int:
         """Keep a coroutine; each worker starts its own copy. Returns its number."""
         self.open()
@@ -306,6 +305,7 @@ class Builder:
             settings=settings,
             servers=tuple(self.listening()),
             domains=domains,
+            databases=tuple(self.databases.values()),
             tasks=tuple(self.tasks),
             tracer=self.tracer,
             prerequests=tuple(self.prerequests),
@@ -363,30 +363,3 @@ class Builder:
         if isinstance(wanted.domain, DomainHandle):
             return wanted.domain
         return check.owner(wanted.domain, self.domains)
-
-
-def distinct(wanted: Sequence[Wanted], problems: Problems) -> tuple[Route, ...]:
-    """Return the routes of a domain; no two take the same requests, and GET brings HEAD."""
-    taken: dict[tuple[str, bool], dict[str, str]] = {}
-    for one in wanted:
-        methods = taken.setdefault(known_as(one.route), {})
-        for method in one.route.methods:
-            if method in methods:
-                where = f"{method} is taken at {methods[method]}"
-                what = "filemap" if one.route.files else "route"
-                problems.add(one.where, f"duplicate {what} for '{one.route.path}': {where}")
-                break
-        methods.update(dict.fromkeys(one.route.methods, one.where))
-    return tuple(with_head(one.route, taken[known_as(one.route)]) for one in wanted)
-
-
-def known_as(route: Route) -> tuple[str, bool]:
-    """Return what no two routes of a domain have in common: a map of / is not the route of /."""
-    return route.path, bool(route.files)
-
-
-def with_head(route: Route, taken: dict[str, str]) -> Route:
-    """Return *route* with HEAD beside its GET, unless the path has a HEAD of its own."""
-    if "GET" not in route.methods or "HEAD" in taken:
-        return route
-    return replace(route, methods=check.in_order({"HEAD", *route.methods}))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from kore._conf import check, legacy
+from kore._conf import check, databases, legacy
 from kore._conf.authentications import AUTHENTICATION, authenticate, authentication
 from kore._conf.builder import Builder
 from kore._conf.directives import Directive, Host, Reading, Scope, Table, flag, opened
@@ -236,6 +236,9 @@ GLOBAL: Final[Table] = MappingProxyType(
             "NAME",
             "How requests show that they may: for `authenticate`.",
             block=True,
+        ),
+        "database": Directive(
+            databases.read, "NAME CONNSTRING", "A PostgreSQL database, in the words of libpq."
         ),
         "validator": Directive(
             validator, "NAME regex|function VALUE", "What a parameter must be: for `validate`."

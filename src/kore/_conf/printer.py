@@ -54,6 +54,7 @@ class Printer:
             *map(statement, imports),
             *self.left_to_modules(config),
             *privileges(config),
+            *(statement(("database", each.name, each.connstring)) for each in config.databases),
             *servers(config.servers),
             *self.validators(),
             *self.authentications(),

@@ -18,8 +18,6 @@ NO_EFFECT: Final = frozenset(
         "acme_provider",
         "http_hsts_enable",
         "http_request_ms",
-        "pgsql_conn_max",
-        "pgsql_queue_limit",
         "pledge",
         "rand_file",
         "seccomp_tracing",

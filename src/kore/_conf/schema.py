@@ -205,6 +205,15 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """A PostgreSQL database by the name queries call it, and libpq's string for it."""
+
+    name: str
+    connstring: str = field(repr=False)
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Privsep:
     """What one kind of process gives up: its view of the file system, its user."""
 
@@ -223,6 +232,7 @@ class Config:
     settings: Settings
     servers: tuple[Server, ...]
     domains: tuple[Domain, ...]
+    databases: tuple[Database, ...] = ()
     tasks: tuple[Coroutine[Any, Any, Any], ...] = ()
     tracer: Tracer | None = None
     prerequests: tuple[Prerequest, ...] = ()

@@ -266,6 +266,21 @@ class Settings:
         count(0, U16), 2, "Connections of a worker to a database; 0: no limit."
     )
     pgsql_queue_limit: int = setting(count(0), 1000, "Queries that may wait for a connection.")
+    pgsql_connect_timeout: int = setting(
+        seconds(1), 10, "Seconds a connection to a database may take, unless its string says."
+    )
+    pgsql_statement_timeout: int = setting(
+        milliseconds(0, "0: no limit"), 0, "What the server gives a statement, before it ends it."
+    )
+    pgsql_idle_timeout: int = setting(
+        seconds(0), 60, "Seconds an unused connection to a database is kept; 0: for ever."
+    )
+    pgsql_cancel_timeout: int = setting(
+        seconds(1), 5, "Seconds to end a query that nobody waits for, before its connection is."
+    )
+    pgsql_prepared_max: int = setting(
+        count(0), 100, "Statements a connection keeps prepared; 0: none, for some poolers."
+    )
     task_threads: int = setting(
         count(0, U8), 2, "Threads for tasks written in C, of which there are none here."
     )

@@ -17,6 +17,7 @@ cdef class Peer(Stream):
     cdef int end_body(self, Request request) except -1
     cdef object when_sent(self)
     cdef object parts_of(self, Request request)
+    cdef object database(self)
     cdef bint serves(self, Request request) noexcept
     cdef int proceed(self, Request request) except -1
     cdef int take_more(self, Request request) except -1

@@ -1,6 +1,7 @@
 """One question; see request.pyx."""
 
 from asyncio import Future
+from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,15 @@ class Request(Content):
     def status(self) -> int: ...
     @property
     def connection(self) -> Connection: ...
+    def pgsql(
+        self,
+        db: str,
+        query: str,
+        params: Sequence[object] | None = None,
+        *,
+        binary: bool = False,
+        bytea: bool = False,
+    ) -> Coroutine[Any, Any, Any]: ...
     def response_header(self, name: str, value: str) -> bool: ...
     def response_cookie(
         self,

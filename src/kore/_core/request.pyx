@@ -56,6 +56,9 @@ cdef class Peer(Stream):
     cdef object parts_of(self, Request request):
         return None
 
+    cdef object database(self):
+        return None
+
     cdef bint serves(self, Request request) noexcept:
         return False
 
@@ -97,6 +100,12 @@ cdef class Request(Content):
     def connection(self):
         """The client's connection."""
         return self.peer
+
+    # ---- a database
+
+    def pgsql(self, db, query, params=None, *, binary=False, bytea=False):
+        """Ask a database. See `kore.dbquery()`."""
+        return self.peer.database()(db, query, params, binary, bytea)
 
     # ---- the answer
 

@@ -256,6 +256,9 @@ cdef class Responder(Peer):
     cdef object parts_of(self, Request request):
         return self.service.parts(request, request.route)
 
+    cdef object database(self):
+        return self.service.pgsql
+
     cdef bint serves(self, Request request) noexcept:
         return self.current is request and not self.closed
 

@@ -49,6 +49,7 @@ cdef class Service:
     cdef object greet
     cdef object free
     cdef readonly object hub
+    cdef object pgsql
     cdef list listeners
 
     cdef int entered(self) except -1

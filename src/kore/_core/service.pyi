@@ -23,6 +23,7 @@ class Service:
         greet: Callable[[Request, Any], bool] | None = None,
         free: Callable[[Request, Any, Any], None] | None = None,
         hub: Any = None,
+        pgsql: Callable[..., Coroutine[Any, Any, Any]] | None = None,
         slot: memoryview | None = None,
     ) -> None: ...
     @property

@@ -39,12 +39,13 @@ cdef class Service:
 
     *hub* is for WebSockets: `handshake(request, route, callbacks, terms)` decides, `opened` and
     `closed(connection)` keep the list of them, `converse(socket, awaitable)` awaits a callback.
+    *pgsql(db, query, params, binary, bytea)* is awaited for a query of a database.
 
     *slot* is writable memory that survives this process.
     """
 
     def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
-                 sink=None, greet=None, free=None, hub=None, slot=None):
+                 sink=None, greet=None, free=None, hub=None, pgsql=None, slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
@@ -73,6 +74,7 @@ cdef class Service:
         self.greet = greet
         self.free = free
         self.hub = hub
+        self.pgsql = pgsql
         self.listeners = []
         self.set_slot(slot)
 

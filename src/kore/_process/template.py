@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from kore import _app
-from kore._process import logs, objects, scoreboard
+from kore._process import databases, logs, objects, scoreboard
 from kore._process.background import detach
 from kore._process.birth import Birth
 from kore._process.channel import Channel, close_all
@@ -84,6 +84,7 @@ class Template:
             # Before what takes long, or it would be too late.
             told = {"start_timeout": lambda seconds: self.channel.send(Patience(seconds))}
             self.config = _app.load(orders.app, orders.arguments, orders.conf, told)
+            databases.check(self.config)
             if orders.background:
                 self.leave_terminal()
             self.channel.send(Configured(self.config.plain()))

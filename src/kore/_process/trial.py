@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from kore import _app
 from kore._conf import printer
 from kore._conf.schema import Config
-from kore._process import logs
+from kore._process import databases, logs
 from kore._process.accesslogs import FLAGS
 from kore._process.plan import Plan
 from kore._process.template import flush_output
@@ -34,6 +34,7 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
     """Do all that comes before anything is opened. Returns the exit status."""
     try:
         config = application.load()
+        databases.check(config)
         plan = Plan.read(json.loads(json.dumps(config.plain())))
         plan.refuse_what_is_missing(same_user=same_user)
         refuse_unwritable(plan)

@@ -7,11 +7,10 @@ import signal
 import sys
 from asyncio import AbstractEventLoop, Future
 from dataclasses import replace
-from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from kore import _context
-from kore._app import internal, traceback_text
+from kore._app import own_frames, traceback_text
 from kore._conf.schema import Config, Declared, Route, Tracer
 from kore._conf.schema import Handler as RouteHandler
 from kore._conf.settings import SETTINGS
@@ -30,6 +29,7 @@ from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
 from kore._process.bodies import Bodies
+from kore._process.databases import Databases
 from kore._process.eventloop import new_loop
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
@@ -83,6 +83,7 @@ class Worker:
         self.objects = Objects(self.relay, birth.config.settings, hook)
         self.bodies = Bodies(self.tasks, birth.config.settings)
         self.websockets = WebSockets(birth.config, self.tasks, self.relay, self.failed)
+        self.databases = Databases(birth.config, self.tasks.create, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.poller = Poller()
         self.service = Service(
@@ -99,6 +100,7 @@ class Worker:
             greet=self.bodies.greet,
             free=self.bodies.free,
             hub=self.websockets,
+            pgsql=self.databases.query,
             slot=birth.slot,
         )
         self.sockets = birth.sockets
@@ -212,6 +214,7 @@ class Worker:
         self.loop.remove_reader(self.poller.fileno())
         self.poller.close()
         await self.bodies.farewell(FAREWELL)
+        await self.databases.close(FAREWELL)
         if self.replaced:
             await self.tell_modules(MODULE_UNLOAD)
         await self.call_hook("workerstop")
@@ -382,14 +385,3 @@ class Worker:
         self.journals.finish()
         self.channel.drain(FAREWELL)
         os._exit(1)
-
-
-def own_frames(error: BaseException) -> TracebackType | None:
-    """Return the traceback from the application's first frame on."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        code = trace.tb_frame.f_code
-        if not internal(code.co_filename, code.co_name):
-            break
-        trace = trace.tb_next
-    return trace

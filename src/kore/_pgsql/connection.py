@@ -1,0 +1,209 @@
+"""One connection: queries go out, results come in when the event loop says so.
+
+It knows no pool. One question at a time; `question.py` says what is asked.
+"""
+
+import select
+from asyncio import Future
+from collections.abc import Callable
+from typing import Final
+
+import psycopg
+from psycopg.pq import DiagnosticField, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+from kore._pgsql.hub import Hub
+from kore._pgsql.rows import COPIES, PIPELINE_SYNC, Results
+from kore._pgsql.statements import Statements
+from kore.errors import DatabaseError
+
+IDLE: Final = int(TransactionStatus.IDLE)
+IN_TRANSACTION: Final = frozenset({int(TransactionStatus.INTRANS), int(TransactionStatus.INERROR)})
+UNUSUAL: Final = COPIES | {PIPELINE_SYNC}
+DEADLY: Final = frozenset({b"FATAL", b"PANIC"})
+GONE: Final = "pgsql error: the connection was lost"
+NO_COPY: Final = (
+    "failed to perform query: COPY cannot be part of a query: use INSERT, dbstream() or psql"
+)
+
+
+class Connection:
+    """An open connection to a server, its own descriptor watched by the event loop."""
+
+    def __init__(self, pgconn: PGconn, hub: Hub, statements: int) -> None:
+        self.pgconn = pgconn
+        self.hub = hub
+        self.loop = hub.loop
+        self.fd = pgconn.socket
+        self.statements = Statements(statements)
+        # Who waits for what was asked; None: nobody asked.
+        self.reply: Future[Results] | None = None
+        self.results: Results = []
+        # Nobody wants the results.
+        self.abandoned = False
+        # Several questions were asked in one go.
+        self.pipelined = False
+        # Settings and the like may be left on the server.
+        self.soiled = False
+        self.lost: DatabaseError | None = None
+        self.on_lost: Callable[[Connection], object] = lambda _: None
+        self.on_notify: Callable[[str, str], object] | None = None
+        # When it was last used, by the loop's clock.
+        self.used = self.loop.time()
+        self.writing = False
+        pgconn.notice_handler = self.on_notice
+        hub.watch(self.fd, self.on_event)
+
+    # ---- asking
+
+    def expect(self) -> Future[Results]:
+        """Send what libpq was given; return what its results will be in."""
+        self.results = []
+        reply = self.reply = self.loop.create_future()
+        try:
+            if self.pgconn.flush():
+                self.write_on(wanted=True)
+        except psycopg.Error as error:
+            self.lose(error)
+        return reply
+
+    def command(self, text: bytes) -> Future[Results]:
+        """Send a statement of ours."""
+        self.pgconn.send_query(text)
+        return self.expect()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, failed or not."""
+        return self.pgconn.transaction_status in IN_TRANSACTION
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server has said that it waits for us, outside of a transaction."""
+        return self.reply is None and self.lost is None and self.pgconn.transaction_status == IDLE
+
+    def answers(self) -> bool:
+        """Whether an idle connection is still one, as far as the kernel knows."""
+        if self.lost is not None:
+            return False
+        waiter = select.poll()
+        waiter.register(self.fd, select.POLLIN)
+        if waiter.poll(0):
+            self.on_readable()
+        return self.lost is None
+
+    # ---- what the event loop says
+
+    def on_event(self, events: int) -> None:
+        """Send more of a long question, and take what the server sent."""
+        if self.writing and self.lost is None:
+            try:
+                if not self.pgconn.flush():
+                    self.write_on(wanted=False)
+            except psycopg.Error as error:
+                self.lose(error)
+        if events != select.EPOLLOUT and self.lost is None:
+            self.on_readable()
+
+    def write_on(self, *, wanted: bool) -> None:
+        """Say whether there is more to send."""
+        self.writing = wanted
+        self.hub.want(self.fd, writing=wanted)
+
+    def on_readable(self) -> None:
+        """Take what the server sent."""
+        try:
+            self.pgconn.consume_input()
+            self.take()
+            if self.on_notify is not None:
+                self.tell()
+        except psycopg.Error as error:
+            self.lose(error)
+
+    def take(self) -> None:
+        """Take the results that are complete."""
+        pgconn = self.pgconn
+        while self.reply is not None and not pgconn.is_busy():
+            result = pgconn.get_result()
+            if result is None:
+                # Of a pipeline, it is the end of one question.
+                if not self.pipelined:
+                    self.answer()
+            elif result.status in UNUSUAL:
+                self.stumble(result)
+            else:
+                if not self.abandoned:
+                    self.results.append(result)
+                if self.pipelined:
+                    # None follows each, and is there already.
+                    pgconn.get_result()
+
+    def stumble(self, result: PGresult) -> None:
+        """Take what is no result: the end of a pipeline, or a copy."""
+        if result.status == PIPELINE_SYNC:
+            self.pgconn.exit_pipeline_mode()
+            self.pipelined = False
+            self.answer()
+        else:
+            self.lose(DatabaseError(NO_COPY))
+
+    def answer(self) -> None:
+        """Hand over what was waited for."""
+        reply, self.reply, self.abandoned = self.reply, None, False
+        if reply is not None and not reply.done():
+            reply.set_result(self.results)
+
+    def abandon(self) -> "Future[Results]":
+        """Want no results of what was asked; return what says that the server is done with it."""
+        self.abandoned = True
+        self.results = []
+        self.reply = self.loop.create_future()
+        return self.reply
+
+    def on_notice(self, result: PGresult) -> None:
+        """Notice what a server says unasked before it hangs up."""
+        if result.error_field(DiagnosticField.SEVERITY_NONLOCALIZED) in DEADLY:
+            # Not here: libpq is in the middle of reading.
+            self.loop.call_soon(self.lose, DatabaseError(said(result)))
+
+    def tell(self) -> None:
+        """Pass notifications on."""
+        while self.on_notify is not None and (notify := self.pgconn.notifies()):
+            self.on_notify(notify.relname.decode(), notify.extra.decode("utf-8", "replace"))
+
+    # ---- the end
+
+    def lose(self, error: Exception) -> None:
+        """Be of no more use; whoever waits hears why."""
+        if self.lost is None:
+            self.lost = self.reason(error)
+            self.close()
+            self.on_lost(self)
+
+    def reason(self, error: Exception) -> DatabaseError:
+        """Return why: what the server said last, or else what libpq says."""
+        if isinstance(error, DatabaseError):
+            return error
+        for result in reversed(self.results):
+            if text := said(result):
+                state = result.error_field(DiagnosticField.SQLSTATE)
+                return DatabaseError(text, state.decode() if state else None)
+        return DatabaseError(f"pgsql error: {str(error).strip()}")
+
+    def close(self) -> None:
+        """Hang up."""
+        self.lost = self.lost or DatabaseError(GONE)
+        self.hub.forget(self.fd)
+        reply, self.reply = self.reply, None
+        if reply is not None and not reply.done():
+            reply.set_exception(self.lost)
+            # Whoever waited may just have been cancelled: it is no error that nobody looked at.
+            reply.exception()
+        self.pgconn.notice_handler = None
+        self.pgconn.finish()
+
+
+def said(result: PGresult) -> str:
+    """Return the text of an error, or nothing."""
+    text = (result.error_message or b"").decode("utf-8", "replace").strip()
+    return f"pgsql error: {text}" if text else ""

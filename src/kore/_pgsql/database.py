@@ -1,0 +1,66 @@
+"""What an application can do with a database: ask, stream, listen, have transactions."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kore._pgsql.listen import Call, Callback, Listener, Listening
+from kore._pgsql.pipeline import batch, pipeline
+from kore._pgsql.pool import Limits, Pool
+from kore._pgsql.question import execute, fetch, form
+from kore._pgsql.rows import Rows
+from kore._pgsql.session import Session, begin
+from kore._pgsql.stream import Stream
+from kore._pgsql.target import Target
+from kore._pgsql.transaction import Transaction
+from kore._pgsql.values import parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Who calls callbacks, and where it is said that a connection was lost."""
+
+    call: Call
+    log: Callable[[str], object]
+
+
+class Database:
+    """A database of a worker. Made where the event loop runs."""
+
+    def __init__(self, target: Target, limits: Limits, around: Surroundings) -> None:
+        self.pool = Pool(target, limits)
+        self.listener = Listener(target, self.pool.hub, around.call, around.log)
+
+    async def query(self, query: str, params: Any, binary: object, bytea: object) -> Rows | None:
+        """Return the rows of a query; None: it has no such thing."""
+        return await self.pool.run(fetch, query, parameters(params), form(binary, bytea))
+
+    async def execute(self, query: str, params: Any) -> int:
+        """Return how many rows a query touched."""
+        return await self.pool.run(execute, query, parameters(params))
+
+    async def pipeline(
+        self, queries: Iterable[object], binary: object, bytea: object
+    ) -> list[Rows | None]:
+        """Return what each of several queries has for a result."""
+        return await self.pool.run(pipeline, batch(queries), form(binary, bytea))
+
+    def stream(self, query: str, params: Any, binary: object, bytea: object) -> Stream:
+        """Return what reads the rows of a query as they are needed."""
+        wanted = form(binary, bytea)
+        return Stream(Session(self.pool), query, parameters(params), wanted, own=True)
+
+    def transaction(self, isolation: object, *, readonly: bool) -> Transaction:
+        """Return a transaction yet to begin."""
+        return Transaction(Session(self.pool, begin(isolation, readonly=readonly)))
+
+    def listen(
+        self, channel: str, callback: Callback, again: Callable[[], object] | None
+    ) -> Listening:
+        """Have a callback called with what is notified."""
+        return self.listener.add(channel, callback, again)
+
+    async def close(self, seconds: float) -> None:
+        """Hang up."""
+        await self.listener.close()
+        await self.pool.close(seconds)

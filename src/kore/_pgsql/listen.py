@@ -1,0 +1,162 @@
+"""LISTEN: a connection of its own, opened again whenever it is lost."""
+
+import asyncio
+from asyncio import Event, Future
+from collections.abc import Callable, Generator
+from typing import Any, Final
+
+import psycopg
+
+from kore._pgsql.connection import Connection
+from kore._pgsql.hub import Hub
+from kore._pgsql.opening import connect
+from kore._pgsql.question import judged
+from kore._pgsql.target import Target
+from kore.errors import DatabaseError
+
+# Between attempts to connect, in seconds: at first, and at most.
+DELAY: Final = 0.05
+DELAY_MAX: Final = 1.0
+NAME_MAX: Final = 63  # bytes of an identifier: longer ones would be cut
+
+Callback = Callable[[str, str], object]
+# Has a callback called: what raises is reported, what is a coroutine is run.
+Call = Callable[..., None]
+
+
+class Listening:
+    """A channel that somebody listens to. Awaited, it says that the server knows."""
+
+    def __init__(self, listener: "Listener", channel: str, callback: Callback) -> None:
+        self.listener = listener
+        self.channel = channel
+        self.callback = callback
+        self.again: Callable[[], object] | None = None
+        self.known: Future[None] = asyncio.get_running_loop().create_future()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.listener.drop(self)
+
+    def __await__(self) -> Generator[Any, None, "Listening"]:
+        yield from asyncio.shield(self.known).__await__()
+        return self
+
+
+class Listener:
+    """All that a worker listens to on one database."""
+
+    def __init__(
+        self, target: Target, hub: Hub, call: Call, log: Callable[[str], object]
+    ) -> None:
+        self.target = target
+        self.hub = hub
+        self.call = call
+        self.log = log
+        self.listenings: list[Listening] = []
+        # What the server knows of, on the connection there is.
+        self.channels: set[str] = set()
+        self.changed = Event()
+        self.task: asyncio.Task[None] | None = None
+
+    def add(
+        self, channel: str, callback: Callback, again: Callable[[], object] | None
+    ) -> Listening:
+        """Listen to a channel."""
+        if not channel or "\0" in channel or len(channel.encode()) > NAME_MAX:
+            raise DatabaseError(f"pgsql: {channel!r} is no channel: 1 to {NAME_MAX} bytes, no NUL")
+        listening = Listening(self, channel, callback)
+        listening.again = again
+        self.listenings.append(listening)
+        self.changed.set()
+        if self.task is None or self.task.done():
+            self.task = asyncio.get_running_loop().create_task(self.live())
+        return listening
+
+    def drop(self, listening: Listening) -> None:
+        """Listen to a channel no more."""
+        if listening in self.listenings:
+            self.listenings.remove(listening)
+            if not listening.known.done():
+                listening.known.set_result(None)
+            self.changed.set()
+
+    async def live(self) -> None:
+        """Be connected as long as somebody listens."""
+        delay, down = DELAY, False
+        while self.listenings:
+            try:
+                connection = await self.connected()
+            except Exception as error:  # noqa: BLE001 - nobody else would try again
+                if not down:
+                    self.log(f"cannot listen, trying on: {error}")
+                delay, down = min(delay * 2, DELAY_MAX), True
+            else:
+                try:
+                    await self.attend(connection)
+                finally:
+                    connection.close()
+                delay, down = DELAY, False
+            if self.listenings:
+                await asyncio.sleep(delay)
+
+    async def connected(self) -> Connection:
+        """Return a connection that passes on what it hears."""
+        pgconn = await connect(self.target)
+        connection = Connection(pgconn, self.hub, 0)
+        connection.on_notify = self.heard
+        connection.on_lost = lambda _: self.changed.set()
+        self.channels = set()
+        return connection
+
+    async def attend(self, connection: Connection) -> None:
+        """Listen to what is wanted, until the connection is lost or nobody listens."""
+        try:
+            while self.listenings and connection.lost is None:
+                self.changed.clear()
+                await self.adjust(connection)
+                await self.changed.wait()
+        except (DatabaseError, psycopg.Error) as error:
+            self.log(f"cannot listen, trying on: {error}")
+        else:
+            if connection.lost is not None:
+                self.log(f"listening again soon: {connection.lost}")
+
+    async def adjust(self, connection: Connection) -> None:
+        """Have the server know what is wanted, and those who want it."""
+        wanted = {listening.channel for listening in self.listenings}
+        for channel in self.channels - wanted:
+            await order(connection, "UNLISTEN", channel)
+            self.channels.discard(channel)
+        for channel in wanted - self.channels:
+            await order(connection, "LISTEN", channel)
+            self.channels.add(channel)
+            self.announce(channel)
+
+    def announce(self, channel: str) -> None:
+        """Tell those who listen to a channel that it works, again or for the first time."""
+        for listening in [each for each in self.listenings if each.channel == channel]:
+            if not listening.known.done():
+                listening.known.set_result(None)
+            elif listening.again is not None:
+                self.call(listening.again)
+
+    def heard(self, channel: str, payload: str) -> None:
+        """Pass a notification on."""
+        for listening in [each for each in self.listenings if each.channel == channel]:
+            self.call(listening.callback, channel, payload)
+
+    async def close(self) -> None:
+        """Listen no more to anything."""
+        self.listenings = []
+        if self.task is not None:
+            self.task.cancel()
+            await asyncio.wait([self.task])
+
+
+async def order(connection: Connection, word: str, channel: str) -> None:
+    """Run LISTEN or UNLISTEN."""
+    quoted = channel.replace('"', '""')
+    for result in await connection.command(f'{word} "{quoted}"'.encode()):
+        if result.error_message:
+            judged(connection, [result])

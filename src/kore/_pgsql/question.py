@@ -1,0 +1,199 @@
+"""What is asked on a connection, and what is made of the answer."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg.pq.abc import PGresult
+
+from kore._pgsql.connection import Connection
+from kore._pgsql.rows import (
+    GOOD,
+    TUPLES_OK,
+    Rows,
+    affected,
+    columns,
+    failure,
+    rows,
+    rows_in_bytes,
+    tag,
+    with_bytes,
+)
+from kore._pgsql.statements import Statement
+from kore._pgsql.values import Values, statement
+from kore.errors import DatabaseError
+
+# Commands that the server can prepare, and whose plan it is worth to keep.
+PREPARABLE: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"})
+# Commands that leave nothing behind on a connection. After any other one, all is thrown away.
+HARMLESS: Final = PREPARABLE | {
+    "BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SHOW", "EXPLAIN",
+    "NOTIFY", "TRUNCATE TABLE", "VACUUM", "ANALYZE",
+}  # fmt: skip
+# A prepared statement whose tables have changed, or that is not there any more: sqlstates.
+STALE: Final = frozenset({"0A000", "26000"})
+# Rows that are made between two turns of the event loop.
+SLICE: Final = 2000
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What values are to look like: text; or bytes, all of them, or those of type bytea."""
+
+    binary: bool = False
+    bytea: bool = False
+
+
+TEXT: Final = Form()
+
+
+def form(binary: object, bytea: object) -> Form:
+    """Return what an application asked for."""
+    if binary is False and bytea is False:
+        return TEXT
+    if type(binary) is not bool:
+        raise DatabaseError("pgsql: binary not True or False")
+    if type(bytea) is not bool:
+        raise DatabaseError("pgsql: bytea not True or False")
+    return Form(binary, bytea)
+
+
+async def ask(
+    connection: Connection, query: str, values: Values, wanted: Form
+) -> tuple[PGresult | None, Names]:
+    """Return the last result that counts, and the names of its columns."""
+    known = connection.statements.prepared.get(query)
+    if known is None:
+        known = await worth_preparing(connection, query)
+    if known is None:
+        return await ask_once(connection, query, values, wanted)
+    known.used = True
+    sending(connection)
+    connection.pgconn.send_query_prepared(known.name, values[0], values[1], wanted.binary)
+    (result,) = await connection.expect()
+    if result.status in GOOD:
+        return result, called(result, known)
+    problem = failure(result)
+    if not await renewed(connection, problem):
+        raise problem
+    return await ask_once(connection, query, values, wanted)
+
+
+def called(result: PGresult, known: Statement | None) -> Names:
+    """Return the names of a result's columns."""
+    if known is None:
+        return columns(result)
+    if known.columns is None:
+        known.columns = columns(result)
+    return known.columns
+
+
+async def ask_once(
+    connection: Connection, query: str, values: Values, wanted: Form
+) -> tuple[PGresult | None, Names]:
+    """Ask what is not prepared: one statement, or several if it has no parameters."""
+    encoded = statement(query)
+    sending(connection)
+    if values[0] or wanted.binary:
+        connection.pgconn.send_query_params(encoded, values[0], None, values[1], wanted.binary)
+    else:
+        connection.pgconn.send_query(encoded)
+    results = await connection.expect()
+    tags = judged(connection, results)
+    if len(tags) == 1 and tags[0] in PREPARABLE:
+        connection.statements.came_before(query)
+    found = [result for result in results if result.status == TUPLES_OK]
+    if found:
+        return found[-1], columns(found[-1])
+    return (results[-1] if results else None), ()
+
+
+def judged(connection: Connection, results: Sequence[PGresult]) -> list[str]:
+    """Return the commands that ran, or raise what went wrong."""
+    tags = [tag(result) for result in results]
+    if any(each not in HARMLESS for each in tags):
+        connection.soiled = True
+    for result in results:
+        if result.status not in GOOD:
+            raise failure(result)
+    if "LISTEN" in tags:
+        raise DatabaseError("failed to perform query: LISTEN hears nothing here: use listen()")
+    return tags
+
+
+async def worth_preparing(connection: Connection, query: str) -> Statement | None:
+    """Prepare a query that has come before."""
+    statements = connection.statements
+    if query not in statements.once:
+        return None
+    while name := statements.surplus():
+        await connection.command(b"DEALLOCATE " + name)
+    name = statements.name()
+    sending(connection)
+    connection.pgconn.send_prepare(name, statement(query))
+    for result in await connection.expect():
+        if result.status not in GOOD:
+            statements.once.pop(query, None)
+            # The query itself will say what is wrong, if it is the query.
+            if connection.in_transaction:
+                raise failure(result)
+            return None
+    return statements.keep(query, name)
+
+
+async def renewed(connection: Connection, problem: DatabaseError) -> bool:
+    """Have nothing prepared if that was the problem; say whether to ask again: nothing has run."""
+    if problem.sqlstate not in STALE:
+        return False
+    connection.statements.forget()
+    if connection.in_transaction:
+        # It has failed, and takes no commands.
+        connection.soiled = True
+        return False
+    await connection.command(b"DEALLOCATE ALL")
+    return True
+
+
+def sending(connection: Connection) -> None:
+    """Refuse to ask on a connection that is gone, or that is still answering."""
+    if connection.lost is not None:
+        raise connection.lost
+    if connection.reply is not None:
+        raise DatabaseError("pgsql error: another query is in progress")
+
+
+async def found(result: PGresult | None, names: Names, wanted: Form) -> Rows | None:
+    """Return the rows of a result; None: it has no such thing."""
+    if result is None or result.status != TUPLES_OK:
+        return None
+    make = rows_in_bytes if wanted.binary else rows
+    count = result.ntuples
+    if count <= SLICE:
+        made = Rows(make(result, names, 0, count))
+    else:
+        made = Rows()
+        for start in range(0, count, SLICE):
+            made += make(result, names, start, min(count, start + SLICE))
+            await asyncio.sleep(0)
+    if wanted.bytea and not wanted.binary:
+        with_bytes(result, names, made)
+    return made
+
+
+# What pool and transactions have in common
+
+
+async def fetch(
+    connection: Connection, query: str, values: Values, wanted: Form
+) -> Rows | None:
+    """Ask, and return rows."""
+    return await found(*await ask(connection, query, values, wanted), wanted)
+
+
+async def execute(connection: Connection, query: str, values: Values) -> int:
+    """Ask, and return how many rows were touched."""
+    result, _ = await ask(connection, query, values, TEXT)
+    return 0 if result is None else affected(result)

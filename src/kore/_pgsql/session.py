@@ -1,0 +1,113 @@
+"""One connection for some queries that belong together, from BEGIN to COMMIT or ROLLBACK."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import psycopg
+
+from kore._pgsql.connection import Connection
+from kore._pgsql.pool import Pool
+from kore._pgsql.question import judged
+from kore._pgsql.rows import tag
+from kore.errors import DatabaseError
+
+ISOLATIONS: Final = ("read committed", "repeatable read", "serializable")
+OVER: Final = "pgsql error: the transaction is over, or has not begun"
+FAILED: Final = "pgsql error: a query had failed, so the transaction was rolled back"
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def begin(isolation: object, *, readonly: bool) -> bytes:
+    """Return the statement that begins a transaction. ValueError: there is no such isolation."""
+    words = "BEGIN"
+    if isolation is not None:
+        if not isinstance(isolation, str) or isolation.lower() not in ISOLATIONS:
+            raise ValueError(f"isolation {isolation!r} is none of {', '.join(ISOLATIONS)}")
+        words += f" ISOLATION LEVEL {isolation.upper()}"
+    return f"{words} READ ONLY".encode() if readonly else words.encode()
+
+
+class Session:
+    """A transaction as those see it who work on it."""
+
+    def __init__(self, pool: Pool, first: bytes = b"BEGIN") -> None:
+        self.pool = pool
+        self.first = first
+        self.connection: Connection | None = None
+        # Tasks may share a transaction: one query at a time.
+        self.turn = asyncio.Lock()
+        self.names = 0
+
+    async def begin(self) -> None:
+        """Take a connection, and begin."""
+        if self.connection is not None:
+            raise DatabaseError("pgsql error: the transaction has begun already")
+        connection = self.pool.idle() or await self.pool.lend()
+        try:
+            judged(connection, await connection.command(self.first))
+        except BaseException:
+            self.pool.take_back(connection)
+            raise
+        self.connection = connection
+
+    async def run(
+        self,
+        work: Callable[Concatenate[Connection, P], Awaitable[T]],
+        *arguments: P.args,
+        **keywords: P.kwargs,
+    ) -> T:
+        """Do some work on the connection, when it is its turn."""
+        async with self.turn:
+            connection = self.usable()
+            try:
+                result = await work(connection, *arguments, **keywords)
+            except psycopg.Error as error:
+                raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
+            if not connection.in_transaction:
+                raise DatabaseError("pgsql error: a query has ended the transaction")
+            return result
+
+    async def command(self, text: str) -> None:
+        """Run a statement of ours."""
+        await self.run(order, text)
+
+    def name(self) -> str:
+        """Return a name for a savepoint or a cursor."""
+        self.names += 1
+        return f"kore_{self.names}"
+
+    async def end(self, *, commit: bool) -> None:
+        """End it, and give the connection back. DatabaseError: it could not be committed."""
+        try:
+            async with self.turn:
+                connection = self.usable()
+                results = await connection.command(b"COMMIT" if commit else b"ROLLBACK")
+                judged(connection, results)
+                if commit and tag(results[-1]) != "COMMIT":
+                    raise DatabaseError(FAILED)
+        except psycopg.Error as error:
+            raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Give the connection back, in whatever state: what is open is rolled back."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            self.pool.take_back(connection)
+
+    def usable(self) -> Connection:
+        """Return the connection. DatabaseError: it is gone, or not ours any more."""
+        if self.connection is None:
+            raise DatabaseError(OVER)
+        if self.connection.lost is not None:
+            raise self.connection.lost
+        return self.connection
+
+
+async def order(connection: Connection, text: str) -> None:
+    """Run a statement of ours on a connection."""
+    judged(connection, await connection.command(text.encode()))

@@ -1,0 +1,66 @@
+"""Which queries a connection has prepared: those that came twice, the least used ones first out.
+
+Pure. A query that is put together anew each time comes once, and is never prepared.
+"""
+
+
+class Statement:
+    """A query that the server knows by a *name*."""
+
+    __slots__ = ("columns", "name", "used")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        # What its results are called, once there was one.
+        self.columns: tuple[str, ...] | None = None
+        self.used = True
+
+
+class Statements:
+    """The queries of one connection, at most *limit* of each kind; 0: none is ever prepared."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.prepared: dict[str, Statement] = {}
+        self.once: dict[str, None] = {}
+        self.count = 0
+
+    def came_before(self, query: str) -> bool:
+        """Take note of a query that could be prepared; say whether it is worth it."""
+        if not self.limit:
+            return False
+        if query in self.once:
+            return True
+        if len(self.once) >= self.limit:
+            del self.once[next(iter(self.once))]
+        self.once[query] = None
+        return False
+
+    def name(self) -> bytes:
+        """Return a name that no statement of this connection has had."""
+        self.count += 1
+        return b"kore_%d" % self.count
+
+    def keep(self, query: str, name: bytes) -> Statement:
+        """Keep a query that has been prepared."""
+        self.once.pop(query, None)
+        made = self.prepared[query] = Statement(name)
+        return made
+
+    def surplus(self) -> bytes | None:
+        """Return the name of a statement that has to go before another one is prepared.
+
+        One that was used since it was last looked at has another chance.
+        """
+        while len(self.prepared) >= self.limit:
+            query, oldest = next(iter(self.prepared.items()))
+            del self.prepared[query]
+            if not oldest.used:
+                return oldest.name
+            oldest.used = False
+            self.prepared[query] = oldest
+        return None
+
+    def forget(self) -> None:
+        """Forget all: the server did."""
+        self.prepared.clear()

@@ -1,0 +1,173 @@
+"""How databases are set up, and what a server without any pays for them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.build import get
+from tests.helpers.fix_serve import KORE, RUNNING, Launcher, Server
+from tests.helpers.postgres import Postgres
+
+# The API page's examples of register_database and pgsql; `table` is a word of SQL, so it is quoted,
+# and the string is that of a database which is there.
+PAGE = """
+import json
+import os
+
+domain = kore.domain("*", attach="http")
+
+kore.register_database("db", os.environ["DSN"])
+
+async def myquery(req):
+    name = "bar"
+    result = await req.pgsql("db",
+        "SELECT * FROM \\"table\\" WHERE foo = $1", params=[name])
+    req.response(200, json.dumps(result).encode("utf-8"))
+
+domain.route("/", myquery, methods=["get"])
+"""
+CONF = """
+workers 1
+server plain {{
+    bind 127.0.0.1 0
+    tls no
+}}
+database db "{dsn}"
+pgsql_conn_max 1
+pgsql_statement_timeout 2s
+python_import ./app.py
+domain * {{
+    attach plain
+    route / {{
+        handler limit
+    }}
+}}
+"""
+HANDLER = """
+import kore
+async def limit(req):
+    rows = await req.pgsql("db", "SHOW statement_timeout")
+    req.response(200, rows[0]["statement_timeout"])
+"""
+LOADED = """
+import sys
+domain = kore.domain("*", attach="http")
+def loaded(req):
+    req.response(200, str("psycopg" in sys.modules))
+domain.route("/", loaded, methods=["get"])
+"""
+
+
+def test_the_example_of_the_api_page_works(serve: Launcher, postgres: Postgres) -> None:
+    postgres.sql('CREATE TABLE "table" (foo text, n int)')
+    postgres.sql("""INSERT INTO "table" VALUES ('bar', 1)""")
+    with serve(PAGE, DSN=postgres.dsn).connect() as client:
+        answer = client.ask(get("/"))
+
+    assert json.loads(answer.body) == [{"foo": "bar", "n": "1"}]
+
+
+def test_a_file_sets_up_a_database(tmp_path: Path, postgres: Postgres) -> None:
+    (tmp_path / "kore.conf").write_text(CONF.format(dsn=postgres.dsn))
+    (tmp_path / "app.py").write_text(HANDLER)
+    server = Server([*KORE, "-c", "kore.conf"], tmp_path, {})
+    try:
+        server.learn_port()
+        RUNNING.append(server)
+        with server.connect() as client:
+            assert client.ask(get("/")).body == b"2s"
+        server.stop()
+    finally:
+        server.kill()
+
+
+def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    return subprocess.run(
+        [sys.executable, "-m", "kore", *words], cwd=directory, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["-t", "--print-config"])
+def test_a_string_that_libpq_does_not_understand_stops_the_start(
+    tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "kore.conf").write_text(CONF.format(dsn="colour=red"))
+    (tmp_path / "app.py").write_text(HANDLER)
+    done = run(tmp_path, option, "-c", "kore.conf")
+
+    assert done.returncode == 1
+    assert "kore.conf:7: database 'db': " in done.stderr
+    assert 'invalid connection option "colour"' in done.stderr
+
+
+def test_so_it_does_at_a_start(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        'import kore\nkore.server(ip="127.0.0.1", port=0, tls=False)\nkore.domain("*")\n'
+        'kore.dbsetup("db", "nonsense")\n'
+    )
+    done = run(tmp_path, "app.py")
+
+    assert done.returncode != 0
+    assert "app.py:4: database 'db': missing" in done.stdout + done.stderr
+
+
+def test_a_printed_configuration_sets_up_the_same(tmp_path: Path) -> None:
+    (tmp_path / "kore.conf").write_text(CONF.format(dsn="host=/run dbname='a b'"))
+    (tmp_path / "app.py").write_text(HANDLER)
+    done = run(tmp_path, "--print-config", "-c", "kore.conf")
+
+    assert done.returncode == 0
+    assert "pgsql_conn_max 1\n" in done.stdout
+    assert "pgsql_statement_timeout 2000\n" in done.stdout
+    (tmp_path / "again.conf").write_text(done.stdout)
+    again = run(tmp_path, "--print-config", "-c", "again.conf")
+    assert again.stdout == done.stdout
+    assert "database db \"host=/run dbname='a b'\"\n" in done.stdout
+
+
+def test_who_asks_no_database_loads_no_library(serve: Launcher) -> None:
+    with serve(LOADED).connect() as client:
+        assert client.ask(get("/")).body == b"False"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("pgsql_conn_max", -1),
+        ("pgsql_conn_max", 65536),
+        ("pgsql_queue_limit", -1),
+        ("pgsql_connect_timeout", 0),
+        ("pgsql_statement_timeout", -1),
+        ("pgsql_idle_timeout", -1),
+        ("pgsql_cancel_timeout", 0),
+        ("pgsql_prepared_max", -1),
+    ],
+)
+def test_a_setting_has_its_range(tmp_path: Path, setting: str, value: int) -> None:
+    (tmp_path / "app.py").write_text(f"import kore\nkore.config.{setting} = {value}\n")
+    done = run(tmp_path, "-t", "app.py")
+
+    assert done.returncode == 1
+    assert f"bad value '{value}' for {setting}" in done.stderr
+
+
+def test_zero_prepares_nothing(serve: Launcher, postgres: Postgres) -> None:
+    app = """
+    import os
+    domain = kore.domain("*", attach="http")
+    kore.dbsetup("db", os.environ["DSN"])
+    async def count(req):
+        for _ in range(5):
+            rows = await req.pgsql("db", "SELECT count(*) AS n FROM pg_prepared_statements")
+        req.response(200, rows[0]["n"])
+    domain.route("/", count, methods=["get"])
+    """
+    for most, found in ((0, b"0"), (100, b"1")):
+        settings = {"pgsql_prepared_max": most, "pgsql_conn_max": 1}
+        with serve(app, settings=settings, DSN=postgres.dsn).connect() as client:
+            assert client.ask(get("/")).body == found

@@ -1,0 +1,61 @@
+"""Which queries a connection prepares."""
+
+from kore._pgsql.statements import Statements
+
+
+def prepared(statements: Statements, query: str) -> list[bytes]:
+    """Prepare a query; return what had to go."""
+    gone = []
+    while name := statements.surplus():
+        gone.append(name)
+    statements.keep(query, statements.name())
+    return gone
+
+
+def test_a_query_is_worth_it_when_it_comes_again() -> None:
+    statements = Statements(10)
+
+    assert not statements.came_before("a")
+    assert not statements.came_before("b")
+    assert statements.came_before("a")
+
+
+def test_zero_prepares_nothing() -> None:
+    statements = Statements(0)
+
+    assert [statements.came_before("a") for _ in range(3)] == [False] * 3
+    assert statements.once == {}
+
+
+def test_what_came_once_is_forgotten_in_time() -> None:
+    statements = Statements(3)
+    for query in "abcd":
+        statements.came_before(query)
+
+    assert list(statements.once) == ["b", "c", "d"]
+
+
+def test_names_are_never_used_again() -> None:
+    statements = Statements(2)
+
+    assert len({statements.name() for _ in range(100)}) == 100
+
+
+def test_what_is_used_stays() -> None:
+    statements = Statements(2)
+    assert prepared(statements, "a") == []
+    assert prepared(statements, "b") == []
+    # All were used since they were made, so the oldest goes when it is looked at again.
+    assert prepared(statements, "c") == [b"kore_1"]
+    statements.prepared["c"].used = True
+    statements.prepared["b"].used = False
+    assert prepared(statements, "d") == [b"kore_2"]
+    assert list(statements.prepared) == ["c", "d"]
+
+
+def test_what_the_server_forgot_is_forgotten() -> None:
+    statements = Statements(2)
+    prepared(statements, "a")
+    statements.forget()
+
+    assert statements.prepared == {}
