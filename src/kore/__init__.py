@@ -92,4 +92,4 @@ if _typing.TYPE_CHECKING:
     from kore._tasks import task_kill as task_kill
     from kore._tasks import tasks as tasks
 else:  # when somebody asks for them: the parent never does
-    from kore._api import loaded as __getattr__
+    from kore._lazy import loaded as __getattr__

@@ -4,10 +4,8 @@ import logging
 import operator
 import os
 import signal
-import sys
 import syslog
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any, Final, NoReturn, TypeVar, Unpack
 
@@ -48,45 +46,6 @@ WEBSOCKET_BROADCAST_LOCAL: Final = 1
 WEBSOCKET_BROADCAST_GLOBAL: Final = 2
 
 pydomain = DomainHandle
-
-# Loaded when asked for. The parent imports this file too: it may be root, and runs no compiled code
-# of ours; it has no event loop, and no use for 7 MB of asyncio.
-LAZY: Final[Mapping[str, str]] = {
-    "coroname": "kore._tasks:coroname",
-    "corotrace": "kore._tasks:corotrace",
-    "curl": "kore._clients:curl",
-    "dbexecute": "kore._databases:dbexecute",
-    "dbpipeline": "kore._databases:dbpipeline",
-    "dbquery": "kore._databases:dbquery",
-    "dbstream": "kore._databases:dbstream",
-    "gather": "kore._aio.gather:Gather",
-    "httpclient": "kore._clients:httpclient",
-    "listen": "kore._databases:listen",
-    "lock": "kore._aio.lock:Lock",
-    "proc": "kore._aio.proc:Process",
-    "pyconnection": "kore._core.connection:Connection",
-    "pycurlhandle": "kore._httpclient.curl:CurlHandle",
-    "pyhttp_file": "kore._http.files:HttpFile",
-    "pyhttp_request": "kore._core.request:Request",
-    "pyhttpclient": "kore._httpclient.client:HttpClient",
-    "pylock": "kore._aio.lock:Lock",
-    "pyproc": "kore._aio.proc:Process",
-    "pyqueue": "kore._aio.queue:Queue",
-    "pysocket": "kore._aio.socket:Socket",
-    "pytimer": "kore._aio.timer:Timer",
-    "queue": "kore._aio.queue:Queue",
-    "socket_wrap": "kore._aio.socket:socket_wrap",
-    "suspend": "kore._aio.suspend:suspend",
-    "task_create": "kore._tasks:task_create",
-    "task_id": "kore._tasks:task_id",
-    "task_kill": "kore._tasks:task_kill",
-    "tasks": "kore._tasks:tasks",
-    "timer": "kore._aio.timer:Timer",
-    "transaction": "kore._databases:transaction",
-}
-
-# How the names of libcurl's options begin: 279 of them, in a module of their own.
-OPTION: Final = "CURLOPT_"
 
 # The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
 LEVELS: Final = (
@@ -380,23 +339,3 @@ def app(*value: object) -> Any:
 def setname(name: str) -> None:
     """Set the name that process titles begin with."""
     _context.configuring().rename(name)
-
-
-def loaded(name: str) -> Any:
-    """Return one of the public names that are loaded when asked for, and keep it."""
-    if name.startswith(OPTION):
-        return option(name)
-    if name not in LAZY:
-        raise AttributeError(f"module 'kore' has no attribute {name!r}")
-    module, _, attribute = LAZY[name].partition(":")
-    value = getattr(import_module(module), attribute)
-    setattr(sys.modules["kore"], name, value)
-    return value
-
-
-def option(name: str) -> int:
-    """Return the number of an option of libcurl."""
-    number: int | None = getattr(import_module("kore._httpclient.names"), name, None)
-    if number is None:
-        raise AttributeError(f"module 'kore' has no attribute {name!r}")
-    return number

@@ -13,7 +13,7 @@ FLOORS = {
     9: "_cli.kodev _cli.run",
     8: "__main__ _cli.create _cli.project",
     7: "_cli.main _cli.skeleton _cli.watch",
-    6: "__init__ _api _clients _databases _tasks",
+    6: "__init__ _api _clients _databases _tasks _lazy",
     5: """_process.bodies _process.children _process.databases _process.disk _process.endings
           _process.generation _process.holdings _process.incoming _process.journals
           _process.nursery _process.objects _process.outgoing _process.parent _process.post
@@ -32,7 +32,8 @@ FLOORS = {
           _pgsql.rows _pgsql.session _pgsql.stream _pgsql.target _pgsql.transaction""",
     2: """_conf.answers _conf.authentications _conf.builder _conf.check _conf.databases
           _conf.demands _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader
-          _conf.printer _conf.routes _conf.rules _conf.wanted _conf.websockets _http.auth _http.filemap
+          _conf.printer _conf.routes _conf.rules _conf.wanted _conf.websockets
+          _http.auth _http.filemap
           _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
           _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder

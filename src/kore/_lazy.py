@@ -1,0 +1,65 @@
+"""Public names that are loaded when somebody asks for them."""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Final
+
+# Loaded when asked for. The parent imports this package too: it may be root, and runs no compiled
+# code of ours; it has no event loop, and no use for 7 MB of asyncio.
+LAZY: Final[Mapping[str, str]] = {
+    "coroname": "kore._tasks:coroname",
+    "corotrace": "kore._tasks:corotrace",
+    "curl": "kore._clients:curl",
+    "dbexecute": "kore._databases:dbexecute",
+    "dbpipeline": "kore._databases:dbpipeline",
+    "dbquery": "kore._databases:dbquery",
+    "dbstream": "kore._databases:dbstream",
+    "gather": "kore._aio.gather:Gather",
+    "httpclient": "kore._clients:httpclient",
+    "listen": "kore._databases:listen",
+    "lock": "kore._aio.lock:Lock",
+    "proc": "kore._aio.proc:Process",
+    "pyconnection": "kore._core.connection:Connection",
+    "pycurlhandle": "kore._httpclient.curl:CurlHandle",
+    "pyhttp_file": "kore._http.files:HttpFile",
+    "pyhttp_request": "kore._core.request:Request",
+    "pyhttpclient": "kore._httpclient.client:HttpClient",
+    "pylock": "kore._aio.lock:Lock",
+    "pyproc": "kore._aio.proc:Process",
+    "pyqueue": "kore._aio.queue:Queue",
+    "pysocket": "kore._aio.socket:Socket",
+    "pytimer": "kore._aio.timer:Timer",
+    "queue": "kore._aio.queue:Queue",
+    "socket_wrap": "kore._aio.socket:socket_wrap",
+    "suspend": "kore._aio.suspend:suspend",
+    "task_create": "kore._tasks:task_create",
+    "task_id": "kore._tasks:task_id",
+    "task_kill": "kore._tasks:task_kill",
+    "tasks": "kore._tasks:tasks",
+    "timer": "kore._aio.timer:Timer",
+    "transaction": "kore._databases:transaction",
+}
+
+# How the names of libcurl's options begin: 279 of them, in a module of their own.
+OPTION: Final = "CURLOPT_"
+
+
+def loaded(name: str) -> Any:
+    """Return one of the public names that are loaded when asked for, and keep it."""
+    if name.startswith(OPTION):
+        return option(name)
+    if name not in LAZY:
+        raise AttributeError(f"module 'kore' has no attribute {name!r}")
+    module, _, attribute = LAZY[name].partition(":")
+    value = getattr(import_module(module), attribute)
+    setattr(sys.modules["kore"], name, value)
+    return value
+
+
+def option(name: str) -> int:
+    """Return the number of an option of libcurl."""
+    number: int | None = getattr(import_module("kore._httpclient.names"), name, None)
+    if number is None:
+        raise AttributeError(f"module 'kore' has no attribute {name!r}")
+    return number
