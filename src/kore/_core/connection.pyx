@@ -93,9 +93,9 @@ cdef class Connection(Intake):
         A WebSocket's client is told why, by a *code* and a *reason* of at most 123 bytes, and
         `ondisconnect` is called first. Raises ValueError for a code that cannot be sent.
         """
-        self.poller.mine("disconnect()")
         if self.closed:
             return False
+        self.poller.mine("disconnect()")
         if self.socket is not None:
             return self.socket.disconnect(code, reason)
         self.flush()
