@@ -123,6 +123,8 @@ class Connection:
     def take(self) -> None:
         """Take the results that are complete."""
         pgconn = self.pgconn
+        if self.pipelined and not self.abandoned:
+            self.take_many()
         while self.reply is not None and not pgconn.is_busy():
             result = pgconn.get_result()
             if result is None:
@@ -131,12 +133,21 @@ class Connection:
                     self.answer()
             elif result.status in UNUSUAL:
                 self.stumble(result)
-            else:
-                if not self.abandoned:
-                    self.results.append(result)
-                if self.pipelined:
-                    # None follows each, and is there already.
-                    pgconn.get_result()
+            elif not self.abandoned:
+                self.results.append(result)
+
+    def take_many(self) -> None:
+        """Take the good results of a pipeline; None follows each, and is there already."""
+        busy, get, keep = self.pgconn.is_busy, self.pgconn.get_result, self.results.append
+        while not busy():
+            result = get()
+            if result is None:
+                continue
+            if result.status in UNUSUAL:
+                self.stumble(result)
+                return
+            keep(result)
+            get()
 
     def stumble(self, result: PGresult) -> None:
         """Take what is no result: the end of a pipeline, or a copy."""

@@ -60,11 +60,11 @@ async def converted(
     """Return the rows of all results."""
     made: list[Rows | None] = []
     for result, prepared in zip(results, known, strict=True):
-        names = called(result, prepared)
+        names = (prepared.columns if prepared else None) or called(result, prepared)
         count = result.ntuples
         if count <= SLICE and wanted is TEXT and names:
             # Many small ones: a coroutine for each would take longer than its rows.
-            made.append(Rows(rows(result, names, 0, count)))
+            made.append(rows(result, names, 0, count))
         else:
             made.append(await found(result, names, wanted))
     return made

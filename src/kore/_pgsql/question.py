@@ -172,7 +172,7 @@ async def found(result: PGresult | None, names: Names, wanted: Form) -> Rows | N
     make = rows_in_bytes if wanted.binary else rows
     count = result.ntuples
     if count <= SLICE:
-        made = Rows(make(result, names, 0, count))
+        made = make(result, names, 0, count)
     else:
         made = Rows()
         for start in range(0, count, SLICE):

@@ -53,10 +53,10 @@ def columns(result: PGresult) -> tuple[str, ...]:
     return tuple((result.fname(index) or b"").decode() for index in range(result.nfields))
 
 
-def rows(result: PGresult, names: tuple[str, ...], first: int, last: int) -> list[Row]:
+def rows(result: PGresult, names: tuple[str, ...], first: int, last: int) -> Rows:
     """Return rows as text, the first one to before the last one; NULL is None."""
     get = result.get_value
-    made: list[Row] = []
+    made = Rows()
     # Loops: comprehensions within one another take twice as long for a short row.
     try:
         for row in range(first, last):
@@ -74,11 +74,13 @@ def rows(result: PGresult, names: tuple[str, ...], first: int, last: int) -> lis
     return made
 
 
-def rows_in_bytes(result: PGresult, names: tuple[str, ...], first: int, last: int) -> list[Row]:
+def rows_in_bytes(result: PGresult, names: tuple[str, ...], first: int, last: int) -> Rows:
     """Return rows with each value as the server sent it."""
     get = result.get_value
     numbered = tuple(enumerate(names))
-    return [{name: get(row, column) for column, name in numbered} for row in range(first, last)]
+    return Rows(
+        {name: get(row, column) for column, name in numbered} for row in range(first, last)
+    )
 
 
 def with_bytes(result: PGresult, names: tuple[str, ...], found: list[Row]) -> list[Row]:
