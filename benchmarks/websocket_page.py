@@ -63,6 +63,7 @@ class Page:
     theirs: list[tuple[Peer, Path]]
     rounds: int
     seconds: float
+    busy: tuple[float, float]  # the machine's load when the run began and when it ended
 
     def title(self, name: str) -> str:
         """Return how a server is called in a table."""
@@ -73,6 +74,8 @@ class Page:
         said = machine.described(install.full_version(self.python))
         facts = [fact for fact in said if fact[0] != "load generator"]
         facts.append(("ours", machine.packages(install.versions(self.python), machine.OWN)))
+        busy = "{:.1f} when the run began, {:.1f} when it ended".format(*self.busy)
+        facts.append(("load average", busy))
         if self.theirs:
             needed = sorted({name for peer, _ in self.theirs for name in peer.needs})
             installed = install.versions(self.theirs[0][1] / "python")
@@ -147,7 +150,8 @@ def _verdicts(page: Page, results: Results) -> Iterable[Sequence[str]]:
             next_best = min(peers, key=lambda one: peers[one])
             ours, theirs = best["kore"].cpu, peers[next_best]
             found = f"{ours:.2f} µs; {page.titles[next_best]} {theirs:.2f} µs"
-            rows.append((work.title, "less CPU than every peer", found, _yes(met=ours < theirs)))
+            bar = "less CPU than every peer" + " on one" * (name == BROADCAST_TWO)
+            rows.append((work.title, bar, found, _yes(met=ours < theirs)))
     if "kore" in results.idle:
         each = results.idle["kore"].rss
         bar = f"at most {IDLE_BYTES // KIB} KiB"

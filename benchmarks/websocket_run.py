@@ -78,8 +78,9 @@ def main() -> int:
         return 1
     idle.raise_descriptor_limit(DESCRIPTORS)
     bench = _bench(options)
+    before = os.getloadavg()[0]
     bench.run()
-    _publish(options, bench)
+    _publish(options, bench, (before, os.getloadavg()[0]))
     return 0
 
 
@@ -134,7 +135,7 @@ def _home(peer: Peer, python: Path) -> Path:
     return theirs.parent
 
 
-def _publish(options: argparse.Namespace, bench: Bench) -> None:
+def _publish(options: argparse.Namespace, bench: Bench, busy: tuple[float, float]) -> None:
     day = f"{datetime.now().astimezone():%Y-%m-%d}"
     python = options.python.absolute()
     text = websocket_page.written(
@@ -145,6 +146,7 @@ def _publish(options: argparse.Namespace, bench: Bench) -> None:
             theirs=[(peer, home) for peer, home in bench.peers if not peer.ours],
             rounds=bench.rounds,
             seconds=bench.seconds,
+            busy=busy,
         ),
         bench.results,
     )

@@ -57,10 +57,12 @@ def talking(pair: Make) -> Callable[..., Pair]:
             maxframe=4 * MIB, maxmessage=4 * MIB, buffer_max=buffer_max, timeout=0, ping=0,
             close_timeout=5, raises=False, label=b"/talk",
         )  # fmt: skip
-        house = pair(
-            lambda request: Request.upgrade(request, terms, (None, onmsg, None), None),
-            hub=Hub(), **options,
-        )  # fmt: skip
+
+        def upgrade(request: Request) -> None:
+            request.response_header("sec-websocket-accept", "of whoever decides on handshakes")
+            Request.upgrade(request, terms, (None, onmsg, None), None)
+
+        house = pair(upgrade, hub=Hub(), **options)
         shake(house, house.client)
         return house
 
