@@ -359,6 +359,7 @@ cdef class WebSocket:
         self.phase = OVER
         self.code = self.code or ABNORMAL
         self.reader.drop()
+        self.deflater = self.reader.inflate = None      # 300 KB, whoever keeps the connection
         self.peer.service.hub.closed(self.peer)
         if self.parted:
             return 0
