@@ -4,8 +4,6 @@ Nothing is raised, no descriptor is left, no callback is called after ondisconne
 once; and it makes no difference how the bytes were cut, nor when the client read.
 """
 
-from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 from hypothesis import event

@@ -100,7 +100,7 @@ def visitor(server: Server, rng: random.Random) -> None:
     """Come, say this and that, and leave in some way."""
     words = ["x", "y" * 3000, "broadcast", "leave", "all", "fail"]
     peer = Peer(server.address, rng.choice(["/", "/wait"]), receive_buffer=rng.choice([0, 4096]))
-    with peer, contextlib.suppress(AssertionError if rng.random() < 0 else TimeoutError):
+    with peer, contextlib.suppress(TimeoutError):
         for _ in range(rng.randrange(8)):
             peer.send(frame(TEXT, rng.choices(words, [9, 5, 5, 2, 1, 1])[0]))
             if rng.random() < 0.1:
@@ -110,7 +110,7 @@ def visitor(server: Server, rng: random.Random) -> None:
                 peer.reset()
             case 1:
                 peer.send(closing(1000))
-                assert peer.until_closed().code
+                peer.rest()
             case 2:
                 peer.finish()
                 peer.rest()

@@ -36,7 +36,10 @@ def told(server: Server, *questions: str, path: str = "/do") -> list[str]:
         ("c.buffered", "0"),
         ("[c.close_code, c.close_reason]", "[None, None]"),
         ("sorted(c.rooms)", "[]"),
-        ("[c.join('a'), c.join('b'), c.join('a'), sorted(c.rooms)]", "[True, True, True, ['a', 'b']]"),
+        (
+            "[c.join('a'), c.join('b'), c.join('a'), sorted(c.rooms)]",
+            "[True, True, True, ['a', 'b']]",
+        ),
         ("[c.leave('a'), c.join('a'), c.leave('a'), c.leave('a')]", "[False, True, True, False]"),
         ("call(c.join, None)", "TypeError: Argument 'room' "),
         ("call(c.websocket_send, 9, b'')", "TypeError: invalid op parameter: "),
@@ -98,7 +101,11 @@ def test_text_and_bytes_of_all_kinds_are_sent(calls: Server, data: str, got: Got
 
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
-    [("", 1000, ""), ("4999, 'κόσμε'", 4999, "κόσμε"), ("code=3000, reason='r' * 123", 3000, "r" * 123)],
+    [
+        ("", 1000, ""),
+        ("4999, 'κόσμε'", 4999, "κόσμε"),
+        ("code=3000, reason='r' * 123", 3000, "r" * 123),
+    ],
 )
 def test_disconnect_tells_the_client_why(
     calls: Server, arguments: str, code: int, reason: str
@@ -202,7 +209,9 @@ def test_an_http_connection_is_no_websocket(calls: Server) -> None:
 # ---- odd moments
 
 
-@pytest.mark.parametrize("how", ["c.disconnect(4003)", "c.websocket_send(1,'x')+and+c.disconnect(4003)"])
+@pytest.mark.parametrize(
+    "how", ["c.disconnect(4003)", "c.websocket_send(1,'x')+and+c.disconnect(4003)"]
+)
 def test_onconnect_may_send_and_disconnect(calls: Server, how: str) -> None:
     start = calls.log.size()
     with Peer(calls.address, f"/onconnect/{how}", after=frame(TEXT, "unheard")) as peer:

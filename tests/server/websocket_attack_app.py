@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-import os
+from pathlib import Path
 
 import kore
 
@@ -65,5 +65,5 @@ def state(req):
     gc.collect()
     kinds = [type(thing).__name__ for thing in gc.get_objects()]
     left = sum(kind in ("Connection", "WebSocket", "MessageReader") for kind in kinds)
-    files = len(os.listdir("/proc/self/fd"))
+    files = len(list(Path("/proc/self/fd").iterdir()))
     req.response(200, f"{len(everybody)} {len(ends)} {left} {len(kinds)} {files}")
