@@ -235,13 +235,28 @@ def test_a_callback_may_disconnect_any_other(calls: Server) -> None:
 
 
 def test_a_callback_may_disconnect_everybody_from_within_ondisconnect(calls: Server) -> None:
-    peers = [Peer(calls.address, "/chain") for _ in range(300)]
+    peers = [Peer(calls.address, "/chain") for _ in range(200)]
     peers[0].text("go")
     for peer in peers:
         assert peer.until_closed().code == 4005
         peer.socket.close()
     with calls.connect() as client:
         assert client.ask(get("/chain-errors")).body == b"0"
+
+
+def test_everybody_is_closed_where_the_stack_does_not_suffice_for_that(serve: Launcher) -> None:
+    shallow = "import sys\nsys.setrecursionlimit(170)\n"
+    server = serve(APP.read_text() + shallow)
+    peers = [Peer(server.address, "/chain") for _ in range(400)]
+    peers[0].text("go")
+    codes = set()
+    for peer in peers:
+        codes.add(peer.until_closed().code)
+        peer.socket.close()
+    assert codes <= {4005, 1011}
+    with server.connect() as client:
+        assert client.ask(get("/chain-errors")).body != b"0"
+    server.log.accept()
 
 
 def test_a_broadcast_from_ondisconnect_reaches_who_is_left(calls: Server) -> None:
