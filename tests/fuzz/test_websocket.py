@@ -94,24 +94,9 @@ class House(Pair):
     """A pair whose only route is a WebSocket."""
 
     def __init__(self, packed: bool) -> None:
-        self.hub = Hub(packed)
-        super().__init__(lambda request: request.websocket_handshake())
+        self.talk = Hub(packed)
+        super().__init__(lambda request: request.websocket_handshake(), hub=self.talk)
         self.got = b""
-
-    def make_service(self, limits: dict[str, Any], slot: memoryview | None) -> Any:
-        from kore._core.service import Service
-
-        return Service(
-            limits,
-            spawn=self.spawn,
-            stream=lambda *stream: None,
-            failed=lambda _, error: self.failures.append(error),
-            defer=self.deferred.append,
-            later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
-            future=self.future,
-            parts=lambda request, route: None,
-            hub=self.hub,
-        )
 
     def converse(self, data: bytes, plan: list[tuple[int, bool]], tail: bytes = b"") -> list[Got]:
         """Send *data* as planned; return what came back."""
@@ -152,12 +137,12 @@ def conversation(
     house = House(packed)
     try:
         got = house.converse(data, plan, tail)
-        assert house.hub.inside == set()
+        assert house.talk.inside == set()
         assert house.failed() == []
     finally:
         house.close()
     assert descriptors() == before
-    return got, house.hub.said
+    return got, house.talk.said
 
 
 @fuzzed(streams, plans, st.booleans(), st.integers(0, 300))
