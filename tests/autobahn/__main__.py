@@ -4,7 +4,7 @@ Without arguments all of it, which takes a quarter of an hour, and the page abou
 With patterns, such as `1.* 6.4.*`, only those cases, and nothing is written.
 """
 
-import datetime
+import datetime as dt
 import json
 import platform
 import subprocess
@@ -60,7 +60,7 @@ def conversed(program: Path, server: Server, patterns: Sequence[str]) -> list[Su
 def facts(seconds: float) -> list[tuple[str, str]]:
     """Return what was run, when, on what."""
     return [
-        ("date", datetime.datetime.now(datetime.UTC).date().isoformat()),
+        ("date", dt.datetime.now(dt.UTC).date().isoformat()),
         ("test suite", SUITE.replace("==", " ")),
         ("kore", VERSION),
         ("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"),

@@ -149,6 +149,18 @@ class Peer:
             self.send(piece)
             time.sleep(0.0002)
 
+    def flood(self, piece: bytes, most: int = 64 << 20) -> int:
+        """Send *piece* again and again until the server reads no more; return how often it went."""
+        self.socket.settimeout(1)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent * len(piece) < most:
+                self.socket.sendall(piece)
+                sent += 1
+        self.socket.settimeout(PATIENCE)
+        assert sent * len(piece) < most, "it takes all there is"
+        return sent
+
     def text(self, data: str) -> None:
         """Send a text."""
         self.send(frame(TEXT, data))

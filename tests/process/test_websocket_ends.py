@@ -1,9 +1,12 @@
 """The ends of a server with WebSockets: stopping, reloading, the access log, clients that die."""
 
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,7 +35,7 @@ async def work(conn, op, data):
     print("worked", conn.websocket_send(op, data), flush=True)
 
 def ondisconnect(conn):
-    print("left", conn.close_code, conn.close_reason, flush=True)
+    print(f"left {conn.close_code} {conn.close_reason}", flush=True)
 
 @kore.route("/", methods=["get"])
 def shake(req):
@@ -106,24 +109,36 @@ def test_a_drain_refuses_new_ones(serve: Launcher) -> None:
     assert "shaken False" in server.log.text()
 
 
-def test_a_reload_says_goodbye_and_the_new_workers_serve(serve: Launcher) -> None:
-    server = serving(serve, workers=2)
+@pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_reload_says_goodbye_and_the_new_workers_serve(serve: Launcher, count: int) -> None:
+    room = {"worker_max_connections": 1500, "worker_rlimit_nofiles": 2000}
+    server = serving(serve, workers=2, **room)
     procs.until(lambda: len(server.workers) == 2, what="two workers")
     before = server.workers
-    peers = [Peer(server.address) for _ in range(50)]
-    for peer in peers:
-        peer.hears()
-    os.kill(server.process.pid, signal.SIGHUP)
-    for peer in peers:
-        assert peer.got().code == 1012
-        peer.send(closing(1012))
-        assert peer.rest() == []
-        peer.socket.close()
+    with with_descriptors(count + 500):
+        peers = [Peer(server.address) for _ in range(count)]
+        for peer in peers:
+            assert int(peer.hears()) in before
+        os.kill(server.process.pid, signal.SIGHUP)
+        for peer in peers:
+            assert peer.got().code == 1012
+            peer.send(closing(1012))
+            assert peer.rest() == []
+            peer.socket.close()
     replaced(server, before, 2)
     with Peer(server.address) as peer:
         assert int(peer.hears()) not in before
         assert peer.leaves().code == 1000
-    assert server.log.text().count("left 1012 service restart") == 50
+    assert server.log.text().count("left 1012 service restart") == count
+
+
+@contextlib.contextmanager
+def with_descriptors(count: int) -> Iterator[None]:
+    """Let this process have so many, if it may."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(count, before[0]), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_client_that_is_killed_is_gone(serve: Launcher) -> None:
@@ -175,8 +190,10 @@ def test_an_upgraded_connection_has_its_line_in_the_access_log(
     access = server.log.path.with_name("access.log")
     with Peer(server.address) as peer:
         peer.hears()
-        procs.until(lambda: access.exists() and '"GET / HTTP/1.1" 101 ' in access.read_text(),
-                    what="a line with 101")
+        procs.until(
+            lambda: access.exists() and '"GET / HTTP/1.1" 101 ' in access.read_text(),
+            what="a line with 101",
+        )
         if ending == "close":
             peer.leaves()
         else:

@@ -101,7 +101,7 @@ def after_all(many: Many) -> None:
 
 
 def test_a_local_message_stays_in_its_worker(many: Many) -> None:
-    (source, *mine), others = many.of.values()
+    (source, *mine), _ = many.of.values()
     say(source, "local hello")
     for peer in mine:
         assert peer.hears() == "hello"
@@ -142,10 +142,8 @@ def test_bytes_of_any_size_go_round(many: Many, size: int) -> None:
     after_all(many)
 
 
-
-
 def test_a_group_is_everywhere(many: Many) -> None:
-    (source, one, *mine), (two, three, *others) = many.of.values()
+    (source, one, *mine), (two, three, *_) = many.of.values()
     for peer in (source, one, two, three):
         say(peer, "join κόσμε")
     say(three, "leave κόσμε")

@@ -54,11 +54,7 @@ def test_callbacks_may_be_none(calls: Server) -> None:
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        (
-            "wrong",
-            "NameError onconnect callback 'onconect' not found in the application"
-            " (did you mean 'onconnect'?)",
-        ),
+        ("wrong", "NameError onconnect callback 'onconect' not found in the application (did you"),
         ("wrong-module", "NameError onmsg callback 'nowhere.onmsg' not found in the application"),
         ("no-function", "NameError onmsg callback 'notes' not found in the application"),
         ("number", "ConfigError onmsg must be a function, its name or None, not 7"),
@@ -124,20 +120,12 @@ def test_a_client_that_floods_a_waiting_callback_has_to_wait_itself(calls: Serve
     with Peer(calls.address, "/gated") as peer:
         peer.text("first")
         calls.log.wait("note: holds first", start)
-        message = frame(BINARY, b"x" * 16384)
-        peer.socket.settimeout(1)
-        sent = 0
-        with pytest.raises(TimeoutError):
-            while True:
-                peer.socket.sendall(message)
-                sent += len(message)
-                assert sent < 64 << 20, "it takes all there is"
+        peer.flood(frame(BINARY, b"x" * 16384))
         assert procs.resident(calls.worker) - memory < 8 << 20
         # Longer than the route's idle timeout: it is not the client who has been silent.
         time.sleep(1.5)
         with calls.connect() as client:
             assert client.ask(get("/open")).status == 200
-        peer.socket.settimeout(procs.PATIENCE)
         assert peer.hears() == "first"
         calls.log.wait("note: holds b'xxx", start)
         peer.reset()
@@ -198,9 +186,11 @@ def test_what_fails_later_while_much_waits_is_told_in_good_order(calls: Server) 
 def test_a_failing_onconnect_ends_the_connection(calls: Server) -> None:
     with calls.expecting("ZeroDivisionError"), Peer(calls.address, "/onconnect/1//0") as peer:
         assert peer.closed().code == 1011
-    with calls.expecting("ZeroDivisionError"):
-        with Peer(calls.address, "/onconnect/1//0", after=frame(TEXT, "x")) as peer:
-            assert peer.closed().code == 1011
+    with (
+        calls.expecting("ZeroDivisionError"),
+        Peer(calls.address, "/onconnect/1//0", after=frame(TEXT, "x")) as peer,
+    ):
+        assert peer.closed().code == 1011
 
 
 def test_a_failing_ondisconnect_is_reported(calls: Server) -> None:
@@ -277,4 +267,3 @@ def test_fields_of_the_application_are_sent_but_for_those_of_the_handshake(
         assert answer.get("server") == "mine"
         assert answer.get("sec-websocket-accept") == ACCEPT
         assert answer.get("content-length") is None
-

@@ -36,7 +36,10 @@ def told(server: Server, *questions: str, path: str = "/do") -> list[str]:
         ("c.buffered", "0"),
         ("[c.close_code, c.close_reason]", "[None, None]"),
         ("sorted(c.rooms)", "[]"),
-        ("[c.join('a'), c.join('b'), c.join('a'), sorted(c.rooms)]", "[True, True, True, ['a', 'b']]"),
+        (
+            "[c.join('a'), c.join('b'), c.join('a'), sorted(c.rooms)]",
+            "[True, True, True, ['a', 'b']]",
+        ),
         ("[c.leave('a'), c.join('a'), c.leave('a'), c.leave('a')]", "[False, True, True, False]"),
         ("call(c.join, None)", "TypeError: Argument 'room' "),
         ("call(c.websocket_send, 9, b'')", "TypeError: invalid op parameter: "),
@@ -98,7 +101,11 @@ def test_text_and_bytes_of_all_kinds_are_sent(calls: Server, data: str, got: Got
 
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
-    [("", 1000, ""), ("4999, 'κόσμε'", 4999, "κόσμε"), ("code=3000, reason='r' * 123", 3000, "r" * 123)],
+    [
+        ("", 1000, ""),
+        ("4999, 'κόσμε'", 4999, "κόσμε"),
+        ("code=3000, reason='r' * 123", 3000, "r" * 123),
+    ],
 )
 def test_disconnect_tells_the_client_why(
     calls: Server, arguments: str, code: int, reason: str
@@ -202,7 +209,9 @@ def test_an_http_connection_is_no_websocket(calls: Server) -> None:
 # ---- odd moments
 
 
-@pytest.mark.parametrize("how", ["c.disconnect(4003)", "c.websocket_send(1,'x')+and+c.disconnect(4003)"])
+@pytest.mark.parametrize(
+    "how", ["c.disconnect(4003)", "c.websocket_send(1,'x')+and+c.disconnect(4003)"]
+)
 def test_onconnect_may_send_and_disconnect(calls: Server, how: str) -> None:
     start = calls.log.size()
     with Peer(calls.address, f"/onconnect/{how}", after=frame(TEXT, "unheard")) as peer:
@@ -226,13 +235,28 @@ def test_a_callback_may_disconnect_any_other(calls: Server) -> None:
 
 
 def test_a_callback_may_disconnect_everybody_from_within_ondisconnect(calls: Server) -> None:
-    peers = [Peer(calls.address, "/chain") for _ in range(300)]
+    peers = [Peer(calls.address, "/chain") for _ in range(200)]
     peers[0].text("go")
     for peer in peers:
         assert peer.until_closed().code == 4005
         peer.socket.close()
     with calls.connect() as client:
         assert client.ask(get("/chain-errors")).body == b"0"
+
+
+def test_everybody_is_closed_where_the_stack_does_not_suffice_for_that(serve: Launcher) -> None:
+    shallow = "import sys\nsys.setrecursionlimit(170)\n"
+    server = serve(APP.read_text() + shallow)
+    peers = [Peer(server.address, "/chain") for _ in range(400)]
+    peers[0].text("go")
+    codes = set()
+    for peer in peers:
+        codes.add(peer.until_closed().code)
+        peer.socket.close()
+    assert codes <= {4005, 1011}
+    with server.connect() as client:
+        assert client.ask(get("/chain-errors")).body != b"0"
+    server.log.accept()
 
 
 def test_a_broadcast_from_ondisconnect_reaches_who_is_left(calls: Server) -> None:

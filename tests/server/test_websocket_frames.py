@@ -257,7 +257,9 @@ def test_frames_may_be_cut_anywhere(echo: Server, case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [c for c in CASES if len(c.sent) < 300], ids=[c.name for c in CASES if len(c.sent) < 300]
+    "case",
+    [c for c in CASES if len(c.sent) < 300],
+    ids=[c.name for c in CASES if len(c.sent) < 300],
 )
 def test_frames_may_come_byte_by_byte(echo: Server, case: Case) -> None:
     with Peer(echo.address, case.path) as peer:

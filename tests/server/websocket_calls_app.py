@@ -65,7 +65,7 @@ CALLBACKS = {
 def by(req, name):
     try:
         note(name, req.websocket_handshake(*CALLBACKS[name]))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a test reads it
         note(name, type(error).__name__, error)
         req.response(500, str(error))
 
@@ -75,7 +75,7 @@ def terms(req):
     name, _, value = unquote(req.query_string).partition("=")
     try:
         req.websocket_handshake("onconnect", "onmsg", None, **{name: eval(value)})
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a test reads it
         req.response(500, f"{type(error).__name__}: {error}")
 
 
@@ -100,7 +100,7 @@ def call(function, *args):
     """Return the error of a call as text, or its result."""
     try:
         return function(*args)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a test reads it
         return f"{type(error).__name__}: {error}"
 
 
@@ -122,8 +122,14 @@ def named(conn):
 
 
 def parted(conn):
-    note("parted", getattr(conn, "name", None), conn.close_code, conn.close_reason,
-         conn.websocket_send(1, "farewell"), getattr(conn, "seen", None))
+    note(
+        "parted",
+        getattr(conn, "name", None),
+        conn.close_code,
+        conn.close_reason,
+        conn.websocket_send(1, "farewell"),
+        getattr(conn, "seen", None),
+    )
 
 
 @kore.route("/do", methods=["get"], websocket={"buffer_max": 300_000})
@@ -207,9 +213,14 @@ def late(req):
 
 @kore.route("/fields", methods=["get"])
 def fields(req):
-    for name, value in (("x-own", "1"), ("connection", "close"), ("content-length", "5"),
-                        ("upgrade", "h2c"), ("server", "mine"),
-                        ("sec-websocket-accept", "wrong")):
+    for name, value in (
+        ("x-own", "1"),
+        ("connection", "close"),
+        ("content-length", "5"),
+        ("upgrade", "h2c"),
+        ("server", "mine"),
+        ("sec-websocket-accept", "wrong"),
+    ):
         req.response_header(name, value)
     req.websocket_handshake(None, onmsg, None)
 
@@ -272,7 +283,7 @@ def chain_breaks(conn):
         for other in chained[:]:
             if other is not conn:
                 other.disconnect(4005)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a test reads it
         errors.append(error)
 
 

@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """What may be sent over a WebSocket: messages and close frames, checked."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_Check
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE)
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check
 from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
 
 from kore._core.frames cimport BINARY, HEAD_MAX, TEXT, frame_head, utf8_goes_on
 
@@ -51,9 +53,18 @@ cdef bytes payload_of(int op, object data):
 
 
 cdef bytes close_payload(int code, str reason):
+    # Without a call of Python's: it has to work where the stack is used up.
+    cdef char raw[2 + REASON_MAX]
+    cdef Py_ssize_t size = 0
+    cdef const char *text
     if not code:
         return b""
-    return code.to_bytes(2, "big") + reason.encode()[:REASON_MAX]
+    text = PyUnicode_AsUTF8AndSize(reason, &size)
+    size = min(size, REASON_MAX)
+    raw[0] = <char>(code >> 8)
+    raw[1] = <char>(code & 0xff)
+    memcpy(raw + 2, text, size)
+    return PyBytes_FromStringAndSize(raw, 2 + size)
 
 
 cdef int check_code(code, reason) except -1:

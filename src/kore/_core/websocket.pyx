@@ -14,6 +14,8 @@ from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_E
 from kore._core.messages cimport CONTROL, MORE
 from kore._core.payload cimport check_code, checked, close_payload, payload_of
 
+from kore._core.poller import complain
+
 cdef enum:
     # What may wait for a callback that is awaited, before the client has to.
     WAITING_MESSAGES = 16
@@ -156,7 +158,10 @@ cdef class WebSocket:
 
     def spoiled(self, error):
         """Report what a callback raised; this connection cannot be trusted to make sense now."""
-        self.peer.service.hub.failed(self.terms.label, error)
+        try:
+            self.peer.service.hub.failed(self.terms.label, error)
+        except BaseException:   # where there is no stack left for that, for instance
+            complain("cannot report %r", error)
         self.deaf = True
         self.backlog = None
         self.fail(INTERNAL_ERROR, "")
@@ -335,9 +340,11 @@ cdef class WebSocket:
         if self.phase == OPEN:
             self.code = code
             self.reason = reason
-        self.part()
-        self.peer.poller.look()
-        self.leave(code, reason, self.terms.close_ms)
+        try:
+            self.part()
+        finally:        # or nobody would ever close it
+            self.peer.poller.look()
+            self.leave(code, reason, self.terms.close_ms)
         if self.phase == CLOSING:       # it was leaving before
             self.peer.limit = self.peer.poller.now + self.terms.close_ms
         return True
@@ -360,6 +367,7 @@ cdef class WebSocket:
         self.phase = OVER
         self.code = self.code or ABNORMAL
         self.reader.drop()
+        self.deflater = self.reader.inflate = None      # 300 KB, whoever keeps the connection
         self.peer.service.hub.closed(self.peer)
         if self.parted:
             return 0

@@ -167,6 +167,7 @@ cdef class Writer:
 
     cdef int upgrade(self, Buffer *out, Pool *pool, dict fields) except -1:
         """Append the head that ends HTTP on a connection: the last interim one."""
+        fields = fields or {}
         put(out, pool, status_line(101))
         if "server" not in fields:
             put(out, pool, self.server)
