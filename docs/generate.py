@@ -37,6 +37,7 @@ CONNECTION = (
     "fd",
     "state",
     "proto",
+    "subprotocol",
     "websocket_send",
     "buffered",
     "drained",

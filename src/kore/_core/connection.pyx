@@ -128,6 +128,11 @@ cdef class Connection(Intake):
         return self.when_sent()
 
     @property
+    def subprotocol(self):
+        """The sub-protocol that was agreed on with a WebSocket's client, or None."""
+        return None if self.socket is None else self.socket.protocol
+
+    @property
     def close_code(self):
         """Why the WebSocket is closed: a code of RFC 6455 section 7.4, None while it is not."""
         return None if self.socket is None or not self.socket.code else self.socket.code
@@ -156,7 +161,7 @@ cdef class Connection(Intake):
         return self.service.hub.handshake(request, request.route, callbacks, terms)
 
     cdef bint upgrade(self, Request request, object terms, tuple callbacks,
-                      object deflater) except -1:
+                      object deflater, object protocol) except -1:
         """Answer 101, and speak no HTTP any more."""
         cdef WebSocket socket = WebSocket.__new__(WebSocket)
         cdef object onconnect
@@ -164,6 +169,7 @@ cdef class Connection(Intake):
         socket.peer = self
         socket.terms = terms
         socket.deflater = deflater
+        socket.protocol = protocol
         request.opens = self.queued()
         self.service.writer.upgrade(&self.outbox, &self.poller.pool, request.fields)
         request.answered = request.opened = True

@@ -26,7 +26,7 @@ cdef class Peer(Stream):
     cdef int break_off(self) except -1
     cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1
     cdef bint upgrade(self, Request request, object terms, tuple callbacks,
-                      object deflater) except -1
+                      object deflater, object protocol) except -1
     cdef int spawn_stream(self, Request request, int status, object body) except -1
 
 

@@ -59,7 +59,13 @@ class Request(Content):
         ondisconnect: Any = None,
         **terms: Any,
     ) -> bool: ...
-    def upgrade(self, terms: Terms, callbacks: tuple[Any, ...], deflater: Any) -> bool: ...
+    def upgrade(
+        self,
+        terms: Terms,
+        callbacks: tuple[Any, ...],
+        deflater: Any,
+        protocol: str | None = None,
+    ) -> bool: ...
     def answer_pieces(
         self, status: int, lines: dict[str, bytes], pieces: tuple[bytes | Piece, ...]
     ) -> None: ...

@@ -50,7 +50,7 @@ cdef class Peer(Stream):
         return False
 
     cdef bint upgrade(self, Request request, object terms, tuple callbacks,
-                      object deflater) except -1:
+                      object deflater, object protocol) except -1:
         return False
 
     cdef object parts_of(self, Request request):
@@ -242,10 +242,11 @@ cdef class Request(Content):
 
     # ---- for those who run requests
 
-    def upgrade(self, terms, tuple callbacks, deflater):
+    def upgrade(self, terms, tuple callbacks, deflater, protocol=None):
         """Switch to a WebSocket."""
         self.may_answer()
-        return self.peer.serves(self) and self.peer.upgrade(self, terms, callbacks, deflater)
+        return self.peer.serves(self) and self.peer.upgrade(self, terms, callbacks, deflater,
+                                                            protocol)
 
     def answer_pieces(self, int status, dict lines not None, tuple pieces):
         """Answer with bytes and parts of files; *lines* are whole field lines by lower-case name.

@@ -29,6 +29,7 @@ cdef class WebSocket:
     cdef object onmsg
     cdef object ondisconnect
     cdef object deflater        # compresses, None: nothing is compressed
+    cdef object protocol        # the name of the sub-protocol, or None
     cdef MessageReader reader
     cdef Phase phase
     cdef bint deaf              # what still comes is for nobody

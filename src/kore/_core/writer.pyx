@@ -169,10 +169,10 @@ cdef class Writer:
         """Append the head that ends HTTP on a connection: the last interim one."""
         fields = fields or {}
         put(out, pool, status_line(101))
-        if "server" not in fields:
+        if fields is None or "server" not in fields:
             put(out, pool, self.server)
         put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
-        for name, line in fields.items():
+        for name, line in (fields or {}).items():
             if name not in OURS:
                 put(out, pool, <bytes>line)
         return append(out, b"\r\n", 2, pool)

@@ -3,7 +3,7 @@
 import struct
 import threading
 from asyncio import Task
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from threading import get_ident
 from typing import Any, Final
@@ -73,26 +73,33 @@ class WebSockets:
                 Request.response_header(request, *field)
             Request.response(request, refused.status, f"{refused.reason}\n")
             return False
-        deflater = self.answer(request, said)
+        self.accept(request)
+        protocol = self.protocol(request, said.get("protocols") or ())
+        deflater = self.deflater(request) if said.get("compress") else None
         numbers = tuple(said.get(name) for name in websockets.INSTEAD)
         wanted = tuple(said.get(name) for name in websockets.CALLBACKS)
-        return Request.upgrade(request, self.terms(entry.label, numbers), wanted, deflater)
+        terms = self.terms(entry.label, numbers)
+        return Request.upgrade(request, terms, wanted, deflater, protocol)
 
     def named_by(self, callbacks: Callbacks) -> dict[str, Any]:
         """Return the callbacks of a call that it has."""
         given = zip(websockets.CALLBACKS, callbacks, strict=True)
         return {name: callback for name, callback in given if callback is not None}
 
-    def answer(self, request: Request, said: Mapping[str, Any]) -> Deflater | None:
-        """Set the fields that accept a WebSocket; return what compresses, if both want that."""
+    def accept(self, request: Request) -> None:
+        """Prove that a WebSocket was understood."""
         key = request.request_header("sec-websocket-key") or ""
         Request.response_header(request, "sec-websocket-accept", accept_key(key))
-        spoken = said.get("protocols") or ()
+
+    def protocol(self, request: Request, spoken: Sequence[str]) -> str | None:
+        """Agree on a sub-protocol, and return it."""
         protocol = chosen(request.header_values("sec-websocket-protocol"), spoken)
         if protocol is not None:
             Request.response_header(request, "sec-websocket-protocol", protocol)
-        if not said.get("compress"):
-            return None
+        return protocol
+
+    def deflater(self, request: Request) -> Deflater | None:
+        """Agree on compression, and return what does it; None: the client does not want it."""
         offers = ", ".join(request.header_values("sec-websocket-extensions"))
         agreement = agreed(offers)
         if agreement is None:
