@@ -16,7 +16,6 @@ from kore._core.libc cimport (
     sockaddr_in)
 from kore._core.request cimport Request
 from kore._core.stream cimport GONE
-from kore._core.websocket cimport OPEN
 
 cdef enum:
     ESTABLISHED = 2     # CONN_STATE_

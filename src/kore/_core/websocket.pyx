@@ -113,7 +113,7 @@ cdef class WebSocket:
             self.reason = payload[2:].decode()
             self.put_control(CLOSE, payload[:2])
         self.phase = OVER
-        self.peer.linger = True     # or what comes behind it would be a reset, and destroy the answer
+        self.peer.linger = True     # or what comes behind it were a reset, and destroyed the answer
         return self.peer.hang_up()
 
     cdef int message(self, int op, object payload) except -1:
