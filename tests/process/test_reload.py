@@ -162,6 +162,19 @@ def test_a_connection_that_is_kept_is_served_through_a_reload(serve: Launcher) -
     replaced(server, before, 1)
 
 
+def test_a_stop_does_not_wait_for_who_was_idle_at_an_earlier_reload(serve: Launcher) -> None:
+    server = serve(VERSION.format(version=1), settings={"http_keepalive_time": 600})
+    client = server.connect()
+    assert client.ask(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n").body == b"1"
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.log.search(r"(?s)reloading.*all worker processes started")
+
+    os.kill(server.process.pid, signal.SIGTERM)
+
+    assert server.process.wait(60) == 0
+    client.close()
+
+
 def test_servers_and_workers_come_and_go(serve: Launcher, tmp_path: Path) -> None:
     server = serve(VERSION.format(version=1), settings={"workers": 2})
     path = tmp_path / "kore.sock"

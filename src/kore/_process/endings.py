@@ -26,6 +26,12 @@ class Endings:
             self._stop(worker, current)
         self.after_last_worker(generation)
 
+    def lose_patience(self) -> None:
+        """Have workers that are ending wait for idle clients no longer: nobody serves any more."""
+        for child in self.children.all:
+            if child.number and child.generation.retired:
+                self._stop(child, child.generation)
+
     def _stop(self, worker: Child, current: Generation | None) -> None:
         # Without a generation that serves nothing has been promised to anybody, and who is not
         # ready has no clients yet.

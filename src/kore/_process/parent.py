@@ -382,6 +382,7 @@ class Parent:
         self.holdings.keep(None)
         if self.current is not None and not self.endings.hurry:
             log.info("waiting for workers to drain and shutdown")
+        self.endings.lose_patience()
         for generation in (self.coming, self.current):
             if generation is not None:
                 self.retire(generation)

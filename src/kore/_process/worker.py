@@ -248,12 +248,15 @@ class Worker:
         With patience nobody is hung up on: somebody else serves the same address, and a client's
         next request here is answered with `connection: close`.
         """
-        if not self.stopping:
-            self.stopping = self.websockets.ending = True
-            self.slot[STATE_AT] = DRAINING
-            self.service.drain(patient=patient)
-            self.poller.drain(patient=patient, accept=accept)
-            self.loop.call_later(self.patience(patient=patient), self.finish)
+        again, self.stopping = self.stopping, True
+        if again and patient:
+            return
+        self.websockets.ending = True
+        self.slot[STATE_AT] = DRAINING
+        self.service.drain(patient=patient)
+        self.poller.drain(patient=patient, accept=accept)
+        self.loop.call_later(self.patience(patient=patient), self.finish)
+        if not again:
             self.end_when_idle()
 
     def patience(self, *, patient: bool) -> float:
