@@ -41,8 +41,8 @@ FLOORS = {
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
           _httpclient.fields _httpclient.later _httpclient.names _httpclient.options
           _httpclient.plan _pgsql.line _pgsql.statements _pgsql.values _process.codec
-          _process.fields _process.mail _process.messages _process.parcels _websocket.deflate
-          _websocket.handshake _websocket.rooms""",
+          _process.fields _process.mail _process.messages _process.parcels
+          _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
     0: "_conf.guesses _conf.kinds _conf.places _context errors",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",

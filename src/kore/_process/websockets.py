@@ -1,6 +1,5 @@
 """The WebSockets of a worker: handshakes, callbacks that wait, messages to many."""
 
-import struct
 import threading
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,6 +19,7 @@ from kore._process.logs import log
 from kore._process.messages import Kind
 from kore._process.relay import Relay
 from kore._process.tasks import Tasks
+from kore._websocket.broadcast import packed, unpacked
 from kore._websocket.deflate import Deflater, agreed
 from kore._websocket.handshake import Refusal, accept_key, chosen, refusal
 from kore._websocket.rooms import Rooms
@@ -28,9 +28,6 @@ Callbacks = tuple[Any, Any, Any]
 # Terms that routes and handshakes have in common; more of them are made anew.
 TERMS_KEPT: Final = 256
 GLOBAL: Final = 2
-# How long the name of a group is, in front of it and of the frame; this for everybody.
-LENGTH: Final = struct.Struct("!I")
-EVERYBODY: Final = 2**32 - 1
 
 
 class WebSockets:
@@ -183,28 +180,15 @@ class WebSockets:
             self.relay.send(Kind.BROADCAST, packed(whole, group), None, echo=False)
         self.deliver(whole, group, source)
 
-    def receive(self, _: int, payload: bytes) -> None:
+    def receive(self, sender: int, payload: bytes) -> None:
         """Send what another worker has sent to everybody."""
-        group, whole = unpacked(payload)
-        self.deliver(whole, group)
+        try:
+            group, whole = unpacked(payload)
+        except ValueError as error:
+            log.warning("worker %d sends what is no broadcast: %s", sender, error)
+        else:
+            self.deliver(whole, group)
 
     def deliver(self, whole: bytes, group: str | None, source: Connection | None = None) -> None:
         """Send a frame to those whom it is for."""
         post(self.rooms.addressed(group), whole, source)
-
-
-def packed(whole: bytes, group: str | None) -> bytes:
-    """Return a frame, and whom it is for, as a message to other workers."""
-    if group is None:
-        return LENGTH.pack(EVERYBODY) + whole
-    name = group.encode()
-    return LENGTH.pack(len(name)) + name + whole
-
-
-def unpacked(payload: bytes) -> tuple[str | None, bytes]:
-    """Return whom a frame is for, and the frame."""
-    (length,) = LENGTH.unpack_from(payload)
-    if length == EVERYBODY:
-        return None, payload[LENGTH.size :]
-    end = LENGTH.size + length
-    return payload[LENGTH.size : end].decode(), payload[end:]
