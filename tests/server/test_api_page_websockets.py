@@ -31,7 +31,7 @@ domain.route("/", ws_connect, methods=["get"])
 
 def test_a_name_that_nothing_has_is_told_with_what_is_meant(serve: Launcher) -> None:
     server = serve(APP)
-    said = "onmsg callback 'onmsg' not found in the application (did you mean 'onmessage'?)"
+    said = "NameError: onmsg callback 'onmsg' not found in the application (did you mean 'onmess"
     with server.expecting(said), server.connect() as client:
         assert client.ask(get("/", *ASKING)).status == 500
 

@@ -87,12 +87,14 @@ def test_a_crowd_that_broadcasts_and_dies(attacked: Server) -> None:
             problems.append(str(problem))
 
     threads = [threading.Thread(target=visit, args=(seed,)) for seed in range(8)]
-    with attacked.expecting(errors=None):
+    with attacked.expecting("all that was logged before is there", errors=None):
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         until_all_are_gone(attacked)
+        with attacked.connect() as client:
+            client.ask(get("/mark"))
     assert problems == []
 
 

@@ -1,5 +1,6 @@
 """What an application can know of a WebSocket, and do with it."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.websocket import BINARY, TEXT, Got, Peer, closing, frame
+from tests.process.house import end
 
 APP = Path(__file__).with_name("websocket_calls_app.py")
 
@@ -256,7 +258,7 @@ def test_everybody_is_closed_where_the_stack_does_not_suffice_for_that(serve: La
     assert codes <= {4005, 1011}
     with server.connect() as client:
         assert client.ask(get("/chain-errors")).body != b"0"
-    server.log.accept()
+    assert end(server, signal.SIGTERM) == 0
 
 
 def test_a_broadcast_from_ondisconnect_reaches_who_is_left(calls: Server) -> None:

@@ -60,6 +60,12 @@ def alone(req):
     req.websocket_handshake(lambda conn: setattr(conn, "itself", conn), onmsg, None)
 
 
+@kore.route("/mark", methods=["get"])
+def mark(req):
+    kore.log(kore.LOG_INFO, "all that was logged before is there")
+    req.response(200)
+
+
 @kore.route("/state", methods=["get"])
 def state(req):
     gc.collect()
