@@ -180,12 +180,11 @@ def test_a_callback_that_fails_ends_its_own_connection(
 
 
 def test_what_fails_later_while_much_waits_is_told_in_good_order(calls: Server) -> None:
-    with Peer(calls.address, "/await") as peer:
-        with calls.expecting("| ValueError: later]"):
-            peer.text("asyncio.sleep(0.2)")
-            peer.text("fails(ValueError('later'))")
-            peer.send(frame(TEXT, "1" * 3000) * 200)
-            assert peer.closed().code == 1011
+    with Peer(calls.address, "/await") as peer, calls.expecting("| ValueError: later]"):
+        peer.text("asyncio.sleep(0.2)")
+        peer.text("fails(ValueError('later'))")
+        peer.send(frame(TEXT, "1" * 3000) * 200)
+        assert peer.closed().code == 1011
 
 
 def test_a_failing_onconnect_ends_the_connection(calls: Server) -> None:
