@@ -26,7 +26,8 @@ raise SystemExit(int(s.__version__.split(".")[0]) < 77)' 2>/dev/null; then
   "$python" -m venv "$copy/venv"
   packages="$copy/venv/lib/$version/site-packages"
   "$copy/venv/bin/pip" install -qq --disable-pip-version-check 'setuptools>=77' 'cython>=3.1,<4' \
-    'msgpack>=1.1' 'multipart>=2' setproctitle uvloop h11 httptools hypothesis pytest pytest-timeout
+    'msgpack>=1.1' 'multipart>=2' setproctitle uvloop h11 httptools hypothesis pytest pytest-timeout \
+    websockets
 fi
 # Not as a site directory: that would bring the editable installation of the original in.
 export PYTHONPATH="$copy/src:$packages"
