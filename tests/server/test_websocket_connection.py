@@ -1,6 +1,7 @@
 """What an application can know of a WebSocket, and do with it."""
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -256,8 +257,10 @@ def test_everybody_is_closed_where_the_stack_does_not_suffice_for_that(serve: La
         codes.add(peer.until_closed().code)
         peer.socket.close()
     assert codes <= {4005, 1011}
-    with server.connect() as client:
-        assert client.ask(get("/chain-errors")).body != b"0"
+    # Later versions may get through this chain: they count what is called from C otherwise.
+    if sys.version_info < (3, 12):
+        with server.connect() as client:
+            assert client.ask(get("/chain-errors")).body != b"0"
     assert end(server, signal.SIGTERM) == 0
 
 
