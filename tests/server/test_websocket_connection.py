@@ -1,7 +1,6 @@
 """What an application can know of a WebSocket, and do with it."""
 
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -257,10 +256,10 @@ def test_everybody_is_closed_where_the_stack_does_not_suffice_for_that(serve: La
         codes.add(peer.until_closed().code)
         peer.socket.close()
     assert codes <= {4005, 1011}
-    # Later versions may get through this chain: they count what is called from C otherwise.
-    if sys.version_info < (3, 12):
-        with server.connect() as client:
-            assert client.ask(get("/chain-errors")).body != b"0"
+    with server.connect() as client:
+        caught = int(client.ask(get("/chain-errors")).body)
+    # The stack ends in a callback, which catches that, or before one, which costs its client 1011.
+    assert caught or 1011 in codes
     assert end(server, signal.SIGTERM) == 0
 
 
