@@ -84,7 +84,10 @@ def body(server: Server, path: str, status: int = 200) -> str:
     return answer.body.decode()
 
 
-def test_libcurl_is_loaded_when_somebody_asks_for_something(server: Server) -> None:
+def test_libcurl_is_loaded_when_somebody_asks_for_something(
+    serve: Launcher, beside: Beside, loop: str
+) -> None:
+    server = serve(APP, loop=loop, PEER=beside.peer.url)
     early, now, _ = body(server, "/loaded").split()
     assert (early, now) == ("False", "False")
     assert body(server, "/ask") == "200 5"
