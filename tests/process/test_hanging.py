@@ -34,9 +34,11 @@ kore.config.start_timeout = 1 if pathlib.Path("hurry").exists() else 100
 site = kore.domain("*", attach="http")
 site.route("/", lambda req: req.response(200, b"up"), methods=["get"])
 def hang(place):
-    file = pathlib.Path("hang")
-    while file.exists() and file.read_text() == place:
-        time.sleep(0.01)
+    try:
+        while pathlib.Path("hang").read_text() == place:
+            time.sleep(0.01)
+    except FileNotFoundError:
+        pass
 hang("import")
 os.register_at_fork(before=lambda: hang("fork"))
 def kore_worker_configure():

@@ -2,7 +2,7 @@
 
 import math
 import os
-from asyncio import AbstractEventLoop, Future, Handle, TimerHandle
+from asyncio import AbstractEventLoop, Future, Handle
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, epoll
@@ -59,7 +59,9 @@ class Transfers:
         self._sockets = epoll()
         self._watched: set[int] = set()
         self._running: dict[Curl, Future[Outcome]] = {}
-        self._timer: TimerHandle | None = None
+        self._timer: Handle | None = None
+        # When that comes. uvloop's handle of a timer that is due at once does not say.
+        self._comes = math.inf
         self._due = math.inf
         self._kicked: Handle | None = None
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
@@ -165,7 +167,7 @@ class Transfers:
         else:
             self._due = self.loop.time() + milliseconds / 1000
             # One that comes too early is set anew then, which happens less often than changes.
-            if self._timer is None or self._due < self._timer.when():
+            if self._timer is None or self._due < self._comes:
                 self._set()
 
     # ---- what the loop says
@@ -204,6 +206,7 @@ class Transfers:
             self._timer = None
         if self._due < math.inf:
             self._timer = self.loop.call_at(self._due, self._on_due)
+            self._comes = self._due
 
     def _reap(self, running: int) -> None:
         """Tell those that have come to an end."""

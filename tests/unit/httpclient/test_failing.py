@@ -153,6 +153,18 @@ async def test_who_never_answers_is_given_up_in_time() -> None:
 
 
 @on_both
+async def test_no_timeout_is_lost_however_close_they_are() -> None:
+    async def never(asked: Asked) -> None:
+        await asked.reader.read()
+
+    async with Peer(never) as peer:
+        client = kore.httpclient(peer.url)
+        for _ in range(10):
+            asked = [fails(client.get(timeout=10 + number % 20)) for number in range(60)]
+            assert {error.code for error in await asyncio.gather(*asked)} == {28}
+
+
+@on_both
 async def test_who_answers_too_slowly_is_given_up_in_time() -> None:
     async def drip(asked: Asked) -> None:
         asked.send(OK + b"content-length: 1000000\r\n\r\n")
