@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
+from kore._aio.edges import Edges, edges_of
 from kore._aio.suspend import GATE, has_result
 from kore.errors import KoreError, SocketError
 
@@ -29,8 +30,8 @@ class Direction:
     that is cancelled between that and its next step leaves what it read to the next operation.
     """
 
-    __slots__ = ("_alarm", "_argument", "_attempt", "_count", "_fd", "_futile", "_kept", "_loop",
-                 "_result", "_what", "_writing")
+    __slots__ = ("__weakref__", "_alarm", "_argument", "_attempt", "_count", "_edges", "_fd",
+                 "_futile", "_kept", "_loop", "_result", "_taken_over", "_what", "_writing")
 
     def __init__(self, fd: int, what: str, *, writing: bool) -> None:
         self._fd = fd
@@ -38,6 +39,9 @@ class Direction:
         self._writing = writing
         # Where the descriptor is registered.
         self._loop: AbstractEventLoop | None = None
+        # Who says that the loop may have given up, and whether they watch in its place by now.
+        self._edges: Edges | None = None
+        self._taken_over = False
         # What the operation that waits is to get, and what is done for it.
         self._result: Future[Any] | None = None
         self._attempt: Callable[[Any], Any] = type
@@ -73,7 +77,8 @@ class Direction:
             self.check()
         if self._kept is not None and self._kept[0] == attempt:
             return self._taken()  # type: ignore[no-any-return] # what such an attempt returned
-        if self._loop is None or (promising and self._worthwhile()):
+        # An edge is told once: before waiting for one, all has to be taken.
+        if self._loop is None or self._taken_over or (promising and self._worthwhile()):
             try:
                 return attempt(argument)
             except BlockingIOError:
@@ -150,32 +155,58 @@ class Direction:
 
     def _watch(self, loop: AbstractEventLoop) -> None:
         self._unwatch()
-        (loop.add_writer if self._writing else loop.add_reader)(self._fd, self._on_event)
         self._loop = loop
+        if self._writing:  # each time anew, so nobody has given up on it
+            loop.add_writer(self._fd, self._on_event)
+            return
+        loop.add_reader(self._fd, self._on_event)
+        self._edges = edges_of(loop)
+        self._edges.watch(self._fd, self)
 
     def _unwatch(self) -> None:
         loop, self._loop = self._loop, None
+        edges, self._edges = self._edges, None
+        self._taken_over = False
+        if edges is not None:
+            edges.forget(self._fd)
         if loop is not None and not loop.is_closed():
             (loop.remove_writer if self._writing else loop.remove_reader)(self._fd)
+
+    def on_edge(self) -> None:
+        """Look what there is; the loop may say nothing more of it, or nothing else."""
+        self._take_over()
+        self._on_event()
+
+    def _take_over(self) -> None:
+        if self._loop is not None and self._edges is not None and not self._taken_over:
+            self._taken_over = True
+            self._loop.remove_reader(self._fd)
+            self._edges.take_over(self._fd)
 
     def _on_event(self) -> None:
         result = self._result
         if result is None or result.done():
             self._unwatch()
-            return
+        elif not self._settled(result):
+            self._take_over()  # for an error, perhaps, that somebody else has been told
+
+    def _settled(self, result: "Future[Any]") -> bool:
         try:
             result.set_result(self._attempt(self._argument))
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
+            self._unwatch()
             result.set_exception(refusal(error))
         except BaseException as error:  # noqa: BLE001 - the task gets it
             result.set_exception(error)
         self._over()
+        return True
 
     def _too_late(self) -> None:
-        if self.waits:
-            self._on_event()  # what came in the same moment is not too late
+        result = self._result
+        # What came in the same moment is not too late.
+        if result is not None and not result.done() and not self._settled(result):
             self.interrupt(TimeoutError(LATE))
 
 
