@@ -42,8 +42,12 @@ def unix_name(address: object) -> str | None:
     return os.fsdecode(address) if isinstance(address, (str, bytes)) and address else None
 
 
-async def internet_address(sock: socket.socket, host: object, port: int) -> Any:
-    """Return what the system calls *host* and *port*; a name is looked up, without blocking."""
+async def internet_addresses(sock: socket.socket, host: object, port: int) -> list[Any]:
+    """Return what the system calls *host* and *port*; a name is looked up, without blocking.
+
+    A name may have several addresses. One of IPv4 can be reached from a socket of IPv6, too,
+    unless that was told not to.
+    """
     if not isinstance(host, str):
         raise TypeError(f"a host must be str, not {type(host).__name__}")
     try:
@@ -51,11 +55,20 @@ async def internet_address(sock: socket.socket, host: object, port: int) -> Any:
     except (OSError, ValueError):
         pass
     else:
-        return (host, port)
-    loop = get_running_loop()
+        return [(host, port)]
+    loop, flags = get_running_loop(), mapped(sock)
     try:
-        found = await loop.getaddrinfo(host, port, family=sock.family, type=sock.type)
+        found = await loop.getaddrinfo(
+            host, port, family=sock.family, type=sock.type, flags=flags
+        )
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SocketError(f"invalid host '{host}': {reason}") from None
-    return found[0][4]
+    return [address for *_, address in found]
+
+
+def mapped(sock: socket.socket) -> int:
+    """Return the flags that have addresses of IPv4 written as some of IPv6."""
+    if sock.family != socket.AF_INET6 or sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+        return 0
+    return socket.AI_V4MAPPED | socket.AI_ALL

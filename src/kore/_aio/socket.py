@@ -9,11 +9,12 @@ from typing import Any, Final, TypeAlias
 
 from kore._aio.addresses import (
     INTERNET,
-    internet_address,
+    internet_addresses,
     port_number,
     unix_address,
     unix_name,
 )
+from kore._aio.connecting import Route
 from kore._aio.readiness import (
     ClosedError,
     Direction,
@@ -141,7 +142,7 @@ class Socket:
         sock = self._usable()
         if sock.family in INTERNET:
             host, port, data, timeout = filled("sendto(ip, port, data)", arguments, 3, timeout_ms)
-            address = await internet_address(sock, host, port_number(port))
+            address, *_ = await internet_addresses(sock, host, port_number(port))
             send = partial(self._usable().sendto, as_bytes(data))
             await self._writing.perform(send, address, timeout)
         else:
@@ -151,20 +152,19 @@ class Socket:
                 await self._insist(send, unix_address(path))
 
     async def connect(self, *arguments: Any, timeout_ms: float | None = None) -> None:
-        """Connect to (host, port), where a name is looked up, or to (path)."""
+        """Connect to (host, port), where a name is looked up, or to (path).
+
+        Of a name's addresses the first that lets us is taken, in the resolver's order; what is left
+        of the timeout is shared by those that are left.
+        """
         sock = self._usable()
         if sock.family in INTERNET:
             host, port, timeout = filled("connect(host, port)", arguments, 2, timeout_ms)
-            async with in_time(timeout):
-                await self._connect(host, port_number(port))
+            await Route(self._usable, self._writing).to(host, port_number(port), timeout)
         else:
             path, timeout = filled("connect(path)", arguments, 1, timeout_ms)
             async with in_time(timeout):
                 await self._insist(sock.connect, unix_address(path))
-
-    async def _connect(self, host: object, port: int) -> None:
-        address = await internet_address(self._socket, host, port)
-        await self._writing.perform(Connecting.go_on, Connecting(self._usable(), address))
 
     async def _insist(self, attempt: Callable[[Any], Any], address: object) -> None:
         while True:
@@ -238,25 +238,6 @@ def filled(call: str, given: tuple[Any, ...], count: int, timeout_ms: float | No
     if not count <= len(given) <= count + 1:
         raise TypeError(f"{call} takes {count} arguments and perhaps a timeout, not {len(given)}")
     return [*given[:count], given[count] if len(given) > count else timeout_ms]
-
-
-class Connecting:
-    """A connection that is being made."""
-
-    __slots__ = ("address", "begun", "sock")
-
-    def __init__(self, sock: socket.socket, address: Any) -> None:
-        self.sock = sock
-        self.address = address
-        self.begun = False
-
-    def go_on(self) -> None:
-        """Begin, or see what became of it. BlockingIOError: nothing yet."""
-        if not self.begun:
-            self.begun = True
-            self.sock.connect(self.address)
-        elif reason := self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            raise OSError(reason, os.strerror(reason))
 
 
 def accepted(sock: socket.socket) -> socket.socket:
