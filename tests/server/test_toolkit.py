@@ -1,6 +1,8 @@
 """The toolkit within a server: what ends with a client, with a task, with a worker."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
+from tests.process.house import finished
 
 APP = Path(__file__).with_name("toolkit_app.py")
 
@@ -117,3 +120,18 @@ def test_a_worker_that_is_killed_leaves_no_process(serve: Launcher) -> None:
 
     procs.until(lambda: not any(map(running, pids)), what="orphans killed")
     assert seen(server) == [], "a new worker serves"
+
+
+@pytest.mark.parametrize("stuck", [False, True], ids=["idle", "stopped"])
+def test_a_parent_that_is_killed_takes_all_processes_along(serve: Launcher, *, stuck: bool) -> None:
+    """Whatever its workers are doing: the kernel does it."""
+    server = serve(APP)
+    ask(server, "/sleeper")
+    pids = pids_of(server, "task pids", 4)
+    if stuck:
+        os.kill(server.worker, signal.SIGSTOP)
+
+    os.kill(server.process.pid, signal.SIGKILL)
+
+    assert finished(server) == -signal.SIGKILL
+    procs.until(lambda: not any(map(running, pids)), what="processes of workers killed")

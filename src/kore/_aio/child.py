@@ -10,6 +10,8 @@ import weakref
 from asyncio import AbstractEventLoop, Future, Task
 from typing import Any, Protocol
 
+from kore._aio.leash import tie
+
 
 class Interrupted(Protocol):
     """Something that a task may wait for."""
@@ -40,6 +42,7 @@ class Child:
         self.waiters: set[Future[None]] = set()
         self.owner = weakref.ref(owner)
         owner.add_done_callback(self.abandon)
+        self.leash = tie(self.loop, popen.pid)
         self.pidfd = self.watch()
 
     @property
@@ -80,6 +83,9 @@ class Child:
                 self.loop.remove_reader(self.pidfd)
             os.close(self.pidfd)
             self.pidfd = -1
+        if self.leash >= 0:
+            os.close(self.leash)
+            self.leash = -1
         if self.alarm is not None:
             self.alarm.cancel()
         owner = self.owner()

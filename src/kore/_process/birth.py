@@ -20,5 +20,7 @@ class Birth:
     accesslogs: tuple[int, ...]
     # Its place on the scoreboard, writable.
     slot: memoryview
+    # What ends the processes it starts with the parent.
+    leash: int
     # The parent's pid.
     parent: int

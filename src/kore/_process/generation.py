@@ -65,6 +65,8 @@ class Generation:
     sockets: dict[int, list[Named]] = field(default_factory=dict)
     # The descriptors of its access logs, as they are now.
     accesslogs: Callable[[], tuple[int, ...]] = tuple
+    # What ends the processes that workers start.
+    leash: int = -1
     seats: dict[int, Seat] = field(default_factory=dict)
     # The template can fork.
     loaded: bool = False
@@ -103,7 +105,7 @@ class Generation:
         assert self.board is not None  # noqa: S101 - equip() comes before any worker
         self.board.clear(number)
         sockets = self.sockets.get(number, [])
-        return (self.board.fd, *(sock.fileno() for _, sock in sockets))
+        return (self.board.fd, self.leash, *(sock.fileno() for _, sock in sockets))
 
     def server_names(self, number: int) -> tuple[str, ...]:
         """Return the names that belong to these sockets."""

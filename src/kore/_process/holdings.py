@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final
 
+from kore._aio.leash import Leash
 from kore._http.folder import sweep
 from kore._process.accesslogs import AccessLogs
 from kore._process.channel import DESCRIPTORS_MAX
@@ -31,6 +32,7 @@ class Holdings:
         self.accesslogs = AccessLogs()
         self.destination = Destination()
         self.pidfile = Pidfile()
+        self.leash = Leash()
         self._log_waits = False
         # Where workers keep bodies in files.
         self.bodies = ""
@@ -38,7 +40,7 @@ class Holdings:
     def equip(self, generation: Generation, plan: Plan) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""
         count = len(plan.servers) + len(plan.accesslogs)
-        if count > DESCRIPTORS_MAX - 2:
+        if count > DESCRIPTORS_MAX - 3:
             raise ConfigError(
                 f"{count} servers and access logs are more than a worker can be handed"
             )
@@ -50,6 +52,7 @@ class Holdings:
         )
         self.accesslogs.take(plan.accesslogs)
         generation.equip(plan, sockets)
+        generation.leash = self.leash.fd
         generation.accesslogs = lambda: self.accesslogs.descriptors(plan.accesslogs)
 
     def adopt(self, plan: Plan, options: Options) -> None:
@@ -133,6 +136,7 @@ class Holdings:
         self.listeners.keep(())
         self.accesslogs.keep(())
         self.pidfile.remove()
+        self.leash.close()
         if self.bodies:
             with contextlib.suppress(OSError):
                 sweep(self.bodies)

@@ -94,8 +94,8 @@ class Configured(Message):
 class Fork(Message):
     """Parent to template: start a worker.
 
-    Its descriptors travel beside the datagram: channel, scoreboard, then one listening socket
-    per name in *servers*, then its access logs.
+    Its descriptors travel beside the datagram: channel, scoreboard, leash, then one listening
+    socket per name in *servers*, then its access logs.
     """
 
     code: ClassVar[int] = 2
@@ -107,7 +107,7 @@ class Fork(Message):
     @property
     def announced(self) -> int:
         """How many descriptors belong to it."""
-        return 2 + len(self.servers) + self.accesslogs
+        return 3 + len(self.servers) + self.accesslogs
 
 
 @dataclass(frozen=True, slots=True)

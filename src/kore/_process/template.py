@@ -217,7 +217,7 @@ class Template:
         )
         if warning:
             channel.send(Log(logs.WARNING, warning))
-        _, board, *handed = order.descriptors
+        _, board, leash, *handed = order.descriptors
         listening, accesslogs = handed[: len(order.servers)], handed[len(order.servers) :]
         return Birth(
             number=order.number,
@@ -226,6 +226,7 @@ class Template:
             sockets=tuple(zip(order.servers, map(adopted, listening), strict=True)),
             accesslogs=tuple(accesslogs),
             slot=scoreboard.attach(board, order.number),
+            leash=leash,
             parent=self.orders.parent,
         )
 

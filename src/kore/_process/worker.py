@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from kore import _context
+from kore._aio.leash import hold
 from kore._app import own_frames, traceback_text
 from kore._conf.schema import Config, Declared, Route, Tracer
 from kore._conf.schema import Handler as RouteHandler
@@ -72,6 +73,7 @@ class Worker:
         # New code takes over from this.
         self.replaced = False
         self.loop = new_loop()
+        hold(self.loop, birth.leash)
         self.talk = Talk(self.channel, self.loop)
         self.over: Future[None] = self.loop.create_future()
         self.tasks = Tasks(self.loop, self.report)

@@ -149,18 +149,18 @@ def test_descriptors_travel_with_a_fork() -> None:
         stack.callback(ours.close)
         stack.callback(theirs.close)
         read, write = os.pipe()
-        ours.send(Fork(1, ("http",), (read, write, read)))
+        ours.send(Fork(1, ("http",), (read, write, read, read)))
         os.close(read)
         os.close(write)
 
         (order,) = theirs.receive()
 
         assert isinstance(order, Fork)
-        first, second, third = order.descriptors
+        first, second, third, fourth = order.descriptors
         os.write(second, b"through")
         assert os.read(third, 100) == b"through"
         assert not any(map(os.get_inheritable, order.descriptors))
-        channel.close_all((first, second, third))
+        channel.close_all((first, second, third, fourth))
 
 
 def test_descriptors_of_a_queued_message_may_be_closed_by_the_sender() -> None:
@@ -171,7 +171,7 @@ def test_descriptors_of_a_queued_message_may_be_closed_by_the_sender() -> None:
         stack.callback(theirs.close)
         clog(ours)
         read, write = os.pipe()
-        ours.send(Fork(1, (), (read, write)))
+        ours.send(Fork(1, (), (read, write, read)))
         os.close(read)
         os.close(write)
 
