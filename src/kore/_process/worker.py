@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from kore import _context
-from kore._aio.leash import hold
+from kore._aio.leash import await_end, hold
 from kore._app import own_frames, traceback_text
 from kore._conf.schema import Config, Declared, Route, Tracer
 from kore._conf.schema import Handler as RouteHandler
@@ -315,6 +315,7 @@ class Worker:
     def orphaned(self) -> NoReturn:
         """End: without a parent there is no worker."""
         self.journals.finish()
+        await_end(self.loop, FAREWELL)
         os._exit(1)
 
     # ---- what handlers do
