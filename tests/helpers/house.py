@@ -31,7 +31,7 @@ FLOORS = {
           _httpclient.transfers _httpclient.upload _modules _pgsql.connection _pgsql.database
           _pgsql.hub _pgsql.listen _pgsql.opening _pgsql.pipeline _pgsql.pool _pgsql.question
           _pgsql.rows _pgsql.session _pgsql.stream _pgsql.target _pgsql.transaction""",
-    2: """_conf.answers _conf.authentications _conf.builder _conf.check _conf.databases
+    2: """_conf.answers _conf.authentications _conf.builder _conf.calls _conf.check _conf.databases
           _conf.demands _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader
           _conf.printer _conf.routes _conf.rules _conf.wanted _conf.websockets
           _http.auth _http.filemap

@@ -261,13 +261,13 @@ def test_a_directory_that_cannot_be_is_an_error_with_its_line(
 ) -> None:
     (tmp_path / "app.py").write_text(
         "import kore\n\nkore.config.http_body_disk_offload = 1\n"
-        "kore.config.http_body_disk_path = '/missing/bodies'\n"
+        "kore.config.http_body_disk_path = '/proc/nope'\n"
     )
     command = [sys.executable, "-m", "kore", *options, "app.py"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert found.returncode == 1
-    why = "app.py:4: http_body_disk_path /missing/bodies: there is no directory /missing"
+    why = "app.py:4: http_body_disk_path /proc/nope: /proc is not writable ("
     assert why in found.stdout + found.stderr
 
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kore._conf import check
+from kore._conf.calls import verifies
 from kore._conf.demands import TOKEN, URL
 from kore._conf.directives import Directive, Scope, Table
 from kore._conf.syntax import Block
@@ -41,6 +42,7 @@ def authenticate(scope: AuthenticationScope, block: Block) -> None:
         # What is wrong has been said, and is not said again of each who refers to it.
         scope.reading.broken.add(("authentication", scope.name))
     else:
+        verifies(scope.auth["type"], scope.auth["verify"])
         scope.reading.authentications[scope.name] = scope.auth
 
 

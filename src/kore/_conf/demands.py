@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from kore._conf import check, websockets
+from kore._conf.calls import takes, verifies
 from kore._conf.schema import Auth, Declared, Demands, Extras, Hook, Rule, value_regex
 from kore._conf.settings import SETTINGS
 from kore._http.tables import METHODS
@@ -113,6 +114,7 @@ def rule(name: str, validator: object) -> Rule:
             raise ConfigError(f"parameter '{name}': Invalid regex ({validator}): {error}") from None
     if not callable(validator):
         raise ConfigError(f"validator '{name}' must be regex or function, not {validator!r}")
+    takes(validator, "(req, value)", f"parameter '{name}': the validator")
     return Rule(verify=validator)
 
 
@@ -197,6 +199,7 @@ def auth(path: str, given: object) -> Auth | None:
     if not callable(verify):
         what = "a function that returns True for those to let in"
         raise ConfigError(f"missing 'verify' in auth dictionary for '{path}': {what}")
+    verifies(kind, verify)
     return Auth(kind, verify, credential(kind, given.get("value")), target(given.get("redirect")))
 
 

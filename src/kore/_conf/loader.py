@@ -11,6 +11,7 @@ from typing import Any, Final
 from kore._conf import check, databases, legacy
 from kore._conf.authentications import AUTHENTICATION, authenticate, authentication
 from kore._conf.builder import Builder
+from kore._conf.calls import takes
 from kore._conf.directives import Directive, Host, Reading, Scope, Table, flag, opened
 from kore._conf.domains import DOMAIN, domain, finish_domain
 from kore._conf.routes import ROUTE
@@ -91,6 +92,7 @@ def validator(top: Scope, block: Block) -> None:
         elif kind != "function":
             raise ConfigError(f"bad type '{kind}', there are regex and function")
         elif (function := reading.callback(value, "function")) is not None:
+            takes(function, "(req, value)", "the function")
             reading.validators[name] = function
 
 

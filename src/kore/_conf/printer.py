@@ -199,7 +199,10 @@ class Printer:
     def unnamed(self, route: Route, what: str) -> str:
         """Take note that something has no name in a file; return what to write instead."""
         text = what if UNNAMED in what else f"{UNNAMED}: {what}"
-        self.notices.append(f"route '{route.path}': {text}: the printed file will be refused")
+        notice = f"route '{route.path}': {text}: the printed file will be refused"
+        # Two functions without names may stand in one line.
+        if notice not in self.notices:
+            self.notices.append(notice)
         return text
 
 

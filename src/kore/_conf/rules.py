@@ -1,6 +1,5 @@
 """What the settings must fulfil beside one another, and which of them nobody reads yet."""
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Final
 
 from kore._conf.problems import Problems
 from kore._conf.settings import SPARE_DESCRIPTORS, Settings
+from kore._http.folder import try_out
 from kore.errors import ConfigError
 
 # Settings of what is still to come, and of what only C Kore has: nobody reads them.
@@ -72,12 +72,19 @@ def body_directory(path: str) -> None:
             raise ConfigError(f"http_body_disk_path {path} is no directory")
         place = place if there else place.parent
         if not place.is_dir():
-            raise ConfigError(f"http_body_disk_path {path}: there is no directory {place}")
-        writable = os.access(place, os.W_OK | os.X_OK, effective_ids=True)
+            raise ConfigError(
+                f"http_body_disk_path {path}: there is no directory {place}: make it, or name "
+                "another one"
+            )
     except OSError as error:
         raise ConfigError(f"http_body_disk_path {path}: {error.strerror}") from None
-    if not writable:
-        raise ConfigError(f"http_body_disk_path {path}: {place} is not writable")
+    try:
+        try_out(place)
+    except OSError as error:
+        raise ConfigError(
+            f"http_body_disk_path {path}: {place} is not writable ({error.strerror}): name a "
+            "directory in which workers may make files"
+        ) from None
 
 
 def notices(given: Settings, places: Mapping[str, str]) -> tuple[str, ...]:

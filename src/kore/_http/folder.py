@@ -131,6 +131,21 @@ def made(path: Path) -> None:
         path.mkdir(OURS_ALONE)
 
 
+def try_out(place: Path) -> None:
+    """Raise OSError if nothing can be made in a directory. Nothing is left there.
+
+    Permissions do not say it: root has them all, and there are file systems that let nobody.
+    """
+    try:
+        os.close(os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, PRIVATE))
+    except OSError as error:
+        if error.errno not in UNKNOWN:
+            raise
+        trial = place / f".kore-{os.urandom(8).hex()}"
+        trial.mkdir(OURS_ALONE)
+        trial.rmdir()
+
+
 def sweep(path: str) -> None:
     """Remove what workers that died have left, when none is left to do it."""
     if Path(path).is_dir():

@@ -27,7 +27,10 @@ def refused(path: object) -> list[str]:
 
 def test_a_directory_that_cannot_be_made_is_refused_where_it_was_set() -> None:
     given = Settings(http_body_disk_offload=1, http_body_disk_path="/missing/bodies")
-    words = "app.py:3: http_body_disk_path /missing/bodies: there is no directory /missing"
+    words = (
+        "app.py:3: http_body_disk_path /missing/bodies: there is no directory /missing: make it, "
+        "or name another one"
+    )
 
     assert found(given, "http_body_disk_path")[1] == refused("/missing/bodies") == [words]
 
@@ -48,7 +51,25 @@ def test_a_directory_that_is_not_writable_is_refused(name: str) -> None:
         os.seteuid(user)
 
     shown = f"{place}/{name}" if name else place
-    assert said == [f"app.py:3: http_body_disk_path {shown}: {place} is not writable"]
+    (why,) = said
+    words = f"app.py:3: http_body_disk_path {shown}: {place} is not writable (Permission denied): "
+    assert why == words + "name a directory in which workers may make files"
+
+
+@pytest.mark.parametrize("path", ["/proc", "/proc/nope"])
+def test_a_file_system_that_lets_nobody_write_is_refused_for_root_too(path: str) -> None:
+    (said,) = refused(path)
+
+    assert said.startswith(f"app.py:3: http_body_disk_path {path}: /proc is not writable (")
+
+
+def test_trying_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(tmp_path) == refused(tmp_path / "bodies") == []
+    # A file system that has no files without names.
+    monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)
+    assert refused(tmp_path) == refused(tmp_path / "bodies") == []
+
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_directory_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:

@@ -96,3 +96,17 @@ def test_a_route_that_demands_nothing_says_so_in_a_line() -> None:
     builder.domain("*", "http").route("/x", NAMES["index"])
 
     assert "    route /x {\n        handler index\n    }\n" in printed(builder.build())
+
+
+def test_what_a_file_cannot_say_is_said_once() -> None:
+    builder = Builder()
+    builder.server("s", Address(ip="127.0.0.1", port=1), tls=False)
+    verify = [lambda req, value: True, lambda req, value: False]
+    domain = builder.domain("*", "s")
+    domain.route("/a", NAMES["index"], methods=["get"], get=dict(zip("vw", verify, strict=True)))
+    names = {function: name for name, function in NAMES.items()}
+    printer = Printer(lambda function: names.get(function, ""))
+    printer.text(builder.build(), [])
+
+    (notice,) = printer.notices
+    assert notice.startswith("route '/a': not expressible in a file: <lambda> at ")
