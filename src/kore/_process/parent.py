@@ -14,7 +14,7 @@ from kore._process import logs, privsep
 from kore._process.background import Witness
 from kore._process.children import Child, Children, fate
 from kore._process.endings import Endings
-from kore._process.generation import Generation, Seat
+from kore._process.generation import Generation
 from kore._process.holdings import Holdings
 from kore._process.logs import log
 from kore._process.loop import Loop
@@ -32,7 +32,7 @@ from kore._process.messages import (
 )
 from kore._process.nursery import Nursery, Options
 from kore._process.plan import Plan
-from kore._process.roles import Verdict, verdict
+from kore._process.successors import Successors
 from kore._process.terminal import Terminal
 from kore.errors import ConfigError
 
@@ -51,6 +51,7 @@ class Parent:
         self.loop = Loop()
         self.children = Children(self.loop, self)
         self.nursery = Nursery(options, self.children, self.hangs)
+        self.successors = Successors(self, self.nursery, self.loop, options.worker)
         self.holdings = Holdings()
         # The generation that serves, and the one that is to replace it. Those before it are
         # known only to their children.
@@ -162,7 +163,7 @@ class Parent:
         generation.loaded = True
         for seat in generation.seats.values():
             if seat.vacant:
-                self.start_worker(generation, seat)
+                self.successors.start(generation, seat)
 
     def accepted(self, child: Child, plan: Plan) -> bool:
         """Whether the generation of this template can have what it wants."""
@@ -327,7 +328,7 @@ class Parent:
             self.fail(self.holdings.failed_start(child, how))
         else:
             log.error("%s %s %s", child, how, generation.whereabouts(child.number))
-            self.replace(generation, seat)
+            self.successors.replace(generation, seat)
 
     def hangs(self, child: Child, what: str) -> None:
         """Do without a child that does not get ready; in the serving generation try another one."""
@@ -336,32 +337,6 @@ class Parent:
         else:
             log.error("%s", what)
         self.children.end_hanging(child)
-
-    def replace(self, generation: Generation, seat: Seat) -> None:
-        """Start the successor of a worker, or stop when that is the policy."""
-        policy = generation.settings.worker_death_policy
-        if verdict(self.options.worker, policy) is Verdict.SHUT_DOWN:
-            log.error("worker policy is '%s', stopping", policy)
-            self.stop(status=1)
-            return
-        log.info("restarting worker %d", seat.number)
-        if wait := seat.backoff.wait():
-            self.loop.after(wait, lambda: self.start_worker(generation, seat))
-        else:
-            self.start_worker(generation, seat)
-
-    def start_worker(self, generation: Generation, seat: Seat) -> None:
-        """Have a worker started; again later when it cannot be done now."""
-        try:
-            self.nursery.worker(generation, seat)
-        except OSError as error:
-            reason = f"cannot start worker {seat.number}: {error.strerror}"
-            if generation is self.coming:
-                self.fail(reason)
-            elif not generation.retired:
-                log.error("%s", reason)
-                again = seat.backoff.wait()
-                self.loop.after(again, lambda: self.start_worker(generation, seat))
 
     # Stopping.
 

@@ -6,27 +6,16 @@ import os
 import signal
 import sys
 from asyncio import AbstractEventLoop, Future
-from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from kore import _context
 from kore._aio.leash import await_end, hold
 from kore._app import own_frames, traceback_text
-from kore._conf.schema import Config, Declared, Route, Tracer
-from kore._conf.schema import Handler as RouteHandler
+from kore._conf.schema import Config, Tracer
 from kore._conf.settings import SETTINGS
-from kore._core.file import open_beneath
-from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
-from kore._http.filemap import Directory, Filemap, policy
-from kore._http.keeping import Keeper
-from kore._http.parts import Parts
-from kore._http.pipeline import fold
-from kore._http.router import RouteEntry, Router
-from kore._http.steps import steps
-from kore._http.streaming import stream
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
 from kore._process.bodies import Bodies
@@ -40,6 +29,7 @@ from kore._process.privsep import tell_no_more
 from kore._process.relay import Relay
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
+from kore._process.site import Site
 from kore._process.talk import Takers, Talk
 from kore._process.tasks import Tasks
 from kore._process.websockets import WebSockets
@@ -51,7 +41,6 @@ SWEEP: Final = 0.5
 DRAIN_STEP: Final = 0.02
 # What cancelled handlers have for their `finally` blocks when a worker ends.
 FAREWELL: Final = 1.0
-NOTHING: Final = Declared()
 
 
 def main(birth: Birth) -> int:
@@ -87,17 +76,19 @@ class Worker:
         self.websockets = WebSockets(birth.config, self.tasks, self.relay, self.failed)
         self.databases = Databases(birth.config, self.tasks.create, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
+        self.journals = Journals(birth.config, birth.accesslogs, birth.number)
+        self.site = Site(birth, self.tasks, self.journals)
         self.poller = Poller()
         self.service = Service(
             # Not asdict(): its deep copies would cost each worker 350 KB of shared pages.
             {name: getattr(birth.config.settings, name) for name in SETTINGS},
             spawn=self.tasks.spawn,
-            stream=self.stream,
+            stream=self.site.stream,
             failed=self.report,
             defer=self.loop.call_soon,
             later=self.loop.call_later,
             future=self.loop.create_future,
-            parts=self.parts,
+            parts=self.site.parts,
             sink=self.bodies.sink,
             greet=self.bodies.greet,
             free=self.bodies.free,
@@ -105,16 +96,6 @@ class Worker:
             pgsql=self.databases.query,
             slot=birth.slot,
         )
-        self.sockets = birth.sockets
-        self.journals = Journals(birth.config, birth.accesslogs, birth.number)
-        self.keeper = Keeper(open_beneath)
-        self.policy = policy(birth.config.settings, self.keeper.open)
-        self.directories = {
-            route.files: Directory(route.files, self.keeper.clear)
-            for domain in birth.config.domains
-            for route in domain.routes
-            if route.files
-        }
 
     # ---- from start to end
 
@@ -182,30 +163,17 @@ class Worker:
         self.relay.open(self.tasks.see_off)
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
-        self.listen()
+        self.site.listen(self.poller, self.service)
         self.loop.add_reader(self.poller.fileno(), self.poller.dispatch)
         self.sweep()
         self.slot[STATE_AT] = READY
         self.talk.say(Ready())
 
-    def listen(self) -> None:
-        """Accept on the sockets of each server, with a router for its domains."""
-        for name, sock in self.sockets:
-            # One that joins others on a reload does not do so yet.
-            sock.listen(self.config.settings.socket_backlog)
-            domains = [domain for domain in self.config.domains if domain.server == name]
-            router = Router(domains, self.fold, self.journals.of)
-            stray = self.journals.first(domains)
-            Listener(self.poller, self.service, sock, router.resolve, stray)
-            # The listener has a descriptor of its own: with this one open, the kernel would go on
-            # to queue clients here when the listener is closed.
-            sock.close()
-
     def sweep(self) -> None:
         """Let timeouts happen, on an idle worker too, and write what is logged."""
         self.poller.sweep()
         self.journals.flush()
-        self.keeper.turn()
+        self.site.keeper.turn()
         self.loop.call_later(SWEEP, self.sweep)
 
     async def farewell(self) -> None:
@@ -319,23 +287,6 @@ class Worker:
         os._exit(1)
 
     # ---- what handlers do
-
-    def fold(self, route: Route) -> RouteHandler:
-        """Make of a route what the core calls for it."""
-        if not route.files:
-            return fold(route, steps(route, self.config.prerequests))
-        served = Filemap(route, self.directories[route.files], self.policy).serve
-        # Prerequests are for handlers.
-        return fold(replace(route, handler=served), steps(route, ()))
-
-    def parts(self, request: Request, entry: RouteEntry) -> Parts:
-        """Make what reads the parameters, cookies and files of a request."""
-        declared = entry.route.demands.declared.get(request.method, NOTHING)
-        return Parts(self.config.settings, declared)
-
-    def stream(self, request: Request, status: int, items: Any) -> None:
-        """Send an async iterator as the body of a response."""
-        self.tasks.spawn(stream(request, status, items), request)
 
     def report(self, request: Request, error: BaseException | None) -> None:
         """Say what a request's handler did wrong; None: it gave no answer."""

@@ -1,0 +1,73 @@
+"""What a worker serves: routes made callable, files behind them, sockets they are asked on."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from kore._conf.schema import Config, Declared, Route
+from kore._conf.schema import Handler as RouteHandler
+from kore._core.file import open_beneath
+from kore._core.listener import Listener
+from kore._core.poller import Poller
+from kore._core.request import Request
+from kore._core.service import Service
+from kore._http.filemap import Directory, Filemap, policy
+from kore._http.keeping import Keeper
+from kore._http.parts import Parts
+from kore._http.pipeline import fold
+from kore._http.router import RouteEntry, Router
+from kore._http.steps import steps
+from kore._http.streaming import stream
+from kore._process.birth import Birth
+from kore._process.journals import Journals
+from kore._process.tasks import Tasks
+
+NOTHING: Final = Declared()
+
+
+class Site:
+    """The domains of a configuration, as one worker has them."""
+
+    def __init__(self, birth: Birth, tasks: Tasks, journals: Journals) -> None:
+        self.config: Config = birth.config
+        self.sockets = birth.sockets
+        self.tasks = tasks
+        self.journals = journals
+        # Files that stay open for a moment.
+        self.keeper = Keeper(open_beneath)
+        self.policy = policy(birth.config.settings, self.keeper.open)
+        self.directories = {
+            route.files: Directory(route.files, self.keeper.clear)
+            for domain in birth.config.domains
+            for route in domain.routes
+            if route.files
+        }
+
+    def listen(self, poller: Poller, service: Service) -> None:
+        """Accept on the sockets of each server, with a router for its domains."""
+        for name, sock in self.sockets:
+            # One that joins others on a reload does not do so yet.
+            sock.listen(self.config.settings.socket_backlog)
+            domains = [domain for domain in self.config.domains if domain.server == name]
+            router = Router(domains, self.fold, self.journals.of)
+            stray = self.journals.first(domains)
+            Listener(poller, service, sock, router.resolve, stray)
+            # The listener has a descriptor of its own: with this one open, the kernel would go on
+            # to queue clients here when the listener is closed.
+            sock.close()
+
+    def fold(self, route: Route) -> RouteHandler:
+        """Make of a route what the core calls for it."""
+        if not route.files:
+            return fold(route, steps(route, self.config.prerequests))
+        served = Filemap(route, self.directories[route.files], self.policy).serve
+        # Prerequests are for handlers.
+        return fold(replace(route, handler=served), steps(route, ()))
+
+    def parts(self, request: Request, entry: RouteEntry) -> Parts:
+        """Make what reads the parameters, cookies and files of a request."""
+        declared = entry.route.demands.declared.get(request.method, NOTHING)
+        return Parts(self.config.settings, declared)
+
+    def stream(self, request: Request, status: int, items: Any) -> None:
+        """Send an async iterator as the body of a response."""
+        self.tasks.spawn(stream(request, status, items), request)
