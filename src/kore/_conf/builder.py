@@ -296,7 +296,8 @@ class Builder:
         self.open()
         files = any(one.route.files for one in self.wanted)
         settings = rules.in_force(self.settings, self._set, self.problems, files=files)
-        check.servers(list(self.servers.values()), self._placed, self.problems)
+        servers = list(self.servers.values())
+        check.servers(servers, self._placed, self.problems, needed=self._needs_server())
         domains = self._routed()
         self.problems.tell()
         self.settings = settings
@@ -335,6 +336,11 @@ class Builder:
         """Give up: nothing kept here will ever run."""
         for task in self.tasks:
             task.close()
+
+    def _needs_server(self) -> bool:
+        # An application may have sockets of its own, or none.
+        runs = self.tasks or self.onloads or "workerstart" in self.hooks
+        return bool(self.domains or self.wanted or not runs)
 
     def _routed(self) -> tuple[Domain, ...]:
         wanted: dict[DomainHandle, list[Wanted]] = {domain: [] for domain in self.domains}

@@ -238,10 +238,12 @@ def owner(wanted: str | None, domains: Sequence[D]) -> D:
 # The whole
 
 
-def servers(configured: Sequence[Server], places: Mapping[str, str], problems: Problems) -> None:
-    """Take note of servers that cannot be served."""
+def servers(
+    configured: Sequence[Server], places: Mapping[str, str], problems: Problems, *, needed: bool
+) -> None:
+    """Take note of servers that cannot be served, or of there being none where one is needed."""
     # With something wrong a server may be missing that was meant to be there.
-    if not configured and not problems.found:
+    if needed and not configured and not problems.found:
         problems.add("", f"no server configured: {FIRST_SERVER}")
     for server in configured:
         if server.tls:

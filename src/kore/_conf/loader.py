@@ -1,6 +1,6 @@
 """kore.conf becomes calls of the Builder: one function for each directive, a table for each block.
 
-Names may be used above the line that defines them: domains are read when all else has been.
+Names may be used above the line that defines them: what refers to them is read last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,9 @@ from kore._conf.routes import ROUTE
 from kore._conf.schema import Address, Privsep, value_regex
 from kore._conf.syntax import Block, quoted
 from kore.errors import ConfigError
+
+# Authentications refer to validators, domains to both.
+REFERRING: Final = ("authentication", "domain")
 
 
 @dataclass(slots=True)
@@ -40,9 +43,10 @@ def load(blocks: Sequence[Block], builder: Builder, host: Host) -> None:
     """Configure what the statements of a file say; what is wrong is left to `build()`."""
     reading = Reading(builder, host, CONTEXTS, legacy.GONE, builder.locate)
     top = Scope(reading)
-    domains = [block for block in blocks if block.keyword == "domain"]
-    reading.statements(top, "", [block for block in blocks if block.keyword != "domain"])
-    reading.statements(top, "", domains)
+    last = {keyword: [b for b in blocks if b.keyword == keyword] for keyword in REFERRING}
+    reading.statements(top, "", [block for block in blocks if block.keyword not in last])
+    for group in last.values():
+        reading.statements(top, "", group)
 
 
 # Modules and validators

@@ -268,6 +268,30 @@ def test_a_server_is_needed() -> None:
     assert complaint(Builder()).startswith("no server configured")
 
 
+async def forever() -> None:
+    raise NotImplementedError
+
+
+def test_an_application_that_has_something_else_to_run_needs_no_server() -> None:
+    busy, started, told = Builder(), Builder(), Builder()
+    busy.create_task(forever())
+    started.hooks["workerstart"] = handler
+    told.onloads.append(handler)
+
+    for builder in (busy, started, told):
+        assert builder.build().servers == ()
+    busy.discard()
+
+
+def test_a_route_or_a_domain_needs_a_server_beside_tasks() -> None:
+    builder = Builder()
+    builder.create_task(forever())
+    builder.domain("*", "default")
+
+    assert "no server configured: call kore.server(" in complaint(builder)
+    builder.discard()
+
+
 def test_tls_is_refused_with_the_place_of_the_server() -> None:
     builder = Builder(numbered())
     builder.server("default", LOCAL, tls=True)
