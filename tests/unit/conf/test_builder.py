@@ -7,7 +7,7 @@ import pytest
 
 from kore._conf.builder import Builder, DomainHandle
 from kore._conf.places import shown
-from kore._conf.schema import Address, Config, Privsep, Route
+from kore._conf.schema import Address, Config, Route
 from kore.errors import ConfigError, KoreError, UnknownSettingError
 
 LOCAL = Address("127.0.0.1", 0)
@@ -120,35 +120,6 @@ def test_a_domain_no_request_could_reach_is_an_error_of_the_call(builder: Builde
 
 def test_a_domain_says_what_it_is(builder: Builder) -> None:
     assert repr(builder.domain("*", "default")) == "<kore.domain '*' on server 'default'>"
-
-
-def test_what_a_domain_says_of_tls_is_noticed_where_there_is_none(builder: Builder) -> None:
-    builder.domain("*", "default", cert="a.pem", key="b.pem", verify_depth=1, acme=False)
-
-    assert builder.build().notices == tuple(
-        f"app.py:2: domain '*': {keyword} has no effect: server 'default' is without TLS"
-        for keyword in ("cert", "key", "verify_depth")
-    )
-
-
-@pytest.mark.parametrize("keyword", ["acme", "client_verify", "crl"])
-def test_what_would_protect_a_domain_is_refused_without_tls(builder: Builder, keyword: str) -> None:
-    builder.domain("*", "default", **{keyword: "x"})
-
-    assert complaint(builder) == (
-        f"app.py:2: domain '*': {keyword} needs a server with TLS, and server 'default' is without"
-    )
-
-
-def test_names_of_settings_that_moved_to_privsep_still_mean_it(builder: Builder) -> None:
-    builder.set("chroot", "/var/www")
-    builder.set("runas", "www")
-    builder.set("keymgr_runas", "keys")
-
-    made = builder.build()
-    assert made.privsep == (Privsep("worker", "/var/www", "www"), Privsep("keymgr", runas="keys"))
-    call = "kore.privsep('worker', root='/var/www')"
-    assert f"app.py:3: kore.config.chroot is an old spelling, call {call}" in made.notices
 
 
 def test_what_a_route_demands_is_part_of_it(builder: Builder) -> None:
@@ -289,30 +260,6 @@ def test_the_same_path_on_two_domains_is_two_routes(builder: Builder) -> None:
 
 def test_a_server_is_needed() -> None:
     assert complaint(Builder()).startswith("no server configured")
-
-
-async def forever() -> None:
-    raise NotImplementedError
-
-
-def test_an_application_that_has_something_else_to_run_needs_no_server() -> None:
-    busy, started, told = Builder(), Builder(), Builder()
-    busy.create_task(forever())
-    started.hooks["workerstart"] = handler
-    told.onloads.append(handler)
-
-    for builder in (busy, started, told):
-        assert builder.build().servers == ()
-    busy.discard()
-
-
-def test_a_route_or_a_domain_needs_a_server_beside_tasks() -> None:
-    builder = Builder()
-    builder.create_task(forever())
-    builder.domain("*", "default")
-
-    assert complaint(builder).startswith("no server configured: call kore.server(")
-    builder.discard()
 
 
 def test_tls_is_refused_with_the_place_of_the_server() -> None:
