@@ -157,7 +157,7 @@ def domain(
     *,
     accesslog: str | None = None,
     accesslog_format: str = "combined",
-    **later: object,
+    **tls: object,
 ) -> DomainHandle:
     """Serve the host name *host*, which may hold wildcards, on the server named *attach*.
 
@@ -165,7 +165,7 @@ def domain(
     variables says.
     """
     return _context.configuring().domain(
-        host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **later
+        host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **tls
     )
 
 
@@ -204,9 +204,12 @@ def prerequest(function: P) -> P:
 def dbsetup(name: str, connstring: str) -> bool:
     """Give the PostgreSQL database of a connection string a name, for `dbquery()` and its kin.
 
-    *connstring* is what libpq takes: `"host=/run/postgresql dbname=shop"`, or an URI.
+    *connstring* is what libpq takes: `"host=/run/postgresql dbname=shop"`, or an URI. In a worker
+    the name is that worker's: `koreapp.workerstart()` gives it to all.
     """
-    _context.configuring().database(name, connstring)
+    worker = _context.current.worker
+    databases = _context.configuring() if worker is None else worker.databases
+    databases.database(name, connstring)
     return True
 
 

@@ -85,6 +85,8 @@ class Application:
         call(hook, "configure", self.arguments)
         self.read(self.conf or self.builder.settings.file)
         self.builder.hooks = self.modules.hooks()
+        later = self.modules.later()
+        self.builder.notices += [f"{hook} has no effect in this version" for hook in later]
         if hook is None and not self.builder.problems.found:
             with self.listening():
                 call(self.builder.hooks.get("configure"), "configure", self.arguments)

@@ -22,6 +22,9 @@ HOOKS: Final = {
     "onmsg": "kore_onmsg",
 }
 
+# What Kore calls, and this version does not.
+LATER: Final = ("seccomp",)
+
 
 class Modules:
     """Modules in the order in which they were loaded: the first that has a name wins."""
@@ -44,6 +47,11 @@ class Modules:
                 if callable(hook):
                     found.setdefault(name, hook)
         return found
+
+    def later(self) -> list[str]:
+        """Return the hooks there are that nobody calls yet."""
+        apps = [getattr(module, "koreapp", None) for module in self.loaded]
+        return [f"koreapp.{name}" for app in apps for name in LATER if hasattr(app, name)]
 
     def symbol(self, name: str) -> Callable[..., Any] | None:
         """Return the function called `name`, `object.method` or `module.name`."""

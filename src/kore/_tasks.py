@@ -1,5 +1,6 @@
 """The functions of `import kore` for tasks. Loaded when asked for: the parent has no event loop."""
 
+import operator
 from collections.abc import Coroutine
 from types import CoroutineType
 from typing import Any
@@ -57,4 +58,4 @@ def coroname(name: str) -> None:
 
 def corotrace(flag: int) -> None:
     """Log each step of all tasks and handlers that begin from now on, or stop doing so."""
-    registry().tracing = bool(flag)
+    registry().tracing = bool(operator.index(flag))

@@ -50,7 +50,7 @@ SCENARIOS = [
     *arguments("plus-and-escape", "name=a+b%20c%2B%26", name="a b c+&"),
     *arguments("escaped-name", "%69d=1", id="1"),
     *arguments("broken-escape", "name=a%zzb", name="a%zzb"),
-    *arguments("semicolon", "name=1;id=2", name="1;id=2"),
+    *arguments("semicolon", "name=1;id", name="1;id"),
     *arguments("nul", "name=a%00"),
     *arguments("no-name", "=x"),
     cookie("one", "c=1", "1"),
@@ -58,7 +58,7 @@ SCENARIOS = [
     cookie("first-wins", "c=1; c=2", "1"),
     cookie("quoted", 'c="1"', '"1"'),
     cookie("escape", "c=%20", "%20"),
-    cookie("comma", "c=1, d=2", "1, d=2"),
+    cookie("comma", "c=1, d", "1, d"),
     cookie("none", "d=1", None),
     Scenario(
         "pieces",

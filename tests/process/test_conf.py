@@ -63,6 +63,17 @@ authentication key {
     authentication_value x-key
     authentication_validator secret
 }
+authentication session {
+    authentication_type cookie
+    authentication_value session
+    authentication_validator v_session
+}
+authentication named {
+    authentication_type request
+    authentication_validator v_request
+}
+validator v_session regex ^[a-f0-9]{4}$
+validator v_request function koreapp.asked
 domain 127.0.0.1 {
     attach plain
     route / {
@@ -75,9 +86,22 @@ domain 127.0.0.1 {
         handler shown
         authenticate key
     }
+    route /session {
+        handler shown
+        authenticate session
+    }
+    route /request {
+        handler shown
+        authenticate named
+    }
 }
 """
 SHOWN = """
+def asked(req):
+    return req.request_header("x-key") == "sesame"
+
+App.asked = staticmethod(asked)
+
 def known(req, value):
     return value == "ada"
 
@@ -116,6 +140,15 @@ def test_a_file_validates_and_authenticates(protected: Path) -> None:
         assert asked(server, "/in")[0] == 403
         assert asked(server, "/in", x_key="open")[0] == 403
         assert asked(server, "/in", x_key="sesame") == (200, b"None None")
+        assert asked(server, "/request")[0] == 403
+        assert asked(server, "/request", x_key="sesame")[0] == 200
+
+
+def test_a_validator_of_the_file_can_decide_who_is_let_in(protected: Path) -> None:
+    with serving(protected, "-c", "kore.conf") as server:
+        assert asked(server, "/session")[0] == 403
+        assert asked(server, "/session", Cookie="session=beef5")[0] == 403
+        assert asked(server, "/session", Cookie="session=beef")[0] == 200
 
 
 def test_what_protects_is_printed_and_protects_again(protected: Path) -> None:
@@ -130,6 +163,8 @@ def test_what_protects_is_printed_and_protects_again(protected: Path) -> None:
         assert asked(server, "/?id=12&name=ada", "POST") == (200, b"None ada")
         assert asked(server, "/in", x_key="open")[0] == 403
         assert asked(server, "/in", x_key="sesame") == (200, b"None None")
+        assert asked(server, "/session", Cookie="session=beef5")[0] == 403
+        assert asked(server, "/session", Cookie="session=beef")[0] == 200
 
 
 def test_a_file_can_require_parameters_and_say_what_was_wrong(protected: Path) -> None:

@@ -234,6 +234,7 @@ server http {
     tls no
 }
 
+validator session function koreapp.who
 validator id regex ^[0-9]+$
 validator q function views.valid
 validator id_2 regex "x y"
@@ -241,7 +242,7 @@ validator id_2 regex "x y"
 authentication session {
     authentication_type cookie
     authentication_value session
-    authentication_validator koreapp.who
+    authentication_validator session
     authentication_uri /login
 }
 

@@ -52,6 +52,35 @@ async def limit(req):
     rows = await req.pgsql("db", "SHOW statement_timeout")
     req.response(200, rows[0]["statement_timeout"])
 """
+NAMED_LATE = """
+import os
+domain = kore.domain("*", attach="http")
+
+def kore_worker_configure():
+    kore.register_database("hook", os.environ["DSN"])
+
+async def count(req, name):
+    if name == "late":
+        assert kore.dbsetup(name, os.environ["DSN"]) is True
+    rows = await kore.dbquery(name, "SELECT 1 + 1 AS n")
+    req.response(200, rows[0]["n"])
+
+async def other(req):
+    said = []
+    for name, string in [("late", "host=/elsewhere"), ("bad", "colour=red")]:
+        try:
+            kore.dbsetup(name, string)
+        except kore.errors.ConfigError as error:
+            said.append(str(error).splitlines()[0])
+    try:
+        await kore.dbquery("bad", "SELECT 1")
+    except RuntimeError as error:
+        said.append(str(error))
+    req.response(200, "\\n".join(said))
+
+domain.route("/other", other, methods=["get"])
+domain.route("^/(hook|late)$", count, methods=["get"])
+"""
 LOADED = """
 import sys
 domain = kore.domain("*", attach="http")
@@ -68,6 +97,20 @@ def test_the_example_of_the_api_page_works(serve: Launcher, postgres: Postgres) 
         answer = client.ask(get("/"))
 
     assert json.loads(answer.body) == [{"foo": "bar", "n": "1"}]
+
+
+def test_a_worker_can_name_a_database_for_itself(serve: Launcher, postgres: Postgres) -> None:
+    server = serve(NAMED_LATE, DSN=postgres.dsn)
+    with server.connect() as client:
+        assert client.ask(get("/hook")).body == b"2"
+        assert client.ask(get("/late")).body == b"2"
+        assert client.ask(get("/late")).body == b"2"
+        refused = client.ask(get("/other")).body.decode().splitlines()
+
+    assert "database 'late' is another one already, at app.py:" in refused[0]
+    assert "database 'bad': " in refused[1]
+    assert 'invalid connection option "colour"' in refused[1]
+    assert "no database found named 'bad', there is hook, late" in refused[2]
 
 
 def test_a_file_sets_up_a_database(tmp_path: Path, postgres: Postgres) -> None:

@@ -188,9 +188,12 @@ def test_a_decorator_without_parentheses_is_an_error(builder: Builder) -> None:
         def index(request: object) -> None: ...
 
 
-def test_later_keywords_are_refused_by_the_decorator_too(builder: Builder) -> None:
-    with pytest.raises(kore.errors.ConfigError, match="domain 'a': 'cert' is not part of"):
-        kore.domain("a", cert="cert.pem")
+def test_a_keyword_that_would_protect_is_refused_without_tls(builder: Builder) -> None:
+    kore.server(ip="127.0.0.1", port=1, tls=False)
+    kore.domain("a", acme=True)
+
+    with pytest.raises(kore.errors.ConfigError, match="domain 'a': acme needs a server with TLS"):
+        builder.build()
 
 
 # Tasks

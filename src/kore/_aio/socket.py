@@ -205,7 +205,9 @@ class Socket:
         return True
 
     def __del__(self) -> None:
-        self.close()
+        # Whoever calls the class by itself gets none.
+        if hasattr(self, "_writing"):
+            self.close()
 
     def __repr__(self) -> str:
         return f"<kore.socket fd={self.fileno()}>"

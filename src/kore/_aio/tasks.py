@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import operator
 from asyncio import CancelledError, Task, get_running_loop
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -105,12 +106,25 @@ class Registry:
 
     def kill(self, number: int) -> bool:
         """Cancel a task; return whether there is one of that number."""
+        number = operator.index(number)
+        if self.is_running(number):
+            raise KoreError("refusing to kill active coroutine")
         if number not in self.entries:
             return False
-        if self.entries[number][0] is asyncio.current_task():
-            raise KoreError("refusing to kill active coroutine")
         self.cancel(number)
         return True
+
+    def is_running(self, number: int) -> bool:
+        """Return whether it is the number of the very task that runs now."""
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:  # no event loop
+            return False
+        if task is None:
+            return False
+        # That of a handler is in no other table.
+        own, _, _ = self.entries.get(number, (None, None, None))
+        return own is task or self.others.get(task) == number
 
     def cancel(self, number: int) -> None:
         """Cancel a task; one that has not begun will never know."""

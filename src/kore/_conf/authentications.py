@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from kore._conf import check
 from kore._conf.calls import verifies
-from kore._conf.demands import TOKEN, URL
+from kore._conf.demands import TOKEN, URL, Matching, rule
 from kore._conf.directives import Directive, Scope, Table
 from kore._conf.syntax import Block
 from kore.errors import ConfigError
@@ -38,6 +38,8 @@ def authenticate(scope: AuthenticationScope, block: Block) -> None:
         raise ConfigError(f"no authentication validator for {scope.name}")
     if scope.auth.get("type") != "request" and not block.has("authentication_value"):
         raise ConfigError("no authentication_value: the name of the cookie or of the header")
+    if scope.auth.get("type") == "request" and isinstance(scope.auth.get("verify"), Matching):
+        raise ConfigError("authentication_type request needs a function, not a regular expression")
     if scope.broken or scope.auth["verify"] is None:
         # What is wrong has been said, and is not said again of each who refers to it.
         scope.reading.broken.add(("authentication", scope.name))
@@ -65,8 +67,14 @@ def authentication_value(scope: AuthenticationScope, block: Block) -> None:
 
 
 def authentication_validator(scope: AuthenticationScope, block: Block) -> None:
-    """Read `authentication_validator FUNCTION`."""
-    scope.auth["verify"] = scope.reading.callback(block.arguments[0], "authentication validator")
+    """Read `authentication_validator VALIDATOR|FUNCTION`."""
+    (name,), reading = block.arguments, scope.reading
+    if name not in reading.validators and ("validator", name) not in reading.broken:
+        what = "authentication validator"
+        scope.auth["verify"] = reading.callback(name, what, reading.validators)
+        return
+    wanted = reading.validators.get(name)
+    scope.auth["verify"] = Matching(rule(name, wanted)) if isinstance(wanted, str) else wanted
 
 
 def authentication_uri(scope: AuthenticationScope, block: Block) -> None:
@@ -93,8 +101,8 @@ AUTHENTICATION: Final[Table] = MappingProxyType(
         ),
         "authentication_validator": Directive(
             authentication_validator,
-            "FUNCTION",
-            "Who says yes or no.",
+            "VALIDATOR|FUNCTION",
+            "Who says yes or no: a validator of the file, else a function.",
             once=True,
         ),
         "authentication_uri": Directive(

@@ -36,7 +36,7 @@ PAIR: Final = 2
 class DomainHandle:
     """One domain while it is configured: what `kore.domain()` returns."""
 
-    __slots__ = ("_builder", "answers", "attach", "log", "name", "where")
+    __slots__ = ("_builder", "answers", "attach", "log", "name", "tls", "where")
 
     def __init__(self, builder: "Builder", name: str, attach: str, where: str) -> None:
         self._builder = builder
@@ -45,6 +45,7 @@ class DomainHandle:
         self.where = where
         self.answers: list[Answer] = []
         self.log: AccessLog | None = None
+        self.tls: list[str] = []
 
     def route(
         self,
@@ -159,6 +160,9 @@ class Builder:
                 "configured cannot be changed at runtime: "
                 "set it on import or in koreapp.configure()"
             )
+        if name in check.LEGACY:
+            self._moved(name, value)
+            return
         changed = check.setting(name).changed(getattr(self.settings, name), value)
         self.settings = replace(self.settings, **{name: changed})
         self._set[name] = self.locate()
@@ -197,16 +201,19 @@ class Builder:
         *,
         accesslog: object = None,
         accesslog_format: object = COMBINED,
-        **later: object,
+        **tls: object,
     ) -> DomainHandle:
         """Serve a host name on a server, which may come later."""
         self.open()
         name = check.domain_name(name)
-        check.keywords(f"domain '{name}'", later, DOMAIN_KEYWORDS, check.LATER_FOR_DOMAINS)
+        unknown = {name: value for name, value in tls.items() if name not in check.TLS_KEYWORDS}
+        check.keywords(f"domain '{name}'", unknown, DOMAIN_KEYWORDS, ())
         check.free_domain(name, check.text(attach, "attach"), self.domains)
         handle = DomainHandle(self, name, attach, self.locate())
         if accesslog is not None:
             handle.log_to(accesslog, accesslog_format)
+        # One without a value asks for nothing.
+        handle.tls += [name for name, value in tls.items() if value]
         self.domains.append(handle)
         return handle
 
@@ -296,7 +303,8 @@ class Builder:
         self.open()
         files = any(one.route.files for one in self.wanted)
         settings = rules.in_force(self.settings, self._set, self.problems, files=files)
-        check.servers(list(self.servers.values()), self._placed, self.problems)
+        servers = list(self.servers.values())
+        check.servers(servers, self._placed, self.problems, needed=self._needs_server())
         domains = self._routed()
         self.problems.tell()
         self.settings = settings
@@ -336,11 +344,25 @@ class Builder:
         for task in self.tasks:
             task.close()
 
+    def _moved(self, name: str, value: object) -> None:
+        process, what = check.privilege(name)
+        self.privsep(check.privsep(process, skip=(), **{"root": None, "runas": None, what: value}))
+        call = f"kore.privsep({process!r}, {what}={value!r})"
+        self.notices.append(f"{self.locate()}: kore.config.{name} is an old spelling, call {call}")
+
+    def _needs_server(self) -> bool:
+        # An application may have sockets of its own, or none.
+        runs = self.tasks or self.onloads or "workerstart" in self.hooks
+        return bool(self.domains or self.wanted or not runs)
+
     def _routed(self) -> tuple[Domain, ...]:
         wanted: dict[DomainHandle, list[Wanted]] = {domain: [] for domain in self.domains}
-        for domain in self.domains:
+        # Without any server there is another problem, of which this is only what follows.
+        for domain in self.domains if self.servers else ():
             with self.problems.noted(domain.where):
                 check.attached(domain.name, domain.attach, self.servers)
+                if not self.servers[domain.attach].tls:
+                    self.notices += check.without_tls(domain, domain.tls, domain.where)
         for one in self.wanted:
             with self.problems.noted(one.where):
                 wanted[self._owner(one)].append(self._with_functions(one))

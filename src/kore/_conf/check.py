@@ -15,10 +15,9 @@ from kore._conf.settings import SETTINGS, Setting
 from kore._http.tables import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
-# Known to Kore and refused until they do something: no protection may get lost in silence.
-LATER_FOR_DOMAINS: Final = frozenset(
-    {"acme", "cert", "client_verify", "crl", "key", "verify_depth"}
-)
+TLS_KEYWORDS: Final = frozenset({"acme", "cert", "client_verify", "crl", "key", "verify_depth"})
+# On a server without TLS these have nothing to do; the others protect something.
+IDLE_WITHOUT_TLS: Final = frozenset({"cert", "key", "verify_depth"})
 LEGACY: Final = frozenset(
     {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}
 )
@@ -238,10 +237,12 @@ def owner(wanted: str | None, domains: Sequence[D]) -> D:
 # The whole
 
 
-def servers(configured: Sequence[Server], places: Mapping[str, str], problems: Problems) -> None:
-    """Take note of servers that cannot be served."""
+def servers(
+    configured: Sequence[Server], places: Mapping[str, str], problems: Problems, *, needed: bool
+) -> None:
+    """Take note of servers that cannot be served, or of there being none where one is needed."""
     # With something wrong a server may be missing that was meant to be there.
-    if not configured and not problems.found:
+    if needed and not configured and not problems.found:
         problems.add("", f"no server configured: {FIRST_SERVER}")
     for server in configured:
         if server.tls:
@@ -254,6 +255,15 @@ def attached(name: str, attach: str, configured: Collection[str]) -> None:
     if attach not in configured:
         known = ", ".join(f"'{server}'" for server in configured)
         raise ConfigError(f"domain '{name}': server '{attach}' does not exist, there is {known}")
+
+
+def without_tls(domain: Named, given: Iterable[str], where: str) -> Iterator[str]:
+    """Yield notices of what a domain says of TLS; its server has none."""
+    for keyword in given:
+        about, server = f"domain '{domain.name}': {keyword}", f"server '{domain.attach}'"
+        if keyword not in IDLE_WITHOUT_TLS:
+            raise ConfigError(f"{about} needs a server with TLS, and {server} is without")
+        yield f"{where}: {about} has no effect: {server} is without TLS"
 
 
 def setting(name: str) -> Setting:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kore._conf import check, websockets
@@ -179,6 +180,16 @@ def websocket(given: object) -> Mapping[str, Any]:
 
 
 # Authentication
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A regular expression where a function is asked."""
+
+    rule: Rule
+
+    def __call__(self, _: object, value: str) -> bool:
+        return self.rule.search is not None and self.rule.search(value) is not None
 
 
 def auth(path: str, given: object) -> Auth | None:

@@ -179,11 +179,15 @@ class Reading:
         today = ", ".join(f"`{line}`" for line in lines)
         self.notice(block, f"{block.keyword} is an old spelling, write {today}")
 
-    def callback(self, name: str, what: str) -> Handler | None:
-        """Return the function a file calls *name*; None: a module is broken, and may have it."""
+    def callback(self, name: str, what: str, others: Iterable[str] = ()) -> Handler | None:
+        """Return the function a file calls *name*; None: a module is broken, and may have it.
+
+        *others* are names that could have stood there, too.
+        """
         found = self.host.symbol(name)
         if found is None and ("module", "") not in self.broken:
-            raise ConfigError(f"{what} '{name}' not found{meant(name, self.host.symbols())}")
+            guess = meant(name, [*others, *self.host.symbols()])
+            raise ConfigError(f"{what} '{name}' not found{guess}")
         return found
 
     def defined(self, kind: str, name: str, known: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """kore.conf becomes calls of the Builder: one function for each directive, a table for each block.
 
-Names may be used above the line that defines them: domains are read when all else has been.
+Names may be used above the line that defines them: what refers to them is read last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,15 @@ from typing import Any, Final
 from kore._conf import check, databases, legacy
 from kore._conf.authentications import AUTHENTICATION, authenticate, authentication
 from kore._conf.builder import Builder
-from kore._conf.calls import takes
 from kore._conf.directives import Directive, Host, Reading, Scope, Table, flag, opened
 from kore._conf.domains import DOMAIN, domain, finish_domain
 from kore._conf.routes import ROUTE
 from kore._conf.schema import Address, Privsep, value_regex
 from kore._conf.syntax import Block, quoted
 from kore.errors import ConfigError
+
+# Authentications refer to validators, domains to both.
+REFERRING: Final = ("authentication", "domain")
 
 
 @dataclass(slots=True)
@@ -41,9 +43,10 @@ def load(blocks: Sequence[Block], builder: Builder, host: Host) -> None:
     """Configure what the statements of a file say; what is wrong is left to `build()`."""
     reading = Reading(builder, host, CONTEXTS, legacy.GONE, builder.locate)
     top = Scope(reading)
-    domains = [block for block in blocks if block.keyword == "domain"]
-    reading.statements(top, "", [block for block in blocks if block.keyword != "domain"])
-    reading.statements(top, "", domains)
+    last = {keyword: [b for b in blocks if b.keyword == keyword] for keyword in REFERRING}
+    reading.statements(top, "", [block for block in blocks if block.keyword not in last])
+    for group in last.values():
+        reading.statements(top, "", group)
 
 
 # Modules and validators
@@ -92,7 +95,6 @@ def validator(top: Scope, block: Block) -> None:
         elif kind != "function":
             raise ConfigError(f"bad type '{kind}', there are regex and function")
         elif (function := reading.callback(value, "function")) is not None:
-            takes(function, "(req, value)", "the function")
             reading.validators[name] = function
 
 

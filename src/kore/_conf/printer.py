@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kore._conf.demands import ASKING
+from kore._conf.demands import ASKING, Matching
 from kore._conf.places import shown
 from kore._conf.schema import (
     Address,
@@ -89,7 +89,7 @@ class Printer:
             yield f"    authentication_type {auth.kind}"
             if auth.value:
                 yield "    " + statement(("authentication_value", auth.value))
-            yield "    " + statement(("authentication_validator", self.name_of(auth.verify)))
+            yield "    " + statement(("authentication_validator", self.rules[verifier(auth)]))
             if auth.redirect:
                 yield "    " + statement(("authentication_uri", auth.redirect))
             yield "}"
@@ -181,18 +181,18 @@ class Printer:
         """Return the name of a validator, or one that nothing defines."""
         if rule.text is None and (rule.verify is None or not self.name_of(rule.verify)):
             return self.unnamed(route, described(rule.verify or rule.search))
-        if rule not in self.rules:
-            self.rules[rule] = free(parameter, self.rules.values())
-        return self.rules[rule]
+        return self.rules.setdefault(rule, free(parameter, self.rules.values()))
 
     def auth(self, route: Route, auth: Auth) -> str:
         """Return the name of an authentication block, or one that nothing defines."""
-        if not self.name_of(auth.verify):
-            return self.unnamed(route, described(auth.verify))
         for known, name in self.auths:
             if known == auth:
                 return name
         base = auth.value.lower() or auth.kind
+        rule = verifier(auth)
+        if rule.text is None and not self.name_of(auth.verify):
+            return self.unnamed(route, described(auth.verify))
+        self.rules.setdefault(rule, free(base, self.rules.values()))
         self.auths.append((auth, free(base, [name for _, name in self.auths])))
         return self.auths[-1][1]
 
@@ -204,6 +204,11 @@ class Printer:
         if notice not in self.notices:
             self.notices.append(notice)
         return text
+
+
+def verifier(auth: Auth) -> Rule:
+    """Return what somebody has to fulfil, as a file says it."""
+    return auth.verify.rule if isinstance(auth.verify, Matching) else Rule(verify=auth.verify)
 
 
 def free(base: str, taken: Iterable[str]) -> str:

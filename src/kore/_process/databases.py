@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from kore._conf import databases
+from kore._conf.places import caller
 from kore._conf.schema import Config
 from kore._conf.schema import Database as Wanted
 from kore._process.logs import log
@@ -26,14 +28,19 @@ def check(config: Config) -> None:
     The library is loaded here, once for all workers that will be forked.
     """
     for wanted in config.databases:
-        label = f"{wanted.where}: database '{wanted.name}'"
-        try:
-            import_module(LIBRARY)
-            target(wanted, config.settings)
-        except ImportError as error:
-            raise ConfigError(f"{label} needs psycopg, which cannot be loaded: {error}") from None
-        except ConfigError as error:
-            raise ConfigError(f"{label}: {error}") from None
+        check_one(wanted, config.settings)
+
+
+def check_one(wanted: Wanted, settings: "Settings") -> None:
+    """Have libpq read one of them."""
+    label = f"{wanted.where}: database '{wanted.name}'"
+    try:
+        import_module(LIBRARY)
+        target(wanted, settings)
+    except ImportError as error:
+        raise ConfigError(f"{label} needs psycopg, which cannot be loaded: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{label}: {error}") from None
 
 
 def target(wanted: Wanted, settings: "Settings") -> Any:
@@ -53,6 +60,13 @@ class Databases:
         self.failed = failed
         self.made: dict[str, Database] = {}
 
+    def database(self, name: str, connstring: str) -> None:
+        """Give one more database a name. The same again is nothing new."""
+        wanted = databases.database(name, connstring, caller())
+        # Here nobody looks at it later.
+        check_one(wanted, self.settings)
+        databases.add(self.wanted, wanted)
+
     def query(
         self, db: str, query: str, params: Any, binary: object, bytea: object
     ) -> Coroutine[Any, Any, "Rows | None"]:
@@ -66,7 +80,7 @@ class Databases:
     def make(self, name: str) -> "Database":
         """Make a database of what was configured."""
         if name not in self.wanted:
-            known = ", ".join(self.wanted) or "none: call kore.dbsetup() before the start"
+            known = ", ".join(self.wanted) or "none: call kore.dbsetup()"
             raise DatabaseError(f"pgsql error: no database found named {name!r}, there is {known}")
         settings, library = self.settings, import_module(LIBRARY)
         limits = library.Limits(

@@ -116,6 +116,12 @@ async def test_a_descriptors_number_may_be_somebody_elses_soon() -> None:
             assert await waiting is None
 
 
+def test_the_class_of_sockets_makes_none_by_itself() -> None:
+    # What an end nobody sees says is an error here.
+    with pytest.raises(TypeError, match="'own'"):
+        kore.pysocket()  # type: ignore[call-arg]
+
+
 @on_both
 async def test_a_forgotten_socket_is_closed() -> None:
     ours, other = connected(socket.AF_INET)

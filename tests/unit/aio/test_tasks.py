@@ -130,6 +130,19 @@ async def test_a_task_cannot_kill_itself() -> None:
 
 
 @on_both
+async def test_nor_can_a_task_that_somebody_else_has_made() -> None:
+    with pytest.raises(KoreError, match="refusing to kill active coroutine"):
+        kore.task_kill(kore.task_id())
+
+
+@on_both
+async def test_a_number_that_is_none_is_a_type_error() -> None:
+    for call in (kore.task_kill, kore.corotrace):
+        with pytest.raises(TypeError, match="'str' object cannot be interpreted as an integer"):
+            call("1")  # type: ignore[operator]
+
+
+@on_both
 async def test_a_task_may_refuse_to_end() -> None:
     gate = asyncio.Event()
 

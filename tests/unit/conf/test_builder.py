@@ -122,12 +122,6 @@ def test_a_domain_says_what_it_is(builder: Builder) -> None:
     assert repr(builder.domain("*", "default")) == "<kore.domain '*' on server 'default'>"
 
 
-@pytest.mark.parametrize("keyword", ["cert", "key", "acme", "client_verify", "verify_depth", "crl"])
-def test_tls_keywords_of_a_domain_are_refused(builder: Builder, keyword: str) -> None:
-    with pytest.raises(ConfigError, match=f"domain '\\*': '{keyword}' is not part of this version"):
-        builder.domain("*", "default", **{keyword: "x"})
-
-
 def test_what_a_route_demands_is_part_of_it(builder: Builder) -> None:
     builder.domain("*", "default").route("/x", handler, methods=["get"], get={"id": "^[0-9]+$"})
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ def noted(call: Callable[..., Any], *arguments: Any) -> list[str]:
 
 
 def test_a_server_is_needed() -> None:
-    (problem,) = noted(check.servers, [], {})
+    (problem,) = noted(partial(check.servers, needed=True), [], {})
 
     assert problem.startswith("no server configured: call kore.server(")
     assert "or write a server block with `bind" in problem
@@ -254,7 +255,7 @@ def test_a_server_may_be_missing_for_another_reason() -> None:
     problems = Problems()
     problems.add("kore.conf:1", "wrong")
 
-    check.servers([], {}, problems)
+    check.servers([], {}, problems, needed=True)
 
     assert problems.found == ["kore.conf:1: wrong"]
 
@@ -262,7 +263,7 @@ def test_a_server_may_be_missing_for_another_reason() -> None:
 def test_tls_is_refused_in_one_sentence() -> None:
     server = Server("default", Address("::1", 443), tls=True)
 
-    (problem,) = noted(check.servers, [server], {"default": "app.py:3"})
+    (problem,) = noted(partial(check.servers, needed=True), [server], {"default": "app.py:3"})
 
     assert problem == (
         "app.py:3: server 'default': TLS is not part of this version yet, "

@@ -267,12 +267,21 @@ GOOD = ["authentication_type header", "authentication_value x", "authentication_
             [*GOOD[:2], "authentication_validator allow"],
             "authentication validator 'allow' not found (did you mean 'allowed'?)",
         ),
+        (
+            [*GOOD[:2], "authentication_validator v_her"],
+            "authentication validator 'v_her' not found (did you mean 'v_here'?)",
+        ),
+        (
+            ["authentication_type request", "authentication_validator v_here"],
+            "authentication_type request needs a function, not a regular expression",
+        ),
     ],
 )
 def test_an_authentication_block_that_lacks_something_is_refused(
     lines: list[str], problem: str
 ) -> None:
-    (said,) = complaints("authentication a {\n" + "\n".join(lines) + "\n}\n")
+    here = "validator v_here regex x\n"
+    (said,) = complaints("authentication a {\n" + "\n".join(lines) + f"\n}}\n{here}")
 
     assert re.sub(r"^kore\.conf:\d: authentication 'a': ", "", said).startswith(problem)
 
@@ -290,6 +299,24 @@ def test_a_mistake_of_an_authentication_is_not_repeated_by_those_who_refer_to_it
     (said,) = complaints("authentication a {\n" + "\n".join(lines) + "\n}\n" + domain(users))
 
     assert said.startswith(f"kore.conf:{len(lines) + 1}: authentication 'a': ")
+
+
+def test_a_mistake_of_a_validator_is_not_repeated_by_an_authentication() -> None:
+    block = "authentication a {\n" + "\n".join([*GOOD[:2], "authentication_validator v"]) + "\n}\n"
+
+    (said,) = complaints(f"{block}validator v regex (\n")
+
+    assert said.startswith("kore.conf:6: validator 'v': failed to compile regex for '('")
+
+
+def test_a_validator_comes_before_a_function_of_its_name() -> None:
+    block = "authentication a {\n" + "\n".join(GOOD) + "\n}\n"
+    route = "route /x {\n handler index\n authenticate a\n}\n"
+    made = config(f"validator allowed regex ^yes$\n{block}" + domain(route))
+
+    auth = made.domains[0].routes[0].demands.auth
+    assert auth is not None
+    assert [auth.verify(None, value) for value in ("yes", "yes!")] == [True, False]
 
 
 def test_an_authentication_block_is_there_once() -> None:
