@@ -22,6 +22,7 @@ IN_TRANSACTION: Final = frozenset({int(TransactionStatus.INTRANS), int(Transacti
 UNUSUAL: Final = COPIES | {PIPELINE_SYNC}
 DEADLY: Final = frozenset({b"FATAL", b"PANIC"})
 GONE: Final = "pgsql error: the connection was lost"
+TAKEN: Final = "pgsql error: the query was ended: its connection was given back"
 NO_COPY: Final = (
     "failed to perform query: COPY cannot be part of a query: use INSERT, dbstream() or psql"
 )
@@ -168,6 +169,7 @@ class Connection:
         """Want no results of what was asked; return what says that the server is done with it."""
         self.abandoned = True
         self.results = []
+        self.fail(DatabaseError(TAKEN))
         self.reply = self.loop.create_future()
         return self.reply
 
@@ -180,7 +182,8 @@ class Connection:
     def tell(self) -> None:
         """Pass notifications on."""
         while self.on_notify is not None and (notify := self.pgconn.notifies()):
-            self.on_notify(notify.relname.decode(), notify.extra.decode("utf-8", "replace"))
+            words = (notify.relname, notify.extra)
+            self.on_notify(*(each.decode("utf-8", "replace") for each in words))
 
     # ---- the end
 
@@ -205,13 +208,17 @@ class Connection:
         """Hang up."""
         self.lost = self.lost or DatabaseError(GONE)
         self.hub.forget(self.fd)
-        reply, self.reply = self.reply, None
-        if reply is not None and not reply.done():
-            reply.set_exception(self.lost)
-            # Whoever waited may just have been cancelled: it is no error that nobody looked at.
-            reply.exception()
+        self.fail(self.lost)
         self.pgconn.notice_handler = None
         self.pgconn.finish()
+
+    def fail(self, error: DatabaseError) -> None:
+        """Tell whoever waits that there will be no answer."""
+        reply, self.reply = self.reply, None
+        if reply is not None and not reply.done():
+            reply.set_exception(error)
+            # Whoever waited may just have been cancelled: it is no error that nobody looked at.
+            reply.exception()
 
 
 def said(result: PGresult) -> str:

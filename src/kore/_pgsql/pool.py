@@ -192,10 +192,7 @@ class Pool:
 
     async def clean(self, connection: Connection) -> None:
         """End what runs, roll back, and throw away what was left behind."""
-        if connection.reply is not None:
-            over = connection.abandon()
-            await cancel(connection.pgconn)
-            await over
+        await halt(connection)
         if connection.in_transaction:
             await connection.command(b"ROLLBACK")
         if connection.soiled:
@@ -228,3 +225,11 @@ class Pool:
         for connection in list(self.connections):
             connection.lose(DatabaseError("pgsql error: the worker is about to end"))
         self.hub.close()
+
+
+async def halt(connection: Connection) -> None:
+    """End what runs on a connection, if anything does."""
+    if connection.reply is not None:
+        over = connection.abandon()
+        await cancel(connection.pgconn)
+        await over
