@@ -11,6 +11,7 @@ from tests.helpers.fix_serve import Launcher
 from tests.helpers.forwarding import forwarding
 from tests.helpers.postgres import Postgres
 from tests.helpers.procs import descriptors, until
+from tests.helpers.slow import lookups
 
 SLEEPING = (
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(%' "
@@ -283,6 +284,15 @@ def test_a_host_that_cannot_be_resolved_is_an_error(serve: Launcher, host: str) 
     worker = serving(serve, f"host={host}")
     with pytest.raises(Raised, match=rf"pgsql error: cannot resolve host '{re.escape(host)}'"):
         worker.do(ONE)
+
+
+def test_a_lookup_that_hangs_holds_nobody(serve: Launcher, tmp_path: Path, loop: str) -> None:
+    worker = Worker(serve(APP, loop=loop, LD_PRELOAD=lookups(tmp_path), DSN="host=slow.test"))
+    with pytest.raises(Raised) as raised:
+        worker.do(f"async with asyncio.timeout(0.05): {ONE}")
+    assert raised.value.kind == "TimeoutError"
+    worker.server.stop()
+    assert "exited with status 0" in worker.log.text()
 
 
 def test_a_database_that_does_not_exist_is_an_error(serve: Launcher, dsn: str) -> None:

@@ -369,3 +369,19 @@ def test_a_stream_of_what_is_no_query_is_refused(worker: Worker) -> None:
     with pytest.raises(Raised, match="query must be str, not int"):
         worker.do('kore.dbstream("db", 5)')
     assert "Exception ignored" not in worker.log.text()
+
+
+def test_who_was_thrown_out_is_told_why(worker: Worker) -> None:
+    code = """
+        async with kore.transaction("db") as tx:
+            (row,) = await tx.query("SELECT pg_backend_pid() AS pid")
+            await kore.dbquery("db", "SELECT pg_terminate_backend($1)", [row["pid"]])
+            there = "SELECT 1 FROM pg_stat_activity WHERE pid = $1"
+            while await kore.dbquery("db", there, [row["pid"]]):
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
+            await tx.query("SELECT 1")
+    """
+    with pytest.raises(Raised, match="FATAL:  terminating connection due to admin") as raised:
+        worker.do(code)
+    assert raised.value.sqlstate == "57P01"

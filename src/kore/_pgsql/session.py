@@ -28,6 +28,8 @@ def begin(isolation: object, *, readonly: bool) -> bytes:
         if not isinstance(isolation, str) or isolation.lower() not in ISOLATIONS:
             raise ValueError(f"isolation {isolation!r} is none of {', '.join(ISOLATIONS)}")
         words += f" ISOLATION LEVEL {isolation.upper()}"
+    if type(readonly) is not bool:
+        raise DatabaseError("pgsql: readonly not True or False")
     return f"{words} READ ONLY".encode() if readonly else words.encode()
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import random
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import psycopg
@@ -108,8 +109,9 @@ async def resolved(host: str, port: str) -> list[dict[str, str]]:
     """Return the addresses of a host, as libpq's keywords; a directory of sockets has none."""
     if not host or host.startswith(("/", "@")) or is_address(host):
         return [{}]
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # Not the loop's own: uvloop could not be closed before one that hangs comes to its end.
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(None, look)
     return [{"hostaddr": str(address[0])} for *_, address in found]
 
 
