@@ -45,7 +45,7 @@ class Session:
         self.names = 0
         # A query was cancelled: nobody knows whether it has run.
         self.cut = False
-        # What takes back the work of a savepoint whose task was cancelled.
+        # What takes back the work of savepoints that were left in the middle.
         self.undo = ""
 
     async def begin(self) -> None:
@@ -69,8 +69,8 @@ class Session:
     ) -> T:
         """Do some work on the connection, when it is its turn."""
         async with self.turn:
-            connection = await self.usable()
             try:
+                connection = await self.usable()
                 result = await work(connection, *arguments, **keywords)
             except asyncio.CancelledError:
                 self.cut = True
@@ -137,8 +137,11 @@ class Session:
 
     async def settle(self) -> None:
         """Take back what is to be taken back, now."""
-        async with self.turn:
-            await self.usable()
+        try:
+            async with self.turn:
+                await self.usable()
+        except psycopg.Error as error:
+            raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
 
 
 async def order(connection: Connection, text: str) -> None:

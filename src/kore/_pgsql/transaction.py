@@ -81,7 +81,7 @@ class Savepoint:
         if kind is None:
             await self.session.command(release)
             return
-        self.session.undo = f"ROLLBACK TO SAVEPOINT {self.name}; {release}"
+        self.session.undo += f"ROLLBACK TO SAVEPOINT {self.name}; {release};"
         # Cancelled: nobody waits for it. Whatever comes next in the transaction will.
         if issubclass(kind, Exception):
             await quietly(self.session.settle())

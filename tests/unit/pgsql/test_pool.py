@@ -12,8 +12,8 @@ from kore._pgsql.opening import connect
 from kore._pgsql.target import Target, target
 from kore.errors import DatabaseError
 
-WELCOME = b"R\0\0\0\x08\0\0\0\0" b"Z\0\0\0\x05I"
-DONE = b"C\0\0\0\x08SET\0" b"Z\0\0\0\x05I"
+WELCOME = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+DONE = b"C\0\0\0\x08SET\0Z\0\0\0\x05I"
 REFUSED = b"E\0\0\0\x19SFATAL\0C53300\0Mfull\0\0"
 
 
