@@ -46,7 +46,8 @@ def test_no_more_connections_are_opened_than_allowed(
         return len({row["p"] for found in rows for row in found})
     """
     assert worker.do(code) == most
-    assert postgres.sql(OURS) == str(most)
+    # Those of a worker before this one may still be on their way out.
+    until(lambda: postgres.sql(OURS) == str(most), what="as many connections")
 
 
 def test_zero_is_no_limit(serve: Launcher, postgres: Postgres, dsn: str) -> None:
@@ -100,8 +101,7 @@ def test_no_queue_still_lets_queries_run(serve: Launcher, dsn: str) -> None:
 
 def test_idle_connections_are_closed(serve: Launcher, postgres: Postgres, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_idle_timeout=1)
-    worker.do(ONE)
-    assert postgres.sql(OURS) == "1"
+    assert worker.do(ONE) == [{"a": "1"}]
     until(lambda: postgres.sql(OURS) == "0", what="the end of the connection")
     assert worker.do(ONE) == [{"a": "1"}]
 
@@ -115,8 +115,7 @@ def test_a_stopped_worker_leaves_no_connection(
     until(lambda: postgres.sql(SLEEPING) == "1", what="the query")
     client.close()
     worker.server.stop()
-    assert postgres.sql(OURS) == "0"
-    assert postgres.sql(SLEEPING) == "0"
+    until(lambda: postgres.sql(OURS) == postgres.sql(SLEEPING) == "0", what="their end")
 
 
 # Who leaves
@@ -170,7 +169,7 @@ def test_who_waits_in_the_queue_may_leave(serve: Launcher, postgres: Postgres, d
 
 
 def test_a_timeout_ends_a_query(serve: Launcher, postgres: Postgres, dsn: str) -> None:
-    worker = serving(serve, dsn, pgsql_statement_timeout=100)
+    worker = serving(serve, dsn, pgsql_statement_timeout=500)
     with pytest.raises(Raised, match="statement timeout") as raised:
         worker.do("await kore.dbquery('db', 'SELECT pg_sleep(600)')")
     assert raised.value.sqlstate == "57014"
@@ -179,7 +178,7 @@ def test_a_timeout_ends_a_query(serve: Launcher, postgres: Postgres, dsn: str) -
         await kore.dbquery("db", "SET statement_timeout = 0")
         return await kore.dbquery("db", "SHOW statement_timeout")
     """
-    assert worker.do(code) == [{"statement_timeout": "100ms"}]
+    assert worker.do(code) == [{"statement_timeout": "500ms"}]
 
 
 # What dies

@@ -7,6 +7,7 @@ from asyncio import StreamReader, StreamWriter
 
 import pytest
 
+from kore._pgsql import pool
 from kore._pgsql.database import Database, Limits, Surroundings
 from kore._pgsql.opening import connect
 from kore._pgsql.target import Target, target
@@ -35,8 +36,6 @@ class Crowded:
             self.refused.set()
         else:
             await self.refused.wait()
-            # Whoever was refused has heard of it.
-            await asyncio.sleep(0.01)
             writer.write(WELCOME)
             while await reader.read(65536):
                 writer.write(DONE)
@@ -50,7 +49,11 @@ def database(port: int, **limits: int) -> Database:
     return Database(target(where, 10, 0), Limits(**limits), around)
 
 
-def test_who_waits_is_not_told_of_a_refusal_while_another_connection_is_on_its_way() -> None:
+def test_who_waits_is_not_told_of_a_refusal_while_another_connection_is_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "RELUCTANCE", 60.0)
+
     async def main() -> list[object]:
         crowded = Crowded()
         async with await asyncio.start_server(crowded.serve, "127.0.0.1", 0) as server:
