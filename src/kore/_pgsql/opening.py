@@ -1,6 +1,7 @@
 """Opening connections, and cancelling what runs on one: libpq's steps, on the event loop."""
 
 import asyncio
+import os
 from typing import Final
 
 import psycopg
@@ -41,7 +42,7 @@ async def addresses(target: Target) -> list[bytes]:
         async with asyncio.timeout(target.timeout):
             return await attempts(target.words)
     except TimeoutError:
-        host = target.words.get("host")
+        host = target.words.get("host") or os.environ.get("PGHOST")
         raise DatabaseError(
             f"pgsql error: cannot resolve host '{host}': no answer within {target.timeout:g} s"
         ) from None
