@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.helpers.beside import Beside
 from tests.helpers.build import get, post
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.peer import Asked
+from tests.helpers.slow import lookups
 
 APP = Path(__file__).with_name("client_app.py")
 MIB = 1024 * 1024
@@ -193,37 +193,8 @@ def test_curl_timeout_is_a_limit(serve: Launcher, beside: Beside) -> None:
     assert body(server, "/limits") == "1 2097152 200"
 
 
-SLOW = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <netdb.h>
-#include <string.h>
-#include <unistd.h>
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-                struct addrinfo **found)
-{
-    int (*real)() = dlsym(RTLD_NEXT, "getaddrinfo");
-    if (node != NULL && strcmp(node, "slow.test") == 0) {
-        sleep(300);
-        return EAI_AGAIN;
-    }
-    return real(node, service, hints, found);
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def slow_lookups(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return a library with which looking up slow.test takes minutes."""
-    place = tmp_path_factory.mktemp("slow")
-    (place / "slow.c").write_text(SLOW)
-    command = ["gcc", "-shared", "-fPIC", "-w", "-o", "slow.so", "slow.c", "-ldl"]
-    subprocess.run(command, cwd=place, check=True)
-    return str(place / "slow.so")
-
-
-def test_a_lookup_that_hangs_holds_nobody(serve: Launcher, slow_lookups: str) -> None:
-    server = serve(APP, LD_PRELOAD=slow_lookups)
+def test_a_lookup_that_hangs_holds_nobody(serve: Launcher, tmp_path: Path) -> None:
+    server = serve(APP, LD_PRELOAD=lookups(tmp_path))
     with server.connect() as client, server.connect() as other:
         client.send(get("/slow"))
         for _ in range(3):

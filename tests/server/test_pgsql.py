@@ -169,6 +169,7 @@ def test_a_parameter_is_never_part_of_the_query(worker: Worker) -> None:
         ("['a\\0b']", "pgsql: item 0 has a NUL"),
         ("['\\ud800']", "pgsql: item 0 cannot be encoded in UTF-8"),
         ("['x'] * 65536", "pgsql: list length too large"),
+        ("[10**5000]", "pgsql: item 0 Exceeds the limit"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_refused(worker: Worker, params: str, text: str) -> None:

@@ -69,10 +69,17 @@ def test_a_callback_may_be_a_coroutine_and_may_fail(worker: Worker, postgres: Po
     worker.do("kept['on'].close(); kept['fails'].close()")
 
 
-@pytest.mark.parametrize("channel", ["", "x" * 64, "a\0b"])
-def test_a_channel_that_cannot_be_is_refused(worker: Worker, channel: str) -> None:
+@pytest.mark.parametrize("channel", ["", "x" * 64, "a\0b", "\ud800", 5])
+def test_a_channel_that_cannot_be_is_refused(worker: Worker, channel: object) -> None:
     with pytest.raises(Raised, match="is no channel"):
         worker.do(f'kore.listen("db", {channel!r}, print)')
+
+
+@pytest.mark.parametrize("callbacks", ["None", "'print'", "print, again=5"])
+def test_what_cannot_be_called_back_is_refused(worker: Worker, callbacks: str) -> None:
+    with pytest.raises(Raised, match=r"listen\(\) cannot call back") as raised:
+        worker.do(f'kore.listen("db", "x", {callbacks})')
+    assert raised.value.kind == "TypeError"
 
 
 def test_listening_survives_the_server(serve: Launcher, own_postgres: Postgres) -> None:
@@ -98,3 +105,12 @@ def test_listening_survives_the_server(serve: Launcher, own_postgres: Postgres) 
     until(lambda: worker.do("return kept['again']") == 2, what="listening again")
     notify(own_postgres, "news", "later")
     assert heard(worker, 2)[1] == ("news", "later")
+
+
+def test_several_listen_to_one_channel(worker: Worker, postgres: Postgres) -> None:
+    worker.do(LISTEN.format("shared"))
+    code = 'kept["on2"] = await kore.listen("db", "shared", lambda *_: kept["heard"].append("2"))'
+    worker.do(code)
+    notify(postgres, "shared", "x")
+    assert heard(worker, 2) == [("shared", "x"), "2"]
+    worker.do("kept['on'].close(); kept['on2'].close()")

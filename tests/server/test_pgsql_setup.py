@@ -91,7 +91,7 @@ domain.route("/", loaded, methods=["get"])
 
 
 def test_the_example_of_the_api_page_works(serve: Launcher, postgres: Postgres) -> None:
-    postgres.sql('CREATE TABLE "table" (foo text, n int)')
+    postgres.sql('DROP TABLE IF EXISTS "table"; CREATE TABLE "table" (foo text, n int)')
     postgres.sql("""INSERT INTO "table" VALUES ('bar', 1)""")
     with serve(PAGE, DSN=postgres.dsn).connect() as client:
         answer = client.ask(get("/"))

@@ -275,3 +275,117 @@ def test_a_stream_needs_no_more_memory_for_more_rows(worker: Worker) -> None:
     stream(100_000)
     # All of them at once would be 40 MB.
     assert peak(worker.server.worker) - before < 4 << 20
+
+
+# Who is cancelled
+
+
+def test_a_transaction_within_one_is_undone_when_it_is_cancelled(
+    worker: Worker, postgres: Postgres
+) -> None:
+    code = """
+        async def cancelled(number, more):
+            inside = asyncio.Event()
+            async def work():
+                async with tx.transaction():
+                    await tx.query("INSERT INTO kept VALUES ($1)", [number])
+                    inside.set()
+                    await more()
+            task = asyncio.create_task(work())
+            await inside.wait()
+            await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait([task])
+        async with kore.transaction("db") as tx:
+            await tx.query("INSERT INTO kept VALUES (1)")
+            await cancelled(2, lambda: asyncio.sleep(600))
+            await cancelled(3, lambda: tx.query("SELECT pg_sleep(600)"))
+            await cancelled(4, lambda: anext(tx.stream("SELECT pg_sleep(600)")))
+            async with tx.transaction():
+                await cancelled(5, lambda: tx.pipeline(["SELECT 1", "SELECT pg_sleep(600)"]))
+                await tx.query("INSERT INTO kept VALUES (6)")
+    """
+    worker.do(code)
+    assert kept(postgres) == "1,6"
+
+
+def test_a_query_that_was_cancelled_is_never_committed(worker: Worker, postgres: Postgres) -> None:
+    code = """
+        async with kore.transaction("db") as tx:
+            task = asyncio.create_task(tx.query("INSERT INTO kept SELECT 1 FROM pg_sleep(0.1)"))
+            await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait([task])
+            await asyncio.sleep(0.2)  # the server is done with it
+    """
+    with pytest.raises(Raised, match="a query was cancelled, so the transaction is rolled back"):
+        worker.do(code)
+    assert kept(postgres) == ""
+
+
+def test_a_task_is_told_that_its_transaction_was_left(worker: Worker) -> None:
+    code = """
+        tasks = []
+        async def leave():
+            async with kore.transaction("db") as tx:
+                tasks.append(asyncio.create_task(tx.query("SELECT pg_sleep(600)")))
+                await asyncio.sleep(0.01)
+                raise asyncio.CancelledError
+        try:
+            await leave()
+        except asyncio.CancelledError:
+            return await tasks[0]
+    """
+    with pytest.raises(Raised, match="its connection was given back"):
+        worker.do(code)
+
+
+def test_a_stream_may_be_collected_in_any_thread(worker: Worker) -> None:
+    code = """
+        import gc
+        async def lose():
+            held = [kore.dbstream("db", "SELECT * FROM generate_series(1, 100000)")]
+            held.append(held)
+            await anext(held[0])
+        gc.disable()
+        for _ in range(4):  # more than there are connections
+            await lose()
+            await asyncio.get_running_loop().run_in_executor(None, gc.collect)
+        gc.enable()
+        return await asyncio.wait_for(kore.dbquery("db", "SELECT 1 AS a"), 20)
+    """
+    assert worker.do(code) == [{"a": "1"}]
+
+
+def test_a_stream_has_one_reader(worker: Worker) -> None:
+    code = """
+        rows = kore.dbstream("db", "SELECT * FROM generate_series(1, 1000)")
+        async def read():
+            return len([row async for row in rows])
+        found = await asyncio.gather(read(), read(), return_exceptions=True)
+        return found[0], str(found[1]), await kore.dbquery("db", "SELECT 1 AS a")
+    """
+    told = "pgsql error: somebody else reads this stream"
+    assert worker.do(code) == (1000, told, [{"a": "1"}])
+
+
+def test_a_stream_of_what_is_no_query_is_refused(worker: Worker) -> None:
+    with pytest.raises(Raised, match="query must be str, not int"):
+        worker.do('kore.dbstream("db", 5)')
+    assert "Exception ignored" not in worker.log.text()
+
+
+def test_who_was_thrown_out_is_told_why(worker: Worker) -> None:
+    code = """
+        async with kore.transaction("db") as tx:
+            (row,) = await tx.query("SELECT pg_backend_pid() AS pid")
+            await kore.dbquery("db", "SELECT pg_terminate_backend($1)", [row["pid"]])
+            there = "SELECT 1 FROM pg_stat_activity WHERE pid = $1"
+            while await kore.dbquery("db", there, [row["pid"]]):
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)
+            await tx.query("SELECT 1")
+    """
+    with pytest.raises(Raised, match="FATAL:  terminating connection due to admin") as raised:
+        worker.do(code)
+    assert raised.value.sqlstate == "57P01"

@@ -35,6 +35,7 @@ WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
 MAY_HAVE_BODY: Final = WITH_BODY | {"DELETE"}
 METHODS: Final = MAY_HAVE_BODY | {"GET", "HEAD", "OPTIONS"}
 USERINFO: Final = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?/*)[^/?#]*@", re.I)
+SHOWN_MAX: Final = 1000
 # Settings with which a head is not the last one: redirects are followed, somebody logs in.
 MORE_HEADS: Final = frozenset(
     {names.CURLOPT_FOLLOWLOCATION, names.CURLOPT_HTTPAUTH, names.CURLOPT_PROXYAUTH}
@@ -240,8 +241,8 @@ def checked_url(url: object) -> str:
 
 
 def shown(url: str) -> str:
-    """Return a URL as a log may have it: without a password."""
-    return USERINFO.sub(r"\1", url)
+    """Return a URL as a log may have it: without a password, nor all of a very long one."""
+    return USERINFO.sub(r"\1", url)[:SHOWN_MAX]
 
 
 def tls(given: ClientKeywords) -> list[Setting]:

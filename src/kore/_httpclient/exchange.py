@@ -165,7 +165,7 @@ class Exchange:
 
 def failure(plan: Plan, code: int, reason: str) -> ClientError:
     """Return the error of a request that failed."""
-    return ClientError(f"{plan.place}: {reason}", code)
+    return ClientError(f"{plan.place}: {reason or pycurl.easy_strerror(code)}", code)
 
 
 def nothing(_: int) -> bytes:

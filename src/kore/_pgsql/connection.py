@@ -3,6 +3,7 @@
 It knows no pool. One question at a time; `question.py` says what is asked.
 """
 
+import contextlib
 import select
 from asyncio import Future
 from collections.abc import Callable
@@ -22,6 +23,7 @@ IN_TRANSACTION: Final = frozenset({int(TransactionStatus.INTRANS), int(Transacti
 UNUSUAL: Final = COPIES | {PIPELINE_SYNC}
 DEADLY: Final = frozenset({b"FATAL", b"PANIC"})
 GONE: Final = "pgsql error: the connection was lost"
+TAKEN: Final = "pgsql error: the query was ended: its connection was given back"
 NO_COPY: Final = (
     "failed to perform query: COPY cannot be part of a query: use INSERT, dbstream() or psql"
 )
@@ -46,6 +48,8 @@ class Connection:
         # Settings and the like may be left on the server.
         self.soiled = False
         self.lost: DatabaseError | None = None
+        # What the server said unasked before it hung up.
+        self.farewell: DatabaseError | None = None
         self.on_lost: Callable[[Connection], object] = lambda _: None
         self.on_notify: Callable[[str, str], object] | None = None
         # When it was last used, by the loop's clock.
@@ -118,6 +122,9 @@ class Connection:
             if self.on_notify is not None:
                 self.tell()
         except psycopg.Error as error:
+            # The end may have come with the reason for it, which libpq has not looked at.
+            with contextlib.suppress(psycopg.Error):
+                self.pgconn.is_busy()
             self.lose(error)
 
     def take(self) -> None:
@@ -168,19 +175,22 @@ class Connection:
         """Want no results of what was asked; return what says that the server is done with it."""
         self.abandoned = True
         self.results = []
+        self.fail(DatabaseError(TAKEN))
         self.reply = self.loop.create_future()
         return self.reply
 
     def on_notice(self, result: PGresult) -> None:
         """Notice what a server says unasked before it hangs up."""
         if result.error_field(DiagnosticField.SEVERITY_NONLOCALIZED) in DEADLY:
+            self.farewell = lost(result)
             # Not here: libpq is in the middle of reading.
-            self.loop.call_soon(self.lose, DatabaseError(said(result)))
+            self.loop.call_soon(self.lose, self.farewell)
 
     def tell(self) -> None:
         """Pass notifications on."""
         while self.on_notify is not None and (notify := self.pgconn.notifies()):
-            self.on_notify(notify.relname.decode(), notify.extra.decode("utf-8", "replace"))
+            words = (notify.relname, notify.extra)
+            self.on_notify(*(each.decode("utf-8", "replace") for each in words))
 
     # ---- the end
 
@@ -196,25 +206,29 @@ class Connection:
         if isinstance(error, DatabaseError):
             return error
         for result in reversed(self.results):
-            if text := said(result):
-                state = result.error_field(DiagnosticField.SQLSTATE)
-                return DatabaseError(text, state.decode() if state else None)
-        return DatabaseError(f"pgsql error: {str(error).strip()}")
+            if result.error_message:
+                return lost(result)
+        return self.farewell or DatabaseError(f"pgsql error: {str(error).strip()}")
 
     def close(self) -> None:
         """Hang up."""
         self.lost = self.lost or DatabaseError(GONE)
         self.hub.forget(self.fd)
-        reply, self.reply = self.reply, None
-        if reply is not None and not reply.done():
-            reply.set_exception(self.lost)
-            # Whoever waited may just have been cancelled: it is no error that nobody looked at.
-            reply.exception()
+        self.fail(self.lost)
         self.pgconn.notice_handler = None
         self.pgconn.finish()
 
+    def fail(self, error: DatabaseError) -> None:
+        """Tell whoever waits that there will be no answer."""
+        reply, self.reply = self.reply, None
+        if reply is not None and not reply.done():
+            reply.set_exception(error)
+            # Whoever waited may just have been cancelled: it is no error that nobody looked at.
+            reply.exception()
 
-def said(result: PGresult) -> str:
-    """Return the text of an error, or nothing."""
+
+def lost(result: PGresult) -> DatabaseError:
+    """Return what the server says of the end of a connection."""
     text = (result.error_message or b"").decode("utf-8", "replace").strip()
-    return f"pgsql error: {text}" if text else ""
+    state = result.error_field(DiagnosticField.SQLSTATE)
+    return DatabaseError(f"pgsql error: {text}", state.decode() if state else None)

@@ -38,6 +38,13 @@ class Listening:
         """Listen no more."""
         self.listener.drop(self)
 
+    def told(self) -> bool:
+        """Tell who awaits this that the server knows; return whether that is news."""
+        if self.known.done():
+            return False
+        self.known.set_result(None)
+        return True
+
     def __await__(self) -> Generator[Any, None, "Listening"]:
         yield from asyncio.shield(self.known).__await__()
         return self
@@ -63,8 +70,11 @@ class Listener:
         self, channel: str, callback: Callback, again: Callable[[], object] | None
     ) -> Listening:
         """Listen to a channel."""
-        if not channel or "\0" in channel or len(channel.encode()) > NAME_MAX:
+        if not is_channel(channel):
             raise DatabaseError(f"pgsql: {channel!r} is no channel: 1 to {NAME_MAX} bytes, no NUL")
+        for given in (callback,) if again is None else (callback, again):
+            if not callable(given):
+                raise TypeError(f"listen() cannot call back {given!r}")
         listening = Listening(self, channel, callback)
         listening.again = again
         self.listenings.append(listening)
@@ -77,8 +87,7 @@ class Listener:
         """Listen to a channel no more."""
         if listening in self.listenings:
             self.listenings.remove(listening)
-            if not listening.known.done():
-                listening.known.set_result(None)
+            listening.told()
             self.changed.set()
 
     async def live(self) -> None:
@@ -132,13 +141,15 @@ class Listener:
             await order(connection, "LISTEN", channel)
             self.channels.add(channel)
             self.announce(channel)
+        # Those whose channel others listened to before.
+        for listening in self.listenings:
+            if listening.channel in self.channels:
+                listening.told()
 
     def announce(self, channel: str) -> None:
         """Tell those who listen to a channel that it works, again or for the first time."""
         for listening in [each for each in self.listenings if each.channel == channel]:
-            if not listening.known.done():
-                listening.known.set_result(None)
-            elif listening.again is not None:
+            if not listening.told() and listening.again is not None:
                 self.call(listening.again)
 
     def heard(self, channel: str, payload: str) -> None:
@@ -152,6 +163,14 @@ class Listener:
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait([self.task])
+
+
+def is_channel(name: object) -> bool:
+    """Return whether a server would take a name for what it is."""
+    try:
+        return isinstance(name, str) and "\0" not in name and 1 <= len(name.encode()) <= NAME_MAX
+    except UnicodeError:
+        return False
 
 
 async def order(connection: Connection, word: str, channel: str) -> None:

@@ -1,6 +1,7 @@
 """Opening connections, and cancelling what runs on one: libpq's steps, on the event loop."""
 
 import asyncio
+import os
 from typing import Final
 
 import psycopg
@@ -20,7 +21,7 @@ BAD: Final = int(ConnStatus.BAD)
 async def connect(target: Target) -> AnyConn:
     """Return an open connection; the addresses of *target* are tried in turn."""
     problem = DatabaseError("pgsql error: there is no address to connect to")
-    for conninfo in await attempts(target.words):
+    for conninfo in await addresses(target):
         try:
             async with asyncio.timeout(target.timeout):
                 return await opened(conninfo)
@@ -33,6 +34,18 @@ async def connect(target: Target) -> AnyConn:
         except psycopg.Error as error:
             problem = DatabaseError(f"pgsql error: {str(error).strip()}")
     raise problem
+
+
+async def addresses(target: Target) -> list[bytes]:
+    """Return a connection string for each address of *target*."""
+    try:
+        async with asyncio.timeout(target.timeout):
+            return await attempts(target.words)
+    except TimeoutError:
+        host = target.words.get("host") or os.environ.get("PGHOST")
+        raise DatabaseError(
+            f"pgsql error: cannot resolve host '{host}': no answer within {target.timeout:g} s"
+        ) from None
 
 
 async def opened(conninfo: bytes) -> AnyConn:

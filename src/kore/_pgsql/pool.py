@@ -54,6 +54,8 @@ class Pool:
         self.closed = False
         self.sweeping = False
         self.tired_until = 0.0
+        # Until when a refusal may be due to how many were asked for at a time.
+        self.patient_until = 0.0
 
     # ---- lending
 
@@ -134,6 +136,7 @@ class Pool:
 
     async def open(self) -> None:
         """Open one more connection."""
+        self.patient_until = self.patient_until or self.loop.time() + RELUCTANCE
         try:
             pgconn = await connect(self.target)
         except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
@@ -146,13 +149,20 @@ class Pool:
             raise
         self.line.opening -= 1
         self.line.open += 1
+        self.patient_until = 0.0
         connection = Connection(pgconn, self.hub, self.limits.prepared)
         connection.on_lost = self.lost
         self.connections.add(connection)
         self.give(connection)
 
     def disappoint(self, error: Exception) -> None:
-        """Tell those who wait in vain why there is no connection."""
+        """Tell those who wait in vain why there is no connection.
+
+        A server that has room for some of several refuses the others first: not at once, then.
+        """
+        if self.line.opening and self.loop.time() < self.patient_until:
+            return
+        self.patient_until = 0.0
         for waiter in self.line.hopeless():
             reason = error if isinstance(error, DatabaseError) else f"pgsql error: {error}"
             waiter.set_exception(DatabaseError(str(reason).strip()))
@@ -192,10 +202,7 @@ class Pool:
 
     async def clean(self, connection: Connection) -> None:
         """End what runs, roll back, and throw away what was left behind."""
-        if connection.reply is not None:
-            over = connection.abandon()
-            await cancel(connection.pgconn)
-            await over
+        await halt(connection)
         if connection.in_transaction:
             await connection.command(b"ROLLBACK")
         if connection.soiled:
@@ -228,3 +235,11 @@ class Pool:
         for connection in list(self.connections):
             connection.lose(DatabaseError("pgsql error: the worker is about to end"))
         self.hub.close()
+
+
+async def halt(connection: Connection) -> None:
+    """End what runs on a connection, if anything does."""
+    if connection.reply is not None:
+        over = connection.abandon()
+        await cancel(connection.pgconn)
+        await over

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import psycopg
 from psycopg.pq.abc import PGresult
 
 from kore._pgsql.connection import Connection
@@ -32,7 +33,9 @@ HARMLESS: Final = PREPARABLE | {
     "NOTIFY", "TRUNCATE TABLE", "VACUUM", "ANALYZE",
 }  # fmt: skip
 # A prepared statement whose tables have changed, or that is not there any more: sqlstates.
-STALE: Final = frozenset({"0A000", "26000"})
+LOST: Final = "26000"
+STALE: Final = frozenset({"0A000", LOST})
+POOLER: Final = "behind a pooler that gives each transaction another session: pgsql_prepared_max 0"
 # Rows that are made between two turns of the event loop.
 SLICE: Final = 2000
 
@@ -130,7 +133,7 @@ async def worth_preparing(connection: Connection, query: str) -> Statement | Non
     if query not in statements.once:
         return None
     while name := statements.surplus():
-        await connection.command(b"DEALLOCATE " + name)
+        await unprepare(connection, name)
     name = statements.name()
     sending(connection)
     connection.pgconn.send_prepare(name, statement(query))
@@ -144,6 +147,17 @@ async def worth_preparing(connection: Connection, query: str) -> Statement | Non
     return statements.keep(query, name)
 
 
+async def unprepare(connection: Connection, name: bytes) -> None:
+    """Have the server forget a query."""
+    try:
+        # Poolers that know of prepared statements understand this, and not the words.
+        connection.pgconn.send_close_prepared(name)
+    except psycopg.NotSupportedError:  # libpq before 17
+        await connection.command(b"DEALLOCATE " + name)
+    else:
+        await connection.expect()
+
+
 async def renewed(connection: Connection, problem: DatabaseError) -> bool:
     """Have nothing prepared if that was the problem; say whether to ask again: nothing has run."""
     if problem.sqlstate not in STALE:
@@ -152,6 +166,8 @@ async def renewed(connection: Connection, problem: DatabaseError) -> bool:
     if connection.in_transaction:
         # It has failed, and takes no commands.
         connection.soiled = True
+        if problem.sqlstate == LOST:
+            problem.args = (f"{problem} ({POOLER})",)
         return False
     await connection.command(b"DEALLOCATE ALL")
     return True

@@ -7,7 +7,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import psycopg
 
 from kore._pgsql.connection import Connection
-from kore._pgsql.pool import Pool
+from kore._pgsql.pool import Pool, halt
 from kore._pgsql.question import judged
 from kore._pgsql.rows import tag
 from kore.errors import DatabaseError
@@ -15,6 +15,7 @@ from kore.errors import DatabaseError
 ISOLATIONS: Final = ("read committed", "repeatable read", "serializable")
 OVER: Final = "pgsql error: the transaction is over, or has not begun"
 FAILED: Final = "pgsql error: a query had failed, so the transaction was rolled back"
+CUT: Final = "pgsql error: a query was cancelled, so the transaction is rolled back"
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -27,6 +28,8 @@ def begin(isolation: object, *, readonly: bool) -> bytes:
         if not isinstance(isolation, str) or isolation.lower() not in ISOLATIONS:
             raise ValueError(f"isolation {isolation!r} is none of {', '.join(ISOLATIONS)}")
         words += f" ISOLATION LEVEL {isolation.upper()}"
+    if type(readonly) is not bool:
+        raise DatabaseError("pgsql: readonly not True or False")
     return f"{words} READ ONLY".encode() if readonly else words.encode()
 
 
@@ -40,18 +43,23 @@ class Session:
         # Tasks may share a transaction: one query at a time.
         self.turn = asyncio.Lock()
         self.names = 0
+        # A query was cancelled: nobody knows whether it has run.
+        self.cut = False
+        # What takes back the work of savepoints that were left in the middle.
+        self.undo = ""
 
     async def begin(self) -> None:
         """Take a connection, and begin."""
-        if self.connection is not None:
-            raise DatabaseError("pgsql error: the transaction has begun already")
-        connection = self.pool.idle() or await self.pool.lend()
-        try:
-            judged(connection, await connection.command(self.first))
-        except BaseException:
-            self.pool.take_back(connection)
-            raise
-        self.connection = connection
+        async with self.turn:
+            if self.connection is not None:
+                raise DatabaseError("pgsql error: the transaction has begun already")
+            connection = self.pool.idle() or await self.pool.lend()
+            try:
+                judged(connection, await connection.command(self.first))
+            except BaseException:
+                self.pool.take_back(connection)
+                raise
+            self.connection, self.cut, self.undo = connection, False, ""
 
     async def run(
         self,
@@ -61,9 +69,12 @@ class Session:
     ) -> T:
         """Do some work on the connection, when it is its turn."""
         async with self.turn:
-            connection = self.usable()
             try:
+                connection = await self.usable()
                 result = await work(connection, *arguments, **keywords)
+            except asyncio.CancelledError:
+                self.cut = True
+                raise
             except psycopg.Error as error:
                 raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
             if not connection.in_transaction:
@@ -83,7 +94,7 @@ class Session:
         """End it, and give the connection back. DatabaseError: it could not be committed."""
         try:
             async with self.turn:
-                connection = self.usable()
+                connection = await self.usable()
                 results = await connection.command(b"COMMIT" if commit else b"ROLLBACK")
                 judged(connection, results)
                 if commit and tag(results[-1]) != "COMMIT":
@@ -99,13 +110,38 @@ class Session:
         if connection is not None:
             self.pool.take_back(connection)
 
-    def usable(self) -> Connection:
-        """Return the connection. DatabaseError: it is gone, or not ours any more."""
+    async def usable(self) -> Connection:
+        """Return the connection. DatabaseError: it is gone, or of no use any more."""
         if self.connection is None:
             raise DatabaseError(OVER)
         if self.connection.lost is not None:
             raise self.connection.lost
+        if self.undo:
+            await self.take_back(self.connection)
+        if self.cut:
+            raise DatabaseError(CUT)
         return self.connection
+
+    async def take_back(self, connection: Connection) -> None:
+        """Take back the work of a savepoint, and what may still run in it."""
+        undo, self.undo = self.undo, ""
+        # Unless it comes to its end here.
+        self.cut = True
+        try:
+            async with asyncio.timeout(self.pool.limits.cancel):
+                await halt(connection)
+                await order(connection, undo)
+        except TimeoutError:
+            raise DatabaseError(CUT) from None
+        self.cut = False
+
+    async def settle(self) -> None:
+        """Take back what is to be taken back, now."""
+        try:
+            async with self.turn:
+                await self.usable()
+        except psycopg.Error as error:
+            raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
 
 
 async def order(connection: Connection, text: str) -> None:

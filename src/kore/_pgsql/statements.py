@@ -3,6 +3,8 @@
 Pure. A query that is put together anew each time comes once, and is never prepared.
 """
 
+import secrets
+
 
 class Statement:
     """A query that the server knows by a *name*."""
@@ -24,6 +26,9 @@ class Statements:
         self.prepared: dict[str, Statement] = {}
         self.once: dict[str, None] = {}
         self.count = 0
+        # Behind a pooler several connections may be led to one session of the server. There a name
+        # that another one has given must not be taken for ours.
+        self.token = secrets.token_hex(8).encode()
 
     def came_before(self, query: str) -> bool:
         """Take note of a query that could be prepared; say whether it is worth it."""
@@ -39,7 +44,7 @@ class Statements:
     def name(self) -> bytes:
         """Return a name that no statement of this connection has had."""
         self.count += 1
-        return b"kore_%d" % self.count
+        return b"kore_%s_%d" % (self.token, self.count)
 
     def keep(self, query: str, name: bytes) -> Statement:
         """Keep a query that has been prepared."""

@@ -1,5 +1,6 @@
 """Rows as they are needed: a cursor on the server, read some rows at a time."""
 
+import contextlib
 from types import TracebackType
 from typing import Final, Self
 
@@ -8,6 +9,7 @@ from kore._pgsql.question import Form, found, sending
 from kore._pgsql.rows import GOOD, TUPLES_OK, Row, Rows, columns, failure
 from kore._pgsql.session import Session
 from kore._pgsql.values import Values, statement
+from kore.errors import DatabaseError
 
 # Rows that are on their way at a time.
 BATCH: Final = 500
@@ -24,15 +26,16 @@ class Stream:
         self, session: Session, query: str, values: Values, wanted: Form, *, own: bool
     ) -> None:
         self.session = session
+        self.own = own
         self.query = statement(query)
         self.values = values
         self.wanted = wanted
-        self.own = own
         self.cursor = ""
         self.names: tuple[str, ...] | None = None
         # The next one is the last one.
         self.rows: list[Row] = []
         self.over = False
+        self.reading = False
 
     def __aiter__(self) -> Self:
         return self
@@ -65,8 +68,10 @@ class Stream:
             await self.aclose()
 
     def __del__(self) -> None:
-        # A `break` in an `async for` leads here at once.
-        self.drop()
+        # A `break` in an `async for` leads here at once; a collection of garbage in any thread.
+        if self.own and self.session.connection is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and all connections
+                self.session.pool.loop.call_soon_threadsafe(self.session.leave)
 
     # ---- inside
 
@@ -74,6 +79,9 @@ class Stream:
         """Read the next rows. StopAsyncIteration: there are none."""
         if self.over:
             raise StopAsyncIteration
+        if self.reading:
+            raise DatabaseError("pgsql error: somebody else reads this stream")
+        self.reading = True
         try:
             if not self.cursor:
                 await self.begin()
@@ -84,6 +92,8 @@ class Stream:
         except BaseException:
             self.drop()
             raise
+        finally:
+            self.reading = False
         if not made:
             raise StopAsyncIteration
         made.reverse()

@@ -2,9 +2,11 @@
 
 import asyncio
 import ipaddress
+import random
 import socket
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -20,6 +22,12 @@ ADDED: Final = {
     "keepalives_count": "3",
 }
 DEFAULT_PORT: Final = "5432"
+# What decides where to try, in a string or in the environment.
+LEADING: Final = frozenset(
+    {b"host", b"hostaddr", b"port", b"target_session_attrs", b"load_balance_hosts"}
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +66,33 @@ async def attempts(words: dict[str, str]) -> list[bytes]:
     known = {
         option.keyword.decode(): option.val.decode()
         for option in Conninfo.get_defaults()
-        if option.keyword in {b"host", b"hostaddr", b"port"} and option.val
+        if option.keyword in LEADING and option.val
     } | words
     if "service" in words or known.get("hostaddr") or not known.get("host"):
         return [make_conninfo("", **words).encode()]
     found: list[bytes] = []
     problem: Exception | None = None
-    for host, port in pairs(known["host"], known.get("port", "")):
+    for host, port in shuffled(pairs(known["host"], known.get("port", "")), known):
         try:
-            for address in await resolved(host, port):
+            for address in shuffled(await resolved(host, port), known):
                 one = words | {"host": host, "port": port} | address
                 found.append(make_conninfo("", **one).encode())
         except (OSError, UnicodeError) as error:
             problem = error
     if not found:
         raise DatabaseError(f"pgsql error: cannot resolve host '{known['host']}': {problem}")
+    if known.get("target_session_attrs") == "prefer-standby":
+        # libpq goes round twice; of one address it would take whatever is there.
+        standby = b" target_session_attrs=standby"
+        return [each + standby for each in found] + found
     return found
+
+
+def shuffled(those: list[T], known: dict[str, str]) -> list[T]:
+    """Return hosts, or addresses of one, in the order in which to try them."""
+    if known.get("load_balance_hosts") == "random":
+        return random.sample(those, len(those))
+    return those
 
 
 def pairs(hosts: str, ports: str) -> list[tuple[str, str]]:
@@ -90,8 +109,9 @@ async def resolved(host: str, port: str) -> list[dict[str, str]]:
     """Return the addresses of a host, as libpq's keywords; a directory of sockets has none."""
     if not host or host.startswith(("/", "@")) or is_address(host):
         return [{}]
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # Not the loop's own: uvloop could not be closed before one that hangs comes to its end.
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(None, look)
     return [{"hostaddr": str(address[0])} for *_, address in found]
 
 

@@ -80,9 +80,11 @@ class Savepoint:
         release = f"RELEASE SAVEPOINT {self.name}"
         if kind is None:
             await self.session.command(release)
-        elif issubclass(kind, Exception):
-            undo = f"ROLLBACK TO SAVEPOINT {self.name}; {release}"
-            await quietly(self.session.command(undo))
+            return
+        self.session.undo += f"ROLLBACK TO SAVEPOINT {self.name}; {release};"
+        # Cancelled: nobody waits for it. Whatever comes next in the transaction will.
+        if issubclass(kind, Exception):
+            await quietly(self.session.settle())
 
 
 async def quietly(work: Any) -> None:

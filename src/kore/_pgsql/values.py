@@ -45,14 +45,17 @@ def parameters(params: object) -> Values:
     if len(params) > PARAMETERS_MAX:
         raise DatabaseError("pgsql: list length too large")
     plain: list[bytes | None] = []
-    for value in params:
-        kind = type(value)
-        if kind is int:
-            plain.append(b"%d" % value)
-        elif kind is str and value.isascii() and "\0" not in value:
-            plain.append(value.encode())
-        else:
-            return unlike(params)
+    try:
+        for value in params:
+            kind = type(value)
+            if kind is int:
+                plain.append(b"%d" % value)
+            elif kind is str and value.isascii() and "\0" not in value:
+                plain.append(value.encode())
+            else:
+                return unlike(params)
+    except ValueError:  # an int of thousands of digits
+        return unlike(params)
     return plain, None
 
 

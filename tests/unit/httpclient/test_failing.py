@@ -328,6 +328,36 @@ async def test_a_connection_that_was_closed_meanwhile_costs_nobody_a_request() -
 
 
 @on_both
+async def test_what_must_not_be_done_twice_asks_on_a_new_connection() -> None:
+    async def reply(asked: Asked) -> None:
+        asked.last = asked.method == "POST"
+        if not asked.last:
+            asked.answer(b"hello")
+
+    async with Peer(reply) as peer:
+        client = kore.httpclient(peer.url)
+        for curlopt, times in (({}, 2), ({kore.CURLOPT_FRESH_CONNECT: 1}, 1)):
+            await client.get()  # whose connection is there to be used again
+            peer.asked.clear()
+            assert (await fails(client.post(body=b"order", curlopt=curlopt))).code == 52
+            assert len(peer.asked) == times
+
+
+@on_both
+async def test_what_libcurl_has_no_words_for_has_its_number_s() -> None:
+    async def endless_line(asked: Asked) -> None:
+        asked.send(OK + b"x: ")
+        while True:
+            asked.send(b"y" * 100_000)
+            await asked.writer.drain()
+
+    async with Peer(endless_line) as peer:
+        error = await fails(kore.httpclient(peer.url + "x" * 5000).get())
+        assert str(error).endswith("failed: A value or data field grew larger than allowed")
+        assert len(str(error)) < 1200
+
+
+@on_both
 async def test_failures_leave_nothing() -> None:
     async def every(asked: Asked) -> None:
         answers = [close, close_in_head, close_in_body, hello, announced, bad_chunks]

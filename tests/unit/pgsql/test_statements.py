@@ -45,11 +45,12 @@ def test_what_is_used_stays() -> None:
     statements = Statements(2)
     assert prepared(statements, "a") == []
     assert prepared(statements, "b") == []
+    first, second = (each.name for each in statements.prepared.values())
     # All were used since they were made, so the oldest goes when it is looked at again.
-    assert prepared(statements, "c") == [b"kore_1"]
+    assert prepared(statements, "c") == [first]
     statements.prepared["c"].used = True
     statements.prepared["b"].used = False
-    assert prepared(statements, "d") == [b"kore_2"]
+    assert prepared(statements, "d") == [second]
     assert list(statements.prepared) == ["c", "d"]
 
 
@@ -59,3 +60,8 @@ def test_what_the_server_forgot_is_forgotten() -> None:
     statements.forget()
 
     assert statements.prepared == {}
+
+
+def test_no_two_connections_give_the_same_name() -> None:
+    """Behind a pooler one's statement would answer the other one's query."""
+    assert Statements(2).name() != Statements(2).name()

@@ -72,3 +72,18 @@ def test_names_are_resolved_to_all_their_addresses() -> None:
 def test_ports_and_hosts_must_go_together() -> None:
     with pytest.raises(DatabaseError, match="pgsql error: 3 ports for 2 hosts"):
         asyncio.run(attempts({"host": "/a,/b", "port": "1,2,3"}))
+
+
+def test_a_standby_is_looked_for_at_all_addresses_before_anything_else_will_do() -> None:
+    given = {"host": "/a,/b", "target_session_attrs": "prefer-standby"}
+    found = [each.decode() for each in asyncio.run(attempts(given))]
+    standby = " target_session_attrs=standby"
+    assert [each.endswith(standby) for each in found] == [True, True, False, False]
+    assert [each.removesuffix(standby) for each in found[:2]] == found[2:]
+
+
+def test_hosts_are_tried_in_any_order_where_asked() -> None:
+    given = {"host": "/a,/b,/c,/d", "load_balance_hosts": "random"}
+    orders = {tuple(asyncio.run(attempts(given))) for _ in range(100)}
+    assert len(orders) > 1
+    assert len({frozenset(order) for order in orders}) == 1

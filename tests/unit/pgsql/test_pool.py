@@ -1,0 +1,82 @@
+"""Opening connections, to servers that do what a test says."""
+
+import asyncio
+import socket
+import threading
+from asyncio import StreamReader, StreamWriter
+
+import pytest
+
+from kore._pgsql import pool
+from kore._pgsql.database import Database, Limits, Surroundings
+from kore._pgsql.opening import connect
+from kore._pgsql.target import Target, target
+from kore.errors import DatabaseError
+
+WELCOME = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+DONE = b"C\0\0\0\x08SET\0Z\0\0\0\x05I"
+REFUSED = b"E\0\0\0\x19SFATAL\0C53300\0Mfull\0\0"
+
+
+class Crowded:
+    """A server with room for one, that says no before it says yes."""
+
+    def __init__(self) -> None:
+        self.first = True
+        self.tasks: list[asyncio.Task[None] | None] = []
+        self.refused = asyncio.Event()
+
+    async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        first, self.first = self.first, False
+        self.tasks.append(asyncio.current_task())
+        await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+        if not first:
+            writer.write(REFUSED)
+            await reader.read()
+            self.refused.set()
+        else:
+            await self.refused.wait()
+            writer.write(WELCOME)
+            while await reader.read(65536):
+                writer.write(DONE)
+        writer.close()
+        await writer.wait_closed()
+
+
+def database(port: int, **limits: int) -> Database:
+    where = f"host=127.0.0.1 port={port} user=x sslmode=disable gssencmode=disable"
+    around = Surroundings(lambda *_: None, lambda _: None)
+    return Database(target(where, 10, 0), Limits(**limits), around)
+
+
+def test_who_waits_is_not_told_of_a_refusal_while_another_connection_is_on_its_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "RELUCTANCE", 60.0)
+
+    async def main() -> list[object]:
+        crowded = Crowded()
+        async with await asyncio.start_server(crowded.serve, "127.0.0.1", 0) as server:
+            asked = database(server.sockets[0].getsockname()[1], connections=2)
+            queries = (asked.query("SET x = 1", None, False, False) for _ in range(5))
+            try:
+                return list(await asyncio.gather(*queries))
+            finally:
+                await asked.close(1)
+                await asyncio.wait(filter(None, crowded.tasks))
+
+    assert asyncio.run(main()) == [None] * 5
+
+
+def test_a_lookup_that_hangs_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60))
+
+    async def main() -> None:
+        try:
+            await connect(Target({"host": "slow.test"}, 0.05))
+        finally:
+            over.set()
+
+    with pytest.raises(DatabaseError, match=r"resolve host 'slow\.test': no answer within 0\.05 s"):
+        asyncio.run(main())
