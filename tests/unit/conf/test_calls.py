@@ -78,13 +78,24 @@ def test_who_lets_in_takes_what_there_is_to_look_at() -> None:
     assert said == "route '/x': the authentication validator one(_) must accept (req, value)"
 
 
-def test_a_file_is_told_the_line_that_names_the_function() -> None:
+def test_a_file_is_told_the_line_of_what_would_call_it() -> None:
     text = (
         "validator v function one\n"
-        "authentication a {\n authentication_type request\n authentication_validator two\n}\n"
+        "authentication a {\n authentication_type cookie\n authentication_value x\n"
+        " authentication_validator v\n}\n"
+        "authentication b {\n authentication_type request\n authentication_validator two\n}\n"
     )
     first, second = complaints(text, App({"one": one, "two": two}))
 
-    assert first == "kore.conf:1: validator 'v': the function one(_) must accept (req, value)"
     where = "kore.conf:2: authentication 'a'"
+    assert first == f"{where}: the authentication validator one(_) must accept (req, value)"
+    where = "kore.conf:7: authentication 'b'"
     assert second.startswith(f"{where}: the authentication validator two(_, ")
+
+
+def test_a_validator_of_the_file_may_be_asked_about_a_request() -> None:
+    text = (
+        "validator v function one\n"
+        "authentication a {\n authentication_type request\n authentication_validator v\n}\n"
+    )
+    assert complaints(text, App({"one": one})) == []
