@@ -77,9 +77,9 @@ def test_what_is_no_callback_is_named(calls: Server, path: str, text: str) -> No
         ("buffer_full='burst'", "ConfigError: bad value 'burst' for buffer_full: close or raise"),
         ("protocols='chat'", "ConfigError: protocols must be a list, not 'chat'"),
         ("protocols=['a,b']", "ConfigError: 'a,b' is no protocol: a token such as chat.v1"),
-        ("origins=['x']", "ConfigError: 'x' is no origin: https://example.com"),
+        ("origins=['x']", "ConfigError: 'x' is no origin: same, or https://example.com"),
         ("compress=1", "TypeError: compress must be bool, not int"),
-        ("maxfram=1", "ConfigError: unknown keyword 'maxfram' of a websocket, there are "),
+        ("maxfram=1", "ConfigError: unknown keyword 'maxfram' of a websocket (did you mean 'maxframe'?)"),
     ],
 )
 def test_what_is_no_keyword_is_named(calls: Server, query: str, text: str) -> None:

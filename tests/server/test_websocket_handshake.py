@@ -133,7 +133,9 @@ def test_the_clients_first_choice_is_spoken(
         assert peer.field("sec-websocket-protocol") == chosen
 
 
-@pytest.mark.parametrize("origin", ["https://a.example.com", "HTTPS://B.A.Example.COM", None])
+@pytest.mark.parametrize(
+    "origin", ["https://a.example.com", "HTTPS://B.A.Example.COM", None, "http://localhost"]
+)
 def test_pages_of_those_origins_may_connect(echo: Server, origin: str | None) -> None:
     fields = [f"Origin: {origin}"] if origin else []
     with Peer(echo.address, "/page", *fields) as peer:

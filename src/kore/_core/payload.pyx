@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""What may be sent over a WebSocket: messages and close frames, checked."""
+"""What may be said over a WebSocket: the terms of a route; messages and close frames, checked."""
 
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE)
@@ -14,6 +14,21 @@ cdef enum:
 
 # Codes that an application may close with: RFC 6455 section 7.4.1, its registry, and the free ones.
 cdef frozenset CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+
+
+cdef class Terms:
+    """What one route allows its WebSockets. Times in seconds, sizes in bytes."""
+
+    def __init__(self, *, maxframe, maxmessage, buffer_max, timeout, ping, close_timeout, raises,
+                 label):
+        self.maxframe = maxframe
+        self.maxmessage = maxmessage
+        self.buffer_max = buffer_max
+        self.idle_ms = int(timeout * 1000)
+        self.ping_ms = int(ping * 1000)
+        self.close_ms = int(close_timeout * 1000)
+        self.raises = raises
+        self.label = label
 
 
 def frame(op, data):

@@ -75,13 +75,23 @@ cdef class Poller:
         self.end()
 
     def sweep(self):
-        """Give their due to all sources whose deadline has passed. Call it twice a second."""
+        """Give their due to all sources whose deadline has passed. Call it twice a second.
+
+        What has come is looked at before: who blocks this process makes nobody else late.
+        """
         cdef Source source
+        cdef int64_t due
+        cdef Py_ssize_t left = len(self.sources)
         if self.in_batch:
             return
+        self.refresh()
+        due = self.now
+        while left > 0:
+            self.dispatch()
+            left -= BATCH
         self.begin()
         for source in list(self.sources.values()):
-            if source.deadline and source.deadline <= self.now and not source.closed:
+            if source.deadline and source.deadline <= due and not source.closed:
                 self.run(source, 0)
         self.end()
 

@@ -9,8 +9,8 @@ import pytest
 from kore._core.broadcast import post
 from kore._core.connection import Connection
 from kore._core.frames import built_frame, masked
+from kore._core.payload import Terms
 from kore._core.request import Request
-from kore._core.websocket import Terms
 from tests.helpers.core_client import Client, get
 from tests.helpers.fix_core import Pair
 
