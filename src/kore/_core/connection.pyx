@@ -14,6 +14,7 @@ from kore._core.intake cimport (
 from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, inet_ntop, sockaddr,
     sockaddr_in)
+from kore._core.payload cimport checked
 from kore._core.request cimport Request
 from kore._core.stream cimport GONE
 
@@ -115,7 +116,7 @@ cdef class Connection(Intake):
         """
         if self.socket is None:
             raise TypeError("not a websocket connection")
-        return self.socket.send(op, data)
+        return self.socket.send(checked(op), data)
 
     @property
     def buffered(self):
@@ -180,8 +181,9 @@ cdef class Connection(Intake):
         self.conclude(request)
         socket.open(onconnect)
         if held(&self.inbox) and not self.advancing:
-            self.service.defer(self.resume)
-        self.settle()
+            self.service.defer(self.resume)     # what it said too early, before its end perhaps
+        else:
+            self.settle()
         return True
 
     cdef bint talk(self) except -1:

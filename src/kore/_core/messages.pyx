@@ -20,8 +20,8 @@ cdef enum:
     NOT_UTF8 = 1007
     TOO_BIG = 1009
 
-    # What deflate may add to data that it cannot make smaller: an eighth, zlib's bound for the worst
-    # that can be asked of it, and something for each end of a block.
+    # What deflate may add to data that it cannot make smaller: an eighth, which is zlib's bound for
+    # the worst that can be asked of it, and something for each end of a block.
     ADDED = 128
 
 # What a compressed message ends with and does not say, RFC 7692 section 7.2.2.

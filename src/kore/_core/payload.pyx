@@ -40,7 +40,7 @@ def frame(op, data):
 
 
 cdef int checked(op) except -1:
-    if op != TEXT and op != BINARY:
+    if not isinstance(op, int) or op not in (TEXT, BINARY):
         raise TypeError("invalid op parameter: WEBSOCKET_OP_TEXT or WEBSOCKET_OP_BINARY, "
                         f"not {op!r}")
     return op

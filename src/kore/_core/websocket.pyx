@@ -12,7 +12,7 @@ from kore._core.buffer cimport BLOCK, consume, held
 from kore._core.frames cimport CLOSE, HEAD_MAX, PING, PONG, frame_head
 from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from kore._core.messages cimport CONTROL, MORE
-from kore._core.payload cimport check_code, checked, close_payload, payload_of
+from kore._core.payload cimport check_code, close_payload, payload_of
 
 from kore._core.poller import complain
 
@@ -197,7 +197,6 @@ cdef class WebSocket:
         cdef Py_ssize_t size = 0
         cdef bytes payload
         self.peer.poller.mine("websocket_send()")
-        checked(op)
         if self.phase != OPEN:
             return False
         if self.deflater is None and PyUnicode_Check(data):

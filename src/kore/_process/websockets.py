@@ -26,6 +26,7 @@ from kore._websocket.rooms import Rooms
 Callbacks = tuple[Any, Any, Any]
 # Terms that routes and handshakes have in common; more of them are made anew.
 TERMS_KEPT: Final = 256
+LOCAL: Final = 1
 GLOBAL: Final = 2
 
 
@@ -173,6 +174,11 @@ class WebSockets:
             raise RuntimeError(
                 "websocket_broadcast() belongs to the worker's thread: use "
                 "loop.call_soon_threadsafe(kore.websocket_broadcast, src, op, data, scope)"
+            )
+        if scope not in (LOCAL, GLOBAL):
+            raise ValueError(
+                "invalid scope: WEBSOCKET_BROADCAST_LOCAL or WEBSOCKET_BROADCAST_GLOBAL, not "
+                f"{scope!r}"
             )
         whole = frame(op, data)
         if scope == GLOBAL:     # first, and all or nothing: a worker may have too much to do

@@ -53,14 +53,14 @@ class Refusal:
 
 def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
     """Return what speaks against a WebSocket, or None."""
-    version = (request.request_header("sec-websocket-version") or "").strip()
+    versions = request.header_values("sec-websocket-version")
     if request.method_name != "GET" or request.http_version != "1.1":
         return Refusal(400, "a websocket begins with GET and HTTP/1.1")
     if not asks(request, "upgrade", "websocket") or not asks(request, "connection", "upgrade"):
         return Refusal(400, "this is for websockets: ask for `upgrade: websocket`")
     if request.header_values("transfer-encoding") or bodied(request):
         return Refusal(400, "a websocket's request has no body")
-    if version != VERSION:
+    if [version.strip() for version in versions] != [VERSION]:
         fields = (("sec-websocket-version", VERSION),)
         return Refusal(426, f"websocket version {VERSION} is spoken here", fields)
     if not proper_key(request.header_values("sec-websocket-key")):

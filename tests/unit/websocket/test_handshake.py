@@ -80,6 +80,8 @@ def test_a_librarys_client_is_content_with_the_answer() -> None:
         (Asked(transfer_encoding="chunked"), 400),
         (Asked(sec_websocket_version="8"), 426),
         (Asked(sec_websocket_version=None), 426),
+        (Asked(sec_websocket_version=["13", "8"]), 426),
+        (Asked(sec_websocket_version="13, 8"), 426),
         (Asked(sec_websocket_key=None), 400),
         (Asked(sec_websocket_key="c2hvcnQ="), 400),
         (Asked(sec_websocket_key="not base64 at all!!!!!!!"), 400),
