@@ -123,6 +123,13 @@ def test_answers_to_pings_keep_a_client_and_their_absence_ends_it_in_time(timed:
     assert heard(house) == [1001]
 
 
+def test_pings_alone_end_nothing(timed: Make) -> None:
+    house = timed(ping=30)
+    for _ in range(10):
+        house.sweep(31)
+        assert heard(house) == [Got(PING, b"")]
+
+
 def test_who_was_not_asked_because_this_process_was_busy_is_asked_first(timed: Make) -> None:
     house = timed(timeout=100, ping=30)
     house.sweep(500)
