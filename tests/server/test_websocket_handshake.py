@@ -60,6 +60,7 @@ REFUSED = {
     "origin-null": (403, get("/page", *ASKING, "Origin: null")),
     "origin-suffix": (403, get("/page", *ASKING, "Origin: https://a.example.com.evil.example")),
     "origin-scheme": (403, get("/page", *ASKING, "Origin: http://a.example.com")),
+    "version-twice": (426, get("/", *ASKING, "Sec-WebSocket-Version: 8")),
     "origin-twice": (403, get("/page", *ASKING, *["Origin: https://a.example.com"] * 2)),
 }
 ACCEPTED = {
@@ -83,7 +84,8 @@ def test_who_does_not_ask_properly_is_told_so(echo: Server, name: str) -> None:
         answer = client.ask(asked)
 
         assert answer.status == status
-        assert answer.get("upgrade") is None
+        assert answer.get("upgrade") == ("websocket" if status == 426 else None)
+        assert ("upgrade" in answer.all("connection")) == (status == 426)
         assert answer.get("sec-websocket-version") == ("13" if status == 426 else None)
         assert answer.body
     with echo.connect() as client:

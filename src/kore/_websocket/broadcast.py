@@ -33,7 +33,8 @@ def unpacked(payload: bytes) -> tuple[str | None, bytes]:
     end = LENGTH.size + (0 if length == EVERYBODY else length)
     whole = payload[end:]
     check(whole)
-    return None if length == EVERYBODY else payload[LENGTH.size : end].decode("utf-8", SURROGATES), whole
+    name = payload[LENGTH.size : end].decode("utf-8", SURROGATES)
+    return None if length == EVERYBODY else name, whole
 
 
 def check(frame: bytes) -> None:

@@ -61,7 +61,8 @@ def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
     if request.header_values("transfer-encoding") or bodied(request):
         return Refusal(400, "a websocket's request has no body")
     if [version.strip() for version in versions] != [VERSION]:
-        fields = (("sec-websocket-version", VERSION),)
+        # RFC 9110 section 15.5.22 asks for the first, RFC 6455 section 4.4 for the second.
+        fields = (("upgrade", "websocket"), ("sec-websocket-version", VERSION))
         return Refusal(426, f"websocket version {VERSION} is spoken here", fields)
     if not proper_key(request.header_values("sec-websocket-key")):
         return Refusal(400, "sec-websocket-key must be 16 bytes in base64, once")

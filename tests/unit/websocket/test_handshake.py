@@ -193,4 +193,4 @@ def test_the_first_protocol_that_both_speak_is_chosen(
 def test_a_refusal_says_what_would_be_right() -> None:
     fields: Mapping[str, str] = dict(refusal(Asked(sec_websocket_version="8"), None).fields)
 
-    assert fields == {"sec-websocket-version": "13"}
+    assert fields == {"upgrade": "websocket", "sec-websocket-version": "13"}
