@@ -14,7 +14,6 @@ from kore._core.intake cimport (
 from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, inet_ntop, sockaddr,
     sockaddr_in)
-from kore._core.payload cimport checked
 from kore._core.request cimport Request
 from kore._core.stream cimport GONE
 
@@ -116,7 +115,7 @@ cdef class Connection(Intake):
         """
         if self.socket is None:
             raise TypeError("not a websocket connection")
-        return self.socket.send(checked(op), data)
+        return self.socket.send(op, data)
 
     @property
     def buffered(self):

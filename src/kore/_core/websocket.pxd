@@ -48,7 +48,7 @@ cdef class WebSocket:
     cdef int call(self, object callback, tuple arguments) except -1
     cdef int deliver_rest(self) except -1
     cdef int64_t buffered(self) noexcept
-    cdef bint send(self, int op, object data) except -1
+    cdef bint send(self, object asked, object data) except -1
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1
     cdef int say(self, const char *head, size_t length, const char *data, size_t size,
                  object owner) except -1

@@ -12,7 +12,7 @@ from kore._core.buffer cimport BLOCK, consume, held
 from kore._core.frames cimport CLOSE, HEAD_MAX, PING, PONG, frame_head
 from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from kore._core.messages cimport CONTROL, MORE
-from kore._core.payload cimport check_code, close_payload, payload_of
+from kore._core.payload cimport check_code, checked, close_payload, payload_of
 
 from kore._core.poller import complain
 
@@ -191,12 +191,14 @@ cdef class WebSocket:
         """Return how many bytes of ours the socket has not taken."""
         return max(self.before + self.said - self.peer.transferred, 0)
 
-    cdef bint send(self, int op, object data) except -1:
+    cdef bint send(self, object asked, object data) except -1:
         """Queue a message, and send it unless more is about to follow; False: it is too late."""
         cdef const char *text
         cdef Py_ssize_t size = 0
         cdef bytes payload
+        cdef int op
         self.peer.poller.mine("websocket_send()")
+        op = checked(asked)
         if self.phase != OPEN:
             return False
         if self.deflater is None and PyUnicode_Check(data):
