@@ -16,8 +16,9 @@ import kore
 PUBLIC = Path(__file__).resolve().parent / "public"
 # Workers share no memory: what newcomers are shown is in a file, of each room so many messages.
 HISTORY, KEPT = "chat.db", 50
-# Whose pages may connect. Without a list any site could speak through the browser of its visitors.
-ORIGINS = ["http://127.0.0.1:*", "http://localhost:*"]
+# Whose pages may connect: our own. Without a list any site could speak through the browsers of its
+# visitors.
+ORIGINS = ["same"]
 
 
 class Chat:

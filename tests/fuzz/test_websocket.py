@@ -10,8 +10,8 @@ from hypothesis import event
 from hypothesis import strategies as st
 
 from kore._core.connection import Connection
+from kore._core.payload import Terms
 from kore._core.request import Request
-from kore._core.websocket import Terms
 from kore._websocket.deflate import Agreement, Deflater
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors

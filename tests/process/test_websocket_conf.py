@@ -22,7 +22,7 @@ domain * {
         websocket onmsg chat.said
         websocket ondisconnect app.left
         websocket protocols chat.v2 chat.v1
-        websocket origins https://*.example.com null
+        websocket origins same https://*.example.com null
         websocket maxframe 1000
         websocket maxmessage 2000
         websocket timeout 30
@@ -99,7 +99,7 @@ def test_what_is_printed_is_the_same_again(project: Path) -> None:
         (
             "onmsg chat.said",
             "onmessage chat.said",
-            "13: route '/ws': unknown keyword 'onmessage' (did you mean ",
+            "13: route '/ws': unknown keyword 'onmessage' (did you mean 'onmsg'?), there are",
         ),
         (
             "onmsg chat.said",
@@ -115,7 +115,7 @@ def test_what_is_printed_is_the_same_again(project: Path) -> None:
             "15: route '/ws': 'chat/1' is no protocol: ",
         ),
         (
-            "origins https://*.example.com null",
+            "origins same https://*.example.com null",
             "origins example.com",
             "16: route '/ws': 'example.com' is no ",
         ),
@@ -157,7 +157,7 @@ domain.route("/ws", shake, methods=["get"], websocket=TERMS)
             "callback 'onmsg' not found in the application (did you mean 'onmessage'?)",
         ),
         ({"onmsg": 7}, "onmsg must be a function, its name or None, not 7"),
-        ({"onmessage": None}, "unknown keyword 'onmessage' of a websocket, there are onconnect, "),
+        ({"onmessage": None}, "unknown keyword 'onmessage' of a websocket (did you mean 'onmsg'?)"),
         ({"timeout": -1}, "bad value '-1' for timeout: "),
         ({"timeout": None}, "bad value 'None' for timeout: "),
         ({"compress": "yes"}, "compress must be bool, not str"),

@@ -20,6 +20,7 @@ from tests.process.house import finished, replaced
 APP = """
 import asyncio, os
 import kore
+from kore import _context
 
 domain = kore.domain("*", attach="http")
 
@@ -31,7 +32,9 @@ def onmsg(conn, op, data):
 
 async def work(conn, op, data):
     print("works", flush=True)
-    await asyncio.sleep(0.5)
+    while data == "until it is gone" and conn.fd != -1:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
     print("worked", conn.websocket_send(op, data), flush=True)
 
 def ondisconnect(conn):
@@ -48,7 +51,8 @@ def shake_too(req):
 @kore.route("/later", methods=["get"])
 async def later(req):
     print("waits", flush=True)
-    await asyncio.sleep(0.5)
+    while not _context.current.worker.stopping:
+        await asyncio.sleep(0.01)
     print("shaken", req.websocket_handshake(None, onmsg, None), flush=True)
 """
 
@@ -79,7 +83,7 @@ def test_a_drain_says_goodbye_and_ends_with_the_last_answer_to_that(serve: Launc
 def test_a_drain_waits_for_callbacks(serve: Launcher) -> None:
     server = serving(serve)
     with Peer(server.address, "/work") as peer:
-        peer.text("x")
+        peer.text("until it is gone")
         server.log.wait("works")
         os.kill(server.process.pid, signal.SIGTERM)
         assert peer.got().code == 1012

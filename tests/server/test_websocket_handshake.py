@@ -60,6 +60,7 @@ REFUSED = {
     "origin-null": (403, get("/page", *ASKING, "Origin: null")),
     "origin-suffix": (403, get("/page", *ASKING, "Origin: https://a.example.com.evil.example")),
     "origin-scheme": (403, get("/page", *ASKING, "Origin: http://a.example.com")),
+    "version-twice": (426, get("/", *ASKING, "Sec-WebSocket-Version: 8")),
     "origin-twice": (403, get("/page", *ASKING, *["Origin: https://a.example.com"] * 2)),
 }
 ACCEPTED = {
@@ -83,7 +84,8 @@ def test_who_does_not_ask_properly_is_told_so(echo: Server, name: str) -> None:
         answer = client.ask(asked)
 
         assert answer.status == status
-        assert answer.get("upgrade") is None
+        assert answer.get("upgrade") == ("websocket" if status == 426 else None)
+        assert ("upgrade" in answer.all("connection")) == (status == 426)
         assert answer.get("sec-websocket-version") == ("13" if status == 426 else None)
         assert answer.body
     with echo.connect() as client:
@@ -133,7 +135,9 @@ def test_the_clients_first_choice_is_spoken(
         assert peer.field("sec-websocket-protocol") == chosen
 
 
-@pytest.mark.parametrize("origin", ["https://a.example.com", "HTTPS://B.A.Example.COM", None])
+@pytest.mark.parametrize(
+    "origin", ["https://a.example.com", "HTTPS://B.A.Example.COM", None, "http://localhost"]
+)
 def test_pages_of_those_origins_may_connect(echo: Server, origin: str | None) -> None:
     fields = [f"Origin: {origin}"] if origin else []
     with Peer(echo.address, "/page", *fields) as peer:

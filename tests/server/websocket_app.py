@@ -35,7 +35,8 @@ domain.route("/small", echo, methods=["get"], websocket=SMALL)
 domain.route("/large", echo, methods=["get"], websocket=LARGE)
 domain.route("/packed", echo, methods=["get"], websocket={**SMALL, "compress": True})
 domain.route("/packed-large", echo, methods=["get"], websocket={**LARGE, "compress": True})
-domain.route("/page", echo, methods=["get"], websocket={"origins": ["https://*.example.com"]})
+PAGES = {"origins": ["https://*.example.com", "same"]}
+domain.route("/page", echo, methods=["get"], websocket=PAGES)
 domain.route("/spoken", echo, methods=["get"], websocket={"protocols": ["chat.v2", "chat.v1"]})
 
 

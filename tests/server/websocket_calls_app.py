@@ -171,7 +171,7 @@ async def gated(conn, op, data):
     conn.websocket_send(op, data[:10])
 
 
-@kore.route("/gated", methods=["get"], websocket={"timeout": 1})
+@kore.route("/gated", methods=["get"])
 def hold(req):
     req.websocket_handshake(None, gated, parted)
 

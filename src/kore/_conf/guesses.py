@@ -1,10 +1,32 @@
 """What somebody may have meant."""
 
-import difflib
 from collections.abc import Iterable
+from difflib import SequenceMatcher
+from typing import Final
+
+# How alike two names have to be, from 0 to 1; what the same beginning adds to that, for each
+# letter of it and up to so many, as far as something is missing (Winkler).
+ALIKE: Final = 0.6
+PER_LETTER: Final = 0.1
+LETTERS: Final = 4
 
 
 def meant(name: str, known: Iterable[str]) -> str:
     """Return a guess at what a mistyped name stands for, in brackets, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
+    found = [(likeness(name, other), other) for other in known]
+    close = max((pair for pair in found if pair[0]), default=None)
+    return f" (did you mean '{close[1]}'?)" if close else ""
+
+
+def likeness(name: str, other: str) -> float:
+    """Return how much one name is like another, from 0 to 1; 0: not enough to think of it."""
+    ratio = SequenceMatcher(None, other, name).ratio()
+    if ratio < ALIKE:
+        return 0
+    return ratio + PER_LETTER * beginning(name, other) * (1 - ratio)
+
+
+def beginning(name: str, other: str) -> int:
+    """Return how many letters both begin with, of the first few."""
+    pairs = list(zip(name[:LETTERS], other[:LETTERS], strict=False))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))

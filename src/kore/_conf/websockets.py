@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kore._conf import check
+from kore._conf.guesses import meant
 from kore._conf.kinds import TOKEN
 from kore._conf.schema import Named
 from kore._conf.settings import SETTINGS
@@ -25,8 +26,9 @@ INSTEAD: Final = MappingProxyType(
 )
 LISTS: Final = ("protocols", "origins")
 KEYWORDS: Final = (*CALLBACKS, *LISTS, "compress", *INSTEAD)
-# A scheme and a host, which may have wildcards: what browsers send, and nothing behind it.
-ORIGIN: Final = re.compile(r"null|\*|[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
+# Our own host; or a scheme and a host, which may have wildcards: what browsers send, and nothing
+# behind it.
+ORIGIN: Final = re.compile(r"same|null|\*|[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
 
 
 def terms(given: Mapping[str, object]) -> dict[str, Any]:
@@ -50,7 +52,10 @@ def value(name: str, given: object) -> Any:
         return words(name, given)
     if name == "compress":
         return check.typed(given, bool, name)
-    raise ConfigError(f"unknown keyword '{name}' of a websocket, there are {', '.join(KEYWORDS)}")
+    raise ConfigError(
+        f"unknown keyword '{name}' of a websocket{meant(str(name), KEYWORDS)}, "
+        f"there are {', '.join(KEYWORDS)}"
+    )
 
 
 def words(name: str, given: object) -> tuple[str, ...] | None:
@@ -62,7 +67,8 @@ def words(name: str, given: object) -> tuple[str, ...] | None:
     pattern, what = (ORIGIN, "origin") if name == "origins" else (re.compile(TOKEN), "protocol")
     for word in given:
         if not isinstance(word, str) or not pattern.fullmatch(word):
-            example = "https://example.com" if name == "origins" else "a token such as chat.v1"
+            origin = "same, or https://example.com"
+            example = origin if name == "origins" else "a token such as chat.v1"
             raise ConfigError(f"{word!r} is no {what}: {example}")
     return tuple(given)
 

@@ -180,8 +180,9 @@ cdef class Connection(Intake):
         self.conclude(request)
         socket.open(onconnect)
         if held(&self.inbox) and not self.advancing:
-            self.service.defer(self.resume)
-        self.settle()
+            self.service.defer(self.resume)     # what it said too early, before its end perhaps
+        else:
+            self.settle()
         return True
 
     cdef bint talk(self) except -1:

@@ -5,7 +5,7 @@ Nothing is set aside for what a frame announces: memory grows with what has come
 a limit is refused before the first byte of it. Text is checked as it comes, section 8.1.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdlib cimport free
 
@@ -20,8 +20,17 @@ cdef enum:
     NOT_UTF8 = 1007
     TOO_BIG = 1009
 
+    # What deflate may add to data that it cannot make smaller: an eighth, which is zlib's bound for
+    # the worst that can be asked of it, and something for each end of a block.
+    ADDED = 128
+
 # What a compressed message ends with and does not say, RFC 7692 section 7.2.2.
 cdef bytes TAIL = b"\x00\x00\xff\xff"
+
+
+cdef inline uint64_t on_the_wire(uint64_t limit, bint packed) noexcept nogil:
+    """Return how many bytes may come for *limit* of them that a compressed message stands for."""
+    return limit + (limit >> 3) + ADDED if packed else limit
 
 
 cdef class MessageReader:
@@ -72,6 +81,7 @@ cdef class MessageReader:
     cdef int enter(self) except? -1:
         """Begin a frame: does it stand where it may, and is it not too long?"""
         cdef Frame *frame = &self.frame
+        cdef bint packed
         self.left = frame.length
         self.inside = True
         if frame.op & CONTROL_BIT:
@@ -79,11 +89,14 @@ cdef class MessageReader:
             return MORE
         if (frame.op == CONTINUATION) != (self.op != 0):
             return -PROTOCOL_ERROR
-        if frame.length > self.frame_max or frame.length > self.message_max - held(&self.pile):
+        packed = frame.packed if frame.op != CONTINUATION else self.packed
+        if frame.length > on_the_wire(self.frame_max, packed):
+            return -TOO_BIG
+        if frame.length > on_the_wire(self.message_max, packed) - held(&self.pile):
             return -TOO_BIG
         if frame.op != CONTINUATION:
             self.op = frame.op
-            self.packed = frame.packed
+            self.packed = packed
             self.text = 0
         return MORE
 
@@ -138,9 +151,9 @@ cdef class MessageReader:
         return MESSAGE
 
     cdef int whole_packed(self) except? -1:
-        cdef bytes packed = PyBytes_FromStringAndSize(
-            self.pile.data + self.pile.start, held(&self.pile)) + TAIL
-        cdef bytes data
+        cdef bytes packed, data
+        append(&self.pile, PyBytes_AS_STRING(TAIL), PyBytes_GET_SIZE(TAIL), self.pool)
+        packed = PyBytes_FromStringAndSize(self.pile.data + self.pile.start, held(&self.pile))
         try:
             data = self.inflate(packed, self.message_max + 1)
         except ValueError:

@@ -1,5 +1,23 @@
-"""What may be sent over a WebSocket; see payload.pyx."""
+"""What may be said over a WebSocket; see payload.pyx."""
 
 from typing_extensions import Buffer
+
+class Terms:
+    """What one route allows its WebSockets."""
+
+    def __init__(
+        self,
+        *,
+        maxframe: int,
+        maxmessage: int,
+        buffer_max: int,
+        timeout: float,
+        ping: float,
+        close_timeout: float,
+        raises: bool,
+        label: bytes,
+    ) -> None: ...
+    @property
+    def maxmessage(self) -> int: ...
 
 def frame(op: int, data: str | Buffer) -> bytes: ...

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""What may be sent over a WebSocket: messages and close frames, checked."""
+"""What may be said over a WebSocket: the terms of a route; messages and close frames, checked."""
 
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE)
@@ -16,6 +16,21 @@ cdef enum:
 cdef frozenset CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
+cdef class Terms:
+    """What one route allows its WebSockets. Times in seconds, sizes in bytes."""
+
+    def __init__(self, *, maxframe, maxmessage, buffer_max, timeout, ping, close_timeout, raises,
+                 label):
+        self.maxframe = maxframe
+        self.maxmessage = maxmessage
+        self.buffer_max = buffer_max
+        self.idle_ms = int(timeout * 1000)
+        self.ping_ms = int(ping * 1000)
+        self.close_ms = int(close_timeout * 1000)
+        self.raises = raises
+        self.label = label
+
+
 def frame(op, data):
     """Return a whole message as one frame, for many clients. Raises as websocket_send does."""
     cdef bytes payload = payload_of(checked(op), data)
@@ -25,7 +40,7 @@ def frame(op, data):
 
 
 cdef int checked(op) except -1:
-    if op != TEXT and op != BINARY:
+    if not isinstance(op, int) or op not in (TEXT, BINARY):
         raise TypeError("invalid op parameter: WEBSOCKET_OP_TEXT or WEBSOCKET_OP_BINARY, "
                         f"not {op!r}")
     return op

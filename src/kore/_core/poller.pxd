@@ -16,6 +16,7 @@ cdef class Poller:
     cdef int64_t second         # wall clock, likewise
     cdef Pool pool
 
+    cdef int work(self) except? -1
     cdef int refresh(self) except -1
     cdef int mine(self, str what) except -1
     cdef int look(self) except -1

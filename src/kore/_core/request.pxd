@@ -51,7 +51,7 @@ cdef class Request(Content):
     cdef int64_t heads          # likewise before the body of its answer
     cdef dict __dict__
 
-    cdef int may_answer(self) except -1
+    cdef int may_answer(self, str what=*) except -1
     cdef int decline(self, int status, str allow, int64_t size=*) except -1
     cdef int give_up(self, int status) except -1
     cdef int check_opened(self) except -1

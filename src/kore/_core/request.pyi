@@ -9,8 +9,8 @@ from kore._core.accesslog import Journal
 from kore._core.connection import Connection
 from kore._core.content import Content
 from kore._core.file import Piece
+from kore._core.payload import Terms
 from kore._core.stream import Stream
-from kore._core.websocket import Terms
 
 class Peer(Stream):
     """The client, as a request needs it."""

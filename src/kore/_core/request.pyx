@@ -166,12 +166,12 @@ cdef class Request(Content):
             return True
         return self.respond_streaming(status, body)
 
-    cdef int may_answer(self) except -1:
+    cdef int may_answer(self, str what="response()") except -1:
         if self.answered:
             raise RuntimeError("response() was already called for this request")
         if self.peer.poller is not None and self.peer.poller.thread != PyThread_get_thread_ident():
-            raise RuntimeError("response() belongs to the worker's thread: hand the result back to "
-                               "the handler, or use loop.call_soon_threadsafe(req.response, ...)")
+            raise RuntimeError(f"{what} belongs to the worker's thread: hand the result back to "
+                               "the handler, or use loop.call_soon_threadsafe()")
         return 0
 
     def respond_streaming(self, int status, body):
@@ -235,7 +235,7 @@ cdef class Request(Content):
         buffer_max, buffer_full, compress. Raises RuntimeError after response() and for keywords
         that make no sense, NameError for a name that the application does not have.
         """
-        self.may_answer()
+        self.may_answer("websocket_handshake()")
         if not self.peer.serves(self):
             return False
         return self.peer.handshake(self, (onconnect, onmsg, ondisconnect), terms)

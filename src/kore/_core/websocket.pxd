@@ -4,23 +4,13 @@ from libc.stdint cimport int64_t
 
 from kore._core.intake cimport Intake
 from kore._core.messages cimport MessageReader
+from kore._core.payload cimport Terms
 
 
 cdef enum Phase:
     OPEN            # both sides may send
     CLOSING         # we have sent a close frame, and wait for the client's
     OVER            # nothing more is sent or understood
-
-
-cdef class Terms:
-    cdef readonly int64_t maxframe      # bytes
-    cdef readonly int64_t maxmessage
-    cdef readonly int64_t buffer_max
-    cdef readonly int64_t idle_ms       # 0: for ever
-    cdef readonly int64_t ping_ms       # 0: never
-    cdef readonly int64_t close_ms
-    cdef readonly bint raises           # a send that does not fit, instead of closing
-    cdef readonly bytes label           # of the route
 
 
 cdef class WebSocket:
@@ -41,13 +31,16 @@ cdef class WebSocket:
     cdef readonly int code      # why it is closed; 0: it is not
     cdef readonly str reason
     cdef int64_t heard          # when the client last sent something
+    cdef int64_t asked          # when it was pinged since then for the first time; 0: it was not
     cdef int64_t before         # bytes of the connection that are not of this
     cdef int64_t said           # bytes queued in all
 
     cdef int open(self, object onconnect) except -1
     cdef bint step(self) except -1
     cdef bint idle(self) noexcept
-    cdef bint full(self) noexcept
+    cdef bint held_up(self) noexcept
+    cdef void hears(self) noexcept
+    cdef int64_t given_up_at(self) noexcept
     cdef int ask(self) except -1
     cdef int control(self, int op, bytes payload) except -1
     cdef int message(self, int op, object payload) except -1
@@ -55,7 +48,7 @@ cdef class WebSocket:
     cdef int call(self, object callback, tuple arguments) except -1
     cdef int deliver_rest(self) except -1
     cdef int64_t buffered(self) noexcept
-    cdef bint send(self, int op, object data) except -1
+    cdef bint send(self, object asked, object data) except -1
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1
     cdef int say(self, const char *head, size_t length, const char *data, size_t size,
                  object owner) except -1

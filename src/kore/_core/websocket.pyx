@@ -2,7 +2,7 @@
 """A connection after its upgrade: messages in, frames out, closing. RFC 6455.
 
 A callback that has to wait is a task. What the client sends meanwhile is kept, in order and up to
-a limit; then its socket is not read. Pings are answered all the time.
+a limit; then its socket is not read. Up to there pings are answered at once.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -21,32 +21,17 @@ cdef enum:
     WAITING_MESSAGES = 16
     WAITING_BYTES = 65536
 
+    LATE = 500          # milliseconds that a deadline may be noticed late
     TOGETHER = 4096     # bytes up to which copying a message is cheaper than sending it by itself
 
     GOING_AWAY = 1001
     NO_CODE = 1005      # what the application sees of a close frame without one
     ABNORMAL = 1006     # and of none
     POLICY = 1008
-    TOO_BIG = 1009
     INTERNAL_ERROR = 1011
 
 # What a refusal of our own says, for whoever looks at a browser's console.
-cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", TOO_BIG: "too large"}
-
-
-cdef class Terms:
-    """What one route allows its WebSockets. Times in seconds, sizes in bytes."""
-
-    def __init__(self, *, maxframe, maxmessage, buffer_max, timeout, ping, close_timeout, raises,
-                 label):
-        self.maxframe = maxframe
-        self.maxmessage = maxmessage
-        self.buffer_max = buffer_max
-        self.idle_ms = int(timeout * 1000)
-        self.ping_ms = int(ping * 1000)
-        self.close_ms = int(close_timeout * 1000)
-        self.raises = raises
-        self.label = label
+cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", 1009: "too large"}
 
 
 cdef class WebSocket:
@@ -61,8 +46,8 @@ cdef class WebSocket:
                           None if self.deflater is None else self.deflater.unpack,
                           &self.peer.poller.pool)
         self.before = self.peer.queued()
-        self.heard = self.peer.poller.now
-        self.peer.limit = self.heard + self.patience() if self.patience() else 0
+        self.peer.limit = 0
+        self.hears()
         self.peer.service.hub.opened(self.peer)
         if onconnect is not None:
             self.call(onconnect, (self.peer,))
@@ -79,9 +64,7 @@ cdef class WebSocket:
         peer.blocked = self.buffered() > self.terms.buffer_max // 2
         if peer.blocked or peer.paused or not held(&peer.inbox) or self.phase == OVER:
             return False
-        self.heard = peer.poller.now
-        if self.phase == OPEN and peer.limit:
-            peer.limit = self.heard + self.patience()
+        self.hears()
         event = self.reader.feed(peer.inbox.data + peer.inbox.start, held(&peer.inbox), &used)
         consume(&peer.inbox, used, &peer.poller.pool)
         if event == MORE:
@@ -125,11 +108,14 @@ cdef class WebSocket:
             self.backlog = []
         self.backlog.append((op, payload))
         self.held_back += len(payload)
-        self.peer.paused = self.full()
+        self.peer.paused = self.held_up()
         return 0
 
-    cdef bint full(self) noexcept:
-        return len(self.backlog) >= WAITING_MESSAGES or self.held_back >= WAITING_BYTES
+    cdef bint held_up(self) noexcept:
+        """Return whether the client has to wait; once it does, until half of it is done."""
+        cdef int part = 2 if self.peer.paused else 1
+        return (len(self.backlog) >= WAITING_MESSAGES // part
+                or self.held_back >= WAITING_BYTES // part)
 
     cdef int deliver(self, int op, object payload) except -1:
         if self.onmsg is not None:
@@ -189,11 +175,10 @@ cdef class WebSocket:
                 self.deliver(op, payload)
         finally:
             self.delivering = False
-        if self.backlog and self.tasks:
-            self.peer.paused = self.full()
+        if self.backlog and self.tasks and not (self.peer.paused and not self.held_up()):
             return 0
         self.peer.paused = False
-        self.heard = self.peer.poller.now   # what it has said since was not read
+        self.hears()                # it has waited for us
         if self.peer.closed:
             if not self.tasks:
                 self.part()
@@ -206,13 +191,14 @@ cdef class WebSocket:
         """Return how many bytes of ours the socket has not taken."""
         return max(self.before + self.said - self.peer.transferred, 0)
 
-    cdef bint send(self, int op, object data) except -1:
+    cdef bint send(self, object asked, object data) except -1:
         """Queue a message, and send it unless more is about to follow; False: it is too late."""
         cdef const char *text
         cdef Py_ssize_t size = 0
         cdef bytes payload
+        cdef int op
         self.peer.poller.mine("websocket_send()")
-        checked(op)
+        op = checked(asked)
         if self.phase != OPEN:
             return False
         if self.deflater is None and PyUnicode_Check(data):
@@ -293,6 +279,13 @@ cdef class WebSocket:
         cdef int64_t ping = self.terms.ping_ms
         return min(idle, ping) if idle and ping else idle or ping
 
+    cdef void hears(self) noexcept:
+        """Take note that the client is there."""
+        self.heard = self.peer.poller.now
+        self.asked = 0
+        if self.phase == OPEN and self.patience():
+            self.peer.limit = self.heard + self.patience()
+
     cdef int alive(self) except -1:
         """Take note of what we send: it counts as life where no pings find out about that."""
         if self.terms.idle_ms and not self.terms.ping_ms:
@@ -302,18 +295,25 @@ cdef class WebSocket:
     cdef int on_deadline(self) except -1:
         cdef int64_t now = self.peer.poller.now
         cdef int64_t idle = self.terms.idle_ms
+        cdef int64_t ping = self.terms.ping_ms
         if self.phase != OPEN:
             return self.peer.shut()
         self.peer.limit = now + self.patience()
-        # It takes its time to read, and there is another limit for that; or it is not read from.
-        if self.buffered() or self.peer.paused:
+        # It takes its time to read, and there is another limit for that; or it waits for us.
+        if self.buffered() or self.peer.paused or (self.backlog and not ping):
+            self.asked = 0
             return self.peer.settle()
-        if idle and (not self.terms.ping_ms or now >= self.heard + idle):
+        if idle and (not 0 < ping < idle or (self.asked and now >= self.given_up_at())):
             return self.fail(GOING_AWAY, "idle for too long")
         self.put_control(PING, b"")
+        self.asked = self.asked or now
         if idle:
-            self.peer.limit = min(self.peer.limit, self.heard + idle)
+            self.peer.limit = min(self.peer.limit, self.given_up_at())
         return self.peer.settle()
+
+    cdef int64_t given_up_at(self) noexcept:
+        """Return when a client that was pinged is silent for too long: we may have asked late."""
+        return self.terms.idle_ms + max(self.heard, self.asked - self.terms.ping_ms - LATE)
 
     # ---- the end
 

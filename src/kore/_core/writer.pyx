@@ -169,10 +169,10 @@ cdef class Writer:
         """Append the head that ends HTTP on a connection: the last interim one."""
         fields = fields or {}
         put(out, pool, status_line(101))
-        if fields is None or "server" not in fields:
+        if "server" not in fields:
             put(out, pool, self.server)
         put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
-        for name, line in (fields or {}).items():
+        for name, line in fields.items():
             if name not in OURS:
                 put(out, pool, <bytes>line)
         return append(out, b"\r\n", 2, pool)
@@ -188,6 +188,8 @@ cdef class Writer:
             put(out, pool, self.alive if reply.keep else b"connection: close\r\n")
         for line in fields.values():
             put(out, pool, <bytes>line)
+        if "upgrade" in fields:     # which always comes with this, RFC 9110 7.8
+            put(out, pool, b"connection: upgrade\r\n")
         return 0
 
 

@@ -1,6 +1,5 @@
 """The WebSockets of a worker: handshakes, callbacks that wait, messages to many."""
 
-import threading
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -11,9 +10,9 @@ from kore._conf import websockets
 from kore._conf.schema import Config
 from kore._core.broadcast import post
 from kore._core.connection import Connection
-from kore._core.payload import frame
+from kore._core.payload import Terms, frame
 from kore._core.request import Request
-from kore._core.websocket import Terms, WebSocket
+from kore._core.websocket import WebSocket
 from kore._http.router import RouteEntry
 from kore._process.logs import log
 from kore._process.messages import Kind
@@ -27,6 +26,7 @@ from kore._websocket.rooms import Rooms
 Callbacks = tuple[Any, Any, Any]
 # Terms that routes and handshakes have in common; more of them are made anew.
 TERMS_KEPT: Final = 256
+LOCAL: Final = 1
 GLOBAL: Final = 2
 
 
@@ -48,7 +48,6 @@ class WebSockets:
         relay.on(Kind.BROADCAST, self.receive)
         self.thread = get_ident()
         self.ending = False
-        self.thread = threading.get_ident()
         self.rooms: Rooms[Connection] = Rooms()
         self.terms = lru_cache(TERMS_KEPT)(self.agreed)
 
@@ -112,6 +111,12 @@ class WebSockets:
             for name, number in zip(websockets.INSTEAD, numbers, strict=True)
             if number is not None
         )
+        if own["ping"] >= own["timeout"] > 0:
+            where = label.decode("utf-8", "replace")
+            log.warning(
+                "websocket '%s': ping (%d s) is no shorter than timeout (%d s): nobody is asked",
+                where, own["ping"], own["timeout"],
+            )  # fmt: skip
         raises = own.pop("buffer_full") == "raise"
         close = self.settings.websocket_close_timeout
         return Terms(**own, raises=raises, close_timeout=close, label=label)
@@ -161,19 +166,19 @@ class WebSockets:
         self, source: Connection | None, op: int, data: Any, scope: int, group: str | None
     ) -> None:
         """Send a message to all of this worker, or of all workers, or to a group."""
-        if get_ident() != self.thread:
-            raise RuntimeError(
-                "websocket_broadcast() belongs to the worker's thread: use "
-                "loop.call_soon_threadsafe()"
-            )
         if source is not None and not isinstance(source, Connection):
             raise TypeError(f"src must be a kore.connection or None, not {source!r}")
         if group is not None and not isinstance(group, str):
             raise TypeError(f"a group is a str or None, not {group!r}")
-        if threading.get_ident() != self.thread:
+        if get_ident() != self.thread:
             raise RuntimeError(
                 "websocket_broadcast() belongs to the worker's thread: use "
                 "loop.call_soon_threadsafe(kore.websocket_broadcast, src, op, data, scope)"
+            )
+        if scope not in (LOCAL, GLOBAL):
+            raise ValueError(
+                "invalid scope: WEBSOCKET_BROADCAST_LOCAL or WEBSOCKET_BROADCAST_GLOBAL, not "
+                f"{scope!r}"
             )
         whole = frame(op, data)
         if scope == GLOBAL:     # first, and all or nothing: a worker may have too much to do

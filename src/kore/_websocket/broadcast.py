@@ -6,6 +6,8 @@ from typing import Final
 # How long the name of a group is, in front of it and of the frame; this for everybody.
 LENGTH: Final = struct.Struct("!I")
 EVERYBODY: Final = 2**32 - 1
+# A name may be any str.
+SURROGATES: Final = "surrogatepass"
 # The first byte of a whole text, and of a whole binary message.
 TEXT: Final = 0x81
 BINARY: Final = 0x82
@@ -15,7 +17,7 @@ def packed(whole: bytes, group: str | None) -> bytes:
     """Return a frame, and whom it is for, as a message to other workers."""
     if group is None:
         return LENGTH.pack(EVERYBODY) + whole
-    name = group.encode()
+    name = group.encode("utf-8", SURROGATES)
     return LENGTH.pack(len(name)) + name + whole
 
 
@@ -31,7 +33,8 @@ def unpacked(payload: bytes) -> tuple[str | None, bytes]:
     end = LENGTH.size + (0 if length == EVERYBODY else length)
     whole = payload[end:]
     check(whole)
-    return None if length == EVERYBODY else payload[LENGTH.size : end].decode(), whole
+    name = payload[LENGTH.size : end].decode("utf-8", SURROGATES)
+    return None if length == EVERYBODY else name, whole
 
 
 def check(frame: bytes) -> None:

@@ -4,13 +4,16 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 VERSION: Final = "13"
 KEY_SIZE: Final = 16
 MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# What stands for the host that the request itself is for; ports that go without saying.
+SAME: Final = "same"
+USUAL_PORTS: Final[Mapping[str, str]] = {"http": ":80", "https": ":443"}
 
 
 class Asking(Protocol):
@@ -23,6 +26,14 @@ class Asking(Protocol):
     @property
     def http_version(self) -> str:
         """The version of HTTP."""
+
+    @property
+    def protocol(self) -> str:
+        """`https` for a connection with TLS, `http` for one without."""
+
+    @property
+    def host(self) -> str:
+        """The host that is asked, with its port."""
 
     def request_header(self, name: str) -> str | None:
         """Return the first field of that name."""
@@ -42,19 +53,20 @@ class Refusal:
 
 def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
     """Return what speaks against a WebSocket, or None."""
-    version = (request.request_header("sec-websocket-version") or "").strip()
+    versions = request.header_values("sec-websocket-version")
     if request.method_name != "GET" or request.http_version != "1.1":
         return Refusal(400, "a websocket begins with GET and HTTP/1.1")
     if not asks(request, "upgrade", "websocket") or not asks(request, "connection", "upgrade"):
         return Refusal(400, "this is for websockets: ask for `upgrade: websocket`")
     if request.header_values("transfer-encoding") or bodied(request):
         return Refusal(400, "a websocket's request has no body")
-    if version != VERSION:
-        fields = (("sec-websocket-version", VERSION),)
+    if [version.strip() for version in versions] != [VERSION]:
+        # RFC 9110 section 15.5.22 asks for the first, RFC 6455 section 4.4 for the second.
+        fields = (("upgrade", "websocket"), ("sec-websocket-version", VERSION))
         return Refusal(426, f"websocket version {VERSION} is spoken here", fields)
     if not proper_key(request.header_values("sec-websocket-key")):
         return Refusal(400, "sec-websocket-key must be 16 bytes in base64, once")
-    if not welcome(request.header_values("origin"), origins):
+    if not welcome(request, origins):
         return Refusal(403, "this origin may not connect")
     return None
 
@@ -82,15 +94,34 @@ def proper_key(values: Sequence[str]) -> bool:
         return False
 
 
-def welcome(values: Sequence[str], origins: Collection[str] | None) -> bool:
-    """Return whether a page of that origin may connect. Who sends none is no browser's page.
+def welcome(request: Asking, origins: Collection[str] | None) -> bool:
+    """Return whether the page that asks may connect. Who sends no origin is no browser's page.
 
-    *origins* may hold wildcards, as in `https://*.example.com`; None: all are welcome.
+    *origins* may hold `same`, and wildcards, as in `https://*.example.com`; None: all are welcome.
     """
+    values = request.header_values("origin")
     if origins is None or not values:
         return True
-    (origin, *others) = (value.strip().lower() for value in values)
-    return not others and any(fits(origin, allowed.lower()) for allowed in origins)
+    origin, *others = (value.strip().lower() for value in values)
+    if others:
+        return False
+    return any(
+        same(origin, request) if entry.lower() == SAME else fits(origin, entry.lower())
+        for entry in origins
+    )
+
+
+def same(origin: str, request: Asking) -> bool:
+    """Return whether an origin is the host that the request is for, RFC 6454 section 5.
+
+    A page with TLS may ask without: then a proxy in front of this server has taken that off. Not
+    the other way: anybody on the way could have written a page without TLS.
+    """
+    scheme, _, place = origin.partition("://")
+    port = USUAL_PORTS.get(scheme)
+    if port is None or (request.protocol == "https" and scheme == "http"):
+        return False
+    return place != "" and place.removesuffix(port) == request.host.lower().removesuffix(port)
 
 
 def fits(origin: str, allowed: str) -> bool:

@@ -16,7 +16,10 @@ from tests.helpers.conf import App, complaints, config, index, route
 
 TOKENS = st.text("abc019.!#$%&'*+^_`|~-", min_size=1, max_size=8)
 ORIGINS = st.sampled_from(
-    ["https://example.com", "http://[::1]:8080", "https://*.example.com", "null", "*", "app://$x#"]
+    [
+        "https://example.com", "http://[::1]:8080", "https://*.example.com", "null", "*",
+        "app://$x#", "same",
+    ]
 )
 WANTED = st.fixed_dictionaries(
     {},
@@ -86,7 +89,7 @@ def test_every_keyword_has_a_plain_value() -> None:
         ("protocols", [b"a"], "b'a' is no protocol"),
         ("origins", "https://a", "origins must be a list, not 'https://a'"),
         ("origins", 7, "origins must be a list, not 7"),
-        ("origins", ["example.com"], "'example.com' is no origin: https://example.com"),
+        ("origins", ["example.com"], "'example.com' is no origin: same, or https://example.com"),
         ("origins", ["https://a/"], "'https://a/' is no origin"),
         ("origins", ["https://a b"], "'https://a b' is no origin"),
         ("maxframe", -1, "bad value '-1' for maxframe: 0..9223372036854775807 bytes"),
@@ -96,7 +99,8 @@ def test_every_keyword_has_a_plain_value() -> None:
         ("ping", True, "bad value 'True' for ping"),
         ("buffer_max", "4q", "bad value '4q' for buffer_max"),
         ("buffer_full", "wait", "bad value 'wait' for buffer_full: close or raise"),
-        ("origin", [], "unknown keyword 'origin' of a websocket, there are onconnect, onmsg"),
+        ("origin", [], "unknown keyword 'origin' of a websocket (did you mean 'origins'?)"),
+        ("onmessage", None, "unknown keyword 'onmessage' of a websocket (did you mean 'onmsg'?)"),
     ],
 )
 def test_what_makes_no_sense_is_refused(name: str, value: object, problem: str) -> None:
@@ -180,7 +184,7 @@ def test_a_file_says_the_same() -> None:
         ("websocket ping soon", "bad value 'soon' for ping: 0..4294967295 seconds"),
         ("websocket onmsg nobody", "onmsg callback 'nobody' not found"),
         ("websocket compress maybe", "invalid 'maybe' for yes|no compress option"),
-        ("websocket origins example.com", "'example.com' is no origin: https://example.com"),
+        ("websocket origins example.com", "'example.com' is no origin: same, or https://example.com"),
         ("websocket", "write `websocket KEYWORD [VALUE]…`, not 0 words"),
     ],
 )

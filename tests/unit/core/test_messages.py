@@ -1,5 +1,6 @@
 """WebSocket messages from frames: what was sent is what arrives, or is refused."""
 
+import random
 import zlib
 from collections.abc import Iterable
 from itertools import pairwise
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from kore._core.messages import Messages
+from kore._websocket.deflate import TAIL, Agreement, Deflater
 
 
 def frame(op: int, data: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:
@@ -161,3 +163,32 @@ def test_a_compressed_message_is_inflated_whatever_its_frames() -> None:
 )
 def test_bad_compressed_messages_are_refused(frames: list[bytes], code: int) -> None:
     assert read(b"".join(frames), inflate=inflater(), message_max=100_000) == [code]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 10_000, 100_000])
+@pytest.mark.parametrize(
+    ("level", "memory", "strategy"),
+    [(1, 8, 0), (9, 1, 0), (0, 8, 0), (9, 9, zlib.Z_FIXED), (6, 1, zlib.Z_HUFFMAN_ONLY)],
+)
+def test_what_compression_adds_does_not_count(
+    size: int, level: int, memory: int, strategy: int
+) -> None:
+    def packed(data: bytes) -> bytes:
+        packer = zlib.compressobj(level, zlib.DEFLATED, -15, memory, strategy)
+        return (packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+
+    noise = random.Random(size).randbytes(size + 1)
+    limits = {"message_max": size, "frame_max": size}
+    for data, expected in ((noise[:size], (2, noise[:size])), (noise, 1009)):
+        wire = packed(data)
+        assert len(wire) > size
+        whole = frame(2, wire, rsv1=True)
+        half = len(wire) // 2
+        parts = frame(2, wire[:half], fin=False, rsv1=True) + frame(0, wire[half:])
+        for sent in (whole, parts):
+            messages = Messages(inflate=Deflater(Agreement()).unpack, **limits)
+            assert messages.feed(sent) == [expected]
+    # It is no way around the limits.
+    messages = Messages(inflate=Deflater(Agreement()).unpack, **limits)
+    assert messages.feed(frame(2, bytes(size * 9 // 8 + 200), rsv1=True)[:20]) == [1009]
+    assert Messages(**limits).feed(frame(2, bytes(size + 1))[:20]) == [1009]

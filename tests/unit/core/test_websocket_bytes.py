@@ -9,8 +9,8 @@ import pytest
 from kore._core.broadcast import post
 from kore._core.connection import Connection
 from kore._core.frames import built_frame, masked
+from kore._core.payload import Terms
 from kore._core.request import Request
-from kore._core.websocket import Terms
 from tests.helpers.core_client import Client, get
 from tests.helpers.fix_core import Pair
 
@@ -46,6 +46,14 @@ def echo(connection: Connection, op: int, data: bytes) -> None:
     connection.websocket_send(op, data)
 
 
+def terms(buffer_max: int = 8 * MIB) -> Terms:
+    """Return what a route allows."""
+    return Terms(
+        maxframe=4 * MIB, maxmessage=4 * MIB, buffer_max=buffer_max, timeout=0, ping=0,
+        close_timeout=5, raises=False, label=b"/talk",
+    )  # fmt: skip
+
+
 @pytest.fixture
 def talking(pair: Make) -> Callable[..., Pair]:
     """Return what makes a pair whose client has its WebSocket."""
@@ -53,14 +61,9 @@ def talking(pair: Make) -> Callable[..., Pair]:
     def make(
         onmsg: Callable[..., Any] = echo, *, buffer_max: int = 8 * MIB, **options: Any
     ) -> Pair:
-        terms = Terms(
-            maxframe=4 * MIB, maxmessage=4 * MIB, buffer_max=buffer_max, timeout=0, ping=0,
-            close_timeout=5, raises=False, label=b"/talk",
-        )  # fmt: skip
-
         def upgrade(request: Request) -> None:
             request.response_header("sec-websocket-accept", "of whoever decides on handshakes")
-            Request.upgrade(request, terms, (None, onmsg, None), None)
+            Request.upgrade(request, terms(buffer_max), (None, onmsg, None), None)
 
         house = pair(upgrade, hub=Hub(), **options)
         shake(house, house.client)
@@ -223,3 +226,17 @@ def test_a_silent_client_does_not_keep_its_last_message_in_memory(talking: Make)
 
     assert sizes == [2 * MIB]
     assert after - before < MIB
+
+
+def test_what_a_client_says_before_the_answer_and_its_end_is_heard(pair: Make) -> None:
+    house = pair(None, hub=Hub())
+    house.client.send(get() + masked_frame(b"early") + masked_frame(b"half")[:-2])
+    house.client.finish()
+    house.turn()
+    request = house.held[-1]
+    request.response_header("sec-websocket-accept", "of whoever decides on handshakes")
+    Request.upgrade(request, terms(), (None, echo, None), None)
+    house.turn()
+
+    assert house.client.take().endswith(b"\r\n\r\n" + built_frame(BINARY, b"early"))
+    assert house.client.end == "closed"

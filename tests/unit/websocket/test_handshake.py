@@ -25,6 +25,8 @@ class Asked:
         self, method: str = "GET", version: str = "1.1", **fields: str | list[str] | None
     ) -> None:
         self.method_name = method
+        self.protocol = "http"
+        self.host = "Example.com:8080"
         self.http_version = version
         given = {name.replace("_", "-"): value for name, value in fields.items()}
         self.fields = {**GOOD, **given}
@@ -78,6 +80,8 @@ def test_a_librarys_client_is_content_with_the_answer() -> None:
         (Asked(transfer_encoding="chunked"), 400),
         (Asked(sec_websocket_version="8"), 426),
         (Asked(sec_websocket_version=None), 426),
+        (Asked(sec_websocket_version=["13", "8"]), 426),
+        (Asked(sec_websocket_version="13, 8"), 426),
         (Asked(sec_websocket_key=None), 400),
         (Asked(sec_websocket_key="c2hvcnQ="), 400),
         (Asked(sec_websocket_key="not base64 at all!!!!!!!"), 400),
@@ -132,6 +136,45 @@ def test_only_a_star_stands_for_something_else(
 
 
 @pytest.mark.parametrize(
+    ("protocol", "host", "origin", "expected"),
+    [
+        ("http", "example.com:8080", "http://Example.com:8080", None),
+        ("http", "Example.com", "http://example.com", None),
+        ("http", "example.com:80", "http://example.com", None),
+        ("http", "[::1]:8888", "http://[::1]:8888", None),
+        ("https", "example.com", "https://example.com", None),
+        ("https", "example.com:443", "https://example.com", None),
+        ("http", "example.com", "https://example.com", None),  # from a proxy that speaks TLS
+        ("https", "example.com", "http://example.com", 403),
+        ("https", "example.com", "https://example.com:8443", 403),
+        ("http", "example.com:8080", "http://example.com", 403),
+        ("http", "example.com", "http://example.com:8080", 403),
+        ("http", "example.com:443", "http://example.com", 403),
+        ("http", "example.com", "http://evil.example.com", 403),
+        ("http", "example.com", "http://example.com.evil.net", 403),
+        ("http", "example.com", "http://example.com/", 403),
+        ("http", "example.com", "ftp://example.com", 403),
+        ("http", "example.com", "example.com", 403),
+        ("http", "example.com", ["http://example.com"] * 2, 403),
+        ("http", "same", "same", 403),
+        ("http", "same", "null", 403),
+        ("http", "", "http://", 403),
+        ("http", "", "", 403),
+        ("http", "example.com", None, None),
+    ],
+)
+def test_the_same_origin_is_the_host_that_was_asked(
+    protocol: str, host: str, origin: str | list[str] | None, expected: int | None
+) -> None:
+    asked = Asked(origin=origin)
+    asked.protocol, asked.host = protocol, host
+
+    assert status(asked, ["same"]) == expected
+    assert status(asked, ["null-", "Same"]) == expected
+    assert status(Asked(origin="https://b.net"), ["same", "https://b.net"]) is None
+
+
+@pytest.mark.parametrize(
     ("asked", "spoken", "expected"),
     [
         ([], ["chat"], None),
@@ -150,4 +193,4 @@ def test_the_first_protocol_that_both_speak_is_chosen(
 def test_a_refusal_says_what_would_be_right() -> None:
     fields: Mapping[str, str] = dict(refusal(Asked(sec_websocket_version="8"), None).fields)
 
-    assert fields == {"sec-websocket-version": "13"}
+    assert fields == {"upgrade": "websocket", "sec-websocket-version": "13"}
