@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kore._process import orphans
-from kore._process.channel import Channel
+from kore._process.channel import BATCH, Channel
 from kore._process.logs import log
 from kore._process.loop import Loop
 from kore._process.messages import Message, Parcel, ProtocolError, Signal, Stop
@@ -117,27 +117,29 @@ class Children:
 
     def serve(self, child: Child) -> None:
         """Do what the channel of a child is ready for."""
-        child.channel.flush()
+        writing = child.channel.wants_write
+        if writing:
+            child.channel.flush()
         self.hear(child)
         if child.channel.eof:
             self.loop.forget(child.channel)
             # Normally it is about to end. One that only closed its channel can no longer be told
             # anything, so it has to go.
             self.loop.after(GRACE_SECONDS, lambda: self._overdue(child, "has closed its channel"))
-        else:
+        elif writing:
             self.watch(child)
 
     def hear(self, child: Child) -> bool:
         """Take one batch from a child. False: nothing was there."""
-        messages = child.channel.receive()
-        for text in child.channel.faults:
-            self.blame(child, text)
-        for message in messages:
+        for taken in range(BATCH):
             try:
+                message = child.channel.take()
+                if message is None:
+                    return taken > 0
                 self._take(child, message)
             except ProtocolError as fault:
                 self.blame(child, str(fault))
-        return bool(messages or child.channel.faults)
+        return True
 
     def _take(self, child: Child, message: Message) -> None:
         if type(message) not in child.role.sends:

@@ -236,7 +236,7 @@ class Patience(Message):
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parcel(Message):
     """Worker to worker, through the parent, which reads the header only.
 
@@ -272,6 +272,7 @@ class Gone(Message):
     absent: bool = False
 
 
+PARCEL: Final = Parcel.code
 KINDS: Final[Mapping[int, type[Message]]] = {
     kind.code: kind
     for kind in (
@@ -315,17 +316,16 @@ def parts(message: Message) -> tuple[bytes | memoryview, ...]:
     return (encode(message),)
 
 
-def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
-    """Return the message in *datagram*, or raise ProtocolError."""
+def decode(datagram: bytes | memoryview, descriptors: tuple[int, ...] = ()) -> Message:
+    """Return the message in *datagram*, or raise ProtocolError. Of a parcel the content is a view."""
     if len(datagram) < HEADER.size:
         raise ProtocolError("shorter than a header")
     version, code, flags, destination, length, _ = HEADER.unpack_from(datagram)
     if length != len(datagram) - HEADER.size:
         raise ProtocolError("another length than announced")
-    if (version, code) == (VERSION, Parcel.code):
+    if code == PARCEL and version == VERSION and not descriptors:
         # Not a copy: it may be large, and most of them only pass through here.
-        parcel = Parcel(destination, flags, memoryview(datagram)[HEADER.size :])
-        return with_descriptors(parcel, descriptors)
+        return Parcel(destination, flags, memoryview(datagram)[HEADER.size :])
     if version != VERSION or flags != 0:
         raise ProtocolError(f"version {version} with flags {flags:#x}")
     if destination != PEER:
@@ -333,7 +333,7 @@ def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
     kind = KINDS.get(code)
     if kind is None:
         raise ProtocolError(f"type {code} does not exist")
-    message = kind.read(datagram[HEADER.size :])
+    message = kind.read(bytes(datagram[HEADER.size :]))
     return with_descriptors(message, descriptors)
 
 
