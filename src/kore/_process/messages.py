@@ -45,8 +45,10 @@ class Kind(enum.IntEnum):
 ECHO: Final = 0x100
 # Not a parcel of that kind, but word from its receiver that such were handled.
 RECEIPT: Final = 0x200
+# Not a parcel either, but the wish for such word as soon as there is nothing before it.
+ASK: Final = 0x400
 KIND: Final = 0xFF
-FLAGS: Final = KIND | ECHO | RECEIPT
+FLAGS: Final = KIND | ECHO | RECEIPT | ASK
 
 
 class Message:
@@ -317,7 +319,7 @@ def parts(message: Message) -> tuple[bytes | memoryview, ...]:
 
 
 def decode(datagram: bytes | memoryview, descriptors: tuple[int, ...] = ()) -> Message:
-    """Return the message in *datagram*, or raise ProtocolError. Of a parcel the content is a view."""
+    """Return the message in *datagram*, or raise ProtocolError. A parcel does not copy it."""
     if len(datagram) < HEADER.size:
         raise ProtocolError("shorter than a header")
     version, code, flags, destination, length, _ = HEADER.unpack_from(datagram)

@@ -12,6 +12,7 @@ from kore._process.logs import log
 from kore._process.mail import expect_large_blocks
 from kore._process.messages import (
     ALL,
+    ASK,
     ECHO,
     FLAGS,
     KIND,
@@ -22,6 +23,7 @@ from kore._process.messages import (
     ProtocolError,
     parts,
 )
+from kore._process.parcels import RECEIPT as WORD
 from kore._process.parcels import cost
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Post:
         roles = sender.role.parcels.get(flags & KIND)
         if roles is None or flags & ~FLAGS:
             raise ProtocolError(f"a parcel with flags {flags:#x}")
-        if flags & RECEIPT and (parcel.address == ALL or flags & ECHO):
+        if flags & (RECEIPT | ASK) and (parcel.address == ALL or flags & ECHO):
             raise ProtocolError("a receipt to more than one")
         passed = parts(Parcel(sender.number, flags, parcel.content))
         for receiver in self.receivers(sender, parcel):
@@ -120,7 +122,9 @@ def account(message: Gone) -> int:
 
 def usual(settings: Settings) -> int:
     """Return how many bytes of one sender that keeps to its windows may wait for one receiver."""
-    return len(Kind) * max(settings.worker_message_window, cost(settings.worker_message_max))
+    window = max(settings.worker_message_window, cost(settings.worker_message_max))
+    # Of each kind a window of messages, and the question when they will have been handled.
+    return len(Kind) * (window + cost(WORD.size))
 
 
 def most(settings: Settings) -> int:
