@@ -122,7 +122,8 @@ class Incoming:
         else:
             account.held += price
             self._inbox.append((sender, number, price, payload))
-            self._schedule()
+            if not self._running:
+                self._schedule()
 
     def asked(self, sender: int, number: int) -> None:
         """Tell a sender what was handled, and once more when all up to *number* is."""
@@ -166,7 +167,8 @@ class Incoming:
             if self._inbox and monotonic() > until:
                 break
         self._running = False
-        self._schedule()
+        if self._inbox:
+            self._schedule()
 
     def _hand_over(self, sender: int, payload: bytes) -> Any:
         if self.receiver is None:

@@ -314,7 +314,9 @@ def parts(message: Message) -> tuple[bytes | memoryview, ...]:
     """Return *message* as one datagram, in the parts that it would be copied from."""
     if isinstance(message, Parcel):
         head, content = message.head, message.content
-        return header(message, len(head) + len(content)), head, content
+        size = len(head) + len(content)
+        front = HEADER.pack(VERSION, PARCEL, message.flags, message.address, size, 0)
+        return (front + head, content) if head else (front, content)
     return (encode(message),)
 
 

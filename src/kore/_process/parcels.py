@@ -24,13 +24,17 @@ OVERHEAD: Final = 512
 
 def cost(size: int) -> int:
     """Return what *size* bytes count for on their way."""
-    return size + OVERHEAD * max(1, -(-size // ROOM))
+    return size + OVERHEAD * (-(-size // ROOM) or 1)
 
 
-def pieces(number: int, payload: bytes) -> Iterator[tuple[bytes, memoryview]]:
+def pieces(number: int, payload: bytes) -> Iterator[tuple[bytes, bytes | memoryview]]:
     """Yield head and body of the parcels that *payload* travels in: one at least."""
-    size, view = len(payload), memoryview(payload)
-    for start in range(0, size or 1, ROOM):
+    size = len(payload)
+    if size <= ROOM:
+        yield PIECE.pack(number, size, 0), payload
+        return
+    view = memoryview(payload)
+    for start in range(0, size, ROOM):
         yield PIECE.pack(number, size, start), view[start : start + ROOM]
 
 
