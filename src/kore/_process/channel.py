@@ -25,6 +25,8 @@ Ancillary: TypeAlias = tuple[int, int, "array.array[int]"]
 QUEUE_MAX: Final = 256
 # Datagrams taken per call: a sender that floods gets its turn, not all of them.
 BATCH: Final = 64
+# While they come one at a time, in every so many turns it is looked for a second one.
+PROBE: Final = 8
 # The kernel's own limit for one datagram (SCM_MAX_FD).
 DESCRIPTORS_MAX: Final = 253
 # Descriptors in flight are counted per user: too many is a reason to wait, as a full buffer is.
@@ -63,6 +65,8 @@ class Channel:
         self.faults: list[str] = []
         self.dropped = 0
         self.sequence = 0
+        # Turns since more than one was there at once.
+        self._turn = -1
         self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
         # What goes when nothing of the above is left to go.
         self.mail = Mail()
@@ -176,6 +180,19 @@ class Channel:
         except ProtocolError:
             close_all(descriptors)
             raise
+
+    def batch(self) -> int:
+        """Return how many to take in a turn; `crowded()` is to be called if there were several.
+
+        While one at a time comes it is mostly one: the loop finds out at no cost whether there is
+        another one, and to look here for what is not there takes as long as to receive it.
+        """
+        self._turn += 1
+        return 1 if self._turn % PROBE else BATCH
+
+    def crowded(self) -> None:
+        """Look for more than one in the next turn."""
+        self._turn = -1
 
     def close(self) -> None:
         """Close this end; what waits is lost."""

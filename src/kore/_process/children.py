@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kore._process import orphans
-from kore._process.channel import BATCH, Channel
+from kore._process.channel import Channel
 from kore._process.logs import log
 from kore._process.loop import Loop
 from kore._process.messages import Message, Parcel, ProtocolError, Signal, Stop
@@ -131,14 +131,17 @@ class Children:
 
     def hear(self, child: Child) -> bool:
         """Take one batch from a child. False: nothing was there."""
-        for taken in range(BATCH):
+        channel = child.channel
+        for taken in range(1, channel.batch() + 1):
             try:
-                message = child.channel.take()
+                message = channel.take()
                 if message is None:
-                    return taken > 0
+                    return taken > 1
                 self._take(child, message)
             except ProtocolError as fault:
                 self.blame(child, str(fault))
+            if taken == 2:
+                channel.crowded()
         return True
 
     def _take(self, child: Child, message: Message) -> None:

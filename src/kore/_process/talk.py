@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from kore._process.channel import BATCH, Channel
+from kore._process.channel import Channel
 from kore._process.messages import Message, Parcel, ProtocolError
 
 Takers: TypeAlias = Mapping[type[Message], Callable[[Any], object]]
@@ -26,7 +26,7 @@ class Talk:
 
     def hear(self) -> None:
         """Take what the parent says; what nobody here waits for is left alone."""
-        for _ in range(BATCH):
+        for taken in range(self.channel.batch()):
             try:
                 message = self.channel.take()
             except ProtocolError:
@@ -36,6 +36,8 @@ class Talk:
             take = self.takers.get(type(message))
             if take is not None:
                 take(message)
+            if taken == 1:
+                self.channel.crowded()
         if self.channel.eof:
             self.orphaned()
 
