@@ -6,6 +6,8 @@ from tests.helpers.fix_serve import Launcher, Server
 from tests.process.house import full, get
 
 APP = """
+import asyncio
+import kore.errors
 from kore import _context
 from kore._process.messages import Kind
 
@@ -26,8 +28,24 @@ async def send(req, kind, to, size):
     await relay().drained(KINDS[kind], number)
     req.response(200, str(kore.worker()).encode())
 
+async def two(req, to):
+    # The first is handled at once, and told of only later, unless somebody asks.
+    relay().send(KINDS["object"], b"s", int(to), echo=False)
+    refused = 0
+    while True:
+        try:
+            relay().send(KINDS["object"], b"l" * 4_000_000, int(to), echo=False)
+            break
+        except kore.errors.BusyError as error:
+            assert error.workers == (int(to),)
+            refused += 1
+            await asyncio.sleep(0.001)
+    await relay().drained(KINDS["object"], None)
+    req.response(200, str(refused).encode())
+
 koreapp = App()
 domain = kore.domain("*", attach="http")
+domain.route("^/two/([0-9])$", two, methods=["get"])
 domain.route("^/send/([a-z]+)/([0-9])/([0-9]+)$", send, methods=["get"])
 """
 
@@ -58,3 +76,11 @@ def test_a_payload_for_all_reaches_every_other_worker_once(server: Server, kind:
         server.log.wait(f"proc=[wrk {number}] log=[{kind} of {sender}: 300000 x 0]", start)
 
     assert server.log.text(start).count("300000 x 0") == 2
+
+
+def test_a_large_one_follows_a_small_one_though_receipts_are_late(server: Server) -> None:
+    full(server, 3)
+    start = server.log.size()
+
+    assert int(get(server, "/two/2")) > 0
+    server.log.wait("4000000 x l", start)

@@ -17,13 +17,16 @@ from typing import Final, TypeAlias
 
 from kore._process import messages
 from kore._process.mail import Mail
-from kore._process.messages import Log, Message, ProtocolError
+from kore._process.messages import Log, Message, Parcel, ProtocolError
 
 Part: TypeAlias = bytes | memoryview
+Ancillary: TypeAlias = tuple[int, int, "array.array[int]"]
 # What waits for a receiver that does not keep up; log lines beyond it are counted, not kept.
 QUEUE_MAX: Final = 256
 # Datagrams taken per call: a sender that floods gets its turn, not all of them.
 BATCH: Final = 64
+# While they come one at a time, in every so many turns it is looked for a second one.
+PROBE: Final = 8
 # The kernel's own limit for one datagram (SCM_MAX_FD).
 DESCRIPTORS_MAX: Final = 253
 # Descriptors in flight are counted per user: too many is a reason to wait, as a full buffer is.
@@ -32,6 +35,10 @@ WARNING: Final = 4  # as syslog counts
 # Where all channels of a process read to. Room for the largest datagram anew for each of them
 # would cost more than what most of them say.
 BUFFER: Final = memoryview(bytearray(messages.SIZE_MAX))
+# Numbers, not members of an enumeration: to combine those takes longer than to receive something.
+RECEIVED: Final = int(socket.MSG_CMSG_CLOEXEC)
+CUT: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
+SENT: Final = int(socket.MSG_NOSIGNAL)
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -58,6 +65,8 @@ class Channel:
         self.faults: list[str] = []
         self.dropped = 0
         self.sequence = 0
+        # Turns since more than one was there at once.
+        self._turn = -1
         self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
         # What goes when nothing of the above is left to go.
         self.mail = Mail()
@@ -72,7 +81,7 @@ class Channel:
     @property
     def wants_write(self) -> bool:
         """Whether flush() is due when the socket becomes writable."""
-        return bool(self._waiting or self.mail) and not self._deaf
+        return bool(self._waiting or self.mail.queue) and not self._deaf
 
     def send(self, message: Message) -> bool:
         """Send, or queue, *message*. False: it is lost, and counted if it may be."""
@@ -89,22 +98,26 @@ class Channel:
 
         For whoever keeps an eye on `mail`: nothing else bounds it.
         """
-        if self._deaf:
-            return
         parts = messages.parts(message)
-        if self.wants_write or not self._push(parts, ()):
+        if not self.post_now(parts):
             self.mail.add(owner, b"".join(parts))
+
+    def post_now(self, parts: Sequence[Part]) -> bool:
+        """Send a datagram if nothing waits before it. False: it has not gone, and waits nowhere."""
+        if self._deaf:
+            return True
+        return not self._waiting and not self.mail.queue and self._push(parts)
 
     def flush(self) -> None:
         """Send what waits, as far as it goes."""
         while self._waiting and not self._deaf:
             datagram, descriptors = self._waiting[0]
-            if not self._push((datagram,), descriptors):
+            if not self._push((datagram,), rights(descriptors)):
                 return
             self._waiting.popleft()
             close_all(descriptors)
-        while self.mail and not self._deaf:
-            if not self._push((self.mail.first,), ()):
+        while self.mail.queue and not self._deaf:
+            if not self._push((self.mail.first,)):
                 return
             self.mail.remove_first()
         if self.dropped and not self._deaf:
@@ -127,20 +140,59 @@ class Channel:
         self.faults = []
         for _ in range(BATCH):
             try:
-                message = self._take()
-            except BlockingIOError:
-                break
-            except ConnectionResetError:
-                # It ended without reading all; what it sent itself comes next.
-                continue
+                message = self.take()
             except ProtocolError as fault:
                 self.faults.append(str(fault))
                 continue
             if message is None:
-                self.eof = True
                 break
+            if isinstance(message, Parcel):
+                message.content = bytes(message.content)
             received.append(message)
         return received
+
+    def take(self) -> Message | None:
+        """Return what has arrived next; None: nothing is there now, or nothing more (`eof`).
+
+        ProtocolError: it is no message. The content of a parcel is where the next datagram goes,
+        of whatever channel: it is to be used or copied before.
+        """
+        if self.eof:
+            return None
+        try:
+            size, ancillary, flags, _ = self.socket.recvmsg_into(
+                (BUFFER,), self._ancillary, RECEIVED
+            )
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            # It ended without reading all; what it sent itself comes next. Told only once.
+            return self.take()
+        if not size:
+            # An empty datagram looks like the end. Nobody of ours sends one: it may count as it.
+            self.eof = True
+            return None
+        if not ancillary and not flags & CUT:
+            return messages.decode(BUFFER[:size])
+        descriptors = attached(ancillary)
+        try:
+            return read(BUFFER[:size], descriptors, flags)
+        except ProtocolError:
+            close_all(descriptors)
+            raise
+
+    def batch(self) -> int:
+        """Return how many to take in a turn; `crowded()` is to be called if there were several.
+
+        While one at a time comes it is mostly one: the loop finds out at no cost whether there is
+        another one, and to look here for what is not there takes as long as to receive it.
+        """
+        self._turn += 1
+        return 1 if self._turn % PROBE else BATCH
+
+    def crowded(self) -> None:
+        """Look for more than one in the next turn."""
+        self._turn = -1
 
     def close(self) -> None:
         """Close this end; what waits is lost."""
@@ -151,39 +203,20 @@ class Channel:
         self.mail.clear()
         self.socket.close()
 
-    def _take(self) -> Message | None:
-        """Read one datagram. None: the other side has ended."""
-        size, ancillary, flags, _ = self.socket.recvmsg_into(
-            [BUFFER], self._ancillary, socket.MSG_CMSG_CLOEXEC
-        )
-        if not size:
-            # An empty datagram looks like the end. Nobody of ours sends one: it may count as it.
-            return None
-        descriptors = attached(ancillary)
-        try:
-            return read(bytes(BUFFER[:size]), descriptors, flags)
-        except ProtocolError:
-            close_all(descriptors)
-            raise
-
     def _post(self, message: Message) -> None:
         """Send now if nothing is before it, else queue."""
         descriptors: tuple[int, ...] = getattr(message, "descriptors", ())
         datagram = messages.encode(message, self.sequence)
         self.sequence += 1
-        if not self._waiting and self._push((datagram,), descriptors):
+        if not self._waiting and self._push((datagram,), rights(descriptors)):
             return
         # The caller closes its descriptors now, the kernel has not taken them yet.
         self._waiting.append((datagram, tuple(map(os.dup, descriptors))))
 
-    def _push(self, parts: Sequence[Part], descriptors: tuple[int, ...]) -> bool:
+    def _push(self, parts: Sequence[Part], ancillary: Sequence[Ancillary] = ()) -> bool:
         """Hand one datagram to the kernel. True: it is gone, delivered or for ever."""
-        ancillary = []
-        if descriptors:
-            rights = array.array("i", descriptors)
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
         try:
-            self.socket.sendmsg(parts, ancillary, socket.MSG_NOSIGNAL)
+            self.socket.sendmsg(parts, ancillary, SENT)
         except OSError as error:
             if error.errno in TRY_LATER:
                 return False
@@ -191,11 +224,18 @@ class Channel:
         return True
 
 
-def read(datagram: bytes, descriptors: tuple[int, ...], flags: int) -> Message:
+def read(datagram: Part, descriptors: tuple[int, ...], flags: int) -> Message:
     """Decode what recvmsg returned, if it is all that was sent."""
-    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if flags & CUT:
         raise ProtocolError("too large, or with descriptors nobody takes")
     return messages.decode(datagram, descriptors)
+
+
+def rights(descriptors: tuple[int, ...]) -> Sequence[Ancillary]:
+    """Return what goes beside a datagram that hands over descriptors."""
+    if not descriptors:
+        return ()
+    return ((socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors)),)
 
 
 def attached(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, ...]:

@@ -117,27 +117,32 @@ class Children:
 
     def serve(self, child: Child) -> None:
         """Do what the channel of a child is ready for."""
-        child.channel.flush()
+        writing = child.channel.wants_write
+        if writing:
+            child.channel.flush()
         self.hear(child)
         if child.channel.eof:
             self.loop.forget(child.channel)
             # Normally it is about to end. One that only closed its channel can no longer be told
             # anything, so it has to go.
             self.loop.after(GRACE_SECONDS, lambda: self._overdue(child, "has closed its channel"))
-        else:
+        elif writing:
             self.watch(child)
 
     def hear(self, child: Child) -> bool:
         """Take one batch from a child. False: nothing was there."""
-        messages = child.channel.receive()
-        for text in child.channel.faults:
-            self.blame(child, text)
-        for message in messages:
+        channel = child.channel
+        for taken in range(1, channel.batch() + 1):
             try:
+                message = channel.take()
+                if message is None:
+                    return taken > 1
                 self._take(child, message)
             except ProtocolError as fault:
                 self.blame(child, str(fault))
-        return bool(messages or child.channel.faults)
+            if taken == 2:
+                channel.crowded()
+        return True
 
     def _take(self, child: Child, message: Message) -> None:
         if type(message) not in child.role.sends:

@@ -1,11 +1,10 @@
 """What others send to this worker, of one kind: put together, handed over one after the other."""
 
-import asyncio
-import time
-from asyncio import AbstractEventLoop, Task, TimerHandle
-from collections import Counter, deque
+from asyncio import AbstractEventLoop, Task, TimerHandle, iscoroutine
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from kore._conf.settings import Settings
@@ -21,10 +20,31 @@ Failed: TypeAlias = Callable[[str, BaseException], None]
 
 # Receivers that do not wait have so many seconds before other events get a turn.
 TURN: Final = 0.005
-# How long a receipt may be late: one for many is cheaper.
-LATE: Final = 0.02
+# How long a receipt may be late that nobody asks for: one for many is cheaper.
+LATE: Final = 0.25
 # And for which part of a window.
 PART: Final = 8
+
+
+class Account:
+    """What there is between a sender and this worker."""
+
+    __slots__ = ("asked", "assembly", "due", "held", "number")
+
+    def __init__(self, limit: int) -> None:
+        self.assembly = Assembly(limit)
+        # What it costs to keep what of it is in the inbox.
+        self.held = 0
+        # Up to which number all was handled, and the cost of what it was not told of.
+        self.number = 0
+        self.due = 0
+        # As soon as which number is handled it is to be told.
+        self.asked = 0
+
+    def forget(self) -> None:
+        """Begin anew with a successor; what its predecessor sent stays in the inbox."""
+        self.assembly.drop()
+        self.number = self.due = self.asked = 0
 
 
 class Incoming:
@@ -51,12 +71,10 @@ class Incoming:
         # A sender that died may have left as much as its successor sends.
         self.most = 2 * max(settings.worker_message_window, cost(self.limit))
         self.part = settings.worker_message_window // PART
-        self._assemblies: dict[int, Assembly] = {}
-        self._inbox: deque[tuple[int, int, bytes]] = deque()
-        # Of each sender, what is in there.
-        self._held: Counter[int] = Counter()
-        # What it can be told of: up to which number, and for how many bytes.
-        self._due: dict[int, tuple[int, int]] = {}
+        # By the numbers of senders.
+        self._accounts: dict[int, Account] = {}
+        # Sender, number, cost, payload.
+        self._inbox: deque[tuple[int, int, int, bytes]] = deque()
         self._timer: TimerHandle | None = None
         self._complained: set[int] = set()
         self._opened = False
@@ -82,33 +100,44 @@ class Incoming:
 
     def take(self, sender: int, content: bytes | memoryview) -> None:
         """Take the content of a parcel."""
-        assembly = self._assemblies.get(sender)
-        if assembly is None:
-            assembly = self._assemblies[sender] = Assembly(self.limit)
+        account = self._accounts.get(sender)
+        if account is None:
+            account = self._accounts[sender] = Account(self.limit)
         try:
-            complete = assembly.add(content)
+            complete = account.assembly.add(content)
         except ProtocolError as fault:
-            assembly.drop()
+            account.assembly.drop()
             self._complain(sender, f"what is no message: {fault}")
             return
         if complete is None:
             return
         number, size, payload = complete
+        price = cost(size)
         if payload is None:
             # Its beginning was for the worker that had this number before.
-            self._due_to(sender, number, size)
-        elif self._held[sender] + cost(size) > self.most:
+            self._due_to(sender, number, price)
+        elif account.held + price > self.most:
             self._complain(sender, "more than it may: some of it is left out")
-            self._due_to(sender, number, size)
+            self._due_to(sender, number, price)
         else:
-            self._held[sender] += cost(size)
-            self._inbox.append((sender, number, payload))
-            self._schedule()
+            account.held += price
+            self._inbox.append((sender, number, price, payload))
+            if not self._running:
+                self._schedule()
+
+    def asked(self, sender: int, number: int) -> None:
+        """Tell a sender what was handled, and once more when all up to *number* is."""
+        account = self._accounts.get(sender)
+        if account is None:
+            return
+        account.asked = number if account.number < number else 0
+        if account.due:
+            self._acknowledge(sender, account)
 
     def gone(self, sender: int) -> None:
         """Forget what a worker that has ended did not send to the end, and what it is due."""
-        self._assemblies.pop(sender, None)
-        self._due.pop(sender, None)
+        if (account := self._accounts.get(sender)) is not None:
+            account.forget()
         self._complained.discard(sender)
 
     def _complain(self, sender: int, what: str) -> None:
@@ -126,19 +155,20 @@ class Incoming:
 
     def _run(self) -> None:
         """Hand over what has come, until one has to be awaited or the turn is over."""
-        until = time.monotonic() + TURN
+        until = monotonic() + TURN
         while self._inbox and self._opened:
-            sender, number, payload = self._inbox.popleft()
+            sender, number, price, payload = self._inbox.popleft()
             pending = self._hand_over(sender, payload)
-            if asyncio.iscoroutine(pending) and self.run_async is not None:
-                done = partial(self._awaited, sender, number, len(payload))
+            if pending is not None and iscoroutine(pending) and self.run_async is not None:
+                done = partial(self._awaited, sender, number, price)
                 self.task = self.run_async(pending, self.where, done)
                 return
-            self._handled(sender, number, len(payload))
-            if time.monotonic() > until:
+            self._handled(sender, number, price)
+            if self._inbox and monotonic() > until:
                 break
         self._running = False
-        self._schedule()
+        if self._inbox:
+            self._schedule()
 
     def _hand_over(self, sender: int, payload: bytes) -> Any:
         if self.receiver is None:
@@ -149,31 +179,38 @@ class Incoming:
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it ends no worker
             self.failed(self.where, error)
 
-    def _awaited(self, sender: int, number: int, size: int) -> None:
+    def _awaited(self, sender: int, number: int, price: int) -> None:
         """Go on after a receiver that had to wait."""
         self.task = None
-        self._handled(sender, number, size)
+        self._handled(sender, number, price)
         self._running = False
         self._schedule()
 
     # ---- back
 
-    def _handled(self, sender: int, number: int, size: int) -> None:
-        self._held[sender] -= cost(size)
-        self._due_to(sender, number, size)
+    def _handled(self, sender: int, number: int, price: int) -> None:
+        self._accounts[sender].held -= price
+        self._due_to(sender, number, price)
 
-    def _due_to(self, sender: int, number: int, size: int) -> None:
-        """Tell a sender what was handled: now if it is much, else soon."""
-        before = self._due.get(sender, (0, 0))[1]
-        self._due[sender] = number, before + cost(size)
-        if before + cost(size) >= self.part:
-            self.acknowledge(sender, self._due.pop(sender)[0])
+    def _due_to(self, sender: int, number: int, price: int) -> None:
+        """Tell a sender what was handled: now if it is much, or asked for; else some time."""
+        account = self._accounts[sender]
+        account.number = number
+        account.due += price
+        if account.due >= self.part or 0 < account.asked <= number:
+            self._acknowledge(sender, account)
         elif self._timer is None:
             self._timer = self.loop.call_later(LATE, self.acknowledge_all)
 
     def acknowledge_all(self) -> None:
         """Tell every sender what was handled."""
         self._timer = None
-        due, self._due = self._due, {}
-        for sender, (number, _) in due.items():
-            self.acknowledge(sender, number)
+        for sender, account in self._accounts.items():
+            if account.due:
+                self._acknowledge(sender, account)
+
+    def _acknowledge(self, sender: int, account: Account) -> None:
+        account.due = 0
+        if account.asked <= account.number:
+            account.asked = 0
+        self.acknowledge(sender, account.number)

@@ -1,4 +1,4 @@
-"""What the parent waits on: descriptors, signals, deadlines. A selector, nothing more.
+"""What the parent waits on: descriptors, signals, deadlines. An epoll, nothing more.
 
 No asyncio: a process that forks for a living must not own an event loop or a thread.
 """
@@ -6,7 +6,7 @@ No asyncio: a process that forks for a living must not own an event loop or a th
 import heapq
 import itertools
 import os
-import selectors
+import select
 import signal
 import time
 from collections import deque
@@ -15,8 +15,8 @@ from types import FrameType
 from typing import Any, Final, Protocol
 
 Callback = Callable[[], object]
-READ: Final = selectors.EVENT_READ
-WRITE: Final = selectors.EVENT_WRITE
+READ: Final = select.EPOLLIN
+WRITE: Final = select.EPOLLOUT
 
 
 class HasFileno(Protocol):
@@ -30,7 +30,10 @@ class Loop:
     """Calls back for what happened: descriptors first, then signals, then deadlines."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        # Not the selectors of the standard library: they take longer than what is called back.
+        self._poll = select.epoll()
+        # By descriptor, for what it is watched and who is called back.
+        self._watched: dict[int, tuple[int, Callback]] = {}
         self._deadlines: list[tuple[float, int, Callback]] = []
         # Two deadlines of one moment are not compared by their callbacks.
         self._order = itertools.count()
@@ -39,7 +42,8 @@ class Loop:
         self._wake = os.pipe()
         for end in self._wake:
             os.set_blocking(end, False)
-        self._selector.register(self._wake[0], READ, self._woken)
+        self._poll.register(self._wake[0], READ)
+        self._watched[self._wake[0]] = READ, self._woken
 
     def trap(self, actions: Mapping[int, Callback]) -> None:
         """Call these for signals. None is lost: each is noted when it arrives."""
@@ -52,16 +56,20 @@ class Loop:
     def watch(self, source: HasFileno, callback: Callback, *, write: bool = False) -> None:
         """Call back when *source* is readable, or writable as well."""
         events = READ | WRITE if write else READ
-        known = self._selector.get_map().get(source.fileno())
+        fd = source.fileno()
+        known = self._watched.get(fd)
         if known is None:
-            self._selector.register(source, events, callback)
-        elif known.events != events:
-            self._selector.modify(source, events, callback)
+            self._poll.register(fd, events)
+        elif known[0] == events:
+            return
+        else:
+            self._poll.modify(fd, events)
+        self._watched[fd] = events, callback
 
     def forget(self, source: HasFileno) -> None:
         """Stop watching; to be called before it is closed."""
-        if source.fileno() in self._selector.get_map():
-            self._selector.unregister(source)
+        if self._watched.pop(source.fileno(), None) is not None:
+            self._poll.unregister(source.fileno())
 
     def after(self, seconds: float, callback: Callback) -> None:
         """Call back once, in so many seconds."""
@@ -70,11 +78,13 @@ class Loop:
 
     def turn(self) -> None:
         """Wait for something, and handle all of it."""
-        for key, _ in self._selector.select(self._patience()):
-            # A callback before this one may have ended it.
-            if self._selector.get_map().get(key.fd) is key:
-                key.data()
-        self._act()
+        ready = [(fd, self._watched[fd]) for fd, _ in self._poll.poll(self._patience())]
+        for fd, watched in ready:
+            # A callback before this one may have ended it, and the number be another's.
+            if self._watched.get(fd) is watched:
+                watched[1]()
+        if self._signals:
+            self._act()
         while self._deadlines and self._deadlines[0][0] <= time.monotonic():
             heapq.heappop(self._deadlines)[2]()
 
@@ -83,7 +93,7 @@ class Loop:
         signal.set_wakeup_fd(-1)
         for number in self._actions:
             signal.signal(number, signal.SIG_IGN)
-        self._selector.close()
+        self._poll.close()
         for end in self._wake:
             os.close(end)
 

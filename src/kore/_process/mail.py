@@ -19,34 +19,34 @@ class Mail:
     """Datagrams in order, each on somebody's account."""
 
     def __init__(self) -> None:
-        self._queue: deque[tuple[int, bytes]] = deque()
+        self.queue: deque[tuple[int, bytes]] = deque()
         # Bytes by owner.
         self.held: Counter[int] = Counter()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self.queue)
 
     @property
     def first(self) -> bytes:
         """The one to go next."""
-        return self._queue[0][1]
+        return self.queue[0][1]
 
     def add(self, owner: int, datagram: bytes) -> None:
         """Take one more."""
-        self._queue.append((owner, datagram))
+        self.queue.append((owner, datagram))
         self.held[owner] += len(datagram) + OVERHEAD
 
     def remove_first(self) -> None:
         """Forget the first: it is gone."""
-        owner, datagram = self._queue.popleft()
+        owner, datagram = self.queue.popleft()
         self.held[owner] -= len(datagram) + OVERHEAD
 
     def discard(self, owner: int) -> None:
         """Forget all that is on one account."""
-        self._queue = deque(entry for entry in self._queue if entry[0] != owner)
+        self.queue = deque(entry for entry in self.queue if entry[0] != owner)
         del self.held[owner]
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._queue.clear()
+        self.queue.clear()
         self.held.clear()

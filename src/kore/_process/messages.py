@@ -45,8 +45,10 @@ class Kind(enum.IntEnum):
 ECHO: Final = 0x100
 # Not a parcel of that kind, but word from its receiver that such were handled.
 RECEIPT: Final = 0x200
+# Not a parcel either, but the wish for such word as soon as there is nothing before it.
+ASK: Final = 0x400
 KIND: Final = 0xFF
-FLAGS: Final = KIND | ECHO | RECEIPT
+FLAGS: Final = KIND | ECHO | RECEIPT | ASK
 
 
 class Message:
@@ -236,7 +238,7 @@ class Patience(Message):
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parcel(Message):
     """Worker to worker, through the parent, which reads the header only.
 
@@ -272,6 +274,7 @@ class Gone(Message):
     absent: bool = False
 
 
+PARCEL: Final = Parcel.code
 KINDS: Final[Mapping[int, type[Message]]] = {
     kind.code: kind
     for kind in (
@@ -311,21 +314,22 @@ def parts(message: Message) -> tuple[bytes | memoryview, ...]:
     """Return *message* as one datagram, in the parts that it would be copied from."""
     if isinstance(message, Parcel):
         head, content = message.head, message.content
-        return header(message, len(head) + len(content)), head, content
+        size = len(head) + len(content)
+        front = HEADER.pack(VERSION, PARCEL, message.flags, message.address, size, 0)
+        return (front + head, content) if head else (front, content)
     return (encode(message),)
 
 
-def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
-    """Return the message in *datagram*, or raise ProtocolError."""
+def decode(datagram: bytes | memoryview, descriptors: tuple[int, ...] = ()) -> Message:
+    """Return the message in *datagram*, or raise ProtocolError. A parcel does not copy it."""
     if len(datagram) < HEADER.size:
         raise ProtocolError("shorter than a header")
     version, code, flags, destination, length, _ = HEADER.unpack_from(datagram)
     if length != len(datagram) - HEADER.size:
         raise ProtocolError("another length than announced")
-    if (version, code) == (VERSION, Parcel.code):
+    if code == PARCEL and version == VERSION and not descriptors:
         # Not a copy: it may be large, and most of them only pass through here.
-        parcel = Parcel(destination, flags, memoryview(datagram)[HEADER.size :])
-        return with_descriptors(parcel, descriptors)
+        return Parcel(destination, flags, memoryview(datagram)[HEADER.size :])
     if version != VERSION or flags != 0:
         raise ProtocolError(f"version {version} with flags {flags:#x}")
     if destination != PEER:
@@ -333,7 +337,7 @@ def decode(datagram: bytes, descriptors: tuple[int, ...] = ()) -> Message:
     kind = KINDS.get(code)
     if kind is None:
         raise ProtocolError(f"type {code} does not exist")
-    message = kind.read(datagram[HEADER.size :])
+    message = kind.read(bytes(datagram[HEADER.size :]))
     return with_descriptors(message, descriptors)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from time import monotonic_ns
 
 from kore._conf.settings import Settings
-from kore._process.messages import ALL, ECHO, Kind, Parcel
-from kore._process.parcels import Window, pieces
+from kore._process.messages import ALL, ASK, ECHO, Kind, Parcel
+from kore._process.parcels import Window, cost, pieces, receipt
 from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
 
 
@@ -42,15 +42,15 @@ class Outgoing:
             raise TooLargeError(
                 f"a message of {len(payload)} bytes: worker_message_max allows {self.limit}"
             )
-        full = tuple(n for n in receivers if not self.windows[n].has_room(len(payload)))
+        price = cost(len(payload))
+        full = tuple([n for n in receivers if not self.windows[n].has_room(price)])
         if full:
-            who = ", ".join(map(str, full))
-            raise BusyError(f"worker {who} has not handled yet what was sent before", full)
+            raise self._busy(full)
         if not receivers:
             return
         self.number += 1
         for number in receivers:
-            self.windows[number].add(self.number, len(payload), to_all=worker is None)
+            self.windows[number].add(self.number, price, to_all=worker is None)
         address = ALL if worker is None else worker
         flags = self.kind | (ECHO if echo and worker is None else 0)
         for head, body in pieces(self.number, payload):
@@ -78,9 +78,10 @@ class Outgoing:
         return lost
 
     async def drained(self, worker: int | None) -> None:
-        """Wait until all that was sent, or that to one worker, has been handled or is lost."""
-        numbers = self.receivers(worker, echo=True)
-        while self._busy(numbers):
+        """Wait until all that was sent before, or that to one worker, is handled or lost."""
+        numbers, last = self.receivers(worker, echo=True), self.number
+        while owing := [number for number in numbers if self.windows[number].owes(last)]:
+            self._ask(owing)
             waiter = self.loop.create_future()
             self._waiting.append(waiter)
             try:
@@ -89,8 +90,19 @@ class Outgoing:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
 
-    def _busy(self, numbers: Iterable[int]) -> bool:
-        return any(len(self.windows[number]) for number in numbers)
+    def _busy(self, full: tuple[int, ...]) -> BusyError:
+        """Say who is. They may only not have told yet what they have handled."""
+        self._ask(full)
+        who = ", ".join(map(str, full))
+        return BusyError(f"worker {who} has not handled yet what was sent before", full)
+
+    def _ask(self, numbers: Iterable[int]) -> None:
+        """Have these workers tell when they have handled all of it, if they were not asked yet."""
+        for number in numbers:
+            window = self.windows[number]
+            if not window.asked:
+                window.asked = self.number
+                self.post(Parcel(number, self.kind | ASK, receipt(self.number)))
 
     def _wake(self) -> None:
         """Have those look again who wait."""

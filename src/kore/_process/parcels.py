@@ -24,23 +24,27 @@ OVERHEAD: Final = 512
 
 def cost(size: int) -> int:
     """Return what *size* bytes count for on their way."""
-    return size + OVERHEAD * max(1, -(-size // ROOM))
+    return size + OVERHEAD * (-(-size // ROOM) or 1)
 
 
-def pieces(number: int, payload: bytes) -> Iterator[tuple[bytes, memoryview]]:
+def pieces(number: int, payload: bytes) -> Iterator[tuple[bytes, bytes | memoryview]]:
     """Yield head and body of the parcels that *payload* travels in: one at least."""
-    size, view = len(payload), memoryview(payload)
-    for start in range(0, size or 1, ROOM):
+    size = len(payload)
+    if size <= ROOM:
+        yield PIECE.pack(number, size, 0), payload
+        return
+    view = memoryview(payload)
+    for start in range(0, size, ROOM):
         yield PIECE.pack(number, size, start), view[start : start + ROOM]
 
 
 def receipt(number: int) -> bytes:
-    """Return the content of a receipt for all up to *number*."""
+    """Return the content of a receipt for all up to *number*, or of what asks for one."""
     return RECEIPT.pack(number)
 
 
 def number_in(content: bytes | memoryview) -> int:
-    """Return the number that a receipt speaks of."""
+    """Return the number that a receipt speaks of, or what asks for one."""
     if len(content) != RECEIPT.size:
         raise ProtocolError("a receipt of another size")
     (number,) = RECEIPT.unpack(content)
@@ -56,7 +60,7 @@ class Assembly:
         self.number = 0
         self.size = 0
         self.filled = 0
-        self.parts: list[memoryview] = []
+        self.parts: list[bytes] = []
 
     def add(self, content: bytes | memoryview) -> tuple[int, int, bytes | None] | None:
         """Take a piece. Returns number, size and payload when it was the last one, else None.
@@ -71,12 +75,16 @@ class Assembly:
         # All but the last are full, or a sender could have many small ones kept.
         if size > self.limit or start % ROOM or end != min(start + ROOM, size):
             raise ProtocolError(f"bytes {start} to {end} of {size}")
+        if len(body) == size:
+            if self.parts:
+                self.drop()
+            return number, size, bytes(body)
         if start == 0:
             self.number, self.size, self.filled = number, size, 0
             self.parts.clear()
         if (number, size, start) == (self.number, self.size, self.filled):
             self.filled = end
-            self.parts.append(body)
+            self.parts.append(bytes(body))
         else:
             self.drop()
         if end < size:
@@ -97,24 +105,32 @@ class Window:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.bytes = 0
+        # Up to which number the receiver was asked for a receipt; 0: there is no question open.
+        self.asked = 0
         self._sent: deque[tuple[int, int, bool]] = deque()
 
     def __len__(self) -> int:
         return len(self._sent)
 
-    def has_room(self, size: int) -> bool:
-        """Whether so much more may go. One alone may, however large."""
-        return not self._sent or self.bytes + cost(size) <= self.limit
+    def has_room(self, price: int) -> bool:
+        """Whether something of that cost may go. One alone may, however large."""
+        return not self._sent or self.bytes + price <= self.limit
 
-    def add(self, number: int, size: int, *, to_all: bool = False) -> None:
-        """Take note of what goes."""
-        self._sent.append((number, cost(size), to_all))
-        self.bytes += cost(size)
+    def add(self, number: int, price: int, *, to_all: bool = False) -> None:
+        """Take note of what goes, and of what it costs."""
+        self._sent.append((number, price, to_all))
+        self.bytes += price
+
+    def owes(self, number: int) -> bool:
+        """Whether some of all up to *number* has not been handled."""
+        return bool(self._sent) and self._sent[0][0] <= number
 
     def settle(self, number: int) -> None:
         """Take note that all up to *number* has been handled."""
         while self._sent and self._sent[0][0] <= number:
             self.bytes -= self._sent.popleft()[1]
+        if self.asked <= number:
+            self.asked = 0
 
     def clear(self, *, absent: bool = False) -> int:
         """Give up on all of it; return how many that were.
@@ -123,5 +139,5 @@ class Window:
         """
         count = sum(not (absent and to_all) for _, _, to_all in self._sent)
         self._sent.clear()
-        self.bytes = 0
+        self.bytes = self.asked = 0
         return count

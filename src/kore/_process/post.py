@@ -12,6 +12,7 @@ from kore._process.logs import log
 from kore._process.mail import expect_large_blocks
 from kore._process.messages import (
     ALL,
+    ASK,
     ECHO,
     FLAGS,
     KIND,
@@ -20,7 +21,9 @@ from kore._process.messages import (
     Kind,
     Parcel,
     ProtocolError,
+    parts,
 )
+from kore._process.parcels import RECEIPT as WORD
 from kore._process.parcels import cost
 
 if TYPE_CHECKING:
@@ -36,23 +39,27 @@ class Post:
 
     def carry(self, sender: "Child", parcel: Parcel) -> None:
         """Hand a parcel on; ProtocolError: the sender may not send it."""
-        kind, address = parcel.flags & KIND, parcel.address
-        roles = sender.role.parcels.get(kind)
-        if roles is None or parcel.flags & ~FLAGS:
-            raise ProtocolError(f"a parcel with flags {parcel.flags:#x}")
-        if parcel.flags & RECEIPT and (address == ALL or parcel.flags & ECHO):
+        flags = parcel.flags
+        roles = sender.role.parcels.get(flags & KIND)
+        if roles is None or flags & ~FLAGS:
+            raise ProtocolError(f"a parcel with flags {flags:#x}")
+        if flags & (RECEIPT | ASK) and (parcel.address == ALL or flags & ECHO):
             raise ProtocolError("a receipt to more than one")
-        passed = Parcel(sender.number, parcel.flags, parcel.content)
-        limit = most(sender.generation.settings)
+        passed = parts(Parcel(sender.number, flags, parcel.content))
         for receiver in self.receivers(sender, parcel):
             if receiver.role.name not in roles:
                 raise ProtocolError(f"a parcel to a {receiver.role.name}")
-            if receiver.channel.mail.held[sender.number] + len(parcel.content) > limit:
-                drop(sender, receiver)
-                continue
-            receiver.channel.post(passed, sender.number)
-            if receiver.channel.wants_write:
-                self.children.watch(receiver)
+            if not receiver.channel.post_now(passed):
+                self.hold(sender, receiver, b"".join(passed))
+
+    def hold(self, sender: "Child", receiver: "Child", datagram: bytes) -> None:
+        """Let what cannot go now wait for the receiver, if there is room for more of the sender."""
+        mail = receiver.channel.mail
+        if mail.held[sender.number] + len(datagram) > most(sender.generation.settings):
+            drop(sender, receiver)
+            return
+        mail.add(sender.number, datagram)
+        self.children.watch(receiver)
 
     def receivers(self, sender: "Child", parcel: Parcel) -> Iterator["Child"]:
         """Yield those who are to get a parcel, as far as they are there."""
@@ -115,7 +122,9 @@ def account(message: Gone) -> int:
 
 def usual(settings: Settings) -> int:
     """Return how many bytes of one sender that keeps to its windows may wait for one receiver."""
-    return len(Kind) * max(settings.worker_message_window, cost(settings.worker_message_max))
+    window = max(settings.worker_message_window, cost(settings.worker_message_max))
+    # Of each kind a window of messages, and the question when they will have been handled.
+    return len(Kind) * (window + cost(WORD.size))
 
 
 def most(settings: Settings) -> int:

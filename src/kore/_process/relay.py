@@ -17,7 +17,7 @@ from kore._conf.settings import Settings
 from kore._process.incoming import Await, Failed, Incoming, Receiver
 from kore._process.logs import log
 from kore._process.mail import expect_large_blocks
-from kore._process.messages import KIND, RECEIPT, Gone, Kind, Parcel, ProtocolError
+from kore._process.messages import ASK, KIND, RECEIPT, Gone, Kind, Parcel, ProtocolError
 from kore._process.outgoing import Outgoing
 from kore._process.parcels import number_in, receipt
 from kore.errors import KoreError
@@ -101,14 +101,17 @@ class Relay:
         kind = KINDS.get(parcel.flags & KIND)
         if kind is None:
             return
-        if not parcel.flags & RECEIPT:
+        if not parcel.flags & (RECEIPT | ASK):
             self.incoming[kind].take(parcel.address, parcel.content)
             return
         try:
             number = number_in(parcel.content)
         except ProtocolError:
             return
-        self.outgoing[kind].settle(parcel.address, number)
+        if parcel.flags & RECEIPT:
+            self.outgoing[kind].settle(parcel.address, number)
+        else:
+            self.incoming[kind].asked(parcel.address, number)
 
     def gone(self, message: Gone) -> None:
         """Take note that another worker has ended."""

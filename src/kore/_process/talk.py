@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from kore._process.channel import Channel
-from kore._process.messages import Message, Parcel
+from kore._process.messages import Message, Parcel, ProtocolError
 
 Takers: TypeAlias = Mapping[type[Message], Callable[[Any], object]]
 
@@ -26,10 +26,18 @@ class Talk:
 
     def hear(self) -> None:
         """Take what the parent says; what nobody here waits for is left alone."""
-        for message in self.channel.receive():
+        for taken in range(self.channel.batch()):
+            try:
+                message = self.channel.take()
+            except ProtocolError:
+                continue
+            if message is None:
+                break
             take = self.takers.get(type(message))
             if take is not None:
                 take(message)
+            if taken == 1:
+                self.channel.crowded()
         if self.channel.eof:
             self.orphaned()
 

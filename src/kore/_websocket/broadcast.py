@@ -11,6 +11,8 @@ SURROGATES: Final = "surrogatepass"
 # The first byte of a whole text, and of a whole binary message.
 TEXT: Final = 0x81
 BINARY: Final = 0x82
+# Of the second byte, after which the length takes so many more.
+WIDE: Final = {126: 2, 127: 8}
 
 
 def packed(whole: bytes, group: str | None) -> bytes:
@@ -41,7 +43,7 @@ def check(frame: bytes) -> None:
     """Refuse what is not one frame as a server sends it, RFC 6455 section 5.2, and a good text."""
     if len(frame) < 2 or frame[0] not in (TEXT, BINARY):
         raise ValueError("no frame")
-    wide = {126: 2, 127: 8}.get(frame[1], 0)
+    wide = WIDE.get(frame[1], 0)
     size = int.from_bytes(frame[2 : 2 + wide], "big") if wide else frame[1]
     if len(frame) != 2 + wide + size:
         raise ValueError("a frame of another length")

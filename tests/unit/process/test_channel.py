@@ -279,3 +279,23 @@ def test_mail_for_nobody_is_not_kept(ends: tuple[Channel, Channel]) -> None:
 
     assert not ours.wants_write
     assert not ours.mail
+
+
+def test_what_comes_one_at_a_time_is_taken_so_and_a_flood_in_portions(
+    ends: tuple[Channel, Channel],
+) -> None:
+    theirs = ends[1]
+    turns = [theirs.batch() for _ in range(2 * channel.PROBE)]
+    assert turns == ([channel.BATCH] + [1] * (channel.PROBE - 1)) * 2
+    theirs.batch()
+    theirs.crowded()
+    assert theirs.batch() == channel.BATCH
+
+
+def test_a_closed_channel_has_nothing_more(ends: tuple[Channel, Channel]) -> None:
+    ours, theirs = ends
+    ours.send(Ready())
+    theirs.close()
+
+    assert theirs.take() is None
+    assert theirs.eof

@@ -65,6 +65,29 @@ def test_what_was_closed_in_the_same_turn_is_not_called_back(loop: Loop) -> None
     assert len(called) == 1
 
 
+def test_a_number_that_is_anothers_by_now_is_not_called_back(loop: Loop) -> None:
+    pairs = [socket.socketpair() for _ in range(2)]
+    called: list[str] = []
+
+    def replace_both() -> None:
+        called.append("old")
+        for ours, _ in pairs:
+            loop.forget(ours)
+            loop.watch(ours, lambda: called.append("new"))
+
+    for ours, theirs in pairs:
+        loop.watch(ours, replace_both)
+        theirs.send(b"x")
+    loop.turn()
+    assert called == ["old"]
+    loop.turn()
+    for both in pairs:
+        for end in both:
+            end.close()
+
+    assert called == ["old", "new", "new"]
+
+
 def test_writing_is_waited_for_only_on_request(loop: Loop) -> None:
     ours, theirs = socket.socketpair()
     called: list[bool] = []

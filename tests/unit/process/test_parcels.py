@@ -135,13 +135,28 @@ def test_a_window_has_room_for_one_however_large() -> None:
 def test_a_receipt_settles_all_up_to_its_number() -> None:
     window = Window(10 * cost(1))
     for number in range(1, 11):
-        window.add(number, 1)
+        window.add(number, cost(1))
 
-    assert not window.has_room(1)
+    assert not window.has_room(cost(1))
     window.settle(4)
     assert len(window) == 6
+    assert window.owes(5)
+    assert not window.owes(4)
     assert window.bytes == 6 * cost(1)
     window.settle(3)
     assert len(window) == 6
     assert window.clear() == 6
     assert window.bytes == 0
+    assert not window.owes(10)
+
+
+def test_a_question_is_open_until_it_is_answered_or_nobody_is_there() -> None:
+    window = Window(cost(1))
+    window.asked = 4
+    window.settle(3)
+    assert window.asked == 4
+    window.settle(5)
+    assert window.asked == 0
+    window.asked = 6
+    window.clear()
+    assert window.asked == 0

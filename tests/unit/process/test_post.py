@@ -14,6 +14,7 @@ from kore._process.loop import Loop
 from kore._process.mail import OVERHEAD, Mail
 from kore._process.messages import (
     ALL,
+    ASK,
     ECHO,
     RECEIPT,
     SIZE_MAX,
@@ -115,7 +116,8 @@ def test_a_parcel_for_all_reaches_all(office: Office, flags: int, receivers: set
         (2**32 - 1, Kind.OBJECT, "which is none"),
         (2, 0, "flags 0x0"),
         (2, 3, "flags 0x3"),
-        (2, Kind.OBJECT | 0x400, "flags 0x401"),
+        (2, Kind.OBJECT | 0x800, "flags 0x801"),
+        (ALL, Kind.OBJECT | ASK, "a receipt to more than one"),
         (ALL, Kind.OBJECT | RECEIPT, "a receipt to more than one"),
         (2, Kind.OBJECT | RECEIPT | ECHO, "a receipt to more than one"),
     ],

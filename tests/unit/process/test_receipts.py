@@ -1,0 +1,106 @@
+"""Receipts: one for many, at once for who waits, and none from those who have ended."""
+
+import asyncio
+
+import pytest
+
+from kore._process.messages import ASK, RECEIPT, Kind, Parcel
+from kore._process.parcels import ROOM, receipt
+from kore.errors import BusyError
+from tests.helpers.star import Star, checked
+
+
+async def a_large_one_after_a_small_one(star: Star) -> None:
+    star.send(b"small")
+    await star.until(lambda: star.said)
+    asked = star.posted(ASK)
+    for _ in range(10):
+        with pytest.raises(BusyError):
+            star.send(bytes(8 * ROOM))
+    # One question is enough, and the answer does not wait until a receipt is due.
+    assert star.posted(ASK) == asked + 1
+    window = star.relays[1].outgoing[Kind.OBJECT].windows[2]
+    await star.until(lambda: not len(window))
+    star.send(bytes(8 * ROOM))
+    await star.drained()
+
+    assert len(star.said) == 2
+
+
+async def many_small_ones(star: Star) -> None:
+    for _ in range(100):
+        star.send(b"x")
+        await star.until(lambda: star.relays[2].waiting == 0)
+    await star.until(lambda: len(star.said) == 100)
+    star.relays[2].farewell()
+    await star.until(lambda: not len(star.relays[1].outgoing[Kind.OBJECT].windows[2]))
+
+    # Not one for each, however slow this machine is.
+    assert 1 <= star.posted(RECEIPT) < 50
+
+
+async def a_receipt_that_nobody_asks_for(star: Star) -> None:
+    star.send(b"x")
+    await star.until(lambda: not len(star.relays[1].outgoing[Kind.OBJECT].windows[2]))
+
+    assert star.posted(ASK) == 0
+
+
+async def one_that_waits_while_more_is_sent(star: Star) -> None:
+    held = [asyncio.Event() for _ in range(3)]
+    star.relays[2].on(Kind.OBJECT, lambda _, payload: held[payload[0]].wait())
+    star.send(b"\0")
+    first = asyncio.create_task(star.drained())
+    await star.until(lambda: star.posted(ASK))
+    star.send(b"\1")
+    second = asyncio.create_task(star.drained())
+    held[0].set()
+    await first
+    star.send(b"\2")
+    assert not second.done()
+    held[1].set()
+    await second
+    assert len(star.relays[1].outgoing[Kind.OBJECT].windows[2]) == 1
+    held[2].set()
+    await star.drained()
+
+
+async def an_end_before_the_answer(star: Star) -> None:
+    star.relays[2].on(Kind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.send(b"never handled")
+    waiting = asyncio.create_task(star.drained())
+    await star.until(lambda: star.posted(ASK))
+    star.end(2)
+    await waiting
+    star.start(2)
+    star.send(b"to its successor")
+    await star.drained()
+
+    assert star.said == [(2, 1, b"to its successor")]
+
+
+async def a_question_of_a_predecessor(star: Star) -> None:
+    relay = star.relays[2]
+    relay.on(Kind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.send(b"never handled")
+    relay.parcel(Parcel(1, Kind.OBJECT | ASK, receipt(2**63)))
+    star.end(1)
+    star.start(1)
+    star.start(2)
+    star.send(b"new")
+    # Nobody's, and of no number: nothing comes of it.
+    relay.parcel(Parcel(9, Kind.OBJECT | ASK, receipt(1)))
+    relay.parcel(Parcel(1, Kind.OBJECT | ASK, b"?"))
+    await star.drained()
+
+    assert star.said[-1] == (2, 1, b"new")
+
+
+test_what_was_handled_is_told_at_once_to_a_sender_that_is_held_up = checked(
+    a_large_one_after_a_small_one
+)
+test_one_receipt_is_for_many_and_told_at_the_end_at_the_latest = checked(many_small_ones)
+test_a_receipt_comes_some_time_though_nobody_asks = checked(a_receipt_that_nobody_asks_for)
+test_who_waits_does_so_for_what_was_sent_before = checked(one_that_waits_while_more_is_sent)
+test_nobody_waits_for_the_answer_of_a_worker_that_has_ended = checked(an_end_before_the_answer)
+test_a_question_of_a_dead_sender_is_forgotten = checked(a_question_of_a_predecessor)
