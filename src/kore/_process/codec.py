@@ -173,18 +173,19 @@ def write_int(value: int) -> bytes:
 
 def write_moment(value: datetime | time) -> bytes:
     """Return a moment: which of two it is where a clock was put back, its text, its zone."""
-    zone = value.tzinfo
-    name = "" if zone is None else zone_name(zone)
-    return f"{value.fold}{value.isoformat()}{name}".encode("utf-8", SURROGATES)
+    # Not with its offset: Python 3.11 reads none of less than a second.
+    text = value.replace(tzinfo=None).isoformat()
+    zone = "" if value.tzinfo is None else write_zone(value.tzinfo)
+    return f"{value.fold}{text}{zone}".encode("utf-8", SURROGATES)
 
 
-def zone_name(zone: tzinfo) -> str:
-    """Return the name that was given to a fixed offset, behind a line break."""
+def write_zone(zone: tzinfo) -> str:
+    """Return a fixed offset in microseconds, and the name if it was given one, in lines."""
     if type(zone) is not timezone:
         no_data(f"a time zone of class {shown(type(zone))}, only fixed offsets (astimezone())")
     # The documented way would not tell a given name from a made one.
-    _, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
-    return f"\n{name[0]}" if name else ""
+    offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+    return "\n".join(["", str(offset // timedelta(microseconds=1)), *name])
 
 
 MARKS: Final[Mapping[type, Any]] = {
@@ -311,18 +312,20 @@ def read_moment(kind: type[datetime] | type[time]) -> Callable[[bytes], datetime
     """Return what reads a moment of that class."""
 
     def read(content: bytes) -> datetime | time:
-        text, given, name = content.decode("utf-8", SURROGATES).partition("\n")
+        text, *zone = content.decode("utf-8", SURROGATES).split("\n", 2)
         if text[:1] not in {"0", "1"}:
             raise ValueError("no moment")
         value = kind.fromisoformat(text[1:])
-        if given:
-            offset = value.utcoffset()
-            if offset is None:
-                raise ValueError("a zone without an offset")
-            value = value.replace(tzinfo=timezone(offset, name))
-        return value.replace(fold=int(text[0]))
+        if value.tzinfo is not None:
+            raise ValueError("a zone in the wrong place")
+        return value.replace(tzinfo=read_zone(*zone) if zone else None, fold=int(text[0]))
 
     return read
+
+
+def read_zone(microseconds: str, *name: str) -> timezone:
+    """Return a fixed offset, with the name that it was given."""
+    return timezone(timedelta(microseconds=int(microseconds)), *name)
 
 
 def read_span(content: bytes) -> timedelta:

@@ -119,6 +119,8 @@ def test_what_is_sent_is_what_arrives(value: Any) -> None:
         {1: "int", "1": "text", b"1": "bytes", (1,): "tuple", None: 0, 1.5: 0, False: 0},
         list(range(70_000)),
         datetime.max.replace(tzinfo=UTC),
+        datetime(2026, 1, 1, tzinfo=timezone(-timedelta(microseconds=1))),
+        time(12, 30, tzinfo=timezone(timedelta(microseconds=1), "a\nb")),
         timedelta.max,
         timedelta.min,
     ],
@@ -336,7 +338,10 @@ MARK = b"\xc7\0" + bytes([TUPLE])
         b"\0\xd4\x63\0",
         b"\0\xd7\xff\xff\xff\xff\xff\xff\xff\xff\xff",
         *(b"\0" + packb(ExtType(code, text)) for code in (5, 6, 7) for text in (b"", b"2", b"0\n")),
-        b"\0" + packb(ExtType(5, b"02026-01-01T00:00:00\nname")),
+        *(
+            b"\0" + packb(ExtType(5, b"02026-01-01T00:00:00" + zone))
+            for zone in (b"\nname", b"+01:00", b"\n", b"\n86400000000", b"\n" + b"9" * 30)
+        ),
         b"\0" + packb(ExtType(8, b"short")),
         b"\0" + packb(ExtType(8, b"\x7f" + bytes(11))),
         b"\0" + b"\x91" * 200_000 + b"\xc0",
