@@ -210,10 +210,10 @@ import kore
 import json
 
 def is_number(req, data):
-    return kore.RESULT_OK if data.isdigit() else kore.RESULT_ERROR
+    return data.isdigit()
 
 def knows_key(req, data):
-    return kore.RESULT_OK if data == "sesame" else kore.RESULT_ERROR
+    return data == "sesame"
 
 def onload(action):
     kore.log(kore.LOG_INFO, "onload called with %d!" % action)

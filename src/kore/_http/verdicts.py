@@ -7,26 +7,21 @@ coroutine when nothing waits.
 import logging
 from collections.abc import Awaitable, Callable, Generator
 from inspect import isawaitable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from kore.errors import KoreError
 
 log = logging.getLogger("kore")
-
-# What the validators of Kore 3 return: RESULT_ERROR and RESULT_OK.
-RESULTS: Final = (0, 1)
 
 T = TypeVar("T")
 Work = Generator[Awaitable[object], object, T]
 
 
 def consented(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
-    """Ask *verify*; only True is a yes, and RESULT_OK."""
+    """Ask *verify*; only True is a yes."""
     verdict = verify(*arguments)
     if isawaitable(verdict):
         verdict = yield verdict
-    if type(verdict) is int and verdict in RESULTS:
-        return verdict == RESULTS[1]
     if not isinstance(verdict, bool):
         log.warning("validator did not return True/False: %r returned %r", verify, verdict)
     return verdict is True

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import kore
 from kore._http.verdicts import Work, at_once, consented, drive
 from kore.errors import KoreError
 
@@ -43,15 +42,7 @@ def test_work_that_waits_is_a_coroutine(verify: Callable[..., Any]) -> None:
     assert asyncio.run(pending) == [True, False]
 
 
-@pytest.mark.parametrize(("verdict", "yes"), [(kore.RESULT_OK, True), (kore.RESULT_ERROR, False)])
-def test_the_results_of_kore_3_are_verdicts(
-    verdict: int, yes: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert drive(consented(lambda _: verdict, "x")) is yes
-    assert caplog.text == ""
-
-
-@pytest.mark.parametrize("verdict", [2, 1.0, None, "yes", [True]])
+@pytest.mark.parametrize("verdict", [1, None, "yes", [True]])
 def test_only_true_is_a_yes_and_what_is_no_bool_is_logged(
     verdict: object, caplog: pytest.LogCaptureFixture
 ) -> None:
