@@ -2,9 +2,13 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
+import sys
 import threading
 import time
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -199,6 +203,37 @@ def test_a_template_that_cannot_come_back_is_tried_again(serve: Launcher) -> Non
         os.kill(worker, signal.SIGKILL)
         replaced(server, [worker], 1)
     assert get(server)
+
+
+def test_without_an_interpreter_templates_are_tried_now_and_then(
+    serve: Launcher, tmp_path: Path
+) -> None:
+    python = interpreter(tmp_path / "env")
+    server = serve(APP, command=(str(python), "-m", "kore"))
+    (worker,) = full(server, 1)
+    missing = f"cannot start {python}: No such file or directory; the workers go on"
+    python.rename(tmp_path / "kept")
+
+    os.kill(template(server), signal.SIGKILL)
+    procs.until(lambda: server.log.text().count(missing) >= 5, what="a few attempts")
+    assert get(server)
+    (tmp_path / "kept").rename(python)
+    os.kill(worker, signal.SIGKILL)
+    replaced(server, [worker], 1)
+    assert get(server)
+    times = re.findall(rf"^(\S+ \S+) UTC .*{re.escape(missing)}", server.log.text(), re.MULTILINE)
+    first, last = (datetime.fromisoformat(times[at]) for at in (0, 4))
+    assert last - first > timedelta(seconds=0.6), "it tries ever less often"
+
+
+def interpreter(place: Path) -> Path:
+    """Return an interpreter that can be taken away, with all that this one knows."""
+    (place / "bin").mkdir(parents=True)
+    (place / "lib").symlink_to(Path(sys.prefix) / "lib")
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", place)
+    python = place / "bin" / "python"
+    python.symlink_to(Path(sys.executable).resolve())
+    return python
 
 
 @pytest.mark.parametrize("path", ["/pid", "/sleep", "/wait"])

@@ -91,7 +91,6 @@ class Generation:
         """Take a template, the first or another one."""
         self.template = template
         self.loaded = False
-        self.backoff.start()
 
     def equip(self, plan: Plan, sockets: dict[int, list[Named]]) -> None:
         """Make the places of the workers."""

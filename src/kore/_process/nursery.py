@@ -46,6 +46,8 @@ class Nursery:
 
         It may take so many seconds, unless the application itself says something else.
         """
+        # What fails is a start, too: the next one has to wait for it.
+        generation.backoff.start()
         ours, theirs = pair()
         with theirs:
             end = theirs.fileno()
