@@ -20,7 +20,7 @@ from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
-from tests.helpers.core_client import Client
+from tests.helpers.core_client import Client, get
 from tests.helpers.core_sink import Sink
 from tests.helpers.procs import PATIENCE
 
@@ -360,6 +360,13 @@ def told(pair: Callable[..., Pair], data: bytes, ask: Callable[[Request], object
     house = pair(run)
     assert house.ask(data) == [200]
     return found[0]
+
+
+def shake(house: Pair, client: Client) -> None:
+    """Let a client have its WebSocket."""
+    client.send(get())
+    house.turn()
+    assert client.take().startswith(b"HTTP/1.1 101")
 
 
 @pytest.fixture

@@ -76,7 +76,8 @@ class Direction:
         if self._result is not None and not self._result.done():
             self.check()
         if self._kept is not None and self._kept[0] == attempt:
-            return self._taken()  # type: ignore[no-any-return] # what such an attempt returned
+            kept: T = self._taken()
+            return kept
         # An edge is told once: before waiting for one, all has to be taken.
         if self._loop is None or self._taken_over or (promising and self._worthwhile()):
             try:
@@ -85,9 +86,9 @@ class Direction:
                 self._futile = FUTILE
             except OSError as error:
                 raise refusal(error) from None
-        result = self._begin(attempt, argument, timeout_ms)
+        result: Future[T] = self._begin(attempt, argument, timeout_ms)
         try:
-            return await result  # type: ignore[no-any-return] # as above
+            return await result
         except BaseException:
             self._given_up(attempt, result)
             raise

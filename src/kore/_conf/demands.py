@@ -150,10 +150,10 @@ def body_max(given: object) -> int | None:
         return None
     kind = SETTINGS["http_body_max"].kind
     try:
-        # Typed by the kind of the setting, which is a number.
-        return kind.parse(given)  # type: ignore[no-any-return]
+        number: int = kind.parse(given)
     except ValueError:
         raise ConfigError(f"bad value '{given}' for body_max: {kind}") from None
+    return number
 
 
 def hooks(given: object) -> dict[str, Hook]:

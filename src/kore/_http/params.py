@@ -76,8 +76,8 @@ def judge(
         elif rule.search is not None:
             accepted = rule.search(value) is not None
         else:
-            # A rule has a pattern or a function: without the first there is the second.
-            accepted = yield from consented(rule.verify, request, value)  # type: ignore[arg-type]
+            assert rule.verify is not None  # noqa: S101 - a rule has a pattern or a function
+            accepted = yield from consented(rule.verify, request, value)
         if accepted and value is not None:
             judged.values.setdefault(name, []).append(value)
         else:

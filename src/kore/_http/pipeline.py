@@ -30,8 +30,9 @@ def folded(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
                 return None
             if verdict is not True and isawaitable(verdict):
                 return wait(verdict, steps[at:], request, captures)
-        # An application's callable: what it returns is anybody's guess.
-        return handler(request, *captures)  # type: ignore[no-any-return]
+        # An application's callable: a coroutine or nothing, one hopes.
+        pending: Coroutine[Any, Any, None] | None = handler(request, *captures)
+        return pending
 
     async def wait(
         verdict: Any, rest: tuple[Step, ...], request: Any, captures: tuple[str, ...]

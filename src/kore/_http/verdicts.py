@@ -42,7 +42,8 @@ async def finish(work: Work[T], pending: Awaitable[object]) -> T:
             pending = work.send(await pending)
         except StopIteration as done:
             # StopIteration carries its value untyped.
-            return done.value  # type: ignore[no-any-return]
+            result: T = done.value
+            return result
 
 
 def at_once(work: Work[T]) -> T:
@@ -50,8 +51,8 @@ def at_once(work: Work[T]) -> T:
     try:
         pending = next(work)
     except StopIteration as done:
-        # Untyped, as above.
-        return done.value  # type: ignore[no-any-return]
+        result: T = done.value
+        return result
     work.close()
     if close := getattr(pending, "close", None):
         close()  # a coroutine that nobody will await

@@ -43,7 +43,8 @@ class Later(Coroutine[Any, Any, T]):
                 self._over = True
         if self._failed is not None:
             raise again(*self._failed)
-        return self._result  # type: ignore[no-any-return] # what the work returned
+        result: T = self._result
+        return result
 
     def send(self, value: Any) -> Any:
         """Run to the next place where it waits, for who drives coroutines by hand."""

@@ -92,8 +92,8 @@ def milliseconds(given: object) -> int | None:
     """Return a `timeout=` keyword; TypeError, ValueError: it is none."""
     if given is None:
         return None
-    if type(given) not in {int, float}:
+    if not isinstance(given, int | float) or isinstance(given, bool):
         raise TypeError(f"timeout must be milliseconds, not {given!r}")
-    if not 0 <= given < 2**31:  # type: ignore[operator] # seen above
+    if not 0 <= given < 2**31:
         raise ValueError(f"timeout must be 0..{2**31 - 1} milliseconds, not {given!r}")
-    return max(1, int(given)) if given else 0  # type: ignore[call-overload]
+    return max(1, int(given)) if given else 0

@@ -53,8 +53,8 @@ class Bodies:
 
     def greet(self, request: Request, extras: Extras) -> bool:
         """Ask `on_headers`. False: it has refused, or has to be awaited first."""
-        # The core asks only where there is one.
-        verdict = extras.on_headers(request)  # type: ignore[misc]
+        assert extras.on_headers is not None  # noqa: S101 - the core asks only where there is one
+        verdict = extras.on_headers(request)
         if isawaitable(verdict):
             # An application's awaitable: of asyncio's kind.
             self.tasks.spawn(verdict, request, partial(self._greeted, request))  # type: ignore[arg-type]

@@ -11,8 +11,8 @@ from kore._core.connection import Connection
 from kore._core.frames import built_frame, masked
 from kore._core.payload import Terms
 from kore._core.request import Request
-from tests.helpers.core_client import Client, get
-from tests.helpers.fix_core import Pair
+from tests.helpers.core_client import get
+from tests.helpers.fix_core import Pair, shake
 
 Make = Callable[..., Pair]
 BINARY = 2
@@ -70,13 +70,6 @@ def talking(pair: Make) -> Callable[..., Pair]:
         return house
 
     return make
-
-
-def shake(house: Pair, client: Client) -> None:
-    """Let a client have its WebSocket."""
-    client.send(get())
-    house.turn()
-    assert client.take().startswith(b"HTTP/1.1 101")
 
 
 def members(house: Pair) -> list[Connection]:

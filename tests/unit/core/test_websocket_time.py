@@ -9,8 +9,8 @@ from kore._core.connection import Connection
 from kore._core.payload import Terms
 from kore._core.request import Request
 from kore._core.websocket import WebSocket
-from tests.helpers.core_client import Client, get
-from tests.helpers.fix_core import Pair, Pending, Task
+from tests.helpers.core_client import Client
+from tests.helpers.fix_core import Pair, Pending, Task, shake
 from tests.helpers.websocket import PING, PONG, TEXT, Got, frame, parsed
 
 Make = Callable[..., Pair]
@@ -63,12 +63,6 @@ def timed(pair: Make) -> Callable[..., Pair]:
         return house
 
     return make
-
-
-def shake(house: Pair, client: Client) -> None:
-    client.send(get())
-    house.turn()
-    assert client.take().startswith(b"HTTP/1.1 101")
 
 
 def heard(house: Pair, client: Client | None = None) -> list[Got | int | None]:

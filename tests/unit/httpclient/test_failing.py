@@ -138,11 +138,12 @@ async def test_an_error_has_no_password() -> None:
         assert "secret" not in repr(kore.httpclient(url))
 
 
+async def never(asked: Asked) -> None:
+    await asked.reader.read()
+
+
 @on_both
 async def test_who_never_answers_is_given_up_in_time() -> None:
-    async def never(asked: Asked) -> None:
-        await asked.reader.read()
-
     async with Peer(never) as peer:
         client = kore.httpclient(peer.url)
         errors = await asyncio.gather(*[fails(client.get(timeout=50 + n)) for n in range(20)])
@@ -154,9 +155,6 @@ async def test_who_never_answers_is_given_up_in_time() -> None:
 
 @on_both
 async def test_no_timeout_is_lost_however_close_they_are() -> None:
-    async def never(asked: Asked) -> None:
-        await asked.reader.read()
-
     async with Peer(never) as peer:
         client = kore.httpclient(peer.url)
         for _ in range(10):
@@ -179,9 +177,6 @@ async def test_who_answers_too_slowly_is_given_up_in_time() -> None:
 
 @on_both
 async def test_a_cancelled_task_hangs_up() -> None:
-    async def never(asked: Asked) -> None:
-        await asked.reader.read()
-
     async with Peer(never) as peer:
         client = kore.httpclient(peer.url)
         tasks = [asyncio.create_task(client.get()) for _ in range(10)]
@@ -221,9 +216,6 @@ async def test_what_failed_fails_again_and_leaves_no_garbage() -> None:
 
 @on_both
 async def test_what_was_cancelled_cannot_be_awaited_again() -> None:
-    async def never(asked: Asked) -> None:
-        await asked.reader.read()
-
     async with Peer(never) as peer:
         asking = kore.httpclient(peer.url).get()
         with pytest.raises(TimeoutError):
