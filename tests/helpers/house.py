@@ -48,14 +48,18 @@ FLOORS = {
     0: "_conf.guesses _conf.kinds _conf.places _context errors",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
-    -3: "_core.websocket",
-    -4: "_core.intake",
-    -5: "_core.responder",
-    -6: "_core.request _core.service",
-    -7: "_core.accesslog _core.body _core.content _core.stream _core.writer",
-    -8: """_core.chunked _core.file _core.messages _core.payload _core.poller _core.question
+    -3: "_core.lifecycle",
+    -4: "_core.websocket",
+    -5: "_core.sender",
+    -6: "_core.intake",
+    -7: "_core.receiver",
+    -8: "_core.responder",
+    -9: "_core.recorder",
+    -10: "_core.request _core.service",
+    -11: "_core.accesslog _core.body _core.content _core.stream _core.writer",
+    -12: """_core.chunked _core.file _core.messages _core.payload _core.poller _core.question
           _core.sink""",
-    -9: "_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser",
+    -13: "_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

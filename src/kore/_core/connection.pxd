@@ -1,29 +1,7 @@
-"""One client, from accept to close."""
+"""A client's connection, as applications see it."""
 
-from libc.stdint cimport int64_t
-
-from kore._core.intake cimport Intake
-from kore._core.libc cimport sockaddr_in6
-from kore._core.poller cimport Poller
-from kore._core.service cimport Service
-from kore._core.websocket cimport WebSocket
+from kore._core.lifecycle cimport Lifecycle
 
 
-cdef class Connection(Intake):
-    cdef bint leaving           # the client has sent its last byte, read or not
-    cdef int64_t stuck          # when the client has taken too long to read
-    cdef int64_t reached        # bytes it had acknowledged when that was set
-    cdef WebSocket socket       # None while it speaks HTTP
+cdef class Connection(Lifecycle):
     cdef dict __dict__
-
-    cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1
-    cdef int still_reads(self) except -1
-    cdef bint receives(self) noexcept
-    cdef int read(self) except -1
-    cdef int read_direct(self) except -1
-    cdef int discard(self) except -1
-    cdef int rest(self, int sent) except -1
-    cdef bint more(self) noexcept
-    cdef int finished(self) except -1
-    cdef int ask(self) except -1
-    cdef int wait_for(self, int sent) except -1

@@ -1,13 +1,13 @@
-"""One client, from accept to close; see connection.pyx."""
+"""A client's connection, as applications see it; see connection.pyx."""
 
 from asyncio import Future
 from typing import Any
 
 from typing_extensions import Buffer
 
-from kore._core.intake import Intake
+from kore._core.lifecycle import Lifecycle
 
-class Connection(Intake):
+class Connection(Lifecycle):
     """A client's connection."""
 
     @property

@@ -1,6 +1,6 @@
 """The asking half of a connection; see intake.pyx."""
 
-from kore._core.responder import Responder
+from kore._core.receiver import BodyReceiver
 
-class Intake(Responder):
+class Intake(BodyReceiver):
     """Reads the requests of one connection."""

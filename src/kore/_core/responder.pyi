@@ -1,6 +1,6 @@
 """The answering half of a connection; see responder.pyx."""
 
-from kore._core.request import Peer
+from kore._core.recorder import Recorder
 
-class Responder(Peer):
+class Responder(Recorder):
     """Writes the answers of one connection."""

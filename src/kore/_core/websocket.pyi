@@ -3,7 +3,9 @@
 from asyncio import Task
 from typing import Any
 
-class WebSocket:
+from kore._core.sender import MessageSender
+
+class WebSocket(MessageSender):
     """The WebSocket of one connection."""
 
     def spoiled(self, error: BaseException) -> None: ...

@@ -1,0 +1,110 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Outgoing WebSocket messages of one connection: made into frames, sent or queued, limited."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check
+
+from kore._core.buffer cimport BLOCK
+from kore._core.frames cimport HEAD_MAX, PONG, frame_head
+from kore._core.payload cimport checked, payload_of
+
+cdef enum:
+    TOGETHER = 4096     # bytes up to which copying a message is cheaper than sending it by itself
+    POLICY = 1008
+
+
+cdef class MessageSender:
+    """Sends the messages of one WebSocket; `WebSocket` adds what is received, and the end."""
+
+    cdef bint leave(self, int code, str reason, int64_t wait_ms) except -1:
+        return False
+
+    cdef int64_t buffered(self) noexcept:
+        """Return how many bytes of ours the socket has not taken."""
+        return max(self.before + self.said - self.peer.transferred, 0)
+
+    cdef bint send(self, object asked, object data) except -1:
+        """Queue a message, and send it unless more is about to follow; False: it is too late."""
+        cdef const char *text
+        cdef Py_ssize_t size = 0
+        cdef bytes payload
+        cdef int op
+        self.peer.poller.mine("websocket_send()")
+        op = checked(asked)
+        if self.phase != OPEN:
+            return False
+        if self.deflater is None and PyUnicode_Check(data):
+            text = PyUnicode_AsUTF8AndSize(data, &size)     # lives as long as the str
+            return self.has_room(size) and self.put(op, False, text, size, None)
+        payload = payload_of(op, data)
+        if not self.has_room(PyBytes_GET_SIZE(payload)):
+            return False
+        if self.deflater is not None:       # only now: what is not sent must not be referred to
+            payload = self.deflater.pack(payload)
+        return self.put(op, self.deflater is not None, PyBytes_AS_STRING(payload),
+                        PyBytes_GET_SIZE(payload), payload)
+
+    cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1:
+        cdef char head[HEAD_MAX]
+        cdef int length = frame_head(head, op, packed, size)
+        self.say(head, length, data, size, owner)
+        return True
+
+    cdef int say(self, const char *head, size_t length, const char *data, size_t size,
+                 object owner) except -1:
+        """Send a frame in two pieces; what the socket does not take is queued. *owner*: of data."""
+        cdef size_t gone = 0
+        # Small answers to what has come together leave together.
+        if size > TOGETHER or not self.peer.advancing:
+            gone = self.peer.send_now(head, length, data, size)
+        self.said += length + size
+        if gone < length:
+            self.peer.put(head + gone, length - gone)
+        gone -= min(gone, length)
+        if owner is not None and size - gone > BLOCK:
+            self.peer.put_object(memoryview(owner)[gone:] if gone else owner)
+        else:
+            self.peer.put(data + gone, size - gone)
+        self.alive()
+        return self.peer.settle()
+
+    cdef bint has_room(self, int64_t size) except -1:
+        """Return whether so much may be queued; if not, do what the terms say."""
+        cdef int64_t waiting = self.buffered()
+        # One message may be as large as it likes: it is in memory anyway.
+        if waiting == 0 or waiting + size <= self.terms.buffer_max:
+            return True
+        if self.terms.raises:
+            raise BufferError(f"the client does not read: {waiting} bytes wait for it, with "
+                              f"{size} more they would exceed {self.terms.buffer_max} "
+                              "(websocket_buffer_max)")
+        self.leave(POLICY, "too slow", self.terms.close_ms)
+        return False
+
+    cdef bint post(self, bytes frame) except -1:
+        """Queue a frame that is made already; who does not read is cut off, nothing is raised."""
+        if self.phase != OPEN:
+            return False
+        if (self.buffered() + PyBytes_GET_SIZE(frame) > self.terms.buffer_max
+                and self.buffered()):
+            self.leave(POLICY, "too slow", self.terms.close_ms)
+            return False
+        self.say(NULL, 0, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), frame)
+        return True
+
+    cdef int put_control(self, int op, bytes payload) except -1:
+        cdef char head[HEAD_MAX]
+        cdef int length = frame_head(head, op, False, len(payload))
+        if op == PONG and self.buffered() > self.terms.buffer_max:
+            self.leave(POLICY, "too slow", self.terms.close_ms)
+            return 0
+        self.peer.put(head, length)
+        self.peer.put(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+        self.said += length + PyBytes_GET_SIZE(payload)
+        return 0
+
+    cdef int alive(self) except -1:
+        """Take note of what we send: it counts as life where no pings find out about that."""
+        if self.terms.idle_ms and not self.terms.ping_ms:
+            self.peer.limit = self.peer.poller.now + self.terms.idle_ms
+        return 0
