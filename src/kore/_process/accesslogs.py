@@ -2,15 +2,11 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from kore._conf.schema import AccessLog
 from kore._process.logs import log
-from kore._process.sinks import FILE_MODE
+from kore._process.openfile import open_log
 from kore.errors import ConfigError
-
-# Never to wait for the reader of a pipe, neither now nor in a worker; never to get a terminal.
-FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class AccessLogs:
@@ -24,7 +20,7 @@ class AccessLogs:
         for one in wanted:
             if one.path not in self.open:
                 try:
-                    self.open[one.path] = os.open(one.path, FLAGS, FILE_MODE)
+                    self.open[one.path] = open_log(one.path)
                 except OSError as error:
                     reason = f"{one.where}: accesslog {one.path}: {error.strerror}"
                     raise ConfigError(reason) from None
@@ -38,7 +34,7 @@ class AccessLogs:
         fresh = set()
         for path in paths:
             try:
-                fd = os.open(path, FLAGS, FILE_MODE)
+                fd = open_log(path)
             except OSError as error:
                 log.error("accesslog %s: %s, going on with the old one", path, error.strerror)
                 continue

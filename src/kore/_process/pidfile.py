@@ -5,6 +5,7 @@ holder. A file left behind by a crash is therefore about nobody, whoever has tha
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -12,7 +13,12 @@ import struct
 from pathlib import Path
 from typing import Final
 
-MODE: Final = 0o644
+from kore._process.openfile import open_pidfile
+
+# What a lock of another process is answered with.
+LOCKED: Final = frozenset({errno.EACCES, errno.EAGAIN})
+# How often a file is opened that another server removes at that moment.
+ATTEMPTS: Final = 20
 # struct flock of Linux: type, whence, start, length, pid.
 FLOCK: Final = struct.Struct("hhqqi4x")
 
@@ -21,29 +27,29 @@ class Pidfile:
     """The file that holds the parent's pid."""
 
     def __init__(self) -> None:
+        # As configured, and where that is, whatever the working directory is later.
+        self.given = ""
         self.path: Path | None = None
         # Only a lock that nobody closes is one: POSIX drops it with any descriptor of the file.
         self._fd = -1
 
     def write(self, path: str) -> str:
         """Put our pid in *path*, and remove an earlier file. Returns a warning, or nothing."""
-        wanted = Path(path).absolute() if path else None
-        if wanted is not None and wanted == self.path and self._is_ours():
+        if path and self._has_path(path) and self._is_ours():
             return ""
         self.remove()
-        if wanted is None:
+        if not path:
             return ""
         try:
-            self._fd = os.open(wanted, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(self._fd, 0)
-            os.write(self._fd, f"{os.getpid()}\n".encode())
+            wanted = Path(path).absolute()
+            self._lock(wanted)
+            self._fill(wanted)
         except OSError as error:
-            other = owner(wanted)
+            other = owner(Path(path)) if error.errno in LOCKED else 0
             self._close()
             reason = f"process {other} is a server with that file" if other else error.strerror
             return f"couldn't write pid to {path} ({reason})"
-        self.path = wanted
+        self.given, self.path = path, wanted
         return ""
 
     def remove(self) -> None:
@@ -51,18 +57,56 @@ class Pidfile:
         if self.path is not None and self._is_ours():
             with contextlib.suppress(OSError):
                 self.path.unlink()
-        self.path = None
+        self.given, self.path = "", None
         self._close()
+
+    def _has_path(self, path: str) -> bool:
+        """Whether *path* is the one in use, also when the working directory is gone."""
+        try:
+            return Path(path).absolute() == self.path
+        except FileNotFoundError:
+            return path == self.given
+
+    def _lock(self, path: Path) -> None:
+        """Open and lock the file. Raises OSError if it cannot be had.
+
+        The file may be removed by a server that ends, after it was opened here and before it is
+        locked: then the lock is on a file that nobody else finds.
+        """
+        for _ in range(ATTEMPTS):
+            self._fd = open_pidfile(str(path))
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_at(path):
+                return
+            self._close()
+        raise OSError(errno.EBUSY, "it is removed again and again")
+
+    def _fill(self, path: Path) -> None:
+        """Write our pid into the locked file. Raises OSError, and leaves no empty file then."""
+        line = b"%d\n" % os.getpid()
+        try:
+            # In this order the old content stays if the disk is full.
+            written = os.pwrite(self._fd, line, 0)
+            os.ftruncate(self._fd, written)
+            # Less than all of it is written only if the disk is full; this says so.
+            os.pwrite(self._fd, line[written:], written)
+        except OSError:
+            if self._is_at(path):
+                path.unlink()
+            raise
+
+    def _is_at(self, path: Path) -> bool:
+        """Whether the open file is the one at *path*."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), path.lstat())
+        except OSError:
+            return False
 
     def _is_ours(self) -> bool:
         """Whether the file at the path is the one we have locked, and has our pid."""
-        if self.path is None or self._fd < 0:
+        if self.path is None or self._fd < 0 or not self._is_at(self.path):
             return False
-        try:
-            same = os.path.samestat(os.fstat(self._fd), self.path.stat())
-        except OSError:
-            return False
-        return same and os.pread(self._fd, 32, 0).strip() == b"%d" % os.getpid()
+        return os.pread(self._fd, 32, 0).strip() == b"%d" % os.getpid()
 
     def _close(self) -> None:
         if self._fd >= 0:

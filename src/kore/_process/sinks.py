@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Final
 
 from kore._process.lines import Record, as_json, as_text, for_syslog
+from kore._process.openfile import open_log
 
 STDOUT: Final = 1
 STDERR: Final = 2
 # What a pipe takes without blocking once it says that it is writable (PIPE_BUF).
 CHUNK: Final = 4096
-FILE_MODE: Final = 0o644
 # Between two looks whether a syslogd is back.
 SYSLOG_RETRY: Final = 0.5
 FORMATS: Final[dict[str, Callable[[Record], bytes]]] = {"text": as_text, "json": as_json}
@@ -60,8 +60,7 @@ class Stream:
 
 def file(path: str, form: str) -> Stream:
     """Return the file at *path*, to be appended to. OSError: it cannot be had."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    return Stream(os.open(path, flags, FILE_MODE), form)
+    return Stream(open_log(path), form)
 
 
 class Syslog:

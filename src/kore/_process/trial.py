@@ -10,7 +10,7 @@ from kore import _app
 from kore._conf import printer
 from kore._conf.schema import Config
 from kore._process import databases, logs
-from kore._process.accesslogs import FLAGS
+from kore._process.openfile import open_log
 from kore._process.plan import Plan
 from kore._process.template import flush_output
 from kore.errors import ConfigError
@@ -64,7 +64,7 @@ def refuse_unwritable(plan: Plan) -> None:
 def unwritable(path: str) -> int:
     """Return the error that opening a log would end with, or 0."""
     try:
-        os.close(os.open(path, FLAGS & ~os.O_CREAT))
+        os.close(open_log(path, create=False))
     except FileNotFoundError:
         directory = os.path.dirname(path) or "."  # noqa: PTH120 - as the system reads it
         if not os.path.isdir(directory):  # noqa: PTH112

@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from kore._process.openfile import open_pidfile
 from kore._process.pidfile import Pidfile, owner, tell
 
 HOLD = """
@@ -102,3 +105,120 @@ def test_a_file_left_behind_is_about_nobody(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert tell(tmp_path / "pipe", signal.SIGKILL) == 0
     assert Pidfile().write(str(path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("import kore\n", "does not hold a pid"),
+        ("12 monkeys\n", "does not hold a pid"),
+        ("1" * 100, "does not hold a pid"),
+        ("1\n" * 5000, "does not hold a pid"),
+    ],
+)
+def test_a_file_that_holds_no_pid_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+    path = tmp_path / "app.py"
+    path.write_text(content)
+    pidfile = Pidfile()
+
+    assert reason in pidfile.write(str(path))
+    pidfile.remove()
+
+    assert path.read_text() == content
+
+
+@pytest.mark.parametrize("content", ["", "\n", "1234", "99999999\n"])
+def test_a_file_with_a_number_or_nothing_is_overwritten(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "kore.pid"
+    path.write_text(content)
+    pidfile = Pidfile()
+
+    assert pidfile.write(str(path)) == ""
+    assert path.read_text() == f"{os.getpid()}\n"
+    pidfile.remove()
+
+
+@pytest.mark.parametrize("target", ["1234\n", "precious data\n", None])
+def test_a_symbolic_link_is_not_followed(tmp_path: Path, target: str | None) -> None:
+    path, precious = tmp_path / "kore.pid", tmp_path / "precious"
+    path.symlink_to(precious)
+    if target is not None:
+        precious.write_text(target)
+    pidfile = Pidfile()
+
+    assert pidfile.write(str(path)) == f"couldn't write pid to {path} (it is a symbolic link)"
+    pidfile.remove()
+
+    assert path.is_symlink()
+    assert precious.exists() == (target is not None)
+    assert target is None or precious.read_text() == target
+
+
+def test_what_is_no_regular_file_of_its_own_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "one").write_text("1\n")
+    (tmp_path / "other").hardlink_to(tmp_path / "one")
+
+    assert "it is not a regular file" in Pidfile().write(str(tmp_path / "fifo"))
+    assert "Is a directory" in Pidfile().write(str(tmp_path))
+    assert "hard links" in Pidfile().write(str(tmp_path / "other"))
+    assert (tmp_path / "one").read_text() == "1\n"
+
+
+def test_a_file_that_is_removed_while_it_is_opened_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kore.pid"
+    opened = []
+
+    def opened_too_early(name: str) -> int:
+        fd = open_pidfile(name)
+        if len(opened) < 2:
+            # What another server does that ends now.
+            path.unlink()
+        opened.append(fd)
+        return fd
+
+    monkeypatch.setattr("kore._process.pidfile.open_pidfile", opened_too_early)
+    pidfile = Pidfile()
+
+    assert pidfile.write(str(path)) == ""
+    assert path.read_text() == f"{os.getpid()}\n"
+    pidfile.remove()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("before", [None, "4711\n"])
+def test_no_empty_file_is_left_where_nothing_can_be_written(
+    tmp_path: Path, before: str | None
+) -> None:
+    path = tmp_path / "kore.pid"
+    if before is not None:
+        path.write_text(before)
+    code = (
+        "import resource, sys; from kore._process.pidfile import Pidfile\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "print(Pidfile().write(sys.argv[1]))"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+
+    assert run.stdout == f"couldn't write pid to {path} (File too large)\n", run.stderr
+    assert not path.exists()
+
+
+def test_a_relative_path_stays_the_same_file_when_the_directory_is_gone(tmp_path: Path) -> None:
+    place = tmp_path / "release"
+    place.mkdir()
+    code = (
+        "import os; from kore._process.pidfile import Pidfile; pidfile = Pidfile()\n"
+        "print([pidfile.write('kore.pid')])\n"
+        "os.remove('kore.pid'); os.rmdir(os.getcwd())\n"
+        "print([pidfile.write('kore.pid')])\n"
+        "pidfile.remove()"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+
+    gone = "couldn't write pid to kore.pid (No such file or directory)"
+    assert run.stdout == f"['']\n[\"{gone}\"]\n", run.stderr
