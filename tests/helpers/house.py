@@ -21,7 +21,7 @@ FLOORS = {
           _process.starts _process.successors
           _process.talk _process.tasks _process.template _process.trial _process.websockets
           _process.worker""",
-    4: """_app _process.accesslogs _process.addresses _process.background _process.birth
+    4: """_app _bytecode _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.eventloop _process.lines _process.logs
           _process.loop _process.openfile _process.orphans _process.pidfile _process.plan
           _process.privsep _process.scoreboard _process.sinks _process.sockets _process.terminal""",

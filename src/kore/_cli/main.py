@@ -65,8 +65,8 @@ def command() -> NoReturn:
     sys.exit(main())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Returns its exit status."""
+def main(arguments: Sequence[str] | None = None, *, development: bool = False) -> int:
+    """Run the command, or serve for `kodev run`. Returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # It stops at the application: what follows belongs to that.
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app, rest = application(rest, conf=flags.get("-c", ""))
     if not app and not flags.get("-c"):
         return refused(f"no application given\n\n{USAGE.split('Signals:')[0].rstrip()}")
-    return run(Options(app, rest, **from_flags(flags)), flags)
+    return run(Options(app, rest, development=development, **from_flags(flags)), flags)
 
 
 def near(option: str) -> str:

@@ -32,7 +32,7 @@ def served() -> NoReturn:
     """Be the server of `kodev run`, and end with it."""
     parent, *arguments = sys.argv[1:]
     die_with(int(parent), signal.SIGTERM)
-    sys.exit(kore(arguments))
+    sys.exit(kore(arguments, development=True))
 
 
 class Run:

@@ -1,6 +1,7 @@
 """Brings processes into the world: templates by fork and exec, workers through their template."""
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ from kore._process.channel import Channel, pair
 from kore._process.children import Child, Children
 from kore._process.generation import Generation, Seat
 from kore._process.messages import Fork, Forked, NotForked, Patience, ProtocolError
-from kore._process.roles import BACKGROUND, TEMPLATE, WORKER, Role
+from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
 from kore._process.starts import Starts
 
@@ -27,6 +28,10 @@ class Options:
     background: bool | None = None
     # Where to write the pid, whatever the configuration says.
     pidfile: str = ""
+    # Under `kodev run`.
+    development: bool = False
+    # When this server began: bytecode written since then is not read again.
+    started: float = field(default_factory=time.time)
     template: Role = TEMPLATE
     worker: Role = WORKER
 
@@ -52,8 +57,8 @@ class Nursery:
         with theirs:
             end = theirs.fileno()
             options = self.options
-            mode = BACKGROUND if options.background else ""
-            orders = [str(end), str(os.getpid()), options.worker.main, mode]
+            orders = [str(end), str(os.getpid()), options.worker.main, _template_mode(options)]
+            orders.append(str(options.started))
             orders += [options.app, options.conf]
             try:
                 pid = spawn(options.template.main, orders + options.arguments, keep=end)
@@ -103,6 +108,11 @@ class Nursery:
         worker = on_its_way(template, message.number)
         self.children.give_up(worker)
         return worker
+
+
+def _template_mode(options: Options) -> str:
+    """Return what the template is told about the circumstances."""
+    return BACKGROUND if options.background else DEVELOPMENT * options.development
 
 
 def on_its_way(template: Child, number: int) -> Child:

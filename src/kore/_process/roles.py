@@ -22,6 +22,8 @@ from kore._process.messages import (
 
 # What a template is told that has to leave the terminal.
 BACKGROUND: Final = "background"
+# What one is told that runs under `kodev run`.
+DEVELOPMENT: Final = "development"
 
 
 @dataclass(frozen=True, slots=True)

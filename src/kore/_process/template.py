@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from kore import _app
+from kore._bytecode import BytecodePolicy
 from kore._process import databases, logs, objects, scoreboard
 from kore._process.background import detach
 from kore._process.birth import Birth
@@ -31,7 +32,7 @@ from kore._process.messages import (
     Stop,
 )
 from kore._process.privsep import STANDARD, Leave, open_descriptors, settle, tell_where
-from kore._process.roles import BACKGROUND, TEMPLATE, WORKER, entry
+from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, entry
 
 # For last words, when the parent is busy.
 FLUSH_SECONDS: Final = 1.0
@@ -50,6 +51,10 @@ class Orders:
     worker: str
     # In the background: of a terminal only the errors on import are seen.
     background: bool
+    # Under `kodev run`.
+    development: bool
+    # When the server began, in seconds since the epoch.
+    started: float
     app: str
     conf: str
     arguments: list[str]
@@ -57,9 +62,18 @@ class Orders:
 
 def main() -> NoReturn:
     """Be the template, in an interpreter of its own."""
-    channel, parent, worker, mode, app, conf, *arguments = sys.argv[1:]
-    background = mode == BACKGROUND
-    orders = Orders(int(channel), int(parent), worker, background, app, conf, arguments)
+    channel, parent, worker, mode, started, app, conf, *arguments = sys.argv[1:]
+    orders = Orders(
+        channel=int(channel),
+        parent=int(parent),
+        worker=worker,
+        background=mode == BACKGROUND,
+        development=mode == DEVELOPMENT,
+        started=float(started),
+        app=app,
+        conf=conf,
+        arguments=arguments,
+    )
     # What a program sees that is run as a script.
     sys.argv = [app or conf, *arguments]
     os.set_inheritable(orders.channel, False)
@@ -81,6 +95,10 @@ class Template:
         """Load the application and serve the parent. Returns the exit status."""
         try:
             orders = self.orders
+            policy = BytecodePolicy(
+                orders.app, trusted_before=orders.started, writes=not orders.development
+            )
+            policy.install()
             # Before what takes long, or it would be too late.
             told = {"start_timeout": lambda seconds: self.channel.send(Patience(seconds))}
             self.config = _app.load(orders.app, orders.arguments, orders.conf, told)

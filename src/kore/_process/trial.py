@@ -4,9 +4,11 @@ import errno
 import json
 import os
 import sys
+import time
 from typing import Final, NoReturn
 
 from kore import _app
+from kore._bytecode import BytecodePolicy
 from kore._conf import printer
 from kore._conf.schema import Config
 from kore._process import databases, logs
@@ -23,6 +25,8 @@ def main() -> NoReturn:
     what, user, app, conf, *arguments = sys.argv[1:]
     sys.argv = [app or conf, *arguments]
     logs.install(logs.Handler(lambda _, *texts: say("\n".join(filter(None, texts)))))
+    # What starts nothing leaves no files behind either.
+    BytecodePolicy(app, trusted_before=time.time(), writes=False).install()
     application = _app.Application(app, arguments, conf)
     status = attempt(application, what, same_user=bool(user))
     flush_output()
