@@ -149,7 +149,6 @@ cdef class Connection(Lifecycle):
         request.answered = request.opened = True
         request.status = 101
         request.heads = self.queued()
-        self.poller.look()
         self.stage = UPGRADED
         self.socket = socket
         self.conclude(request)

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.string cimport memset
 
 from kore._core.buffer cimport BLOCK, consume, held
-from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
+from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, time
 from kore._core.parser cimport CLOSE, HEAD, SECURE, parse_head
 from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
@@ -35,7 +35,7 @@ cdef class Intake(BodyReceiver):
             return False
         if self.stage == IDLE:
             self.stage = HEADING
-            self.limit = self.poller.now + self.service.header_ms
+            self.limit = self.poller.now() + self.service.header_ms
         used = parse_head(self.inbox.data + self.inbox.start, held(&self.inbox), &self.head,
                           &self.service.heads)
         if used > 0:
@@ -102,7 +102,6 @@ cdef class Intake(BodyReceiver):
         """Go on with a request whose hook has been awaited."""
         if self.closed or self.current is not request or request.answered:
             return 0
-        self.poller.look()
         try:
             self.go_on(request)
         except BaseException as error:
@@ -179,7 +178,7 @@ cdef class Intake(BodyReceiver):
         cdef bytes kind, text
         kind, text = apology(status, self.service.pretty)
         cdef Reply reply = Reply(status, False, False, len(text), self.secure)
-        self.service.writer.tick(self.poller.second)
+        self.service.writer.tick(time(NULL))
         self.service.writer.head(&self.outbox, &self.poller.pool, &reply, {"content-type": kind})
         heads = self.queued()
         if self.head.method != HEAD:
@@ -211,7 +210,6 @@ cdef class Intake(BodyReceiver):
 
     cdef int finish(self, Request request) except -1:
         """An answer is queued: the connection is free for the next request."""
-        self.poller.look()
         if self.stage == STREAMING and not self.skip:
             self.spare_body(request)
         self.conclude(request)
@@ -219,7 +217,7 @@ cdef class Intake(BodyReceiver):
             self.begin_skip(request)
         elif self.keep and not self.service.hurried:
             self.stage = IDLE
-            self.limit = self.poller.now + self.service.idle_ms
+            self.limit = self.poller.now() + self.service.idle_ms
         else:
             self.linger = self.linger or self.keep
             self.hang_up()

@@ -29,7 +29,7 @@ cdef class Lifecycle(Intake):
         self.attach(poller, handle)
         self.service = service
         self.resolve = resolve
-        self.limit = poller.now + service.header_ms
+        self.limit = poller.now() + service.header_ms
         service.entered()
         return self.wait_for(1)
 
@@ -57,7 +57,7 @@ cdef class Lifecycle(Intake):
 
     cdef int on_deadline(self) except -1:
         cdef Request request = self.current     # an answer ends it: it has to outlive that
-        if self.stuck and self.stuck <= self.poller.now:
+        if self.stuck and self.stuck <= self.poller.now():
             return self.still_reads()
         if self.stage == UPGRADED:
             return self.socket.on_deadline()
@@ -65,7 +65,7 @@ cdef class Lifecycle(Intake):
             self.reject(408)
         elif self.receives():
             self.limit = self.due()
-            if self.limit > self.poller.now:
+            if self.limit > self.poller.now():
                 return self.wait_for(1)
             self.spoil(request, 408)
         else:
@@ -79,7 +79,7 @@ cdef class Lifecycle(Intake):
         if reached <= self.reached:
             return self.shut()
         self.reached = reached
-        self.stuck = self.poller.now + self.service.write_ms
+        self.stuck = self.poller.now() + self.service.write_ms
         return self.wait_for(0)
 
     cdef bint receives(self) noexcept:
@@ -198,7 +198,7 @@ cdef class Lifecycle(Intake):
             return self.shut()
         self.half_close()
         self.stage = LINGERING
-        self.limit = self.poller.now + LINGER_MS
+        self.limit = self.poller.now() + LINGER_MS
         return self.wait_for(1)
 
     cdef int ask(self) except -1:
@@ -229,7 +229,7 @@ cdef class Lifecycle(Intake):
             events |= EPOLLOUT
             if self.stuck == 0:
                 self.reached = self.acknowledged()
-                self.stuck = self.poller.now + self.service.write_ms
+                self.stuck = self.poller.now() + self.service.write_ms
         else:
             self.stuck = 0
         self.deadline = self.stuck or self.limit

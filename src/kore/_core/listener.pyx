@@ -85,7 +85,7 @@ cdef class Listener(Source):
         return 0
 
     cdef int rest(self) except -1:
-        self.deadline = self.poller.now + REST_MS
+        self.deadline = self.poller.now() + REST_MS
         return self.watch(0)
 
     cdef int on_deadline(self) except -1:

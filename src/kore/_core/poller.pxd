@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from kore._core.buffer cimport Pool
+from kore._core.libc cimport monotonic_ms
 
 
 cdef class Poller:
@@ -11,15 +12,15 @@ cdef class Poller:
     cdef list closing           # closed in this batch, not reaped yet
     cdef bint in_batch
     cdef unsigned long thread   # the one that all of this belongs to
-    cdef int64_t now            # monotonic milliseconds, when this batch began
     cdef int64_t ahead          # of the clock: what `leap` has added
-    cdef int64_t second         # wall clock, likewise
     cdef Pool pool
 
+    cdef inline int64_t now(self) noexcept:
+        """Return monotonic milliseconds, read now: application code may have run for long."""
+        return monotonic_ms() + self.ahead
+
     cdef int work(self) except? -1
-    cdef int refresh(self) except -1
     cdef int mine(self, str what) except -1
-    cdef int look(self) except -1
     cdef run(self, Source source, uint32_t events)
     cdef int begin(self) except -1
     cdef int end(self) except -1

@@ -15,7 +15,7 @@ from libc.errno cimport errno
 from kore._core.buffer cimport drain_pool
 from kore._core.libc cimport (
     EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, close, epoll_create1, epoll_ctl,
-    epoll_event, epoll_wait, monotonic_ms, time)
+    epoll_event, epoll_wait)
 
 import logging
 import os
@@ -44,7 +44,6 @@ cdef class Poller:
         self.sources = {}
         self.closing = []
         self.thread = PyThread_get_thread_ident()
-        self.refresh()
 
     def __dealloc__(self):
         drain_pool(&self.pool)
@@ -88,8 +87,7 @@ cdef class Poller:
         cdef Py_ssize_t left = len(self.sources)
         if self.in_batch:
             return
-        self.refresh()
-        due = self.now
+        due = self.now()
         while left > 0 and self.work() == BATCH:    # not for ever: more may come all the time
             left -= BATCH
         self.begin()
@@ -101,7 +99,6 @@ cdef class Poller:
     def leap(self, int milliseconds):
         """Be so much later from now on: nobody has to wait for a deadline to see what it does."""
         self.ahead += milliseconds
-        self.refresh()
 
     def drain(self, *, bint patient=False, bint accept=True):
         """Tell all sources to end: the idle at once, unless *patient*, the others when done.
@@ -147,21 +144,12 @@ cdef class Poller:
         self.closing = list(self.sources.values())
         self.sources.clear()
 
-    cdef int refresh(self) except -1:
-        self.now = monotonic_ms() + self.ahead
-        self.second = time(NULL)
-        return 0
-
     cdef int mine(self, str what) except -1:
         """Raise RuntimeError in another thread than the worker's."""
         if self.thread != PyThread_get_thread_ident():
             raise RuntimeError(f"{what} belongs to the worker's thread: "
                                "use loop.call_soon_threadsafe()")
         return 0
-
-    cdef int look(self) except -1:
-        """Look at the clocks, unless this batch has done so: for who comes from outside."""
-        return 0 if self.in_batch else self.refresh()
 
     cdef run(self, Source source, uint32_t events):
         # events 0: its deadline has passed
@@ -174,7 +162,6 @@ cdef class Poller:
             self.give_up(source)
 
     cdef int begin(self) except -1:
-        self.refresh()
         self.in_batch = True
         return 0
 

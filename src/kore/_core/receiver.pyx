@@ -28,7 +28,7 @@ cdef class BodyReceiver(Responder):
         self.told = not request.head.flags & EXPECT_CONTINUE or held(&self.inbox) > 0
         self.paused = False
         self.stage = STREAMING if streams else RECEIVING
-        self.begun = self.poller.now
+        self.begun = self.poller.now()
         # Nobody is late with what was not asked for.
         self.limit = self.begun + self.service.body_ms if self.told or not streams else 0
         if streams or (request.extras is not None and request.extras.on_body_chunk is not None):
@@ -48,8 +48,7 @@ cdef class BodyReceiver(Responder):
         if request.head.minor and not request.opened:
             self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
         if self.stage == STREAMING:
-            self.poller.look()
-            self.begun = self.poller.now
+            self.begun = self.poller.now()
             self.limit = self.due()
         return self.settle()
 
@@ -92,7 +91,7 @@ cdef class BodyReceiver(Responder):
             self.spoil(request, 500)
         if not more and self.current is request:
             self.paused = True
-            self.halted = self.poller.now
+            self.halted = self.poller.now()
             self.limit = 0          # it is not the client who is slow
         return 0
 
@@ -121,9 +120,8 @@ cdef class BodyReceiver(Responder):
     cdef int take_more(self, Request request) except -1:
         if self.closed or self.current is not request or not self.paused:
             return 0
-        self.poller.look()
         self.paused = False
-        self.begun += self.poller.now - self.halted
+        self.begun += self.poller.now() - self.halted
         self.limit = self.due()
         return self.advance()
 
@@ -172,7 +170,7 @@ cdef class BodyReceiver(Responder):
         if self.reader.done:
             self.reader = None
             self.stage = IDLE
-            self.limit = self.poller.now + self.service.idle_ms
+            self.limit = self.poller.now() + self.service.idle_ms
         return self.stage == IDLE
 
     def stop_skipping(self, reader):

@@ -25,7 +25,7 @@ cdef class Recorder(Peer):
     cdef int mark(self, Request request) except -1:
         """Take note of where a request begins, and when."""
         request.journal = self.journal
-        request.begun = self.poller.now
+        request.begun = self.poller.now()
         request.came = self.taken()
         return 0
 

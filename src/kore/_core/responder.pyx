@@ -5,7 +5,8 @@ from cpython.bytes cimport PyBytes_CheckExact
 from libc.stdio cimport snprintf
 
 from kore._core.file cimport Piece
-from kore._core.libc cimport SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, setsockopt
+from kore._core.libc cimport (
+    SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, setsockopt, time)
 from kore._core.parser cimport HEAD
 from kore._core.writer cimport Reply, apology
 
@@ -124,8 +125,7 @@ cdef class Responder(Recorder):
         request.opens = self.queued()
         request.answered = request.opened = True
         request.status = status
-        self.poller.look()
-        self.service.writer.tick(self.poller.second)
+        self.service.writer.tick(time(NULL))
         self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
         request.heads = self.queued()
         return 0

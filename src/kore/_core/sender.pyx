@@ -106,5 +106,5 @@ cdef class MessageSender:
     cdef int alive(self) except -1:
         """Take note of what we send: it counts as life where no pings find out about that."""
         if self.terms.idle_ms and not self.terms.ping_ms:
-            self.peer.limit = self.peer.poller.now + self.terms.idle_ms
+            self.peer.limit = self.peer.poller.now() + self.terms.idle_ms
         return 0

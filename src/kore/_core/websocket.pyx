@@ -137,6 +137,7 @@ cdef class WebSocket(MessageSender):
             PyContext_Exit(context)
         if outermost:
             self.peer.service.slot.running[0] = 0
+        self.hears()            # while the callback ran, the client waited for us
         return 0
 
     def spoiled(self, error):
@@ -159,7 +160,6 @@ cdef class WebSocket(MessageSender):
         """Go on after such a task."""
         self.tasks.remove(task)
         if not self.tasks and not self.delivering:
-            self.peer.poller.look()
             self.deliver_rest()
 
     cdef int deliver_rest(self) except -1:
@@ -192,13 +192,13 @@ cdef class WebSocket(MessageSender):
 
     cdef void hears(self) noexcept:
         """Take note that the client is there."""
-        self.heard = self.peer.poller.now
+        self.heard = self.peer.poller.now()
         self.asked = 0
         if self.phase == OPEN and self.patience():
             self.peer.limit = self.heard + self.patience()
 
     cdef int on_deadline(self) except -1:
-        cdef int64_t now = self.peer.poller.now
+        cdef int64_t now = self.peer.poller.now()
         cdef int64_t idle = self.terms.idle_ms
         cdef int64_t ping = self.terms.ping_ms
         if self.phase != OPEN:
@@ -230,7 +230,7 @@ cdef class WebSocket(MessageSender):
         self.code = code
         self.reason = reason
         self.put_control(CLOSE, close_payload(code, reason))
-        self.peer.limit = self.peer.poller.now + wait_ms if wait_ms else 0
+        self.peer.limit = self.peer.poller.now() + wait_ms if wait_ms else 0
         self.peer.settle()
         return True
 
@@ -248,10 +248,9 @@ cdef class WebSocket(MessageSender):
         try:
             self.part()
         finally:        # or nobody would ever close it
-            self.peer.poller.look()
             self.leave(code, reason, self.terms.close_ms)
         if self.phase == CLOSING:       # it was leaving before
-            self.peer.limit = self.peer.poller.now + self.terms.close_ms
+            self.peer.limit = self.peer.poller.now() + self.terms.close_ms
         return True
 
     cdef int fail(self, int code, str reason) except -1:
