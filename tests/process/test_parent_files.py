@@ -18,7 +18,7 @@ APP = """
 import kore, os
 kore.config.workers = 1
 kore.server(name="http", ip="127.0.0.1", port={port}, tls=False)
-domain = kore.domain("*", attach="http"{accesslog})
+domain = kore.domain("*", attach="http")
 domain.route("/pid", lambda req: req.response(200, str(os.getpid())), methods=["get"])
 """
 
@@ -27,7 +27,7 @@ domain.route("/pid", lambda req: req.response(200, str(os.getpid())), methods=["
 def started(place: Path, extra: str, *options: str, accesslog: str = "") -> Iterator[Server]:
     """Start a server whose log may be anywhere; wait until it answers."""
     port = free_port()
-    (place / "app.py").write_text(APP.format(port=port, accesslog=accesslog) + extra)
+    (place / "app.py").write_text(APP.format(port=port) + extra)
     server = Server([*KORE, *options, "app.py"], place, {})
     server.address = ("127.0.0.1", port)
     RUNNING.append(server)
@@ -61,12 +61,6 @@ def test_a_log_that_is_a_fifo_without_a_reader_holds_nothing_up(tmp_path: Path) 
         assert end(server, signal.SIGTERM) == 0
 
 
-def test_an_access_log_may_be_a_fifo_without_a_reader(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "access.fifo")
-    with started(tmp_path, "", accesslog=", accesslog='access.fifo'") as server:
-        assert end(server, signal.SIGTERM) == 0
-
-
 @pytest.mark.parametrize("what", ["a directory", "a socket"])
 def test_a_log_that_cannot_be_written_to_is_refused(tmp_path: Path, what: str) -> None:
     if what == "a directory":
@@ -75,7 +69,7 @@ def test_a_log_that_cannot_be_written_to_is_refused(tmp_path: Path, what: str) -
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind(str(tmp_path / "log.d"))
     port = free_port()
-    source = APP.format(port=port, accesslog="") + "kore.config.logfile = 'log.d'\n"
+    source = APP.format(port=port) + "kore.config.logfile = 'log.d'\n"
     (tmp_path / "app.py").write_text(source)
     server = Server([*KORE, "app.py"], tmp_path, {})
 

@@ -20,7 +20,7 @@ class AccessLogs:
         for one in wanted:
             if one.path not in self.open:
                 try:
-                    self.open[one.path] = open_log(one.path)
+                    self.open[one.path] = open_log(one.path, needs_reader=True)
                 except OSError as error:
                     reason = f"{one.where}: accesslog {one.path}: {error.strerror}"
                     raise ConfigError(reason) from None
@@ -34,7 +34,7 @@ class AccessLogs:
         fresh = set()
         for path in paths:
             try:
-                fd = open_log(path)
+                fd = open_log(path, needs_reader=True)
             except OSError as error:
                 log.error("accesslog %s: %s, going on with the old one", path, error.strerror)
                 continue

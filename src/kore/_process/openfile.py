@@ -22,23 +22,23 @@ UNSUITABLE: Final = {
 }
 
 
-def open_log(path: str, *, create: bool = True) -> int:
+def open_log(path: str, *, create: bool = True, needs_reader: bool = False) -> int:
     """Return a descriptor that appends to *path*. Raises OSError if that is not possible.
 
-    A FIFO is opened for reading as well: then it needs no reader, and lines written before one
-    comes wait in the pipe.
+    Unless a FIFO *needs_reader*, it is opened for reading as well: then lines written before a
+    reader comes wait in the pipe.
     """
     try:
         fd = os.open(path, APPEND if create else APPEND & ~os.O_CREAT, FILE_MODE)
     except OSError as error:
-        if error.errno != errno.ENXIO:
+        if error.errno != errno.ENXIO or needs_reader:
             raise
         return _open_fifo(path)
     kind = stat.S_IFMT(os.fstat(fd).st_mode)
     if kind in UNSUITABLE:
         os.close(fd)
         raise OSError(UNSUITABLE[kind], os.strerror(UNSUITABLE[kind]))
-    if kind == stat.S_IFIFO:
+    if kind == stat.S_IFIFO and not needs_reader:
         os.close(fd)
         return _open_fifo(path)
     return fd

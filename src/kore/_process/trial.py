@@ -57,18 +57,18 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
 
 def refuse_unwritable(plan: Plan) -> None:
     """Raise ConfigError for a log that could not be written to. Nothing is made."""
-    logs = [(f"{one.where}: accesslog {one.path}", one.path) for one in plan.accesslogs]
+    logs = [(f"{one.where}: accesslog {one.path}", one.path, True) for one in plan.accesslogs]
     if plan.settings.logfile:
-        logs.append((f"logfile {plan.settings.logfile}", plan.settings.logfile))
-    for what, path in logs:
-        if reason := unwritable(path):
+        logs.append((f"logfile {plan.settings.logfile}", plan.settings.logfile, False))
+    for what, path, needs_reader in logs:
+        if reason := unwritable(path, needs_reader=needs_reader):
             raise ConfigError(f"{what}: {os.strerror(reason)}")
 
 
-def unwritable(path: str) -> int:
+def unwritable(path: str, *, needs_reader: bool) -> int:
     """Return the error that opening a log would end with, or 0."""
     try:
-        os.close(open_log(path, create=False))
+        os.close(open_log(path, create=False, needs_reader=needs_reader))
     except FileNotFoundError:
         directory = os.path.dirname(path) or "."  # noqa: PTH120 - as the system reads it
         if not os.path.isdir(directory):  # noqa: PTH112
