@@ -45,7 +45,7 @@ FLOORS = {
           _httpclient.plan _pgsql.line _pgsql.statements _pgsql.values _process.codec
           _process.fields _process.mail _process.messages _process.parcels
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
-    0: "_conf.guesses _conf.kinds _conf.places _context errors",
+    0: "_conf.guesses _conf.kinds _conf.paths _conf.places _context errors",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
     -3: "_core.lifecycle",

@@ -228,7 +228,7 @@ class Builder:
     ) -> None:
         """Serve a path on a domain, which may come later; None: the only one."""
         self.open()
-        path = check.text(path, "path")
+        path = check.route_path(path)
         if not callable(handler):
             raise TypeError(f"route '{path}': {handler!r} is not callable")
         if domain is not None and not isinstance(domain, DomainHandle):

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol, TypeVar
 
+from kore._conf import paths
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Setting
@@ -72,6 +73,17 @@ def text(value: object, what: str) -> str:
     if not value or "\0" in value:
         raise ValueError(f"{what}: embedded null character" if value else f"{what} is empty")
     return value
+
+
+def route_path(value: object) -> str:
+    """Return the path of a route: a regular expression, or a literal path in its normal form."""
+    path = text(value, "path")
+    if not path.startswith("/"):
+        return path
+    try:
+        return paths.normalize_literal(path)
+    except ValueError as error:
+        raise ConfigError(f"route '{path}': {error}") from None
 
 
 def printable(value: object, what: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypedDict
 
+from kore._conf import paths
 from kore._conf.settings import Settings
 from kore.errors import ConfigError
 
@@ -272,7 +273,7 @@ class Config:
 def compiled(path: str) -> re.Pattern[str]:
     """Compile a route's regular expression, POSIX character classes included."""
     try:
-        return regex(path)
+        return regex(paths.normalize_regex(path))
     except ValueError as error:
         raise ConfigError(f"failed to compile regex for '{path}': {error}") from None
 

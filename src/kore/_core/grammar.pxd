@@ -10,6 +10,7 @@ cdef enum Kind:
     TARGET = 8      # VCHAR without the fragment sign, which no client may send
     NAME = 16       # letters, digits and marks of a host name
     LITERAL = 32    # inside the brackets of an IP literal
+    PATH = 64       # stands for itself in the normal form of a path
 
 
 cdef enum:
@@ -28,6 +29,8 @@ cdef bint all_of(const char *data, size_t size, unsigned char kind) noexcept nog
 cdef bint is_token(const char *data, size_t size) noexcept nogil
 cdef bint is_text(const char *data, size_t size) noexcept nogil
 cdef bint same(const char *data, size_t size, const char *word, size_t length) noexcept nogil
+cdef bint is_escape(const char *data, size_t size) noexcept nogil
+cdef str normalize_path(const char *path, size_t size)
 cdef int hex_digit(char c) noexcept nogil
 cdef bint valid_host(const char *host, size_t size) noexcept nogil
 cdef size_t next_word(const char *value, size_t size, size_t at, Span *word) noexcept nogil

@@ -1,6 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Character classes and small words of RFC 9110: what a token, a field value, a host may hold."""
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.unicode cimport PyUnicode_DecodeLatin1
+
+cdef const char *HEX = b"0123456789ABCDEF"
+
 
 cdef int fill_kinds() except -1:
     cdef int c
@@ -20,6 +25,9 @@ cdef int fill_kinds() except -1:
             KIND[c] |= NAME
         if chr(c) in "0123456789abcdefABCDEF:.":
             KIND[c] |= LITERAL
+        # What the URL standard leaves plain in a path; `%` begins an escape, `?` the query.
+        if 0x21 <= c < 0x7F and chr(c) not in "\"#%<>?\\^`{}":
+            KIND[c] |= PATH
     return 0
 
 
@@ -66,6 +74,47 @@ cdef int hex_digit(char c) noexcept nogil:
     if c"a" <= c <= c"f":
         return c - c"a" + 10
     return -1
+
+
+cdef bint is_escape(const char *data, size_t size) noexcept nogil:
+    """Return whether the bytes begin with a percent sign and two digits, other than `%00`."""
+    if size < 3 or data[0] != c"%" or hex_digit(data[1]) < 0 or hex_digit(data[2]) < 0:
+        return False
+    return data[1] != c"0" or data[2] != c"0"
+
+
+cdef str normalize_path(const char *path, size_t size):
+    """Return the normal form of a path in which each percent sign begins an escape.
+
+    RFC 3986 6.2.2: one spelling for each sequence of octets. What may stand plainly does, except
+    for a slash that was escaped, which separates nothing; the rest is escaped in upper case.
+    """
+    cdef char *normal = <char *>PyMem_Malloc(3 * size + 1)
+    cdef size_t at = 0, used = 0
+    cdef unsigned char c
+    cdef bint escaped
+    if normal == NULL:
+        raise MemoryError()
+    while at < size:
+        escaped = path[at] == c"%"
+        if escaped:
+            c = <unsigned char>(hex_digit(path[at + 1]) << 4 | hex_digit(path[at + 2]))
+            at += 3
+        else:
+            c = <unsigned char>path[at]
+            at += 1
+        if KIND[c] & PATH and not (escaped and c == c"/"):
+            normal[used] = <char>c
+            used += 1
+            continue
+        normal[used] = c"%"
+        normal[used + 1] = HEX[c >> 4]
+        normal[used + 2] = HEX[c & 15]
+        used += 3
+    try:
+        return PyUnicode_DecodeLatin1(normal, used, NULL)
+    finally:
+        PyMem_Free(normal)
 
 
 cdef bint valid_host(const char *host, size_t size) noexcept nogil:

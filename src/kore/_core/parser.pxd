@@ -21,7 +21,7 @@ cdef enum Flag:
     ABSOLUTE = 2            # the target carried its own authority, which overrides Host
     SECURE = 4              # ... and the https scheme
     STAR = 8                # OPTIONS *
-    ESCAPED = 16            # the path holds percent signs
+    ESCAPED = 16            # the path holds escapes, or characters that need one
     LENGTH_SEEN = 32
     CODING_SEEN = 64        # a Transfer-Encoding
     CODING_FOREIGN = 128    # ... with a coding that is not chunked

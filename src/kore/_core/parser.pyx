@@ -13,7 +13,7 @@ from libc.stdint cimport INT64_MAX
 from libc.string cimport memcmp, memset
 
 from kore._core.grammar cimport (
-    KIND, LINE, TARGET, TEXT, TOKEN, all_of, hex_digit, next_word, same, valid_host)
+    KIND, LINE, PATH, TARGET, TEXT, TOKEN, all_of, is_escape, next_word, same, valid_host)
 
 from typing import NamedTuple
 
@@ -151,12 +151,8 @@ cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogi
     cdef uint32_t end = head.target.start + head.target.size
     head.path.start = at
     while at < end and data[at] != c"?":
-        if data[at] == c"\\":
-            return -400
-        if data[at] == c"%":
-            if at + 2 >= end or hex_digit(data[at + 1]) < 0 or hex_digit(data[at + 2]) < 0:
-                return -400
-            if data[at + 1] == c"0" and data[at + 2] == c"0":
+        if not KIND[<unsigned char>data[at]] & PATH:
+            if data[at] == c"\\" or (data[at] == c"%" and not is_escape(data + at, end - at)):
                 return -400
             head.flags |= ESCAPED
         at += 1

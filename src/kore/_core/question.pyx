@@ -5,23 +5,8 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint32_t
 
-from kore._core.grammar cimport HOST_MAX, PORT_MAX, same
+from kore._core.grammar cimport HOST_MAX, PORT_MAX, same, normalize_path
 from kore._core.parser cimport CHUNKED, ESCAPED, STAR, next_field
-
-cdef frozenset UNRESERVED = frozenset(
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-
-
-cdef str unescape(str path):
-    """Decode the escapes that mean the same as the plain character, RFC 3986 6.2.2.2."""
-    cdef list pieces = path.split("%")
-    cdef int i, code
-    cdef str piece
-    for i in range(1, len(pieces)):
-        piece = pieces[i]
-        code = int(piece[:2], 16)
-        pieces[i] = chr(code) + piece[2:] if code in UNRESERVED else "%" + piece
-    return "".join(pieces)
 
 
 cdef class Question:
@@ -62,11 +47,15 @@ cdef class Question:
 
     @property
     def path(self):
-        """The path without the query; escapes are kept, but for those of unreserved characters."""
+        """The path in its normal form, without the query; `*` for `OPTIONS *`."""
+        cdef Span path = self.head.path
         if self.path_text is None:
-            self.path_text = self.text(self.head.path) or "/"
-            if self.head.flags & ESCAPED:
-                self.path_text = unescape(self.path_text)
+            if self.head.flags & STAR:
+                self.path_text = "*"
+            elif self.head.flags & ESCAPED:
+                self.path_text = normalize_path(PyBytes_AS_STRING(self.raw) + path.start, path.size)
+            else:
+                self.path_text = self.text(path) or "/"
         return self.path_text
 
     @property

@@ -44,7 +44,10 @@ def test_a_method_has_a_number_and_a_name(pair: Make, name: str, number: int) ->
         ("/?a=b", "/"),
         ("/a//b/../c", "/a//b/../c"),
         ("/%41%7e%2D", "/A~-"),
-        ("/%2f%2F%25%e9", "/%2f%2F%25%e9"),
+        ("/%2f%2F%25%e9", "/%2F%2F%25%E9"),
+        ("/%40%2b%5b%7c", "/@+[|"),
+        ('/"<>^`{}', "/%22%3C%3E%5E%60%7B%7D"),
+        ("/%22%3c%5C%0a", "/%22%3C%5C%0A"),
         ("/%2541", "/%2541"),
         ("/a%2Eb%", None),
         ("http://x", "/"),
@@ -52,22 +55,26 @@ def test_a_method_has_a_number_and_a_name(pair: Make, name: str, number: int) ->
         ("http://x/y%5f", "/y_"),
     ],
 )
-def test_a_path_keeps_the_escapes_that_matter(pair: Make, target: str, path: str | None) -> None:
+def test_a_path_has_one_spelling(pair: Make, target: str, path: str | None) -> None:
     if path is None:
         assert pair().ask(get(target)) == [400]
     else:
         assert told(pair, get(target), lambda request: (request.path, request.path)) == (path, path)
 
 
-def test_only_what_means_the_same_without_its_escape_loses_it(pair: Make) -> None:
-    """RFC 3986 6.2.2.2: letters, digits and four marks."""
+def test_what_may_stand_plainly_loses_its_escape(pair: Make) -> None:
+    """The characters that the URL standard leaves plain in a path, without the slash."""
     codes = range(1, 256)
-    path = told(pair, get("/" + "".join(f"%{code:02x}|" for code in codes)), lambda r: r.path)
-    plain = {
-        chr(code) for code, text in zip(codes, path[1:].split("|"), strict=False) if text[0] != "%"
-    }
+    path = told(pair, get("".join(f"/%{code:02x}" for code in codes)), lambda r: r.path)
+    found = dict(zip(map(chr, codes), path[1:].split("/"), strict=True))
 
-    assert plain == {*string.ascii_letters, *string.digits, *"-._~"}
+    plain = {character for character, text in found.items() if text == character}
+    assert plain == {*string.ascii_letters, *string.digits, *"-._~!$&'()*+,;=:@[]|"}
+    assert all(found[c] == f"%{ord(c):02X}" for c in found.keys() - plain)
+
+
+def test_the_path_of_options_star_is_no_path_of_a_route(pair: Make) -> None:
+    assert told(pair, get("*", method="OPTIONS"), lambda request: request.path) == "*"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,68 @@
+"""Paths of routes, compared with the normal form of a request's path.
+
+Requests have one spelling for each path (`normalize_path` in `_core/grammar.pyx`). What is
+configured gets the same one; what no request can have is refused, with the spelling that works.
+"""
+
+import re
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+# What stands for itself, beside letters, digits and `-._~`: as the URL standard has it.
+PLAIN: Final = "/!$&'()*+,;=:@[]|"
+SLASH: Final = re.compile("%2[Ff]")
+
+ESCAPE: Final = r"%(?!00)[0-9A-Fa-f]{2}"
+# What can stand in a request target before its query.
+POSSIBLE: Final = re.compile(rf"(?:[!\"$&->@-\[\]-~]|{ESCAPE})*")
+# RFC 3986 section 6.2.2.2: no client has a reason to escape these.
+UNRESERVED: Final = re.compile(r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
+# A regular expression piece by piece: bracket expressions and escaped characters stay as they are.
+PIECES: Final = re.compile(
+    rf"\\?(?P<escape>{ESCAPE})|(?P<impossible>\\?[^\x00-\x7f])"
+    r"|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]|\(\?#[^)]*\)",
+    re.DOTALL,
+)
+VERBOSE: Final = re.compile(r"\(\?[aimsuL]*x")
+
+
+def normalize_path(path: str) -> str:
+    """Return the one spelling of a path, all of whose percent signs begin escapes."""
+    return "%2F".join(quote(unquote_to_bytes(piece), PLAIN) for piece in SLASH.split(path))
+
+
+def normalize_literal(path: str) -> str:
+    """Return the normal form of a literal path.
+
+    Raises ValueError if no request has such a path.
+    """
+    if POSSIBLE.fullmatch(path) and not UNRESERVED.search(path):
+        return normalize_path(path)
+    query = "; the query is no part of the path" if "?" in path else ""
+    raise ValueError(f"no request has this path, write '{_suggest_path(path)}'{query}")
+
+
+def _suggest_path(path: str) -> str:
+    """Return a path that requests can have, close to *path*."""
+    text = re.sub(r"%(?![0-9A-Fa-f]{2})|%(?=00)", "%25", path)
+    return normalize_path(quote(text, PLAIN + "%"))
+
+
+def normalize_regex(text: str) -> str:
+    """Return a regular expression whose escapes are spelled as in the normal form.
+
+    Raises ValueError if it has a character beyond ASCII, which stands in no path.
+    """
+    if VERBOSE.search(text):
+        return text
+    return PIECES.sub(_normalize_piece, text)
+
+
+def _normalize_piece(found: re.Match[str]) -> str:
+    """Return a piece of a regular expression in the spelling of requests."""
+    if found["escape"]:
+        return re.escape(normalize_path(found["escape"]))
+    if found["impossible"]:
+        character = found["impossible"][-1]
+        raise ValueError(f"no request has {character!r} in its path, write {quote(character)}")
+    return found[0]
