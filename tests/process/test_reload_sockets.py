@@ -10,6 +10,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.ports import free_port
 from tests.process.house import (
     answer,
     ask,
@@ -68,6 +69,8 @@ def status_and_body(client: socket.socket) -> tuple[bytes, bytes]:
     return head[:15], body
 
 
+WIDE = "kore.server('named', ip='0.0.0.0', port={}, tls=False)\n"
+NARROW = "kore.server('named', ip='127.1', port={}, tls=False)\n"
 STARTING = """
 import os, pathlib, time
 domain = kore.domain("*", attach="http")
@@ -151,3 +154,52 @@ def test_clients_may_be_shared_out_in_another_way(
     assert len(sockets(server.process.pid) & listening()) == count
     assert {len(sockets(pid) & listening()) for pid in new} == {1}
     assert not re.search("failed|lost", server.log.text())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_port_in_another_spelling_is_never_open_for_nobody(
+    serve: Launcher, *, fails: bool
+) -> None:
+    """From every address of the machine to one of them: the narrower one gets all clients."""
+    port = free_port()
+    source = STARTING.replace('attach="http"', 'attach="named"')
+    server = serve(source.replace("domain =", WIDE.format(port) + "domain ="))
+    (old,) = server.workers
+    start = server.log.size()
+    app = server.log.path.with_name("app.py")
+    server.log.path.with_name("stay").touch()
+    source = app.read_text().replace(WIDE.format(port), NARROW.format(port))
+    rewrite(app, source + ("    raise RuntimeError('no database')\n" if fails else ""))
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.log.wait("starting", start)
+
+    with server.expecting(errors=None):
+        for _ in range(20):
+            assert status_and_body(ask(server, "/pid", 0, port)) == (
+                b"HTTP/1.1 200 OK",
+                b"%d" % old,
+            )
+        server.log.path.with_name("stay").unlink()
+        server.log.wait("reload failed" if fails else "all worker processes started", start)
+        for _ in range(20):
+            status, body = status_and_body(ask(server, "/pid", 0, port))
+            assert (status, int(body) == old) == (b"HTTP/1.1 200 OK", fails)
+
+
+def test_the_file_of_a_unix_socket_comes_back_with_a_reload(serve: Launcher) -> None:
+    server = serve(
+        APP.replace('"*", attach="http"', '"*", attach="unix"').replace(
+            "domain =", "kore.server('unix', path='kore.sock', tls=False)\ndomain ="
+        )
+    )
+    path = server.log.path.with_name("kore.sock")
+    path.unlink()
+    start = server.log.size()
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.log.wait("all worker processes started", start)
+    until_children(server, 2)
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.sendall(b"GET /pid HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200 OK")

@@ -56,6 +56,8 @@ class Address:
     ip: str = ""
     port: int = 0
     path: str = ""
+    # The IP address that *ip* stood for when the application was loaded, if that is a name.
+    numeric: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         if self.path:

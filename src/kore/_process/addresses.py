@@ -1,6 +1,5 @@
 """Where servers listen, as the kernel sees it: one place may be spelled in many ways."""
 
-import contextlib
 import socket
 from dataclasses import dataclass
 from typing import Any, Final
@@ -40,13 +39,14 @@ class Target:
 
 
 def resolve(address: Address) -> Target:
-    """Return the first socket address that *address* stands for."""
-    for family, wildcard in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
-        with contextlib.suppress(OSError):
-            socket.inet_pton(family, address.ip)
-            return Target(family, (address.ip, address.port, *wildcard))
-    host = address.ip.encode("ascii" if address.ip.isascii() else "idna")
-    found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    """Return the socket address of an IP address. Raises OSError for anything else.
+
+    Never a name look-up: that could take long, and the parent must not wait. Names have been
+    looked up by the template (`hostnames.py`).
+    """
+    host = address.numeric or address.ip
+    flags = socket.AI_PASSIVE | socket.AI_NUMERICHOST
+    found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
     return Target(found[0][0], found[0][4])
 
 

@@ -97,7 +97,8 @@ def server(entry: Mapping[str, Any]) -> Server:
     port = address["port"]
     if type(port) is not int or not 0 <= port <= PORT_MAX or type(entry["tls"]) is not bool:
         raise ValueError
-    where = Address(ip=text(address["ip"]), port=port, path=text(address["path"]))
+    numeric = text(address.get("numeric", ""))
+    where = Address(text(address["ip"]), port, text(address["path"]), numeric)
     return Server(name=text(entry["name"]), address=where, tls=entry["tls"])
 
 

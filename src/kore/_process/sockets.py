@@ -12,6 +12,7 @@ import itertools
 import os
 import socket
 import stat
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -20,8 +21,9 @@ from kore._conf.schema import Address, Server
 from kore._process.addresses import Target, collide, resolve
 from kore.errors import ConfigError
 
-# Which socket: the address as written, and the worker's number; 0 where workers share one.
-Place = tuple[str, int]
+# Which socket: its address in one spelling, and the worker's number; 0 where workers share one.
+# The last number counts how often the file of a unix socket has been made again.
+Place = tuple[str, int, int]
 Named = tuple[str, socket.socket]
 SHARED: Final = 0
 
@@ -31,8 +33,11 @@ class Listeners:
 
     def __init__(self) -> None:
         self.open: dict[Place, socket.socket] = {}
-        # Those that were there before the latest take(): somebody serves these addresses.
+        # Those that were there before the latest take(). With any of them it is a reload.
         self.before: set[Place] = set()
+        # The names of the addresses as they were written, for when a path cannot be resolved.
+        self.names: dict[str, str] = {}
+        self.remade: Counter[str] = Counter()
         # Which file a unix socket is: another program may have put its own in the same place.
         self.files: dict[Place, tuple[Path, tuple[int, int]]] = {}
 
@@ -53,6 +58,8 @@ class Listeners:
         taken: dict[int, list[Named]] = {number: [] for number in numbers}
         try:
             self._refuse_doubles(servers)
+            for name in {place[0] for place, file in self.files.items() if is_lost(*file)}:
+                self.remade[name] += 1
             for server in servers:
                 self._take_server(server, taken, backlog, shared=shared)
         except BaseException:
@@ -73,60 +80,65 @@ class Listeners:
 
     def _refuse_doubles(self, servers: Sequence[Server]) -> None:
         """Refuse one address for two servers: SO_REUSEPORT would let them share it."""
-        paths = [(s, s.address.path) for s in servers if s.address.path]
-        ports = [s for s in servers if s.address.port]
-        # A lone one needs no resolver for this.
-        targets = [(s, self._target(s)) for s in ports] if len(ports) > 1 else []
+        paths = [(s, self._name(s)) for s in servers if s.address.path]
+        ports = [(s, target_of(s)) for s in servers if s.address.port]
         for (one, path), (other, same) in itertools.combinations(paths, 2):
             if path == same:
                 raise taken_twice(one, other)
-        for (one, target), (other, near) in itertools.combinations(targets, 2):
+        for (one, target), (other, near) in itertools.combinations(ports, 2):
             if collide(target, near):
                 raise taken_twice(one, other)
 
-    def _target(self, server: Server) -> Target:
-        """Return where a server listens, or will."""
-        name = place_name(server)
-        for (place, _), sock in self.open.items():
-            if place == name:
-                return Target(sock.family, sock.getsockname())
-        with binding(server.address):
-            return resolve(server.address)
+    def _name(self, server: Server) -> str:
+        """Return what makes a server's sockets the same ones after a reload."""
+        written = f"{server.address} of {server.name}"
+        try:
+            with binding(server.address):
+                self.names[written] = place_name(server)
+        except ConfigError:
+            # The working directory is gone, and with it what a path was relative to.
+            if written not in self.names:
+                raise
+        return self.names[written]
 
     def _take_server(
         self, server: Server, taken: dict[int, list[Named]], backlog: int, *, shared: bool
     ) -> None:
         one = shared or bool(server.address.path)
-        name = place_name(server)
+        name = self._name(server)
         with binding(server.address):
             for number, named in taken.items():
-                place = (name, SHARED if one else number)
+                place = (name, SHARED if one else number, self.remade[name])
                 if place not in self.open:
-                    self.open[place] = self._listen(place, server.address, backlog)
+                    self.open[place] = self._open(place, server.address, backlog)
                 named.append((server.name, self.open[place]))
 
-    def _listen(self, place: Place, address: Address, backlog: int) -> socket.socket:
+    def _open(self, place: Place, address: Address, backlog: int) -> socket.socket:
+        """Return a new socket, which listens at a first start only.
+
+        At a reload it would get clients at once, and its worker may take long to start, or fail:
+        the worker calls listen() when it is ready.
+        """
+        backlog = 0 if self.before else backlog
         if address.path:
-            return self._listen_unix(place, address.path, backlog)
+            return self._open_unix(place, address.path, backlog)
         target = resolve(address)
-        siblings = {key: sock for key, sock in self.open.items() if key[0] == place[0]}
-        for sibling in siblings.values():
+        siblings = [sock for key, sock in self.open.items() if key[0] == place[0]]
+        for sibling in siblings:
             # Port 0: the first has been given a port, the others join it there.
             target = Target(sibling.family, sibling.getsockname())
         if not siblings and address.port not in self._ports():
             probe(target)
-        if siblings.keys() & self.before:
-            # Listening, it would be given its share of the clients at once, and nobody is there
-            # yet, or ever: its worker listens when it is ready.
-            return bind(target)
-        return listen(target, backlog)
+        return listen(target, backlog) if backlog else bind(target)
 
-    def _listen_unix(self, place: Place, path: str, backlog: int) -> socket.socket:
-        if path.startswith("@"):
-            return listen(Target(socket.AF_UNIX, "\0" + path[1:]), backlog)
-        remove_stale(path)
-        sock = listen(Target(socket.AF_UNIX, path), backlog)
-        self.files[place] = (Path(path).absolute(), identity(Path(path)))
+    def _open_unix(self, place: Place, path: str, backlog: int) -> socket.socket:
+        abstract = path.startswith("@")
+        target = Target(socket.AF_UNIX, "\0" + path[1:] if abstract else path)
+        if not abstract:
+            remove_stale(path)
+        sock = listen(target, backlog) if backlog else bind(target)
+        if not abstract:
+            self.files[place] = (Path(path).absolute(), identity(Path(path)))
         return sock
 
     def _ports(self) -> set[int]:
@@ -145,11 +157,23 @@ def shown(sock: socket.socket) -> str:
 
 
 def place_name(server: Server) -> str:
-    """Return what makes a server's sockets the same ones after a reload."""
+    """Return the address of a server in one spelling. Raises OSError if it is none."""
     address = server.address
+    if address.path.startswith("@"):
+        return address.path
+    if address.path:
+        directory, name = os.path.split(address.path)
+        return os.path.join(os.path.realpath(directory or os.getcwd()), name)  # noqa: PTH118, PTH109
+    target = resolve(address)
     # Each server that left the choice to the kernel has a port of its own.
-    chosen = address.path or address.port
-    return str(address) if chosen else f"{address} of {server.name}"
+    owner = "" if address.port else f" of {server.name}"
+    return f"{target.packed.hex()} {target.scope} {address.port}{owner}"
+
+
+def target_of(server: Server) -> Target:
+    """Return where a server listens. Raises ConfigError if its address is none."""
+    with binding(server.address):
+        return resolve(server.address)
 
 
 def listen(target: Target, backlog: int) -> socket.socket:
@@ -218,6 +242,14 @@ def remove_file(path: Path, wanted: tuple[int, int]) -> None:
     with contextlib.suppress(OSError):
         if identity(path) == wanted:
             path.unlink()
+
+
+def is_lost(path: Path, wanted: tuple[int, int]) -> bool:
+    """Whether the file of a unix socket is gone, or another one: no client finds the socket."""
+    try:
+        return identity(path) != wanted
+    except OSError:
+        return True
 
 
 def identity(path: Path) -> tuple[int, int]:

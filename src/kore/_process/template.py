@@ -21,6 +21,7 @@ from kore._process import databases, logs, objects, scoreboard
 from kore._process.background import detach
 from kore._process.birth import Birth
 from kore._process.channel import Channel, close_all
+from kore._process.hostnames import plain_with_addresses
 from kore._process.messages import (
     Configured,
     Fatal,
@@ -105,7 +106,7 @@ class Template:
             databases.check(self.config)
             if orders.background:
                 self.leave_terminal()
-            self.channel.send(Configured(self.config.plain()))
+            self.channel.send(Configured(plain_with_addresses(self.config)))
             # After the application, so that what it sets up for its own sake comes first.
             self.worker: WorkerMain = entry(self.orders.worker)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises

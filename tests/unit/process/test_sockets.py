@@ -3,11 +3,13 @@ import re
 import select
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kore._conf.schema import Address, Server
+from kore._process.hostnames import numeric
 from kore._process.sockets import Listeners, shown
 from kore.errors import ConfigError
 from tests.helpers.ports import free_port
@@ -29,7 +31,9 @@ def port() -> int:
 
 
 def at(port: int, ip: str = "127.0.0.1", name: str = "http") -> Server:
-    return Server(name, Address(ip=ip, port=port), tls=False)
+    # The parent is told what names stand for.
+    address = Address(ip=ip, port=port)
+    return Server(name, replace(address, numeric=numeric(address)), tls=False)
 
 
 def unix(path: object, name: str = "local") -> Server:
@@ -268,8 +272,8 @@ def test_a_reload_keeps_adds_and_drops(listeners: Listeners, tmp_path: Path) -> 
     assert path.is_socket()
 
 
-def test_who_joins_an_address_that_is_served_does_not_listen_yet(listeners: Listeners) -> None:
-    """The kernel would hand it clients at once, before its worker is there."""
+def test_a_new_socket_does_not_listen_before_its_worker_is_ready(listeners: Listeners) -> None:
+    """The kernel would hand it clients at once, before its worker is there, or if it never is."""
     other = at(0, name="other")
     listeners.take([LOOPBACK], [1], BACKLOG)
     more = listeners.take([LOOPBACK, other], [1, 2], BACKLOG)
@@ -277,8 +281,8 @@ def test_who_joins_an_address_that_is_served_does_not_listen_yet(listeners: List
     def accepts(sock: socket.socket) -> bool:
         return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
-    assert [accepts(sock) for sock in only(more)] == [True, True, False, True]
-    (new,) = [sock for sock in only(more) if not accepts(sock)]
+    assert [accepts(sock) for sock in only(more)] == [True, False, False, False]
+    new = more[2][0][1]
     new.listen(BACKLOG)
     assert accepts(new)
     assert new.getsockname() == only(more)[0].getsockname()
@@ -299,3 +303,89 @@ def test_a_narrower_address_on_our_own_port_is_not_in_use(listeners: Listeners, 
     listeners.take([at(port, ip="0.0.0.0")], [1], BACKLOG)
 
     assert only(listeners.take([at(port)], [1], BACKLOG))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("127.0.0.1", "127.1"),
+        ("::1", "0:0:0:0:0:0:0:1"),
+        ("127.0.0.1", "::ffff:127.0.0.1"),
+        ("0.0.0.0", "0"),
+        ("localhost", numeric(Address(ip="localhost"))),
+    ],
+)
+def test_an_address_spelled_differently_keeps_its_sockets(
+    listeners: Listeners, port: int, one: str, other: str
+) -> None:
+    before = listeners.take([at(port, one)], [1, 2], BACKLOG)
+
+    assert only(listeners.take([at(port, other)], [1, 2], BACKLOG)) == only(before)
+
+
+def test_a_unix_socket_spelled_differently_stays(
+    listeners: Listeners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(".")
+    monkeypatch.chdir(tmp_path)
+    before = only(listeners.take([unix("kore.sock")], [1], BACKLOG))
+
+    for path in (tmp_path / "kore.sock", "./kore.sock", "link/kore.sock"):
+        assert only(listeners.take([unix(path)], [1], BACKLOG)) == before
+    with pytest.raises(ConfigError, match="two servers have this address"):
+        listeners.take([unix("kore.sock"), unix("link/kore.sock", "b")], [1], BACKLOG)
+
+
+def test_a_relative_path_stays_when_the_working_directory_is_gone(
+    listeners: Listeners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "release"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    before = only(listeners.take([unix("@other", "abstract")], [1], BACKLOG))
+    place.rmdir()
+
+    assert only(listeners.take([unix("@other", "abstract")], [1], BACKLOG)) == before
+    with pytest.raises(ConfigError, match=r"failed to bind to .kore\.sock.: No such file"):
+        listeners.take([unix("kore.sock")], [1], BACKLOG)
+
+
+@pytest.mark.parametrize("by", ["nothing", "a dead socket"])
+def test_the_file_of_a_unix_socket_comes_back(
+    listeners: Listeners, tmp_path: Path, by: str
+) -> None:
+    path = tmp_path / "kore.sock"
+    before = listeners.take([unix(path)], [1, 2], BACKLOG)
+    path.unlink()
+    if by == "a dead socket":
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+
+    after = listeners.take([unix(path)], [1, 2], BACKLOG)
+
+    (new,) = set(only(after))
+    assert {new} != set(only(before))
+    new.listen()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    # The old one goes without the file of the new one.
+    listeners.keep(listeners.places(after))
+    assert {sock.fileno() for sock in only(before)} == {-1}
+    assert path.is_socket()
+    assert only(listeners.take([unix(path)], [1], BACKLOG)) == [new]
+
+
+def test_a_lost_file_is_tried_again_after_a_reload_that_failed(
+    listeners: Listeners, tmp_path: Path
+) -> None:
+    path = tmp_path / "kore.sock"
+    before = listeners.take([unix(path)], [1], BACKLOG)
+    path.unlink()
+    listeners.take([unix(path)], [1], BACKLOG)
+    listeners.keep(listeners.places(before))
+    assert not path.exists()
+
+    (sock,) = only(listeners.take([unix(path)], [1], BACKLOG))
+
+    assert sock not in only(before)
+    assert path.is_socket()
