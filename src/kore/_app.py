@@ -7,7 +7,7 @@ the life of a process: new code means a new process.
 import importlib
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
@@ -22,6 +22,7 @@ from kore._conf.builder import Builder
 from kore._conf.places import OURS
 from kore._conf.schema import Config
 from kore._conf.syntax import parse
+from kore._maybe_async import is_awaitable
 from kore._modules import Modules
 from kore.errors import ConfigError, Fatal, KoreError, StartError
 
@@ -262,8 +263,9 @@ def call(hook: Callable[..., Any] | None, name: str, *arguments: object) -> None
     except Exception as error:
         text = traceback_text(error)
         raise StartError(f"{text}fatal: {FAILED.get(name, f'{name}() failed')}") from error
-    if isinstance(pending, Coroutine):
-        pending.close()
+    if is_awaitable(pending):
+        if close := getattr(pending, "close", None):
+            close()  # a coroutine that will not run
         raise StartError(f"fatal: {name}() must not be async: no event loop runs it")
 
 

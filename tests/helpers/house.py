@@ -18,7 +18,7 @@ FLOORS = {
           _process.generation _process.holdings _process.incoming _process.journals
           _process.nursery _process.objects _process.outgoing _process.parent _process.post
           _process.relay _process.roles _process.signals _process.site _process.spawn
-          _process.starts _process.successors
+          _process.starts _process.stopping _process.successors
           _process.talk _process.tasks _process.template _process.trial _process.websockets
           _process.worker""",
     4: """_app _bytecode _process.accesslogs _process.addresses _process.background _process.birth
@@ -46,7 +46,7 @@ FLOORS = {
           _httpclient.plan _pgsql.line _pgsql.statements _pgsql.values _process.codec
           _process.fields _process.mail _process.messages _process.parcels
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
-    0: "_conf.guesses _conf.kinds _conf.paths _conf.places _context errors",
+    0: "_conf.guesses _conf.kinds _conf.paths _conf.places _context _maybe_async errors",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
     -3: "_core.lifecycle",

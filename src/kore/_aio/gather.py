@@ -8,6 +8,7 @@ from typing import Any
 
 from kore._aio.loose import close_unbegun
 from kore._aio.suspend import GATE
+from kore._maybe_async import is_awaitable
 
 
 class Gather:
@@ -27,7 +28,7 @@ class Gather:
         if not isinstance(concurrency, int):
             raise TypeError("concurrency level must be an integer")
         for each in awaitables:
-            if not hasattr(each, "__await__"):
+            if not is_awaitable(each):
                 raise TypeError(f"not a coroutine: {each!r}")
         if concurrency < 0:
             raise ValueError(f"concurrency must be 0 (for all) or more, not {concurrency}")

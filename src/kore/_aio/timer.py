@@ -2,11 +2,12 @@
 
 import operator
 from asyncio import CancelledError, Task, TimerHandle, get_running_loop
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
 from kore._aio.loose import being_cancelled, close_unbegun, report
+from kore._maybe_async import is_awaitable
 from kore.errors import KoreError
 
 ONESHOT: Final = 1
@@ -84,7 +85,7 @@ class Timer:
         except BaseException as error:  # noqa: BLE001 - whatever an application raises
             self._report(error)
             return
-        if isinstance(pending, Coroutine):
+        if is_awaitable(pending):
             self._task = self._loop.create_task(self._run(pending))
             RUNNING.add(self._task)
             self._task.add_done_callback(partial(self._ended, pending))
@@ -96,7 +97,7 @@ class Timer:
             self._due += -(-(now - self._due) // self._delay) * self._delay
         return self._loop.call_at(max(self._due, now), self._fire)
 
-    async def _run(self, pending: Coroutine[Any, Any, Any]) -> None:
+    async def _run(self, pending: Awaitable[Any]) -> None:
         try:
             await pending
         except BaseException as error:  # SystemExit too: it ends no loop
@@ -104,7 +105,7 @@ class Timer:
                 raise
             self._report(error)
 
-    def _ended(self, pending: Coroutine[Any, Any, Any], task: Task[None]) -> None:
+    def _ended(self, pending: Awaitable[Any], task: Task[None]) -> None:
         RUNNING.discard(task)
         self._task = None
         if task.cancelled():  # whoever did so wants no more of it: the loop ends, perhaps

@@ -11,6 +11,12 @@ from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
 from kore._core.writer cimport Reply, apology
 
+from inspect import isawaitable
+from types import CoroutineType
+
+cdef object COROUTINE = CoroutineType
+
+
 cdef class Intake(BodyReceiver):
     """Reads the requests of one connection; `Connection` adds the socket's life."""
 
@@ -164,7 +170,7 @@ cdef class Intake(BodyReceiver):
             pending = run(request)
         else:
             pending = run(request, *request.captures)
-        if pending is not None and hasattr(pending, "__await__"):
+        if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
             self.service.spawn(pending, request)
         elif not request.answered and not self.closed:
             self.service.report(request, None)

@@ -15,6 +15,11 @@ from kore._core.sender cimport CLOSING, OPEN, OVER
 
 from kore._core.poller import complain
 
+from inspect import isawaitable
+from types import CoroutineType
+
+cdef object COROUTINE = CoroutineType
+
 cdef enum:
     # What may wait for a callback that is awaited, before the client has to.
     WAITING_MESSAGES = 16
@@ -129,7 +134,7 @@ cdef class WebSocket(MessageSender):
         PyContext_Enter(context)
         try:
             pending = callback(*arguments)
-            if pending is not None and hasattr(pending, "__await__"):
+            if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
                 self.peer.service.hub.converse(self, pending)
         except BaseException as error:      # SystemExit too, as in a handler
             self.spoiled(error)

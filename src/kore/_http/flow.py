@@ -3,8 +3,9 @@
 import logging
 from collections import deque
 from collections.abc import Callable
-from inspect import isawaitable
 from typing import Any, Final, NoReturn, Self
+
+from kore._maybe_async import is_awaitable
 
 log = logging.getLogger("kore")
 
@@ -153,7 +154,7 @@ class Hooked(Unkept):
     def feed(self, piece: bytes) -> bool:
         """Hand a piece on. False: the hook has to be awaited, or the request has ended."""
         verdict = self._hook(self._request, piece)
-        if isawaitable(verdict):
+        if is_awaitable(verdict):
             self._wait(verdict, self._finish)
             return False
         return self._accepted(verdict)

@@ -1,8 +1,9 @@
 """A route becomes the one callable the core will call for it."""
 
 from collections.abc import Callable, Coroutine, Sequence
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
+
+from kore._maybe_async import is_awaitable
 
 if TYPE_CHECKING:
     from kore._conf.schema import Handler, Route
@@ -28,7 +29,7 @@ def folded(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
             verdict = step(request)
             if verdict is False:
                 return None
-            if verdict is not True and isawaitable(verdict):
+            if is_awaitable(verdict):
                 return wait(verdict, steps[at:], request, captures)
         # An application's callable: a coroutine or nothing, one hopes.
         pending: Coroutine[Any, Any, None] | None = handler(request, *captures)
@@ -40,7 +41,7 @@ def folded(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
         if await verdict is False:
             return
         pending = folded(handler, rest)(request, *captures)
-        if pending is not None:
+        if is_awaitable(pending):
             await pending
 
     return run

@@ -8,6 +8,7 @@ from kore._http.auth import authentication
 from kore._http.parts import validation
 from kore._http.pipeline import Step
 from kore._http.verdicts import Work, drive
+from kore._maybe_async import is_awaitable
 
 if TYPE_CHECKING:
     from kore._conf.schema import Prerequest, Route
@@ -39,7 +40,7 @@ def prerequest(hook: "Prerequest") -> Step:
 def allowed(hook: "Prerequest", request: Any) -> Work[bool]:
     """Return whether to go on: not after False, and not after an answer."""
     verdict = hook(request)
-    if hasattr(verdict, "__await__"):
+    if is_awaitable(verdict):
         verdict = yield verdict
     if verdict is False and not request.answered:
         log.error(

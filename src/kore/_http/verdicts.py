@@ -6,9 +6,9 @@ coroutine when nothing waits.
 
 import logging
 from collections.abc import Awaitable, Callable, Generator
-from inspect import isawaitable
 from typing import Any, TypeVar
 
+from kore._maybe_async import is_awaitable
 from kore.errors import KoreError
 
 log = logging.getLogger("kore")
@@ -20,7 +20,7 @@ Work = Generator[Awaitable[object], object, T]
 def consented(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
     """Ask *verify*; only True is a yes."""
     verdict = verify(*arguments)
-    if isawaitable(verdict):
+    if is_awaitable(verdict):
         verdict = yield verdict
     if not isinstance(verdict, bool):
         log.warning("validator did not return True/False: %r returned %r", verify, verdict)

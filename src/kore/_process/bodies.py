@@ -3,7 +3,6 @@
 import asyncio
 import errno
 from functools import partial
-from inspect import isawaitable
 from typing import Any, Final
 
 from kore._aio.loose import report
@@ -13,6 +12,7 @@ from kore._core.request import Request
 from kore._http.flow import Flow, Hooked
 from kore._http.folder import Folder
 from kore._http.spool import Spool
+from kore._maybe_async import is_awaitable
 from kore._process.disk import Disk
 from kore._process.logs import log
 from kore._process.tasks import Tasks, Then
@@ -55,7 +55,7 @@ class Bodies:
         """Ask `on_headers`. False: it has refused, or has to be awaited first."""
         assert extras.on_headers is not None  # noqa: S101 - the core asks only where there is one
         verdict = extras.on_headers(request)
-        if isawaitable(verdict):
+        if is_awaitable(verdict):
             # An application's awaitable: of asyncio's kind.
             self.tasks.spawn(verdict, request, partial(self._greeted, request))  # type: ignore[arg-type]
             return False
@@ -125,7 +125,7 @@ class Bodies:
         except BaseException as error:  # noqa: BLE001 - whatever an application raises
             pending = None
             report(ending(request), error)
-        if isawaitable(pending):
+        if is_awaitable(pending):
             self.tasks.see_off(pending, ending(request), lambda: close(sink))
         else:
             close(sink)

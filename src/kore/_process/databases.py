@@ -1,6 +1,5 @@
 """The databases of a worker. Their library is loaded by the template, if there are any."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +8,7 @@ from kore._conf import databases
 from kore._conf.places import caller
 from kore._conf.schema import Config
 from kore._conf.schema import Database as Wanted
+from kore._maybe_async import await_result, is_awaitable
 from kore._process.logs import log
 from kore.errors import ConfigError, DatabaseError
 
@@ -100,8 +100,8 @@ class Databases:
         """Call what an application gave for notifications; whatever it does ends here."""
         try:
             result = callback(*arguments)
-            if asyncio.iscoroutine(result):
-                self.create(result)
+            if is_awaitable(result):
+                self.create(await_result(result))
         except BaseException as error:  # noqa: BLE001 - whatever an application raises
             self.failed("the callback of listen()", error)
 

@@ -1,6 +1,6 @@
 """What others send to this worker, of one kind: put together, handed over one after the other."""
 
-from asyncio import AbstractEventLoop, Task, TimerHandle, iscoroutine
+from asyncio import AbstractEventLoop, Task, TimerHandle
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from kore._conf.settings import Settings
+from kore._maybe_async import is_awaitable
 from kore._process.logs import log
 from kore._process.messages import Kind, ProtocolError
 from kore._process.parcels import Assembly, cost
@@ -159,7 +160,7 @@ class Incoming:
         while self._inbox and self._opened:
             sender, number, price, payload = self._inbox.popleft()
             pending = self._hand_over(sender, payload)
-            if pending is not None and iscoroutine(pending) and self.run_async is not None:
+            if is_awaitable(pending) and self.run_async is not None:
                 done = partial(self._awaited, sender, number, price)
                 self.task = self.run_async(pending, self.where, done)
                 return

@@ -1,12 +1,13 @@
 """The application's hook for signals: those of a worker's own, and those the parent tells it of."""
 
-import asyncio
 import contextlib
 import signal
 import time
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
+
+from kore._maybe_async import is_awaitable
 
 # A terminal sends ctrl-C to all processes at once, and the parent tells the workers of it, too.
 ONCE_WITHIN: Final = 1.0
@@ -67,11 +68,11 @@ class Signals:
         except Exception as error:  # noqa: BLE001 - whatever an application raises
             self.failed("the signal hook", error)
         else:
-            if asyncio.iscoroutine(pending):
+            if is_awaitable(pending):
                 self.running += 1
                 self.spawn(self._finish(pending))
 
-    async def _finish(self, pending: Coroutine[Any, Any, Any]) -> None:
+    async def _finish(self, pending: Awaitable[Any]) -> None:
         """Await a hook."""
         try:
             await pending

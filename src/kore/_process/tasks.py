@@ -147,6 +147,14 @@ class Tasks(Registry):
         ]
         return sorted([*serving, *super().list()], key=lambda task: -task.age)
 
+    async def cancel_requests(self, seconds: float) -> None:
+        """Cancel handlers and what follows requests; give `finally` blocks some seconds."""
+        self.ending = True
+        if tasks := [*(task for task, _ in self.handlers.values()), *self.endings]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=seconds)
+
     async def cancel_everything(self, seconds: float) -> None:
         """Cancel all that runs on the loop, and give `finally` blocks some seconds."""
         self.ending = True
@@ -164,6 +172,15 @@ class Tasks(Registry):
         """
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.loop.shutdown_asyncgens(), seconds)
+
+    def close_executor(self) -> Task[None]:
+        """Let the threads of the loop's own executor finish what they were given.
+
+        The task must not be cancelled: it would block the loop until they have.
+        """
+        task = self.loop.create_task(self.loop.shutdown_default_executor())
+        self.endings.add(task)
+        return task
 
     async def wait(self, seconds: float) -> None:
         """Wait for what still works for requests, for so long at most."""

@@ -3,6 +3,7 @@
 It never serves. A worker forked from it shares its memory and starts in milliseconds.
 """
 
+import asyncio
 import gc
 import os
 import select
@@ -17,6 +18,7 @@ from typing import Final, NoReturn
 
 from kore import _app
 from kore._bytecode import BytecodePolicy
+from kore._maybe_async import await_result, is_awaitable
 from kore._process import databases, logs, objects, scoreboard
 from kore._process.background import detach
 from kore._process.birth import Birth
@@ -154,7 +156,9 @@ class Template:
         cleanup = self.config.hooks.get("cleanup")
         if orderly and cleanup is not None:
             try:
-                cleanup()
+                pending = cleanup()
+                if is_awaitable(pending):
+                    asyncio.run(await_result(pending))
             except Exception as error:  # noqa: BLE001 - whatever an application raises
                 text = _app.traceback_text(error)
                 self.channel.send(Log(logs.ERR, "the last hook of the application failed", text))

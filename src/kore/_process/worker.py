@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import sys
-from asyncio import AbstractEventLoop, Future
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn
 
 from kore import _context
@@ -16,6 +17,7 @@ from kore._conf.settings import SETTINGS
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
+from kore._maybe_async import await_result, call_maybe_async, is_awaitable
 from kore._modules import MODULE_LOAD, MODULE_UNLOAD
 from kore._process.birth import Birth
 from kore._process.bodies import Bodies
@@ -30,6 +32,7 @@ from kore._process.relay import Relay
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
 from kore._process.site import Site
+from kore._process.stopping import StopSequence
 from kore._process.talk import Takers, Talk
 from kore._process.tasks import Tasks
 from kore._process.websockets import WebSockets
@@ -37,10 +40,8 @@ from kore.errors import RefusedError
 
 # How often deadlines are looked at, as in C Kore.
 SWEEP: Final = 0.5
-# How often a draining worker looks whether it is done.
-DRAIN_STEP: Final = 0.02
-# What cancelled handlers have for their `finally` blocks when a worker ends.
-FAREWELL: Final = 1.0
+# How long a process that ends without its event loop tries to write its last messages.
+FLUSH_TIMEOUT: Final = 1.0
 
 
 def main(birth: Birth) -> int:
@@ -58,13 +59,12 @@ class Worker:
         install(Handler(lambda *record: self.talk.say(Log(*record))))
         self.slot = birth.slot
         self.status = 0
-        self.stopping = False
         # New code takes over from this.
         self.replaced = False
         self.loop = new_loop()
         hold(self.loop, birth.leash)
         self.talk = Talk(self.channel, self.loop)
-        self.over: Future[None] = self.loop.create_future()
+        self.stop = StopSequence(self, birth.config.settings)
         self.tasks = Tasks(self.loop, self.report)
         self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
         self.relay = Relay(
@@ -123,20 +123,17 @@ class Worker:
         return self.status
 
     async def live(self) -> None:
-        """Start, serve until it is over, say farewell."""
+        """Start, serve until told to stop, then stop in order."""
         starting = self.loop.create_task(self.start())
-        await asyncio.wait({starting, self.over}, return_when=asyncio.FIRST_COMPLETED)
+        over = self.stop.over
+        await asyncio.wait({starting, over}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await self.over
+            await over
         else:
             starting.cancel()
-        await self.farewell()
-
-    def finish(self) -> None:
-        """Have enough of serving."""
-        if not self.over.done():
-            self.over.set_result(None)
+            await asyncio.wait({starting}, timeout=self.stop.step_timeout())
+        await self.stop.run()
 
     def abandon(self) -> None:
         """Be no worker any more, in a process that the application forked from this one.
@@ -176,71 +173,55 @@ class Worker:
         self.site.keeper.turn()
         self.loop.call_later(SWEEP, self.sweep)
 
-    async def farewell(self) -> None:
-        """Cancel what still runs, and call the application's stop hook."""
-        self.poller.drain()
-        self.relay.farewell()
-        await self.tasks.cancel_everything(FAREWELL)
-        self.loop.remove_reader(self.poller.fileno())
-        self.poller.close()
-        await self.bodies.farewell(FAREWELL)
-        await self.databases.close(FAREWELL)
-        if self.replaced:
-            await self.tell_modules(MODULE_UNLOAD)
-        await self.call_hook("workerstop")
-        await self.tasks.close_generators(FAREWELL)
-
     async def call_hook(self, name: str) -> None:
         """Call one of the application's hooks, if it has that one."""
-        hook = self.config.hooks.get(name)
-        if hook is not None:
-            result = hook()
-            if asyncio.iscoroutine(result):
-                await result
+        if hook := self.config.hooks.get(name):
+            await call_maybe_async(hook)
 
     async def tell_modules(self, action: int) -> None:
         """Tell modules that asked for it that they are loaded, or about to be replaced."""
         for onload in self.config.onloads:
             try:
-                result = onload(action)
-                if asyncio.iscoroutine(result):
-                    await result
+                await call_maybe_async(onload, action)
             except Exception as error:  # noqa: BLE001 - whatever an application raises
                 self.failed("onload", error)
 
-    # ---- the end
+    # ---- the end, step by step: `stopping.py` says when
 
-    def drain(self, *, patient: bool = False, accept: bool = True) -> None:
-        """Finish what was accepted, then end; *patient* waits for idle clients to come to an end.
-
-        *accept* lets in who waits in the queues first: nobody else will serve them.
-
-        With patience nobody is hung up on: somebody else serves the same address, and a client's
-        next request here is answered with `connection: close`.
-        """
-        again, self.stopping = self.stopping, True
-        if again and patient:
-            return
+    def stop_accepting(self, *, patient: bool, accept: bool) -> None:
+        """Close the listeners; let clients finish what they have begun."""
         self.websockets.ending = True
         self.slot[STATE_AT] = DRAINING
         self.service.drain(patient=patient)
         self.poller.drain(patient=patient, accept=accept)
-        self.loop.call_later(self.patience(patient=patient), self.finish)
-        if not again:
-            self.end_when_idle()
 
-    def patience(self, *, patient: bool) -> float:
-        """Return how long a drain may take, in seconds."""
-        settings = self.config.settings
-        return settings.drain_timeout + (settings.http_keepalive_time if patient else 0)
-
-    def end_when_idle(self) -> None:
-        """End as soon as no client, request, signal hook or message is left."""
+    def is_idle(self) -> bool:
+        """Return whether no client, request, signal hook or message is left."""
         tasks, signals = self.tasks.serving, self.signals.running
-        if self.service.connections or tasks or signals or self.relay.waiting:
-            self.loop.call_later(DRAIN_STEP, self.end_when_idle)
-        else:
-            self.finish()
+        return not (self.service.connections or tasks or signals or self.relay.waiting)
+
+    async def end_requests(self) -> None:
+        """Cancel requests that still run, and close all connections."""
+        self.poller.drain()
+        await self.tasks.cancel_requests(self.stop.step_timeout())
+        self.loop.remove_reader(self.poller.fileno())
+        self.poller.close()
+        await self.bodies.farewell(self.stop.step_timeout())
+
+    def stop_hooks(self) -> Iterator[tuple[str, Callable[..., Any], tuple[object, ...]]]:
+        """Yield the functions of the application to call at the end: name, function, arguments."""
+        if self.replaced:
+            yield from (("onload", onload, (MODULE_UNLOAD,)) for onload in self.config.onloads)
+        if hook := self.config.hooks.get("workerstop"):
+            yield "workerstop", hook, ()
+
+    async def end_rest(self) -> None:
+        """Cancel what is left, and close what the application used."""
+        self.relay.farewell()
+        await self.tasks.cancel_everything(self.stop.step_timeout())
+        await self.tasks.close_generators(self.stop.step_timeout())
+        await self.databases.close(self.stop.step_timeout())
+        await self.stop.wait_for(self.tasks.close_executor())
 
     # ---- what others say
 
@@ -250,8 +231,8 @@ class Worker:
         self.signals.catch(
             self.loop,
             {
-                signal.SIGTERM: self.drain,
-                signal.SIGQUIT: self.finish,
+                signal.SIGTERM: self.stop.drain,
+                signal.SIGQUIT: self.stop.hurry,
                 **dict.fromkeys(ignored, lambda: None),
             },
         )
@@ -276,14 +257,14 @@ class Worker:
         """End, after what is in progress or at once."""
         self.replaced |= message.patient
         if message.drain:
-            self.drain(patient=message.patient, accept=message.accept)
+            self.stop.drain(patient=message.patient, accept=message.accept)
         else:
-            self.finish()
+            self.stop.hurry()
 
     def orphaned(self) -> NoReturn:
         """End: without a parent there is no worker."""
         self.journals.finish()
-        await_end(self.loop, FAREWELL)
+        await_end(self.loop, FLUSH_TIMEOUT)
         os._exit(1)
 
     # ---- what handlers do
@@ -303,7 +284,9 @@ class Worker:
         """Hand what nobody caught to the tracer, or to the log."""
         if self.tracer is not None:
             try:
-                self.tracer(type(error), error, own_frames(error))
+                traced = self.tracer(type(error), error, own_frames(error))
+                if is_awaitable(traced):
+                    self.tasks.create(await_result(traced))
             except BaseException as again:  # noqa: BLE001 - a tracer cannot end a worker either
                 log.error("the tracer failed with %r", again, exc_info=again)
             else:
@@ -340,5 +323,5 @@ class Worker:
         with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken, closed
             sys.stdout.flush()
         self.journals.finish()
-        self.channel.drain(FAREWELL)
+        self.channel.drain(FLUSH_TIMEOUT)
         os._exit(1)
