@@ -12,7 +12,7 @@ SOURCE = ROOT / "src" / "kore"
 FLOORS = {
     9: "_cli.kodev _cli.run",
     8: "__main__ _cli.create _cli.project",
-    7: "_cli.main _cli.skeleton _cli.watch",
+    7: "_cli.main _cli.skeleton _cli.sources _cli.watch",
     6: "__init__ _api _clients _databases _tasks _lazy",
     5: """_process.bodies _process.children _process.databases _process.disk _process.endings
           _process.generation _process.holdings _process.incoming _process.journals

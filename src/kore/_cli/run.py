@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 from kore._cli.main import main as kore
 from kore._cli.project import PIDFILE, NoProjectError, Project
-from kore._cli.watch import Inotify, Looking, watcher
+from kore._cli.watch import LOOK, Looking, watcher
 from kore._process.pidfile import owner
 from kore._process.privsep import die_with
 from kore._process.spawn import command
@@ -73,7 +73,7 @@ class Run:
             files.close()
         return self.status
 
-    def turn(self, files: Inotify | Looking) -> None:
+    def turn(self, files: Looking) -> None:
         """Look after signals, the server and the files, once each."""
         while info := signal.sigtimedwait(TRAPPED, 0):
             self.told(info.si_signo, from_terminal=info.si_code == SI_KERNEL)
@@ -82,12 +82,15 @@ class Run:
         if files.changed(TURN):
             while files.changed(SETTLED):
                 pass
-            self.changed()
+            if names := files.take():
+                self.changed(named(names))
+        if why := files.why_looking():
+            self.say(f"inotify: {why}: looking for changes every {LOOK} s from now on")
 
     def told(self, number: int, *, from_terminal: bool) -> None:
         """Act on a signal."""
         if number == signal.SIGHUP and not from_terminal:
-            self.changed()
+            self.changed("SIGHUP")
             return
         self.ending = number
         # A second one ends the server at once: it must not see one of them twice.
@@ -109,12 +112,12 @@ class Run:
         else:
             self.say("not serving: it starts again with the next change")
 
-    def changed(self) -> None:
-        """Have the new code loaded."""
+    def changed(self, what: str) -> None:
+        """Have the new code loaded, because of *what*."""
         if self.ending:
             return
+        self.say(f"{what}, {'loading it anew' if self.pid else 'starting'}")
         if not self.pid:
-            self.say("changed, starting")
             self.start()
         elif owner(self.project.pidfile) == self.pid:
             os.kill(self.pid, signal.SIGHUP)
@@ -131,6 +134,13 @@ class Run:
                 os.kill(self.pid, signal.SIGKILL)
             time.sleep(TURN / 4)
         self.start()
+
+
+def named(files: list[str]) -> str:
+    """Return what to say about files that changed: the first one, and how many more."""
+    first = files[0] if files[0].isprintable() else ascii(files[0])
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return f"{first}{more} changed"
 
 
 def run(project: Project, arguments: list[str]) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kore._cli import watch
-from kore._cli.watch import Inotify, Looking, matters, watcher
+from kore._cli import sources, watch
+from kore._cli.sources import matters
+from kore._cli.watch import Inotify, Looking, watcher
 
 # The limit of a failing test only.
 LONG = 10.0
@@ -17,13 +18,32 @@ SHORT = 0.5
 Watch = Callable[[], Inotify | Looking]
 
 
+@pytest.fixture
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory beside the project."""
+    directory = tmp_path_factory.mktemp("outside")
+    (directory / "release").mkdir()
+    (directory / "release" / "text").write_text("first")
+    return directory
+
+
 @pytest.fixture(params=[Inotify, Looking])
-def files(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Inotify | Looking]:
+def files(
+    request: pytest.FixtureRequest, tmp_path: Path, outside: Path
+) -> Iterator[Inotify | Looking]:
     (tmp_path / "app.py").write_text("")
+    (tmp_path / "linked.py").symlink_to("lib/step")
+    (tmp_path / "broken.py").symlink_to(outside / "later")
+    (tmp_path / "part").symlink_to(outside / "release")
     for directory in ("lib", ".git", "env", "node_modules", "empty"):
         (tmp_path / directory).mkdir()
     (tmp_path / "env" / "pyvenv.cfg").touch()
     (tmp_path / "lib" / "words.py").write_text("")
+    (tmp_path / "lib" / "step").symlink_to(outside / "current" / "text")
+    (outside / "current").symlink_to("release")
+    for loop in ("round", "lib/back"):
+        (tmp_path / loop).symlink_to(tmp_path)
+    (tmp_path / "everything").symlink_to("/")
     files = request.param(tmp_path)
     yield files
     files.close()
@@ -57,18 +77,89 @@ def write_in_a_new_directory(top: Path) -> None:
 
 
 def move_a_directory_in(top: Path) -> None:
-    (top / ".git" / "part").mkdir()
-    (top / ".git" / "part" / "x.py").touch()
-    (top / ".git" / "part").rename(top / "part")
+    (top / ".git" / "piece").mkdir()
+    (top / ".git" / "piece" / "x.py").touch()
+    (top / ".git" / "piece").rename(top / "piece")
 
 
 def change_the_configuration(top: Path) -> None:
     (top / "kore.conf").write_text("workers 1\n")
 
 
+def outside_of(top: Path) -> Path:
+    return (top / "part").resolve().parent
+
+
+def link(top: Path) -> None:
+    (outside_of(top) / "x").write_text("x")
+    (top / "x.py").symlink_to(outside_of(top) / "x")
+
+
+def link_hard(top: Path) -> None:
+    (outside_of(top) / "x").write_text("x")
+    (top / "x.py").hardlink_to(outside_of(top) / "x")
+
+
+def link_a_directory(top: Path) -> None:
+    (outside_of(top) / "more").mkdir()
+    (outside_of(top) / "more" / "x.py").touch()
+    (top / "more").symlink_to(outside_of(top) / "more")
+
+
+def write_to_the_end_of_links(top: Path) -> None:
+    (outside_of(top) / "release" / "text").write_text("second")
+
+
+def lead_a_link_elsewhere(top: Path) -> None:
+    (outside_of(top) / "second").mkdir()
+    (outside_of(top) / "second" / "text").write_text("second")
+    (outside_of(top) / "fresh").symlink_to("second")
+    (outside_of(top) / "fresh").rename(outside_of(top) / "current")
+
+
+def make_the_target_of_a_link(top: Path) -> None:
+    (outside_of(top) / "later").write_text("")
+
+
+def write_in_a_linked_directory(top: Path) -> None:
+    (outside_of(top) / "release" / "new.py").write_text("")
+
+
+def remove_a_link(top: Path) -> None:
+    (top / "linked.py").unlink()
+
+
+def move_a_directory_out(top: Path) -> None:
+    (top / "lib").rename(outside_of(top) / "lib")
+
+
+def rename_a_directory(top: Path) -> None:
+    (top / "lib").rename(top / "library")
+
+
+def remove_a_directory(top: Path) -> None:
+    shutil.rmtree(top / "lib")
+
+
+def write_variables(top: Path) -> None:
+    (top / ".env").write_text("A=1")
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        link,
+        link_hard,
+        link_a_directory,
+        write_to_the_end_of_links,
+        lead_a_link_elsewhere,
+        make_the_target_of_a_link,
+        write_in_a_linked_directory,
+        remove_a_link,
+        move_a_directory_out,
+        rename_a_directory,
+        remove_a_directory,
+        write_variables,
         write_in_place,
         replace,
         keep_a_backup,
@@ -87,6 +178,8 @@ def test_a_change_is_noticed(
 
     # A new directory is an event of its own, before its files are.
     assert seen or files.changed(LONG)
+    assert files.take()
+    assert not files.take()
 
 
 def test_a_directory_that_came_is_watched(files: Inotify | Looking, tmp_path: Path) -> None:
@@ -96,6 +189,70 @@ def test_a_directory_that_came_is_watched(files: Inotify | Looking, tmp_path: Pa
     (tmp_path / "new" / "x.py").write_text("x")
 
     assert files.changed(LONG)
+    assert files.take() == ["new/x.py"]
+
+
+def test_the_same_content_is_no_change(files: Inotify | Looking, tmp_path: Path) -> None:
+    for _ in range(3):
+        (tmp_path / "app.py").write_text("")
+        (tmp_path / "app.py").touch()
+        (tmp_path / "copy.py~").write_text("")
+        (tmp_path / "copy.py~").replace(tmp_path / "app.py")
+        assert not files.changed(SHORT / 5)
+
+
+def test_a_directory_that_went_is_not_watched(
+    files: Inotify | Looking, tmp_path: Path, outside: Path
+) -> None:
+    move_a_directory_out(tmp_path)
+    assert files.changed(LONG)
+    (outside / "lib" / "words.py").write_text("x")
+
+    assert not files.changed(SHORT)
+
+
+def test_a_change_that_is_undone_is_none(files: Inotify | Looking, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("x")
+    assert files.changed(LONG)
+    (tmp_path / "app.py").write_text("")
+    assert files.changed(LONG)
+
+    assert files.take() == []
+
+
+def test_without_more_watches_it_goes_on_looking(
+    tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Inotify(tmp_path)
+    assert not files.why_looking()
+    monkeypatch.setattr(watch, "WATCHED", 0)  # the kernel refuses to watch for nothing
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "x.py").write_text("x")
+    assert files.changed(LONG)
+    (tmp_path / "new" / "y.py").write_text("x")
+    assert files.changed(LONG)
+
+    assert files.take() == ["new/x.py", "new/y.py"]
+    assert files.why_looking()
+    assert not files.why_looking()
+    files.close()
+
+
+def test_a_link_to_a_large_tree_is_followed_so_far(
+    tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "LINKED_DIRECTORIES_MAX", 3)
+    for number in range(10):
+        (outside / f"d{number}").mkdir()
+        (outside / f"d{number}" / "x.py").touch()
+        (tmp_path / f"d{number}").mkdir()
+        (tmp_path / f"d{number}" / "x.py").touch()
+    (tmp_path / "beyond").symlink_to(outside)
+    files = Looking(tmp_path)
+    found = [path for path in files.sources.now if "/beyond/" in path]
+
+    assert 1 <= len(found) <= 3
+    assert len(files.sources.now) == 10 + len(found)
 
 
 def test_what_is_no_source_is_no_change(files: Inotify | Looking, tmp_path: Path) -> None:
@@ -107,12 +264,16 @@ def test_what_is_no_source_is_no_change(files: Inotify | Looking, tmp_path: Path
     assert not files.changed(SHORT)
 
 
-@pytest.mark.parametrize("name", ["x.py", "kore.conf", "page.html", "pyproject.toml", "é.py"])
+@pytest.mark.parametrize(
+    "name", ["x.py", "kore.conf", "page.html", "pyproject.toml", "é.py", ".env", ".env.local"]
+)
 def test_sources_matter(name: str) -> None:
     assert matters(name)
 
 
-@pytest.mark.parametrize("name", ["x.pyc", "4913", "app.py~", ".app.py.swp", ".#x.py", "kore.pid"])
+@pytest.mark.parametrize(
+    "name", ["x.pyc", "4913", "app.py~", ".app.py.swp", ".#x.py", "kore.pid", ".env.swp", ".env~"]
+)
 def test_what_editors_and_servers_write_does_not(name: str) -> None:
     assert not matters(name)
 
