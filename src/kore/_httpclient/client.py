@@ -2,21 +2,23 @@
 
 import json
 import os
-import re
 from collections.abc import AsyncIterable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 from kore._httpclient import names
-from kore._httpclient.fields import received, requested
+from kore._httpclient.fields import CONTROLS, received, requested
 from kore._httpclient.later import Later
-from kore._httpclient.options import CONTROLS, POINTER, Setting, all_checked
+from kore._httpclient.options import POINTER, Setting, all_checked
 from kore._httpclient.plan import (
     ABSTRACT,
     CUSTOMREQUEST,
     HTTPHEADER,
     INFILESIZE,
+    KEEP_BODY,
+    OBEY_STATUS,
     POSTFIELDS,
+    POSTSIZE,
     UNIX,
     Plan,
     common,
@@ -25,6 +27,7 @@ from kore._httpclient.plan import (
     milliseconds,
 )
 from kore._httpclient.stream import Stream
+from kore._httpclient.urls import checked_url, shown
 from kore.errors import ClientTypeError, KoreError
 
 if TYPE_CHECKING:
@@ -34,12 +37,13 @@ if TYPE_CHECKING:
 WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
 MAY_HAVE_BODY: Final = WITH_BODY | {"DELETE"}
 METHODS: Final = MAY_HAVE_BODY | {"GET", "HEAD", "OPTIONS"}
-USERINFO: Final = re.compile(r"^((?:[a-z][a-z0-9+.-]*:)?/*)[^/?#]*@", re.I)
-SHOWN_MAX: Final = 1000
 # Settings with which a head is not the last one: redirects are followed, somebody logs in.
 MORE_HEADS: Final = frozenset(
     {names.CURLOPT_FOLLOWLOCATION, names.CURLOPT_HTTPAUTH, names.CURLOPT_PROXYAUTH}
 )
+
+# Fields that depend on the body.
+FRAMING: Final = frozenset({"content-length", "content-type", "expect"})
 
 
 class ClientKeywords(TypedDict, total=False):
@@ -108,7 +112,7 @@ class HttpClient:
         self._place = f"request to '{shown(url)}' failed"
         self._jar = Jar() if flag(given, "cookies", default=False) else None
         settings = [*tls(given), *unix(given)]
-        own = all_checked(given.get("curlopt", {}))
+        own = obeying(all_checked(given.get("curlopt", {})))
         self._fields = [line for each in own if each[0] == HTTPHEADER for line in each[1]]
         own = [each for each in own if each[0] != HTTPHEADER]
         self._counted = counted(own)
@@ -178,16 +182,18 @@ class HttpClient:
         unknown(keywords, Keywords, method.lower())
         body = body_of(method, keywords)
         fields = requested(keywords.get("headers", {}))
-        own = all_checked(keywords.get("curlopt", {}))
+        own = obeying(all_checked(keywords.get("curlopt", {})))
         ways = follow(keywords.get("follow", False))
         listed = [line for each in own if each[0] == HTTPHEADER for line in each[1]]
+        listed = moved([*self._fields, *listed], fields)
         settings = [
+            *([] if method == "POST" else [(names.CURLOPT_POSTREDIR, KEEP_BODY)]),
             *self._settings,
             *framing(method, body, fields, json="json" in keywords),
             *ways,
             *(each for each in own if each[0] != HTTPHEADER),
         ]
-        if lines := [*self._fields, *listed, *fields.values()]:
+        if lines := [*listed, *fields.values()]:
             settings.append((HTTPHEADER, lines))
         plan = Plan(
             settings,
@@ -229,20 +235,6 @@ def path(given: Mapping[str, Any], name: str) -> bytes | None:
     if not found or CONTROLS.search(os.fsdecode(found)):
         raise ValueError(f"{name} is no path: {value!r}")
     return found
-
-
-def checked_url(url: object) -> str:
-    """Return a URL. ClientTypeError: it is no str. ValueError: it is empty, or would do harm."""
-    if not isinstance(url, str):
-        raise ClientTypeError(f"url must be str, not {type(url).__name__}")
-    if not url or CONTROLS.search(url):
-        raise ValueError(f"url is empty or has control characters: {url!r}")
-    return url
-
-
-def shown(url: str) -> str:
-    """Return a URL as a log may have it: without a password, nor all of a very long one."""
-    return USERINFO.sub(r"\1", url)[:SHOWN_MAX]
 
 
 def tls(given: ClientKeywords) -> list[Setting]:
@@ -322,8 +314,29 @@ def framing(method: str, body: Any, fields: dict[str, bytes], *, json: bool) -> 
         if method == "PUT":
             fields.setdefault("content-type", b"content-type:")
         return [(POSTFIELDS, body), (CUSTOMREQUEST, method.encode())]
+    if method == "POST":
+        fields.setdefault("content-type", b"content-type:")
+        return [(names.CURLOPT_POST, 1), *([] if size is None else [(POSTSIZE, size)])]
     sized = [] if size is None else [(INFILESIZE, size)]
     return [(names.CURLOPT_UPLOAD, 1), (CUSTOMREQUEST, method.encode()), *sized]
+
+
+def moved(lines: list[bytes], fields: dict[str, bytes]) -> list[bytes]:
+    """Move lines of CURLOPT_HTTPHEADER that frame a body to *fields*; return the others."""
+    others: list[bytes] = []
+    for line in lines:
+        name = line.partition(b":")[0].strip().lower().decode()
+        if name in FRAMING:
+            fields.setdefault(name, line)
+        else:
+            others.append(line)
+    return others
+
+
+def obeying(settings: list[Setting]) -> list[Setting]:
+    """Return options of an application such that redirects are followed as `follow=` does."""
+    follows = (names.CURLOPT_FOLLOWLOCATION, 1)
+    return [(each[0], OBEY_STATUS) if each == follows else each for each in settings]
 
 
 def announced(line: bytes) -> int:

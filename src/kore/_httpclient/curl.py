@@ -5,10 +5,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kore._httpclient import names
-from kore._httpclient.client import checked_url
 from kore._httpclient.later import Later
 from kore._httpclient.options import IDLE, POINTER, Setting, checked
 from kore._httpclient.plan import INFILESIZE, POSTSIZE, Plan, common, counted
+from kore._httpclient.urls import checked_url
 from kore.errors import ClientTypeError, KoreError
 
 if TYPE_CHECKING:

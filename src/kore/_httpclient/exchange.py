@@ -4,17 +4,31 @@ A new handle costs 2 us more than one that is used again, and can carry nothing 
 request to the next: no header field, no password, no cookie.
 """
 
+import os
 import socket
 from asyncio import Future
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
 import pycurl
 
-from kore._httpclient.fields import whole
+from kore._httpclient import names
+from kore._httpclient.codings import BodyDecoder
+from kore._httpclient.fields import status_of, whole
 from kore._httpclient.options import OPTIONS, POINTER, Setting
-from kore._httpclient.plan import ABSTRACT, COOKIEFILE, UNIX, Plan
+from kore._httpclient.plan import (
+    ABSTRACT,
+    COOKIEFILE,
+    EXPECTS,
+    HTTPHEADER,
+    INFILESIZE,
+    POSTSIZE,
+    UNIX,
+    Plan,
+    fields_of,
+)
 from kore._httpclient.stream import Sink
 from kore._httpclient.transfers import Curl, Outcome, Transfers
 from kore._httpclient.upload import Upload
@@ -26,35 +40,57 @@ SECONDS_MAX: Final = 2_147_483
 # all of what that makes, which may be a thousand times as much, and has a limit of 64 MiB.
 PACKED: Final = 16 * 1024
 CUT: Final = "the peer closed the connection within the head of its answer"
+SENT_ALREADY: Final = (
+    "the body has to be sent again, and is an iterator of which more has gone than was kept: "
+    "give the body as bytes, or ask the address that does not redirect"
+)
 TOO_LARGE: Final = "Failure writing output to destination: more than curl_recv_max, {} bytes"
+
+
+EXPECTATION_FAILED: Final = 417
+# What may be announced as the length of a body that is read piece by piece.
+SIZES: Final = frozenset({INFILESIZE, POSTSIZE, names.CURLOPT_INFILESIZE})
 
 
 class Counter:
     """Takes what comes, up to a limit. libcurl counts what arrives, not what it unpacks."""
 
-    def __init__(self, chunks: list[bytes], limit: int) -> None:
+    def __init__(self, chunks: list[bytes], limit: int, decoder: BodyDecoder | None) -> None:
         self.chunks = chunks
         self.left = limit
+        self.decoder = decoder
 
     def write(self, data: bytes) -> int:
         """Take a piece; -1 ends the transfer."""
+        taken = len(data)
+        if self.decoder is not None:
+            decoded = self.decoder.decode(data, self.left + 1)
+            if decoded is None:
+                return -1
+            data = decoded
         self.left -= len(data)
         if self.left < 0:
             return -1
         self.chunks.append(data)
-        return len(data)
+        return taken
 
 
 class Exchange:
     """A request on its way, and what has come of its answer."""
 
     # Not the future: when it is cancelled, it holds the traceback that leads to here.
-    __slots__ = ("_counter", "_transfers", "chunks", "curl", "lines", "plan", "upload")
+    __slots__ = ("_counter", "_decoder", "_expects", "_refused", "_source", "_transfers", "chunks",
+                 "curl", "lines", "plan", "upload")
 
     def __init__(self, plan: Plan, transfers: Transfers) -> None:
         self.plan = plan
         self._transfers = transfers
         self._counter: Counter | None = None
+        self._decoder: BodyDecoder | None = None
+        self._source: BytesIO | None = None
+        # Whether the peer is asked for permission to send the body, and has refused to say (417).
+        self._expects = plan.expects
+        self._refused = False
         self.chunks: list[bytes] = []
         self.lines: list[bytes] = []
         self.curl: Curl = pycurl.Curl()
@@ -68,35 +104,48 @@ class Exchange:
         ClientError: libcurl refuses a setting.
         """
         plan, setopt = self.plan, self.curl.setopt
+        if sink is not None:
+            self.lines = sink.lines
+        if plan.decoded:
+            self._decoder = BodyDecoder(self.lines)
         self._limit(setopt)
         # Without it libcurl would read from the server's standard input.
         setopt(pycurl.READFUNCTION, nothing)
+        take_line: Callable[[bytes], Any] = self.lines.append
         if sink is not None:
-            setopt(pycurl.HEADERFUNCTION, sink.header)
+            sink.decoder = self._decoder
+            take_line = sink.header
             setopt(pycurl.WRITEFUNCTION, sink.write)
-            self.lines = sink.lines
-        else:
-            setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        setopt(
+            pycurl.HEADERFUNCTION,
+            partial(self._take_line, take_line) if plan.expects else take_line,
+        )
         if plan.jar is not None:
             setopt(pycurl.SHARE, plan.jar.share())
             setopt(COOKIEFILE, b"")
         apply(self.curl, plan.settings, plan.place)
         if sink is not None and plan.counted:
             setopt(pycurl.BUFFERSIZE, PACKED)
-        if isinstance(plan.body, bytes):
-            source = BytesIO(plan.body)
-            setopt(pycurl.READFUNCTION, source.read)
-            setopt(pycurl.SEEKFUNCTION, lambda *where: source.seek(*where) and 0)
-        elif plan.body is not None:
-            self.upload = Upload(plan.body, self.curl, self._transfers)
-            setopt(pycurl.READFUNCTION, self.upload.read)
+        self._set_body(setopt)
         try:
-            future = self._transfers.start(self.curl)
+            future = self._transfers.start(self.curl, self._retry if plan.expects else None)
         except pycurl.error as error:
             raise failure(plan, *error.args) from None
         if self.upload is not None:
             self.upload.begin(future)
         return future
+
+    def _set_body(self, setopt: Callable[[int, Any], None]) -> None:
+        plan = self.plan
+        if isinstance(plan.body, bytes):
+            self._source = source = BytesIO(plan.body)
+            setopt(pycurl.READFUNCTION, source.read)
+            setopt(pycurl.SEEKFUNCTION, lambda *where: source.seek(*where) and 0)
+        elif plan.body is not None:
+            size = next((size for number, size in plan.settings[::-1] if number in SIZES), None)
+            self.upload = Upload(plan, size, self.curl, self._transfers)
+            setopt(pycurl.READFUNCTION, self.upload.read)
+            setopt(pycurl.SEEKFUNCTION, self.upload.seek)
 
     def _limit(self, setopt: Callable[[int, Any], None]) -> None:
         plan, limits = self.plan, self._transfers.limits
@@ -112,11 +161,36 @@ class Exchange:
         if plan.streamed:
             return
         if plan.counted or not limits.recv_max:
-            self._counter = Counter(self.chunks, limits.recv_max)
+            self._counter = Counter(self.chunks, limits.recv_max, self._decoder)
             setopt(pycurl.WRITEFUNCTION, self._counter.write)
         else:
             setopt(pycurl.MAXFILESIZE_LARGE, limits.recv_max)
             setopt(pycurl.WRITEFUNCTION, self.chunks.append)
+
+    def _take_line(self, take: Callable[[bytes], Any], line: bytes) -> Any:
+        """Take a line of a head, or end the transfer that asks for permission in vain."""
+        if self._expects and line.startswith(b"HTTP/") and status_of(line) == EXPECTATION_FAILED:
+            self._refused = True
+            return -1
+        return take(line)
+
+    def _retry(self) -> bool:
+        """Prepare the request without its expectation (RFC 9110 section 10.1.1).
+
+        libcurl would repeat a field that an application has set.
+        """
+        if not self._refused or not self._rewind():
+            return False
+        self._refused = self._expects = False
+        self.lines.clear()
+        kept = [line for line in fields_of(self.plan.settings) if not EXPECTS.fullmatch(line)]
+        self.curl.setopt(HTTPHEADER, [*kept, b"expect:"])
+        return True
+
+    def _rewind(self) -> bool:
+        if self._source is not None:
+            self._source.seek(0)
+        return self.upload is None or self.upload.seek(0, os.SEEK_SET) == pycurl.SEEKFUNC_OK
 
     # ---- afterwards
 
@@ -131,6 +205,13 @@ class Exchange:
     def check(self, outcome: Outcome) -> None:
         """Raise what went wrong, if anything did."""
         code, reason = outcome
+        if self._decoder is not None:
+            if code == 0:
+                self._decoder.check_end()
+            if self._decoder.problem:
+                raise failure(self.plan, pycurl.E_BAD_CONTENT_ENCODING, self._decoder.problem)
+        if code == pycurl.E_SEND_FAIL_REWIND or self._refused:
+            raise failure(self.plan, pycurl.E_SEND_FAIL_REWIND, SENT_ALREADY)
         if code == 0:
             if whole(self.lines):
                 return

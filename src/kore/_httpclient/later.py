@@ -42,7 +42,7 @@ class Later(Coroutine[Any, Any, T]):
             finally:
                 self._over = True
         if self._failed is not None:
-            raise again(*self._failed)
+            raise failed_again(*self._failed)
         result: T = self._result
         return result
 
@@ -67,6 +67,6 @@ class Later(Coroutine[Any, Any, T]):
             self._steps.close()
 
 
-def again(text: str, code: int) -> KoreError:
+def failed_again(text: str, code: int) -> KoreError:
     """Return the error of something that has failed before."""
     return ClientError(text, code) if code else KoreError(text)

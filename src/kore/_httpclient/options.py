@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from kore._httpclient import names
+from kore._httpclient.fields import CONTROLS, TOKEN
+from kore._httpclient.urls import encoded_url
 from kore.errors import ClientTypeError, KoreError
 
 # libcurl's number of an option, and its value.
@@ -71,7 +73,8 @@ RENAMED: Final = MappingProxyType(
 # What libcurl adds to the number of an option that takes text or a list.
 POINTER: Final = 10_000
 LONG: Final = 2**63
-CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# Lists of header fields.
+FIELD_LISTS: Final = frozenset({names.CURLOPT_HTTPHEADER, names.CURLOPT_PROXYHEADER})
 
 
 class Option(NamedTuple):
@@ -120,7 +123,12 @@ def checked(number: int, value: object) -> Setting:
     if option.takes == "list":
         if not isinstance(value, (list, tuple)):
             raise ClientTypeError(f"option '{option.name}' requires a list as argument")
-        return number, [text(option.name, item) for item in value]
+        lines = [text(option.name, item) for item in value]
+        if number - POINTER in FIELD_LISTS:
+            check_fields(option.name, lines)
+        return number, lines
+    if number == POINTER + names.CURLOPT_URL and isinstance(value, str):
+        value = encoded_url(value).decode()
     return number, text(option.name, value)
 
 
@@ -140,6 +148,14 @@ def text(name: str, value: object) -> bytes:
     if CONTROLS.search(value):
         raise ValueError(f"option '{name}': control characters are not allowed")
     return value.encode()
+
+
+def check_fields(name: str, lines: list[bytes]) -> None:
+    """Raise ValueError if a line is no header field: `Name: value`, `Name:` or `Name;`."""
+    for line in lines:
+        field = re.split(b"[:;]", line, maxsplit=1)[0].decode()
+        if not TOKEN.fullmatch(field):
+            raise ValueError(f"option '{name}': {field!r} is no name of a header field")
 
 
 def all_checked(given: object) -> list[Setting]:

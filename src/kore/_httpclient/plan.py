@@ -1,12 +1,16 @@
 """What is to be asked: a request as data, made before anything runs."""
 
+import re
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from kore._conf.settings import VERSION
 from kore._httpclient import names
+from kore._httpclient.codings import take_over
+from kore._httpclient.fields import TOKEN
 from kore._httpclient.options import POINTER, Setting
+from kore._httpclient.urls import encoded_url
 
 Body: TypeAlias = bytes | AsyncIterable[bytes] | None
 
@@ -15,6 +19,8 @@ POSTFIELDS: Final = POINTER + names.CURLOPT_POSTFIELDS
 HTTPHEADER: Final = POINTER + names.CURLOPT_HTTPHEADER
 CUSTOMREQUEST: Final = POINTER + names.CURLOPT_CUSTOMREQUEST
 ABSTRACT: Final = POINTER + names.CURLOPT_ABSTRACT_UNIX_SOCKET
+PROXYHEADER: Final = POINTER + names.CURLOPT_PROXYHEADER
+REQUEST_TARGET: Final = POINTER + names.CURLOPT_REQUEST_TARGET
 UNIX: Final = POINTER + names.CURLOPT_UNIX_SOCKET_PATH
 COOKIEFILE: Final = POINTER + names.CURLOPT_COOKIEFILE
 URL: Final = POINTER + names.CURLOPT_URL
@@ -38,12 +44,20 @@ COUNTED: Final = frozenset(
     }
 )
 FOLLOWED: Final = 10
+# CURLFOLLOW_OBEYCODE: the method changes as the status says (RFC 9110 section 15.4). With 1 that of
+# PUT, PATCH and DELETE would stay, even after a 303.
+OBEY_STATUS: Final = 2
+# CURL_REDIR_POST_301 and _302: to libcurl a PUT, PATCH or DELETE with bytes is a POST, but
+# only a POST itself becomes a GET there.
+KEEP_BODY: Final = 3
+EXPECTS: Final = re.compile(rb"expect:\s*100-continue\s*", re.I)
+FOR_PROXY: Final = re.compile(rb"proxy-authorization\s*[:;]", re.I)
 
 
 def common(url: str) -> list[Setting]:
     """Return what every transfer begins with."""
     return [
-        (URL, url.encode()),
+        (URL, encoded_url(url)),
         (names.CURLOPT_NOSIGNAL, 1),
         (names.CURLOPT_PROTOCOLS, WEB),
         (names.CURLOPT_REDIR_PROTOCOLS, WEB),
@@ -59,7 +73,8 @@ class Plan:
 
     *settings* are libcurl's, in order. *body* is here only if it is to be read piece by piece.
     *timeout* is in milliseconds, 0 for none, None for `curl_timeout`. *place* is what errors begin
-    with. *counted*: what comes has to be counted here, libcurl would not.
+    with. *counted*: what comes has to be counted here, libcurl would not. *decoded*: the body is
+    decoded here. *expects*: the peer is asked for permission to send the body.
     """
 
     settings: list[Setting]
@@ -70,6 +85,54 @@ class Plan:
     streamed: bool = False
     jar: Any = None
     counted: bool = False
+    decoded: bool = False
+    expects: bool = False
+
+    def __post_init__(self) -> None:
+        check_request_line(self.settings)
+        decoding = take_over(self.settings)
+        self.settings += decoding
+        self.decoded = bool(decoding)
+        self.expects = any(map(EXPECTS.fullmatch, fields_of(self.settings)))
+        hide_from_peers(self.settings)
+
+
+def fields_of(settings: list[Setting]) -> list[bytes]:
+    """Return the lines of header fields in *settings*; the last list counts."""
+    lines: list[bytes] = dict(settings).get(HTTPHEADER, [])
+    return lines
+
+
+def check_request_line(settings: list[Setting]) -> None:
+    """Raise ValueError if method or target would make another request line of it.
+
+    Other protocols have commands there, with blanks in them.
+    """
+    given = dict(settings)
+    if given.get(names.CURLOPT_PROTOCOLS, WEB) & ~WEB and not given[URL].startswith(b"http"):
+        return
+    method, target = given.get(CUSTOMREQUEST), given.get(REQUEST_TARGET)
+    if method is not None and not TOKEN.fullmatch(method.decode()):
+        raise ValueError(f"option 'CURLOPT_CUSTOMREQUEST': {method.decode()!r} is no method")
+    if target is not None and (not target or len(target.split()) != 1 or target.strip() != target):
+        raise ValueError(f"option 'CURLOPT_REQUEST_TARGET': {target.decode()!r} is no target")
+
+
+def hide_from_peers(settings: list[Setting]) -> None:
+    """Have proxy-authorization sent to proxies only, where a redirect may lead to another peer.
+
+    libcurl takes away authorization and cookies there, but not this field.
+    """
+    given = dict(settings)
+    lines = given.get(HTTPHEADER, [])
+    secret = [line for line in lines if FOR_PROXY.match(line)]
+    if secret and given.get(names.CURLOPT_FOLLOWLOCATION):
+        kept = [line for line in lines if line not in secret]
+        settings[:] = [each for each in settings if each[0] not in {HTTPHEADER, PROXYHEADER}]
+        if kept:
+            settings.append((HTTPHEADER, kept))
+        settings.append((PROXYHEADER, [*given.get(PROXYHEADER, []), *secret]))
+        settings.append((names.CURLOPT_HEADEROPT, 1))  # CURLHEADER_SEPARATE
 
 
 def counted(settings: list[Setting]) -> bool:
@@ -83,9 +146,9 @@ def follow(given: object) -> list[Setting]:
         given = FOLLOWED if given else 0
     if type(given) is not int or given < 0:
         raise TypeError(f"follow must be True, False or a number, not {given!r}")
-    # 2: a redirect may change the method as it says (303), RFC 9110 section 15.4. With 1 the method
-    # of PUT, PATCH and DELETE would stay whatever the status.
-    return [(names.CURLOPT_FOLLOWLOCATION, 2), (names.CURLOPT_MAXREDIRS, given)] if given else []
+    if not given:
+        return []
+    return [(names.CURLOPT_FOLLOWLOCATION, OBEY_STATUS), (names.CURLOPT_MAXREDIRS, given)]
 
 
 def milliseconds(given: object) -> int | None:

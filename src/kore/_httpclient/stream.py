@@ -1,12 +1,14 @@
 """An answer that is read as it comes, no faster than it is wanted."""
 
-from asyncio import Future, get_running_loop
+from asyncio import CancelledError, Future, get_running_loop
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from kore._httpclient.codings import BodyDecoder
 from kore._httpclient.fields import Headers, received, status_of
+from kore._httpclient.later import failed_again
 from kore._httpclient.plan import Plan
-from kore.errors import KoreError
+from kore.errors import ClientError, KoreError
 
 if TYPE_CHECKING:
     from kore._httpclient.exchange import Exchange
@@ -17,6 +19,10 @@ ENOUGH: Final = 256 * 1024
 PAUSE: Final = 0x10000001
 GO_ON: Final = 0
 
+CANCELLED: Final = (
+    "this stream was ended when a read of it was cancelled, by a timeout perhaps: "
+    "its body is not complete"
+)
 NOT_YET: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
 
 
@@ -29,6 +35,8 @@ class Sink:
 
     def __init__(self, *, final: bool) -> None:
         self.lines: list[bytes] = []
+        # Decodes the body, if libcurl does not.
+        self.decoder: BodyDecoder | None = None
         self.chunks: list[bytes] = []
         self.size = 0
         self.paused = False
@@ -53,11 +61,18 @@ class Sink:
         if self.size >= ENOUGH:
             self.paused = True
             return PAUSE
+        taken = len(data)
+        if self.decoder is not None:
+            decoded = self.decoder.decode(data)
+            if decoded is None:
+                return -1
+            data = decoded
         self.headed = True
-        self.chunks.append(data)
-        self.size += len(data)
+        if data:
+            self.chunks.append(data)
+            self.size += len(data)
         self.wake()
-        return len(data)
+        return taken
 
     def wake(self, _: object = None) -> None:
         """Wake the reader."""
@@ -68,8 +83,8 @@ class Sink:
 class Stream:
     """The body of an answer, piece by piece: `async for`; in an `async with` its head is there.
 
-    It belongs to whoever iterates: leaving the `async with`, or forgetting the object, ends the
-    transfer.
+    Leaving the `async with`, or forgetting the object, ends the transfer. So does an error, and
+    cancelling a read, by a timeout say: each read behind it raises, for the body is not complete.
     """
 
     def __init__(self, plan: Plan, exchange: Callable[[Plan], "Exchange"], *, final: bool) -> None:
@@ -79,6 +94,8 @@ class Stream:
         self._exchange: Exchange | None = None
         self._future: Future[Any] | None = None
         self._over = False
+        # How it failed. Not the error itself, whose traceback leads to here.
+        self._failed: tuple[str, int] | None = None
 
     @property
     def status(self) -> int:
@@ -98,8 +115,8 @@ class Stream:
             await self._until(lambda: self._sink.headed)
             if not self._sink.headed:
                 self._check()
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._fail(error)
             raise
         return self
 
@@ -117,8 +134,8 @@ class Stream:
                 self._check()
         except OverlapError:
             raise
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self._fail(error)
             raise
         if not sink.chunks:
             self.close()
@@ -155,7 +172,10 @@ class Stream:
             if self._sink.waiter is not None and not self._sink.waiter.done():
                 raise OverlapError("somebody else reads this stream")
             self._sink.waiter = get_running_loop().create_future()
-            await self._sink.waiter
+            try:
+                await self._sink.waiter
+            finally:  # once cancelled it holds a traceback, which leads to here
+                self._sink.waiter = None
 
     def _runs(self) -> bool:
         return self._future is not None and not self._future.done() and not self._over
@@ -165,8 +185,21 @@ class Stream:
         self._future = exchange.begin(self._sink)
         self._future.add_done_callback(self._sink.wake)
 
+    def _fail(self, error: BaseException) -> None:
+        """End the transfer, and have each further read fail: what was cut has no end."""
+        if self._failed is None:
+            if isinstance(error, ClientError):
+                self._failed = str(error), error.code
+            elif isinstance(error, CancelledError):
+                self._failed = CANCELLED, 0
+            else:
+                self._failed = f"this stream was ended by {type(error).__name__}", 0
+        self.close()
+
     def _check(self) -> None:
         """Raise what went wrong, once all that came has been read."""
+        if self._failed is not None:
+            raise failed_again(*self._failed)
         if self._exchange is not None and self._future is not None and self._future.done():
             self._exchange.check(self._future.result())
             self._sink.headed = True

@@ -59,6 +59,8 @@ class Transfers:
         self._sockets = epoll()
         self._watched: set[int] = set()
         self._running: dict[Curl, Future[Outcome]] = {}
+        # Asked once when a transfer has ended, whether to run it again.
+        self._retries: dict[Curl, Callable[[], bool]] = {}
         self._timer: Handle | None = None
         # When that comes. uvloop's handle of a timer that is due at once does not say.
         self._comes = math.inf
@@ -79,15 +81,22 @@ class Transfers:
         """Return how many run."""
         return len(self._running)
 
-    def start(self, curl: Curl) -> "Future[Outcome]":
-        """Begin a transfer; the future has its outcome."""
+    def start(self, curl: Curl, retry: Callable[[], bool] | None = None) -> "Future[Outcome]":
+        """Begin a transfer; the future has its outcome.
+
+        *retry* is called when it has ended, before the outcome is set. Returning True runs the
+        transfer once more.
+        """
         future: Future[Outcome] = self.loop.create_future()
+        if retry is not None:
+            self._retries[curl] = retry
         self._multi.add_handle(curl)
         self._running[curl] = future
         return future
 
     def abort(self, curl: Curl) -> None:
         """End a transfer, if it still runs."""
+        self._retries.pop(curl, None)
         if self._running.pop(curl, None) is not None:
             self._multi.remove_handle(curl)
 
@@ -96,8 +105,11 @@ class Transfers:
         if curl in self._running:
             try:
                 curl.pause(what)
-            except pycurl.error as error:  # what was kept back could not be kept
-                self._end(curl, (error.args[0], pycurl.easy_strerror(error.args[0])))
+            except pycurl.error as error:
+                code = error.args[0]
+                # Between two connections nothing is paused. Else what was kept back is lost.
+                if code != pycurl.E_BAD_FUNCTION_ARGUMENT:
+                    self._end(curl, (code, pycurl.easy_strerror(code)))
 
     def drop(self, end: Callable[[], None]) -> None:
         """Call *end* soon, from a finalizer: it may run in any thread, and within a callback."""
@@ -221,9 +233,15 @@ class Transfers:
 
     def _end(self, curl: Curl, outcome: Outcome) -> None:
         future = self._running.pop(curl, None)
-        if future is not None:
-            self._multi.remove_handle(curl)
-            if not future.done():
+        retry = self._retries.pop(curl, None)
+        if future is None:
+            return
+        self._multi.remove_handle(curl)
+        if not future.done():
+            if retry is not None and retry():
+                self._running[curl] = future
+                self._multi.add_handle(curl)
+            else:
                 future.set_result(outcome)
 
 

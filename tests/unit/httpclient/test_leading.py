@@ -1,6 +1,7 @@
 """Where a request may lead: protocols, redirects, cookies, passwords."""
 
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
 
 import pytest
 
@@ -51,20 +52,61 @@ async def test_redirects_are_followed_when_asked_for() -> None:
         assert (status, headers.get("location")) == (200, None)
 
 
-@pytest.mark.parametrize(
-    ("status", "method", "follows"),
-    [
-        (303, "post", b"GET "), (303, "put", b"GET "), (302, "post", b"GET "),
-        (307, "post", b"POST body"), (308, "put", b"PUT body"), (307, "patch", b"PATCH body"),
-    ],
-)
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"bo"
+    yield b"dy"
+
+
+BODIES: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+    "bytes": lambda: {"body": b"body"},
+    "stream": lambda: {"body": pieces()},
+    "sized stream": lambda: {"body": pieces(), "headers": {"content-length": "4"}},
+}
+FOLLOWS: Final[dict[str, dict[str, Any]]] = {
+    "keyword": {"follow": True},
+    "option": {"curlopt": {kore.CURLOPT_FOLLOWLOCATION: 1}},
+}
+
+
+@pytest.mark.parametrize("how", FOLLOWS)
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @on_both
 async def test_a_redirect_says_what_becomes_of_the_method(
-    status: int, method: str, follows: bytes
+    status: int, method: str, body: str, how: str
 ) -> None:
+    """RFC 9110 section 15.4: with 301 and 302 a POST becomes a GET, with 303 every method."""
+    turned = status == 303 or (status in {301, 302} and method == "post")
     async with Peer(to("/there", status)) as peer:
-        asking = getattr(kore.httpclient(peer.url), method)(body=b"body", follow=True)
-        assert await asking == (200, follows)
+        ask = getattr(kore.httpclient(peer.url), method)
+        follows = b"GET " if turned else f"{method.upper()} body".encode()
+        assert await ask(**BODIES[body](), **FOLLOWS[how]) == (200, follows)
+        assert peer.asked[0].body == b"body"
+        assert [asked.get("content-type") for asked in peer.asked[1:] if turned] in ([], [None])
+
+
+@pytest.mark.parametrize(("method", "status", "then"), [
+    ("delete", 301, "DELETE"), ("options", 302, "OPTIONS"), ("head", 301, "HEAD"),
+    ("head", 303, "HEAD"), ("delete", 303, "GET"), ("delete", 308, "DELETE"),
+])
+@on_both
+async def test_so_it_is_without_a_body(method: str, status: int, then: str) -> None:
+    async with Peer(to("/there", status)) as peer:
+        await getattr(kore.httpclient(peer.url), method)(follow=True)
+        assert [asked.method for asked in peer.asked] == [method.upper(), then]
+
+
+@on_both
+async def test_a_long_stream_cannot_be_sent_twice() -> None:
+    async def long() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 65536
+
+    async with Peer(to("/there", 307)) as peer:
+        error = await fails(kore.httpclient(peer.url).put(body=long(), follow=True))
+        assert error.code == 65
+        assert "give the body as bytes" in str(error)
 
 
 @on_both
@@ -109,6 +151,63 @@ async def test_passwords_do_not_go_to_another_host() -> None:
             assert peer.asked[1].get("authorization") == "Bearer secret"
             assert [a.get("authorization") for a in other.asked] == [None, None]
             assert [a.get("cookie") for a in other.asked] == [None, None]
+
+
+SECRETS: Final[dict[str, dict[str, Any]]] = {
+    "headers": {
+        "headers": {"Proxy-Authorization": "P", "Authorization": "A", "Cookie": "secret=1"}
+    },
+    "lines": {
+        "curlopt": {kore.CURLOPT_HTTPHEADER: ["PROXY-authorization: P", "cookie: c"]}
+    },
+    "options": {
+        "curlopt": {
+            kore.CURLOPT_COOKIE: "secret=1",
+            kore.CURLOPT_USERPWD: "me:secret",
+            kore.CURLOPT_PROXYUSERPWD: "me:secret",
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("secrets", SECRETS)
+@pytest.mark.parametrize("follow", FOLLOWS)
+@on_both
+async def test_no_secret_goes_to_another_host(secrets: str, follow: str) -> None:
+    async with Peer() as other:
+        there = other.url.replace("127.0.0.1", "localhost")
+        async with Peer(to(there)) as peer:
+            given, how = SECRETS[secrets], FOLLOWS[follow]
+            options = {**given.get("curlopt", {}), **how.get("curlopt", {})}
+            keywords = {**given, **how, "curlopt": options}
+            assert await kore.httpclient(peer.url).get(**keywords) == (200, b"hello")
+            client = kore.httpclient(peer.url, curlopt=options)
+            assert await client.get(**{**keywords, "curlopt": {}}) == (200, b"hello")
+            names = {name for asked in other.asked for name, _ in asked.fields}
+            assert names == {"host", "user-agent", "accept"}
+            assert "cookie" in {name for name, _ in peer.asked[0].fields}
+
+
+@on_both
+async def test_no_secret_of_a_handle_goes_to_another_host() -> None:
+    async with Peer() as other, Peer(to(other.url.replace("127.0.0.1", "localhost"))) as peer:
+        handle = kore.curl(peer.url)
+        handle.setopt(kore.CURLOPT_FOLLOWLOCATION, 1)
+        for own in ([], ["x-own: 1"]):
+            handle.setopt(kore.CURLOPT_HTTPHEADER, ["proxy-authorization: P", *own])
+            assert await handle.run() == b"hello"
+            assert other.asked[-1].get("x-own") == ("1" if own else None)
+            assert other.asked[-1].get("proxy-authorization") is None
+
+
+@on_both
+async def test_a_proxy_is_told_who_asks() -> None:
+    async with Peer() as proxy:
+        client = kore.httpclient("http://nowhere.test/", curlopt={kore.CURLOPT_PROXY: proxy.url})
+        fields = {"proxy-authorization": "P"}
+        for follow in (False, True):
+            assert await client.get(headers=fields, follow=follow) == (200, b"hello")
+        assert [asked.get("proxy-authorization") for asked in proxy.asked] == ["P", "P"]
 
 
 async def baker(asked: Asked) -> None:

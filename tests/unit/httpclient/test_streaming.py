@@ -141,6 +141,50 @@ async def test_a_reader_that_is_cancelled_ends_it() -> None:
         await until(lambda: peer.gone == 1)
 
 
+@pytest.mark.parametrize("entered", [False, True])
+@on_both
+async def test_what_was_cut_by_a_timeout_does_not_look_complete(entered: bool) -> None:
+    async def silent(asked: Asked) -> None:
+        asked.send(OK + b"content-length: 10\r\n\r\nhello")
+        await asked.reader.read()
+
+    async with Peer(silent) as peer:
+        stream = kore.httpclient(peer.url).stream()
+        if entered:
+            await stream.__aenter__()
+        assert await anext(stream) == b"hello"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(stream), 0.01)
+        assert running() == 0
+        for _ in range(2):
+            with pytest.raises(kore.errors.KoreError, match="is not complete"):
+                await anext(stream)
+        with pytest.raises(kore.errors.KoreError, match="is not complete"):
+            assert [piece async for piece in stream]
+
+
+@on_both
+async def test_a_head_that_was_given_up_does_not_look_like_an_empty_answer() -> None:
+    async def silent(asked: Asked) -> None:
+        await asked.reader.read()
+
+    async with Peer(silent) as peer:
+        stream = kore.httpclient(peer.url).stream()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(stream.__aenter__(), 0.01)
+        with pytest.raises(kore.errors.KoreError, match="is not complete"):
+            await anext(stream)
+
+
+@on_both
+async def test_an_error_is_raised_as_often_as_somebody_reads() -> None:
+    async with Peer(close_in_body) as peer:
+        stream = kore.httpclient(peer.url).stream()
+        assert await anext(stream) == b"hello"
+        for _ in range(3):
+            assert (await fails(anext(stream))).code == 18
+
+
 @on_both
 async def test_only_one_reads_it_at_a_time() -> None:
     release = asyncio.Event()

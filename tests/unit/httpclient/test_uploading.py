@@ -9,7 +9,7 @@ import pytest
 
 import kore
 from kore.errors import ClientError
-from tests.helpers.loops import on_both, until
+from tests.helpers.loops import on_both, passes, until
 from tests.helpers.peer import Asked, Peer, hello
 from tests.unit.httpclient.test_failing import MIB, OK, fails, running
 
@@ -179,3 +179,129 @@ async def test_both_directions_go_on_at_the_same_time() -> None:
         assert got == [b"one", b"two", b"three"]
         peer.reply, peer.read = hello, True
         assert await kore.httpclient(peer.url).get() == (200, b"hello")
+
+
+@pytest.mark.parametrize("method", ["post", "put"])
+@pytest.mark.parametrize("last_is_late", [False, True])
+@on_both
+async def test_a_body_that_is_longer_than_it_said_is_an_error(
+    method: str, last_is_late: bool
+) -> None:
+    closed = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            yield b"x" * 20_000
+            yield b"x" * 10_000
+            if last_is_late:
+                await passes(50)
+            yield b"x"
+        finally:
+            closed.set()
+
+    async with Peer() as peer:
+        ask = getattr(kore.httpclient(peer.url), method)
+        error = await fails(ask(body=body(), headers={"content-length": "30000"}))
+        assert "longer than its content-length, 30000 bytes" in str(error)
+        await closed.wait()
+        assert running() == 0
+        await until(lambda: peer.gone == 1)
+        assert peer.asked == [], "the peer has not seen a whole request"
+
+
+@on_both
+async def test_a_length_may_be_an_option() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for word in (b"on", b"e", b""):
+            yield word
+
+    async with Peer() as peer:
+        for option, true, false in (
+            (kore.CURLOPT_INFILESIZE, 3, 2),
+            (kore.CURLOPT_HTTPHEADER, ["Content-Length: 3"], ["Content-Length: 2"]),
+        ):
+            client = kore.httpclient(peer.url)
+            assert await client.put(body=body(), curlopt={option: true}) == (200, b"hello")
+            assert (peer.asked[-1].get("content-length"), peer.asked[-1].body) == ("3", b"one")
+            error = await fails(client.put(body=body(), curlopt={option: false}))
+            assert "longer than its content-length, 2 bytes" in str(error)
+
+
+def hanging_up() -> Any:
+    """Return an answer whose first connection is closed though it said that it stays."""
+
+    async def answer(asked: Asked) -> None:
+        asked.answer(str(len(asked.body)).encode())
+        asked.last = asked.target == "/first"
+
+    return answer
+
+
+@pytest.mark.parametrize("pieces", [0, 1, 3, 12])
+@pytest.mark.parametrize("method", ["post", "put"])
+@on_both
+async def test_a_body_survives_a_connection_that_was_closed_meanwhile(
+    method: str, pieces: int
+) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(pieces):
+            yield b"x" * 65536
+            await asyncio.sleep(0)
+
+    async with Peer(hanging_up()) as peer:
+        await kore.httpclient(f"{peer.url}first").get()
+        await until(lambda: peer.gone == 1)
+        ask = getattr(kore.httpclient(peer.url), method)
+        assert await ask(body=body()) == (200, str(pieces * 65536).encode())
+        assert peer.connections == 2
+
+
+@pytest.mark.parametrize("sized", [False, True])
+@pytest.mark.parametrize("how", ["bytes", "stream", "read as a stream"])
+@on_both
+async def test_who_does_not_know_expectations_is_asked_without(how: str, sized: bool) -> None:
+    """RFC 9110 section 10.1.1: repeat the request without the expectation."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"bo"
+        yield b"dy"
+
+    async def answer(asked: Asked) -> None:
+        if asked.get("expect"):
+            asked.answer(b"no", 417)
+        else:
+            await asked.read_body()
+            asked.answer(asked.body)
+
+    async with Peer(answer, read=False) as peer:
+        client = kore.httpclient(peer.url)
+        length = {"content-length": "4"} if sized else {}
+        keywords: Any = {"headers": {"Expect": "100-Continue", **length}}
+        keywords["body"] = body() if how == "stream" else b"body"
+        if how == "read as a stream":
+            got = b"".join([piece async for piece in client.stream("put", **keywords)])
+        else:
+            status, got = await client.put(**keywords)
+            assert status == 200
+        assert got == b"body"
+        assert [asked.get("expect") for asked in peer.asked] == ["100-Continue", None]
+
+
+@on_both
+async def test_an_expectation_that_is_met_costs_one_request() -> None:
+    async with Peer() as peer:
+        fields = {"expect": "100-continue"}
+        assert await kore.httpclient(peer.url).post(body=b"body", headers=fields) == (200, b"hello")
+        assert [asked.body for asked in peer.asked] == [b"body"]
+
+
+@on_both
+async def test_a_417_without_an_expectation_is_an_answer() -> None:
+    async def answer(asked: Asked) -> None:
+        asked.answer(b"no", 417)
+
+    async with Peer(answer) as peer:
+        fields = {"expect": "100-continue"}
+        assert await kore.httpclient(peer.url).post(body=b"body") == (417, b"no")
+        assert await kore.httpclient(peer.url).post(body=b"b", headers=fields) == (417, b"no")
+        assert len(peer.asked) == 3
