@@ -47,7 +47,8 @@ FLOORS = {
           _pgsql.statements _pgsql.values _process.codec
           _process.fields _process.mail _process.messages _process.parcels
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
-    0: "_conf.guesses _conf.kinds _conf.paths _conf.places _context _maybe_async errors",
+    0: """_conf.guesses _conf.hosts _conf.kinds _conf.paths _conf.places _context _maybe_async
+          errors""",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
     -3: "_core.lifecycle",

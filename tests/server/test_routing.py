@@ -43,9 +43,17 @@ class Methods:
 single = kore.domain("object.test", attach="http")
 single.route("/", Methods("an object").show, methods=["get"])
 
-@kore.route("/decorated", domain="object.test", methods=["get"])
+@kore.route("/decorated", domain="object.test.", methods=["get"])
 def decorated(req):
     req.response(200, b"decorated")
+
+kore.domain("B\u00fccher.example", attach="http")
+
+@kore.route("/", domain="b\u00fccher.example", methods=["get"])
+def another_script(req):
+    req.response(200, b"another script")
+
+kore.domain("[fe80::*]", attach="http").route("/", says("address"), methods=["get"])
 """
 
 
@@ -72,7 +80,16 @@ def at(path: str, host: str = "exact.test") -> bytes:
         ("EXACT.test", "exact"),
         ("exact.test:8080", "exact"),
         ("other.test", 404),
-        ("exact.test.", 404),
+        ("exact.test.", "exact"),
+        ("Exact.test.:8080", "exact"),
+        ("exact.test..", 404),
+        (".", 404),
+        ("a.wild.test.", "wild"),
+        ("xn--bcher-kva.wild.test", "wild"),
+        ("xn--bcher-kva.example", "another script"),
+        ("[fe80::1]", "address"),
+        ("f", 404),
+        ("[ff]", 404),
         ("xexact.test", 404),
         ("a.wild.test", "wild"),
         ("A.B.Wild.Test:1", "wild"),

@@ -6,10 +6,9 @@ The words are Kore's where Kore has words, followed by what to do about it.
 import difflib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, Final, Protocol, TypeVar
 
-from kore._conf import paths
+from kore._conf import hosts, paths
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Setting
@@ -218,7 +217,7 @@ def free_domain(name: str, attach: str, domains: Sequence[Named]) -> None:
 
 def shadows(earlier: str, name: str) -> bool:
     """Return whether a domain takes what a later one is for."""
-    return earlier == name or fnmatchcase(name, earlier)
+    return hosts.compile_wildcard(earlier)(name) is not None
 
 
 def domain_name(host: object) -> str:
@@ -226,16 +225,18 @@ def domain_name(host: object) -> str:
     host = text(host, "domain")
     if len(host) > HOST_MAX:
         raise ConfigError(f"domain name too long: {len(host)} characters, {HOST_MAX} at most")
-    if ":" in host and not host.startswith("["):
-        raise ConfigError(f"domain '{host}': leave the port out, it is the server's")
-    return host
+    try:
+        return hosts.normalize_host(host)
+    except ValueError as error:
+        raise ConfigError(f"domain '{host}': {error}") from None
 
 
 def owner(wanted: str | None, domains: Sequence[D]) -> D:
     """Return the domain a route is for: the one named, or the only one there is."""
     if not domains:
         raise ConfigError("no domains configured, please configure one")
-    found = [d for d in domains if wanted is None or d.name.lower() == wanted.lower()]
+    name = "" if wanted is None else domain_name(wanted).lower()
+    found = [d for d in domains if wanted is None or d.name.lower() == name]
     if not found:
         known = ", ".join(sorted({f"'{domain.name}'" for domain in domains}))
         raise ConfigError(f"domain '{wanted}' does not exist, there is {known}")

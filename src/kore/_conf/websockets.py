@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from kore._conf import check
+from kore._conf import check, hosts
 from kore._conf.guesses import meant
 from kore._conf.kinds import TOKEN
 from kore._conf.schema import Named
@@ -70,7 +70,19 @@ def words(name: str, given: object) -> tuple[str, ...] | None:
             origin = "same, or https://example.com"
             example = origin if name == "origins" else "a token such as chat.v1"
             raise ConfigError(f"{word!r} is no {what}: {example}")
-    return tuple(given)
+    return tuple(map(_normalize_origin, given)) if name == "origins" else tuple(given)
+
+
+def _normalize_origin(origin: str) -> str:
+    """Return an origin as browsers send it: with a host in ASCII."""
+    scheme, slashes, place = origin.partition("://")
+    if origin.isascii():
+        return origin
+    host, colon, port = place.partition(":")
+    try:
+        return f"{scheme}{slashes}{hosts.normalize_host(host)}{colon}{port}"
+    except ValueError as error:
+        raise ConfigError(f"origin '{origin}': {error}") from None
 
 
 def resolved(given: Mapping[str, Any], named: Named) -> dict[str, Any]:

@@ -70,7 +70,10 @@ cdef class Question:
 
     @property
     def bare_host(self):
-        """The host without its port, in lower case; empty when an HTTP/1.0 client named none."""
+        """The host in lower case, without its port and the dot of the root.
+
+        Empty when an HTTP/1.0 client named none.
+        """
         # Asked for every request, hence without a str on the way.
         cdef const char *host = PyBytes_AS_STRING(self.raw) + self.head.host.start
         cdef char low[HOST_MAX + PORT_MAX]
@@ -83,6 +86,8 @@ cdef class Question:
             i -= 1
         if i and low[i - 1] == c":":
             size = i - 1
+        if size > 1 and low[size - 1] == c".":
+            size -= 1
         return PyUnicode_DecodeLatin1(low, size, NULL)
 
     @property

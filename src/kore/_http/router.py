@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import translate
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from kore._conf import hosts
 from kore._http import redirects
 from kore._http.tables import HTTP_METHOD_OPTIONS, METHODS
 
@@ -31,7 +31,7 @@ class Request(Protocol):
 
     @property
     def bare_host(self) -> str:
-        """The host in lower case, without a port; empty when an HTTP/1.0 client sent none."""
+        """The host in lower case, without port and last dot; empty: HTTP/1.0 without a host."""
 
     @property
     def path(self) -> str:
@@ -98,7 +98,11 @@ class Router:
         journal: Callable[["Domain"], Any] = lambda _: None,
     ) -> None:
         self._domains = [
-            (domain.name.lower(), wildcard(domain.name), served(domain, fold, journal(domain)))
+            (
+                domain.name.lower(),
+                hosts.compile_wildcard(domain.name),
+                served(domain, fold, journal(domain)),
+            )
             for domain in domains
         ]
         # Of a host that is nobody's.
@@ -245,11 +249,6 @@ def longest_first(routes: Sequence["Route"]) -> Iterator["Route"]:
         below = [other for other in waiting if other.path.startswith(route.path)]
         yield from below
         waiting = [other for other in waiting if other not in below]
-
-
-def wildcard(name: str) -> Callable[[str], re.Match[str] | None]:
-    """Return what matches the hosts of a domain, given in lower case."""
-    return re.compile(translate(name.lower())).match
 
 
 def label(path: str) -> bytes:

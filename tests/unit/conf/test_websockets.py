@@ -217,3 +217,21 @@ def test_a_function_without_a_name_is_noticed_when_it_is_printed() -> None:
 
     assert "websocket onmsg" in text
     assert any("route '/x'" in notice for notice in printer.notices)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://B\u00fccher.example", "https://xn--bcher-kva.example"),
+        ("https://*.b\u00fccher.example:8443", "https://*.xn--bcher-kva.example:8443"),
+        ("https://Example.com:*", "https://Example.com:*"),
+        ("same", "same"),
+    ],
+)
+def test_an_origin_is_one_that_browsers_send(written: str, sent: str) -> None:
+    assert terms({"origins": [written]}) == {"origins": (sent,)}
+
+
+def test_an_origin_without_a_name_of_dns_is_refused() -> None:
+    with pytest.raises(ConfigError, match="is no part of a host"):
+        terms({"origins": ["https://\u202e.test"]})

@@ -106,6 +106,11 @@ def test_a_query_is_as_it_was_sent(pair: Make, target: str, query: str) -> None:
         ("[::1]:80", "[::1]"),
         ("a" * 253 + ":65535", "a" * 253),
         ("123", "123"),
+        ("Example.org.", "example.org"),
+        ("Example.org.:80", "example.org"),
+        ("example.org..", "example.org."),
+        (".", "."),
+        (".:80", "."),
         ("A@Z[".replace("@", "-").replace("[", "_"), "a-z_"),
     ],
 )

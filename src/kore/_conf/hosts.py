@@ -1,0 +1,59 @@
+"""Names of hosts: what a Host field can be, wildcards, names in other scripts as DNS has them."""
+
+import re
+from collections.abc import Callable
+from encodings.idna import nameprep
+from typing import Final
+
+LABEL_MAX: Final = 63  # RFC 1035 section 2.3.4
+# Full stops of other scripts, RFC 3490 section 3.1.
+DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")
+# Letters that names have had since IDNA2008, and that nameprep replaces.
+KEPT: Final = re.compile("([\u00df\u03c2\u200c\u200d])")
+# As `valid_host` in `_core/grammar.pyx` reads the field: RFC 3986 section 3.2.2.
+NAME: Final = re.compile(r"[0-9A-Za-z!$&'()*+;=._~-]+")
+LITERAL: Final = re.compile(r"\[[0-9A-Fa-f:.*]+\]|\[[vV][0-9A-Za-z!$&'()*+,;=:._~-]+\]")
+
+
+def normalize_host(host: str) -> str:
+    """Return a host in ASCII and without the dot at its end, `*` included.
+
+    Raises ValueError if no Host field can name it.
+    """
+    if not host.isascii():
+        host = ".".join(map(_label_to_ascii, DOTS.split(host)))
+    if len(host) > 1:
+        host = host.removesuffix(".")
+    if LITERAL.fullmatch(host) or NAME.fullmatch(host):
+        return host
+    if "://" in host or "/" in host:
+        raise ValueError("write the name of the host alone, without scheme and path")
+    if host.count(":") > 1 and LITERAL.fullmatch(f"[{host}]"):
+        raise ValueError(f"an IPv6 address stands in brackets here: '[{host}]'")
+    if ":" in host:
+        raise ValueError("leave the port out, it is the server's")
+    wrong = re.search(r"[^0-9A-Za-z!$&'()*+;=._~-]", host)
+    character = wrong[0] if wrong else ""
+    raise ValueError(f"no host has {character!r} in its name; the only wildcard is '*'")
+
+
+def _label_to_ascii(label: str) -> str:
+    """Return the A-label of one part of a name (RFC 5890), in lower case."""
+    try:
+        parts = KEPT.split(label)
+        prepared = "".join(part if KEPT.fullmatch(part) else nameprep(part) for part in parts)
+    except UnicodeError as error:
+        raise ValueError(f"{label!r} is no part of a host's name: {error}") from None
+    if prepared.isascii():
+        return prepared
+    if "*" in prepared:
+        raise ValueError(f"{label!r}: write '*' apart from letters beyond ASCII")
+    found = f"xn--{prepared.encode('punycode').decode()}"
+    if len(found) > LABEL_MAX or not NAME.fullmatch(found):
+        raise ValueError(f"{label!r} is no part of a host's name")
+    return found
+
+
+def compile_wildcard(name: str) -> Callable[[str], re.Match[str] | None]:
+    """Return what matches the hosts, in lower case, that a name with wildcards stands for."""
+    return re.compile(".*".join(map(re.escape, name.lower().split("*")))).fullmatch
