@@ -17,8 +17,8 @@ FLOORS = {
     5: """_process.bodies _process.children _process.databases _process.disk _process.endings
           _process.generation _process.holdings _process.incoming _process.journals
           _process.nursery _process.objects _process.outgoing _process.parent _process.post
-          _process.relay _process.roles _process.signals _process.site _process.spawn
-          _process.starts _process.stopping _process.successors
+          _process.process_end _process.relay _process.roles _process.signals _process.site
+          _process.spawn _process.starts _process.stopping _process.successors
           _process.talk _process.tasks _process.template _process.trial _process.websockets
           _process.worker""",
     4: """_app _bytecode _process.accesslogs _process.addresses _process.background _process.birth

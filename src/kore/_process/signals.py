@@ -28,6 +28,8 @@ class Signals:
         self.running = 0
         # What is caught already, or not ours to catch.
         self.known: set[int] = {signal.SIGCHLD}
+        # What Python calls for those that were caught here.
+        self._handlers: dict[int, Any] = {}
         # Of each signal: whether the parent told it, and when.
         self._heard: dict[int, tuple[bool, float]] = {}
 
@@ -35,11 +37,27 @@ class Signals:
         """Have the event loop call *actions* for signals, and the hook."""
         self.known.update(actions)
         for number, action in actions.items():
-            loop.add_signal_handler(number, self.caught, number, action)
+            self._add(loop, number, action)
         if self.hook is not None:
             # For the hook only. uvloop keeps this one to itself.
             with contextlib.suppress(RuntimeError):
-                loop.add_signal_handler(signal.SIGCHLD, self.caught, signal.SIGCHLD, lambda: None)
+                self._add(loop, signal.SIGCHLD, lambda: None)
+
+    def _add(self, loop: AbstractEventLoop, number: int, action: Callable[[], object]) -> None:
+        loop.add_signal_handler(number, self.caught, number, action)
+        self._handlers[number] = signal.getsignal(number)
+
+    def abandon(self) -> None:
+        """Give signals their default meaning back, in a process forked from the worker.
+
+        The loop's handlers write to a socket that both share: the worker would take a signal to its
+        child for its own. What the application has installed itself stays.
+        """
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) is handler:
+                default = number != signal.SIGINT
+                signal.signal(number, signal.SIG_DFL if default else signal.default_int_handler)
 
     def trap(self, loop: AbstractEventLoop, number: int) -> None:
         """Have the event loop call the hook for one more signal."""

@@ -35,6 +35,7 @@ from kore._process.messages import (
     Stop,
 )
 from kore._process.privsep import STANDARD, Leave, open_descriptors, settle, tell_where
+from kore._process.process_end import run_exit_handlers
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, entry
 
 # For last words, when the parent is busy.
@@ -162,6 +163,8 @@ class Template:
             except Exception as error:  # noqa: BLE001 - whatever an application raises
                 text = _app.traceback_text(error)
                 self.channel.send(Log(logs.ERR, "the last hook of the application failed", text))
+        if orderly:
+            run_exit_handlers()
         return 0
 
     def fork(self, order: Fork) -> None:

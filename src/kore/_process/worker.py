@@ -28,6 +28,7 @@ from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Gone, Log, Parcel, Ready, Reopened, Shutdown, Signal, Stop
 from kore._process.objects import Objects
 from kore._process.privsep import tell_no_more
+from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
 from kore._process.relay import Relay
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
@@ -105,6 +106,7 @@ class Worker:
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self.on_loop_error)
         os.register_at_fork(after_in_child=self.abandon)
+        disable_inherited_finalizers()
         life = self.loop.create_task(self.live())
         while not life.done():
             try:
@@ -117,6 +119,7 @@ class Worker:
         try:
             life.result()
             self.poller.close()
+            run_exit_handlers()
         finally:
             self.journals.finish()
         self.loop.close()
@@ -141,6 +144,7 @@ class Worker:
         It may do what it was forked for. But when it comes back to the event loop, which it shares
         with the worker, it has to end before it touches anything.
         """
+        self.signals.abandon()
         self.channel.close()
         self.poller.abandon()
         self.journals.abandon()
