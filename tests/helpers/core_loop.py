@@ -8,6 +8,7 @@ from typing import Any
 from kore._core.service import Service
 from kore._http.streaming import stream
 from kore._process.tasks import Tasks
+from tests.helpers.core_reader_loop import Loop
 from tests.helpers.fix_core import Pair
 from tests.helpers.procs import PATIENCE
 
@@ -31,6 +32,9 @@ class Served(Pair):
             parts=lambda request, route: None,
             slot=slot,
         )
+
+    def make_loop(self) -> Any:
+        return Loop(asyncio.get_running_loop().call_soon)
 
     async def until(self, happened: Callable[[], object]) -> None:
         """Let loop and poller work until something has *happened*."""

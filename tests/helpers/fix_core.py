@@ -21,6 +21,7 @@ from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
 from tests.helpers.core_client import Client, get
+from tests.helpers.core_reader_loop import Loop
 from tests.helpers.core_sink import Sink
 from tests.helpers.procs import PATIENCE
 
@@ -136,6 +137,8 @@ class Pair:
         self.resolve = resolve
         self.socket = listening(tcp=tcp)
         self.poller = Poller()
+        self.loop = self.make_loop()
+        self.poller.attach_loop(self.loop)
         self.service = self.make_service({**LIMITS, **limits}, slot)
         self.listener = Listener(self.poller, self.service, self.socket, self.find)
         self.client = self.connect()
@@ -156,6 +159,9 @@ class Pair:
             hub=self.hub,
             slot=slot,
         )
+
+    def make_loop(self) -> Any:
+        return Loop(self.deferred.append)
 
     def find(self, request: Request) -> object:
         self.seen.append(request.path)

@@ -62,7 +62,8 @@ FLOORS = {
     -11: "_core.accesslog _core.body _core.content _core.stream _core.writer",
     -12: """_core.chunked _core.file _core.messages _core.payload _core.poller _core.question
           _core.sink""",
-    -13: "_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser",
+    -13: """_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser
+          _core.table""",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

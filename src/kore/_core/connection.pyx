@@ -72,7 +72,7 @@ cdef class Connection(Lifecycle):
         self.poller.mine("disconnect()")
         if self.socket is not None:
             return self.socket.disconnect(code, reason)
-        self.flush()
+        self.says_rest = True
         self.shut()
         return True
 

@@ -134,11 +134,17 @@ cdef class Intake(BodyReceiver):
         cdef object sink = self.sink
         self.sink = None
         self.paused = False
-        if sink is not None:
-            sink.stop()
-        if request.store is not None or (
-                request.extras is not None and request.extras.on_free is not None):
-            self.service.free(request, request.extras, request.store)
+        try:
+            if sink is not None:
+                sink.stop()
+        except BaseException as error:
+            self.service.report(request, error)
+        try:
+            if request.store is not None or (
+                    request.extras is not None and request.extras.on_free is not None):
+                self.service.free(request, request.extras, request.store)
+        except BaseException as error:
+            self.service.report(request, error)
         return 0
 
     cdef int run(self, Request request) except -1:

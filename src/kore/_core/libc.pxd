@@ -35,7 +35,7 @@ cdef extern from "<time.h>" nogil:
 
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
-        void *ptr
+        uint64_t u64
     struct epoll_event:
         uint32_t events
         epoll_data_t data

@@ -9,6 +9,7 @@ from kore._core.websocket cimport WebSocket
 
 
 cdef class Lifecycle(Intake):
+    cdef bint says_rest         # what waits is sent as far as it goes when it is closed
     cdef bint leaving           # the client has sent its last byte, read or not
     cdef int64_t stuck          # when the client has taken too long to read
     cdef int64_t reached        # bytes it had acknowledged when that was set

@@ -13,7 +13,7 @@ from kore._core.libc cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
 from kore._core.request cimport Request
-from kore._core.stream cimport GONE
+from kore._core.stream cimport GONE, LATER
 
 cdef enum:
     SERVICE_RESTART = 1012      # the WebSocket registry's
@@ -111,7 +111,7 @@ cdef class Lifecycle(Intake):
         count = self.fill()
         if count == GONE:
             return self.shut()
-        return 0
+        return self.verify() if count == LATER else 0
 
     cdef int read_direct(self) except -1:
         # a body of known length, into the object that the application gets
@@ -122,6 +122,8 @@ cdef class Lifecycle(Intake):
             return self.reader.received(count)
         if count == 0:
             self.ended = True
+        if count == LATER:
+            return self.verify()
         return self.shut() if count == GONE else 0
 
     cdef int discard(self) except -1:
@@ -130,6 +132,8 @@ cdef class Lifecycle(Intake):
         if count == 0 and self.stage == FINISHING:
             self.ended = True
             return 0
+        if count == LATER:
+            return self.verify()
         return self.shut() if count == 0 or count == GONE else 0
 
     # ---- the three verbs: read (above), advance, settle
@@ -240,9 +244,15 @@ cdef class Lifecycle(Intake):
     cdef int shut(self) except -1:
         if self.closed:
             return 0
-        self.record_loss()
-        Intake.shut(self)
-        self.service.left()
         if self.socket is not None:
-            self.socket.gone()
-        return self.release()
+            self.socket.cut()
+        return Intake.shut(self)
+
+    cdef int on_closed(self) except -1:
+        if self.says_rest:
+            self.flush()
+        self.record_loss()
+        Intake.on_closed(self)
+        self.service.left()
+        self.release()
+        return 0 if self.socket is None else self.socket.gone()

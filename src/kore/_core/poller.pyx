@@ -1,11 +1,19 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Watch descriptors with one epoll instance, driven from outside.
 
-The poller knows no event loop: its own descriptor is registered with one
-(`loop.add_reader(poller.fileno(), poller.dispatch)`), and `dispatch` does the rest.
+The poller needs little of an event loop: `attach_loop` registers its own descriptor with one, and
+`dispatch` does the rest.
 
-Closing has two steps. A handler may close another connection whose event waits in the same batch,
-so a closed source stays allocated, and its descriptor number taken, until the batch is over.
+Closing has two steps. `shut` only marks a source: it gets no more events, and whatever asks for its
+`closed` stops. Memory, tasks and descriptor are released by `on_closed` when the batch is over, or
+soon where there is none. `shut` may be called from anywhere, also from a finalizer that the garbage
+collector runs inside of an allocation of the core itself, and the frames below go on with what they
+hold.
+
+epoll is given a number and a generation for each source, never a pointer. The kernel watches open
+files, not descriptors: when an application duplicates a descriptor and closes it, events go on to
+come for a source that is gone. They are dropped, and the epoll instance is replaced by a new one,
+because nothing else takes such a file off its list.
 """
 
 from cpython.pythread cimport PyThread_get_thread_ident
@@ -16,6 +24,7 @@ from kore._core.buffer cimport drain_pool
 from kore._core.libc cimport (
     EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, close, epoll_create1, epoll_ctl,
     epoll_event, epoll_wait)
+from kore._core.table cimport add_entry, clear_table, find_entry, remove_entry
 
 import logging
 import os
@@ -47,6 +56,7 @@ cdef class Poller:
 
     def __dealloc__(self):
         drain_pool(&self.pool)
+        clear_table(&self.table)
         if self.epfd >= 0:
             close(self.epfd)
 
@@ -57,6 +67,17 @@ cdef class Poller:
     def __len__(self):
         return len(self.sources)
 
+    def attach_loop(self, loop not None):
+        """Have *loop* call `dispatch` when something is ready."""
+        loop.add_reader(self.epfd, self.dispatch)
+        self.loop = loop
+
+    def detach_loop(self):
+        """Have nothing called by the loop any more."""
+        loop, self.loop = self.loop, None
+        if loop is not None and self.epfd >= 0:
+            loop.remove_reader(self.epfd)
+
     def dispatch(self):
         """Run everything that is ready. Never blocks, never raises."""
         if not self.in_batch:       # else called by what it calls
@@ -65,16 +86,23 @@ cdef class Poller:
     cdef int work(self) except? -1:
         """Run a batch of what is ready; return how many events that were."""
         cdef epoll_event ready[BATCH]
+        cdef PyObject *found
         cdef Source source
         cdef int i
         cdef int count
         count = epoll_wait(self.epfd, ready, BATCH, 0)
         self.begin()
         for i in range(count):
-            source = <Source><PyObject *>ready[i].data.ptr  # self.sources owns it until reap()
-            if not source.closed:                           # by an earlier event of this batch
+            found = find_entry(&self.table, ready[i].data.u64)
+            if found == NULL:
+                self.stale = True
+                continue
+            source = <Source>found          # self.sources owns it until it is released
+            if not source.closed:           # by an earlier event of this batch
                 self.run(source, ready[i].events)
         self.end()
+        if self.stale:
+            self.renew()
         return count
 
     def sweep(self):
@@ -119,11 +147,18 @@ cdef class Poller:
     def close(self):
         """Close every source and the poller itself."""
         cdef Source source
+        self.detach_loop()
         for source in list(self.sources.values()):
             source.shut()
+        self.reap()
         if self.epfd >= 0:
             close(self.epfd)
             self.epfd = -1
+
+    def reap_closed(self):
+        """Release what was closed outside of a batch."""
+        self.planned = False
+        self.reap()
 
     def abandon(self):
         """Let go of everything, in a child that somebody forked from this process.
@@ -140,9 +175,11 @@ cdef class Poller:
             source.closed = True
             close(source.handle)
             source.handle = -1
-        # Not freed yet: a batch that is under way points to them.
-        self.closing = list(self.sources.values())
+        # Not released: that would speak for clients that the other process goes on to serve.
+        self.abandoned = list(self.sources.values())
+        self.closing = []
         self.sources.clear()
+        clear_table(&self.table)
 
     cdef int mine(self, str what) except -1:
         """Raise RuntimeError in another thread than the worker's."""
@@ -183,17 +220,67 @@ cdef class Poller:
         except BaseException:
             complain("fd %d: and closing it failed too", source.handle)
 
-    cdef int reap(self) except -1:
+    cdef int renew(self) except -1:
+        """Replace the epoll instance by one that watches the open sources and nothing else."""
         cdef Source source
+        cdef int fresh = -1
+        self.stale = False
+        if self.epfd >= 0:
+            fresh = epoll_create1(EPOLL_CLOEXEC)
+        if fresh < 0:       # closed meanwhile, or no descriptor is left: the next event tries again
+            return 0
+        loop = self.loop
+        self.detach_loop()
+        close(self.epfd)
+        self.epfd = fresh
+        for source in list(self.sources.values()):
+            if source.registered and not source.closed:
+                source.register_again()
+        if loop is not None:
+            self.attach_loop(loop)
+        return 0
+
+    # ---- closing
+
+    cdef int plan_reap(self) except -1:
+        """See to it that `reap` follows; never fails: at the latest the next sweep does it."""
+        if self.in_batch or self.planned or self.loop is None:
+            return 0
+        try:
+            self.loop.call_soon(self.reap_closed)
+            self.planned = True
+        except BaseException:   # a loop that is closed, a stack that is used up
+            pass
+        return 0
+
+    cdef int reap(self) except -1:
+        """Release what was closed, unless a batch is under way, and what that closes."""
+        cdef list closed
         if self.in_batch:
             return 0
         while self.closing:
-            source = self.closing.pop()
-            if source.handle >= 0:
-                del self.sources[source.handle]
-                close(source.handle)
-                source.handle = -1
+            self.in_batch = True
+            closed, self.closing = self.closing, []
+            try:
+                for source in closed:
+                    self.release(source)
+            finally:
+                self.in_batch = False
         return 0
+
+    cdef release(self, Source source):
+        cdef int handle = source.handle
+        try:
+            source.on_closed()
+        except BaseException:
+            complain("fd %d: releasing what it held failed", handle)
+        if source.handle < 0:
+            return
+        source.handle = -1
+        self.sources.pop(handle, None)
+        remove_entry(&self.table, source.key)
+        if not source.lost:
+            close(handle)
 
 
 cdef class Source:
@@ -210,14 +297,15 @@ cdef class Source:
     cdef int attach(self, Poller poller, int handle) except -1:
         """Begin: *handle* belongs to this source from here on."""
         cdef Source before = poller.sources.pop(handle, None)
+        self.poller = poller
+        self.handle = handle
+        self.key = add_entry(&poller.table, handle, <PyObject *>self)
+        poller.sources[handle] = self
+        self.closed = False
         if before is not None:      # its descriptor was closed behind its back, and is another now
             before.registered = False
             before.handle = -1
             before.shut()
-        self.poller = poller
-        self.handle = handle
-        self.closed = False
-        poller.sources[handle] = self
         return 0
 
     cdef int watch(self, uint32_t events) except -1:
@@ -227,25 +315,50 @@ cdef class Source:
         if self.closed or (events == self.watched and self.registered):
             return 0
         event.events = events
-        event.data.ptr = <void *><PyObject *>self
+        event.data.u64 = self.key
         if epoll_ctl(self.poller.epfd, op, self.handle, &event) < 0:
             raise OSError(errno, os.strerror(errno))
         self.watched = events
         self.registered = True
         return 0
 
+    cdef int verify(self) except -1:
+        """Close after an event that was none, if the descriptor is another file's by now."""
+        cdef epoll_event event
+        event.events = self.watched
+        event.data.u64 = self.key
+        if self.registered and not self.closed and epoll_ctl(
+                self.poller.epfd, EPOLL_CTL_MOD, self.handle, &event) < 0:
+            return self.shut()
+        return 0
+
+    cdef int register_again(self) except -1:
+        """Have a new epoll instance watch what the old one did."""
+        self.registered = False
+        try:
+            self.watch(self.watched)
+        except OSError:         # its descriptor was closed behind its back
+            self.lost = True
+            self.shut()
+        return 0
+
     cdef int shut(self) except -1:
-        """End: no event comes here any more. The descriptor goes when the batch is over."""
+        """End: no event comes here any more. All that it holds is released by `on_closed`."""
         if self.closed:
             return 0
-        # Not left to close(): a forked child may hold the same open file, and epoll would go on
-        # to report events for an object that is gone.
-        if self.registered:
-            epoll_ctl(self.poller.epfd, EPOLL_CTL_DEL, self.handle, NULL)
         self.closed = True
         self.deadline = 0
+        # Not left to close(): a forked child may hold the same open file, and epoll would go on
+        # to report events for it. If it is not this descriptor's any more, neither is the number.
+        if self.registered and self.poller.epfd >= 0 and epoll_ctl(
+                self.poller.epfd, EPOLL_CTL_DEL, self.handle, NULL) < 0:
+            self.lost = True
         self.poller.closing.append(self)
-        return self.poller.reap()
+        return self.poller.plan_reap()
+
+    cdef int on_closed(self) except -1:
+        """Release what a closed source holds; nothing of the core works with it any more."""
+        return 0
 
     cdef int on_event(self, uint32_t events) except -1:
         return 0

@@ -131,8 +131,8 @@ cdef class BodyReceiver(Responder):
             return 0
         self.keep = False
         request.give_up(status)
-        for task in request.working():
-            task.cancel()
+        for task in Request.working(request):
+            self.cancel(request, task)
         return 0
 
     cdef bint spares(self, Request request) noexcept:

@@ -37,4 +37,5 @@ cdef class Responder(Recorder):
     cdef int pump(self) except -1
     cdef int pull(self) except -1
     cdef int close_source(self, Request request, object source) except -1
+    cdef int cancel(self, Request request, object task) except -1
     cdef int release(self) except -1

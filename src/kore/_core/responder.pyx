@@ -202,8 +202,11 @@ cdef class Responder(Recorder):
         cdef list waiters = self.waiters
         self.waiters = None
         for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(sent)
+            try:
+                if not waiter.done():
+                    waiter.set_result(sent)
+            except RuntimeError:    # its event loop is closed
+                pass
         return 0
 
     cdef int pump(self) except -1:
@@ -242,11 +245,19 @@ cdef class Responder(Recorder):
         return 0
 
     cdef int close_source(self, Request request, object source) except -1:
-        if hasattr(source, "close"):
-            try:
+        try:
+            if hasattr(source, "close"):
                 source.close()
-            except BaseException as error:
-                self.service.report(request, error)
+        except BaseException as error:
+            self.service.report(request, error)
+        return 0
+
+    cdef int cancel(self, Request request, object task) except -1:
+        try:
+            if task is not None:
+                task.cancel()
+        except BaseException as error:      # an application may attend with what is no task
+            self.service.report(request, error)
         return 0
 
     cdef object parts_of(self, Request request):
@@ -279,7 +290,6 @@ cdef class Responder(Recorder):
             return 0
         self.service.ended()
         for task in (request.task, request.helper):
-            if task is not None:
-                task.cancel()
+            self.cancel(request, task)
         self.over(request)
         return self.close_source(request, source)

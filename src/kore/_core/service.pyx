@@ -108,8 +108,11 @@ cdef class Service:
         self.slot.connections = self.connections
         if self.full:
             self.full = False
-            for listener in self.listeners:
-                listener.resume()
+            for listener in list(self.listeners):
+                try:
+                    listener.resume()
+                except BaseException:
+                    complain("cannot accept clients again")
         return 0
 
     cdef int report(self, object request, object error) except -1:

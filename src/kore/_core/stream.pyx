@@ -219,20 +219,24 @@ cdef class Stream(Source):
         return count
 
     cdef int take(self, size_t count) except -1:
-        # forget what was sent
+        # Forget what was sent. The last reference to a part may run code of the application, which
+        # may send: it goes when everything here is up to date.
         cdef size_t head = min(count, held(&self.outbox))
+        cdef object part
         self.transferred += count
         if head:
             consume(&self.outbox, head, &self.poller.pool)
         count -= head
-        if count and type(self.parts[0]) is Piece:
-            if (<Piece>self.parts[0]).take(count):
-                del self.parts[0]
-        elif count:
-            self.sent += count
-            if self.sent == len(self.parts[0]):
-                del self.parts[0]
-                self.sent = 0
+        if count:
+            part = self.parts[0]
+            if type(part) is Piece:
+                if (<Piece>part).take(count):
+                    del self.parts[0]
+            else:
+                self.sent += count
+                if self.sent == len(part):
+                    self.sent = 0
+                    del self.parts[0]
         return 0
 
     cdef int half_close(self) except -1:
@@ -240,8 +244,8 @@ cdef class Stream(Source):
         shutdown(self.handle, SHUT_WR)
         return 0
 
-    cdef int shut(self) except -1:
+    cdef int on_closed(self) except -1:
         give_back(&self.inbox, &self.poller.pool)
         give_back(&self.outbox, &self.poller.pool)
         self.parts = None
-        return Source.shut(self)
+        return 0

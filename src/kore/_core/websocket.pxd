@@ -38,4 +38,5 @@ cdef class WebSocket(MessageSender):
     cdef bint disconnect(self, object code, object reason) except -1
     cdef int fail(self, int code, str reason) except -1
     cdef int on_deadline(self) except -1
+    cdef void cut(self) noexcept
     cdef int gone(self) except -1

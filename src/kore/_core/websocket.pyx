@@ -271,10 +271,13 @@ cdef class WebSocket(MessageSender):
             self.peer.hang_up()
         return self.peer.settle()
 
-    cdef int gone(self) except -1:
-        """The connection is closed: soon tell the application, which may be in the middle of it."""
+    cdef void cut(self) noexcept:
+        """Take note that the connection is closed; `gone` follows."""
         self.phase = OVER
         self.code = self.code or ABNORMAL
+
+    cdef int gone(self) except -1:
+        """The connection is closed: soon tell the application, which may be in the middle of it."""
         self.reader.drop()
         self.deflater = self.reader.inflate = None      # 300 KB, whoever keeps the connection
         self.peer.service.hub.closed(self.peer)

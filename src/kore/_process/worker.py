@@ -165,7 +165,7 @@ class Worker:
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
         self.site.listen(self.poller, self.service)
-        self.loop.add_reader(self.poller.fileno(), self.poller.dispatch)
+        self.poller.attach_loop(self.loop)
         self.sweep()
         self.slot[STATE_AT] = READY
         self.talk.say(Ready())
@@ -208,7 +208,6 @@ class Worker:
         """Cancel requests that still run, and close all connections."""
         self.poller.drain()
         await self.tasks.cancel_requests(self.stop.step_timeout())
-        self.loop.remove_reader(self.poller.fileno())
         self.poller.close()
         await self.bodies.farewell(self.stop.step_timeout())
 

@@ -333,6 +333,7 @@ def test_disconnecting_sends_what_the_socket_takes(pair: Make) -> None:
     request = house.held[0]
     request.response(103)
     request.connection.disconnect()
+    house.turn()
     house.client.read()
 
     assert (house.client.statuses, house.client.end) == ([103], "closed")

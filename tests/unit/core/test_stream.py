@@ -193,6 +193,7 @@ def test_a_write_after_the_end_of_the_peer_is_its_end_and_no_signal(pair: Make) 
     house.client.close()
 
     assert house.held[0].response(200, b"into the void") is True
+    house.turn()
     assert house.service.connections == 0
 
 
