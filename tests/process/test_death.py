@@ -14,6 +14,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.ports import free_port
 from tests.process.house import (
     APP,
     alive,
@@ -202,6 +203,28 @@ def test_a_template_that_cannot_come_back_is_tried_again(serve: Launcher) -> Non
         rewrite(app, good)
         os.kill(worker, signal.SIGKILL)
         replaced(server, [worker], 1)
+    assert get(server)
+
+
+def test_without_workers_and_without_a_template_clients_are_refused(serve: Launcher) -> None:
+    server = serve(APP, port=free_port())
+    workers = full(server, 1)
+    app = server.log.path.parent / "app.py"
+    good = app.read_text()
+    rewrite(app, "raise ValueError('half written')\n")
+    with server.expecting("no worker is left: not listening any more", errors=None):
+        os.kill(template(server), signal.SIGKILL)
+        server.log.search(r"exited with status 1: Traceback")
+        os.kill(workers[0], signal.SIGKILL)
+        server.log.wait("no worker is left")
+        procs.until(lambda: port_is_free(server.address[1]), what="a closed port")
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+        # A reload is no way out as long as the file is not mended, and says so.
+        os.kill(server.process.pid, signal.SIGHUP)
+        server.log.wait("reload failed, no worker is left: ")
+        rewrite(app, good)
+        replaced(server, workers, 1)
     assert get(server)
 
 

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
-from kore._process.privsep import STANDARD, close_others
+from kore._process.privsep import STANDARD, close_others, unblock_signals
 from kore._process.sinks import STDERR
 
 # What nobody but the owner may write, if the owner has not asked for less.
@@ -50,6 +50,7 @@ def start(serve: Callable[[Witness], int]) -> int:
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    unblock_signals()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     middle = os.fork()

@@ -17,7 +17,7 @@ from kore._process.messages import Reopened
 from kore._process.nursery import Options
 from kore._process.pidfile import Pidfile
 from kore._process.plan import Plan
-from kore._process.sockets import Listeners, shown
+from kore._process.sockets import Listeners, Named, shown
 from kore.errors import ConfigError
 
 # Between two tries to write what a slow reader of the log did not take.
@@ -44,16 +44,30 @@ class Holdings:
             raise ConfigError(
                 f"{count} servers and access logs are more than a worker can be handed"
             )
-        sockets = self.listeners.take(
+        sockets = self._listen(plan)
+        self.accesslogs.take(plan.accesslogs)
+        generation.equip(plan, sockets)
+        generation.leash = self.leash.fd
+        generation.accesslogs = lambda: self.accesslogs.descriptors(plan.accesslogs)
+
+    def _listen(self, plan: Plan) -> dict[int, list[Named]]:
+        """Return the sockets of each worker. Raises ConfigError if one cannot be had."""
+        return self.listeners.take(
             plan.servers,
             plan.accepting,
             plan.settings.socket_backlog,
             shared=plan.settings.accept_mode == "shared",
         )
-        self.accesslogs.take(plan.accesslogs)
-        generation.equip(plan, sockets)
-        generation.leash = self.leash.fd
-        generation.accesslogs = lambda: self.accesslogs.descriptors(plan.accesslogs)
+
+    def unlisten(self, generation: Generation, coming: Generation | None) -> None:
+        """Close the sockets of a generation that has no workers, but for those of *coming*."""
+        generation.sockets = {}
+        self.listeners.keep(self.listeners.places(coming.sockets) if coming else ())
+
+    def listen_again(self, generation: Generation) -> None:
+        """Open sockets that unlisten() has closed. Raises ConfigError if that is not possible."""
+        if generation.plan is not None and not generation.sockets:
+            generation.sockets = self._listen(generation.plan)
 
     def adopt(self, plan: Plan, options: Options) -> None:
         """Write log and pid file where *plan* wants them. ConfigError: the log cannot be had."""

@@ -11,6 +11,7 @@ from kore._process.destination import Destination
 from kore._process.messages import Log
 from kore._process.sinks import STDERR
 
+CRITICAL: Final = logging.CRITICAL
 # Syslog's priorities.
 CRIT, ERR, WARNING, NOTICE, INFO, DEBUG = 2, 3, 4, 5, 6, 7
 
@@ -71,15 +72,15 @@ def to_destination(destination: Destination, *, quiet: bool = False) -> None:
     log.setLevel(logging.WARNING if quiet else logging.DEBUG)
 
 
-def told(form: str, reason: str) -> None:
+def told(form: str, reason: str, level: int = logging.ERROR) -> None:
     """Log an error whose reason may have many lines: one of them is the record, in *form*."""
     lines = reason.rstrip("\n").split("\n")
     if lines[-1].startswith(FATAL):
-        log.error(form, lines[-1], extra={"detail": "\n".join(lines[:-1])})
+        log.log(level, form, lines[-1], extra={"detail": "\n".join(lines[:-1])})
     elif lines[0].startswith(TRACEBACK):
-        log.error(form, lines[-1], extra={"detail": reason})
+        log.log(level, form, lines[-1], extra={"detail": reason})
     else:
-        log.error(form, lines[0], extra={"detail": "\n".join(lines[1:])})
+        log.log(level, form, lines[0], extra={"detail": "\n".join(lines[1:])})
 
 
 def install(handler: Handler) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, Final, Protocol
 
+from kore._process.privsep import unblock_signals
+
 Callback = Callable[[], object]
 READ: Final = select.EPOLLIN
 WRITE: Final = select.EPOLLOUT
@@ -52,6 +54,8 @@ class Loop:
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         for number in actions:
             signal.signal(number, self._note)
+        # Only now: what waits behind a mask that was inherited finds its handler.
+        unblock_signals()
 
     def watch(self, source: HasFileno, callback: Callback, *, write: bool = False) -> None:
         """Call back when *source* is readable, or writable as well."""

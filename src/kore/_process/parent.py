@@ -51,8 +51,8 @@ class Parent:
         self.loop = Loop()
         self.children = Children(self.loop, self)
         self.nursery = Nursery(options, self.children, self.hangs)
-        self.successors = Successors(self, self.nursery, self.loop, options.worker)
         self.holdings = Holdings()
+        self.successors = Successors(self, self.nursery, options.worker)
         # The generation that serves, and the one that is to replace it. Those before it are
         # known only to their children.
         self.current: Generation | None = None
@@ -141,8 +141,7 @@ class Parent:
         if generation is self.coming:
             self.fail(reason)
         elif not generation.retired:
-            logs.told("%s; the workers go on", reason)
-            self.loop.after(generation.backoff.wait(), lambda: self.start_template(generation))
+            self.successors.await_template(generation, reason)
         else:
             self.endings.after_last_worker(generation)
 
@@ -193,7 +192,7 @@ class Parent:
             if self.coming is None:
                 self.reload()
             return False
-        return True
+        return self.successors.listening(generation, child)
 
     def fail(self, reason: str) -> None:
         """Do without the coming generation: go on with the old one, or end."""
@@ -201,7 +200,8 @@ class Parent:
         if coming is None:
             return
         if self.current is not None:
-            logs.told("reload failed, the old code goes on serving: %s", reason)
+            going = "the old code goes on serving" if self.current.workers else "no worker is left"
+            logs.told(f"reload failed, {going}: %s", reason)
         elif not self.endings.stopping:
             self.endings.stopping = True
             self.status = 1
@@ -329,6 +329,9 @@ class Parent:
         else:
             log.error("%s %s %s", child, how, generation.whereabouts(child.number))
             self.successors.replace(generation, seat)
+            if not generation.workers:
+                # No clients must wait for a template that may not come: try now.
+                self.start_template(generation)
 
     def hangs(self, child: Child, what: str) -> None:
         """Do without a child that does not get ready; in the serving generation try another one."""

@@ -17,6 +17,16 @@ PR_SET_CHILD_SUBREAPER: Final = 36
 # A terminal sends these to every process of its group at once. What they mean is the parent's to
 # decide; it tells its children over their channels.
 FROM_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+# `pkill -USR1 kore` and `systemctl kill` send what is meant for the parent to its children as well;
+# a service manager sends TERM to all of them. The parent tells its children what to do.
+FOR_THE_PARENT: Final = (
+    *FROM_TERMINAL,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+)
 # What Python itself sets when it starts, and what a process that writes to sockets needs.
 IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 STANDARD: Final = frozenset({0, 1, 2})
@@ -58,7 +68,7 @@ def settle(leave: Leave) -> str:
 def settle_signals() -> None:
     """Undo what the process before this one had set up for signals.
 
-    Those of the terminal get a handler that does nothing rather than being ignored: programs
+    Those meant for the parent get a handler that does nothing rather than being ignored: programs
     that this process starts must have the default action back, which exec grants to handlers only.
     """
     signal.set_wakeup_fd(-1)
@@ -66,8 +76,13 @@ def settle_signals() -> None:
         # None: not set by Python, so not an inherited Python handler either.
         if number not in IGNORED and signal.getsignal(number) not in (signal.SIG_DFL, None):
             signal.signal(number, signal.SIG_DFL)
-    for number in FROM_TERMINAL:
+    for number in FOR_THE_PARENT:
         signal.signal(number, lambda *_: None)
+    unblock_signals()
+
+
+def unblock_signals() -> None:
+    """Let all signals through: a mask survives exec, whoever had blocked them."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

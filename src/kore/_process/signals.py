@@ -1,6 +1,8 @@
 """The application's hook for signals: those of a worker's own, and those the parent tells it of."""
 
+import asyncio
 import contextlib
+import os
 import signal
 import time
 from asyncio import AbstractEventLoop
@@ -8,9 +10,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from kore._maybe_async import is_awaitable
+from kore._process.logs import NOTICE, log
 
 # A terminal sends ctrl-C to all processes at once, and the parent tells the workers of it, too.
 ONCE_WITHIN: Final = 1.0
+MISDIRECTED: Final = (
+    "SIGHUP to a worker does nothing: send it to the parent, process %d, which loads the "
+    "application anew"
+)
 
 Hook = Callable[[int], Any]
 Spawn = Callable[[Coroutine[Any, Any, Any]], object]
@@ -72,6 +79,16 @@ class Signals:
     def told(self, number: int) -> None:
         """Take a signal to the parent."""
         self._tell(number, told=True)
+
+    def hang_up(self) -> None:
+        """Take a SIGHUP, which is for the parent, and say so unless that has got it, too."""
+        if self.hook is None:
+            asyncio.get_running_loop().call_later(ONCE_WITHIN, self._say_misdirected)
+
+    def _say_misdirected(self) -> None:
+        told, when = self._heard.get(signal.SIGHUP, (False, 0.0))
+        if not (told and time.monotonic() - when < 2 * ONCE_WITHIN):
+            log.warning(MISDIRECTED, os.getppid(), extra={"priority": NOTICE})
 
     def _tell(self, number: int, *, told: bool) -> None:
         before, self._heard[number] = self._heard.get(number), (told, time.monotonic())

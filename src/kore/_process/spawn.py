@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from kore._process.privsep import FROM_TERMINAL
+from kore._process.privsep import FOR_THE_PARENT, unblock_signals
 
 # Which interpreter options stand for which attribute of sys.flags.
 LETTERS: Final = {
@@ -36,13 +36,14 @@ def spawn(main: str, arguments: list[str], *, keep: int) -> int:
         # Onto itself: that is how a descriptor gets through exec.
         file_actions=[(os.POSIX_SPAWN_DUP2, keep, keep)],
         # Held back until the child has handlers of its own.
-        setsigmask=FROM_TERMINAL,
-        setsigdef=[signal.SIGPIPE, *FROM_TERMINAL],
+        setsigmask=FOR_THE_PARENT,
+        setsigdef=[signal.SIGPIPE, *FOR_THE_PARENT],
     )
 
 
 def become(main: str, arguments: list[str]) -> NoReturn:
     """Run *main* in a new interpreter in place of this one."""
+    unblock_signals()
     os.execv(sys.executable, command(main, arguments))  # noqa: S606 - that is the point
 
 

@@ -2,17 +2,21 @@
 
 from typing import Protocol
 
+from kore._process import logs
+from kore._process.children import Child
 from kore._process.generation import Generation, Seat
+from kore._process.holdings import Holdings
 from kore._process.logs import log
-from kore._process.loop import Loop
 from kore._process.nursery import Nursery
 from kore._process.roles import Role, Verdict, verdict
+from kore.errors import ConfigError
 
 
 class Head(Protocol):
-    """Who decides what becomes of the server when there are none."""
+    """What decides about the server, when there are no workers to be had."""
 
     coming: Generation | None
+    holdings: Holdings
 
     def fail(self, reason: str) -> None:
         """Do without the coming generation."""
@@ -20,14 +24,17 @@ class Head(Protocol):
     def stop(self, status: int = 0) -> None:
         """End it."""
 
+    def start_template(self, generation: Generation) -> None:
+        """Give a generation another template."""
+
 
 class Successors:
     """Starts workers, now or when they can be had."""
 
-    def __init__(self, head: Head, nursery: Nursery, loop: Loop, role: Role) -> None:
+    def __init__(self, head: Head, nursery: Nursery, role: Role) -> None:
         self.head = head
         self.nursery = nursery
-        self.loop = loop
+        self.loop = nursery.children.loop
         self.role = role
 
     def replace(self, generation: Generation, seat: Seat) -> None:
@@ -55,3 +62,27 @@ class Successors:
                 log.error("%s", reason)
                 again = seat.backoff.wait()
                 self.loop.after(again, lambda: self.start(generation, seat))
+
+    def await_template(self, generation: Generation, reason: str) -> None:
+        """Try again later to load the application of the generation that serves.
+
+        Without a worker nothing is accepted any more: clients are refused, not left waiting.
+        """
+        again = generation.backoff.wait()
+        if generation.workers:
+            logs.told("%s; the workers go on", reason)
+        else:
+            self.head.holdings.unlisten(generation, self.head.coming)
+            form = f"%s; no worker is left: not listening any more, trying again in {again:.1f} s"
+            logs.told(form, reason, logs.CRITICAL)
+        self.loop.after(again, lambda: self.head.start_template(generation))
+
+    def listening(self, generation: Generation, template: Child) -> bool:
+        """Open the sockets again that were closed for want of workers. False: not possible."""
+        try:
+            self.head.holdings.listen_again(generation)
+        except ConfigError as error:
+            template.last_words = str(error)
+            self.nursery.children.kill(template)
+            return False
+        return True

@@ -230,12 +230,13 @@ class Worker:
 
     def catch_signals(self) -> None:
         """Drain on TERM; a terminal's ctrl-C reaches everybody, and the parent speaks for it."""
-        ignored = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        ignored = (signal.SIGINT, signal.SIGUSR1)
         self.signals.catch(
             self.loop,
             {
                 signal.SIGTERM: self.stop.drain,
                 signal.SIGQUIT: self.stop.hurry,
+                signal.SIGHUP: self.signals.hang_up,
                 **dict.fromkeys(ignored, lambda: None),
             },
         )
