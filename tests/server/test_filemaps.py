@@ -4,10 +4,12 @@ import gzip
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from kore._http.dates import http_date
 from tests.helpers.answers import Answer
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.procs import until
@@ -269,13 +271,44 @@ def test_a_file_of_the_same_size_and_time_is_another_one(server: Server, www: Pa
         tags.append(answer.get("etag"))
 
 
-def test_a_file_from_the_future_has_no_date(server: Server, www: Path) -> None:
+@pytest.mark.parametrize("second", [2**33, 9_223_372_037, 2**34 - 1])
+def test_a_file_from_the_future_has_no_date(server: Server, www: Path, second: int) -> None:
     (www / "future.txt").write_text("later")
-    os.utime(www / "future.txt", (2**33, 2**33))
+    os.utime(www / "future.txt", (second, second))
     answer = ask(server, "/future.txt")
 
     assert (answer.status, answer.get("last-modified")) == (200, None)
     assert answer.get("etag")
+    now = http_date(int(time.time()))
+    assert ask(server, "/future.txt", f"If-Modified-Since: {now}").status == 200
+    assert ask(server, "/future.txt", f"If-Unmodified-Since: {now}").status == 412
+
+
+def test_a_file_older_than_1970_has_its_date(server: Server, www: Path) -> None:
+    (www / "old.txt").write_text("old")
+    os.utime(www / "old.txt", (-1, -1))
+    date = "Wed, 31 Dec 1969 23:59:59 GMT"
+
+    assert ask(server, "/old.txt").get("last-modified") == date
+    assert ask(server, "/old.txt", f"If-Modified-Since: {date}").status == 304
+
+
+def test_two_versions_within_a_second_are_told_apart(server: Server, www: Path) -> None:
+    """The date is said, and believed, when no other version can get it any more."""
+    second = int(time.time()) + 1
+    date = http_date(second)
+    for text in ("A" * 20, "B" * 20):
+        (www / "next").write_text(text)
+        os.utime(www / "next", (second, second))
+        (www / "next").rename(www / "twice.txt")
+        assert ask(server, "/twice.txt").get("last-modified") is None
+
+    part = ask(server, "/twice.txt", "Range: bytes=10-", f"If-Range: {date}")
+    assert (part.status, part.body) == (200, b"B" * 20)
+    assert ask(server, "/twice.txt", f"If-Modified-Since: {date}").status == 200
+    until(lambda: ask(server, "/twice.txt").get("last-modified") == date)
+    part = ask(server, "/twice.txt", "Range: bytes=10-", f"If-Range: {date}")
+    assert (part.status, part.body) == (206, b"B" * 10)
 
 
 def test_a_large_file_arrives_whole_by_http_1_0_too(server: Server, www: Path) -> None:

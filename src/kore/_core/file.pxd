@@ -6,7 +6,8 @@ from libc.stdint cimport int64_t, uint64_t
 cdef class File:
     cdef int fd                 # its own: closed when the last piece is gone
     cdef readonly int64_t size
-    cdef readonly int64_t mtime_ns
+    cdef int64_t mtime_second
+    cdef int64_t mtime_nanosecond
     cdef readonly uint64_t inode
     cdef readonly bint is_regular
     cdef readonly bint is_directory

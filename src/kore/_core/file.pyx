@@ -3,6 +3,7 @@
 
 from libc.errno cimport (
     EAGAIN, EINTR, ELOOP, ENAMETOOLONG, ENODEV, ENOENT, ENOSYS, ENOTDIR, ENXIO, EPERM, EXDEV, errno)
+from libc.stdint cimport INT64_MAX
 
 from kore._core.libc cimport (
     AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, S_ISDIR, S_ISREG,
@@ -35,6 +36,8 @@ cdef extern from * nogil:
     int open_in "kore_openat2" (int directory, const char *name, uint64_t flags)
 
 log = logging.getLogger("kore")
+
+cdef int64_t SECONDS_MAX = INT64_MAX // 1000000000     # whose nanoseconds 64 bits hold
 
 cdef enum:
     TRIES = 16      # of a look-up that somebody else's renaming disturbs
@@ -140,11 +143,20 @@ cdef class File:
         if fstat(self.fd, &about) < 0:
             raise OSError(errno, os.strerror(errno))
         self.size = about.st_size
-        self.mtime_ns = <int64_t>about.st_mtim.tv_sec * 1000000000 + about.st_mtim.tv_nsec
+        self.mtime_second = about.st_mtim.tv_sec
+        self.mtime_nanosecond = about.st_mtim.tv_nsec
         self.inode = about.st_ino
         self.is_regular = S_ISREG(about.st_mode)
         self.is_directory = S_ISDIR(about.st_mode)
         return about.st_nlink > 0
+
+    @property
+    def mtime_ns(self):
+        """When it was changed, in nanoseconds since 1970; before that the number is negative."""
+        if -SECONDS_MAX < self.mtime_second < SECONDS_MAX:
+            return self.mtime_second * 1000000000 + self.mtime_nanosecond
+        # More than 64 bits hold: file systems have times beyond the year 2262.
+        return int(self.mtime_second) * 1000000000 + self.mtime_nanosecond
 
     def refresh(self):
         """See how it is now; say whether it has a name still, or was deleted or replaced."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from kore._http.dates import parsed
@@ -13,15 +14,26 @@ FAILED: Final = 412
 TAG: Final = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 TAGS: Final = re.compile(rf"[ \t,]*(?:{TAG.pattern}[ \t]*(?:,[ \t,]*|$))*")
 
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a client may know of the file that there is."""
+
+    # Strong, and in its quotes.
+    etag: str
+    # The second of the last change.
+    modified: int
+    # Whether no other version can have that second, too.
+    settled: bool = True
+
+
 # Returns the values of a field, none when it was not sent.
 Ask = Callable[[str], Sequence[str]]
 
 
-def verdict(ask: Ask, etag: str, modified: int) -> int:
-    """Say what follows from the preconditions of a GET or HEAD, in the order of section 13.2.2.
-
-    *etag* is strong and in its quotes, *modified* the second of the last change.
-    """
+def verdict(ask: Ask, version: Version) -> int:
+    """Say what follows from the preconditions of a GET or HEAD, in the order of section 13.2.2."""
+    etag, modified = version.etag, version.modified
     if match := ", ".join(ask("if-match")):
         # Strong comparison: a weak tag never fits.
         if match.strip() != "*" and etag not in tags(match, weak=False):
@@ -32,17 +44,19 @@ def verdict(ask: Ask, etag: str, modified: int) -> int:
         known = none.strip() == "*" or etag in tags(none, weak=True)
         return NOT_MODIFIED if known else GO_ON
     since = moment(ask("if-modified-since"))
-    return NOT_MODIFIED if since is not None and modified <= since else GO_ON
+    return NOT_MODIFIED if version.settled and since is not None and modified <= since else GO_ON
 
 
-def range_applies(ask: Ask, etag: str, modified: int) -> bool:
+def range_applies(ask: Ask, version: Version) -> bool:
     """Say whether a Range field counts: If-Range wants exactly the file that the client knows."""
     values = ask("if-range")
     if not values:
         return True
     if len(values) > 1:
         return False
-    return values[0] == etag or parsed(values[0]) == modified
+    if values[0] == version.etag:
+        return True
+    return version.settled and parsed(values[0]) == version.modified
 
 
 def tags(text: str, *, weak: bool) -> list[str]:

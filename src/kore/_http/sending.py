@@ -15,6 +15,9 @@ from kore._http.tables import HTTP_METHOD_GET
 # Files of which a worker remembers what it says about them, some 1.5 KiB each.
 KNOWN_MAX: Final = 512
 NANOSECONDS: Final = 10**9
+# Seconds after the start of a file's second until no other version can get the same date: a second,
+# and the step of the kernel's clock for files, at most 1/100.
+SETTLED_AFTER: Final = 1.02
 # Of a file's fields, those that an answer without the file has, too: RFC 9110 section 15.4.5.
 KEPT: Final = ("etag", "vary", "cache-control")
 
@@ -71,11 +74,14 @@ def send(request: Any, file: File, kind: Kind) -> None:
     """Answer with a file, a part of it, or that the client has it."""
     found = about(file.size, file.mtime_ns, file.inode, kind)
     lines: Any = found.lines
-    if found.modified > time():
-        # RFC 9110 section 8.8.2.1: it cannot have been changed later than now.
+    settled = time() >= found.modified + SETTLED_AFTER
+    if not settled:
+        # RFC 9110 section 8.8.2: in its second it may change once more, without another date; and
+        # it cannot have been changed later than now.
         lines = {name: line for name, line in lines.items() if name != "last-modified"}
     if request.is_conditional:
-        send_what_is_asked(request, file, found, lines)
+        version = conditions.Version(found.etag, found.modified, settled)
+        send_what_is_asked(request, file, version, lines)
     else:
         request.answer_pieces(200, lines, (file.piece(0, file.size),))
 
@@ -105,26 +111,27 @@ def about(size: int, mtime_ns: int, inode: int, kind: Kind) -> About:
     return About(etag, modified, lines)
 
 
-def send_what_is_asked(request: Any, file: File, found: About, lines: dict[str, bytes]) -> None:
+def send_what_is_asked(
+    request: Any, file: File, version: conditions.Version, lines: dict[str, bytes]
+) -> None:
     """Answer a request that has preconditions or asks for parts."""
-    ask = request.header_values
-    verdict = conditions.verdict(ask, found.etag, found.modified)
+    verdict = conditions.verdict(request.header_values, version)
     if verdict == conditions.NOT_MODIFIED:
         kept = {name: line for name, line in lines.items() if name in KEPT}
         request.answer_pieces(verdict, kept, ())
     elif verdict == conditions.FAILED:
         request.refuse(verdict)
     else:
-        send_parts(request, file, lines, parts_for(request, file, found))
+        send_parts(request, file, lines, parts_for(request, file, version))
 
 
-def parts_for(request: Any, file: File, found: About) -> list[Part] | None:
+def parts_for(request: Any, file: File, version: conditions.Version) -> list[Part] | None:
     """Return the parts of a file that a request asks for; None: all of it."""
     values = request.header_values("range")
     # RFC 9110 section 14.2: of GET alone. Two fields say two things.
     if len(values) != 1 or request.method != HTTP_METHOD_GET:
         return None
-    if not conditions.range_applies(request.header_values, found.etag, found.modified):
+    if not conditions.range_applies(request.header_values, version):
         return None
     return wanted(values[0], file.size)
 

@@ -53,6 +53,17 @@ def test_a_file_is_described(find: Open, root: Path) -> None:
     assert os.pread(file.fileno(), 9, 0) == b"hello"
 
 
+@pytest.mark.parametrize("second", [0, -1, -9_300_000_000, 9_223_372_036, 10**10, 2**34 - 1])
+def test_a_file_has_the_time_that_its_file_system_keeps(
+    find: Open, root: Path, second: int
+) -> None:
+    os.utime(root / "file", ns=(0, second * 10**9 + 5))
+    file = find("file")
+
+    assert file is not None
+    assert file.mtime_ns == (root / "file").stat().st_mtime_ns
+
+
 def test_a_file_deep_down_is_found(find: Open) -> None:
     file = find("a/b/deep")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from kore._http.conditions import FAILED, GO_ON, NOT_MODIFIED, range_applies, verdict
+from kore._http.conditions import FAILED, GO_ON, NOT_MODIFIED, Version, range_applies, verdict
 from kore._http.dates import http_date
 
 TAG = '"abc-1"'
@@ -12,10 +12,10 @@ CHANGED = 1_000_000_000
 THEN, BEFORE, AFTER = (http_date(CHANGED + by) for by in (0, -1, 1))
 
 
-def judged(fields: Mapping[str, str | list[str]]) -> int:
+def judged(fields: Mapping[str, str | list[str]], *, settled: bool = True) -> int:
     """Return the verdict on a request with these fields."""
     values = {name: [v] if isinstance(v, str) else v for name, v in fields.items()}
-    return verdict(lambda name: values.get(name, []), TAG, CHANGED)
+    return verdict(lambda name: values.get(name, []), Version(TAG, CHANGED, settled))
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,19 @@ def test_a_range_counts_for_exactly_the_file_that_is_known(
 ) -> None:
     values = [] if value is None else [value]
 
-    assert range_applies(lambda _: values, TAG, CHANGED) is applies
+    assert range_applies(lambda _: values, Version(TAG, CHANGED)) is applies
+
+
+@pytest.mark.parametrize(("value", "applies"), [(TAG, True), (THEN, False), (AFTER, False)])
+def test_a_date_that_another_version_may_get_says_nothing(value: str, *, applies: bool) -> None:
+    assert range_applies(lambda _: [value], Version(TAG, CHANGED, settled=False)) is applies
+    assert judged({"if-modified-since": value}, settled=False) == GO_ON
+    assert judged({"if-none-match": TAG, "if-modified-since": value}, settled=False) == NOT_MODIFIED
+    assert judged({"if-unmodified-since": BEFORE}, settled=False) == FAILED
 
 
 def test_two_answers_to_one_question_are_none() -> None:
-    assert not range_applies(lambda _: [TAG, TAG], TAG, CHANGED)
+    assert not range_applies(lambda _: [TAG, TAG], Version(TAG, CHANGED))
 
 
 def test_a_long_list_is_read_in_linear_time() -> None:
