@@ -164,6 +164,8 @@ class Route:
     methods: tuple[str, ...]
     demands: Demands = field(default_factory=Demands)
     files: str = ""
+    # The paths of other maps within this one's, without the slash at their ends.
+    below: frozenset[str] = field(default=frozenset(), compare=False)
     pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -33,7 +33,18 @@ def distinct(wanted: Sequence[Wanted], problems: Problems) -> tuple[Route, ...]:
                 problems.add(one.where, f"duplicate {what} for '{one.route.path}': {where}")
                 break
         methods.update(dict.fromkeys(one.route.methods, one.where))
-    return tuple(with_head(one.route, taken[known_as(one.route)]) for one in wanted)
+    maps = [one.route.path for one in wanted if one.route.files]
+    return tuple(
+        _with_maps(with_head(one.route, taken[known_as(one.route)]), maps) for one in wanted
+    )
+
+
+def _with_maps(route: Route, maps: Sequence[str]) -> Route:
+    """Return *route* with the maps of its domain that lie within it."""
+    if not route.files:
+        return route
+    below = (path.rstrip("/") for path in maps if path.startswith(route.path))
+    return replace(route, below=frozenset(below) - {route.path.rstrip("/")})
 
 
 def known_as(route: Route) -> tuple[str, bool]:

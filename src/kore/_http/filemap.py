@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kore._http.codings import SUFFIXES, accepted
 from kore._http.media import Table, table
 from kore._http.names import extension, name_of
+from kore._http.redirects import redirect_to_directory
 from kore._http.sending import File, Kind, send
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class Filemap:
         self.prefix = len(route.path)
         self.directory = directory
         self.policy = policy
+        # Paths of other maps, without the slash at their ends.
+        self.below = route.below
         protected = route.demands.auth is not None
         self.cache_control = PRIVATE if protected else policy.cache_control
         # By extension; and by type and coding, of which there are few.
@@ -143,14 +146,16 @@ class Filemap:
         if file is None and self.policy.suffix and not inside:
             full = name + self.policy.suffix
             file = self.policy.open(fd, full)
-        if file is None or not (file.is_regular or file.is_directory):
+        if file is None and request.path in self.below:
+            redirect_to_directory(request)
+        elif file is None or not (file.is_regular or file.is_directory):
             request.refuse(404)
         elif file.is_regular:
             self.send(request, fd, full, file)
         elif inside or full != name:
             request.refuse(404)
         else:
-            redirect(request)
+            redirect_to_directory(request)
 
     def send(self, request: Any, fd: int, name: str, file: File) -> None:
         """Answer with a file, or with the smaller one beside it that has the same in it."""
@@ -193,13 +198,3 @@ class Filemap:
             return
         log.error("filemap: %s in %s: %s", name.encode(), self.directory.path, error.strerror)
         request.refuse(503 if error.errno in EXHAUSTED else 500)
-
-
-def redirect(request: Any) -> None:
-    """Send a client to where the directory is, with a slash at its end.
-
-    To the same host: names are never empty, so that the path cannot begin with two slashes.
-    """
-    query = request.query_string
-    request.response_header("location", request.path + "/" + (f"?{query}" if query else ""))
-    request.response(301, b"")

@@ -6,7 +6,7 @@ Clients choose what is captured. What they choose leads to no other host than th
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 CAPTURES_MAX: Final = 15  # as in Kore
 
@@ -118,3 +118,13 @@ def elsewhere(found: tuple[Piece, ...], match: re.Match[str], query: str) -> str
 def names_on(rest: tuple[Piece, ...]) -> bool:
     """Return whether the host's name goes on behind a capture."""
     return bool(rest) and isinstance(rest[0], str) and not AFTER_HOST.match(rest[0])
+
+
+def redirect_to_directory(request: Any) -> None:
+    """Send a client to where a directory is, with a slash at its end.
+
+    To the same host: names are never empty, so that the path cannot begin with two slashes.
+    """
+    query = request.query_string
+    request.response_header("location", request.path + "/" + (f"?{query}" if query else ""))
+    request.response(301, b"")

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kore._conf import hosts
 from kore._http import redirects
-from kore._http.tables import HTTP_METHOD_OPTIONS, METHODS
+from kore._http.tables import (
+    HTTP_METHOD_GET,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_OPTIONS,
+    METHODS,
+)
 
 if TYPE_CHECKING:
     from kore._conf.schema import Answer, Domain, Extras, Handler, Route
@@ -20,6 +25,8 @@ LABEL_MAX: Final = 63
 HOSTS_MAX: Final = 1024
 REFUSAL: Final = 400
 NOT_FOUND: Final = 404
+# What is asked of files.
+MAPPED: Final = HTTP_METHOD_GET | HTTP_METHOD_HEAD
 
 
 class Request(Protocol):
@@ -82,6 +89,8 @@ class Table:
     )
     # path -> methods of all its literal routes
     methods: dict[str, int] = field(default_factory=dict)
+    # Paths of filemaps, without the slash at their ends.
+    maps: frozenset[str] = frozenset()
     # Where requests are logged.
     journal: Any = None
     # What comes before all routes, and says whether it has answered.
@@ -153,7 +162,8 @@ class Router:
 
     def _match(self, request: Request, known: Table) -> RouteEntry | None:
         path, method = request.path, request.method
-        allowed = known.methods.get(path, 0)
+        is_map = path in known.maps
+        allowed = known.methods.get(path, 0) | (MAPPED if is_map else 0)
         if method == HTTP_METHOD_OPTIONS and request.is_star:
             request.refuse(204, allow(self._methods))
             return None
@@ -166,7 +176,9 @@ class Router:
                     request.captures = captures(groups)
                 return entry
             allowed |= methods
-        if not allowed:
+        if is_map and method & MAPPED:
+            redirects.redirect_to_directory(request)
+        elif not allowed:
             request.refuse(404)
         else:
             request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, allow(allowed))
@@ -220,7 +232,7 @@ def send(request: Request, status: int, location: str | None) -> None:
 
 def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Table:
     """Decide once what a request would find out each time."""
-    made = Table()
+    made = Table(maps=frozenset(route.path.rstrip("/") for route in routes if route.files))
     for route in longest_first(routes):
         path, methods = route.path, bits(route.methods)
         entry = RouteEntry(fold(route), label(path), route, route.demands.extras)

@@ -23,8 +23,16 @@ class FakeRequest:
     captures: tuple[str, ...] | None = None
     refused: list[tuple[int, str]] = field(default_factory=list)
 
+    query_string: str = ""
+
     def refuse(self, status: int, allow: str = "") -> None:
         self.refused.append((status, allow))
+
+    def response_header(self, name: str, value: str) -> None:
+        self.location = value
+
+    def response(self, status: int, body: bytes | None) -> None:
+        self.refused.append((status, self.location))
 
 
 def route(path: str, *methods: str) -> Route:
@@ -62,7 +70,8 @@ def test_a_filemap_takes_what_is_below_its_path() -> None:
 
     assert ask(found, "/css/") == "/css/"
     assert ask(found, "/css/a/b.css") == "/css/"
-    assert ask(found, "/css") == [(404, "")]
+    assert ask(found, "/css") == ask(found, "/css", "HEAD") == [(301, "/css/")]
+    assert ask(found, "/css", "POST") == [(405, "GET, HEAD, OPTIONS")]
     assert ask(found, "/a/css/b") == [(404, "")]
     assert ask(found, "/css/a", "POST") == [(405, "GET, HEAD, OPTIONS")]
 
