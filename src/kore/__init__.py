@@ -29,6 +29,7 @@ from kore._api import WEBSOCKET_OP_TEXT as WEBSOCKET_OP_TEXT
 from kore._api import app as app
 from kore._api import bind as bind
 from kore._api import bind_unix as bind_unix
+from kore._api import blocking as blocking
 from kore._api import config as config
 from kore._api import dbsetup as dbsetup
 from kore._api import domain as domain

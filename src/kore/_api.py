@@ -6,6 +6,7 @@ import os
 import signal
 import syslog
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic_ns
 from typing import Any, Final, NoReturn, TypeVar, Unpack
 
@@ -318,6 +319,16 @@ def shutdown() -> bool:
         raise Fatal("kore_shutdown: called from parent")
     _context.current.worker.shutdown()
     return True
+
+
+def blocking() -> AbstractContextManager[None]:
+    """Return a context manager for code that blocks the event loop for long, on purpose.
+
+    While its block runs, this worker is not reported as stuck, nor replaced after
+    `worker_stuck_timeout`. Its other clients wait all the same.
+    """
+    worker = _context.current.worker
+    return nullcontext() if worker is None else worker.heartbeat.blocking()
 
 
 def sigtrap(number: int) -> None:

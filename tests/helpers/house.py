@@ -15,10 +15,11 @@ FLOORS = {
     7: "_cli.main _cli.skeleton _cli.sources _cli.watch",
     6: "__init__ _api _clients _databases _tasks _lazy",
     5: """_process.bodies _process.children _process.databases _process.disk _process.endings
-          _process.generation _process.holdings _process.incoming _process.journals
-          _process.nursery _process.objects _process.outgoing _process.parent _process.post
-          _process.process_end _process.relay _process.roles _process.signals _process.site
-          _process.spawn _process.starts _process.stopping _process.successors
+          _process.generation _process.heartbeat _process.holdings _process.incoming
+          _process.journals _process.nursery _process.objects _process.outgoing _process.parent
+          _process.post _process.process_end _process.relay _process.roles _process.signals
+          _process.site _process.slow_handlers
+          _process.spawn _process.starts _process.stopping _process.stuck _process.successors
           _process.talk _process.tasks _process.template _process.trial _process.websockets
           _process.worker""",
     4: """_app _bytecode _process.accesslogs _process.addresses _process.background _process.birth

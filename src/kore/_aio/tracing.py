@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from functools import partial
 from pathlib import Path, PurePath
 from types import CodeType, FrameType, coroutine
 from typing import Any, Final
@@ -24,7 +25,7 @@ def frames_of(outermost: Any) -> Iterator[FrameType]:
 
 def awaited_by(waiting: Any) -> Any:
     """Return what a coroutine awaits."""
-    if getattr(waiting, "gi_code", None) is traced.__code__:
+    if getattr(waiting, "gi_code", None) in (traced.__code__, timed.__code__):
         return waiting.gi_frame.f_locals["inner"]
     return getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
 
@@ -81,3 +82,23 @@ def traced(
     finally:
         inner.close()
         say("deleted")
+
+
+@coroutine
+def timed(
+    inner: Coroutine[Any, Any, Any], call: Callable[[Callable[[], Any]], Any]
+) -> Generator[Any, Any, Any]:
+    """Run *inner*; *call* is given each of its steps to take."""
+    step: Callable[..., Any] = inner.send
+    argument: Any = None
+    try:
+        while True:
+            yielded = call(partial(step, argument))
+            try:
+                argument, step = (yield yielded), inner.send
+            except BaseException as error:  # noqa: BLE001 - it is the coroutine's
+                argument, step = error, inner.throw
+    except StopIteration as end:
+        return end.value
+    finally:
+        inner.close()

@@ -163,6 +163,11 @@ class Settings:
     drain_timeout: int = setting(
         seconds(0), 10, "Seconds a stopping worker has to answer what it accepted."
     )
+    worker_stuck_timeout: int = setting(
+        seconds(0),
+        60,
+        "Seconds a worker's event loop may be blocked before it is replaced; 0: never.",
+    )
     tls_version: str = setting(choice("1.2", "1.3", "both"), "both", "TLS versions offered.")
     tls_cipher: str = setting(TEXT, CIPHERS, "OpenSSL's list of ciphers for TLS 1.2.")
     tls_dhparam: str = setting(

@@ -24,3 +24,7 @@ class Birth:
     leash: int
     # The parent's pid.
     parent: int
+    # Where it writes the stacks of its threads: a descriptor, or -1, and the offset.
+    stacks: tuple[int, int] = (-1, 0)
+    # Under `kodev run`.
+    development: bool = False

@@ -32,6 +32,7 @@ from kore._process.messages import (
 )
 from kore._process.nursery import Nursery, Options
 from kore._process.plan import Plan
+from kore._process.stuck import StuckWorkers
 from kore._process.successors import Successors
 from kore._process.terminal import Terminal
 from kore.errors import ConfigError
@@ -58,6 +59,7 @@ class Parent:
         self.current: Generation | None = None
         self.coming: Generation | None = None
         self.endings = Endings(self.children)
+        self.stuck = StuckWorkers(self.loop, self.children, may_kill=not options.development)
         self.status = 0
         self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
             Patience: self.nursery.patience,
@@ -80,6 +82,7 @@ class Parent:
         privsep.command_name("kore [parent]")
         privsep.allow_many_files()
         self.terminal.watch(self.loop, self.stop)
+        self.stuck.watch()
         try:
             self.load()
             # All of them may be dead at one moment, and each about to be replaced.

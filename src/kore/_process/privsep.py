@@ -92,11 +92,6 @@ def tell_where() -> None:
     faulthandler.register(WHERE, file=STDERR)
 
 
-def tell_no_more() -> None:
-    """End that: a signal does what it does elsewhere."""
-    faulthandler.unregister(WHERE)
-
-
 def close_others(keep: Iterable[int]) -> None:
     """Close every descriptor that is not in *keep*; none of them may belong to an object."""
     for fd in open_descriptors() - STANDARD - set(keep):

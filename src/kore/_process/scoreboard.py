@@ -14,10 +14,16 @@ from typing import Final
 SLOT_SIZE: Final = 256
 LABEL_SIZE: Final = 64
 # Label of the route that runs, label of the latest that waits, number of waiting requests,
-# state, requests served, open connections.
-LAYOUT: Final = struct.Struct("=64s64sIB3xQI")
+# state, requests served, open connections; heartbeat, whether the event loop may be blocked.
+LAYOUT: Final = struct.Struct("=64s64sIB3xQI12xIB")
 # Where a worker writes its state.
 STATE_AT: Final = 132
+# Its heartbeat, and whether the application has said that it blocks the event loop.
+BEAT: Final = struct.Struct("=I")
+BEAT_AT: Final = 160
+BLOCKING_AT: Final = 164
+# Behind all slots: the stacks of each worker's threads, as faulthandler writes them.
+STACKS_SIZE: Final = 1 << 14
 STARTING, READY, DRAINING = 0, 1, 2
 STATES: Final = ("starting", "ready", "draining")
 # A worker that could shrink the file would end the parent with a bus error at its next look.
@@ -34,6 +40,8 @@ class Reading:
     state: str
     requests: int
     connections: int
+    beat: int = 0
+    blocking: bool = False
 
     def whereabouts(self) -> str:
         """Say in which route the worker is, as the end of a sentence."""
@@ -51,9 +59,11 @@ class Scoreboard:
 
     def __init__(self, slots: int) -> None:
         self.fd = os.memfd_create("kore-scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(self.fd, slots * SLOT_SIZE)
+        self.slots = slots
+        size = slots * (SLOT_SIZE + STACKS_SIZE)
+        os.ftruncate(self.fd, size)
         fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, SEALS)
-        self.pages = mmap.mmap(self.fd, slots * SLOT_SIZE)
+        self.pages = mmap.mmap(self.fd, size)
 
     def read(self, number: int) -> Reading:
         """Return what the slot of a worker says."""
@@ -63,10 +73,38 @@ class Scoreboard:
         """Make the slot ready for the next worker of this number."""
         self.pages[(number - 1) * SLOT_SIZE : number * SLOT_SIZE] = bytes(SLOT_SIZE)
 
+    def clear_stacks(self, number: int) -> None:
+        """Make room for the stacks of a worker."""
+        start = stacks_at(self.slots, number)
+        self.pages[start : start + STACKS_SIZE] = bytes(STACKS_SIZE)
+
+    def stacks(self, number: int) -> str:
+        """Return the stacks that a worker has written, or nothing."""
+        start = stacks_at(self.slots, number)
+        written = self.pages[start : start + STACKS_SIZE].strip(b"\0")
+        return written.decode("utf-8", "replace").strip()
+
     def close(self) -> None:
         """Give the pages up."""
         self.pages.close()
         os.close(self.fd)
+
+
+def stacks_at(slots: int, number: int) -> int:
+    """Return where the stacks of a worker begin."""
+    return slots * SLOT_SIZE + (number - 1) * STACKS_SIZE
+
+
+def open_stacks(fd: int, number: int) -> tuple[int, int]:
+    """Return a descriptor to write stacks to, with an offset of its own, and that offset."""
+    slots = os.fstat(fd).st_size // (SLOT_SIZE + STACKS_SIZE)
+    offset = stacks_at(slots, number)
+    try:
+        stacks = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # no /proc here
+        return -1, offset
+    os.lseek(stacks, offset, os.SEEK_SET)
+    return stacks, offset
 
 
 def attach(fd: int, number: int) -> memoryview:
@@ -85,7 +123,9 @@ def enter(slot: memoryview, stage: str) -> None:
 
 def read(slot: bytes) -> Reading:
     """Decode a slot; any bytes will do, and half-written ones may be seen."""
-    running, suspended, waiting, state, requests, connections = LAYOUT.unpack_from(slot)
+    running, suspended, waiting, state, requests, connections, beat, blocking = (
+        LAYOUT.unpack_from(slot)
+    )
     return Reading(
         running=text(running),
         suspended=text(suspended),
@@ -93,6 +133,8 @@ def read(slot: bytes) -> Reading:
         state=STATES[state] if state < len(STATES) else "unknown",
         requests=requests,
         connections=connections,
+        beat=beat,
+        blocking=bool(blocking),
     )
 
 

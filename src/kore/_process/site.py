@@ -19,6 +19,7 @@ from kore._http.steps import steps
 from kore._http.streaming import stream
 from kore._process.birth import Birth
 from kore._process.journals import Journals
+from kore._process.slow_handlers import SlowHandlers
 from kore._process.tasks import Tasks
 
 NOTHING: Final = Declared()
@@ -27,7 +28,10 @@ NOTHING: Final = Declared()
 class Site:
     """The domains of a configuration, as one worker has them."""
 
-    def __init__(self, birth: Birth, tasks: Tasks, journals: Journals) -> None:
+    def __init__(
+        self, birth: Birth, tasks: Tasks, journals: Journals, slow: SlowHandlers | None
+    ) -> None:
+        self.slow = slow
         self.config: Config = birth.config
         self.sockets = birth.sockets
         self.tasks = tasks
@@ -58,7 +62,8 @@ class Site:
     def fold(self, route: Route) -> RouteHandler:
         """Make of a route what the core calls for it."""
         if not route.files:
-            return fold(route, steps(route, self.config.prerequests))
+            run = fold(route, steps(route, self.config.prerequests))
+            return self.slow.watch(route.path, route.handler, run) if self.slow else run
         served = Filemap(route, self.directories[route.files], self.policy).serve
         # Prerequests are for handlers.
         return fold(replace(route, handler=served), steps(route, ()))

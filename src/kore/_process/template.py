@@ -251,9 +251,11 @@ class Template:
             channel=channel,
             sockets=tuple(zip(order.servers, map(adopted, listening), strict=True)),
             accesslogs=tuple(accesslogs),
+            stacks=scoreboard.open_stacks(board, order.number),
             slot=scoreboard.attach(board, order.number),
             leash=leash,
             parent=self.orders.parent,
+            development=self.orders.development,
         )
 
 

@@ -23,16 +23,17 @@ from kore._process.birth import Birth
 from kore._process.bodies import Bodies
 from kore._process.databases import Databases
 from kore._process.eventloop import new_loop
+from kore._process.heartbeat import Heartbeat
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
 from kore._process.messages import Fatal, Gone, Log, Parcel, Ready, Reopened, Shutdown, Signal, Stop
 from kore._process.objects import Objects
-from kore._process.privsep import tell_no_more
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
 from kore._process.relay import Relay
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
 from kore._process.site import Site
+from kore._process.slow_handlers import SlowHandlers
 from kore._process.stopping import StopSequence
 from kore._process.talk import Takers, Talk
 from kore._process.tasks import Tasks
@@ -59,6 +60,7 @@ class Worker:
         self.channel = birth.channel
         install(Handler(lambda *record: self.talk.say(Log(*record))))
         self.slot = birth.slot
+        self.heartbeat = Heartbeat(birth.slot, *birth.stacks)
         self.status = 0
         # New code takes over from this.
         self.replaced = False
@@ -78,7 +80,8 @@ class Worker:
         self.databases = Databases(birth.config, self.tasks.create, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.journals = Journals(birth.config, birth.accesslogs, birth.number)
-        self.site = Site(birth, self.tasks, self.journals)
+        slow = SlowHandlers(self.heartbeat) if birth.development else None
+        self.site = Site(birth, self.tasks, self.journals, slow)
         self.poller = Poller()
         self.service = Service(
             # Not asdict(): its deep copies would cost each worker 350 KB of shared pages.
@@ -160,7 +163,7 @@ class Worker:
         enter(self.slot, "onload")
         await self.tell_modules(MODULE_LOAD)
         enter(self.slot, "")
-        tell_no_more()
+        self.heartbeat.open()
         self.relay.open(self.tasks.see_off)
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
@@ -172,6 +175,7 @@ class Worker:
 
     def sweep(self) -> None:
         """Let timeouts happen, on an idle worker too, and write what is logged."""
+        self.heartbeat.beat()
         self.poller.sweep()
         self.journals.flush()
         self.site.keeper.turn()
