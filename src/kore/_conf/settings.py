@@ -229,6 +229,11 @@ class Settings:
     http_write_timeout: int = setting(
         seconds(1), 60, "Seconds a client may take nothing of its answer."
     )
+    http_half_closed_timeout: int = setting(
+        seconds(1), 3,
+        "Seconds after which a client is taken for gone that ended its sending side, while its "
+        "answer is not ready; unless its system acknowledges what is sent to it.",
+    )
     http_hsts_enable: int = setting(
         seconds(0, S64), 31536000, "max-age of strict-transport-security; 0: no such field."
     )

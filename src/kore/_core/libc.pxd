@@ -81,6 +81,7 @@ cdef extern from "<sys/socket.h>" nogil:
         int l_linger
     int SOL_SOCKET
     int SO_LINGER
+    int SO_KEEPALIVE
     int AF_INET
     int AF_INET6
     int AF_UNIX
@@ -97,7 +98,14 @@ cdef extern from "<sys/socket.h>" nogil:
     int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
 
 
+cdef extern from "<netinet/tcp.h>" nogil:
+    int TCP_KEEPIDLE
+    int TCP_KEEPINTVL
+    int TCP_KEEPCNT
+
+
 cdef extern from "<netinet/in.h>" nogil:
+    int IPPROTO_TCP
     struct in_addr:
         pass
     struct in6_addr:

@@ -1,6 +1,6 @@
 """One client, from accept to close."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from kore._core.intake cimport Intake
 from kore._core.poller cimport Poller
@@ -14,6 +14,10 @@ cdef class Lifecycle(Intake):
     cdef int64_t stuck          # when the client has taken too long to read
     cdef int64_t reached        # bytes it had acknowledged when that was set
     cdef WebSocket socket       # None while it speaks HTTP
+    cdef bint abandoned         # `abandon` will be called
+    cdef int64_t asked_at       # when the client stopped sending while something works for it
+    cdef int64_t asked_behind   # bytes that had been sent by then
+    cdef int64_t gone_at        # when it is taken for gone; 0: it is known to wait
 
     cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1
     cdef int still_reads(self) except -1
@@ -25,4 +29,9 @@ cdef class Lifecycle(Intake):
     cdef bint more(self) noexcept
     cdef int finished(self) except -1
     cdef int ask(self) except -1
+    cdef int all_is_read(self) except -1
+    cdef int finish_reading(self) except -1
+    cdef int check_presence(self) except -1
+    cdef bint wants_input(self) noexcept
     cdef int wait_for(self, int sent) except -1
+    cdef int wait_for_rest(self, uint32_t events) except -1

@@ -9,7 +9,9 @@ Pipelined requests are a loop in `advance`, and their answers leave in one write
 from libc.stdint cimport uint32_t
 
 from kore._core.buffer cimport BLOCK, borrow_wide, held, narrow
-from kore._core.libc cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from kore._core.libc cimport (
+    AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, SO_KEEPALIVE,
+    SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, setsockopt, sockaddr)
 from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
 from kore._core.request cimport Request
@@ -19,6 +21,22 @@ cdef enum:
     SERVICE_RESTART = 1012      # the WebSocket registry's
 
     LINGER_MS = 2000    # RFC 9112 9.6 asks to read on for a while; nginx waits 5 s, Apache 2
+    # Probes of TCP for half-closed clients that were known to wait: Linux keeps an abandoned
+    # connection for 60 s (tcp_fin_timeout), and answers probes with a reset afterwards.
+    PROBE_SECONDS = 15
+    PROBES = 4
+
+
+cdef int set_number(int handle, int level, int option, int number) noexcept:
+    return setsockopt(handle, level, option, &number, sizeof(number))
+
+
+cdef void probe_often(int handle) noexcept:
+    """Have TCP find out when the client's system knows nothing of the connection any more."""
+    set_number(handle, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_SECONDS)
+    set_number(handle, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_SECONDS)
+    set_number(handle, IPPROTO_TCP, TCP_KEEPCNT, PROBES)
+    set_number(handle, SOL_SOCKET, SO_KEEPALIVE, 1)
 
 
 cdef class Lifecycle(Intake):
@@ -42,11 +60,15 @@ cdef class Lifecycle(Intake):
     # ---- events
 
     cdef int on_event(self, uint32_t events) except -1:
-        # Lingering, a hang-up only says that both sides have ended: what the client sent before is
-        # read first, or closing would be a reset, and destroy the answer on its way.
-        if events & EPOLLERR or (events & EPOLLHUP and self.stage != LINGERING):
-            return self.shut()
-        if events & (EPOLLIN | EPOLLRDHUP):
+        # What a client sent before it hung up, or before an error, can still be read (recv(2)
+        # returns it first). Closing while lingering would be a reset, and destroy the answer.
+        if self.stage == LINGERING:
+            return self.shut() if events & EPOLLERR else self.read()
+        if events & (EPOLLERR | EPOLLHUP):
+            self.lose_output()
+            if self.wants_input():
+                self.read()
+        elif events & (EPOLLIN | EPOLLRDHUP):
             if events & EPOLLIN and self.watched & EPOLLIN:
                 self.read()
             else:
@@ -57,8 +79,11 @@ cdef class Lifecycle(Intake):
 
     cdef int on_deadline(self) except -1:
         cdef Request request = self.current     # an answer ends it: it has to outlive that
-        if self.stuck and self.stuck <= self.poller.now():
+        cdef int64_t now = self.poller.now()
+        if self.stuck and self.stuck <= now:
             return self.still_reads()
+        if self.asked and self.gone_at and self.gone_at <= now:
+            return self.check_presence()
         if self.stage == UPGRADED:
             return self.socket.on_deadline()
         if self.stage == HEADING:
@@ -109,9 +134,9 @@ cdef class Lifecycle(Intake):
         if self.stage == UPGRADED:
             borrow_wide(&self.inbox, &self.poller.pool)
         count = self.fill()
-        if count == GONE:
-            return self.shut()
-        return self.verify() if count == LATER else 0
+        if count == LATER:
+            return self.verify()
+        return self.all_is_read() if count == GONE else 0
 
     cdef int read_direct(self) except -1:
         # a body of known length, into the object that the application gets
@@ -124,7 +149,12 @@ cdef class Lifecycle(Intake):
             self.ended = True
         if count == LATER:
             return self.verify()
-        return self.shut() if count == GONE else 0
+        return self.all_is_read() if count == GONE else 0
+
+    cdef int all_is_read(self) except -1:
+        """Take note of an error of the socket: everything that was received before it is read."""
+        self.ended = True
+        return self.lose_output()
 
     cdef int discard(self) except -1:
         cdef char scrap[BLOCK]
@@ -157,7 +187,7 @@ cdef class Lifecycle(Intake):
             if self.closed:
                 return 0
             sent = self.pump()
-            if self.closed or sent != 1 or not self.blocked:
+            if self.closed or not self.blocked or (sent != 1 and not self.broken):
                 return self.rest(sent)
 
     def resume(self):
@@ -170,15 +200,15 @@ cdef class Lifecycle(Intake):
         if self.advancing or self.closed:
             return 0
         sent = self.pump()
-        if sent == 1 and self.blocked:
+        if self.blocked and (sent == 1 or self.broken):
             return self.advance()
         return self.rest(sent)
 
     cdef int rest(self, int sent) except -1:
         if self.closed:
             return 0
-        if sent == 2:
-            return self.shut()
+        if self.broken:
+            return self.finish_reading()
         if self.ended and self.stage <= SKIPPING and not self.more():
             if self.stage == STREAMING:
                 return self.shut()
@@ -205,30 +235,78 @@ cdef class Lifecycle(Intake):
         self.limit = self.poller.now() + LINGER_MS
         return self.wait_for(1)
 
+    # ---- a client that ended its sending side, or is gone
+
+    cdef int finish_reading(self) except -1:
+        """Go on with what was received from a client that can be told nothing any more."""
+        if self.stage == FINISHING or (self.ended and not self.more() and self.stage != RUNNING):
+            return self.shut()
+        if self.stage == RUNNING and not self.abandoned:
+            self.abandoned = True
+            self.service.defer(self.abandon)    # not before the handler has taken its first step
+        return self.wait_for(1)
+
+    def abandon(self):
+        """Close, and cancel the handler of, a connection that can send nothing any more."""
+        self.abandoned = False
+        if self.broken and self.stage == RUNNING and not self.closed:
+            self.shut()
+
     cdef int ask(self) except -1:
         """Find out whether a client that stopped sending is still there to be answered.
 
         A half-closed connection and one that was left look the same. An interim 100 response,
         which every HTTP/1.1 client must skip (RFC 9110 15.2), tells them apart: the system of a
-        client that left answers it with a reset, and the handler is cancelled.
+        client that left answers it with a reset, and the handler is cancelled. Where nothing can
+        be sent, over HTTP/1.0 and in the middle of an answer, `check_presence` decides. A Unix
+        socket reports a client that left as a hang-up.
         """
         self.asked = True
+        self.asked_at = self.poller.now()
+        self.asked_behind = self.transferred
+        self.gone_at = 0
         if self.stage == UPGRADED:
             self.socket.ask()
-        elif self.current.head.minor and not self.current.opened:
-            self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
-        if self.flush() == 2:
+        else:
+            if self.current.head.minor and not self.current.opened:
+                self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
+            if (<sockaddr *>&self.address).sa_family in (AF_INET, AF_INET6):
+                self.gone_at = self.asked_at + self.service.half_closed_ms
+        self.flush()
+        return self.finish_reading() if self.broken else 0
+
+    cdef int check_presence(self) except -1:
+        """Close a half-closed connection, unless its client is known to wait.
+
+        It is when its system acknowledged something that was sent after the client stopped
+        sending: that of a client that left would have sent a reset.
+        """
+        cdef int64_t reached = self.acknowledged()
+        cdef int64_t now = self.poller.now()
+        self.gone_at = 0
+        if reached > self.asked_behind:
+            probe_often(self.handle)    # it may leave later, which looks like nothing at all
+        elif reached < self.transferred and now < self.asked_at + self.service.write_ms:
+            self.gone_at = now + self.service.half_closed_ms    # something is on its way
+        elif self.current is not None and self.current.opened:
+            return self.break_off()     # or it were taken for the whole, should the client read it
+        else:
             return self.shut()
-        return 0
+        return self.settle()
+
+    # ---- what to wait for
+
+    cdef bint wants_input(self) noexcept:
+        return not (self.ended or self.blocked or self.paused or (
+            self.stage == RUNNING and held(&self.inbox) >= BLOCK))
 
     cdef int wait_for(self, int sent) except -1:
         """Choose what epoll shall report: the one place where both buffers are looked at."""
-        cdef uint32_t events = 0
-        if not self.ended:
-            if self.stage != RUNNING or held(&self.inbox) < BLOCK:
-                events |= 0 if self.blocked or self.paused else EPOLLIN
-            if not self.leaving:
-                events |= EPOLLRDHUP
+        cdef uint32_t events = EPOLLIN if self.wants_input() else 0
+        if self.broken:
+            return self.wait_for_rest(events)
+        if not self.ended and not self.leaving:
+            events |= EPOLLRDHUP
         if sent == 0:
             events |= EPOLLOUT
             if self.stuck == 0:
@@ -239,7 +317,23 @@ cdef class Lifecycle(Intake):
         self.deadline = self.stuck or self.limit
         if self.stage == UPGRADED and self.limit:
             self.deadline = min(self.deadline, self.limit)
+        if self.asked and self.gone_at:
+            self.deadline = min(self.deadline or self.gone_at, self.gone_at)
         return self.watch(events)
+
+    cdef int wait_for_rest(self, uint32_t events) except -1:
+        """Wait for more input of a broken connection, or for whoever is busy with the last one."""
+        self.stuck = 0
+        self.asked = True       # no question makes sense any more
+        if events:
+            self.gone_at = 0
+            self.deadline = self.limit
+            return self.watch(events)
+        if self.gone_at == 0:
+            self.asked_behind = self.transferred
+            self.gone_at = self.poller.now() + self.service.half_closed_ms
+        self.deadline = self.gone_at
+        return self.unwatch()   # the hang-up would be reported for ever
 
     cdef int shut(self) except -1:
         if self.closed:

@@ -50,6 +50,7 @@ cdef class Source:
 
     cdef int attach(self, Poller poller, int handle) except -1
     cdef int watch(self, uint32_t events) except -1
+    cdef int unwatch(self) except -1
     cdef int verify(self) except -1
     cdef int register_again(self) except -1
     cdef int shut(self) except -1

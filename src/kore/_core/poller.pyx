@@ -322,6 +322,13 @@ cdef class Source:
         self.registered = True
         return 0
 
+    cdef int unwatch(self) except -1:
+        """Have nothing reported, not even a hang-up, until `watch` is called again."""
+        if self.registered and not self.closed:
+            epoll_ctl(self.poller.epfd, EPOLL_CTL_DEL, self.handle, NULL)
+            self.registered = False
+        return 0
+
     cdef int verify(self) except -1:
         """Close after an event that was none, if the descriptor is another file's by now."""
         cdef epoll_event event
@@ -334,6 +341,8 @@ cdef class Source:
 
     cdef int register_again(self) except -1:
         """Have a new epoll instance watch what the old one did."""
+        if not self.registered:
+            return 0
         self.registered = False
         try:
             self.watch(self.watched)

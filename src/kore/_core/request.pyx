@@ -301,7 +301,7 @@ cdef class Request(Content):
     @property
     def is_served(self):
         """True while there is a client that waits for the answer, or for the rest of it."""
-        return self.peer.serves(self)
+        return self.peer.serves(self) and not self.peer.broken
 
     def write_body(self, item):
         """Queue a piece of the body; False when the client is slow, or gone: see `is_served`."""

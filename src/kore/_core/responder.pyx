@@ -167,7 +167,7 @@ cdef class Responder(Recorder):
             return False
         self.put_piece(as_piece(item))
         self.settle()
-        return self.serves(request) and not self.waiting()
+        return self.serves(request) and not self.broken and not self.waiting()
 
     cdef int end_body(self, Request request) except -1:
         if self.closed or self.current is not request:
@@ -189,8 +189,8 @@ cdef class Responder(Recorder):
 
     cdef object when_sent(self):
         cdef object waiter = self.service.future()
-        if self.closed or not self.waiting():
-            waiter.set_result(not self.closed)
+        if self.closed or self.broken or not self.waiting():
+            waiter.set_result(not (self.closed or self.broken))
         elif self.waiters is None:
             self.waiters = [waiter]
         else:
@@ -215,15 +215,15 @@ cdef class Responder(Recorder):
         cdef int _turn
         for _turn in range(TURN):
             sent = self.flush()
-            if sent != 1 or self.source is None:
+            if sent != 1 or self.source is None or self.broken:
                 break
             self.pull()
             if self.closed:
                 return 2
         if sent == 1 and self.owed is not None:
             self.record_owed(True)
-        if sent == 1 and self.waiters is not None:
-            self.tell(True)
+        if self.waiters is not None and (sent == 1 or self.broken):
+            self.tell(not self.broken)
         return 0 if sent == 1 and self.source is not None else sent
 
     cdef int pull(self) except -1:

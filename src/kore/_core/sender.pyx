@@ -21,6 +21,8 @@ cdef class MessageSender:
 
     cdef int64_t buffered(self) noexcept:
         """Return how many bytes of ours the socket has not taken."""
+        if self.peer.broken:
+            return 0
         return max(self.before + self.said - self.peer.transferred, 0)
 
     cdef bint send(self, object asked, object data) except -1:
@@ -31,7 +33,7 @@ cdef class MessageSender:
         cdef int op
         self.peer.poller.mine("websocket_send()")
         op = checked(asked)
-        if self.phase != OPEN:
+        if self.phase != OPEN or self.peer.broken:
             return False
         if self.deflater is None and PyUnicode_Check(data):
             text = PyUnicode_AsUTF8AndSize(data, &size)     # lives as long as the str
@@ -83,7 +85,7 @@ cdef class MessageSender:
 
     cdef bint post(self, bytes frame) except -1:
         """Queue a frame that is made already; who does not read is cut off, nothing is raised."""
-        if self.phase != OPEN:
+        if self.phase != OPEN or self.peer.broken:
             return False
         if (self.buffered() + PyBytes_GET_SIZE(frame) > self.terms.buffer_max
                 and self.buffered()):

@@ -10,6 +10,7 @@ from kore._core.poller cimport Source
 cdef enum Flow:
     GONE = -2       # the peer is no longer there
     LATER = -1      # nothing now; epoll will tell
+    CUT = -4        # a file has less than was announced: only closing can take that back
 
 
 cdef class Stream(Source):
@@ -18,6 +19,7 @@ cdef class Stream(Source):
     cdef list parts             # to be sent after the outbox: large pieces, files; never copied
     cdef Py_ssize_t sent        # of the first part
     cdef bint ended             # all that the peer sent is read
+    cdef bint broken            # nothing can be sent any more; what was received can be read
     cdef int64_t transferred    # bytes given to the kernel in all
     cdef int64_t received       # bytes taken from it
 
@@ -38,3 +40,4 @@ cdef class Stream(Source):
     cdef Py_ssize_t gather(self, object part) except -3
     cdef int take(self, size_t count) except -1
     cdef int half_close(self) except -1
+    cdef int lose_output(self) except -1

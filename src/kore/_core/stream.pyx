@@ -132,12 +132,19 @@ cdef class Stream(Source):
         cdef Py_ssize_t count
         cdef Py_ssize_t turn = 0
         while self.waiting():
+            if self.broken:
+                self.lose_output()
+                return 2
             if turn > TURN:
                 return 0
             count = self.transmit()
             if count == LATER:
                 return 0
             if count == GONE:
+                self.lose_output()
+                return 2
+            if count == CUT:
+                self.shut()
                 return 2
             self.take(count)
             turn += count
@@ -174,7 +181,7 @@ cdef class Stream(Source):
                 count = self.transmit_file(self.parts[0])
             else:
                 count = self.gather(self.parts[0])
-            if count >= 0 or count == GONE:
+            if count >= 0 or count == GONE or count == CUT:
                 return count
             if errno == EAGAIN:
                 return LATER
@@ -200,9 +207,8 @@ cdef class Stream(Source):
         cdef char scrap[SMALL]
         cdef Py_ssize_t count = piece.next(scrap, SMALL)
         if count < 0:
-            # The head has announced more. Only the end of the connection can take that back.
             shrunk(piece)
-            return GONE
+            return CUT
         return send(self.handle, scrap, count, MSG_NOSIGNAL)
 
     cdef Py_ssize_t gather(self, object part) except -3:
@@ -237,6 +243,17 @@ cdef class Stream(Source):
                 if self.sent == len(part):
                     self.sent = 0
                     del self.parts[0]
+        return 0
+
+    cdef int lose_output(self) except -1:
+        """Take note that nothing can be sent any more, and drop what waits."""
+        cdef list parts = self.parts
+        self.broken = True
+        self.parts = None
+        self.sent = 0
+        consume(&self.outbox, held(&self.outbox), &self.poller.pool)
+        if parts:
+            parts.clear()       # last: freeing them may run code of the application
         return 0
 
     cdef int half_close(self) except -1:
