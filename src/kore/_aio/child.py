@@ -120,8 +120,9 @@ class Child:
             self.waiters.add(waiter)
             try:
                 await waiter
-            finally:
+            finally:  # an error in it has a traceback, which leads to here
                 self.waiters.discard(waiter)
+                del waiter
         return status
 
     def kill(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from kore._aio.addresses import internet_addresses
-from kore._aio.readiness import ClosedError, Direction, in_time
+from kore._aio.readiness import ClosedError, Direction, in_time, seconds_of
 from kore.errors import SocketError
 
 
@@ -29,7 +29,8 @@ class Route:
         may not have it all. TimeoutError: it has passed. SocketError: what each of them said.
         """
         now = get_running_loop().time
-        end = None if timeout_ms is None or timeout_ms < 0 else now() + timeout_ms / 1000
+        seconds = seconds_of(timeout_ms)
+        end = None if seconds is None else now() + seconds
         failures: list[tuple[str, Exception]] = []
         async with in_time(timeout_ms):
             addresses = await internet_addresses(self._usable(), host, port)
@@ -45,7 +46,10 @@ class Route:
                     failures.append((address[0], error))
                 else:
                     return
-        raise refused(failures)
+        try:
+            raise refused(failures)
+        finally:  # their tracebacks lead to here
+            failures.clear()
 
     async def _to(self, address: Any, timeout_ms: float | None) -> None:
         connecting = Connecting(self._usable(), address)

@@ -1,7 +1,7 @@
 """Several coroutines at a time, and all their results."""
 
 import asyncio
-from asyncio import AbstractEventLoop, Future, Task
+from asyncio import AbstractEventLoop, CancelledError, Future, Task
 from collections.abc import Awaitable, Generator
 from contextvars import copy_context
 from typing import Any
@@ -53,13 +53,24 @@ class Gather:
             raise
         except BaseException:
             self._cancel()
-            yield from asyncio.wait(self._children).__await__()
+            yield from self._wait_for_children()
             self._close_the_unbegun()
             raise
         return self._results
 
     def __del__(self) -> None:
         self._close_the_unbegun()
+
+    def _wait_for_children(self) -> Generator[Any, None, None]:
+        """Wait until the last child has ended, however often that is cancelled.
+
+        As in `asyncio.TaskGroup` the children hear of the first time only.
+        """
+        while left := [child for child in self._children if not child.done()]:
+            try:
+                yield from asyncio.wait(left).__await__()
+            except CancelledError:
+                continue
 
     def _begin(self) -> None:
         run = self._run(len(self._children))

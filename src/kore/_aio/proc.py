@@ -10,7 +10,14 @@ from functools import partial
 from typing import IO, Any
 
 from kore._aio.child import Child
-from kore._aio.readiness import ClosedError, Direction, Sending, as_bytes, positive
+from kore._aio.readiness import (
+    ClosedError,
+    Direction,
+    Sending,
+    as_bytes,
+    positive,
+    seconds_of,
+)
 from kore._aio.status import Ended, Running
 from kore.errors import KoreError, SocketError
 
@@ -42,6 +49,7 @@ class Process:
         cwd: str | os.PathLike[str] | None = None,
         stderr: bool = False,
     ) -> None:
+        seconds = seconds_of(timeout_ms)
         owner = running_task()
         popen = spawned(words(command), environment(env), cwd, apart=stderr)
         self._stdin = Pipe(popen.stdin, writing=True)
@@ -49,8 +57,8 @@ class Process:
         self._stderr = Pipe(popen.stderr, writing=False) if stderr else None
         pipes = (self._stdin, self._stdout, self._stderr)
         self._child = Child(popen, owner, [pipe for pipe in pipes if pipe is not None])
-        if timeout_ms is not None and timeout_ms > 0:
-            self._child.expire_in(timeout_ms / 1000)
+        if seconds:
+            self._child.expire_in(seconds)
 
     @property
     def pid(self) -> int:
@@ -144,7 +152,7 @@ class Pipe:
         except ClosedError:
             return None
         if len(data) > maxlen:
-            self._direction.keep(self._read, data[maxlen:])
+            self._direction.keep(data[maxlen:])
         return data[:maxlen] or None
 
     async def send(self, data: bytes | memoryview, timeout_ms: float | None) -> None:

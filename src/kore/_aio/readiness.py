@@ -3,6 +3,8 @@
 from asyncio import AbstractEventLoop, Future, TimerHandle, get_running_loop, timeout
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Final, TypeVar
 
 from kore._aio.edges import Edges, edges_of
@@ -16,6 +18,8 @@ T = TypeVar("T")
 TURN: Final = 32
 # So often an attempt is left to the loop after one was in vain.
 FUTILE: Final = 32
+# Milliseconds: three thousand years. Event loops disagree about what is beyond.
+TIMEOUT_MAX: Final = 10**14
 LATE: Final = "timeout before operation completed"
 
 
@@ -47,7 +51,8 @@ class Direction:
         self._attempt: Callable[[Any], Any] = type
         self._argument: Any = None
         self._alarm: TimerHandle | None = None
-        self._kept: tuple[Callable[[Any], Any], Any] | None = None
+        # The result of an operation that did not take it: at most one.
+        self._kept: list[Any] = []
         self._count = 0
         self._futile = 0
 
@@ -75,8 +80,8 @@ class Direction:
             await GATE
         if self._result is not None and not self._result.done():
             self.check()
-        if self._kept is not None and self._kept[0] == attempt:
-            kept: T = self._taken()
+        if self._kept:
+            kept: T = self._kept.pop()
             return kept
         # An edge is told once: before waiting for one, all has to be taken.
         if self._loop is None or self._taken_over or (promising and self._worthwhile()):
@@ -90,17 +95,19 @@ class Direction:
         try:
             return await result
         except BaseException:
-            self._given_up(attempt, result)
+            self._given_up(result)
             raise
+        finally:  # an error in it has a traceback, which leads to here
+            del result
 
     def check(self) -> None:
         """Raise KoreError if an operation waits."""
         if self.waits:
             raise KoreError(f"only one {self._what} operation can be done per socket at a time")
 
-    def keep(self, attempt: Callable[[Any], Any], result: object) -> None:
-        """Leave a result to the next operation of that kind."""
-        self._kept = (attempt, result)
+    def keep(self, result: object) -> None:
+        """Leave a result to the next operation, whatever it attempts."""
+        self._kept.append(result)
 
     def interrupt(self, error: BaseException) -> None:
         """End what waits with *error*; the next operation may wait again."""
@@ -112,11 +119,12 @@ class Direction:
         """End what waits, and watch no more. Return a result that nobody took."""
         self._unwatch()
         self.interrupt(ClosedError("socket is closed"))
-        return None if self._kept is None else self._taken()
+        return self._kept.pop() if self._kept else None
 
     def _begin(
         self, attempt: Callable[[Any], Any], argument: object, timeout_ms: float | None
     ) -> "Future[Any]":
+        seconds = None if timeout_ms is None else seconds_of(timeout_ms)
         loop = self._loop
         # Reading stays registered from one operation to the next, which saves system calls.
         if loop is None or not loop.is_running():
@@ -124,22 +132,23 @@ class Direction:
             self._watch(loop)
         if self._alarm is not None:  # of one that was cancelled a moment ago
             self._over()
-        if timeout_ms is not None and timeout_ms >= 0:
-            self._alarm = loop.call_later(timeout_ms / 1000, self._too_late)
+        if seconds is not None:
+            self._alarm = loop.call_later(seconds, self._too_late)
         self._count = 0
         self._attempt = attempt
         self._argument = argument
         self._result = result = loop.create_future()
         return result
 
-    def _given_up(self, attempt: Callable[[Any], Any], result: "Future[Any]") -> None:
+    def _given_up(self, result: "Future[Any]") -> None:
         if not self._writing and has_result(result):
-            self._kept = (attempt, result.result())
+            self.keep(result.result())
         if result is self._result:
             self._over()
 
     def _over(self) -> None:
         self._result = self._argument = None
+        self._attempt = type  # it may be a method of who holds this object
         if self._writing:  # almost always possible: the loop would spin
             self._unwatch()
         if self._alarm is not None:
@@ -149,10 +158,6 @@ class Direction:
     def _worthwhile(self) -> bool:
         self._futile -= 1
         return self._futile < 0
-
-    def _taken(self) -> Any:
-        (_, result), self._kept = self._kept or (type, None), None
-        return result
 
     def _watch(self, loop: AbstractEventLoop) -> None:
         self._unwatch()
@@ -216,6 +221,21 @@ def refusal(error: OSError) -> SocketError:
     return SocketError(error.strerror or str(error), error.errno)
 
 
+def seconds_of(timeout_ms: object) -> float | None:
+    """Return a timeout in seconds; None for no limit: None, a negative one, one of millennia.
+
+    Raises TypeError if it is no number, ValueError if it is NaN.
+    """
+    if timeout_ms is None:
+        return None
+    if not isinstance(timeout_ms, (int, float, Real, Decimal)):
+        raise TypeError(f"a timeout must be a number of milliseconds, not {timeout_ms!r}")
+    number: Any = timeout_ms
+    if number != number:
+        raise ValueError("a timeout must be a number of milliseconds, not NaN")
+    return float(number) / 1000 if 0 <= number <= TIMEOUT_MAX else None
+
+
 def positive(maxlen: int) -> int:
     """Return how many bytes to read; none would look like the end."""
     if maxlen < 1:
@@ -257,11 +277,12 @@ class Sending:
 @asynccontextmanager
 async def in_time(timeout_ms: float | None) -> AsyncIterator[None]:
     """Limit what is awaited in it. TimeoutError: it took longer."""
-    if timeout_ms is None or timeout_ms < 0:
+    seconds = seconds_of(timeout_ms)
+    if seconds is None:
         yield
         return
     try:
-        async with timeout(timeout_ms / 1000):
+        async with timeout(seconds):
             yield
     except TimeoutError:
         raise TimeoutError(LATE) from None

@@ -1,11 +1,13 @@
 """Sockets that tasks wait for."""
 
 import asyncio
+import errno
 import os
 import socket
+from array import array
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from kore._aio.addresses import (
     INTERNET,
@@ -48,6 +50,14 @@ def socket_wrap(sock: socket.socket) -> "Socket":
     return Socket(own, sock)
 
 
+class Received(NamedTuple):
+    """Data, where they came from, and what came beside them."""
+
+    data: bytes
+    address: Any = None
+    beside: Ancillary = []  # noqa: RUF012 - never changed
+
+
 class Own(socket.socket):
     """A socket that nobody else has. Forgotten it is closed, and there is nothing to warn of."""
 
@@ -71,11 +81,13 @@ class Socket:
     def __init__(self, own: socket.socket, wrapped: socket.socket | None = None) -> None:
         own.setblocking(False)
         self._socket = own
-        self._receive = own.recv
+        self._receive: Callable[[int], Any] = own.recv
         # Whose end is ours, too.
         self._origin = wrapped or own
         # Nothing is the end of a stream; a datagram may well be empty.
         self._stream = own.type in {socket.SOCK_STREAM, socket.SOCK_SEQPACKET}
+        if not self._stream:  # if the data are left to recvfrom, it wants to know where from
+            self._receive = own.recvfrom
         # Whether more may have come than was taken: else the next piece has to be waited for.
         self._more = True
         self._reading = Direction(own.fileno(), "recv", writing=False)
@@ -95,30 +107,37 @@ class Socket:
             if self._stream:
                 return None
             raise
+        if type(data) is not bytes:
+            received = self._parts(data)
+            close_descriptors(received.beside)
+            data = received.data
         self._more = len(data) >= maxlen
         if len(data) > maxlen:  # it was left over from an operation that wanted more
-            if self._stream:
-                self._reading.keep(attempt, data[maxlen:])
-            return data[:maxlen]
+            data = self._cut(Received(data), maxlen)
         return data or self._nothing()
 
     async def recvfrom(self, maxlen: int, timeout_ms: float | None = None) -> tuple[Any, ...]:
         """Return (ip, port, data), or (path, data) of a unix socket; all None at the end."""
         attempt = self._usable().recvfrom
-        data, address = await self._reading.perform(attempt, positive(maxlen), timeout_ms)
-        return (*self._source(data, address), data or self._nothing())
+        result = await self._reading.perform(attempt, positive(maxlen), timeout_ms)
+        received = self._parts(result)
+        close_descriptors(received.beside)
+        data = self._cut(received._replace(beside=[]), maxlen)
+        return (*self._source(data, received.address), data or self._nothing())
 
     async def recvmsg(self, maxlen: int, timeout_ms: float | None = None) -> tuple[Any, ...]:
         """Return what `recvfrom` does, and a list of (length, level, type, bytes) beside it."""
         self._usable()
-        data, beside, address = await self._reading.perform(
-            self._message, positive(maxlen), timeout_ms
-        )
-        return (*self._source(data, address), data or self._nothing(), beside)
+        result = await self._reading.perform(self._message, positive(maxlen), timeout_ms)
+        received = self._parts(result)
+        data = self._cut(received, maxlen)
+        beside = received.beside
+        return (*self._source(data, received.address), data or self._nothing(), beside)
 
     async def accept(self, timeout_ms: float | None = None) -> "Socket":
         """Return the next client of a listening socket."""
-        return Socket(await self._reading.perform(accepted, self._usable(), timeout_ms))
+        client = await self._reading.perform(accepted, self._usable(), timeout_ms)
+        return Socket(client)
 
     # ---- sending
 
@@ -202,6 +221,8 @@ class Socket:
         self._origin = self._socket
         if isinstance(untaken, socket.socket):
             untaken.close()
+        elif isinstance(untaken, Received):
+            close_descriptors(untaken.beside)
         return True
 
     def __del__(self) -> None:
@@ -220,10 +241,25 @@ class Socket:
     def _nothing(self) -> bytes | None:
         return None if self._stream else b""
 
-    def _message(self, maxlen: int) -> tuple[bytes, Ancillary, Any]:
+    def _message(self, maxlen: int) -> "Received":
         data, beside, _, address = self._socket.recvmsg(maxlen, CONTROL, socket.MSG_CMSG_CLOEXEC)
         described = [(len(content), level, kind, content) for level, kind, content in beside]
-        return data, described, address
+        return Received(data, address, described)
+
+    def _parts(self, result: Any) -> "Received":
+        """Return what an operation got, which may have been left by one of another kind."""
+        if isinstance(result, Received):
+            return result
+        if isinstance(result, socket.socket):  # of accept(): this socket has no data
+            self._reading.keep(result)
+            raise refusal(OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN)))
+        return Received(result) if isinstance(result, bytes) else Received(*result)
+
+    def _cut(self, received: "Received", maxlen: int) -> bytes:
+        """Return at most *maxlen* bytes; of a stream the others are left to the next operation."""
+        if len(received.data) > maxlen and self._stream:
+            self._reading.keep(Received(received.data[maxlen:], received.address))
+        return received.data[:maxlen]
 
     def _source(self, data: bytes, address: Any) -> tuple[Any, ...]:
         if self._socket.family not in INTERNET:
@@ -233,6 +269,16 @@ class Socket:
         # Of a stream the system says it once and for all.
         address = address or self.peer
         return address[:2] if isinstance(address, tuple) else (None, None)
+
+
+def close_descriptors(beside: Ancillary) -> None:
+    """Close descriptors that came beside data (SCM_RIGHTS), where nothing will take them."""
+    for _, level, kind, content in beside:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors = array("i")
+            descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+            for fd in descriptors:
+                os.close(fd)
 
 
 def filled(call: str, given: tuple[Any, ...], count: int, timeout_ms: float | None) -> list[Any]:

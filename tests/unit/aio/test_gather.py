@@ -266,3 +266,55 @@ def test_refused_keywords_leave_nothing_behind(capsys: pytest.CaptureFixture[str
     gc.collect()
 
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize("level", [0, 1, 2])
+@on_both
+async def test_a_parent_that_is_cancelled_again_waits_too(times: int, level: int) -> None:
+    """As `asyncio.TaskGroup` does: the children hear of the first time only."""
+    order: list[str] = []
+
+    async def child() -> None:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            await passes(10 * times)
+            order.append("child")
+            raise
+
+    async def parent() -> None:
+        try:
+            await kore.gather(child(), child(), concurrency=level)
+        finally:
+            order.append("parent")
+
+    task = asyncio.create_task(parent())
+    await passes(3)
+    for _ in range(times):
+        task.cancel()
+        await passes(2)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert order == [*["child"] * (1 if level == 1 else 2), "parent"]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@on_both
+async def test_a_timeout_around_a_timeout_ends_as_the_outer_one() -> None:
+    ended = []
+
+    async def child() -> None:
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(0.02)
+            ended.append(True)
+
+    async def parent() -> None:
+        async with asyncio.timeout(0.015), asyncio.timeout(0.005):
+            await kore.gather(child(), child())
+
+    with pytest.raises(TimeoutError):
+        await parent()
+    assert ended == [True, True]
