@@ -33,7 +33,8 @@ FLOORS = {
           _httpclient.client _httpclient.curl _httpclient.exchange _httpclient.stream
           _httpclient.transfers _httpclient.upload _modules _pgsql.connection _pgsql.database
           _pgsql.hub _pgsql.listen _pgsql.opening _pgsql.pipeline _pgsql.pool _pgsql.question
-          _pgsql.rows _pgsql.session _pgsql.stream _pgsql.target _pgsql.transaction""",
+          _pgsql.rows _pgsql.session _pgsql.slices _pgsql.stream _pgsql.target
+          _pgsql.transaction""",
     2: """_conf.answers _conf.authentications _conf.builder _conf.calls _conf.check _conf.databases
           _conf.demands _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader
           _conf.printer _conf.routes _conf.rules _conf.wanted _conf.websockets
@@ -44,12 +45,12 @@ FLOORS = {
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
           _httpclient.codings _httpclient.fields _httpclient.later _httpclient.names
-          _httpclient.options _httpclient.plan _httpclient.urls _pgsql.line
-          _pgsql.statements _pgsql.values _process.codec
+          _httpclient.options _httpclient.plan _httpclient.urls _pgsql.harmless
+          _pgsql.line _pgsql.statements _pgsql.values _process.codec
           _process.fields _process.mail _process.messages _process.parcels
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
     0: """_conf.guesses _conf.hosts _conf.kinds _conf.paths _conf.places _context _maybe_async
-          errors""",
+          _pgsql.functions errors""",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
     -3: "_core.lifecycle",

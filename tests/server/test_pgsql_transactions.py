@@ -365,7 +365,7 @@ def test_a_stream_has_one_reader(worker: Worker) -> None:
         found = await asyncio.gather(read(), read(), return_exceptions=True)
         return found[0], str(found[1]), await kore.dbquery("db", "SELECT 1 AS a")
     """
-    told = "pgsql error: somebody else reads this stream"
+    told = "pgsql error: another task reads this stream"
     assert worker.do(code) == (1000, told, [{"a": "1"}])
 
 

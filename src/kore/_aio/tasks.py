@@ -150,6 +150,10 @@ class Registry:
             for number, (task, coroutine, made) in self.entries.items()
         ]
 
+    def describe(self, task: Task[Any]) -> str:
+        """Return what a task is called in messages."""
+        return f"task '{self.names.get(task) or task.get_name()}'"
+
     def info(self, task: Task[Any], number: int, name: str, age: float) -> TaskInfo:
         """Return what is known of a task; *name* is for one that has not named itself."""
         name = self.names.get(task, name)

@@ -276,6 +276,9 @@ class Settings:
         count(0, U16), 2, "Connections of a worker to a database; 0: no limit."
     )
     pgsql_queue_limit: int = setting(count(0), 1000, "Queries that may wait for a connection.")
+    pgsql_queue_timeout: int = setting(
+        seconds(0), 30, "Seconds a query may wait for a connection; 0: no limit."
+    )
     pgsql_connect_timeout: int = setting(
         seconds(1), 10, "Seconds a connection to a database may take, unless its string says."
     )

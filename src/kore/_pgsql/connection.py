@@ -3,17 +3,20 @@
 It knows no pool. One question at a time; `question.py` says what is asked.
 """
 
+import asyncio
 import contextlib
 import select
-from asyncio import Future
+from asyncio import Future, Task
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from psycopg.pq import DiagnosticField, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
+from kore._pgsql.harmless import is_harmless, is_indelible
 from kore._pgsql.hub import Hub
+from kore._pgsql.opening import cancel
 from kore._pgsql.rows import COPIES, PIPELINE_SYNC, Results
 from kore._pgsql.statements import Statements
 from kore.errors import DatabaseError
@@ -45,8 +48,14 @@ class Connection:
         self.abandoned = False
         # Several questions were asked in one go.
         self.pipelined = False
-        # Settings and the like may be left on the server.
+        # Something may be left on the server: settings, temporary tables, locks.
         self.soiled = False
+        # What may be left there outlasts DISCARD ALL.
+        self.is_spent = False
+        # The request to cancel what ran: it must not meet what runs next.
+        self.cancelling: Task[None] | None = None
+        # The task it is lent to.
+        self.holder: Task[Any] | None = None
         self.lost: DatabaseError | None = None
         # What the server said unasked before it hung up.
         self.farewell: DatabaseError | None = None
@@ -76,6 +85,12 @@ class Connection:
         self.pgconn.send_query(text)
         return self.expect()
 
+    def note(self, query: str) -> None:
+        """Take note of what a query may leave behind, before it is sent: later may be too late."""
+        if not is_harmless(query):
+            self.soiled = True
+            self.is_spent = self.is_spent or is_indelible(query)
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open, failed or not."""
@@ -84,7 +99,12 @@ class Connection:
     @property
     def is_idle(self) -> bool:
         """Whether the server has said that it waits for us, outside of a transaction."""
-        return self.reply is None and self.lost is None and self.pgconn.transaction_status == IDLE
+        return (
+            self.reply is None
+            and self.lost is None
+            and self.cancelling is None
+            and self.pgconn.transaction_status == IDLE
+        )
 
     def answers(self) -> bool:
         """Whether an idle connection is still one, as far as the kernel knows."""
@@ -174,10 +194,33 @@ class Connection:
     def abandon(self) -> "Future[Results]":
         """Want no results of what was asked; return what says that the server is done with it."""
         self.abandoned = True
+        # How far it got will not be known.
+        self.is_spent = self.soiled
         self.results = []
         self.fail(DatabaseError(TAKEN))
         self.reply = self.loop.create_future()
         return self.reply
+
+    async def halt(self) -> None:
+        """End what runs, if anything does; return when nothing can be cancelled any more."""
+        over = None if self.reply is None else self.abandon()
+        if over is not None and self.cancelling is None:
+            self.cancelling = self.loop.create_task(self.request_cancel())
+        if self.cancelling is not None:
+            # Not to be broken off half-way: the server may have got it, or be about to.
+            await asyncio.shield(self.cancelling)
+        if over is not None:
+            await over
+
+    async def request_cancel(self) -> None:
+        """Have the server end what runs, or hang up: a request may arrive that seems lost."""
+        try:
+            await cancel(self.pgconn)
+        except (DatabaseError, psycopg.Error) as error:
+            self.cancelling = None
+            self.lose(DatabaseError(f"pgsql error: cannot cancel: {str(error).strip()}"))
+        finally:
+            self.cancelling = None
 
     def on_notice(self, result: PGresult) -> None:
         """Notice what a server says unasked before it hangs up."""
@@ -214,6 +257,9 @@ class Connection:
         """Hang up."""
         self.lost = self.lost or DatabaseError(GONE)
         self.hub.forget(self.fd)
+        if self.cancelling is not None:
+            self.cancelling.cancel()
+        self.holder = None
         self.fail(self.lost)
         self.pgconn.notice_handler = None
         self.pgconn.finish()

@@ -1,5 +1,6 @@
 """What an application can do with a database: ask, stream, listen, have transactions."""
 
+from asyncio import Task
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,17 +19,18 @@ from kore._pgsql.values import parameters
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Who calls callbacks, and where it is said that a connection was lost."""
+    """What calls callbacks, where it is said that a connection was lost, what tasks are called."""
 
     call: Call
     log: Callable[[str], object]
+    describe: Callable[[Task[Any]], str] = Task.get_name
 
 
 class Database:
     """A database of a worker. Made where the event loop runs."""
 
     def __init__(self, target: Target, limits: Limits, around: Surroundings) -> None:
-        self.pool = Pool(target, limits)
+        self.pool = Pool(target, limits, around.describe)
         self.listener = Listener(target, self.pool.hub, around.call, around.log)
 
     async def query(self, query: str, params: Any, binary: object, bytea: object) -> Rows | None:

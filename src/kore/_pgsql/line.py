@@ -5,6 +5,7 @@ closed. It knows neither what a connection is nor what waits.
 """
 
 from collections import deque
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 from kore.errors import DatabaseError
@@ -33,7 +34,8 @@ class Line(Generic[C, W]):
         self.patient = patient
         # The one used last is the last one.
         self.idle: list[C] = []
-        self.waiting: deque[W] = deque()
+        # Each with the time at which it has waited for too long.
+        self.waiting: deque[tuple[W, float]] = deque()
         # All that are open, idle or not.
         self.open = 0
         self.opening = 0
@@ -48,22 +50,32 @@ class Line(Generic[C, W]):
         """Whether another connection may be opened."""
         return not self.most or self.open + self.opening < self.most
 
-    def stand(self, waiter: W) -> None:
+    def stand(self, waiter: W, deadline: float = inf) -> None:
         """Wait for a connection. DatabaseError: too many do."""
         due = self.opening + self.has_room
         if len(self.waiting) >= self.patient + due:
             raise DatabaseError("pgsql error: no available connection")
-        self.waiting.append(waiter)
+        self.waiting.append((waiter, deadline))
 
     def leave(self, waiter: W) -> None:
         """Wait no more."""
-        if waiter in self.waiting:
-            self.waiting.remove(waiter)
+        for entry in self.waiting:
+            if entry[0] is waiter:
+                self.waiting.remove(entry)
+                return
+
+    def overdue(self, now: float) -> list[W]:
+        """Return those who have waited for too long, and let them wait no more."""
+        found: list[W] = []
+        # Deadlines are in the order in which they were set.
+        while self.waiting and self.waiting[0][1] <= now:
+            found.append(self.waiting.popleft()[0])
+        return [waiter for waiter in found if not waiter.done()]
 
     def next(self) -> W | None:
         """Return who has waited longest."""
         while self.waiting:
-            waiter = self.waiting.popleft()
+            waiter, _ = self.waiting.popleft()
             if not waiter.done():
                 return waiter
         return None
@@ -75,6 +87,6 @@ class Line(Generic[C, W]):
         """
         if self.open:
             return []
-        found = [waiter for waiter in self.waiting if not waiter.done()]
+        found = [waiter for waiter, _ in self.waiting if not waiter.done()]
         self.waiting.clear()
         return found

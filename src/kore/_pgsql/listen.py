@@ -64,6 +64,9 @@ class Listener:
         # What the server knows of, on the connection there is.
         self.channels: set[str] = set()
         self.changed = Event()
+        # Until the next attempt to connect, and whether the last one came to nothing.
+        self.delay = DELAY
+        self.is_refused = False
         self.task: asyncio.Task[None] | None = None
 
     def add(
@@ -92,22 +95,27 @@ class Listener:
 
     async def live(self) -> None:
         """Be connected as long as somebody listens."""
-        delay, down = DELAY, False
         while self.listenings:
             try:
                 connection = await self.connected()
-            except Exception as error:  # noqa: BLE001 - nobody else would try again
-                if not down:
-                    self.log(f"cannot listen, trying on: {error}")
-                delay, down = min(delay * 2, DELAY_MAX), True
+            except Exception as error:  # noqa: BLE001 - nothing else would try again
+                self.refused(error)
             else:
+                begun = connection.loop.time()
                 try:
                     await self.attend(connection)
                 finally:
                     connection.close()
-                delay, down = DELAY, False
+                if connection.loop.time() - begun > DELAY_MAX:
+                    self.delay = DELAY
             if self.listenings:
-                await asyncio.sleep(delay)
+                await asyncio.sleep(self.delay)
+
+    def refused(self, error: Exception) -> None:
+        """Try again later, ever less often; say so once."""
+        if not self.is_refused:
+            self.log(f"cannot listen, trying on: {error}")
+        self.delay, self.is_refused = min(self.delay * 2, DELAY_MAX), True
 
     async def connected(self) -> Connection:
         """Return a connection that passes on what it hears."""
@@ -124,12 +132,14 @@ class Listener:
             while self.listenings and connection.lost is None:
                 self.changed.clear()
                 await self.adjust(connection)
+                self.is_refused = False
                 await self.changed.wait()
         except (DatabaseError, psycopg.Error) as error:
-            self.log(f"cannot listen, trying on: {error}")
+            self.refused(error)
         else:
             if connection.lost is not None:
                 self.log(f"listening again soon: {connection.lost}")
+                self.delay = min(self.delay * 2, DELAY_MAX)
 
     async def adjust(self, connection: Connection) -> None:
         """Have the server know what is wanted, and those who want it."""
@@ -178,4 +188,4 @@ async def order(connection: Connection, word: str, channel: str) -> None:
     quoted = channel.replace('"', '""')
     for result in await connection.command(f'{word} "{quoted}"'.encode()):
         if result.error_message:
-            judged(connection, [result])
+            judged([result])

@@ -1,25 +1,34 @@
 """Several queries in one go: one way to the server and back for all of them."""
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
+
+from psycopg.pq.abc import PGresult
 
 from kore._pgsql.connection import Connection
+from kore._pgsql.harmless import is_about_rows, is_harmless
 from kore._pgsql.question import (
-    SLICE,
+    PREPARABLE,
     TEXT,
     Form,
     called,
     found,
     judged,
+    make_room,
+    refusal,
     renewed,
     sending,
-    worth_preparing,
 )
-from kore._pgsql.rows import GOOD, TUPLES_OK, Results, Rows, failure, rows
+from kore._pgsql.rows import GOOD, TUPLES_OK, Results, Rows, rows, tag
+from kore._pgsql.slices import SLICE, Turns
 from kore._pgsql.statements import Statement
 from kore._pgsql.values import NONE, Values, parameters, statement
 from kore.errors import DatabaseError
 
 Batch = list[tuple[str, Values]]
+# Queries as libpq takes them.
+Texts = dict[str, bytes]
 
 
 def batch(queries: Iterable[object]) -> Batch:
@@ -41,17 +50,33 @@ async def pipeline(connection: Connection, asked: Batch, wanted: Form) -> list[R
     """Return what each query has for a result. They take effect together, or not at all."""
     if not asked:
         return []
-    await prepare(connection, asked)
-    known = [connection.statements.prepared.get(query) for query, _ in asked]
-    results = await sent(connection, asked, known, wanted)
-    if problem := wrong(connection, results, known):
-        if not await renewed(connection, problem):
-            raise problem
+    texts = encoded(connection, asked)
+    known = await recalled(connection, asked, texts)
+    results = await sent(connection, asked, known, texts, wanted)
+    if (failed := first_failure(results)) is not None:
+        # What came before it has been undone with it, if it was no end of a transaction.
+        again = not connection.soiled and all(map(is_undone, results))
+        if not again or not await renewed(connection, failed):
+            raise refusal(connection, failed)
         known = [None] * len(asked)
-        results = await sent(connection, asked, known, wanted)
-        if problem := wrong(connection, results, known):
-            raise problem
+        results = await sent(connection, asked, known, texts, wanted)
+    if None in known:
+        judged([result for result, each in zip(results, known, strict=True) if each is None])
     return await converted(results, known, wanted)
+
+
+def first_failure(results: Results) -> PGresult | None:
+    """Return the first result that is an error."""
+    for result in results:
+        status = result.status
+        if status != TUPLES_OK and status not in GOOD:
+            return result
+    return None
+
+
+def is_undone(result: PGresult) -> bool:
+    """Return whether a query that failed, or whose pipeline did, has had no effect."""
+    return result.status not in GOOD or tag(result) in PREPARABLE
 
 
 async def converted(
@@ -59,6 +84,7 @@ async def converted(
 ) -> list[Rows | None]:
     """Return the rows of all results."""
     made: list[Rows | None] = []
+    turns = Turns()
     for result, prepared in zip(results, known, strict=True):
         names = (prepared.columns if prepared else None) or called(result, prepared)
         count = result.ntuples
@@ -67,53 +93,108 @@ async def converted(
             made.append(rows(result, names, 0, count))
         else:
             made.append(await found(result, names, wanted))
+        if not len(made) % SLICE:
+            await turns.pause()
     return made
 
 
-async def prepare(connection: Connection, asked: Batch) -> None:
-    """Prepare what comes more than once, here or since the connection was opened."""
+def encoded(connection: Connection, asked: Batch) -> Texts:
+    """Return the texts of queries that are not prepared, as libpq takes them."""
+    prepared = connection.statements.prepared
+    return {query: statement(query) for query, _ in asked if query not in prepared}
+
+
+async def recalled(connection: Connection, asked: Batch, texts: Texts) -> list[Statement | None]:
+    """Return which queries are prepared, or will be on the way; take note of the others."""
+    plain = await plain_part(connection, asked)
+    await prepare(connection, plain, texts)
+    for query, _ in islice(asked, len(plain), None):
+        connection.note(query)
+    # What comes after something unknown may find other tables than those it was prepared for.
+    get = connection.statements.prepared.get
+    return [get(query) for query, _ in plain] + [None] * (len(asked) - len(plain))
+
+
+async def plain_part(connection: Connection, asked: Batch) -> Batch:
+    """Return the queries before the first one that may leave something behind."""
+    if connection.soiled:
+        return []
+    prepared, turns = connection.statements.prepared, Turns()
+    for index, (query, _) in enumerate(asked):
+        if query not in prepared and not is_harmless(query):
+            return asked[:index]
+        if index % SLICE == SLICE - 1:
+            await turns.pause()
+    return asked
+
+
+async def prepare(connection: Connection, asked: Batch, texts: Texts) -> None:
+    """Have prepared what comes more than once, here or since the connection was opened."""
     statements = connection.statements
-    for query in {query for query, _ in asked} - statements.prepared.keys():
-        if sum(each == query for each, _ in asked) > 1:
-            statements.came_before(query)
-        if statements.came_before(query):
-            await worth_preparing(connection, query)
+    counts = Counter(query for query, _ in asked)
+    new = [
+        query
+        for query in counts.keys() - statements.prepared.keys()
+        if (statements.came_before(query) or counts[query] > 1) and is_about_rows(query)
+    ]
+    if statements.limit and new:
+        del new[statements.limit :]
+        await make_room(connection, len(new))
+        for query in new:
+            statements.keep(query, statements.name(), texts[query])
 
 
 async def sent(
-    connection: Connection, asked: Batch, known: list[Statement | None], wanted: Form
+    connection: Connection,
+    asked: Batch,
+    known: list[Statement | None],
+    texts: Texts,
+    wanted: Form,
 ) -> Results:
-    """Send all, and return all results."""
+    """Send all, what is to be prepared before its first use, and return the results of queries."""
     sending(connection)
     pgconn, binary = connection.pgconn, wanted.binary
-    # First, because it may raise.
-    pairs = zip(asked, known, strict=True)
-    encoded = [b"" if each else statement(query) for (query, _), each in pairs]
+    # What each result belongs to: a statement that is prepared, or a query.
+    order: list[Statement | None] = []
     pgconn.enter_pipeline_mode()
     connection.pipelined = True
-    for (_, (values, formats)), prepared, text in zip(asked, known, encoded, strict=True):
+    for (query, (values, formats)), prepared in zip(asked, known, strict=True):
         if prepared is not None:
+            if prepared.text is not None:
+                pgconn.send_prepare(prepared.name, prepared.text)
+                prepared.text = None
+                order.append(prepared)
             prepared.used = True
             pgconn.send_query_prepared(prepared.name, values, formats, binary)
         else:
+            text = texts.get(query) or statement(query)
             pgconn.send_query_params(text, values, None, formats, binary)
+        order.append(None)
     pgconn.pipeline_sync()
-    return await connection.expect()
+    return await answered(connection, order)
 
 
-def wrong(
-    connection: Connection, results: Results, known: list[Statement | None]
-) -> DatabaseError | None:
-    """Return the first thing that went wrong."""
-    for result in results:
-        status = result.status
-        if status != TUPLES_OK and status not in GOOD:
-            return failure(result)
-    if None not in known:
-        return None
-    others = [result for result, each in zip(results, known, strict=True) if each is None]
+async def answered(connection: Connection, order: list[Statement | None]) -> Results:
+    """Return the results of queries; statements that were not prepared are no longer known."""
+    new = [each for each in order if each is not None]
+    if not new:
+        return await connection.expect()
     try:
-        judged(connection, others)
-    except DatabaseError as problem:
-        return problem
-    return None
+        results = await connection.expect()
+    except BaseException:
+        # The server may know some of the names, or none.
+        connection.soiled = True
+        raise
+    for result, prepared in zip(results, order, strict=True):
+        if prepared is not None and result.status not in GOOD:
+            connection.statements.drop(prepared)
+    return kept(results, order)
+
+
+def kept(results: Results, order: list[Statement | None]) -> Results:
+    """Return the results of queries, and the first error, whatever it belongs to."""
+    return [
+        result
+        for result, prepared in zip(results, order, strict=True)
+        if prepared is None or result.status not in GOOD
+    ]

@@ -1,9 +1,11 @@
 """The connections of a worker to one database: lent, taken back, proven, closed."""
 
 import asyncio
-from asyncio import Future, Task
+from asyncio import Future, Task, TimerHandle
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -11,19 +13,27 @@ import psycopg
 from kore._pgsql.connection import Connection
 from kore._pgsql.hub import Hub
 from kore._pgsql.line import Line
-from kore._pgsql.opening import cancel, connect
+from kore._pgsql.opening import connect
+from kore._pgsql.question import judged
 from kore._pgsql.target import Target
 from kore.errors import DatabaseError
 
 # A connection that was idle for longer is looked at before it is used.
 FRESH: Final = 0.002
-# Between two attempts to open another connection beside those there are.
+# Between two attempts to open another connection beside those there are: at first, and at most.
 RELUCTANCE: Final = 0.5
+RELUCTANCE_MAX: Final = 4.0
 CLOSED: Final = "pgsql error: the connection was closed"
 LEFT_OPEN: Final = (
     "failed to perform query: it left a transaction open, which was rolled back: "
     "use kore.transaction()"
 )
+
+DEADLOCK: Final = (
+    "pgsql error: no connection: all are held by transactions or streams that wait for another "
+    "one: use the query() of the transaction, or raise pgsql_conn_max"
+)
+TIMEOUT: Final = "pgsql error: no connection within {:g} s (pgsql_queue_timeout)"
 
 T = TypeVar("T")
 
@@ -37,14 +47,20 @@ class Limits:
     idle: float = 60
     cancel: float = 5
     prepared: int = 100
+    # How long a query may wait for a connection; 0: for ever.
+    wait: float = 30
 
 
 class Pool:
     """The connections to one database."""
 
-    def __init__(self, target: Target, limits: Limits) -> None:
+    def __init__(
+        self, target: Target, limits: Limits, describe: Callable[[Task[Any]], str] = Task.get_name
+    ) -> None:
         self.target = target
         self.limits = limits
+        # What a task is called in messages.
+        self.describe = describe
         self.loop = asyncio.get_running_loop()
         self.hub = Hub(self.loop)
         self.line: Line[Connection, Future[Connection]] = Line(limits.connections, limits.queue)
@@ -54,6 +70,14 @@ class Pool:
         self.closed = False
         self.sweeping = False
         self.tired_until = 0.0
+        self.reluctance = RELUCTANCE
+        # What the last attempt came to, for messages.
+        self.refusal = ""
+        self.retry: TimerHandle | None = None
+        self.watch: TimerHandle | None = None
+        # Tasks that have a connection for some time, with how many; those that wait for another.
+        self.holders: Counter[Task[Any]] = Counter()
+        self.blocked: set[Task[Any]] = set()
         # Until when a refusal may be due to how many were asked for at a time.
         self.patient_until = 0.0
 
@@ -62,6 +86,7 @@ class Pool:
     async def run(self, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
         """Do some work on a connection, and see that it is as it was when it is taken back."""
         connection = self.idle() or await self.lend()
+        connection.holder = asyncio.current_task()
         try:
             result = await work(connection, *arguments)
         except BaseException as error:
@@ -83,35 +108,100 @@ class Pool:
         idle = self.line.idle
         while idle:
             connection = idle.pop()
-            if self.loop.time() - connection.used < FRESH or connection.answers():
+            now = self.loop.time()
+            if now - connection.used < FRESH or connection.answers():
+                connection.used = now
                 return connection
         return None
 
     async def lend(self) -> Connection:
-        """Wait for a connection. DatabaseError: none can be had, or too many wait."""
+        """Wait for a connection. DatabaseError: none can be had, or not in time."""
         if self.closed:
             raise DatabaseError("pgsql error: the worker is about to end")
         waiter: Future[Connection] = self.loop.create_future()
-        self.line.stand(waiter)
+        wait = self.limits.wait
+        self.line.stand(waiter, self.loop.time() + wait if wait else inf)
         self.open_more()
+        self.watch_line()
         try:
+            # A task that holds no connection keeps none from the others.
+            task = asyncio.current_task() if self.holders else None
+            if task is not None and task in self.holders:
+                return await self.lend_another(task, waiter)
             return await waiter
-        except asyncio.CancelledError:
+        except BaseException as error:
             self.line.leave(waiter)
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.give(waiter.result())
+            if isinstance(error, asyncio.CancelledError):
+                self.decline(waiter)
             raise
+
+    async def lend_another(self, task: Task[Any], waiter: Future[Connection]) -> Connection:
+        """Wait for another connection, unless all are held by tasks that wait for one, too."""
+        self.blocked.add(task)
+        try:
+            held = sum(self.holders[each] for each in self.blocked)
+            is_full = not self.line.has_room and not self.line.opening
+            if held >= self.line.open and is_full and not waiter.done():
+                raise DatabaseError(f"{DEADLOCK}: {self.users()}")
+            return await waiter
+        finally:
+            self.blocked.discard(task)
+
+    def decline(self, waiter: Future[Connection]) -> None:
+        """Give back what a task was lent that had been cancelled by then."""
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            self.give(waiter.result())
+
+    def watch_line(self) -> None:
+        """See to it that none waits for too long."""
+        if self.watch is None and self.line.waiting and self.limits.wait:
+            self.watch = self.loop.call_at(self.line.waiting[0][1], self.expire)
+
+    def expire(self) -> None:
+        """Tell those who have waited for too long which tasks have the connections."""
+        self.watch = None
+        for waiter in self.line.overdue(self.loop.time()):
+            reason = f"{TIMEOUT.format(self.limits.wait)}: {self.users()}{self.refusal}"
+            waiter.set_exception(DatabaseError(reason))
+        self.watch_line()
+
+    def users(self) -> str:
+        """Return which tasks have the connections, and since when."""
+        now = self.loop.time()
+        found = [
+            f"{self.describe(each.holder)} for {now - each.used:.1f} s"
+            for each in self.connections
+            if each.holder is not None
+        ]
+        others = len(self.connections) - len(found)
+        if others:
+            found.append(f"{others} being cleaned")
+        return f"{len(self.connections)} open: {', '.join(sorted(found)) or 'none'}"
 
     def give(self, connection: Connection) -> None:
         """Lend a connection to who waits longest, or keep it."""
         if connection.lost is not None:
             return
+        connection.holder = None
         connection.used = self.loop.time()
         if self.line.waiting and (waiter := self.line.next()) is not None:
             waiter.set_result(connection)
         else:
             self.line.idle.append(connection)
             self.sweep_later()
+
+    def hold(self, task: Task[Any] | None) -> Task[Any] | None:
+        """Take note of a task that has a connection for more than one query; return it."""
+        if task is not None:
+            self.holders[task] += 1
+        return task
+
+    def release(self, task: Task[Any] | None) -> None:
+        """Take note of a task that has one connection less."""
+        if task is not None:
+            self.holders[task] -= 1
+            if not self.holders[task]:
+                del self.holders[task]
 
     def take_back(self, connection: Connection) -> None:
         """Take back a connection in whatever state."""
@@ -120,6 +210,7 @@ class Pool:
         if connection.is_idle and not connection.soiled:
             self.give(connection)
         else:
+            connection.holder = None
             self.errand(self.rescue(connection))
 
     # ---- opening
@@ -141,7 +232,7 @@ class Pool:
             pgconn = await connect(self.target)
         except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
             self.line.opening -= 1
-            self.tired_until = self.loop.time() + RELUCTANCE
+            self.tire(error)
             self.disappoint(error)
             return
         except BaseException:
@@ -150,10 +241,24 @@ class Pool:
         self.line.opening -= 1
         self.line.open += 1
         self.patient_until = 0.0
+        self.reluctance, self.refusal = RELUCTANCE, ""
         connection = Connection(pgconn, self.hub, self.limits.prepared)
         connection.on_lost = self.lost
         self.connections.add(connection)
         self.give(connection)
+
+    def tire(self, error: Exception) -> None:
+        """Try again later, for those who wait: ever less often, as long as it is refused."""
+        self.refusal = f"; another was refused: {error}"
+        self.tired_until = self.loop.time() + self.reluctance
+        if self.retry is None:
+            self.retry = self.loop.call_later(self.reluctance, self.try_again)
+        self.reluctance = min(self.reluctance * 2, RELUCTANCE_MAX)
+
+    def try_again(self) -> None:
+        """Open what is still waited for."""
+        self.retry, self.tired_until = None, 0.0
+        self.open_more()
 
     def disappoint(self, error: Exception) -> None:
         """Tell those who wait in vain why there is no connection.
@@ -202,11 +307,13 @@ class Pool:
 
     async def clean(self, connection: Connection) -> None:
         """End what runs, roll back, and throw away what was left behind."""
-        await halt(connection)
+        await connection.halt()
+        if connection.is_spent:
+            raise DatabaseError(CLOSED)
         if connection.in_transaction:
-            await connection.command(b"ROLLBACK")
+            judged(await connection.command(b"ROLLBACK"))
         if connection.soiled:
-            await connection.command(b"DISCARD ALL")
+            judged(await connection.command(b"DISCARD ALL"))
             connection.statements.forget()
             connection.soiled = False
 
@@ -228,6 +335,9 @@ class Pool:
     async def close(self, seconds: float) -> None:
         """Hang up, after what is being cancelled has been, for so long at most."""
         self.closed = True
+        for timer in (self.retry, self.watch):
+            if timer is not None:
+                timer.cancel()
         if self.errands:
             await asyncio.wait(self.errands, timeout=seconds)
         for task in self.errands:
@@ -235,11 +345,3 @@ class Pool:
         for connection in list(self.connections):
             connection.lose(DatabaseError("pgsql error: the worker is about to end"))
         self.hub.close()
-
-
-async def halt(connection: Connection) -> None:
-    """End what runs on a connection, if anything does."""
-    if connection.reply is not None:
-        over = connection.abandon()
-        await cancel(connection.pgconn)
-        await over

@@ -1,6 +1,5 @@
 """What is asked on a connection, and what is made of the answer."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,35 +8,19 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from kore._pgsql.connection import Connection
-from kore._pgsql.rows import (
-    GOOD,
-    TUPLES_OK,
-    Rows,
-    affected,
-    columns,
-    failure,
-    rows,
-    rows_in_bytes,
-    tag,
-    with_bytes,
-)
+from kore._pgsql.harmless import is_harmless
+from kore._pgsql.rows import GOOD, TUPLES_OK, Rows, affected, columns, failure, has_not_run, tag
+from kore._pgsql.slices import converted
 from kore._pgsql.statements import Statement
 from kore._pgsql.values import Values, statement
 from kore.errors import DatabaseError
 
 # Commands that the server can prepare, and whose plan it is worth to keep.
 PREPARABLE: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"})
-# Commands that leave nothing behind on a connection. After any other one, all is thrown away.
-HARMLESS: Final = PREPARABLE | {
-    "BEGIN", "START TRANSACTION", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SHOW", "EXPLAIN",
-    "NOTIFY", "TRUNCATE TABLE", "VACUUM", "ANALYZE",
-}  # fmt: skip
 # A prepared statement whose tables have changed, or that is not there any more: sqlstates.
 LOST: Final = "26000"
 STALE: Final = frozenset({"0A000", LOST})
 POOLER: Final = "behind a pooler that gives each transaction another session: pgsql_prepared_max 0"
-# Rows that are made between two turns of the event loop.
-SLICE: Final = 2000
 
 Names = tuple[str, ...]
 
@@ -68,7 +51,10 @@ async def ask(
     connection: Connection, query: str, values: Values, wanted: Form
 ) -> tuple[PGresult | None, Names]:
     """Return the last result that counts, and the names of its columns."""
-    known = connection.statements.prepared.get(query)
+    if not isinstance(query, str):
+        raise TypeError(f"query must be str, not {type(query).__name__}")
+    # What is prepared may be out of date once something unknown has run.
+    known = None if connection.soiled else connection.statements.prepared.get(query)
     if known is None:
         known = await worth_preparing(connection, query)
     if known is None:
@@ -79,9 +65,8 @@ async def ask(
     (result,) = await connection.expect()
     if result.status in GOOD:
         return result, called(result, known)
-    problem = failure(result)
-    if not await renewed(connection, problem):
-        raise problem
+    if not await renewed(connection, result):
+        raise refusal(connection, result)
     return await ask_once(connection, query, values, wanted)
 
 
@@ -100,13 +85,14 @@ async def ask_once(
     """Ask what is not prepared: one statement, or several if it has no parameters."""
     encoded = statement(query)
     sending(connection)
+    connection.note(query)
     if values[0] or wanted.binary:
         connection.pgconn.send_query_params(encoded, values[0], None, values[1], wanted.binary)
     else:
         connection.pgconn.send_query(encoded)
     results = await connection.expect()
-    tags = judged(connection, results)
-    if len(tags) == 1 and tags[0] in PREPARABLE:
+    tags = judged(results)
+    if len(tags) == 1 and tags[0] in PREPARABLE and not connection.soiled and is_harmless(query):
         connection.statements.came_before(query)
     found = [result for result in results if result.status == TUPLES_OK]
     if found:
@@ -114,11 +100,9 @@ async def ask_once(
     return (results[-1] if results else None), ()
 
 
-def judged(connection: Connection, results: Sequence[PGresult]) -> list[str]:
+def judged(results: Sequence[PGresult]) -> list[str]:
     """Return the commands that ran, or raise what went wrong."""
     tags = [tag(result) for result in results]
-    if any(each not in HARMLESS for each in tags):
-        connection.soiled = True
     for result in results:
         if result.status not in GOOD:
             raise failure(result)
@@ -130,14 +114,17 @@ def judged(connection: Connection, results: Sequence[PGresult]) -> list[str]:
 async def worth_preparing(connection: Connection, query: str) -> Statement | None:
     """Prepare a query that has come before."""
     statements = connection.statements
-    if query not in statements.once:
+    if connection.soiled or query not in statements.once:
         return None
-    while name := statements.surplus():
-        await unprepare(connection, name)
+    await make_room(connection, 1)
     name = statements.name()
     sending(connection)
     connection.pgconn.send_prepare(name, statement(query))
-    for result in await connection.expect():
+    # Unless it comes to its end here, the server may know a name that we do not.
+    connection.soiled = True
+    results = await connection.expect()
+    connection.soiled = False
+    for result in results:
         if result.status not in GOOD:
             statements.once.pop(query, None)
             # The query itself will say what is wrong, if it is the query.
@@ -145,6 +132,14 @@ async def worth_preparing(connection: Connection, query: str) -> Statement | Non
                 raise failure(result)
             return None
     return statements.keep(query, name)
+
+
+async def make_room(connection: Connection, room: int) -> None:
+    """Have the server forget as many queries as it takes to prepare *room* others."""
+    while name := connection.statements.surplus(room):
+        connection.soiled = True
+        await unprepare(connection, name)
+        connection.soiled = False
 
 
 async def unprepare(connection: Connection, name: bytes) -> None:
@@ -158,19 +153,26 @@ async def unprepare(connection: Connection, name: bytes) -> None:
         await connection.expect()
 
 
-async def renewed(connection: Connection, problem: DatabaseError) -> bool:
+async def renewed(connection: Connection, result: PGresult) -> bool:
     """Have nothing prepared if that was the problem; say whether to ask again: nothing has run."""
+    problem = failure(result)
     if problem.sqlstate not in STALE:
         return False
-    connection.statements.forget()
-    if connection.in_transaction:
-        # It has failed, and takes no commands.
+    if connection.in_transaction or not has_not_run(result, connection.statements.token):
+        # A failed transaction takes no commands; what may have run does not run twice.
         connection.soiled = True
-        if problem.sqlstate == LOST:
-            problem.args = (f"{problem} ({POOLER})",)
         return False
-    await connection.command(b"DEALLOCATE ALL")
+    connection.statements.forget()
+    judged(await connection.command(b"DEALLOCATE ALL"))
     return True
+
+
+def refusal(connection: Connection, result: PGresult) -> DatabaseError:
+    """Return why a prepared query failed."""
+    problem = failure(result)
+    if problem.sqlstate == LOST and connection.in_transaction:
+        problem.args = (f"{problem} ({POOLER})",)
+    return problem
 
 
 def sending(connection: Connection) -> None:
@@ -185,18 +187,7 @@ async def found(result: PGresult | None, names: Names, wanted: Form) -> Rows | N
     """Return the rows of a result; None: it has no such thing."""
     if result is None or result.status != TUPLES_OK:
         return None
-    make = rows_in_bytes if wanted.binary else rows
-    count = result.ntuples
-    if count <= SLICE:
-        made = make(result, names, 0, count)
-    else:
-        made = Rows()
-        for start in range(0, count, SLICE):
-            made += make(result, names, start, min(count, start + SLICE))
-            await asyncio.sleep(0)
-    if wanted.bytea and not wanted.binary:
-        with_bytes(result, names, made)
-    return made
+    return await converted(result, names, binary=wanted.binary, bytea=wanted.bytea)
 
 
 # What pool and transactions have in common

@@ -19,6 +19,8 @@ COPIES: Final = frozenset(
 )
 GOOD: Final = frozenset({COMMAND_OK, TUPLES_OK, SINGLE_TUPLE, TUPLES_CHUNK})
 
+# Where the server finds that the columns of a prepared query have changed.
+REVALIDATION: Final = b"RevalidateCachedQuery"
 BYTEA: Final = 17  # its number in pg_type
 FIELDS: Final = {
     "severity": DiagnosticField.SEVERITY_NONLOCALIZED,
@@ -49,8 +51,21 @@ class Rows(list[Row]):
 
 
 def columns(result: PGresult) -> tuple[str, ...]:
-    """Return the names of the columns; of two of one name the last one counts."""
-    return tuple((result.fname(index) or b"").decode() for index in range(result.nfields))
+    r"""Return the names of the columns; of two of one name the last one counts.
+
+    Those that are no UTF-8, from a database without an encoding or after a change of
+    `client_encoding`, have their other bytes as `\xe9`.
+    """
+    names = (result.fname(index) or b"" for index in range(result.nfields))
+    return tuple(name.decode("utf-8", "backslashreplace") for name in names)
+
+
+def width(result: PGresult) -> int:
+    """Return the bytes of the longest of some rows: the first, the last, and those in between."""
+    count, columns = result.ntuples, range(result.nfields)
+    some = {0, count // 4, count // 2, count * 3 // 4, count - 1}
+    get = result.get_value
+    return max(sum(len(get(row, column) or b"") for column in columns) for row in some)
 
 
 def rows(result: PGresult, names: tuple[str, ...], first: int, last: int) -> Rows:
@@ -85,7 +100,8 @@ def rows_in_bytes(result: PGresult, names: tuple[str, ...], first: int, last: in
 
 def with_bytes(result: PGresult, names: tuple[str, ...], found: list[Row]) -> list[Row]:
     """Make bytes of what is of type bytea, in rows as text."""
-    for column, name in enumerate(names):
+    # Of two of one name a row has the last one.
+    for name, column in {name: column for column, name in enumerate(names)}.items():
         if result.ftype(column) == BYTEA:
             for row in found:
                 if row[name] is not None:
@@ -110,6 +126,18 @@ def tag(result: PGresult) -> str:
     """Return what the server calls the command: `INSERT`, `CREATE TABLE`."""
     said = (result.command_status or b"").decode()
     return said.rstrip("0123456789 ")
+
+
+def has_not_run(result: PGresult, token: bytes) -> bool:
+    """Return whether a prepared query failed because of its name, or a change of its tables.
+
+    The same errors may be raised by what runs: that has a context, and other words.
+    """
+    if result.error_field(DiagnosticField.CONTEXT):
+        return False
+    source = result.error_field(DiagnosticField.SOURCE_FUNCTION)
+    primary = result.error_field(DiagnosticField.MESSAGE_PRIMARY) or b""
+    return source == REVALIDATION or token in primary
 
 
 def failure(result: PGresult) -> DatabaseError:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import psycopg
 
 from kore._pgsql.connection import Connection
-from kore._pgsql.pool import Pool, halt
+from kore._pgsql.pool import Pool
 from kore._pgsql.question import judged
 from kore._pgsql.rows import tag
 from kore.errors import DatabaseError
@@ -40,6 +40,8 @@ class Session:
         self.pool = pool
         self.first = first
         self.connection: Connection | None = None
+        # The task that began it.
+        self.owner: asyncio.Task[Any] | None = None
         # Tasks may share a transaction: one query at a time.
         self.turn = asyncio.Lock()
         self.names = 0
@@ -54,12 +56,14 @@ class Session:
             if self.connection is not None:
                 raise DatabaseError("pgsql error: the transaction has begun already")
             connection = self.pool.idle() or await self.pool.lend()
+            connection.holder = asyncio.current_task()
             try:
-                judged(connection, await connection.command(self.first))
+                judged(await connection.command(self.first))
             except BaseException:
                 self.pool.take_back(connection)
                 raise
             self.connection, self.cut, self.undo = connection, False, ""
+            self.owner = self.pool.hold(connection.holder)
 
     async def run(
         self,
@@ -96,7 +100,7 @@ class Session:
             async with self.turn:
                 connection = await self.usable()
                 results = await connection.command(b"COMMIT" if commit else b"ROLLBACK")
-                judged(connection, results)
+                judged(results)
                 if commit and tag(results[-1]) != "COMMIT":
                     raise DatabaseError(FAILED)
         except psycopg.Error as error:
@@ -108,6 +112,8 @@ class Session:
         """Give the connection back, in whatever state: what is open is rolled back."""
         connection, self.connection = self.connection, None
         if connection is not None:
+            self.pool.release(self.owner)
+            self.owner = None
             self.pool.take_back(connection)
 
     async def usable(self) -> Connection:
@@ -129,7 +135,7 @@ class Session:
         self.cut = True
         try:
             async with asyncio.timeout(self.pool.limits.cancel):
-                await halt(connection)
+                await connection.halt()
                 await order(connection, undo)
         except TimeoutError:
             raise DatabaseError(CUT) from None
@@ -146,4 +152,4 @@ class Session:
 
 async def order(connection: Connection, text: str) -> None:
     """Run a statement of ours on a connection."""
-    judged(connection, await connection.command(text.encode()))
+    judged(await connection.command(text.encode()))

@@ -9,10 +9,12 @@ import secrets
 class Statement:
     """A query that the server knows by a *name*."""
 
-    __slots__ = ("columns", "name", "used")
+    __slots__ = ("columns", "name", "text", "used")
 
-    def __init__(self, name: bytes) -> None:
+    def __init__(self, name: bytes, text: bytes | None = None) -> None:
         self.name = name
+        # What the server has yet to be sent, if anything.
+        self.text = text
         # What its results are called, once there was one.
         self.columns: tuple[str, ...] | None = None
         self.used = True
@@ -46,18 +48,23 @@ class Statements:
         self.count += 1
         return b"kore_%s_%d" % (self.token, self.count)
 
-    def keep(self, query: str, name: bytes) -> Statement:
-        """Keep a query that has been prepared."""
+    def keep(self, query: str, name: bytes, text: bytes | None = None) -> Statement:
+        """Keep a query that has been prepared, or is about to be, by its *text*."""
         self.once.pop(query, None)
-        made = self.prepared[query] = Statement(name)
+        made = self.prepared[query] = Statement(name, text)
         return made
 
-    def surplus(self) -> bytes | None:
-        """Return the name of a statement that has to go before another one is prepared.
+    def drop(self, statement: Statement) -> None:
+        """Keep a query no more: the server may not know it."""
+        for query in [query for query, it in self.prepared.items() if it is statement]:
+            del self.prepared[query]
+
+    def surplus(self, room: int = 1) -> bytes | None:
+        """Return the name of a statement that has to go before *room* others are prepared.
 
         One that was used since it was last looked at has another chance.
         """
-        while len(self.prepared) >= self.limit:
+        while len(self.prepared) > self.limit - room:
             query, oldest = next(iter(self.prepared.items()))
             del self.prepared[query]
             if not oldest.used:

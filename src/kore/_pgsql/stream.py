@@ -4,15 +4,26 @@ import contextlib
 from types import TracebackType
 from typing import Final, Self
 
+from psycopg.pq.abc import PGresult
+
 from kore._pgsql.connection import Connection
 from kore._pgsql.question import Form, found, sending
-from kore._pgsql.rows import GOOD, TUPLES_OK, Row, Rows, columns, failure
+from kore._pgsql.rows import GOOD, TUPLES_OK, Row, Rows, columns, failure, width
 from kore._pgsql.session import Session
 from kore._pgsql.values import Values, statement
 from kore.errors import DatabaseError
 
-# Rows that are on their way at a time.
+# Rows that are read at a time: at first, when nothing is known of their size, and at most.
+FIRST: Final = 4
 BATCH: Final = 500
+GROWTH: Final = 16
+# What they may have in values and, as far as can be told from those before, in bytes.
+VALUES: Final = 20_000
+BYTES: Final = 1 << 20
+
+CLOSED: Final = "pgsql error: the stream was closed before its last row"
+CUT: Final = "pgsql error: a read of the stream was cancelled, so the rows end before the last one"
+BUSY: Final = "pgsql error: another task reads this stream"
 
 
 class Stream:
@@ -27,14 +38,18 @@ class Stream:
     ) -> None:
         self.session = session
         self.own = own
-        self.query = statement(query)
+        self.query = query
+        self.encoded = statement(query)
         self.values = values
         self.wanted = wanted
         self.cursor = ""
         self.names: tuple[str, ...] | None = None
         # The next one is the last one.
         self.rows: list[Row] = []
+        self.count = FIRST
+        # All have been read; or no more will be, and this is why.
         self.over = False
+        self.cut: DatabaseError | None = None
         self.reading = False
 
     def __aiter__(self) -> Self:
@@ -46,15 +61,20 @@ class Stream:
         return self.rows.pop()
 
     async def aclose(self) -> None:
-        """Read no more."""
-        self.rows = []
-        over, self.over = self.over, True
-        if over or not self.cursor:
+        """Read no more. Another task that reads, or goes on to, hears that rows are missing."""
+        if self.cut is not None or (self.over and not self.rows):
             return
-        if self.own:
+        over, self.rows = self.over, []
+        self.cut = DatabaseError(CLOSED)
+        if over or self.session.connection is None:
+            return
+        if not self.own:
+            if self.cursor:
+                await self.session.command(f"CLOSE {self.cursor}")
+        elif self.reading:
+            self.session.leave()
+        else:
             await self.session.end(commit=False)
-        elif self.session.connection is not None:
-            await self.session.command(f"CLOSE {self.cursor}")
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,28 +96,47 @@ class Stream:
     # ---- inside
 
     async def read(self) -> None:
-        """Read the next rows. StopAsyncIteration: there are none."""
+        """Read the next rows. StopAsyncIteration: there are none. DatabaseError: some are lost."""
+        if self.cut is not None:
+            raise again(self.cut)
         if self.over:
             raise StopAsyncIteration
         if self.reading:
-            raise DatabaseError("pgsql error: somebody else reads this stream")
+            raise DatabaseError(BUSY)
         self.reading = True
         try:
-            if not self.cursor:
-                await self.begin()
-            made = await self.session.run(self.fetch)
-            self.over = len(made) < BATCH
-            if self.over:
-                await self.finish()
-        except BaseException:
-            self.drop()
+            rows = await self.next_rows()
+        except BaseException as error:
+            closed = self.cut if isinstance(error, DatabaseError) else None
+            self.drop(error)
+            if closed is not None:
+                raise again(closed) from None
             raise
         finally:
             self.reading = False
-        if not made:
+        if not rows:
             raise StopAsyncIteration
-        made.reverse()
-        self.rows = made
+        rows.reverse()
+        self.rows = rows
+
+    async def next_rows(self) -> Rows:
+        """Return the next rows; with the last ones, what is left to do is done."""
+        if not self.cursor:
+            await self.begin()
+        self.check()
+        count = self.count
+        rows = await self.session.run(self.fetch)
+        self.check()
+        if len(rows) < count:
+            await self.finish()
+            self.check()
+            self.over = True
+        return rows
+
+    def check(self) -> None:
+        """Raise DatabaseError if the stream has been closed meanwhile."""
+        if self.cut is not None:
+            raise self.cut
 
     async def begin(self) -> None:
         """Have a cursor made."""
@@ -110,7 +149,8 @@ class Stream:
         """Make the cursor."""
         values, formats = self.values
         sending(connection)
-        words = b"DECLARE %s NO SCROLL CURSOR FOR %s" % (self.cursor.encode(), self.query)
+        connection.note(self.query)
+        words = b"DECLARE %s NO SCROLL CURSOR FOR %s" % (self.cursor.encode(), self.encoded)
         connection.pgconn.send_query_params(words, values, None, formats)
         for result in await connection.expect():
             if result.status not in GOOD:
@@ -119,13 +159,14 @@ class Stream:
     async def fetch(self, connection: Connection) -> Rows:
         """Return the next rows."""
         sending(connection)
-        words = b"FETCH %d FROM %s" % (BATCH, self.cursor.encode())
+        words = b"FETCH %d FROM %s" % (self.count, self.cursor.encode())
         connection.pgconn.send_query_params(words, [], None, None, self.wanted.binary)
         (result,) = await connection.expect()
         if result.status != TUPLES_OK:
             raise failure(result)
         if self.names is None:
             self.names = columns(result)
+        self.count = reasonable(self.count, result)
         return await found(result, self.names, self.wanted) or Rows()
 
     async def finish(self) -> None:
@@ -135,8 +176,25 @@ class Stream:
         else:
             await self.session.command(f"CLOSE {self.cursor}")
 
-    def drop(self) -> None:
+    def drop(self, error: BaseException | None = None) -> None:
         """Read no more, and wait for nothing."""
-        self.over, self.rows = True, []
+        if self.cut is None:
+            self.cut = error if isinstance(error, DatabaseError) else DatabaseError(CUT)
+        self.rows = []
         if self.own:
             self.session.leave()
+
+
+def reasonable(count: int, result: PGresult) -> int:
+    """Return how many rows to read next, after *count* of which *result* has what there was."""
+    if not result.ntuples:
+        return count
+    limits = (
+        count * GROWTH, BATCH, VALUES // max(1, result.nfields), BYTES // max(1, width(result))
+    )  # fmt: skip
+    return max(1, min(limits))
+
+
+def again(error: DatabaseError) -> DatabaseError:
+    """Return the same error, to be raised once more."""
+    return DatabaseError(str(error), error.sqlstate, error.fields)

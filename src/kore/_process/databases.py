@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from kore._conf.settings import Settings
     from kore._pgsql.database import Database
     from kore._pgsql.rows import Rows
+    from kore._process.tasks import Tasks
 
 LIBRARY: Final = "kore._pgsql.database"
-Create = Callable[[Coroutine[Any, Any, Any]], int]
 Failed = Callable[[str, BaseException], None]
 
 
@@ -53,10 +53,10 @@ def target(wanted: Wanted, settings: "Settings") -> Any:
 class Databases:
     """The databases of a worker by name. The first query makes what it needs."""
 
-    def __init__(self, config: Config, create: Create, failed: Failed) -> None:
+    def __init__(self, config: Config, tasks: "Tasks", failed: Failed) -> None:
         self.settings = config.settings
         self.wanted = {wanted.name: wanted for wanted in config.databases}
-        self.create = create
+        self.tasks = tasks
         self.failed = failed
         self.made: dict[str, Database] = {}
 
@@ -89,9 +89,12 @@ class Databases:
             idle=settings.pgsql_idle_timeout,
             cancel=settings.pgsql_cancel_timeout,
             prepared=settings.pgsql_prepared_max,
+            wait=settings.pgsql_queue_timeout,
         )
         around = library.Surroundings(
-            self.call, lambda text: log.warning("database '%s': %s", name, text)
+            self.call,
+            lambda text: log.warning("database '%s': %s", name, text),
+            self.tasks.describe,
         )
         self.made[name] = library.Database(target(self.wanted[name], settings), limits, around)
         return self.made[name]
@@ -101,7 +104,7 @@ class Databases:
         try:
             result = callback(*arguments)
             if is_awaitable(result):
-                self.create(await_result(result))
+                self.tasks.create(await_result(result))
         except BaseException as error:  # noqa: BLE001 - whatever an application raises
             self.failed("the callback of listen()", error)
 

@@ -147,6 +147,13 @@ class Tasks(Registry):
         ]
         return sorted([*serving, *super().list()], key=lambda task: -task.age)
 
+    def describe(self, task: Task[Any]) -> str:
+        """Return what a task is called in messages: that of a handler by its route."""
+        for handler, request in self.handlers.values():
+            if handler is task:
+                return f"route '{Request.where(request)}'"
+        return super().describe(task)
+
     async def cancel_requests(self, seconds: float) -> None:
         """Cancel handlers and what follows requests; give `finally` blocks some seconds."""
         self.ending = True

@@ -77,7 +77,7 @@ class Worker:
         self.objects = Objects(self.relay, birth.config.settings, hook)
         self.bodies = Bodies(self.tasks, birth.config.settings)
         self.websockets = WebSockets(birth.config, self.tasks, self.relay, self.failed)
-        self.databases = Databases(birth.config, self.tasks.create, self.failed)
+        self.databases = Databases(birth.config, self.tasks, self.failed)
         self.tracer: Tracer | None = birth.config.tracer
         self.journals = Journals(birth.config, birth.accesslogs, birth.number)
         slow = SlowHandlers(self.heartbeat) if birth.development else None

@@ -1,0 +1,110 @@
+"""Which queries are known to leave nothing on their connection."""
+
+import pytest
+
+from kore._pgsql.harmless import is_about_rows, is_harmless, is_indelible
+
+HARMLESS = [
+    "SELECT 1",
+    "select count(*) from t where a = $1 and (b or c)",
+    "INSERT INTO books (title, price) VALUES ($1, $2) RETURNING id",
+    "insert into s.t as b (a) select upper(y) from z on conflict (a) do update set (a) = (now())",
+    "WITH x (a, b) AS (SELECT 1, 2), y AS MATERIALIZED (DELETE FROM t RETURNING *) SELECT * FROM x",
+    "MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN DELETE",
+    "SELECT 'set_config(''a'', ''b'', false)'",
+    "SELECT 'an INTO', \"set into\" FROM \"My (Table\" -- set_config('a', 'b', false)",
+    "SELECT /* pg_advisory_lock(1); SET x = 1 */ pg_catalog.now()",
+    "SELECT * FROM (VALUES (1, 2)) v(a, b)",
+    "UPDATE w SET r = v.r FROM (SELECT unnest($1::int[]) AS i) AS v (i) WHERE id = v.i",
+    "SELECT cast(x AS numeric(10, 2)), sum(a) FILTER (WHERE b) OVER (PARTITION BY c) FROM t",
+    "(SELECT E'a\\nb', $1::varchar(10)) UNION ALL (TABLE t)",
+    "SELECT 1 FROM straße WHERE größe IN (1, 2)",
+    "BEGIN; INSERT INTO t VALUES (1); COMMIT;",
+    "SET LOCAL statement_timeout = 5",
+    "SELECT set_config('app.tenant', $1::text, true)",
+    "SHOW work_mem",
+    "",
+    ";",
+]
+UNKNOWN = [
+    "SET x = 1",
+    "SET SESSION x = 1",
+    "SET ROLE x",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "SET LOCAL client_encoding TO LATIN1",
+    "RESET ALL",
+    "LISTEN x",
+    "PREPARE p AS SELECT 1",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+    "DO 'BEGIN PERFORM 1; END'",
+    "CALL p()",
+    "EXPLAIN ANALYZE CREATE TEMP TABLE t AS SELECT 1",
+    "CREATE TEMP TABLE t (a int)",
+    "CREATE TEMP TABLE t AS SELECT 1",
+    "SELECT 1 AS n INTO TEMP t",
+    "WITH x AS (SELECT 1) SELECT * INTO t FROM x",
+    "INSERT INTO t SELECT 1; SELECT 1 INTO u",
+    "SELECT 1; SET x = 1",
+    "SELECT f()",
+    "SELECT*FROM f(1)",
+    "SELECT public.upper('x')",
+    "SELECT upper.set_config('a', 'b', false)",
+    "SELECT set_config('a', 'b', false)",
+    "SELECT set_config('a', 'b', false), upper('x', true)",
+    "SELECT set_config('a', f(1), true)",
+    "SELECT \"set_config\"('a', 'b', false)",
+    "SELECT pg_catalog . set_config ('a', 'b', false)",
+    "SELECT set_config/**/('a', 'b', false)",
+    "SELECT set_config--\n('a', 'b', false)",
+    "SELECT U&\"set!005fconfig\" UESCAPE '!' ('a', 'b', false)",
+    "INSERT INTO t VALUES (1) RETURNING set_config('a', 'b', false)",
+    "WITH x AS (SELECT set_config('a', 'b', false)) SELECT * FROM x",
+    "SELECT DISTINCT ON (a) f(x) FROM t",
+    "SELECT a, f (1) FROM t",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_try_advisory_lock(1)",
+    "SELECT query_to_xml('SET x = 1', true, true, '')",
+    "SELECT ran\u212a()",
+    # Literals whose end depends on a setting, or that are not followed.
+    "SELECT '\\'; SELECT set_config('a', 'b', false) --'",
+    "SELECT $a$ ' $a$, set_config('a', 'b', false), ' '",
+    "SELECT /* /* */ ' */ set_config('a', 'b', false) -- '",
+]
+
+
+@pytest.mark.parametrize("query", HARMLESS)
+def test_what_is_plainly_about_rows_or_ends_with_its_transaction_is_harmless(query: str) -> None:
+    assert is_harmless(query)
+    # The same when it is too long to be kept.
+    assert is_harmless(query + " " * 5000)
+
+
+@pytest.mark.parametrize("query", UNKNOWN)
+def test_what_may_leave_something_is_not_known_to_be_harmless(query: str) -> None:
+    assert not is_harmless(query)
+    assert not is_harmless(query + "\n" + " " * 5000)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SET app.tenant = 'alice'", True),
+        ("set session app.tenant to 'alice'", True),
+        ("SELECT set_config('app.tenant', 'alice', false)", True),
+        ("SELECT setseed(0.5)", True),
+        ("LOAD 'auto_explain'", True),
+        ("SET search_path = app", False),
+        ("CREATE TEMP TABLE t (a int)", False),
+        ("SELECT seed FROM plants", False),
+    ],
+)
+def test_what_outlasts_discard_all_is_known(query: str, expected: bool) -> None:
+    assert is_indelible(query) is expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("-- x\n ( SELECT 1)", True), ("Values (1)", True), ("COMMIT", False), ("", False)],
+)
+def test_what_reads_or_writes_rows_can_be_prepared(query: str, expected: bool) -> None:
+    assert is_about_rows(query) is expected
