@@ -70,7 +70,8 @@ def test_a_handler_without_an_answer_is_one_500_and_one_report(pair: Make, resul
 
 def test_a_result_that_cannot_even_be_looked_at_is_an_error(pair: Make) -> None:
     class Shy:
-        def __getattr__(self, name: str) -> object:
+        @property
+        def __class__(self) -> type:
             raise SystemExit
 
     house = pair(lambda request: Shy())
