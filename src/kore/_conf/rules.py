@@ -8,7 +8,7 @@ from typing import Final
 
 from kore._conf.problems import Problems
 from kore._conf.settings import SPARE_DESCRIPTORS, Settings
-from kore._http.folder import try_out
+from kore._http.folder import distrust, try_out
 from kore.errors import ConfigError
 
 # Settings of what is still to come, and of what only C Kore has: nobody reads them.
@@ -76,8 +76,14 @@ def body_directory(path: str) -> None:
                 f"http_body_disk_path {path}: there is no directory {place}: make it, or name "
                 "another one"
             )
+        reason = distrust(place.stat()) if there else ""
     except OSError as error:
         raise ConfigError(f"http_body_disk_path {path}: {error.strerror}") from None
+    if reason:
+        raise ConfigError(
+            f"http_body_disk_path {path}: {reason}: name a directory that only this user "
+            "can write to (mode 700)"
+        )
     try:
         try_out(place)
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import Final
 NAME: Final = re.compile(r"body-\d+-[0-9a-f]{16}")
 PRIVATE: Final = 0o600
 OURS_ALONE: Final = 0o700
+OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 # What file systems say that have no files without names, and kernels that do not know them.
 UNKNOWN: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -30,16 +31,12 @@ class Folder:
     def __init__(self, path: str) -> None:
         made(Path(path))
         self.path = Path(path).resolve()
-        self.fd = os.open(self.path, DIRECTORY)
+        self.fd = open_trusted(self.path)
         self._unnamed = True
 
     def open(self) -> int:
         """Return a new file without a name, for us alone."""
-        if not os.fstat(self.fd).st_nlink:  # somebody has tidied up
-            made(self.path)
-            fresh = os.open(self.path, DIRECTORY)
-            os.dup2(fresh, self.fd, inheritable=False)
-            os.close(fresh)
+        self._renew()
         if self._unnamed:
             try:
                 flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
@@ -55,6 +52,7 @@ class Folder:
 
     def name(self, fd: int) -> str:
         """Give the file *fd* a name, and return it."""
+        self._renew()
         name = self._new_name()
         fcntl.flock(fd, fcntl.LOCK_EX)
         try:
@@ -63,6 +61,14 @@ class Folder:
             # Without /proc, and where names cannot come later: a copy takes its place.
             self._copy(fd, name)
         return name
+
+    def path_of(self, name: str) -> str:
+        """Return the path of a file in it, also when the directory has been renamed."""
+        try:
+            place = Path(f"/proc/self/fd/{self.fd}").readlink()
+        except OSError:  # no /proc here
+            place = self.path
+        return str(place / name)
 
     def forget(self, name: str) -> None:
         """Remove a name, unless the application has moved the file away."""
@@ -79,6 +85,16 @@ class Folder:
     def close(self) -> None:
         """Let go of the directory."""
         os.close(self.fd)
+
+    def _renew(self) -> None:
+        """Make the directory again if it has been removed."""
+        if os.fstat(self.fd).st_nlink:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        made(self.path)
+        fresh = open_trusted(self.path)
+        os.dup2(fresh, self.fd, inheritable=False)
+        os.close(fresh)
 
     def _new_name(self) -> str:
         # The number is for whoever looks into the directory.
@@ -129,6 +145,25 @@ def made(path: Path) -> None:
     """Make a directory for us alone, unless it is there."""
     with contextlib.suppress(FileExistsError):
         path.mkdir(OURS_ALONE)
+
+
+def open_trusted(path: Path) -> int:
+    """Open a directory. Raises PermissionError if others can replace the files in it."""
+    fd = os.open(path, DIRECTORY)
+    if reason := distrust(os.fstat(fd)):
+        os.close(fd)
+        raise PermissionError(errno.EPERM, reason, str(path))
+    return fd
+
+
+def distrust(found: os.stat_result) -> str:
+    """Return why a directory is not safe to keep bodies in, or nothing."""
+    if found.st_uid not in {0, os.geteuid()}:
+        return f"it belongs to another user ({found.st_uid})"
+    if found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
+        mode = stat.S_IMODE(found.st_mode)
+        return f"other users may write to it (mode {mode:o}), and it has no sticky bit"
+    return ""
 
 
 def try_out(place: Path) -> None:

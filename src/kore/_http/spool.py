@@ -127,7 +127,7 @@ class Spool:
             raise RuntimeError("body_path: the request is over, and so is its body")
         if not self._name:
             self._name = self._folder.name(self._fd)
-        return str(self._folder.path / self._name)
+        return self._folder.path_of(self._name)
 
     def copy(self, target: int, place: int, length: int) -> None:
         """Write a part of the body to the descriptor *target*."""

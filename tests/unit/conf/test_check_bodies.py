@@ -1,6 +1,7 @@
 """The rules for bodies in files: a directory that can be written to, descriptors enough."""
 
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,39 @@ def test_a_file_system_that_lets_nobody_write_is_refused_for_root_too(path: str)
     (said,) = refused(path)
 
     assert said.startswith(f"app.py:3: http_body_disk_path {path}: /proc is not writable (")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o733, 0o770])
+def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    (said,) = refused(tmp_path)
+    assert said == (
+        f"app.py:3: http_body_disk_path {tmp_path}: other users may write to it (mode {mode:o}), "
+        "and it has no sticky bit: name a directory that only this user can write to (mode 700)"
+    )
+    tmp_path.chmod(mode | stat.S_ISVTX)
+    assert refused(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o755, 0o1777])
+def test_a_directory_of_another_user_is_refused(tmp_path: Path, mode: int) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a directory away")
+    directory = tmp_path / "theirs"
+    directory.mkdir()
+    directory.chmod(mode)
+    os.chown(directory, NOBODY, NOBODY)
+    (tmp_path / "link").symlink_to(directory)
+    for path in (directory, tmp_path / "link"):
+        (said,) = refused(path)
+        assert said == (
+            f"app.py:3: http_body_disk_path {path}: it belongs to another user ({NOBODY}): name a "
+            "directory that only this user can write to (mode 700)"
+        )
+
+
+def test_roots_directory_with_the_sticky_bit_is_taken_by_others() -> None:
+    assert refused("/tmp") == []
 
 
 def test_trying_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

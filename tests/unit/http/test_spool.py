@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -203,3 +204,56 @@ def test_a_path_that_becomes_another_directory_changes_nothing(
 
     assert len(list((tmp_path / "moved").iterdir())) == 1
     assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_the_path_of_a_body_is_right_after_a_rename(
+    spool: Spool, folder: Folder, tmp_path: Path
+) -> None:
+    spool.feed(BODY)
+    (tmp_path / "bodies").rename(tmp_path / "moved")
+    path = Path(spool.path())
+
+    assert path.parent == tmp_path / "moved"
+    assert path.read_bytes() == BODY
+    spool.close()
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_directory_that_is_removed_is_made_again(
+    spool: Spool, folder: Folder, tmp_path: Path, begun: bool
+) -> None:
+    if begun:
+        spool.feed(BODY)
+    (tmp_path / "bodies").rmdir()
+    if not begun:
+        spool.feed(BODY)
+    path = Path(spool.path())
+
+    assert path.parent == tmp_path / "bodies"
+    assert path.read_bytes() == BODY
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    spool.close()
+    assert names(folder) == []
+
+
+def test_so_are_the_directories_above_it(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    folder = Folder(str(tmp_path / "a" / "b" / "bodies"))
+    shutil.rmtree(tmp_path / "a")
+    os.close(folder.open())
+
+    assert (tmp_path / "a" / "b" / "bodies").is_dir()
+    folder.close()
+
+
+def test_a_directory_that_others_made_in_its_place_is_refused(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path / "bodies"))
+    (tmp_path / "bodies").rmdir()
+    (tmp_path / "bodies").mkdir()
+    (tmp_path / "bodies").chmod(0o777)
+    with pytest.raises(PermissionError, match="other users may write to it"):
+        folder.open()
+    (tmp_path / "bodies").chmod(0o700)
+    os.close(folder.open())
+    folder.close()
