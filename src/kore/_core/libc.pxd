@@ -1,6 +1,6 @@
 """What the core takes from the C library, and from Python's: declarations only."""
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "Python.h":
@@ -109,13 +109,15 @@ cdef extern from "<netinet/in.h>" nogil:
     struct in_addr:
         pass
     struct in6_addr:
-        pass
+        uint8_t *s6_addr
     struct sockaddr_in:
+        uint16_t sin_family
         in_addr sin_addr
         uint16_t sin_port
     struct sockaddr_in6:
         in6_addr sin6_addr
         uint16_t sin6_port
+    bint IN6_IS_ADDR_V4MAPPED(const in6_addr *address)
 
 
 cdef extern from "<arpa/inet.h>" nogil:

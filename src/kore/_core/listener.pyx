@@ -3,9 +3,11 @@
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EPERM, EPROTO, errno
 from libc.stdint cimport uint32_t
+from libc.string cimport memcpy, memset
 
 from kore._core.libc cimport (
-    EPOLLERR, EPOLLHUP, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK, accept4, sockaddr, socklen_t)
+    AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, IN6_IS_ADDR_V4MAPPED, SOCK_CLOEXEC,
+    SOCK_NONBLOCK, accept4, sockaddr, sockaddr_in, sockaddr_in6, socklen_t)
 from kore._core.poller cimport Poller
 
 import logging
@@ -15,6 +17,20 @@ log = logging.getLogger("kore")
 
 cdef enum:
     REST_MS = 500       # before accepting is tried again when the system has no descriptors left
+
+
+cdef void unmap(sockaddr_in6 *address) noexcept nogil:
+    # A client of an IPv6 socket that came over IPv4 (RFC 4291 2.5.5.2) gets its IPv4 address.
+    cdef sockaddr_in plain
+    if (<sockaddr *>address).sa_family != AF_INET6:
+        return
+    if not IN6_IS_ADDR_V4MAPPED(&address.sin6_addr):
+        return
+    memset(&plain, 0, sizeof(plain))
+    plain.sin_family = AF_INET
+    plain.sin_port = address.sin6_port
+    memcpy(&plain.sin_addr, &address.sin6_addr.s6_addr[12], sizeof(plain.sin_addr))
+    memcpy(address, &plain, sizeof(plain))
 
 
 cdef class Listener(Source):
@@ -65,6 +81,7 @@ cdef class Listener(Source):
         cdef int handle = accept4(self.handle, <sockaddr *>&client.address, &size,
                                   SOCK_NONBLOCK | SOCK_CLOEXEC)
         if handle >= 0:
+            unmap(&client.address)
             return self.admit(client, handle)
         if errno in (EINTR, ECONNABORTED, EPROTO, EPERM):   # that client's trouble, not ours
             return 0
