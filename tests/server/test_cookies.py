@@ -42,6 +42,15 @@ def replace(req):
     req.response_cookie("four", "4")
     req.response(200, (piece for piece in ("a", "b")))
 
+@kore.route("/twice", methods=["get"])
+def twice(req):
+    req.response_cookie("one", "", max_age=0)
+    req.response_cookie("two", "2")
+    req.response_cookie("one", "", path="/old", max_age=0)
+    req.response_cookie("one", "1")
+    req.response_cookie("two", "3", replace=False)
+    req.response(200, b"")
+
 @kore.route("/bad", methods=["get"])
 def bad(req):
     tried = []
@@ -122,6 +131,19 @@ def test_curl_keeps_them_and_brings_them_back(server: Server, tmp_path: Path) ->
 
     assert json.loads(read)[2] == {"two": "2", "one": "1"}
     assert json.loads(after)[2] == {"two": "2"}
+
+
+def test_the_later_of_two_cookies_of_one_name_replaces_the_earlier(server: Server) -> None:
+    """RFC 6265 section 4.1.1: browsers need not keep the order of two."""
+    with server.connect() as client:
+        answer = client.ask(get("/twice"))
+
+    assert [(value.split("; ")[:2]) for value in answer.all("set-cookie")] == [
+        ["two=2", "Path=/"],
+        ["one=", "Path=/old"],
+        ["one=1", "Path=/"],
+        ["two=3", "Path=/"],
+    ]
 
 
 def test_a_field_set_as_such_takes_the_place_of_all(server: Server) -> None:

@@ -50,6 +50,7 @@ class Request(Content):
         secure: bool | None = None,
         http_only: bool = True,
         same_site: str | None = "Lax",
+        replace: bool = True,
     ) -> bool: ...
     def response(self, status: int, body: Any = None) -> bool: ...
     def websocket_handshake(

@@ -136,15 +136,21 @@ cdef class Request(Content):
     def response_cookie(self, str name not None, str value not None, **attributes):
         """Set a cookie with the response, beside others.
 
-        Attributes: path, domain, max_age, expires, secure, http_only, same_site. Raises ValueError
-        for a cookie that browsers would refuse.
+        Attributes: path, domain, max_age, expires, secure, http_only, same_site. An earlier cookie
+        of the same name, domain and path is replaced, unless `replace=False`. Raises ValueError for
+        a cookie that browsers would refuse.
         """
-        cdef bytes line = field_line(
-            "set-cookie", self.beside.cookie_text(self, name, value, attributes))
+        cdef str text, earlier
+        cdef bytes line, replaced
+        cdef list lines = []
+        text, earlier = self.beside.set_cookie(self, name, value, attributes)
+        line = field_line("set-cookie", text)
         if self.fields is None:
             self.fields = {}
-        # One entry may hold several lines.
-        self.fields["set-cookie"] = self.fields.get("set-cookie", b"") + line
+        elif "set-cookie" in self.fields:       # one entry may hold several lines
+            replaced = field_line("set-cookie", earlier)
+            lines = [each for each in self.fields["set-cookie"].splitlines(True) if each != replaced]
+        self.fields["set-cookie"] = b"".join(lines) + line
         return True
 
     def response(self, int status, body=None):

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from time import gmtime
-from typing import Final
+from typing import Any, Final
+
+from kore._http.dates import http_date
 
 NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Octets of a value, perhaps in quotes: neither blanks nor quotes, comma, semicolon, backslash.
@@ -17,9 +18,9 @@ SAME_SITE: Final = {"lax": "Lax", "strict": "Strict", "none": "None"}
 # What browsers keep, in bytes: of name and value together, and of an attribute.
 COOKIE_MAX: Final = 4096
 ATTRIBUTE_MAX: Final = 1024
-
-DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# Years that browsers read in a date: RFC 6265 section 5.1.1.
+YEARS: Final = "1601 to 9999"
+FIRST_SECOND: Final = -11_644_473_600
 
 
 def parse(fields: Iterable[str]) -> dict[str, str]:
@@ -63,29 +64,51 @@ class Cookie:
         self._check_numbers()
         self._check_safety()
 
-    def _check(self, what: str, value: str | None, allowed: re.Pattern[str]) -> None:
+    def _check(self, what: str, value: Any, allowed: re.Pattern[str]) -> None:
         if value is None:
             return
+        if not isinstance(value, str):
+            raise TypeError(f"cookie {self.name!r}: {what} is text, not {value!r}")
         if not allowed.fullmatch(value) or len(value) > ATTRIBUTE_MAX:
             raise ValueError(f"cookie {self.name!r}: bad {what} {value!r}")
 
     def _check_numbers(self) -> None:
         if self.max_age is not None and type(self.max_age) is not int:
             raise ValueError(f"cookie {self.name!r}: max_age is a number of seconds")
-        if isinstance(self.expires, datetime) and self.expires.tzinfo is None:
-            raise ValueError(f"cookie {self.name!r}: expires needs a time zone: datetime.now(UTC)")
+        if self.expires is not None:
+            self._check_expires(self.expires)
+
+    def _check_expires(self, expires: Any) -> None:
+        about = f"cookie {self.name!r}: expires"
+        if isinstance(expires, bool) or not isinstance(expires, datetime | int | float):
+            raise TypeError(
+                f"{about} is a datetime with a time zone, or seconds since 1970, not {expires!r}"
+            )
+        if isinstance(expires, datetime) and expires.tzinfo is None:
+            raise ValueError(f"{about} needs a time zone: datetime.now(UTC)")
+        if not date(expires):
+            raise ValueError(f"{about} {expires!r} is out of range, the years {YEARS}")
 
     def _check_safety(self) -> None:
         # Browsers drop cookies that break these rules, without a word.
-        same_site, name = (self.same_site or "").lower(), self.name.lower()
-        if same_site and same_site not in SAME_SITE:
-            raise ValueError(f"cookie {self.name!r}: same_site is Lax, Strict or None as text")
+        given: Any = self.same_site
+        same_site = given.lower() if isinstance(given, str) else given
+        name = self.name.lower()
+        if same_site is not None and same_site not in tuple(SAME_SITE):
+            raise ValueError(
+                f"cookie {self.name!r}: same_site is Lax, Strict or None as text, not {given!r}"
+            )
         if same_site == "none" and not self.secure:
             raise ValueError(f"cookie {self.name!r}: same_site 'None' needs secure=True")
         if name.startswith(("__secure-", "__host-")) and not self.secure:
             raise ValueError(f"cookie {self.name!r}: a name like this needs secure=True")
         if name.startswith("__host-") and (self.path != "/" or self.domain is not None):
             raise ValueError(f"cookie {self.name!r}: a name like this needs path='/', no domain")
+
+    @property
+    def identity(self) -> tuple[str, str, str | None]:
+        """What two cookies of a browser do not have in common: RFC 6265 section 5.3, step 11."""
+        return self.name, (self.domain or "").removeprefix(".").lower(), self.path
 
     def text(self) -> str:
         """Return the value of its Set-Cookie field."""
@@ -108,7 +131,9 @@ class Cookie:
 
 
 def date(when: datetime | float) -> str:
-    """Return a time as RFC 9110 5.6.7 has it; strftime would ask the locale."""
-    t = gmtime(when.timestamp() if isinstance(when, datetime) else when)
-    clock = f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}"
-    return f"{DAYS[t.tm_wday]}, {t.tm_mday:02} {MONTHS[t.tm_mon - 1]} {t.tm_year:04} {clock} GMT"
+    """Return a time as RFC 9110 5.6.7 has it; nothing when browsers could not read it."""
+    try:
+        second = int(when.timestamp() if isinstance(when, datetime) else when)
+    except (ValueError, OverflowError):
+        return ""
+    return http_date(second) if second >= FIRST_SECOND else ""

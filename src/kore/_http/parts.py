@@ -30,7 +30,10 @@ class Parts:
     It does not keep the request, which keeps it: a ring would wait for the garbage collector.
     """
 
-    __slots__ = ("_body", "_cookies", "_declared", "_files", "_query", "_settings", "_shown")
+    __slots__ = (
+        *("_body", "_cookies", "_declared", "_files", "_query"),
+        *("_set_cookies", "_settings", "_shown"),
+    )
 
     def __init__(self, settings: "Settings", declared: "Declared") -> None:
         self._settings = settings
@@ -41,6 +44,8 @@ class Parts:
         # What populate_get() and its like have let argument() see.
         self._shown: list[Judged] = []
         self._cookies: dict[str, str] | None = None
+        # The fields of those that the answer sets.
+        self._set_cookies: dict[object, str] = {}
 
     # What a handler asks for
 
@@ -91,13 +96,21 @@ class Parts:
             self._cookies = cookies.parse(request.header_values("cookie"))
         return self._cookies
 
-    def cookie_text(
+    def set_cookie(
         self, request: Any, name: str, value: str, attributes: dict[str, Any]
-    ) -> str:
-        """Return the field that sets a cookie, by default secure where the connection is."""
+    ) -> tuple[str, str]:
+        """Return the field that sets a cookie, and that of an earlier one which it replaces.
+
+        By default it is secure where the connection is.
+        """
         if attributes.get("secure") is None:
             attributes["secure"] = request.protocol == "https"
-        return cookies.Cookie(name, value, **attributes).text()
+        replace = attributes.pop("replace", True)
+        cookie = cookies.Cookie(name, value, **attributes)
+        text = cookie.text()
+        earlier = self._set_cookies.get(cookie.identity, "") if replace else ""
+        self._set_cookies[cookie.identity] = text
+        return text, earlier
 
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""

@@ -125,6 +125,15 @@ def test_a_value_may_be_in_quotes() -> None:
         ({"max_age": 1.5}, "max_age is a number of seconds"),
         ({"max_age": True}, "max_age is a number of seconds"),
         ({"expires": datetime(2026, 1, 1)}, "expires needs a time zone"),
+        ({"expires": 1e20}, r"expires 1e\+20 is out of range, the years 1601 to 9999"),
+        ({"expires": float("nan")}, "expires nan is out of range"),
+        ({"expires": float("-inf")}, "expires -inf is out of range"),
+        ({"expires": 253_402_300_800}, "out of range"),
+        ({"expires": -11_644_473_601}, "out of range"),
+        ({"expires": datetime(1, 1, 1, tzinfo=UTC)}, "out of range"),
+        ({"same_site": ""}, "same_site is Lax, Strict or None as text, not ''"),
+        ({"same_site": False}, "same_site is Lax, Strict or None as text, not False"),
+        ({"same_site": b"Lax"}, "same_site is Lax, Strict or None as text, not b'Lax'"),
         ({"same_site": "always"}, "same_site is Lax, Strict or None as text"),
         ({"same_site": "None"}, r"needs secure=True"),
     ],
@@ -134,6 +143,41 @@ def test_an_attribute_that_browsers_refuse_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Cookie("a", "1", **attributes)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"expires": "tomorrow"}, {"expires": True}, {"expires": timedelta(1)}, {"path": b"/"},
+        {"domain": 1},
+    ],
+)  # fmt: skip
+def test_an_attribute_of_another_type_is_an_error_that_says_which(
+    attributes: dict[str, Any],
+) -> None:
+    (name,) = attributes
+    with pytest.raises(TypeError, match=f"cookie 'a': {name} is "):
+        Cookie("a", "1", **attributes)
+
+
+def test_the_first_and_the_last_date_that_browsers_read() -> None:
+    assert date(-11_644_473_600) == "Mon, 01 Jan 1601 00:00:00 GMT"
+    assert date(253_402_300_799.9) == "Fri, 31 Dec 9999 23:59:59 GMT"
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ({}, True), ({"max_age": 0, "http_only": False}, True), ({"path": "/a"}, False),
+        ({"path": None}, False), ({"domain": "a.test"}, False), ({"name": "A"}, False),
+    ],
+)  # fmt: skip
+def test_a_browser_knows_cookies_by_name_domain_and_path(
+    other: dict[str, Any], *, same: bool
+) -> None:
+    cookie = Cookie(**{"name": "a", "value": "2", **other})
+    assert (cookie.identity == Cookie("a", "1").identity) is same
+    assert Cookie("a", "1", domain=".A.test").identity == Cookie("a", "1", domain="a.Test").identity
 
 
 def test_a_cookie_larger_than_browsers_keep_is_refused() -> None:

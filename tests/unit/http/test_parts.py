@@ -262,18 +262,18 @@ def test_cookies_are_read_once() -> None:
 
 def test_a_cookie_is_secure_where_the_connection_is() -> None:
     request = Asked()
-    assert "Secure" not in request.beside.cookie_text(request, "a", "1", {})
-    assert "Secure" in request.beside.cookie_text(request, "a", "1", {"secure": True})
+    assert "Secure" not in request.beside.set_cookie(request, "a", "1", {})[0]
+    assert "Secure" in request.beside.set_cookie(request, "a", "1", {"secure": True})[0]
 
     request.protocol = "https"
-    assert "Secure" in request.beside.cookie_text(request, "a", "1", {})
-    assert "Secure" not in request.beside.cookie_text(request, "a", "1", {"secure": False})
+    assert "Secure" in request.beside.set_cookie(request, "a", "1", {})[0]
+    assert "Secure" not in request.beside.set_cookie(request, "a", "1", {"secure": False})[0]
 
 
 def test_an_unknown_attribute_of_a_cookie_is_a_type_error() -> None:
     request = Asked()
     with pytest.raises(TypeError, match="maxage"):
-        request.beside.cookie_text(request, "a", "1", {"maxage": 1})
+        request.beside.set_cookie(request, "a", "1", {"maxage": 1})
 
 
 @pytest.mark.parametrize("content", [None, b"", b"abc"])
