@@ -328,7 +328,10 @@ cdef class Lifecycle(Intake):
         if events:
             self.gone_at = 0
             self.deadline = self.limit
-            return self.watch(events)
+            try:
+                return self.watch(events)
+            except OSError:     # its descriptor was closed behind its back
+                return self.shut()
         if self.gone_at == 0:
             self.asked_behind = self.transferred
             self.gone_at = self.poller.now() + self.service.half_closed_ms
