@@ -12,16 +12,17 @@ cdef class Recorder(Peer):
     cdef Request current        # the request that is being answered
     cdef sockaddr_in6 address
     cdef Journal journal        # for what no domain is known for
-    cdef Request owed           # answered, and logged as soon as all of its answer has gone
+    cdef list unlogged          # requests that are logged when their answers have gone, or None
 
-    cdef int64_t queued(self) noexcept
+    cdef int64_t queued(self) except -1
     cdef int64_t taken(self) noexcept
     cdef int mark(self, Request request) except -1
     cdef int record(self, Request request) except -1
-    cdef int record_owed(self, bint complete) except -1
+    cdef int record_sent(self) except -1
+    cdef int record_lost(self) except -1
     cdef int record_loss(self) except -1
     cdef int record_stray(self, const Head *head, int status, int64_t opens, int64_t heads,
                           int64_t begun) except -1
-    cdef int log(self, Request request, int64_t out, bint complete) except -1
+    cdef int log(self, Request request, bint complete) except -1
     cdef void time_and_place(self, Exchange *exchange, int64_t came, int64_t read,
                              int64_t begun) noexcept

@@ -14,9 +14,9 @@ cdef enum:
 cdef class Recorder(Peer):
     """Counts the bytes of a connection's exchanges, and logs each of them."""
 
-    cdef int64_t queued(self) noexcept:
-        """Return how many bytes were ever sent or wait; exact while no large part waits."""
-        return self.transferred + <int64_t>held(&self.outbox)
+    cdef int64_t queued(self) except -1:
+        """Return how many bytes were ever sent or wait: a position in the stream of answers."""
+        return self.transferred + <int64_t>held(&self.outbox) + self.parts_size()
 
     cdef int64_t taken(self) noexcept:
         """Return how many bytes were received and used."""
@@ -30,23 +30,51 @@ cdef class Recorder(Peer):
         return 0
 
     cdef int record(self, Request request) except -1:
-        """Log an exchange whose answer is queued; a large one when it has gone."""
-        if self.waiting() > BLOCK:      # no other request begins before that
-            self.owed = request
-            return 0
-        return self.log(request, self.queued(), True)
+        """Log an exchange whose answer is queued; behind a large answer, when it has gone."""
+        request.ends = self.queued()
+        request.taken = self.taken()
+        if self.broken:
+            self.record_lost()
+            return self.log(request, False)
+        if self.unlogged is None and self.waiting() <= BLOCK:
+            return self.log(request, True)
+        if self.unlogged is None:
+            self.unlogged = []
+        self.unlogged.append(request)
+        return 0
 
-    cdef int record_owed(self, bint complete) except -1:
-        cdef Request request = self.owed
-        self.owed = None
-        return self.log(request, self.transferred, complete)
+    cdef int record_sent(self) except -1:
+        """Log the exchanges whose answers have gone, in their order."""
+        cdef Request request
+        cdef Py_ssize_t count = 0
+        for request in self.unlogged:
+            if request.ends > self.transferred:
+                break
+            self.log(request, True)
+            count += 1
+        del self.unlogged[:count]
+        if not self.unlogged:
+            self.unlogged = None
+        return 0
+
+    cdef int record_lost(self) except -1:
+        """Log the exchanges whose answers cannot be sent any more."""
+        cdef Request request
+        if self.unlogged is None:
+            return 0
+        self.record_sent()
+        for request in self.unlogged or ():
+            self.log(request, False)
+        self.unlogged = None
+        return 0
 
     cdef int record_loss(self) except -1:
         """Log what the end of the connection breaks off."""
-        if self.owed is not None:
-            self.record_owed(False)
+        self.record_lost()
         if self.current is not None and self.current.journal is not None:
-            self.log(self.current, self.transferred, False)
+            self.current.ends = self.queued()
+            self.current.taken = self.taken()
+            self.log(self.current, False)
         return 0
 
     cdef int record_stray(self, const Head *head, int status, int64_t opens, int64_t heads,
@@ -64,8 +92,9 @@ cdef class Recorder(Peer):
         self.time_and_place(&exchange, self.taken(), self.received, begun)
         return self.journal.write(&exchange)
 
-    cdef int log(self, Request request, int64_t out, bint complete) except -1:
-        """Write the line of an exchange; *out*: bytes ever sent when the last of it went."""
+    cdef int log(self, Request request, bint complete) except -1:
+        """Write the line of an exchange whose position in both streams is known."""
+        cdef int64_t out = request.ends if complete else min(self.transferred, request.ends)
         cdef Exchange exchange
         exchange.raw = PyBytes_AS_STRING(request.raw)
         exchange.size = <uint32_t>PyBytes_GET_SIZE(request.raw)
@@ -75,7 +104,7 @@ cdef class Recorder(Peer):
         exchange.status = request.status if request.opened else LEFT
         exchange.sent = max(out - request.opens, 0) if request.opened else 0
         exchange.body = max(out - request.heads, 0) if request.opened else 0
-        self.time_and_place(&exchange, request.came, self.taken(), request.begun)
+        self.time_and_place(&exchange, request.came, request.taken, request.begun)
         return request.journal.write(&exchange)
 
     cdef void time_and_place(self, Exchange *exchange, int64_t came, int64_t read,

@@ -49,6 +49,8 @@ cdef class Request(Content):
     cdef int64_t came           # bytes that its connection had received before it
     cdef int64_t opens          # bytes sent before its answer
     cdef int64_t heads          # likewise before the body of its answer
+    cdef int64_t ends           # likewise before what follows its answer
+    cdef int64_t taken          # bytes of its connection that were used up to its end
     cdef dict __dict__
 
     cdef int may_answer(self, str what=*) except -1

@@ -220,8 +220,11 @@ cdef class Responder(Recorder):
             self.pull()
             if self.closed:
                 return 2
-        if sent == 1 and self.owed is not None:
-            self.record_owed(True)
+        if self.unlogged is not None:
+            if self.broken:
+                self.record_lost()
+            else:
+                self.record_sent()
         if self.waiters is not None and (sent == 1 or self.broken):
             self.tell(not self.broken)
         return 0 if sent == 1 and self.source is not None else sent

@@ -30,6 +30,7 @@ cdef class Stream(Source):
     cdef int put_object(self, object data) except -1
     cdef int put_piece_of_file(self, Piece piece) except -1
     cdef size_t waiting(self) noexcept
+    cdef int64_t parts_size(self) except -1
     cdef int64_t acknowledged(self) noexcept
     cdef int flush(self) except -1
     cdef size_t send_now(self, const char *head, size_t length, const char *data,

@@ -121,6 +121,15 @@ cdef class Stream(Source):
         """Return how much waits to be sent, a large part counting as one byte more than a block."""
         return held(&self.outbox) + (BLOCK + 1 if self.parts else 0)
 
+    cdef int64_t parts_size(self) except -1:
+        """Return how many bytes of large parts wait to be sent."""
+        cdef int64_t size = -self.sent
+        if not self.parts:
+            return 0
+        for part in self.parts:
+            size += len(part)
+        return size
+
     cdef int64_t acknowledged(self) noexcept:
         """Return how many bytes the peer's system has taken."""
         cdef int queued = 0
