@@ -56,7 +56,7 @@ async def pipeline(connection: Connection, asked: Batch, wanted: Form) -> list[R
     if (failed := first_failure(results)) is not None:
         # What came before it has been undone with it, if it was no end of a transaction.
         again = not connection.soiled and all(map(is_undone, results))
-        if not again or not await renewed(connection, failed):
+        if not await renewed(connection, failed, again=again):
             raise refusal(connection, failed)
         known = [None] * len(asked)
         results = await sent(connection, asked, known, texts, wanted)

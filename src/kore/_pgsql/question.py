@@ -153,12 +153,16 @@ async def unprepare(connection: Connection, name: bytes) -> None:
         await connection.expect()
 
 
-async def renewed(connection: Connection, result: PGresult) -> bool:
-    """Have nothing prepared if that was the problem; say whether to ask again: nothing has run."""
+async def renewed(connection: Connection, result: PGresult, *, again: bool = True) -> bool:
+    """Have nothing prepared if that was the problem; say whether to ask again: nothing has run.
+
+    Not *again* if something else has.
+    """
     problem = failure(result)
     if problem.sqlstate not in STALE:
         return False
-    if connection.in_transaction or not has_not_run(result, connection.statements.token):
+    has_run = not again or not has_not_run(result, connection.statements.token)
+    if connection.in_transaction or has_run:
         # A failed transaction takes no commands; what may have run does not run twice.
         connection.soiled = True
         return False
