@@ -19,7 +19,7 @@ from typing import Any, Final
 from kore import _context
 from kore._conf import loader
 from kore._conf.builder import Builder
-from kore._conf.places import OURS
+from kore._conf.places import OURS, absolute, working_directory
 from kore._conf.schema import Config
 from kore._conf.syntax import parse
 from kore._maybe_async import is_awaitable
@@ -61,7 +61,7 @@ class Application:
         # The statements of the file that load code, to be printed again.
         self.imports: list[tuple[str, ...]] = []
         # What paths in the file are relative to, but for those of modules: a package is entered.
-        self.start = Path.cwd()
+        self.start = working_directory()
 
     def load(self) -> Config:
         """Return the configuration."""
@@ -120,7 +120,7 @@ class Application:
 
     def python_path(self, directory: str) -> None:
         """Have modules be found in *directory*, too."""
-        searchable(Path.cwd() / directory)
+        searchable(working_directory() / directory)
         self.imports.append(("python_path", directory))
 
     def python_configure(self, *, allowed: bool) -> None:
@@ -162,7 +162,7 @@ class Application:
 
 def module_at(path: str) -> ModuleType:
     """Return the module that is the file or package at *path*; one imported before stays it."""
-    place = Path(os.path.abspath(path))  # noqa: PTH100 - pathlib has no other way to drop `..`
+    place = Path(absolute(path))
     file = place / "__init__.py" if place.is_dir() else place
     if not file.is_file() or file.suffix.lower() != ".py":
         kinds = "a .py file, or a directory with an __init__.py"
@@ -189,7 +189,7 @@ def imported(path: str) -> ModuleType:
 def importer(path: str) -> Callable[[], ModuleType]:
     """Return what will import the application at *path*."""
     # Not resolve(): a symbolic link has the name its owner gave it.
-    place = Path(os.path.abspath(path))  # noqa: PTH100 - pathlib has no other way to drop `..`
+    place = Path(absolute(path))
     if place.suffix.lower() == ".py":
         if not place.is_file():
             raise StartError(f"fatal: {path}: no such file")
@@ -200,7 +200,7 @@ def importer(path: str) -> Callable[[], ModuleType]:
         return lambda: import_directory(place)
     if place.exists():
         raise StartError(f"fatal: {path}: the name of an application's file ends in .py")
-    searchable(Path.cwd())
+    searchable(working_directory())
     if not all(map(str.isidentifier, path.split("."))) or not find_spec(path.split(".")[0]):
         raise StartError(f"fatal: {path}: no such file, directory or module")
     return lambda: importlib.import_module(path)

@@ -215,7 +215,7 @@ def test_the_log_of_a_start(serve: Launcher) -> None:
     lines = [line.partition(" UTC ")[2] for line in server.log.text().splitlines()]
     first, second = server.workers
 
-    assert lines[0] == f"proc=[parent] log=[{STARTING}]"
+    assert re.fullmatch(rf"proc=\[parent\] log=\[{STARTING}, process \d+\]", lines[0])
     assert sorted(lines[1:3]) == sorted(
         f"proc=[wrk {number}] log=[started (#{pid})]" for number, pid in ((1, first), (2, second))
     )

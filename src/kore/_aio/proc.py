@@ -200,6 +200,11 @@ def environment(given: object) -> dict[str, str] | None:
     return pairs
 
 
+def mark() -> dict[str, str]:
+    """Return what tells the parent of the workers whose process this is."""
+    return {name: os.environ[name] for name in ("KORE_PROCESS",) if name in os.environ}
+
+
 class Spawned(subprocess.Popen[bytes]):
     """A process that is reaped by the one who watches it, and by nobody else."""
 
@@ -218,7 +223,7 @@ def spawned(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if apart else subprocess.STDOUT,
-            env=env,
+            env=env if env is None else {**mark(), **env},
             cwd=cwd,
             process_group=0,
         )

@@ -4,6 +4,7 @@ import os
 from typing import Final
 
 from kore._conf import check
+from kore._conf.places import absolute
 from kore._conf.schema import AccessLog, Answer
 from kore._http import accesslog, redirects
 from kore.errors import ConfigError
@@ -40,7 +41,7 @@ def code(status: object, what: str, allowed: tuple[int, int]) -> int:
 def log(path: object, form: object, where: str) -> AccessLog:
     """Return an access log; its path is absolute, because another process will open it."""
     path = check.text(os.fspath(path) if isinstance(path, os.PathLike) else path, "accesslog")
-    path = check.printable(os.path.abspath(path), "accesslog")  # noqa: PTH100 - drops `..`, too
+    path = check.printable(absolute(path), "accesslog")
     form = check.text(form, "the format of accesslog")
     try:
         accesslog.compiled(form)

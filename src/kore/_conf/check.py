@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from kore._conf import hosts, paths
+from kore._conf.places import absolute
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Setting
@@ -131,7 +132,7 @@ def socket_path(path: object) -> str:
     """Return the path of a unix socket; absolute, because another process will bind it."""
     path = text(os.fspath(path) if isinstance(path, os.PathLike) else path, "path")
     if not path.startswith("@"):
-        path = os.path.abspath(path)  # noqa: PTH100 - pathlib has no other way to drop `..`
+        path = absolute(path)
     # The directory it is in is part of it by now.
     printable(path, "path")
     if len(os.fsencode(path)) > UNIX_PATH_MAX:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from kore._conf import check
 from kore._conf.demands import auth, labelled
+from kore._conf.places import working_directory
 from kore._conf.schema import Demands, Route
 from kore.errors import ConfigError
 
@@ -57,7 +58,7 @@ def parts(value: object) -> tuple[str, object]:
 def route(uri: str, path: str, given: Any, domain: str) -> Route:
     """Return the route of one map."""
     # Whoever serves it may have gone elsewhere by then.
-    directory = Path.cwd() / path
+    directory = working_directory() / path
     try:
         reason = "" if directory.is_dir() else missing(directory)
     except OSError as error:

@@ -8,6 +8,19 @@ from typing import Final
 OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
 
+def working_directory() -> Path:
+    """Return the working directory; if it has been removed, where it was."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(os.environ.get("PWD", "/"))
+
+
+def absolute(path: str) -> str:
+    """Return a path from the root, without `..`; also if the working directory is gone."""
+    return os.path.normpath(working_directory() / path)
+
+
 def caller() -> str:
     """Return file and line of the call into this package."""
     frame = inspect.currentframe()
@@ -18,4 +31,4 @@ def caller() -> str:
 
 def shown(filename: str) -> str:
     """Return a file's name as its author would call it."""
-    return filename.removeprefix(str(Path.cwd()) + os.sep)
+    return filename.removeprefix(str(working_directory()) + os.sep)

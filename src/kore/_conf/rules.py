@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from kore._conf.places import absolute
 from kore._conf.problems import Problems
 from kore._conf.settings import SPARE_DESCRIPTORS, Settings
 from kore._http.folder import distrust, try_out
@@ -47,7 +48,7 @@ def in_force(
         with problems.noted(where):
             body_directory(given.http_body_disk_path)
         # For processes that may be somewhere else.
-        given = replace(given, http_body_disk_path=str(Path(given.http_body_disk_path).absolute()))
+        given = replace(given, http_body_disk_path=absolute(given.http_body_disk_path))
     if "worker_rlimit_nofiles" in places:
         return given
     wanted = max(given.worker_rlimit_nofiles, enough(given, files=files))

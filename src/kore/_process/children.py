@@ -43,8 +43,14 @@ class Child:
     # The load of the application it belongs to.
     generation: "Generation"
     pid: int = 0
+    # Of a worker: its slot on the scoreboard.
+    slot: int = 0
+    # In the environment of what this process starts (see `orphans.py`).
+    mark: str = ""
     ready: bool = False
     ended: bool = False
+    # It drains, and another one has its number already.
+    succeeded: bool = False
     # To be killed as soon as its pid is known.
     doomed: bool = False
     # Since when it has been on its way to be ready, and how many seconds it has; 0: all it wants.
@@ -247,11 +253,13 @@ class Children:
     def _bury(self, child: Child, status: int) -> None:
         # From here on its pid may be somebody else's.
         child.ended = True
-        orphans.kill({other.pid for other in self.all})
         # Its last log lines first. Bounded: whoever inherited its channel could go on for ever.
         for _ in range(LAST_BATCHES):
             if not self.hear(child):
                 break
+        # After these: the last may have told of a worker.
+        known = {other.pid for other in self.all}
+        orphans.kill(child.mark, known, whole=not child.number)
         self._remove(child)
         self.family.died(child, status)
 
@@ -260,7 +268,8 @@ class Children:
         self.all.remove(child)
         self.loop.forget(child.channel)
         child.channel.close()
-        self.post.gone(child)
+        if not child.succeeded:
+            self.post.gone(child)
 
     def _clear_strangers(self) -> None:
         if not any(child.pid == 0 for child in self.all):

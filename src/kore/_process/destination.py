@@ -4,12 +4,12 @@ One process stamps, formats and writes, so that lines neither mix nor lie about 
 never blocks: what nobody takes waits, and what waits too long is lost and counted.
 """
 
-import os
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from kore._conf.places import absolute
 from kore._conf.settings import Settings
 from kore._process import sinks
 from kore._process.lines import Record
@@ -64,12 +64,16 @@ class Destination:
 
         OSError leaves everything as it was.
         """
-        if path == self.path and isinstance(self._sink, Stream):
+        if path == self.path and self._is_there(path) and isinstance(self._sink, Stream):
             self._sink.render = sinks.FORMATS[form]
             return
         self._switch(sinks.file(path, form) if path else Stream(form=form))
         self.path = path
-        self._absolute = os.path.abspath(path) if path else ""  # noqa: PTH100 - kept as text
+        self._absolute = absolute(path) if path else ""
+
+    def _is_there(self, path: str) -> bool:
+        """Whether a path leads where it did when it was opened, as far as that can be said."""
+        return not path or absolute(path) == self._absolute
 
     def system(self, settings: Settings, name: str) -> str:
         """Write to syslog from now on. Returns a notice when there is none, once.

@@ -49,6 +49,8 @@ class Seat:
 
     number: int
     child: Child | None = None
+    # On the scoreboard: another one than its predecessor's, which may still be draining.
+    slot: int = 0
     # To be filled as soon as there is a template.
     vacant: bool = True
     backoff: Backoff = field(default_factory=Backoff)
@@ -68,6 +70,8 @@ class Generation:
     # What ends the processes that workers start.
     leash: int = -1
     seats: dict[int, Seat] = field(default_factory=dict)
+    # Workers that drain, while others have their numbers already.
+    leaving: list[Child] = field(default_factory=list)
     # The template can fork.
     loaded: bool = False
     # It has been the one that serves.
@@ -79,13 +83,14 @@ class Generation:
     @property
     def workers(self) -> list[Child]:
         """The workers that live or are on their way."""
-        return [seat.child for seat in self.seats.values() if seat.child is not None]
+        seated = [seat.child for seat in self.seats.values() if seat.child is not None]
+        return seated + self.leaving
 
     @property
     def complete(self) -> bool:
         """Whether every worker serves."""
-        ready = [child for child in self.workers if child.ready and child.pid]
-        return bool(self.seats) and len(ready) == len(self.seats)
+        seated = [seat.child for seat in self.seats.values()]
+        return bool(seated) and all(child and child.ready and child.pid for child in seated)
 
     def begin(self, template: Child) -> None:
         """Take a template, the first or another one."""
@@ -96,14 +101,15 @@ class Generation:
         """Make the places of the workers."""
         self.plan = plan
         self.sockets = sockets
-        self.board = Scoreboard(len(plan.numbers))
+        self.board = Scoreboard(2 * len(plan.numbers))
         self.seats = {number: Seat(number) for number in plan.numbers}
 
-    def descriptors(self, number: int) -> tuple[int, ...]:
+    def descriptors(self, seat: Seat) -> tuple[int, ...]:
         """Return what a new worker gets beside its channel: a clean slot, and its sockets."""
         assert self.board is not None  # noqa: S101 - equip() comes before any worker
-        self.board.clear(number)
-        sockets = self.sockets.get(number, [])
+        seat.slot = seat.number if seat.slot > len(self.seats) else seat.number + len(self.seats)
+        self.board.clear(seat.slot)
+        sockets = self.sockets.get(seat.number, [])
         return (self.board.fd, self.leash, *(sock.fileno() for _, sock in sockets))
 
     def server_names(self, number: int) -> tuple[str, ...]:
@@ -142,20 +148,38 @@ class Generation:
         """Say how a child is doing."""
         if not child.number or self.board is None:
             return "loaded" if self.loaded else "loading"
-        seen = self.board.read(child.number)
+        seen = self.board.read(child.slot)
         return (
             f"{seen.state}, {seen.requests} requests served, {seen.connections} connections, "
             f"{seen.whereabouts()}"
         )
 
-    def whereabouts(self, number: int) -> str:
+    def whereabouts(self, worker: Child) -> str:
         """Say in which route a worker is or was."""
-        return self.board.read(number).whereabouts() if self.board else "in no route"
+        return self.board.read(worker.slot).whereabouts() if self.board else "in no route"
 
-    def starting(self, number: int) -> str:
+    def starting(self, worker: Child) -> str:
         """Say what a worker that does not serve yet is doing."""
-        stage = self.board.read(number).running if self.board else ""
+        stage = self.board.read(worker.slot).running if self.board else ""
         return f"in {stage}" if stage else "starting"
+
+    def begin_leaving(self, worker: Child) -> Seat | None:
+        """Free the seat of a worker that drains. None: it has none."""
+        seat = self.seats.get(worker.number)
+        if seat is None or seat.child is not worker:
+            return None
+        seat.child = None
+        worker.succeeded = True
+        self.leaving.append(worker)
+        return seat
+
+    def remove(self, worker: Child) -> Seat | None:
+        """Take note of the end of a worker; return its seat, if it had that still."""
+        if worker in self.leaving:
+            self.leaving.remove(worker)
+            return None
+        self.seats[worker.number].child = None
+        return self.seats[worker.number]
 
     def close(self) -> None:
         """Give up what the generation held; its sockets are the Listeners' business."""

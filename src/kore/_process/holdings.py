@@ -1,10 +1,12 @@
 """What the parent holds on behalf of all: listening sockets, the log, the pid file."""
 
 import contextlib
+import os
 from collections.abc import Sequence
 from typing import Final
 
 from kore._aio.leash import Leash
+from kore._conf.settings import VERSION
 from kore._http.folder import sweep
 from kore._process.accesslogs import AccessLogs
 from kore._process.channel import DESCRIPTORS_MAX
@@ -36,6 +38,23 @@ class Holdings:
         self._log_waits = False
         # Where workers keep bodies in files.
         self.bodies = ""
+
+    def prepare(self, generation: Generation, plan: Plan, options: Options, *, first: bool) -> str:
+        """Open what a generation needs; for the *first* one log and pid file as well.
+
+        Returns why that is not possible, or nothing.
+        """
+        try:
+            plan.refuse_what_is_missing(same_user=options.same_user)
+            self.equip(generation, plan)
+            if first:
+                self.adopt(plan, options)
+                log.info("kore %s starting, process %d", VERSION, os.getpid())
+        except ConfigError as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - what is running goes on, whatever it is
+            return f"cannot prepare the workers: {error}"
+        return ""
 
     def equip(self, generation: Generation, plan: Plan) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""

@@ -105,6 +105,8 @@ class Fork(Message):
     servers: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
     accesslogs: int = 0
+    # Of the scoreboard; 0: as its number.
+    slot: int = 0
 
     @property
     def announced(self) -> int:
@@ -274,6 +276,21 @@ class Gone(Message):
     absent: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Draining(Message):
+    """Worker to parent: it was told by a signal to end, and accepts no clients any more."""
+
+    code: ClassVar[int] = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Message):
+    """Template to parent, before anything else: the version of kore that it runs."""
+
+    code: ClassVar[int] = 16
+    version: str
+
+
 PARCEL: Final = Parcel.code
 KINDS: Final[Mapping[int, type[Message]]] = {
     kind.code: kind
@@ -292,6 +309,8 @@ KINDS: Final[Mapping[int, type[Message]]] = {
         Patience,
         Parcel,
         Gone,
+        Draining,
+        Hello,
     )
 }
 

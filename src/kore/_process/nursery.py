@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from kore._process import orphans
 from kore._process.channel import Channel, pair
 from kore._process.children import Child, Children
 from kore._process.generation import Generation, Seat
@@ -54,6 +55,7 @@ class Nursery:
         # What fails is a start, too: the next one has to wait for it.
         generation.backoff.start()
         ours, theirs = pair()
+        mark = orphans.new_mark()
         with theirs:
             end = theirs.fileno()
             options = self.options
@@ -61,11 +63,12 @@ class Nursery:
             orders.append(str(options.started))
             orders += [options.app, options.conf]
             try:
-                pid = spawn(options.template.main, orders + options.arguments, keep=end)
+                arguments = orders + options.arguments
+                pid = spawn(options.template.main, arguments, keep=end, mark=mark)
             except OSError:
                 ours.close()
                 raise
-        child = Child(self.options.template, 0, Channel(ours), generation, pid=pid)
+        child = Child(self.options.template, 0, Channel(ours), generation, pid, mark=mark)
         generation.begin(child)
         self.children.add(child)
         self.starts.begin(child, seconds)
@@ -83,7 +86,7 @@ class Nursery:
         if seat.vacant or generation.retired or seat.child or generation.template is None:
             return
         seat.backoff.start()
-        descriptors = (*generation.descriptors(seat.number), *generation.accesslogs())
+        descriptors = (*generation.descriptors(seat), *generation.accesslogs())
         ours, theirs = pair()
         with theirs:
             order = Fork(
@@ -91,9 +94,12 @@ class Nursery:
                 generation.server_names(seat.number),
                 (theirs.fileno(), *descriptors),
                 len(generation.accesslogs()),
+                seat.slot,
             )
             self.children.send(generation.template, order)
         seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)
+        seat.child.slot = seat.slot
+        seat.child.mark = orphans.mark_of_worker(generation.template.mark, seat.number)
         self.children.add(seat.child)
         self.starts.begin(seat.child, generation.start_timeout)
 

@@ -1,22 +1,44 @@
-"""What a dead worker leaves behind: the processes it had started, each with a group of its own."""
+"""End what a dead child of ours has left: processes that it had started, and their descendants.
+
+The parent adopts all orphans below it, its own and others: what an entry script has started before
+it became this server, and as process 1 of a container everybody's. Each template and each worker
+therefore has a mark in its environment, which the programs it starts inherit.
+"""
 
 import contextlib
 import os
+import secrets
 import signal
 from collections.abc import Container, Iterator
 from pathlib import Path
+from typing import Final
+
+MARK: Final = "KORE_PROCESS"
 
 
-def kill(known: Container[int]) -> None:
-    """Kill what became ours with the death of its parent; *known* are our own children.
+def new_mark() -> str:
+    """Return a mark for a template."""
+    return f"{os.getpid()}-{secrets.token_hex(8)}"
 
-    A worker on its way may be ours before it is known; it is in our group. Who made itself a
-    session wants to outlive its parent. And as long as its worker lives, a process is not ours.
+
+def mark_of_worker(template: str, number: int) -> str:
+    """Return the mark of a worker: that of its template, and more."""
+    return f"{template}-{number}"
+
+
+def kill(mark: str, known: Container[int], *, whole: bool = False) -> None:
+    """Kill what a child with *mark* has left; *known* are our own children.
+
+    Of a worker's processes only those with a group of their own; *whole*: all of them, for a
+    template. What has made itself a session wants to outlive its parent in either case.
     """
     for pid in adopted():
-        if pid not in known and is_abandoned_group(pid):
+        if pid not in known and in_our_session(pid) and mark_in(pid) == mark.encode():
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+                if os.getpgid(pid) == pid:
+                    os.killpg(pid, signal.SIGKILL)
+                elif whole:
+                    os.kill(pid, signal.SIGKILL)
 
 
 def adopted() -> Iterator[int]:
@@ -27,9 +49,19 @@ def adopted() -> Iterator[int]:
         yield from map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())
 
 
-def is_abandoned_group(pid: int) -> bool:
-    """Whether a child leads a group, but no session."""
+def in_our_session(pid: int) -> bool:
+    """Whether a process is of our session."""
     try:
-        return os.getpgid(pid) == pid and os.getsid(pid) == os.getsid(0)
+        return os.getsid(pid) == os.getsid(0)
     except ProcessLookupError:
         return False
+
+
+def mark_in(pid: int) -> bytes:
+    """Return the mark in the environment that a process was started with, or nothing."""
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # gone, or somebody else's by now
+        return b""
+    start = MARK.encode() + b"="
+    return next((entry[len(start) :] for entry in entries if entry.startswith(start)), b"")

@@ -20,8 +20,10 @@ from kore._process.logs import log
 from kore._process.loop import Loop
 from kore._process.messages import (
     Configured,
+    Draining,
     Fatal,
     Forked,
+    Hello,
     Log,
     Message,
     NotForked,
@@ -31,10 +33,12 @@ from kore._process.messages import (
     Shutdown,
 )
 from kore._process.nursery import Nursery, Options
-from kore._process.plan import Plan
+from kore._process.plan import Plan, other_version
+from kore._process.reloads import ReloadRequests
 from kore._process.stuck import StuckWorkers
 from kore._process.successors import Successors
 from kore._process.terminal import Terminal
+from kore._process.workdir import WorkingDirectory
 from kore.errors import ConfigError
 
 FLUSH_SECONDS: Final = 1.0
@@ -53,20 +57,24 @@ class Parent:
         self.children = Children(self.loop, self)
         self.nursery = Nursery(options, self.children, self.hangs)
         self.holdings = Holdings()
+        self.endings = Endings(self.children)
         self.successors = Successors(self, self.nursery, options.worker)
         # The generation that serves, and the one that is to replace it. Those before it are
         # known only to their children.
         self.current: Generation | None = None
         self.coming: Generation | None = None
-        self.endings = Endings(self.children)
         self.stuck = StuckWorkers(self.loop, self.children, may_kill=not options.development)
+        self.reloads = ReloadRequests(self.loop, self.is_loading, self.reload)
+        self.directory = WorkingDirectory()
         self.status = 0
         self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
+            Hello: self.greeted,
             Patience: self.nursery.patience,
             Configured: self.configured,
             Forked: self.forked,
             NotForked: self.not_forked,
             Ready: self.ready,
+            Draining: self.successors.draining,
             Shutdown: self.shutdown,
             Log: self.relay,
             Fatal: self.last_words,
@@ -126,8 +134,14 @@ class Parent:
 
     def load(self) -> None:
         """Start a new generation."""
+        self.reloads.clear()
+        self.directory.enter()
         self.coming = Generation()
         self.start_template(self.coming)
+
+    def is_loading(self) -> bool:
+        """Whether an application is being loaded that does not serve yet."""
+        return self.coming is not None and not self.coming.loaded
 
     def start_template(self, generation: Generation) -> None:
         """Give a generation a template, its first or another one."""
@@ -147,6 +161,14 @@ class Parent:
             self.successors.await_template(generation, reason)
         else:
             self.endings.after_last_worker(generation)
+
+    def greeted(self, child: Child, message: Hello) -> None:
+        """Do without a template of another version of kore: it speaks otherwise."""
+        if message.version != VERSION:
+            child.last_words = other_version(message.version)
+            if child.generation is self.coming:
+                self.fail(child.last_words)
+            self.children.kill(child)
 
     def configured(self, child: Child, message: Configured) -> None:
         """Go on with what a template has loaded."""
@@ -171,22 +193,14 @@ class Parent:
         """Whether the generation of this template can have what it wants."""
         generation = child.generation
         if generation is self.coming:
-            try:
-                plan.refuse_what_is_missing(same_user=self.options.same_user)
-                if self.current is None and plan.background and self.options.background is None:
-                    # Before anything is opened: this has to begin anew, in the background.
-                    self.to_background = self.endings.stopping = True
-                    self.fail("")
-                    return False
-                self.holdings.equip(generation, plan)
-                if self.current is None:
-                    self.holdings.adopt(plan, self.options)
-                    log.info("kore %s starting", VERSION)
-            except ConfigError as error:
-                self.fail(f"fatal: {error}")
+            if self.current is None and plan.background and self.options.background is None:
+                # Before anything is opened: this has to begin anew, in the background.
+                self.to_background = self.endings.stopping = True
+                self.fail("")
                 return False
-            except Exception as error:  # noqa: BLE001 - what is running goes on, whatever it is
-                self.fail(f"fatal: cannot prepare the workers: {error}")
+            first = self.current is None
+            if reason := self.holdings.prepare(generation, plan, self.options, first=first):
+                self.fail(f"fatal: {reason}")
                 return False
         elif plan != generation.plan:
             # Its workers would fit neither the sockets nor the places there are.
@@ -231,7 +245,7 @@ class Parent:
             self.retire(old)
 
     def reload(self) -> None:
-        """Load the application anew beside the old one."""
+        """Load the application anew, whatever is being loaded."""
         if self.endings.stopping:
             return
         log.info("reloading")
@@ -246,7 +260,7 @@ class Parent:
             log.info("the terminal is gone")
             self.stop()
         else:
-            self.reload()
+            self.reloads.request()
 
     # Workers.
 
@@ -322,15 +336,16 @@ class Parent:
     def worker_died(self, child: Child, how: str) -> None:
         """Replace a worker, or do what else its end means."""
         generation = child.generation
-        seat = generation.seats[child.number]
-        seat.child = None
+        seat = generation.remove(child)
         if generation.retired:
             log.info("%s %s", child, how)
             self.endings.after_last_worker(generation)
         elif generation is self.coming:
             self.fail(self.holdings.failed_start(child, how))
+        elif seat is None:
+            log.info("%s %s after draining", child, how)
         else:
-            log.error("%s %s %s", child, how, generation.whereabouts(child.number))
+            log.error("%s %s %s", child, how, generation.whereabouts(child))
             self.successors.replace(generation, seat)
             if not generation.workers:
                 # No clients must wait for a template that may not come: try now.

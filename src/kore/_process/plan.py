@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from kore._conf.schema import AccessLog, Address, Privsep, Server
-from kore._conf.settings import SETTINGS, Settings
+from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore._process.messages import ProtocolError
 from kore.errors import ConfigError, KoreError
 
@@ -89,6 +89,14 @@ class Plan:
             raise ConfigError(
                 f"server '{tls[0]}' wants TLS, which is not part of this version yet: use tls=False"
             )
+
+
+def other_version(version: str) -> str:
+    """Say that the installed kore is not the one that runs."""
+    return (
+        f"kore {version} is installed by now, and this server runs {VERSION}: restart the server, "
+        "a reload is not enough"
+    )
 
 
 def server(entry: Mapping[str, Any]) -> Server:

@@ -75,6 +75,10 @@ class Post:
             raise ProtocolError(f"a parcel to worker {parcel.address}, which is none")
         elif (child := seats[parcel.address].child) is not None:
             yield child
+            if parcel.flags & RECEIPT:
+                # What a worker that drains has sent is acknowledged under its number.
+                leaving = sender.generation.leaving
+                yield from (child for child in leaving if child.number == parcel.address)
         elif not parcel.flags & RECEIPT:
             # Its successor has not been ordered yet.
             self.bounce(sender, Gone(parcel.address))

@@ -182,10 +182,13 @@ def command_name(name: str) -> None:
 def title(name: str) -> None:
     """Set what ps shows. Not for the parent: it loads nothing but the standard library."""
     command_name(name)
+    # The environment that /proc shows stays readable: the mark of this process is in it.
+    os.environ["SPT_NOENV"] = "1"
     with contextlib.suppress(ImportError):
         from setproctitle import setproctitle
 
         setproctitle(name)
+    del os.environ["SPT_NOENV"]
 
 
 def prctl(option: int, argument: Any) -> None:

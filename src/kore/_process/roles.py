@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from kore._process.messages import (
     Configured,
+    Draining,
     Fatal,
     Forked,
+    Hello,
     Kind,
     Log,
     Message,
@@ -51,13 +53,13 @@ TEMPLATE: Final = Role(
     name="template",
     label="template",
     main="kore._process.template:main",
-    sends=frozenset({Patience, Configured, Forked, NotForked, Log, Fatal}),
+    sends=frozenset({Hello, Patience, Configured, Forked, NotForked, Log, Fatal}),
 )
 WORKER: Final = Role(
     name="worker",
     label="wrk",
     main="kore._process.worker:main",
-    sends=frozenset({Ready, Shutdown, Log, Fatal, Parcel}),
+    sends=frozenset({Ready, Draining, Shutdown, Log, Fatal, Parcel}),
     parcels={Kind.OBJECT: frozenset({"worker"}), Kind.BROADCAST: frozenset({"worker"})},
 )
 

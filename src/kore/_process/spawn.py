@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from kore._process.orphans import MARK
 from kore._process.privsep import FOR_THE_PARENT, unblock_signals
 
 # Which interpreter options stand for which attribute of sys.flags.
@@ -27,12 +28,15 @@ BOOT: Final = (
 )
 
 
-def spawn(main: str, arguments: list[str], *, keep: int) -> int:
-    """Run *main* (`module:function`) in a new interpreter, which gets descriptor *keep*."""
+def spawn(main: str, arguments: list[str], *, keep: int, mark: str = "") -> int:
+    """Run *main* (`module:function`) in a new interpreter, which gets descriptor *keep*.
+
+    *mark* is in its environment, and in that of all it starts.
+    """
     return os.posix_spawn(
         sys.executable,
         command(main, arguments),
-        os.environ,
+        {**os.environ, MARK: mark},
         # Onto itself: that is how a descriptor gets through exec.
         file_actions=[(os.POSIX_SPAWN_DUP2, keep, keep)],
         # Held back until the child has handlers of its own.

@@ -60,4 +60,4 @@ def stage(child: Child) -> str:
         return f"{child} has been loading the application"
     if not child.pid:
         return f"{child.generation.template} has not forked worker {child.number}"
-    return f"{child} has been {child.generation.starting(child.number)}"
+    return f"{child} has been {child.generation.starting(child)}"

@@ -33,6 +33,9 @@ class StoppingWorker(Protocol):
     def stop_accepting(self, *, patient: bool, accept: bool) -> None:
         """Close the listeners; let clients finish what they have begun."""
 
+    def tell_draining(self) -> None:
+        """Tell the parent that this worker drains of its own accord."""
+
     def is_idle(self) -> bool:
         """Return whether no client, request, signal hook or message is left."""
 
@@ -84,6 +87,12 @@ class StopSequence:
         self.loop.call_later(seconds, self.finish)
         if not again:
             self.finish_when_idle()
+
+    def drain_on_signal(self) -> None:
+        """Drain because of a signal to this process: the parent may start a successor."""
+        if not self.stopping:
+            self.worker.tell_draining()
+        self.drain()
 
     def finish_when_idle(self) -> None:
         """Stop serving as soon as nothing is in progress."""

@@ -68,7 +68,7 @@ class StuckWorkers:
         else:
             return
         if child.generation.board is not None:
-            child.generation.board.clear_stacks(child.number)
+            child.generation.board.clear_stacks(child.slot)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, WHERE)
 
@@ -112,13 +112,13 @@ def _is_serving(child: Child) -> bool:
 
 def _read(child: Child) -> Reading | None:
     board = child.generation.board
-    return None if board is None else board.read(child.number)
+    return None if board is None else board.read(child.slot)
 
 
 def _place(child: Child) -> str:
-    return child.generation.whereabouts(child.number)
+    return child.generation.whereabouts(child)
 
 
 def _stacks(child: Child) -> str:
     board = child.generation.board
-    return "" if board is None else board.stacks(child.number)
+    return "" if board is None else board.stacks(child.slot)

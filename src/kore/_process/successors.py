@@ -1,15 +1,20 @@
 """Workers that are due: the first ones, and those in the place of dead ones."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from kore._process import logs
 from kore._process.children import Child
+from kore._process.endings import Endings
 from kore._process.generation import Generation, Seat
 from kore._process.holdings import Holdings
 from kore._process.logs import log
+from kore._process.messages import Draining, Stop
 from kore._process.nursery import Nursery
 from kore._process.roles import Role, Verdict, verdict
 from kore.errors import ConfigError
+
+# A signal to all processes may reach a worker before the parent, which then stops: no successor.
+GROUP_SIGNAL_SECONDS: Final = 0.2
 
 
 class Head(Protocol):
@@ -17,6 +22,7 @@ class Head(Protocol):
 
     coming: Generation | None
     holdings: Holdings
+    endings: Endings
 
     def fail(self, reason: str) -> None:
         """Do without the coming generation."""
@@ -49,6 +55,23 @@ class Successors:
             self.loop.after(wait, lambda: self.start(generation, seat))
         else:
             self.start(generation, seat)
+
+    def draining(self, worker: Child, _: Draining) -> None:
+        """Replace a worker that was sent a signal to end while it finishes what it has."""
+        self.loop.after(GROUP_SIGNAL_SECONDS, lambda: self._succeed(worker))
+
+    def _succeed(self, worker: Child) -> None:
+        generation = worker.generation
+        unwanted = self.head.endings.stopping or generation.retired
+        if unwanted or worker.ended or not worker.ready or generation is self.head.coming:
+            return
+        if (seat := generation.begin_leaving(worker)) is None:
+            return
+        log.info("%s drains", worker)
+        # It does by itself; this is for one that does not come to its end.
+        order = Stop(drain=True, accept=False)
+        self.nursery.children.stop(worker, generation.patience(patient=False), order)
+        self.replace(generation, seat)
 
     def start(self, generation: Generation, seat: Seat) -> None:
         """Have a worker started; again later when it cannot be done now."""

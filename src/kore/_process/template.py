@@ -18,6 +18,7 @@ from typing import Final, NoReturn
 
 from kore import _app
 from kore._bytecode import BytecodePolicy
+from kore._conf.settings import VERSION
 from kore._maybe_async import await_result, is_awaitable
 from kore._process import databases, logs, objects, scoreboard
 from kore._process.background import detach
@@ -29,11 +30,13 @@ from kore._process.messages import (
     Fatal,
     Fork,
     Forked,
+    Hello,
     Log,
     NotForked,
     Patience,
     Stop,
 )
+from kore._process.orphans import MARK, mark_of_worker
 from kore._process.privsep import STANDARD, Leave, open_descriptors, settle, tell_where
 from kore._process.process_end import run_exit_handlers
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, entry
@@ -94,29 +97,41 @@ class Template:
         self.orders = orders
         self.channel = Channel(socket.socket(fileno=orders.channel), takes_descriptors=True)
         logs.to_channel(self.channel)
+        self.pid = os.getpid()
+        # Children that the application forks while it is loaded are no templates.
+        os.register_at_fork(after_in_child=self.channel.close)
 
     def run(self) -> int:
         """Load the application and serve the parent. Returns the exit status."""
         try:
-            orders = self.orders
-            policy = BytecodePolicy(
-                orders.app, trusted_before=orders.started, writes=not orders.development
-            )
-            policy.install()
-            # Before what takes long, or it would be too late.
-            told = {"start_timeout": lambda seconds: self.channel.send(Patience(seconds))}
-            self.config = _app.load(orders.app, orders.arguments, orders.conf, told)
-            databases.check(self.config)
-            if orders.background:
-                self.leave_terminal()
-            self.channel.send(Configured(plain_with_addresses(self.config)))
-            # After the application, so that what it sets up for its own sake comes first.
-            self.worker: WorkerMain = entry(self.orders.worker)
+            self.channel.send(Hello(VERSION))
+            self.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
+            if os.getpid() != self.pid:
+                end_forked_child(error)
             self.channel.send(Fatal(_app.reason(error)))
             return 1
+        if os.getpid() != self.pid:
+            end_forked_child(SystemExit(0))
         self.prepare()
         return self.serve()
+
+    def load(self) -> None:
+        """Load the application, and tell the parent what it wants."""
+        orders = self.orders
+        policy = BytecodePolicy(
+            orders.app, trusted_before=orders.started, writes=not orders.development
+        )
+        policy.install()
+        # Before what takes long, or it would be too late.
+        told = {"start_timeout": lambda seconds: self.channel.send(Patience(seconds))}
+        self.config = _app.load(orders.app, orders.arguments, orders.conf, told)
+        databases.check(self.config)
+        if orders.background:
+            self.leave_terminal()
+        self.channel.send(Configured(plain_with_addresses(self.config)))
+        # After the application, so that what it sets up for its own sake comes first.
+        self.worker: WorkerMain = entry(self.orders.worker)
 
     def leave_terminal(self) -> None:
         """Be in the background, where the parent is already, and tell the application."""
@@ -232,6 +247,7 @@ class Template:
     def birth(self, order: Fork, channel: Channel) -> Birth:
         """Give up what is not the worker's, and collect what is."""
         settings = self.config.settings
+        os.environ[MARK] = mark_of_worker(os.environ.get(MARK, ""), order.number)
         warning = settle(
             Leave(
                 title=WORKER.title(self.config.name, order.number),
@@ -251,8 +267,8 @@ class Template:
             channel=channel,
             sockets=tuple(zip(order.servers, map(adopted, listening), strict=True)),
             accesslogs=tuple(accesslogs),
-            stacks=scoreboard.open_stacks(board, order.number),
-            slot=scoreboard.attach(board, order.number),
+            stacks=scoreboard.open_stacks(board, order.slot or order.number),
+            slot=scoreboard.attach(board, order.slot or order.number),
             leash=leash,
             parent=self.orders.parent,
             development=self.orders.development,
@@ -272,6 +288,15 @@ def await_adoption(parent: int, middle: int) -> None:
         if now != middle:
             os._exit(1)
         time.sleep(ADOPTION_STEP)
+
+
+def end_forked_child(error: BaseException) -> NoReturn:
+    """End a process that the application has forked while it was loaded, as Python would."""
+    status = exit_status(error) if isinstance(error, SystemExit) else 1
+    if status == 1:
+        logs.complain(_app.reason(error))
+    flush_output()
+    os._exit(status)
 
 
 def exit_status(end: SystemExit) -> int:

@@ -26,7 +26,18 @@ from kore._process.eventloop import new_loop
 from kore._process.heartbeat import Heartbeat
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log
-from kore._process.messages import Fatal, Gone, Log, Parcel, Ready, Reopened, Shutdown, Signal, Stop
+from kore._process.messages import (
+    Draining,
+    Fatal,
+    Gone,
+    Log,
+    Parcel,
+    Ready,
+    Reopened,
+    Shutdown,
+    Signal,
+    Stop,
+)
 from kore._process.objects import Objects
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
 from kore._process.relay import Relay
@@ -238,7 +249,7 @@ class Worker:
         self.signals.catch(
             self.loop,
             {
-                signal.SIGTERM: self.stop.drain,
+                signal.SIGTERM: self.stop.drain_on_signal,
                 signal.SIGQUIT: self.stop.hurry,
                 signal.SIGHUP: self.signals.hang_up,
                 **dict.fromkeys(ignored, lambda: None),
@@ -250,6 +261,10 @@ class Worker:
     def trap(self, number: int) -> None:
         """Tell the application's hook of one more signal to this process."""
         self.signals.trap(self.loop, number)
+
+    def tell_draining(self) -> None:
+        """Tell the parent that this worker drains, by no order of its."""
+        self.talk.say(Draining())
 
     def takers(self) -> Takers:
         """Return who takes which message of the parent."""

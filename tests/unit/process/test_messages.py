@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from kore._process import messages
 from kore._process.messages import (
     Configured,
+    Draining,
     Fatal,
     Fork,
     Forked,
     Gone,
+    Hello,
     Kind,
     Log,
     Message,
@@ -31,6 +33,8 @@ from kore._process.messages import (
 )
 
 EACH: list[Message] = [
+    Draining(),
+    Hello("0.1.0"),
     Configured({"name": "kore", "settings": {"workers": 2}, "servers": []}),
     Fork(3, ("http",), accesslogs=1),
     Reopened(2),
@@ -94,7 +98,7 @@ def test_the_header_has_sixteen_bytes_and_no_source() -> None:
         (datagram(3, b'{"number": 1, "pid": 1e3}'), "Forked has a field of a wrong type"),
         (datagram(3, b'{"number": 1, "pid": 99999999999}'), "Forked has a field of a wrong type"),
         (
-            datagram(2, b'{"number": 1, "servers": [1], "accesslogs": 0}'),
+            datagram(2, b'{"number": 1, "servers": [1], "accesslogs": 0, "slot": 1}'),
             "Fork has a field of a wrong type",
         ),
         (datagram(1, b'{"plain": []}'), "Configured has a field of a wrong type"),

@@ -1,0 +1,128 @@
+"""What children of the server have started ends with them, and nothing else does."""
+
+import os
+import signal
+
+import pytest
+
+from tests.helpers import procs
+from tests.helpers.fix_serve import KORE, Launcher, Server
+from tests.process.house import alive, finished, full, get, replaced, template
+
+SERVED = """
+import os, time
+domain = kore.domain("*", attach="http")
+domain.route("/pid", lambda req: req.response(200, str(os.getpid())), methods=["get"])
+"""
+# An entry script with job control: what it starts has a group of its own, and the server's parent.
+ENTRY = 'set -m; sleep 1000 & echo $! > helper; exec "$@"'
+
+
+def reload(server: Server) -> None:
+    start = server.log.size()
+    os.kill(server.process.pid, signal.SIGHUP)
+    server.log.search(r"(?s)reloading.*all worker processes started", start)
+
+
+def test_what_an_entry_script_has_started_goes_on(serve: Launcher) -> None:
+    server = serve(SERVED, command=("sh", "-c", ENTRY, "sh", *KORE))
+    helper = int(server.log.path.with_name("helper").read_text())
+    try:
+        reload(server)
+        (worker,) = full(server, 1)
+        os.kill(worker, signal.SIGKILL)
+        replaced(server, [worker], 1)
+
+        assert alive(helper)
+    finally:
+        os.kill(helper, signal.SIGKILL)
+
+
+STARTED = {
+    "a program": "import subprocess; pid = subprocess.Popen(['sleep', '1000']).pid\n",
+    "a group": "import subprocess\n"
+    "pid = subprocess.Popen(['sleep', '1000'], process_group=0).pid\n",
+    "a child of a program": "import subprocess\n"
+    "pid = int(subprocess.check_output('sleep 1000 >/dev/null & echo $!', shell=True))\n",
+    "a process": "import multiprocessing, time; it = multiprocessing.Process(target=time.sleep, "
+    "args=(1000,), daemon=True); it.start(); pid = it.pid\n",
+    "a fork": "pid = os.fork()\nwhile not pid: time.sleep(1)\n",
+}
+
+
+def started(server: Server) -> list[int]:
+    """Return what imports have started."""
+    return [int(line) for line in server.log.path.with_name("pids").read_text().split()]
+
+
+@pytest.mark.parametrize("what", STARTED)
+def test_what_an_import_has_started_ends_with_its_template(serve: Launcher, what: str) -> None:
+    keep = "with open('pids', 'a') as file: print(pid, file=file)\n"
+    server = serve(SERVED + STARTED[what] + keep)
+    reload(server)
+    old, new = started(server)
+
+    procs.until(lambda: not alive(old), what="the end of what the old code had started")
+    assert alive(new)
+    assert get(server)
+    os.kill(template(server), signal.SIGKILL)
+    procs.until(lambda: len(started(server)) == 3, what="another template")
+    procs.until(lambda: not alive(new), what="the end of what the dead template had started")
+    os.kill(server.process.pid, signal.SIGTERM)
+    assert finished(server) == 0
+    assert not any(map(alive, started(server)))
+
+
+def test_a_session_of_its_own_outlives_the_template(serve: Launcher) -> None:
+    server = serve(
+        SERVED + "import subprocess\n"
+        "pid = subprocess.Popen(['sleep', '1000'], start_new_session=True).pid\n"
+        "with open('pids', 'a') as file: print(pid, file=file)\n"
+    )
+    reload(server)
+    server.log.search(r"worker 1 \(pid \d+\) exited with status 0")
+
+    try:
+        assert all(map(alive, started(server)))
+        assert get(server)
+    finally:
+        for pid in started(server):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "then", ["sys.exit(0)", "pass", "raise ValueError('in the child')"], ids=str.split
+)
+def test_a_child_forked_on_import_is_no_template(serve: Launcher, then: str) -> None:
+    server = serve(
+        SERVED + f"import sys\nif os.fork() == 0:\n    time.sleep(0.1)\n    {then}\n"
+        "else:\n    os.wait()\n"
+    )
+    text = server.log.text()
+    server.log.accept()
+
+    assert get(server)
+    assert ("in the child" in text) == ("ValueError" in then)
+    assert "failed to start" not in text
+    reload(server)
+    server.log.accept()
+
+
+def test_programs_of_a_worker_end_with_it_whatever_their_environment(serve: Launcher) -> None:
+    server = serve(
+        SERVED
+        + """
+async def start(req):
+    procs = [kore.proc("sleep 1000"), kore.proc("sleep 1000", env=["A=1"])]
+    req.response(200, " ".join(str(proc.pid) for proc in procs))
+    await kore.suspend(1000_000)
+domain.route("/start", start, methods=["get"])
+"""
+    )
+    with server.connect() as client:
+        client.send(b"GET /start HTTP/1.1\r\nhost: x\r\n\r\n")
+        pids = list(map(int, client.answer().body.split()))
+        (worker,) = full(server, 1)
+        os.kill(worker, signal.SIGKILL)
+        replaced(server, [worker], 1)
+    procs.until(lambda: not any(map(alive, pids)), what="the end of its programs")
