@@ -24,6 +24,11 @@ class Target:
         """The port, of an address that has one."""
         return int(self.sockaddr[1])
 
+    def at(self, port: int) -> "Target":
+        """Return the same address with another port."""
+        ip, _, *rest = self.sockaddr
+        return Target(self.family, (ip, port, *rest))
+
     @property
     def scope(self) -> int:
         """The interface that a link-local address is about."""

@@ -61,6 +61,9 @@ class Child:
     crowding: bool = False
     last_words: str = ""
 
+    def __post_init__(self) -> None:
+        self.slot = self.slot or self.number
+
     @property
     def who(self) -> str:
         """Its name in log lines."""

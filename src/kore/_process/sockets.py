@@ -38,6 +38,8 @@ class Listeners:
         # The names of the addresses as they were written, for when a path cannot be resolved.
         self.names: dict[str, str] = {}
         self.remade: Counter[str] = Counter()
+        # Ports that the kernel has chosen, for when a socket is closed and opened again.
+        self.chosen: dict[str, int] = {}
         # Which file a unix socket is: another program may have put its own in the same place.
         self.files: dict[Place, tuple[Path, tuple[int, int]]] = {}
 
@@ -129,14 +131,26 @@ class Listeners:
             target = Target(sibling.family, sibling.getsockname())
         if not siblings and address.port not in self._ports():
             probe(target)
-        return listen(target, backlog) if backlog else bind(target)
+        sock = self._bind_again(place[0], target) or bind(target)
+        if not address.port:
+            self.chosen[place[0]] = sock.getsockname()[1]
+        return listening(sock, backlog)
+
+    def _bind_again(self, name: str, target: Target) -> socket.socket | None:
+        """Return a socket on the port that the kernel had chosen before; None: there is none."""
+        if target.port or name not in self.chosen:
+            return None
+        try:
+            return bind(target.at(self.chosen[name]))
+        except OSError:
+            return None
 
     def _open_unix(self, place: Place, path: str, backlog: int) -> socket.socket:
         abstract = path.startswith("@")
         target = Target(socket.AF_UNIX, "\0" + path[1:] if abstract else path)
         if not abstract:
             remove_stale(path)
-        sock = listen(target, backlog) if backlog else bind(target)
+        sock = listening(bind(target), backlog)
         if not abstract:
             self.files[place] = (Path(path).absolute(), identity(Path(path)))
         return sock
@@ -176,11 +190,11 @@ def target_of(server: Server) -> Target:
         return resolve(server.address)
 
 
-def listen(target: Target, backlog: int) -> socket.socket:
-    """Return a new listening socket."""
-    sock = bind(target)
+def listening(sock: socket.socket, backlog: int) -> socket.socket:
+    """Return a bound socket, which listens unless *backlog* is 0."""
     try:
-        sock.listen(backlog)
+        if backlog:
+            sock.listen(backlog)
     except (OSError, OverflowError):
         sock.close()
         raise

@@ -323,6 +323,15 @@ def test_an_address_spelled_differently_keeps_its_sockets(
     assert only(listeners.take([at(port, other)], [1, 2], BACKLOG)) == only(before)
 
 
+def test_a_port_that_the_kernel_has_chosen_is_kept(listeners: Listeners) -> None:
+    before = {sock.getsockname() for sock in only(listeners.take([LOOPBACK], [1, 2], BACKLOG))}
+    listeners.keep(())
+
+    after = {sock.getsockname() for sock in only(listeners.take([LOOPBACK], [1, 2], BACKLOG))}
+
+    assert after == before
+
+
 def test_a_unix_socket_spelled_differently_stays(
     listeners: Listeners, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
