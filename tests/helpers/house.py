@@ -41,7 +41,7 @@ FLOORS = {
           _http.auth _http.filemap
           _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
-          _http.conditions _http.cookies _http.dates _http.files _http.flow _http.folder
+          _http.conditions _http.cookies _http.dates _http.field_parameters _http.files _http.flow _http.folder
           _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
           _http.redirects _http.sources _http.spool _http.tables _http.verdicts
           _httpclient.codings _httpclient.fields _httpclient.later _httpclient.names

@@ -4,7 +4,7 @@ Files are not copied: what is known of one is where in the body it begins and ho
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -13,9 +13,10 @@ from multipart import (
     MultipartError,
     ParserLimitReached,
     PushMultipartParser,
-    parse_options_header,
+    content_disposition_unquote,
 )
 
+from kore._http.field_parameters import parse_parameters, unquote_value
 from kore._http.sources import Source
 from kore.errors import RefusedError
 
@@ -27,7 +28,7 @@ TURN: Final = 1 << 20
 # Most heads of parts are shorter.
 HEAD: Final = 512
 # RFC 8187, which RFC 7578 forbids here and some clients send all the same.
-EXTENDED_NAME: Final = re.compile(r";\s*filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^\s;]*)", re.I)
+EXTENDED_NAME: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*'(\S*)", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def read(
 
 def boundary(content_type: str) -> bytes:
     """Return the boundary a content type announces."""
-    text = parse_options_header(content_type)[1].get("boundary", "")
+    text = unquote_value(parse_parameters(content_type).get("boundary", ""))
     if not 0 < len(text) <= BOUNDARY_MAX:
         raise RefusedError(400, f"multipart form: a boundary has 1 to {BOUNDARY_MAX} bytes")
     return bytes(text.encode("latin-1"))
@@ -97,13 +98,18 @@ class Form:
         self._head = 0
         self._start = 0
         self._length = 0
+        # Whether a part has begun, and what its head says.
         self._segment: Any = None
+        self._name = ""
+        self._filename: str | None = None
         self._kept: list[bytes] | None = None
         self._room = FIELDS_MAX
 
     def parts(self) -> Iterator[Part | None]:
         """Yield the parts between the boundaries."""
         self._find_first()
+        if self._complete():
+            return  # a form without parts
         with self._parser:
             for place in range(0, len(self._body), SLICE):
                 if self._complete():
@@ -132,7 +138,10 @@ class Form:
         self._segment = segment
         self._start = self._end_of_head()
         self._length = 0
-        field = file_name(segment) is None and utf8(segment.name) in self._fields
+        said = parse_parameters(segment.header("Content-Disposition", ""))
+        self._name = _read_value(said, "name") or ""
+        self._filename = _file_name(said)
+        field = self._filename is None and self._name in self._fields
         self._kept = [] if field else None
 
     def _end_of_head(self) -> int:
@@ -156,8 +165,8 @@ class Form:
         segment, self._segment = self._segment, None
         self._head = self._start + self._length + len(self._delimiter) + 2
         return Part(
-            utf8(segment.name),
-            file_name(segment),
+            self._name,
+            self._filename,
             segment.content_type or "",
             self._start,
             self._length,
@@ -165,14 +174,25 @@ class Form:
         )
 
 
-def file_name(segment: Any) -> str | None:
+def _file_name(said: Mapping[str, str]) -> str | None:
     """Return the name of a file, or None for a field."""
-    if segment.filename is not None:
-        return utf8(segment.filename)
-    extended = EXTENDED_NAME.search(segment.header("Content-Disposition", ""))
+    name = _read_value(said, "filename")
+    if name is not None:
+        return name
+    extended = EXTENDED_NAME.fullmatch(unquote_value(said.get("filename*", "")))
     if extended is None:
         return None
     return unquote_to_bytes(extended[2]).decode(extended[1], "replace")
+
+
+def _read_value(said: Mapping[str, str], name: str) -> str | None:
+    """Return the text of a parameter as browsers write it; None: it is missing."""
+    value = said.get(name)
+    if value is None:
+        return None
+    if value[:1] == '"' and (len(value) == 1 or value[-1] != '"'):
+        value = value[1:]  # a quote that never ends
+    return utf8(content_disposition_unquote(value, name == "filename"))
 
 
 def utf8(text: str) -> str:

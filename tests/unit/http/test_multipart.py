@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._http import multipart
+from kore._http.field_parameters import parse_parameters
 from kore._http.multipart import FIELDS_MAX, SLICE, Limits
 from kore._http.sources import Memory
 from kore.errors import RefusedError
@@ -112,6 +113,30 @@ def test_a_form_without_a_proper_boundary_is_refused(content_type: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "parameters",
+    [
+        ";\tboundary=XX", '; boundary="XX"', "; charset=utf-8 ;boundary=XX ; x=y", ";BOUNDARY = XX",
+        '; x="a;boundary=YY"; boundary=XX', ";\r\n boundary=XX;", '; boundary="X\\X"',
+    ],
+)  # fmt: skip
+def test_the_boundary_is_found_among_other_parameters(parameters: str) -> None:
+    assert only(form(FIELD), f"multipart/form-data{parameters}").name == "a"
+
+
+@pytest.mark.parametrize("body", [b"--XX--", b"--XX--\r\n", b"preamble\r\n--XX--\r\nepilogue"])
+def test_a_form_without_parts_is_empty(body: bytes) -> None:
+    assert read(body, TYPE, LIMITS) == []
+
+
+def test_parameters_are_read_in_linear_time() -> None:
+    """Were they not, this would take for minutes."""
+    for text in (';a="', '\\"', "; ", ";a" + " ", ';a="\\"x', ";a=", '";'):
+        parse_parameters(text * 30_000)
+        parse_parameters(f';a="{text * 30_000}')
+        parse_parameters(";a" + " " * 30_000)
+
+
+@pytest.mark.parametrize(
     ("disposition", "name", "filename"),
     [
         ("form-data; name=a", "a", None),
@@ -123,6 +148,22 @@ def test_a_form_without_a_proper_boundary_is_refused(content_type: str) -> None:
         ('form-data; name="ä"; filename="€.txt"', "ä", "€.txt"),
         ("form-data; name=\"a\"; filename*=UTF-8''%e2%82%ac.txt", "a", "€.txt"),
         ("form-data; name='a'", "'a'", None),
+        ('form-data; name="a";\tfilename="f"', "a", "f"),
+        ('form-data;\tname="a"', "a", None),
+        ('form-data;\r\n\tname="a";\r\n filename="f"', "a", "f"),
+        ('form-data;name="a"\t;filename\t=\t"f"', "a", "f"),
+        ("form-data; filename=my file.txt; name=a b", "a b", "my file.txt"),
+        ("form-data; name=a; filename=café.txt ", "a", "café.txt"),
+        ("form-data; name=\"x; filename*=utf-8''evil\"", "x; filename*=utf-8''evil", None),
+        ('form-data; name="x; filename=evil"; size=3', "x; filename=evil", None),
+        ('form-data; name="a"; filename="x; name=b"', "a", "x; name=b"),
+        ("form-data; name=\"a\"; filename*=\"UTF-8''q.txt\"", "a", "q.txt"),
+        ('form-data; name="a"; filename="C:\\dir\\"', "a", ""),
+        ('form-data; name="a"; filename="x\\"; size=3', "a", "x\\"),
+        ('form-data; name="a"; filename="unterminated; x', "a", "unterminated"),
+        ('form-data; NAME="a"; FileName="f"', "a", "f"),
+        ('form-data; name="a"; filename', "a", None),
+        ("form-data", "", None),
     ],
 )
 def test_names_are_read_as_clients_write_them(
