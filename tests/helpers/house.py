@@ -41,13 +41,13 @@ FLOORS = {
           _http.auth _http.filemap
           _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog _http.codings
-          _http.conditions _http.cookies _http.dates _http.field_parameters _http.files _http.flow _http.folder
-          _http.keeping _http.media _http.multipart _http.names _http.params _http.ranges
-          _http.redirects _http.sources _http.spool _http.tables _http.verdicts
-          _httpclient.codings _httpclient.fields _httpclient.later _httpclient.names
-          _httpclient.options _httpclient.plan _httpclient.urls _pgsql.harmless
-          _pgsql.line _pgsql.statements _pgsql.values _process.codec
-          _process.fields _process.mail _process.messages _process.parcels
+          _http.conditions _http.cookies _http.dates _http.field_parameters _http.files
+          _http.flow _http.folder _http.keeping _http.media _http.multipart _http.names
+          _http.params _http.ranges _http.redirects _http.sources _http.spool
+          _http.tables _http.verdicts _httpclient.codings _httpclient.fields
+          _httpclient.later _httpclient.names _httpclient.options _httpclient.plan
+          _httpclient.urls _pgsql.harmless _pgsql.line _pgsql.statements _pgsql.values
+          _process.codec _process.fields _process.mail _process.messages _process.parcels
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
     0: """_conf.guesses _conf.hosts _conf.kinds _conf.paths _conf.places _context _maybe_async
           _pgsql.functions errors""",

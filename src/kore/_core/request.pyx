@@ -7,7 +7,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from kore._core.parser cimport HEAD
 from kore._core.writer cimport check_final, field_line
 
-from kore._core.writer import sendable
+from kore._core.writer import check_iterable, sendable
 
 
 def began(Request request not None):
@@ -182,6 +182,7 @@ cdef class Request(Content):
 
     def respond_streaming(self, int status, body):
         """Answer with the items of an iterator or an async iterator, as they come."""
+        check_iterable(body)
         if not self.peer.serves(self):
             return False
         endless = hasattr(body, "__aiter__")

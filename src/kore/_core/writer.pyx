@@ -13,6 +13,7 @@ from kore._core.buffer cimport append, drain_pool, give_back, reserve
 from kore._core.grammar cimport is_text, is_token
 from kore._core.libc cimport gmtime_r, time_t, tm
 
+from collections.abc import Mapping
 from html import escape
 from http import HTTPStatus
 
@@ -107,6 +108,28 @@ def sendable(body: object) -> object:
             and not isinstance(view.obj, bytearray)):
         return view.cast("B")
     return view.tobytes()   # whoever may write to it may do so before it is sent
+
+
+def check_iterable(body: object) -> None:
+    """Refuse what is no body in pieces: whatever gives no bytes and no text when it is iterated.
+
+    Of an iterator only its items can tell. Raises TypeError.
+    """
+    kind = type(body).__name__
+    expected = f"a body is bytes, str, None, or an iterator of bytes or str, not {kind}"
+    if isinstance(body, (Mapping, set, frozenset)):
+        raise TypeError(f"{expected}: json.dumps() makes text of it" if isinstance(body, Mapping)
+                        else f"{expected}, which has no order")
+    if hasattr(body, "__aiter__"):
+        return
+    if hasattr(body, "__await__"):
+        raise TypeError(f"{expected}: await it")
+    if not hasattr(body, "__iter__") and not hasattr(body, "__getitem__"):
+        raise TypeError(f"{expected}: json.dumps() or str() makes text of it")
+    if isinstance(body, (list, tuple)):
+        for item in body:
+            if not isinstance(item, str) and not PyObject_CheckBuffer(item):
+                raise TypeError(f"{expected} of {type(item).__name__}: json.dumps() makes text of it")
 
 
 cdef class Writer:

@@ -1,4 +1,4 @@
-"""Parameters of a field, as in `form-data; name="a"; filename="b;c.txt"`: RFC 9110 section 5.6.6."""
+"""Parameters of a field, as in `form-data; name="a"; filename="b;c"`: RFC 9110 section 5.6.6."""
 
 import re
 from typing import Final
