@@ -94,3 +94,4 @@ if _typing.TYPE_CHECKING:
     from kore._tasks import tasks as tasks
 else:  # when somebody asks for them: the parent never does
     from kore._lazy import loaded as __getattr__
+    from kore._lazy import public_names as __dir__

@@ -119,21 +119,25 @@ def server(
 
     *ip* is an address, IPv4 or IPv6, or a host's name. Port 0 is any free port.
     """
-    address = check.address(ip, port, path)
+    # In C Kore a keyword that is no text asks for nothing.
+    address = check.address(ip or None, port, path or None)
     _context.configuring().server(
         check.text(name, "name"), address, tls=check.typed(tls, bool, "tls")
     )
 
 
 def bind(ip: str, port: int | str) -> bool:
-    """Listen without TLS on *ip* and *port*: the older spelling of `server()`."""
-    server(ip=ip, port=port, tls=False)
+    """Listen without TLS on *ip* and *port*, beside what other calls of it have named.
+
+    The older spelling of `server()`: all of them are the server `default`.
+    """
+    _context.configuring().bind(check.address(ip, port, None))
     return True
 
 
 def bind_unix(path: str) -> bool:
-    """Listen without TLS on a unix socket: the older spelling of `server()`."""
-    server(path=path, tls=False)
+    """Listen without TLS on a unix socket, as `bind()` does on an address."""
+    _context.configuring().bind(check.address(None, None, path))
     return True
 
 
@@ -351,5 +355,5 @@ def app(*value: object) -> Any:
 
 
 def setname(name: str) -> None:
-    """Set the name that process titles begin with."""
-    _context.configuring().rename(name)
+    """Set the name that process titles begin with: in a worker that of its own."""
+    (_context.current.worker or _context.configuring()).rename(name)

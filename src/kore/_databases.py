@@ -1,9 +1,10 @@
 """The functions of `import kore` for databases. Loaded when asked for: they are for workers."""
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kore import _context
+from kore.errors import KoreError
 
 if TYPE_CHECKING:
     from kore._pgsql.listen import Callback, Listening
@@ -75,4 +76,17 @@ def listen(
     called then, because what was notified meanwhile is. Awaiting what this returns waits until the
     server knows; its close() ends it.
     """
+    if not callable(callback):
+        refuse_address(db, channel, callback)
     return _context.worker().databases.of(db).listen(channel, callback, again)
+
+
+def refuse_address(db: str, channel: object, callback: object) -> NoReturn:
+    """Raise KoreError for `kore.listen(ip, port, ...)` of Kore 3, else TypeError."""
+    if str(channel).isdecimal():
+        raise KoreError(
+            f"kore.listen({db!r}, {channel!r}, {callback!r}): addresses are no longer listened on "
+            f"by this call, which is for PostgreSQL; write kore.bind({db!r}, {channel!r}), or "
+            f"kore.server(ip={db!r}, port={channel!r}, tls=False)"
+        )
+    raise TypeError(f"listen: the callback must be callable, not {callback!r}")

@@ -49,12 +49,22 @@ def loaded(name: str) -> Any:
     """Return one of the public names that are loaded when asked for, and keep it."""
     if name.startswith(OPTION):
         return option(name)
+    if name == "__all__":  # `from kore import *`
+        return public_names()
     if name not in LAZY:
         raise AttributeError(f"module 'kore' has no attribute {name!r}")
     module, _, attribute = LAZY[name].partition(":")
     value = getattr(import_module(module), attribute)
     setattr(sys.modules["kore"], name, value)
     return value
+
+
+def public_names() -> list[str]:
+    """Return every public name, of what is loaded and of what is not yet."""
+    loaded_now = vars(sys.modules["kore"])
+    options = vars(import_module("kore._httpclient.names"))
+    names = {name for name in loaded_now if not name.startswith("_")}
+    return sorted({*names, *LAZY, *(name for name in options if name.startswith(OPTION))})
 
 
 def option(name: str) -> int:

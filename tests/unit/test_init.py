@@ -6,6 +6,8 @@ import sys
 import pytest
 
 import kore
+from kore._httpclient import names as options_of_libcurl
+from kore._lazy import LAZY
 
 VALUES = """
     LOG_EMERG=0 LOG_ALERT=1 LOG_CRIT=2 LOG_ERR=3 LOG_WARNING=4 LOG_NOTICE=5 LOG_INFO=6 LOG_DEBUG=7
@@ -35,6 +37,23 @@ def test_there_are_no_other_constants() -> None:
 @pytest.mark.parametrize("name", ["pyhttp_request", "pyhttp_file", "pyconnection", "pydomain"])
 def test_types_are_there_to_be_asked_about(name: str) -> None:
     assert isinstance(getattr(kore, name), type)
+
+
+def test_every_public_name_is_listed() -> None:
+    listed = dir(kore)
+    assert listed == sorted(set(listed))
+    assert {*LAZY, "CURLOPT_TIMEOUT", "CURLOPT_URL", "errors", "config", "route"} <= set(listed)
+    assert not [name for name in listed if name.startswith("_")]
+    for name in listed:
+        assert getattr(kore, name) is not None, name
+    options = {name for name in vars(options_of_libcurl) if name.startswith("CURLOPT_")}
+    assert {name for name in listed if name.startswith("CURLOPT_")} == options
+
+
+def test_a_star_import_has_every_public_name() -> None:
+    found: dict[str, object] = {}
+    exec("from kore import *", found)
+    assert set(dir(kore)) == found.keys() - {"__builtins__"}
 
 
 def test_importing_the_package_brings_no_event_loop() -> None:

@@ -28,6 +28,7 @@ from kore._conf.wanted import Wanted, distinct
 from kore.errors import ConfigError, KoreError
 
 DEFAULT_NAME: Final = "kore"
+DEFAULT_SERVER: Final = "default"
 DOMAIN_KEYWORDS: Final = "attach, accesslog, accesslog_format"
 COMBINED: Final = "combined"
 PAIR: Final = 2
@@ -185,6 +186,14 @@ class Builder:
         if wanted in self.listening():
             raise ConfigError(f"{address} is already the address of server '{name}'")
         self.more.append(wanted)
+
+    def bind(self, address: Address) -> None:
+        """Listen on an address without TLS, on the server `default` together with others."""
+        if DEFAULT_SERVER not in self.servers:
+            self.server(DEFAULT_SERVER, address, tls=False)
+            return
+        check.without_tls_only(DEFAULT_SERVER, self.servers[DEFAULT_SERVER])
+        self.also(DEFAULT_SERVER, address)
 
     def listening(self) -> list[Server]:
         """Return an entry for each address, those of a server together."""

@@ -194,6 +194,15 @@ def privilege(keyword: str) -> tuple[str, str]:
 # One thing beside the others
 
 
+def without_tls_only(name: str, server: Server) -> None:
+    """Raise ConfigError if a server speaks TLS."""
+    if server.tls:
+        raise ConfigError(
+            f"server '{name}' is one with TLS, and kore.bind() listens without: "
+            "give that server another name, or call kore.server() with a name of its own"
+        )
+
+
 def free_name(server: str, taken: Collection[str]) -> None:
     """Refuse a second server of that name."""
     if server in taken:
@@ -261,7 +270,8 @@ def servers(
     for server in configured:
         if server.tls:
             with problems.noted(places[server.name], f"server '{server.name}'"):
-                raise ConfigError(f"{later('TLS')}, pass tls=False or write `tls no`")
+                hint = problems.tls_hints.get(server.name, "")
+                raise ConfigError(f"{later('TLS')}, pass tls=False or write `tls no`{hint}")
 
 
 def attached(name: str, attach: str, configured: Collection[str]) -> None:

@@ -113,6 +113,9 @@ class Reading:
     broken: set[tuple[str, str]] = field(default_factory=set)
     # What addresses outside of any server, an old spelling, add up to.
     implicit: str = ""
+    # How they are written today, and whether they have TLS.
+    old_server: str = ""
+    old_tls: bool = False
 
     @contextmanager
     def at(self, where: str, label: str = "") -> Iterator[None]:

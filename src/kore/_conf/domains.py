@@ -56,7 +56,7 @@ def domain(top: Scope, block: Block) -> DomainScope:
 def finish_domain(scope: DomainScope, block: Block) -> None:
     """Make a domain of what its block says."""
     if not scope.attach and not block.has("attach"):
-        scope.attach = scope.reading.implicit
+        scope.attach = scope.reading.implicit or only_server(scope, block)
         if not scope.attach:
             raise ConfigError(f"domain '{scope.name}' not attached to server: write `attach NAME`")
     if not scope.attach or ("server", scope.attach) in scope.reading.broken:
@@ -72,6 +72,18 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
                 add_filemap(handle, part)
             else:
                 add_route(handle, part)
+
+
+def only_server(scope: DomainScope, block: Block) -> str:
+    """Return the server of a domain in the spelling of 3.x, where none was named: the only one."""
+    reading = scope.reading
+    rows = reading.contexts["domain"]
+    is_old = any(b.keyword in rows and rows[b.keyword].form(b).old for b in block.body or ())
+    if not is_old or len(reading.builder.servers) != 1:
+        return ""
+    (name,) = reading.builder.servers
+    reading.notice(block, f"{scope.label} is attached to the only server: write `attach {name}`")
+    return name
 
 
 def check_tls(scope: DomainScope) -> None:

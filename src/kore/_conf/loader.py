@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kore._conf import check, databases, legacy
 from kore._conf.authentications import AUTHENTICATION, authenticate, authentication
-from kore._conf.builder import Builder
+from kore._conf.builder import DEFAULT_SERVER, Builder
 from kore._conf.directives import Directive, Host, Reading, Scope, Table, flag, opened
 from kore._conf.domains import DOMAIN, domain, finish_domain
 from kore._conf.routes import ROUTE
@@ -20,6 +20,10 @@ from kore.errors import ConfigError
 
 # Authentications refer to validators, domains to both.
 REFERRING: Final = ("authentication", "domain")
+# What a domain says that has TLS.
+CERTIFICATES: Final = frozenset(
+    {"acme", "certfile", "certkey", "client_certificates", "client_verify", "require_client_cert"}
+)
 
 
 @dataclass(slots=True)
@@ -42,6 +46,7 @@ class PrivsepScope(Scope):
 def load(blocks: Sequence[Block], builder: Builder, host: Host) -> None:
     """Configure what the statements of a file say; what is wrong is left to `build()`."""
     reading = Reading(builder, host, CONTEXTS, legacy.GONE, builder.locate)
+    look_for_old_server(reading, blocks)
     top = Scope(reading)
     last = {keyword: [b for b in blocks if b.keyword == keyword] for keyword in REFERRING}
     reading.statements(top, "", [block for block in blocks if block.keyword not in last])
@@ -189,17 +194,58 @@ def skip(scope: PrivsepScope, block: Block) -> None:
 
 
 def old_listener(top: Scope, block: Block) -> None:
-    """Read `bind` and `bind_unix` outside of a server, until 3.3: all added up to one server."""
+    """Read `bind` and `bind_unix` outside of a server, until 3.3: all added up to one server.
+
+    A release without TLS read them too: where nothing names a certificate, it is plain HTTP.
+    """
     reading, (keyword, run) = top.reading, LISTENERS[block.keyword]
-    line = " ".join([keyword, *map(quoted, block.arguments)])
-    reading.spelled(block, "server default {", line, "}", "attach default")
-    scope = ServerScope(reading, block.where, name="default")
+    scope = ServerScope(reading, block.where, name=DEFAULT_SERVER, tls=reading.old_tls)
     run(scope, block)
+    if scope.tls:
+        line = " ".join([keyword, *map(quoted, block.arguments)])
+        reading.spelled(block, f"server {DEFAULT_SERVER} {{", line, "}", f"attach {DEFAULT_SERVER}")
+        hint = f"; for plain HTTP write {reading.old_server}, and leave out certificates"
+        reading.builder.problems.tls_hints[DEFAULT_SERVER] = hint
+    else:
+        text = "is an old spelling; without certificates it serves plain HTTP"
+        reading.notice(block, f"{block.keyword} {text}: write {reading.old_server}")
     if reading.implicit:
         reading.builder.also(scope.name, scope.addresses[0][0])
     else:
         reading.implicit = scope.name
         start(scope)
+
+
+def old_tls(top: Scope, block: Block) -> None:
+    """Read `tls yes|no` beside such addresses; it has been taken account of."""
+    flag(block)
+    if not top.reading.old_server:
+        raise ConfigError("tls belongs inside of a server block")
+    top.reading.notice(block, f"tls is for one server: write {top.reading.old_server}")
+
+
+def look_for_old_server(reading: Reading, blocks: Sequence[Block]) -> None:
+    """Note how the addresses outside of servers are written today, and whether they have TLS."""
+    lines = [
+        " ".join([LISTENERS[block.keyword][0], *map(quoted, block.arguments)])
+        for block in blocks
+        if block.keyword in LISTENERS
+    ]
+    if not lines:
+        return
+    today = [f"server {DEFAULT_SERVER} {{", *lines, "tls no", "}"]
+    written = ", ".join(f"`{line}`" for line in today)
+    reading.old_server = f"{written} once, and `attach {DEFAULT_SERVER}` in each domain"
+    said = [block.arguments for block in blocks if block.keyword == "tls"]
+    reading.old_tls = ("no",) not in said and (
+        ("yes",) in said
+        or any(
+            inner.keyword in CERTIFICATES and inner.arguments != ("no",)
+            for block in blocks
+            if block.keyword == "domain"
+            for inner in block.body or ()
+        )
+    )
 
 
 def old_privilege(top: Scope, block: Block) -> None:
@@ -292,6 +338,7 @@ OLD: Final[Table] = MappingProxyType(
         "bind_unix": Directive(
             old_listener, "PATH [CALLBACK]", "`unix` in a `server` block", old=True
         ),
+        "tls": Directive(old_tls, "yes|no", "`tls` in a `server` block", old=True, once=True),
         **{name: privilege_row(name) for name in sorted(check.LEGACY)},
     }
 )

@@ -15,6 +15,8 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[str] = []
+        # What else to say if a server wants TLS, by its name.
+        self.tls_hints: dict[str, str] = {}
 
     def add(self, where: str, text: str) -> None:
         """Take note of something; the same is said once only."""

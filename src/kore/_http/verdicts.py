@@ -6,25 +6,32 @@ coroutine when nothing waits.
 
 import logging
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from kore._maybe_async import is_awaitable
 from kore.errors import KoreError
 
 log = logging.getLogger("kore")
 
+# What functions of C Kore return for yes.
+RESULT_OK: Final = 1
+
 T = TypeVar("T")
 Work = Generator[Awaitable[object], object, T]
 
 
 def consented(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
-    """Ask *verify*; only True is a yes."""
+    """Ask *verify*. True is a yes, and so is an int that equals RESULT_OK, as in C.
+
+    False, None and RESULT_ERROR are a no; anything else is one, too, and is logged.
+    """
     verdict = verify(*arguments)
     if is_awaitable(verdict):
         verdict = yield verdict
-    if not isinstance(verdict, bool):
+    is_yes = isinstance(verdict, int) and verdict == RESULT_OK
+    if not is_yes and not (verdict is None or (isinstance(verdict, int) and verdict == 0)):
         log.warning("validator did not return True/False: %r returned %r", verify, verdict)
-    return verdict is True
+    return is_yes
 
 
 def drive(work: Work[T]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 from kore import _context
 from kore._aio.leash import await_end, hold
 from kore._app import own_frames, traceback_text
+from kore._conf import check
 from kore._conf.schema import Config, Tracer
 from kore._conf.settings import SETTINGS
 from kore._core.poller import Poller
@@ -39,8 +40,10 @@ from kore._process.messages import (
     Stop,
 )
 from kore._process.objects import Objects
+from kore._process.privsep import title
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
 from kore._process.relay import Relay
+from kore._process.roles import WORKER
 from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
 from kore._process.signals import Signals
 from kore._process.site import Site
@@ -265,6 +268,10 @@ class Worker:
     def tell_draining(self) -> None:
         """Tell the parent that this worker drains, by no order of its."""
         self.talk.say(Draining())
+
+    def rename(self, name: str) -> None:
+        """Set the name that the title of this process begins with."""
+        title(WORKER.title(check.printable(name, "name"), self.number))
 
     def takers(self) -> Takers:
         """Return who takes which message of the parent."""

@@ -1,5 +1,7 @@
 """Spellings of earlier releases: what they mean today, and the notice that shows it."""
 
+import re
+
 import pytest
 
 from kore._conf.schema import Address, Config, Privsep
@@ -126,8 +128,76 @@ def test_addresses_outside_of_servers_are_one_server_with_tls() -> None:
 
     assert problem == (
         "kore.conf:1: server 'default': TLS is not part of this version yet, "
-        "pass tls=False or write `tls no`"
+        "pass tls=False or write `tls no`; for plain HTTP write `server default {`, "
+        "`bind ::1 443`, `unix /x`, `tls no`, `}` once, and `attach default` in each domain, "
+        "and leave out certificates"
     )
+
+
+OLD_DOMAIN = "domain * {\n static / index\n}\n"
+
+
+@pytest.mark.parametrize("more", ["", "tls no\n", "tls_version 1.2\n", "ssl_cipher x\n"])
+def test_without_certificates_they_serve_plain_http(more: str) -> None:
+    made = config(f"bind ::1 80\nbind_unix /x\n{more}{OLD_DOMAIN}", server=False)
+
+    assert [(str(server.address), server.tls) for server in made.servers] == [
+        ("[::1]:80", False), ("/x", False),
+    ]
+    assert made.domains[0].server == "default"
+    assert made.notices[0] == (
+        "kore.conf:1: bind is an old spelling; without certificates it serves plain HTTP: "
+        "write `server default {`, `bind ::1 80`, `unix /x`, `tls no`, `}` once, "
+        "and `attach default` in each domain"
+    )
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    ["certfile a", "certkey a", "acme yes", "client_certificates a", "require_client_cert a"],
+)
+def test_a_certificate_anywhere_means_tls(certificate: str) -> None:
+    text = f"bind ::1 80\n{OLD_DOMAIN}domain a.test {{\n {certificate}\n}}\n"
+
+    problems = complaints(text, server=False)
+
+    assert "TLS is not part of this version yet" in problems[0]
+    assert "`server default {`, `bind ::1 80`, `tls no`, `}`" in problems[0]
+
+
+def test_tls_may_be_asked_for_and_declined_there() -> None:
+    (problem,) = complaints("bind ::1 80\ntls yes\n", server=False)
+    assert problem.startswith("kore.conf:1: server 'default': TLS is not part of this version yet")
+    text = "bind ::1 80\ntls no\ndomain * {\n certfile a\n certkey b\n}\n"
+    made = config(text, server=False)
+    assert not made.servers[0].tls
+    assert [notice for notice in made.notices if "certfile has no effect" in notice]
+
+
+def test_tls_outside_of_servers_needs_such_an_address() -> None:
+    assert complaints("tls no\n") == ["kore.conf:1: tls belongs inside of a server block"]
+
+
+def test_what_the_message_says_to_write_is_right() -> None:
+    (problem,) = complaints("bind ::1 80\ntls yes\n", server=False)
+    written = "\n".join(re.findall("`([^`]*)`", problem.partition("for plain HTTP")[2]))
+    block, _, attach = written.rpartition("\n")
+
+    made = config(f"{block}\ndomain * {{\n {attach}\n static / index\n}}\n", server=False)
+
+    assert [(server.name, server.tls) for server in made.servers] == [("default", False)]
+    assert made.domains[0].server == "default"
+
+
+def test_a_domain_in_the_old_spelling_is_on_the_only_server() -> None:
+    server = "server s {\n bind ::1 80\n tls no\n}\n"
+    made = config(server + OLD_DOMAIN, server=False)
+    assert made.domains[0].server == "s"
+    said = "kore.conf:5: domain '*' is attached to the only server: write `attach s`"
+    assert said in made.notices
+
+    (problem,) = complaints(server + server.replace(" s ", " t ").replace("80", "81") + OLD_DOMAIN)
+    assert "domain '*' not attached to server" in problem
 
 
 def test_addresses_outside_of_servers_are_noticed() -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from enum import IntEnum
 from typing import Any
 
 import pytest
 
+import kore
 from kore._http.verdicts import Work, at_once, consented, drive
 from kore.errors import KoreError
 
@@ -42,19 +44,46 @@ def test_work_that_waits_is_a_coroutine(verify: Callable[..., Any]) -> None:
     assert asyncio.run(pending) == [True, False]
 
 
-@pytest.mark.parametrize("verdict", [1, None, "yes", [True]])
-def test_only_true_is_a_yes_and_what_is_no_bool_is_logged(
+class Result(IntEnum):
+    """An application's own names for what functions of C Kore return."""
+
+    NO = 0
+    YES = 1
+
+
+async def awaited(verdict: object) -> object:
+    await asyncio.sleep(0)
+    return verdict
+
+
+def ask(verdict: object) -> list[bool]:
+    """Return what is made of a verdict that is there at once, and of one that is awaited."""
+    later = drive(consented(lambda _: awaited(verdict), "x"))
+    return [drive(consented(lambda _: verdict, "x")), asyncio.run(later)]
+
+
+@pytest.mark.parametrize("verdict", [True, 1, kore.RESULT_OK, Result.YES])
+def test_true_and_result_ok_are_a_yes(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
+    assert ask(verdict) == [True, True]
+    assert [record for record in caplog.records if record.name == "kore"] == []
+
+
+@pytest.mark.parametrize("verdict", [False, None, 0, kore.RESULT_ERROR, Result.NO])
+def test_a_plain_no_is_not_logged(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="kore")
+
+    assert ask(verdict) == [False, False]
+    assert [record for record in caplog.records if record.name == "kore"] == []
+
+
+@pytest.mark.parametrize(
+    "verdict", [2, -1, kore.RESULT_RETRY, 1.0, "yes", "", [True], {}, object()]
+)
+def test_other_values_are_a_no_and_logged(
     verdict: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert drive(consented(lambda _: verdict, "x")) is False
-    assert "validator did not return True/False" in caplog.text
-
-
-def test_a_plain_no_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-
-    assert drive(consented(lambda _: False, "x")) is False
-    assert caplog.text == ""
+    assert ask(verdict) == [False, False]
+    assert caplog.text.count("validator did not return True/False") == 2
 
 
 def test_what_is_needed_now_cannot_wait() -> None:
