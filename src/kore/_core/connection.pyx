@@ -144,14 +144,20 @@ cdef class Connection(Lifecycle):
         socket.terms = terms
         socket.deflater = deflater
         socket.protocol = protocol
+        socket.begin()
+        cdef dict fields = request.fields or {}
+        if request.opened or not self.serves(request):      # code that was called has answered it
+            return False
         request.opens = self.queued()
-        self.service.writer.upgrade(&self.outbox, &self.poller.pool, request.fields)
+        self.service.writer.upgrade(&self.outbox, &self.poller.pool, fields)
         request.answered = request.opened = True
         request.status = 101
-        request.heads = self.queued()
+        request.heads = socket.before = self.queued()
         self.stage = UPGRADED
         self.socket = socket
+        cdef object sink = self.take_sink()
         self.conclude(request)
+        self.over(request, sink)
         socket.open(onconnect)
         if held(&self.inbox) and not self.advancing:
             self.service.defer(self.resume)     # what it said too early, before its end perhaps

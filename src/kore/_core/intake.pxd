@@ -17,6 +17,7 @@ cdef class Intake(BodyReceiver):
     cdef bint step(self) except -1
     cdef bint next_head(self) except -1
     cdef int begin(self, int used) except -1
+    cdef int fail(self, Request request, object error) except -1
     cdef int admit(self, Request request) except -1
     cdef bint greeted(self, Request request) except -1
     cdef int64_t most(self, Request request) except -1

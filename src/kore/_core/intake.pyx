@@ -51,14 +51,21 @@ cdef class Intake(BodyReceiver):
         return used > 0
 
     cdef int begin(self, int used) except -1:
-        cdef Request request = Request.__new__(Request)
-        request.raw = PyBytes_FromStringAndSize(self.inbox.data + self.inbox.start, used)
-        request.head = self.head
-        request.peer = self
-        request.declared = -1
-        self.mark(request)
+        # The bytes are taken first: making the request may run a finalizer, and that anything.
+        cdef bytes raw = PyBytes_FromStringAndSize(self.inbox.data + self.inbox.start, used)
+        cdef Head head = self.head
+        cdef int64_t came = self.taken()
+        cdef Request request
         consume(&self.inbox, used, &self.poller.pool)
         memset(&self.head, 0, sizeof(Head))
+        request = Request.__new__(Request)
+        if self.closed:
+            return 0
+        request.raw = raw
+        request.head = head
+        request.peer = self
+        request.declared = -1
+        self.mark(request, came)
         self.current = request
         self.stage = RUNNING
         self.limit = 0
@@ -68,9 +75,14 @@ cdef class Intake(BodyReceiver):
         try:
             self.admit(request)
         except BaseException as error:
-            self.service.report(request, error)
-            if not request.answered:
-                request.give_up(500)
+            self.fail(request, error)
+        return 0
+
+    cdef int fail(self, Request request, object error) except -1:
+        """Report what the code of an application or of the server raised, and answer 500."""
+        self.service.report(request, error)
+        if not request.answered:
+            request.give_up(500)
         return 0
 
     cdef int admit(self, Request request) except -1:
@@ -83,9 +95,9 @@ cdef class Intake(BodyReceiver):
             return 0
         request.journal = None      # from here on it is the router's business
         request.route = self.resolve(request)
-        if request.route is None or request.answered:
-            if not request.answered:
-                request.give_up(500)
+        if request.route is None and not request.answered:
+            return request.give_up(500)
+        if not self.waits(request):
             return 0
         request.extras = request.route.extras
         if request.extras is None or self.greeted(request):
@@ -106,18 +118,18 @@ cdef class Intake(BodyReceiver):
 
     cdef int proceed(self, Request request) except -1:
         """Go on with a request whose hook has been awaited."""
-        if self.closed or self.current is not request or request.answered:
+        if not self.waits(request):
             return 0
         try:
             self.go_on(request)
         except BaseException as error:
-            self.service.report(request, error)
-            if not request.answered:
-                request.give_up(500)
+            self.fail(request, error)
         return self.advance()
 
     cdef int go_on(self, Request request) except -1:
         cdef int64_t most = self.most(request)
+        if not self.waits(request):
+            return 0
         if request.head.length > most:
             request.decline(413, "")
         elif request.has_body():
@@ -126,14 +138,12 @@ cdef class Intake(BodyReceiver):
             if request.extras is not None and request.extras.stream:
                 request.store = self.service.sink(request, request.extras)
                 request.store.end()
-            self.run(request)
+            if self.waits(request):
+                self.run(request)
         return 0
 
-    cdef int over(self, Request request) except -1:
+    cdef int over(self, Request request, object sink) except -1:
         """The request has been answered, or nobody waits for an answer any more."""
-        cdef object sink = self.sink
-        self.sink = None
-        self.paused = False
         try:
             if sink is not None:
                 sink.stop()
@@ -157,11 +167,10 @@ cdef class Intake(BodyReceiver):
         cdef object context = PyContext_CopyCurrent()
         PyContext_Enter(context)
         try:
-            self.call(request)
+            if self.waits(request):
+                self.call(request)
         except BaseException as error:      # SystemExit too, as Kore has it
-            self.service.report(request, error)
-            if not request.answered:
-                request.give_up(500)
+            self.fail(request, error)
         finally:
             PyContext_Exit(context)
         self.service.slot.running[0] = 0
@@ -178,20 +187,22 @@ cdef class Intake(BodyReceiver):
             pending = run(request, *request.captures)
         if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
             self.service.spawn(pending, request)
-        elif not request.answered and not self.closed:
-            self.service.report(request, None)
-            request.give_up(500)
+        elif self.waits(request):
+            self.fail(request, None)
         return 0
 
     cdef int reject(self, int status) except -1:
         """Answer bytes that made no request. What follows them cannot be understood either."""
-        cdef int64_t opens = self.queued()
-        cdef int64_t heads
+        cdef int64_t opens, heads
         cdef bytes kind, text
         kind, text = apology(status, self.service.pretty)
         cdef Reply reply = Reply(status, False, False, len(text), self.secure)
+        cdef dict fields = {"content-type": kind}
+        if self.closed:
+            return 0
+        opens = self.queued()
         self.service.writer.tick(time(NULL))
-        self.service.writer.head(&self.outbox, &self.poller.pool, &reply, {"content-type": kind})
+        self.service.writer.head(&self.outbox, &self.poller.pool, &reply, fields)
         heads = self.queued()
         if self.head.method != HEAD:
             self.put(PyBytes_AS_STRING(text), len(text))
@@ -211,19 +222,23 @@ cdef class Intake(BodyReceiver):
         return 0
 
     cdef int conclude(self, Request request) except -1:
+        """Take note that an answer is queued; `over` is to follow, when the next stage is set."""
         request.finished = True
         self.current = None
-        self.source = None
         self.service.ended()
         self.asked = False
-        if request.journal is not None:
-            self.record(request)
-        return self.over(request)
+        return 0 if request.journal is None else self.record(request)
 
     cdef int finish(self, Request request) except -1:
         """An answer is queued: the connection is free for the next request."""
+        cdef object source = self.source        # its end may run code: not before the last line
+        cdef object sink
+        if self.current is not request:         # code that was called has done it
+            return 0
         if self.stage == STREAMING and not self.skip:
             self.spare_body(request)
+        self.source = None
+        sink = self.take_sink()
         self.conclude(request)
         if self.skip:
             self.begin_skip(request)
@@ -233,7 +248,8 @@ cdef class Intake(BodyReceiver):
         else:
             self.linger = self.linger or self.keep
             self.hang_up()
-        if self.advancing:
+        self.over(request, sink)
+        if self.advancing or self.closed:
             return 0
         if held(&self.inbox):   # not from here: a handler is on the stack
             self.service.defer(self.resume)

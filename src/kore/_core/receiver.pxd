@@ -40,3 +40,4 @@ cdef class BodyReceiver(Responder):
     cdef bint skip_body(self) except -1
     cdef int run(self, Request request) except -1
     cdef int hang_up(self) except -1
+    cdef bint waits(self, Request request) noexcept

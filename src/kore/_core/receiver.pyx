@@ -21,10 +21,17 @@ cdef class BodyReceiver(Responder):
     cdef int hang_up(self) except -1:
         return 0
 
+    cdef bint waits(self, Request request) noexcept:
+        """Return whether *request* is still to be answered: code that was called may have done it."""
+        return self.serves(request) and not request.answered
+
     cdef int expect_body(self, Request request, int64_t most) except -1:
         cdef bint streams = request.extras is not None and request.extras.stream
-        self.reader = BodyReader.__new__(BodyReader)
-        self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, most)
+        cdef BodyReader reader = BodyReader.__new__(BodyReader)
+        if not self.waits(request):     # code that was called, a finalizer perhaps, has answered
+            return 0
+        self.reader = reader
+        reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, most)
         self.told = not request.head.flags & EXPECT_CONTINUE or held(&self.inbox) > 0
         self.paused = False
         self.stage = STREAMING if streams else RECEIVING
@@ -35,6 +42,8 @@ cdef class BodyReceiver(Responder):
             self.divert(request)
         elif self.service.body_memory and request.head.length > self.service.body_memory:
             self.divert(request)
+        if not self.waits(request):
+            return 0
         if streams:
             self.run(request)
         else:
@@ -54,9 +63,13 @@ cdef class BodyReceiver(Responder):
 
     cdef int divert(self, Request request) except -1:
         """Let the body go somewhere else than into memory."""
-        self.sink = request.store = self.service.sink(request, request.extras)
-        self.least = self.sink.least
-        self.reader.batch = max(self.least, <size_t>PIECE)
+        cdef object sink = self.service.sink(request, request.extras)
+        cdef size_t least = sink.least
+        if not self.serves(request) or self.reader is None:
+            return self.over(request, sink)
+        self.sink = request.store = sink
+        self.least = least
+        self.reader.batch = max(least, <size_t>PIECE)
         return 0
 
     cdef bint next_body(self) except -1:
@@ -72,10 +85,12 @@ cdef class BodyReceiver(Responder):
             if (self.sink is None and self.service.body_memory
                     and self.reader.got > self.service.body_memory):
                 self.divert(request)
+                if not self.serves(request):
+                    return True
             if self.sink is not None and self.reader.size and (
                     self.reader.size >= self.least or self.reader.done):
                 self.give(request)
-                if self.current is not request:
+                if not self.serves(request):
                     return True
         if not self.reader.done or (self.paused and self.stage == RECEIVING):
             return False
@@ -89,7 +104,7 @@ cdef class BodyReceiver(Responder):
         except BaseException as error:
             self.service.report(request, error)
             self.spoil(request, 500)
-        if not more and self.current is request:
+        if not more and self.serves(request):
             self.paused = True
             self.halted = self.poller.now()
             self.limit = 0          # it is not the client who is slow
@@ -106,9 +121,13 @@ cdef class BodyReceiver(Responder):
         self.paused = False
         self.stage = RUNNING
         self.limit = 0
-        if sink is not None:
-            sink.end()
-        if stage == RECEIVING:
+        try:
+            if sink is not None:
+                sink.end()
+        except BaseException as error:
+            self.service.report(request, error)
+            self.spoil(request, 500)
+        if stage == RECEIVING and self.waits(request):
             self.run(request)
         return True
 
@@ -144,17 +163,26 @@ cdef class BodyReceiver(Responder):
     cdef bint streams_in(self) noexcept:
         return self.stage == STREAMING
 
+    cdef object take_sink(self):
+        """Part with where the body went: it is over."""
+        cdef object sink = self.sink
+        self.sink = None
+        self.paused = False
+        return sink
+
     cdef int begin_skip(self, Request request) except -1:
-        if self.reader is None:
-            self.reader = BodyReader.__new__(BodyReader)
-            self.reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, SKIP)
+        cdef BodyReader reader = self.reader
+        if reader is None:
+            reader = BodyReader.__new__(BodyReader)
+            reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, SKIP)
         else:
-            self.reader.take()
-            self.reader.most = self.reader.got + SKIP
-        self.reader.batch = PIECE
+            reader.take()
+            reader.most = reader.got + SKIP
+        reader.batch = PIECE
+        self.reader = reader
         self.skip = False
         self.stage = SKIPPING
-        self.service.later(SKIP_SECONDS, self.stop_skipping, self.reader)
+        self.service.later(SKIP_SECONDS, self.stop_skipping, reader)
         return 0
 
     cdef bint skip_body(self) except -1:

@@ -22,11 +22,11 @@ cdef class Recorder(Peer):
         """Return how many bytes were received and used."""
         return self.received - <int64_t>held(&self.inbox)
 
-    cdef int mark(self, Request request) except -1:
-        """Take note of where a request begins, and when."""
+    cdef int mark(self, Request request, int64_t came) except -1:
+        """Take note of where a request begins, *came* bytes after the first, and when."""
         request.journal = self.journal
         request.begun = self.poller.now()
-        request.came = self.taken()
+        request.came = came
         return 0
 
     cdef int record(self, Request request) except -1:

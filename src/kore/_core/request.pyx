@@ -166,6 +166,7 @@ cdef class Request(Content):
             body = b""
         elif not PyBytes_CheckExact(body):
             body = sendable(body)
+            self.may_answer()       # a conversion may run code of the application
         if PyBytes_CheckExact(body) or isinstance(body, memoryview):
             if self.peer.serves(self):
                 self.peer.answer(self, status, body)
@@ -261,6 +262,9 @@ cdef class Request(Content):
         Fields that the application has set take the place of those of *lines*.
         """
         self.may_answer()
+        for line in lines.values():
+            if type(line) is not bytes:
+                raise TypeError(f"a field line is bytes, not {type(line).__name__}")
         self.fields = {**lines, **self.fields} if self.fields else lines
         if self.peer.serves(self):
             self.peer.answer_pieces(self, status, pieces)

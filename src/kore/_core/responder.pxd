@@ -28,8 +28,9 @@ cdef class Responder(Recorder):
     cdef int advance(self) except -1
     cdef bint spares(self, Request request) noexcept
     cdef bint streams_in(self) noexcept
-    cdef int over(self, Request request) except -1
-    cdef int begin_answer(self, Request request, int status, int64_t length) except -1
+    cdef object take_sink(self)
+    cdef int over(self, Request request, object sink) except -1
+    cdef bint begin_answer(self, Request request, int status, int64_t length) except -1
     cdef int spare_body(self, Request request) except -1
     cdef int interim(self, Request request, int status) except -1
     cdef int put_piece(self, object item) except -1

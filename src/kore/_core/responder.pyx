@@ -44,7 +44,10 @@ cdef class Responder(Recorder):
     cdef bint streams_in(self) noexcept:
         return False
 
-    cdef int over(self, Request request) except -1:
+    cdef object take_sink(self):
+        return None
+
+    cdef int over(self, Request request, object sink) except -1:
         return 0
 
     # ---- a whole answer
@@ -62,7 +65,9 @@ cdef class Responder(Recorder):
         if status < 200:
             self.interim(request, status)
             return self.settle()
-        self.begin_answer(request, status, length)
+        self.prepare_parts(length)
+        if not self.begin_answer(request, status, length):
+            return 0
         if length > 0 and request.head.method != HEAD:
             self.put_object(body)
         return self.finish(request)
@@ -90,7 +95,9 @@ cdef class Responder(Recorder):
             length = 0
             for piece in pieces:
                 length += len(piece)
-        self.begin_answer(request, status, length)
+        self.prepare_parts(length)
+        if not self.begin_answer(request, status, length):
+            return 0
         if length > 0 and request.head.method != HEAD:
             for piece in pieces:
                 if type(piece) is Piece:
@@ -101,13 +108,20 @@ cdef class Responder(Recorder):
         return self.finish(request)
 
     cdef int interim(self, Request request, int status) except -1:
-        if request.head.minor:      # RFC 9110 15.2: not to an HTTP/1.0 client
+        # RFC 9110 15.2: not to an HTTP/1.0 client
+        if request.head.minor and self.serves(request) and not request.opened:
             self.service.writer.interim(&self.outbox, &self.poller.pool, status, request.fields)
         request.fields = None
         return 0
 
-    cdef int begin_answer(self, Request request, int status, int64_t length) except -1:
+    cdef bint begin_answer(self, Request request, int status, int64_t length) except -1:
+        """Queue a head; False: code that was called meanwhile, a finalizer perhaps, has done it.
+
+        From the first line to the last nothing is called or allocated that could run such code.
+        """
         cdef Reply reply
+        if request.opened or not self.serves(request):
+            return False
         if self.keep and (request.closing or self.service.draining):
             self.keep = False
             self.linger = True      # the client did not know: its next request may be on its way
@@ -128,7 +142,7 @@ cdef class Responder(Recorder):
         self.service.writer.tick(time(NULL))
         self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
         request.heads = self.queued()
-        return 0
+        return True
 
     cdef int spare_body(self, Request request) except -1:
         # Answered without its body, whose bytes must not be taken for a request: a small one is
@@ -143,10 +157,13 @@ cdef class Responder(Recorder):
 
     cdef int stream(self, Request request, int status, object first, object rest) except -1:
         """Begin an answer from an iterator; `pump` goes on with it as the client reads."""
+        cdef object context = PyContext_CopyCurrent()
         first = as_piece(first)
-        self.open_body(request, status)
+        self.prepare_parts(len(first))
+        if not self.open_body(request, status):
+            return self.close_source(request, rest)
+        request.context = context
         self.source = rest
-        request.context = PyContext_CopyCurrent()
         self.put_piece(first)
         return self.settle()
 
@@ -155,7 +172,7 @@ cdef class Responder(Recorder):
         return 0
 
     cdef int open_body(self, Request request, int status) except -1:
-        if self.closed or self.current is not request:
+        if request.opened or not self.serves(request):
             return 0
         self.chunked = request.head.minor == 1
         if not self.chunked:
@@ -163,16 +180,17 @@ cdef class Responder(Recorder):
         return self.begin_answer(request, status, CHUNKS if self.chunked else UNKNOWN_LENGTH)
 
     cdef bint write_body(self, Request request, object item) except -1:
+        cdef object data = as_piece(item)
+        self.prepare_parts(len(data))
         if not self.serves(request):
             return False
-        self.put_piece(as_piece(item))
+        self.put_piece(data)
         self.settle()
         return self.serves(request) and not self.broken and not self.waiting()
 
     cdef int end_body(self, Request request) except -1:
-        if self.closed or self.current is not request:
+        if not self.serves(request):
             return 0
-        self.source = None
         if self.chunked:
             self.put(b"0\r\n\r\n", 5)
         return self.finish(request)
@@ -189,10 +207,11 @@ cdef class Responder(Recorder):
 
     cdef object when_sent(self):
         cdef object waiter = self.service.future()
+        cdef list waiters = [waiter]
         if self.closed or self.broken or not self.waiting():
             waiter.set_result(not (self.closed or self.broken))
         elif self.waiters is None:
-            self.waiters = [waiter]
+            self.waiters = waiters
         else:
             self.waiters.append(waiter)
         return waiter
@@ -235,12 +254,15 @@ cdef class Responder(Recorder):
         self.source = None      # not to be closed under its own feet
         try:
             item = request.context.run(next, source, END)
+            if item is not END:
+                item = as_piece(item)
+                self.prepare_parts(len(item))
             if not self.serves(request):
                 self.close_source(request, source)
             elif item is END:
                 self.end_body(request)
             else:
-                self.put_piece(as_piece(item))
+                self.put_piece(item)
                 self.source = source
         except BaseException as error:
             self.service.report(request, error)
@@ -285,6 +307,7 @@ cdef class Responder(Recorder):
         """The client is gone: stop what works for it."""
         cdef Request request = self.current
         cdef object source = self.source
+        cdef object sink = self.take_sink()
         self.current = None
         self.source = None
         if self.waiters is not None:
@@ -294,5 +317,5 @@ cdef class Responder(Recorder):
         self.service.ended()
         for task in (request.task, request.helper):
             self.cancel(request, task)
-        self.over(request)
+        self.over(request, sink)
         return self.close_source(request, source)

@@ -43,6 +43,8 @@ cdef class MessageSender:
             return False
         if self.deflater is not None:       # only now: what is not sent must not be referred to
             payload = self.deflater.pack(payload)
+        if self.phase != OPEN:              # what was called has ended it
+            return False
         return self.put(op, self.deflater is not None, PyBytes_AS_STRING(payload),
                         PyBytes_GET_SIZE(payload), payload)
 
@@ -56,6 +58,7 @@ cdef class MessageSender:
                  object owner) except -1:
         """Send a frame in two pieces; what the socket does not take is queued. *owner*: of data."""
         cdef size_t gone = 0
+        self.peer.prepare_parts(size)
         # Small answers to what has come together leave together.
         if size > TOGETHER or not self.peer.advancing:
             gone = self.peer.send_now(head, length, data, size)
@@ -64,7 +67,7 @@ cdef class MessageSender:
             self.peer.put(head + gone, length - gone)
         gone -= min(gone, length)
         if owner is not None and size - gone > BLOCK:
-            self.peer.put_object(memoryview(owner)[gone:] if gone else owner)
+            self.peer.put_rest(owner, gone)
         else:
             self.peer.put(data + gone, size - gone)
         self.alive()

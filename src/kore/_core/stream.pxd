@@ -27,6 +27,8 @@ cdef class Stream(Source):
     cdef Py_ssize_t fill(self) except -3
     cdef int put(self, const char *data, size_t size) except -1
     cdef int put_behind(self, const char *data, size_t size) except -1
+    cdef int prepare_parts(self, int64_t size) except -1
+    cdef int put_rest(self, bytes data, size_t gone) except -1
     cdef int put_object(self, object data) except -1
     cdef int put_piece_of_file(self, Piece piece) except -1
     cdef size_t waiting(self) noexcept

@@ -2,14 +2,20 @@
 """Move bytes between a socket and memory; know nothing of what they mean.
 
 All input passes `receive`, all output `transmit` or `send_now`: the places where TLS comes in.
+
+What belongs together, a head and what follows it, is queued by several calls. None of them may run
+a finalizer in between, which could queue something else: they make no object that the garbage
+collector knows, as `prepare_parts` has made the only one.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport (
+    PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_GET_SIZE, PyByteArray_Resize)
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE)
 from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOSYS, EOPNOTSUPP, errno
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from kore._core.buffer cimport BLOCK, append, borrow, consume, give_back, held, reserve
 from kore._core.libc cimport (
@@ -80,11 +86,26 @@ cdef class Stream(Source):
         # Small ones go together behind a large part. Not into the first: it is being sent.
         cdef Py_ssize_t at = len(self.parts) - 1
         cdef object last = self.parts[at] if at > 0 else None
-        cdef bytes piece = PyBytes_FromStringAndSize(data, size)
-        if type(last) is bytearray and len(last) < BLOCK:
-            (<bytearray>last).extend(piece)
-        else:
-            self.parts.append(bytearray(piece))
+        cdef Py_ssize_t before
+        if type(last) is not bytearray or PyByteArray_GET_SIZE(last) >= BLOCK:
+            self.parts.append(PyByteArray_FromStringAndSize(data, size))
+            return 0
+        before = PyByteArray_GET_SIZE(last)
+        PyByteArray_Resize(last, before + size)
+        memcpy(PyByteArray_AS_STRING(last) + before, data, size)
+        return 0
+
+    cdef int prepare_parts(self, int64_t size) except -1:
+        """Make sure that a piece of *size* bytes can be queued."""
+        if size > BLOCK and self.parts is None:
+            self.parts = []
+        return 0
+
+    cdef int put_rest(self, bytes data, size_t gone) except -1:
+        """Queue bytes of which *gone* went already; others wait only if that is none."""
+        self.parts.append(data)
+        if gone:
+            self.sent = gone
         return 0
 
     cdef int put_object(self, object data) except -1:

@@ -22,6 +22,7 @@ cdef class WebSocket(MessageSender):
     cdef int64_t heard          # when the client last sent something
     cdef int64_t asked          # when it was pinged since then for the first time; 0: it was not
 
+    cdef int begin(self) except -1
     cdef int open(self, object onconnect) except -1
     cdef bint step(self) except -1
     cdef bint idle(self) noexcept

@@ -39,15 +39,18 @@ cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", 100
 cdef class WebSocket(MessageSender):
     """The WebSocket of one connection."""
 
-    cdef int open(self, object onconnect) except -1:
-        """Begin, with what was queued before; tell the application."""
+    cdef int begin(self) except -1:
+        """Make everything that messages need."""
         cdef Terms terms = self.terms
         self.reason = ""
         self.reader = MessageReader.__new__(MessageReader)
         self.reader.begin(terms.maxframe, terms.maxmessage,
                           None if self.deflater is None else self.deflater.unpack,
                           &self.peer.poller.pool)
-        self.before = self.peer.queued()
+        return 0
+
+    cdef int open(self, object onconnect) except -1:
+        """Begin, behind what was queued before; tell the application."""
         self.peer.limit = 0
         self.hears()
         self.peer.service.hub.opened(self.peer)
@@ -68,7 +71,7 @@ cdef class WebSocket(MessageSender):
             return False
         self.hears()
         event = self.reader.feed(peer.inbox.data + peer.inbox.start, held(&peer.inbox), &used)
-        consume(&peer.inbox, used, &peer.poller.pool)
+        consume(&peer.inbox, min(used, held(&peer.inbox)), &peer.poller.pool)
         if event == MORE:
             return False
         # Nobody keeps it longer than the application: this client may be silent for hours.

@@ -185,19 +185,18 @@ cdef class Writer:
         put(out, pool, status_line(status))
         if fields is not None:
             for line in fields.values():
-                put(out, pool, <bytes>line)
+                put(out, pool, <bytes?>line)
         return append(out, b"\r\n", 2, pool)
 
     cdef int upgrade(self, Buffer *out, Pool *pool, dict fields) except -1:
         """Append the head that ends HTTP on a connection: the last interim one."""
-        fields = fields or {}
         put(out, pool, status_line(101))
         if "server" not in fields:
             put(out, pool, self.server)
         put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
         for name, line in fields.items():
             if name not in OURS:
-                put(out, pool, <bytes>line)
+                put(out, pool, <bytes?>line)
         return append(out, b"\r\n", 2, pool)
 
     cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
@@ -210,7 +209,7 @@ cdef class Writer:
                 put(out, pool, self.date)
             put(out, pool, self.alive if reply.keep else b"connection: close\r\n")
         for line in fields.values():
-            put(out, pool, <bytes>line)
+            put(out, pool, <bytes?>line)
         if "upgrade" in fields:     # which always comes with this, RFC 9110 7.8
             put(out, pool, b"connection: upgrade\r\n")
         return 0
