@@ -19,7 +19,7 @@ NONE: Final = [
     Decimal("Infinity"), Decimal("1e999999"),
 ]
 WRONG: Final[list[tuple[Any, type[Exception]]]] = [
-    ("5", TypeError), (b"5", TypeError), (5j, TypeError), ([5], TypeError), (object(), TypeError),
+    ("5", TypeError), (b"5", TypeError), (5j, TypeError), ([5], TypeError), ({}, TypeError),
     (float("nan"), ValueError), (Decimal("NaN"), ValueError),
 ]
 RECEIVING: Final = ["recv", "recvfrom", "recvmsg"]
