@@ -34,6 +34,7 @@ from tests.helpers.house import (
     too_big,
     wrong_ways,
 )
+from tests.helpers.waiting import waits
 
 # The house
 
@@ -72,6 +73,45 @@ def test_the_parent_brings_neither_an_event_loop_nor_an_application() -> None:
         {"asyncio", "msgpack", "multipart", "uvloop", "setproctitle"}
         | {"kore._app", "kore._process.worker"}
     )
+
+
+def parents_modules() -> list[str]:
+    """Return the modules that the parent runs, but for what only reads configurations."""
+    code = "import sys, kore._process.parent; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    found = [name.removeprefix("kore.") for name in done.stdout.split()]
+    return sorted(name for name in found if name in PYTHON and not name.startswith("_conf"))
+
+
+@pytest.mark.parametrize("module", parents_modules())
+def test_the_parent_never_waits(module: str) -> None:
+    assert waits(module, PYTHON[module]) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "good"),
+    [
+        ("socket.getaddrinfo(host, 80)", False),
+        ("socket.getaddrinfo(host, 80, flags=socket.AI_NUMERICHOST)", True),
+        ("os.open(path, os.O_WRONLY | os.O_CREAT)", False),
+        ("os.open(path, os.O_WRONLY | os.O_NONBLOCK)", True),
+        ("os.open(path, FLAGS)", True),
+        ("os.open(path, OTHERS)", False),
+        ("open(path)", False),
+        ("path.open()", False),
+        ("path.read_text()", False),
+        ("sock.connect(path)", False),
+        ("sock.setblocking(False); sock.connect(path)", True),
+        ("socket.create_connection(address)", False),
+        ("fcntl.flock(fd, fcntl.LOCK_EX)", False),
+        ("os.waitpid(pid, 0)", False),
+        ("time.sleep(1)", False),
+    ],
+)
+def test_what_waits_is_told_from_what_does_not(code: str, *, good: bool) -> None:
+    constants = "NO_WAIT = os.O_NONBLOCK\nFLAGS = os.O_RDWR | NO_WAIT\nOTHERS = os.O_RDWR\n"
+
+    assert bool(waits("house", f"{constants}def function():\n    {code}\n")) != good
 
 
 @pytest.mark.parametrize("package", sorted(PACKAGES))

@@ -2,14 +2,15 @@
 
 import contextlib
 import logging
-import os
+import select
+import time
 from collections.abc import Callable
 from typing import Final
 
 from kore._process.channel import Channel
 from kore._process.destination import Destination
 from kore._process.messages import Log
-from kore._process.sinks import STDERR
+from kore._process.sinks import STDERR, Stream
 
 CRITICAL: Final = logging.CRITICAL
 # Syslog's priorities.
@@ -23,6 +24,8 @@ PRIORITIES: Final = (
 )
 TRACEBACK: Final = "Traceback ("
 FATAL: Final = "fatal: "
+# For last words to standard error, when its reader is slow.
+COMPLAINT_SECONDS: Final = 1.0
 FORMATTER: Final = logging.Formatter()
 
 # For what this package itself has to say.
@@ -31,9 +34,15 @@ log: Final = logging.getLogger("kore")
 
 def complain(reason: str) -> None:
     """Tell whoever started this process why it ends."""
-    # Not sys.stderr: there is none when the descriptor was closed at the start.
+    # Not sys.stderr: there is none when the descriptor was closed at the start. A pipe that is not
+    # read must not keep this process.
+    text = f"{reason.rstrip()}\n".encode("utf-8", "backslashreplace")
     with contextlib.suppress(OSError):
-        os.write(STDERR, f"{reason.rstrip()}\n".encode("utf-8", "backslashreplace"))
+        output = Stream(STDERR)
+        deadline = time.monotonic() + COMPLAINT_SECONDS
+        while text and time.monotonic() < deadline:
+            if select.select([], [STDERR], [], COMPLAINT_SECONDS)[1]:
+                text = text[output.put(text) :]
 
 
 class Handler(logging.Handler):
