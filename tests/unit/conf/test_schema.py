@@ -132,7 +132,11 @@ def test_the_plain_part_survives_json_and_holds_no_code() -> None:
     assert plain["settings"]["workers"] == 3
     assert plain["settings"]["worker_no_accept"] == [1]
     assert plain["servers"] == [
-        {"name": "plain", "address": {"ip": "::1", "port": 80, "path": "", "numeric": ""}, "tls": False}
+        {
+            "name": "plain",
+            "address": {"ip": "::1", "port": 80, "path": "", "numeric": ""},
+            "tls": False,
+        }
     ]
 
 
