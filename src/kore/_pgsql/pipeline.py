@@ -50,8 +50,12 @@ async def pipeline(connection: Connection, asked: Batch, wanted: Form) -> list[R
     """Return what each query has for a result. They take effect together, or not at all."""
     if not asked:
         return []
-    texts = encoded(connection, asked)
-    known = await recalled(connection, asked, texts)
+    texts: Texts = {}
+    prepared = connection.statements.prepared
+    known = [prepared.get(query) for query, _ in asked]
+    if connection.soiled or not all(known):
+        texts = encoded(connection, asked)
+        known = await recalled(connection, asked, texts)
     results = await sent(connection, asked, known, texts, wanted)
     if (failed := first_failure(results)) is not None:
         # What came before it has been undone with it, if it was no end of a transaction.
@@ -60,7 +64,7 @@ async def pipeline(connection: Connection, asked: Batch, wanted: Form) -> list[R
             raise refusal(connection, failed)
         known = [None] * len(asked)
         results = await sent(connection, asked, known, texts, wanted)
-    if None in known:
+    if texts:
         judged([result for result, each in zip(results, known, strict=True) if each is None])
     return await converted(results, known, wanted)
 
@@ -84,7 +88,7 @@ async def converted(
 ) -> list[Rows | None]:
     """Return the rows of all results."""
     made: list[Rows | None] = []
-    turns = Turns()
+    turns = Turns() if len(results) > SLICE else None
     for result, prepared in zip(results, known, strict=True):
         names = (prepared.columns if prepared else None) or called(result, prepared)
         count = result.ntuples
@@ -93,7 +97,7 @@ async def converted(
             made.append(rows(result, names, 0, count))
         else:
             made.append(await found(result, names, wanted))
-        if not len(made) % SLICE:
+        if turns is not None and not len(made) % SLICE:
             await turns.pause()
     return made
 
@@ -176,8 +180,7 @@ async def sent(
 
 async def answered(connection: Connection, order: list[Statement | None]) -> Results:
     """Return the results of queries; statements that were not prepared are no longer known."""
-    new = [each for each in order if each is not None]
-    if not new:
+    if not any(order):
         return await connection.expect()
     try:
         results = await connection.expect()

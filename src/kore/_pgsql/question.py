@@ -9,8 +9,18 @@ from psycopg.pq.abc import PGresult
 
 from kore._pgsql.connection import Connection
 from kore._pgsql.harmless import is_harmless
-from kore._pgsql.rows import GOOD, TUPLES_OK, Rows, affected, columns, failure, has_not_run, tag
-from kore._pgsql.slices import converted
+from kore._pgsql.rows import (
+    GOOD,
+    TUPLES_OK,
+    Rows,
+    affected,
+    columns,
+    failure,
+    has_not_run,
+    rows,
+    tag,
+)
+from kore._pgsql.slices import VALUES, converted
 from kore._pgsql.statements import Statement
 from kore._pgsql.values import Values, statement
 from kore.errors import DatabaseError
@@ -191,6 +201,9 @@ async def found(result: PGresult | None, names: Names, wanted: Form) -> Rows | N
     """Return the rows of a result; None: it has no such thing."""
     if result is None or result.status != TUPLES_OK:
         return None
+    count = result.ntuples
+    if wanted is TEXT and count * len(names) <= VALUES:
+        return rows(result, names, 0, count)
     return await converted(result, names, binary=wanted.binary, bytea=wanted.bytea)
 
 
