@@ -7,7 +7,7 @@ JOBS ?= 3
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check types style bench bench-toolkit bench-clients bench-database bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
+.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +28,9 @@ demo: $(VENV)/.built ## Build, install and serve the demo application on http://
 
 test: $(VENV)/.built ## Build, install and run the whole test suite.
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+fresh: ## What the README says, in a Debian with nothing else (needs root and debootstrap).
+	tests/fresh.sh
 
 check: style types ## Lint, types and the rules of the house.
 
