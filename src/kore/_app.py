@@ -4,8 +4,10 @@ Whatever goes wrong comes out as one `StartError`, ready to be printed. Code is 
 the life of a process: new code means a new process.
 """
 
+import errno
 import importlib
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -111,8 +113,18 @@ class Application:
     # What the file needs while it is read.
 
     def contents(self, path: str) -> bytes:
-        """Return what is in a file."""
-        return (self.start / path).read_bytes()
+        """Return what is in a file; OSError if that is not a regular one.
+
+        A pipe or a device might never end, and has nothing left for the next load.
+        """
+        fd = os.open(self.start / path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(fd, "rb") as file:  # noqa: PTH123 - of a descriptor
+            kind = os.fstat(fd).st_mode
+            if stat.S_ISDIR(kind):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            if not stat.S_ISREG(kind):
+                raise OSError(errno.EINVAL, "it is not a regular file, to be read at each load")
+            return file.read()
 
     def located(self, path: str) -> str:
         """Return where a path of the file is, however the working directory has changed."""
@@ -209,7 +221,8 @@ def importer(path: str) -> Callable[[], ModuleType]:
 def import_file(file: Path) -> ModuleType:
     """Import a file under its own name; what lies beside it can be imported too."""
     name = free_name(file.stem, file)
-    searchable(file.parent)
+    # Beside a link, and beside what it leads to, as for a script.
+    searchable(file.parent, file.resolve().parent)
     return executed(name, file, [])
 
 

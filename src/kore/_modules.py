@@ -1,6 +1,6 @@
 """The modules of an application: what in them a name means, and which hooks they have."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any, Final
 
@@ -31,6 +31,8 @@ class Modules:
 
     def __init__(self) -> None:
         self.loaded: list[ModuleType] = []
+        # What name_of() finds, once somebody asks.
+        self.index: dict[Any, str] | None = None
 
     def add(self, module: ModuleType) -> None:
         """Take one more."""
@@ -81,15 +83,43 @@ class Modules:
 
     def name_of(self, function: Callable[..., Any]) -> str:
         """Return a name by which symbol() finds *function*, or nothing."""
+        if self.index is None:
+            self.index = self.indexed()
         own = getattr(function, "__name__", "")
+        if is_hashable(function):
+            return self.index.get(function) or self.name_among(function, self.members(own))
+        return self.name_among(function, self.symbols())
+
+    def indexed(self) -> dict[Any, str]:
+        """Return the names of all functions that can be looked up; the first one of each counts."""
+        found: dict[Any, str] = {}
         for module in self.loaded:
-            # Of other modules and their objects what this one has under some name.
-            deep = [f"{name}.{own}" for name in vars(module) if own and not name.startswith("__")]
-            for name in (*names(module), *deep):
+            for name in names(module):
                 for candidate in (name, f"{module.__name__}.{name}"):
-                    if self.symbol(candidate) == function:
-                        return candidate
-        return ""
+                    function = self.symbol(candidate)
+                    if is_hashable(function):
+                        found.setdefault(function, candidate)
+        return found
+
+    def members(self, own: str) -> Iterator[str]:
+        """Yield the functions called *own* of other modules and of objects of theirs."""
+        for module in self.loaded:
+            for name, value in list(vars(module).items()):
+                if own and not name.startswith("__") and hasattr(value, own):
+                    yield from (f"{name}.{own}", f"{module.__name__}.{name}.{own}")
+
+    def name_among(self, function: Callable[..., Any], candidates: Iterable[str]) -> str:
+        """Return the first of *candidates* by which symbol() finds *function*, or nothing."""
+        return next((name for name in candidates if self.symbol(name) == function), "")
+
+
+def is_hashable(value: object) -> bool:
+    """Return whether *value* can be a key."""
+    try:
+        hash(value)
+    except Exception:  # noqa: BLE001 - whatever an application's class raises
+        return False
+    return True
 
 
 def as_function(found: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,9 +24,9 @@ FLOORS = {
           _process.worker""",
     4: """_app _bytecode _process.accesslogs _process.addresses _process.background _process.birth
           _process.channel _process.destination _process.eventloop _process.hostnames _process.lines
-          _process.logs _process.loop _process.openfile _process.orphans _process.pidfile
-          _process.plan _process.privsep _process.reloads _process.scoreboard _process.sinks
-          _process.sockets _process.terminal _process.workdir""",
+          _process.logs _process.loop _process.openfile _process.orphans _process.output
+          _process.pidfile _process.plan _process.privsep _process.reloads _process.scoreboard
+          _process.sinks _process.sockets _process.terminal _process.workdir""",
     3: """_aio.addresses _aio.child _aio.connecting _aio.edges _aio.gather _aio.leash _aio.lock
           _aio.loose _aio.proc _aio.queue _aio.readiness _aio.socket _aio.status _aio.suspend
           _aio.tasks _aio.timer _aio.tracing

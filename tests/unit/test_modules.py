@@ -1,6 +1,8 @@
 """What a name in a configuration file means, and which hooks there are."""
 
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -76,6 +78,36 @@ def test_a_function_is_called_by_a_name_that_means_it(modules: Modules) -> None:
     assert modules.name_of(second.index) == "second.index"
     assert modules.name_of(first.koreapp.page) == "koreapp.page"
     assert modules.name_of(lambda: None) == ""
+
+
+def test_names_are_found_without_looking_at_everything_each_time(modules: Modules) -> None:
+    source = "".join(f"def f{number}(req): ...\n" for number in range(300))
+    modules.add(module("many", source + "handlers = [lambda req: None for _ in range(300)]\n"))
+    many = modules.loaded[-1]
+    asked: list[str] = []
+
+    class Counting(Modules):
+        def symbol(self, name: str) -> Callable[..., Any] | None:
+            asked.append(name)
+            return super().symbol(name)
+
+    counting = Counting()
+    counting.loaded = modules.loaded
+
+    assert [counting.name_of(getattr(many, f"f{n}")) for n in (0, 299)] == ["f0", "f299"]
+    assert {counting.name_of(handler) for handler in many.handlers} == {""}
+    assert len(asked) < 3000
+
+
+def test_a_function_that_is_no_key_has_a_name_too(modules: Modules) -> None:
+    source = (
+        "class Page:\n    def __call__(self, req): ...\n"
+        "    def __eq__(self, other): return self is other\n"
+        "page = Page()\n"
+    )
+    modules.add(module("pages", source))
+
+    assert modules.name_of(modules.loaded[-1].page) == "page"
 
 
 def test_the_names_for_guesses_are_functions_and_methods(modules: Modules) -> None:

@@ -13,7 +13,9 @@ from typing import Any, Final, NoReturn
 from kore._cli.create import create
 from kore._cli.project import NoProjectError, Project, found, interpreter
 from kore._cli.run import run
+from kore._conf.places import escaped
 from kore._conf.settings import VERSION
+from kore._process.output import write_error, write_output
 from kore._process.pidfile import owner, tell
 
 USAGE: Final = """\
@@ -165,10 +167,10 @@ def info(rest: list[str]) -> int:
         "running": f"yes, process {pid}" if pid else "no",
         **rows,
     }
-    shown("".join(f"{name:14}{value}\n" for name, value in table.items()))
+    status = shown("".join(f"{name:14}{escaped(value)}\n" for name, value in table.items()))
     if wrong:
         raise NoProjectError(f"its configuration is not good:\n{wrong}")
-    return 0
+    return status
 
 
 def described(plain: Mapping[str, Any]) -> dict[str, str]:
@@ -224,15 +226,13 @@ def leftovers(top: Path) -> list[Path]:
 
 def refused(text: str) -> int:
     """Say why nothing was done."""
-    sys.stderr.write(f"kodev: {text}\n")
+    write_error(f"kodev: {text}")
     return 1
 
 
 def shown(text: str) -> int:
-    """Write to standard output."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
-    return 0
+    """Write to standard output. Returns the exit status."""
+    return write_output(text, "kodev")
 
 
 COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = MappingProxyType(

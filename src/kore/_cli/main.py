@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from kore._conf.settings import VERSION
 from kore._process import background
 from kore._process.nursery import Options
+from kore._process.output import write_error, write_output
 from kore._process.parent import Parent
 from kore._process.spawn import become
 
@@ -76,9 +77,9 @@ def main(arguments: Sequence[str] | None = None, *, development: bool = False) -
     # Of an option given twice the last one counts.
     flags = dict(options)
     if flags.keys() & {"-h", "--help"}:
-        return shown(USAGE)
+        return write_output(USAGE, "kore")
     if flags.keys() & {"-v", "--version"}:
-        return shown(f"{VERSION} python-{sys.version.split()[0]}\n")
+        return write_output(f"{VERSION} python-{sys.version.split()[0]}\n", "kore")
     if {"-d", "-f"} <= flags.keys():
         return refused("-d and -f exclude each other: in the background, or not")
     app, rest = application(rest, conf=flags.get("-c", ""))
@@ -133,14 +134,7 @@ def run(options: Options, flags: Collection[str]) -> int:
     return background.start(lambda witness: Parent(hidden, witness).run())
 
 
-def shown(text: str) -> int:
-    """Write to standard output."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
-    return 0
-
-
 def refused(text: str) -> int:
     """Say why nothing was started."""
-    sys.stderr.write(f"kore: {text}\n")
+    write_error(f"kore: {text}")
     return 1

@@ -14,6 +14,8 @@ from typing import Any, Final, NoReturn
 from kore._cli.main import main as kore
 from kore._cli.project import PIDFILE, NoProjectError, Project
 from kore._cli.watch import LOOK, Looking, watcher
+from kore._conf.places import escaped
+from kore._process.output import write_error
 from kore._process.pidfile import owner
 from kore._process.privsep import die_with
 from kore._process.spawn import command
@@ -138,7 +140,7 @@ class Run:
 
 def named(files: list[str]) -> str:
     """Return what to say about files that changed: the first one, and how many more."""
-    first = files[0] if files[0].isprintable() else ascii(files[0])
+    first = escaped(files[0])
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     return f"{first}{more} changed"
 
@@ -150,5 +152,4 @@ def run(project: Project, arguments: list[str]) -> int:
 
 def say(text: str) -> None:
     """Write a line of our own among those of the server."""
-    sys.stderr.write(f"kodev: {text}\n")
-    sys.stderr.flush()
+    write_error(f"kodev: {text}")

@@ -1,6 +1,5 @@
 """What a domain has beside its routes: redirects and refusals, and its access log."""
 
-import os
 from typing import Final
 
 from kore._conf import check
@@ -40,8 +39,7 @@ def code(status: object, what: str, allowed: tuple[int, int]) -> int:
 
 def log(path: object, form: object, where: str) -> AccessLog:
     """Return an access log; its path is absolute, because another process will open it."""
-    path = check.text(os.fspath(path) if isinstance(path, os.PathLike) else path, "accesslog")
-    path = check.printable(absolute(path), "accesslog")
+    path = absolute(check.path_name(path, "accesslog"))
     form = check.text(form, "the format of accesslog")
     try:
         accesslog.compiled(form)

@@ -6,7 +6,7 @@ The words are Kore's where Kore has words, followed by what to do about it.
 import difflib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from kore._conf import hosts, paths
 from kore._conf.places import absolute
@@ -94,6 +94,16 @@ def printable(value: object, what: str) -> str:
     return value
 
 
+def path_name(value: object, what: str) -> str:
+    """Return *value* if it can be the name of a file, printable or not."""
+    path = text(os.fspath(value) if isinstance(value, os.PathLike) else value, what)
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ConfigError(f"{what} cannot be the name of a file: {path!a}") from None
+    return path
+
+
 def keywords(
     call: str, given: Mapping[str, object], known: str, later_ones: Collection[str]
 ) -> None:
@@ -130,11 +140,9 @@ def port_number(port: object) -> int:
 
 def socket_path(path: object) -> str:
     """Return the path of a unix socket; absolute, because another process will bind it."""
-    path = text(os.fspath(path) if isinstance(path, os.PathLike) else path, "path")
+    path = path_name(path, "path")
     if not path.startswith("@"):
         path = absolute(path)
-    # The directory it is in is part of it by now.
-    printable(path, "path")
     if len(os.fsencode(path)) > UNIX_PATH_MAX:
         raise ConfigError(
             f"path too long for a unix socket: '{path}', {UNIX_PATH_MAX} bytes at most"
@@ -174,15 +182,10 @@ def privsep(process: object, root: object, runas: object, skip: object) -> Privs
         raise ConfigError(f"privsep {process}: nothing to give up: pass root, runas or skip")
     return Privsep(
         str(process),
-        root="" if root is None else printable(path_or(root), "root"),
+        root="" if root is None else path_name(root, "root"),
         runas="" if runas is None else printable(runas, "runas"),
         skip=tuple(dict.fromkeys(skip)),
     )
-
-
-def path_or(value: object) -> Any:
-    """Return a path's text, and anything else as it is."""
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def privilege(keyword: str) -> tuple[str, str]:

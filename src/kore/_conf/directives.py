@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from kore._conf.builder import Builder
 from kore._conf.guesses import meant
+from kore._conf.places import escaped_lines
 from kore._conf.schema import Handler
 from kore._conf.settings import SETTINGS
 from kore._conf.syntax import Block
@@ -118,11 +119,11 @@ class Reading:
     old_tls: bool = False
 
     @contextmanager
-    def at(self, where: str, label: str = "") -> Iterator[None]:
+    def at(self, where: str, label: str = "", words: Iterable[str] = ()) -> Iterator[None]:
         """Have what goes wrong, and what the builder takes note of, be at a place in the file."""
         elsewhere, self.builder.locate = self.builder.locate, lambda: where
         try:
-            with self.builder.problems.noted(where, label):
+            with self.builder.problems.noted(where, label, words):
                 yield
         finally:
             self.builder.locate = elsewhere
@@ -131,7 +132,7 @@ class Reading:
         """Do what the statements of a block say."""
         for block in blocks:
             if not block.broken:
-                with self.at(block.where, scope.label):
+                with self.at(block.where, scope.label, block.words):
                     self.statement(scope, context, block)
 
     def statement(self, scope: Scope, context: str, block: Block) -> None:
@@ -161,7 +162,7 @@ class Reading:
 
     def notice(self, block: Block, text: str) -> None:
         """Have the log say something about a statement."""
-        self.builder.notices.append(f"{block.where}: {text}")
+        self.builder.notices.append(escaped_lines(f"{block.where}: {text}"))
 
     def unknown(self, context: str, keyword: str) -> str:
         """Return why a keyword is none."""
@@ -256,7 +257,7 @@ def run_block(
     before = len(problems.found)
     outer.reading.statements(scope, context, block.body or ())
     scope.broken = len(problems.found) > before
-    with outer.reading.at(block.where, scope.label):
+    with outer.reading.at(block.where, scope.label, block.words):
         finish(scope, block)
     if len(problems.found) > before:
         outer.reading.broken.add((context, block.arguments[0]))

@@ -90,23 +90,38 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Printable text, or a path."""
+    """Printable text."""
 
     what: str = "text"
     limit: int = 4096
     charset: str = "utf-8"
 
     def parse(self, value: object) -> str:
-        text = os.fspath(value) if isinstance(value, os.PathLike) else value
-        # isprintable(): no line break that would end a header field or a log line early.
-        if not isinstance(text, str) or not text.isprintable():
+        # isprintable(): no line break that would end a header field early.
+        if not isinstance(value, str) or not value.isprintable():
             raise ValueError
-        if len(text.encode(self.charset)) > self.limit:
+        if len(value.encode(self.charset)) > self.limit:
             raise ValueError
-        return text
+        return value
 
     def __str__(self) -> str:
         return f"{self.what}, at most {self.limit} printable characters"
+
+
+@dataclass(frozen=True, slots=True)
+class PathText:
+    """A path of any characters: directories have names that cannot be printed, or are not UTF-8."""
+
+    limit: int = 4096
+
+    def parse(self, value: object) -> str:
+        path = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if not isinstance(path, str) or "\0" in path or len(os.fsencode(path)) > self.limit:
+            raise ValueError
+        return path
+
+    def __str__(self) -> str:
+        return f"a path, at most {self.limit} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +177,5 @@ def milliseconds(low: int, why: str) -> Number:
 
 
 TEXT: Final = Text()
-PATH: Final = Text("a path")
+PATH: Final = PathText()
 FLAG: Final = Flag()

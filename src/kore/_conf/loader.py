@@ -180,7 +180,8 @@ def separate(scope: PrivsepScope, _: Block) -> None:
 
 def given(scope: PrivsepScope, block: Block) -> None:
     """Read `root PATH` and `runas USER`."""
-    scope.given[block.keyword] = check.printable(block.arguments[0], block.keyword)
+    accept = check.path_name if block.keyword == "root" else check.printable
+    scope.given[block.keyword] = accept(block.arguments[0], block.keyword)
 
 
 def skip(scope: PrivsepScope, block: Block) -> None:

@@ -21,6 +21,18 @@ def absolute(path: str) -> str:
     return os.path.normpath(working_directory() / path)
 
 
+def escaped(text: str) -> str:
+    """Return *text* for one line of a message: what cannot be printed as in a literal of Python."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def escaped_lines(text: str) -> str:
+    """Return *text* for a message that may have several lines."""
+    return "\n".join("\t".join(map(escaped, line.split("\t"))) for line in text.split("\n"))
+
+
 def caller() -> str:
     """Return file and line of the call into this package."""
     frame = inspect.currentframe()
@@ -31,4 +43,4 @@ def caller() -> str:
 
 def shown(filename: str) -> str:
     """Return a file's name as its author would call it."""
-    return filename.removeprefix(str(working_directory()) + os.sep)
+    return escaped(filename.removeprefix(str(working_directory()) + os.sep))

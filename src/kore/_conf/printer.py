@@ -5,11 +5,12 @@ that nothing defines: such a file is refused when it is loaded.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kore._conf.demands import ASKING, Matching
-from kore._conf.places import shown
+from kore._conf.places import escaped, shown
 from kore._conf.schema import (
     Address,
     Answer,
@@ -41,8 +42,10 @@ class Printer:
     name_of: NameOf
     rules: dict[Rule, str] = field(default_factory=dict)
     auths: list[tuple[Auth, str]] = field(default_factory=list)
-    # What could not be said.
-    notices: list[str] = field(default_factory=list)
+    # The names of the rules.
+    taken: set[str] = field(default_factory=set)
+    # What could not be said; as keys, in order.
+    notices: dict[str, None] = field(default_factory=dict)
 
     def text(self, config: Config, imports: Sequence[tuple[str, ...]]) -> str:
         """Return a file that makes *config* again, as far as its functions have names."""
@@ -65,11 +68,13 @@ class Printer:
     def left_to_modules(self, config: Config) -> Iterator[str]:
         """Yield a comment for each thing that modules say themselves, whoever has the rest."""
         for hook in config.prerequests:
-            yield f"# prerequest {self.name_of(hook) or described(hook)}: set by its module"
+            name = self.name_of(hook) or described(hook)
+            yield escaped(f"# prerequest {name}: set by its module")
         if config.tracer is not None:
-            yield f"# tracer {self.name_of(config.tracer) or described(config.tracer)}: the same"
+            name = self.name_of(config.tracer) or described(config.tracer)
+            yield escaped(f"# tracer {name}: the same")
         for task in config.tasks:
-            yield f"# task {getattr(task, '__qualname__', 'a coroutine')}: the same"
+            yield escaped(f"# task {getattr(task, '__qualname__', 'a coroutine')}: the same")
 
     def validators(self) -> Iterator[str]:
         """Yield the validators that routes refer to."""
@@ -120,7 +125,7 @@ class Printer:
         if name := self.name_of(route.handler):
             yield "    " + statement(("handler", name))
         else:
-            yield "    # handler: " + self.unnamed(route, described(route.handler))
+            yield "    # handler: " + escaped(self.unnamed(route, described(route.handler)))
         if len(route.methods) < len(METHODS):
             yield "    " + statement(("methods", *map(str.lower, route.methods)))
         yield from ("    " + line for line in self.demands(route, route.demands))
@@ -181,7 +186,14 @@ class Printer:
         """Return the name of a validator, or one that nothing defines."""
         if rule.text is None and (rule.verify is None or not self.name_of(rule.verify)):
             return self.unnamed(route, described(rule.verify or rule.search))
-        return self.rules.setdefault(rule, free(parameter, self.rules.values()))
+        return self.rule_name(rule, parameter)
+
+    def rule_name(self, rule: Rule, base: str) -> str:
+        """Return the name of a rule, a new one if it has none yet."""
+        if rule not in self.rules:
+            self.rules[rule] = free(base, self.taken)
+            self.taken.add(self.rules[rule])
+        return self.rules[rule]
 
     def auth(self, route: Route, auth: Auth) -> str:
         """Return the name of an authentication block, or one that nothing defines."""
@@ -192,8 +204,8 @@ class Printer:
         rule = verifier(auth)
         if rule.text is None and not self.name_of(auth.verify):
             return self.unnamed(route, described(auth.verify))
-        self.rules.setdefault(rule, free(base, self.rules.values()))
-        self.auths.append((auth, free(base, [name for _, name in self.auths])))
+        self.rule_name(rule, base)
+        self.auths.append((auth, free(base, {name for _, name in self.auths})))
         return self.auths[-1][1]
 
     def unnamed(self, route: Route, what: str) -> str:
@@ -201,8 +213,7 @@ class Printer:
         text = what if UNNAMED in what else f"{UNNAMED}: {what}"
         notice = f"route '{route.path}': {text}: the printed file will be refused"
         # Two functions without names may stand in one line.
-        if notice not in self.notices:
-            self.notices.append(notice)
+        self.notices[escaped(notice)] = None
         return text
 
 
@@ -211,11 +222,10 @@ def verifier(auth: Auth) -> Rule:
     return auth.verify.rule if isinstance(auth.verify, Matching) else Rule(verify=auth.verify)
 
 
-def free(base: str, taken: Iterable[str]) -> str:
+def free(base: str, taken: AbstractSet[str]) -> str:
     """Return a name that nothing has."""
-    names = {*taken}
     number, name = 1, base
-    while name in names:
+    while name in taken:
         number += 1
         name = f"{base}_{number}"
     return name

@@ -1,10 +1,11 @@
 """What is wrong with a configuration, collected, so that it is said all at once."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from kore._conf.places import escaped, escaped_lines
 from kore.errors import ConfigError, KoreError
 
 PLACE: Final = re.compile(r"(?P<file>[^\n]*?):(?P<line>\d+): ")
@@ -20,17 +21,22 @@ class Problems:
 
     def add(self, where: str, text: str) -> None:
         """Take note of something; the same is said once only."""
-        line = f"{where}: {text}" if where else text
+        line = escaped_lines(f"{where}: {text}" if where else text)
         if line not in self.found:
             self.found.append(line)
 
     @contextmanager
-    def noted(self, where: str = "", label: str = "") -> Iterator[None]:
-        """Take note of what the block raises, and go on."""
+    def noted(
+        self, where: str = "", label: str = "", words: Iterable[str] = ()
+    ) -> Iterator[None]:
+        """Take note of what the block raises, and go on. *words* are what the file says there."""
         try:
             yield
         except (KoreError, ValueError) as error:
-            self.add(where, f"{label}: {error}" if label else str(error))
+            text = f"{label}: {error}" if label else str(error)
+            for word in filter(None, words):
+                text = text.replace(word, escaped(word))
+            self.add(where, text)
 
     def tell(self) -> None:
         """Raise all of it as one error, in the order of the files and lines."""

@@ -6,11 +6,13 @@ so that one look finds all of it.
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from kore._conf.places import escaped
 from kore._conf.problems import Problems
 from kore.errors import ConfigError
 
@@ -34,6 +36,8 @@ ESCAPED: Final = re.compile(r'\\(["\\])')
 VARIABLE: Final = re.compile(
     r"\$ (?: (?P<dollar>\$) | \{ (?P<braced>\w*) \} | (?!qs\b) (?P<name>[A-Za-z_]\w*) )", re.VERBOSE
 )
+# In braces: the code of a character that a line cannot have, `${0x0A}` for a line break.
+CODE: Final = re.compile(r"0x([0-9A-Fa-f]{1,6})")
 # Tabs are blanks; what else ends lines for some reader would forge lines of the log.
 CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 PLAIN_WORD: Final = re.compile(r"""(?![{}]\Z)[^\s"'#$\x00-\x1f][^\s$\x00-\x1f]*\$?""")
@@ -117,8 +121,9 @@ class Reader:
         data = self.read(path)
         self.chain.append(path)
         stack = [Open()]
+        shown = escaped(path)
         for number, line in enumerate(self.decoded(path, data), 1):
-            self.line(f"{path}:{number}", line.removesuffix("\r"), stack)
+            self.line(f"{shown}:{number}", line.removesuffix("\r"), stack)
         while len(stack) > 1:
             block = stack.pop().closed()
             self.problems.add(block.where, f"'{' '.join(block.words)} {{' is not closed")
@@ -169,7 +174,7 @@ class Reader:
     def statement(self, words: list[str], where: str, stack: list[Open], *, broken: bool) -> None:
         """Add a statement without braces."""
         if words and words[0] == "include" and not broken:
-            with self.problems.noted(where):
+            with self.problems.noted(where, words=words):
                 stack[-1].body += self.included(words[1:])
         elif words:
             stack[-1].body.append(Block(tuple(words), where, None, broken))
@@ -238,6 +243,8 @@ class Reader:
             if variable["dollar"]:
                 return "$"
             name = variable["braced"] if variable["name"] is None else variable["name"]
+            if (code := CODE.fullmatch(name)) and 0 < int(code[1], 16) <= sys.maxunicode:
+                return chr(int(code[1], 16))
             if name not in self.environment:
                 hint = "set it in the environment, or write $$ for a dollar sign"
                 self.problems.add(where, f"variable ${name} does not exist: {hint}")
@@ -248,7 +255,7 @@ class Reader:
 
 def quoted(word: str) -> str:
     """Return *word* as it is written in a file: with quotes where it needs them."""
-    if PLAIN_WORD.fullmatch(word):
+    if PLAIN_WORD.fullmatch(word) and word.isprintable():
         return word
-    escaped = re.sub(r'["\\]', r"\\\g<0>", word).replace("$", "$$")
-    return f'"{escaped}"'
+    text = re.sub(r'["\\]', r"\\\g<0>", word).replace("$", "$$")
+    return '"' + "".join(c if c.isprintable() else f"${{0x{ord(c):02X}}}" for c in text) + '"'

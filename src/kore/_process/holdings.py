@@ -9,7 +9,6 @@ from kore._aio.leash import Leash
 from kore._conf.settings import VERSION
 from kore._http.folder import sweep
 from kore._process.accesslogs import AccessLogs
-from kore._process.channel import DESCRIPTORS_MAX
 from kore._process.children import Child, Children
 from kore._process.destination import Destination
 from kore._process.generation import Generation
@@ -58,11 +57,7 @@ class Holdings:
 
     def equip(self, generation: Generation, plan: Plan) -> None:
         """Open what a generation needs before its workers. ConfigError: it cannot be had."""
-        count = len(plan.servers) + len(plan.accesslogs)
-        if count > DESCRIPTORS_MAX - 3:
-            raise ConfigError(
-                f"{count} servers and access logs are more than a worker can be handed"
-            )
+        plan.refuse_too_many()
         sockets = self._listen(plan)
         self.accesslogs.take(plan.accesslogs)
         generation.equip(plan, sockets)

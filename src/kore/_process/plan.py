@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from kore._conf.kinds import PATH
 from kore._conf.schema import AccessLog, Address, Privsep, Server
 from kore._conf.settings import SETTINGS, VERSION, Settings
+from kore._process.channel import DESCRIPTORS_MAX
 from kore._process.messages import ProtocolError
 from kore.errors import ConfigError, KoreError
 
@@ -13,6 +15,8 @@ FOREGROUND: Final = ("dev", "development")
 DEFAULT_PIDFILE: Final = Settings().pidfile
 PORT_MAX: Final = 65535
 NAME_MAX: Final = 64
+# Beside its channel, the scoreboard and what ends its processes.
+HANDED_MAX: Final = DESCRIPTORS_MAX - 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,15 @@ class Plan:
         tried_out = self.settings.deployment in FOREGROUND and not background
         return "" if default and tried_out else self.settings.pidfile
 
+    def refuse_too_many(self) -> None:
+        """Raise ConfigError for more files than one message can hand to a worker."""
+        count = len(self.servers) + len(self.accesslogs)
+        if count > HANDED_MAX:
+            raise ConfigError(
+                f"{count} servers and access logs are more than a worker can be handed: "
+                f"{HANDED_MAX} at most; domains may share an access log"
+            )
+
     def refuse_what_is_missing(self, *, same_user: bool) -> None:
         """Raise ConfigError for what was asked for and cannot be had yet.
 
@@ -106,20 +119,20 @@ def server(entry: Mapping[str, Any]) -> Server:
     if type(port) is not int or not 0 <= port <= PORT_MAX or type(entry["tls"]) is not bool:
         raise ValueError
     numeric = text(address.get("numeric", ""))
-    where = Address(text(address["ip"]), port, text(address["path"]), numeric)
+    where = Address(text(address["ip"]), port, path_name(address["path"]), numeric)
     return Server(name=text(entry["name"]), address=where, tls=entry["tls"])
 
 
 def privsep(entry: Mapping[str, Any]) -> Privsep:
     """Return what one kind of process of a plan is to give up."""
     skip = tuple(map(text, entry["skip"]))
-    words = {name: text(entry[name]) for name in ("process", "root", "runas", "where")}
-    return Privsep(skip=skip, **words)
+    words = {name: text(entry[name]) for name in ("process", "runas", "where")}
+    return Privsep(skip=skip, root=path_name(entry["root"]), **words)
 
 
 def accesslog(entry: Mapping[str, Any]) -> AccessLog:
     """Return one access log of a plan, as far as the parent is concerned."""
-    return AccessLog(text(entry["path"]), where=text(entry["where"]))
+    return AccessLog(path_name(entry["path"]), where=text(entry["where"]))
 
 
 def text(value: object) -> str:
@@ -127,3 +140,9 @@ def text(value: object) -> str:
     if not isinstance(value, str) or not value.isprintable():
         raise ValueError
     return value
+
+
+def path_name(value: object) -> str:
+    """Accept what can be the name of a file; nothing is one, too."""
+    path: str = PATH.parse(value)
+    return path

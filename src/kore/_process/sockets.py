@@ -59,7 +59,7 @@ class Listeners:
         self.before = set(self.open)
         taken: dict[int, list[Named]] = {number: [] for number in numbers}
         try:
-            self._refuse_doubles(servers)
+            self.refuse_doubles(servers)
             for name in {place[0] for place, file in self.files.items() if is_lost(*file)}:
                 self.remade[name] += 1
             for server in servers:
@@ -80,7 +80,7 @@ class Listeners:
         ours = {sock: place for place, sock in self.open.items()}
         return {ours[sock] for named in taken.values() for _, sock in named if sock in ours}
 
-    def _refuse_doubles(self, servers: Sequence[Server]) -> None:
+    def refuse_doubles(self, servers: Sequence[Server]) -> None:
         """Refuse one address for two servers: SO_REUSEPORT would let them share it."""
         paths = [(s, self._name(s)) for s in servers if s.address.path]
         ports = [(s, target_of(s)) for s in servers if s.address.port]
@@ -230,14 +230,21 @@ def probe(target: Target) -> None:
         sock.bind(target.sockaddr)
 
 
-def remove_stale(path: str) -> None:
-    """Remove the socket file of a program that has ended; refuse everything else."""
+def is_socket_file(path: str) -> bool:
+    """Return whether there is a socket at *path*. Raises FileExistsError for any other file."""
     try:
         mode = Path(path).lstat().st_mode
     except FileNotFoundError:
-        return
+        return False
     if not stat.S_ISSOCK(mode):
         raise FileExistsError(0, "a file that is no socket is in the way")
+    return True
+
+
+def remove_stale(path: str) -> None:
+    """Remove the socket file of a program that has ended; refuse everything else."""
+    if not is_socket_file(path):
+        return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         # A full queue must not hold us up; it is an answer, too.
         sock.setblocking(False)

@@ -1,5 +1,6 @@
 """Load a configuration, say what is wrong with it or what it is, and start nothing."""
 
+import contextlib
 import errno
 import json
 import os
@@ -12,8 +13,11 @@ from kore._bytecode import BytecodePolicy
 from kore._conf import printer
 from kore._conf.schema import Config
 from kore._process import databases, logs
+from kore._process.hostnames import plain_with_addresses
 from kore._process.openfile import open_log
+from kore._process.output import write_error, write_output
 from kore._process.plan import Plan
+from kore._process.sockets import Listeners, binding, is_socket_file
 from kore._process.template import flush_output
 from kore.errors import ConfigError
 
@@ -39,8 +43,13 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
     try:
         config = application.load()
         databases.check(config)
-        plan = Plan.read(json.loads(json.dumps(config.plain())))
+        plan = Plan.read(json.loads(json.dumps(plain_with_addresses(config))))
         plan.refuse_what_is_missing(same_user=same_user)
+        plan.refuse_too_many()
+        # The parent does not follow a package that changes its directory.
+        with contextlib.suppress(OSError):
+            os.chdir(application.start)
+        refuse_addresses(plan)
         refuse_unwritable(plan)
         printed = said(what, application, config)
     except ConfigError as error:
@@ -51,8 +60,19 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         application.builder.discard()
     for notice in config.notices:
         say(notice)
-    sys.stdout.write(printed)
-    return 0
+    # Only what has been shown completely is good.
+    return write_output(printed, "kore")
+
+
+def refuse_addresses(plan: Plan) -> None:
+    """Raise ConfigError for addresses that no start could listen on, whatever else runs."""
+    Listeners().refuse_doubles(plan.servers)
+    for server in plan.servers:
+        path = server.address.path
+        if path and not path.startswith("@"):
+            with binding(server.address):
+                if not is_socket_file(path) and (reason := unmakable(path)):
+                    raise OSError(reason, os.strerror(reason))
 
 
 def refuse_unwritable(plan: Plan) -> None:
@@ -70,14 +90,20 @@ def unwritable(path: str, *, needs_reader: bool) -> int:
     try:
         os.close(open_log(path, create=False, needs_reader=needs_reader))
     except FileNotFoundError:
-        directory = os.path.dirname(path) or "."  # noqa: PTH120 - as the system reads it
-        if not os.path.isdir(directory):  # noqa: PTH112
-            return errno.ENOENT
-        writable = os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
-        return 0 if writable else errno.EACCES
+        return unmakable(path)
     except OSError as error:
         return error.errno or errno.EIO
     return 0
+
+
+def unmakable(path: str) -> int:
+    """Return the error that making a file would end with, or 0."""
+    # Of a link that leads nowhere yet, what it leads to is made.
+    directory = os.path.dirname(os.path.realpath(path))  # noqa: PTH120 - as the system reads it
+    if not os.path.isdir(directory):  # noqa: PTH112
+        return errno.ENOENT
+    writable = os.access(directory, os.W_OK | os.X_OK, effective_ids=True)
+    return 0 if writable else errno.EACCES
 
 
 def said(what: str, application: _app.Application, config: Config) -> str:
@@ -98,5 +124,5 @@ def written(application: _app.Application, config: Config) -> str:
 
 def say(text: str) -> int:
     """Write to standard error. Returns the status of a failure."""
-    sys.stderr.write(f"{text.rstrip()}\n")
+    write_error(text)
     return 1

@@ -77,7 +77,8 @@ def test_an_access_log_is_set_in_three_ways(builder: Builder) -> None:
     [
         (5, TypeError, "accesslog must be str, not int"),
         ("", ValueError, "accesslog is empty"),
-        ("a\nb", ConfigError, "accesslog has characters that cannot be printed"),
+        ("a\0b", ValueError, "accesslog: embedded null character"),
+        ("a\ud800b", ConfigError, "accesslog cannot be the name of a file"),
         (("a", "nothing"), ConfigError, r"domain '\*': accesslog: 'nothing' is neither combined"),
         (("a", 5), TypeError, "the format of accesslog must be str"),
     ],

@@ -243,3 +243,35 @@ def test_a_quoted_word_is_read_as_it_was(word: str) -> None:
 @pytest.mark.parametrize("word", ["a", "^/[0-9]+$", "/x", "*", "a{b"])
 def test_a_word_has_quotes_only_where_it_needs_them(word: str) -> None:
     assert quoted(word) == word
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('"a${0x0A}b"', "a\nb"),
+        ('"${0xDCFF}"', "\udcff"),
+        ('"\\\\${0x9}$${0x0A}"', "\\\t${0x0A}"),
+        ("a${0x1F600}", "a\N{GRINNING FACE}"),
+    ],
+)
+def test_a_character_can_be_written_by_its_code(text: str, word: str) -> None:
+    (block,), problems = read(f"x {text}\n")
+
+    assert (block.arguments, problems) == ((word,), [])
+
+
+@pytest.mark.parametrize("name", ["0x", "0x0", "0x110000", "0xG", "0x0000041"])
+def test_a_code_that_is_none_is_a_variable_that_does_not_exist(name: str) -> None:
+    (problem,) = complaints(f'x "${{{name}}}"\n')
+
+    assert problem.startswith(f"kore.conf:1: variable ${name} does not exist")
+
+
+@given(st.text())
+def test_any_word_is_read_as_it_was_written(word: str) -> None:
+    word = word.replace("\0", "")
+    line = quoted(word)
+    (block,), problems = read(f"x {line}\n")
+
+    assert line.isprintable()
+    assert (block.arguments, problems) == ((word,), [])

@@ -40,7 +40,7 @@ def test_a_plan_survives_the_way_through_json() -> None:
         plain(workers=100_000),
         plain(workers="many"),
         plain(drain_timeout=-1),
-        plain(logfile="two\nlines"),
+        plain(logfile="no\0file"),
         plain(pidfile=7),
         plain(5),
         plain([5]),

@@ -1,0 +1,41 @@
+"""What a command shows: on standard output, all of it, or an error on standard error."""
+
+import contextlib
+import os
+import sys
+
+from kore._conf.places import escaped_lines
+
+
+def write_output(text: str, program: str) -> int:
+    """Write to standard output, as UTF-8 in any locale. Returns the exit status."""
+    try:
+        _write(text)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        write_error(f"{program}: cannot write to standard output: {reason}")
+        _discard_output()
+        return 1
+    return 0
+
+
+def write_error(text: str) -> None:
+    """Write lines to standard error, if there is one."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.write(f"{escaped_lines(text.rstrip())}\n")
+        sys.stderr.flush()
+
+
+def _write(text: str) -> None:
+    if sys.stdout is None:
+        raise ValueError("it is closed")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()
+
+
+def _discard_output() -> None:
+    """Let the interpreter's own end not fail to write the same once more."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, sys.stdout.fileno())
