@@ -7,15 +7,16 @@ import asyncio
 import contextlib
 import json
 import os
-import sqlite3
-import time
+import re
+import secrets
 from pathlib import Path
+
+from store import create_tables, recall, release_name, remember, take_name
 
 import kore
 
 PUBLIC = Path(__file__).resolve().parent / "public"
-# Workers share no memory: what newcomers are shown is in a file, of each room so many messages.
-HISTORY, KEPT = "chat.db", 50
+NAME_TAKEN = 4009  # the code that a connection is closed with
 # Whose pages may connect: our own. Without a list any site could speak through the browsers of its
 # visitors.
 ORIGINS = ["same"]
@@ -35,21 +36,27 @@ class Chat:
             websocket={"origins": ORIGINS, "maxmessage": 4096, "ping": 30},
         )
         site.filemaps({"/": PUBLIC})
-        with history() as db:
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS said"
-                "(id INTEGER PRIMARY KEY AUTOINCREMENT, room TEXT, name TEXT, text TEXT, at REAL)"
-            )
+        create_tables()
 
     def enter(self, req, room):
         req.populate_get()
         conn = req.connection  # the same object in all callbacks, and it takes attributes
         conn.room, conn.name = room, req.argument("name")
+        # The page makes this cookie at random: it shows that a name is still the same person's. A
+        # client without one has its name for this connection only.
+        visitor = req.cookie("visitor") or ""
+        conn.keeps_name = re.fullmatch("[0-9a-f]{32}", visitor) is not None
+        conn.visitor = visitor if conn.keeps_name else secrets.token_hex(16)
+        conn.entered = False
         conn.after = req.argument("after")  # a page that comes back has heard all up to this one
         req.websocket_handshake(self.onconnect, self.onmsg, self.ondisconnect)
 
     async def onconnect(self, conn):
-        # First of all: a message is then heard, or read below, or both, and the page looks at ids.
+        if not await claim_name(conn):
+            conn.disconnect(NAME_TAKEN, "somebody else has this name here, choose another")
+            return
+        conn.entered = True
+        # Before reading: a message is then heard, or read, or both, and the page looks at ids.
         conn.join(conn.room)
         past = await asyncio.to_thread(recall, conn.room, int(conn.after or 0))
         welcome = {"worker": kore.worker(), "said": past}
@@ -60,11 +67,15 @@ class Chat:
         # The next message of this client waits until this is done: nobody can flood a room.
         if op != kore.WEBSOCKET_OP_TEXT:
             conn.disconnect(1003, "this chat is about text")
-        elif data:
+        elif data and conn.entered:
             said = await asyncio.to_thread(remember, conn.room, conn.name, data)
             await tell(conn.room, {"said": [said]})
 
     async def ondisconnect(self, conn):
+        if not conn.entered:
+            return
+        if not conn.keeps_name:
+            await asyncio.to_thread(release_name, conn.room, conn.name, conn.visitor)
         await tell(conn.room, {"event": f"{conn.name} left"})
 
 
@@ -86,35 +97,14 @@ def proper(req, name):
     return name == name.strip() and name.isprintable() and 0 < len(name) <= 24
 
 
-@contextlib.contextmanager
-def history():
-    with contextlib.closing(sqlite3.connect(HISTORY)) as db, db:
-        db.row_factory = sqlite3.Row
-        yield db
-
-
-def remember(room, name, text):
-    said = {"name": name, "text": text, "at": time.time()}
-    with history() as db:
-        added = db.execute(
-            "INSERT INTO said (room, name, text, at) VALUES (:room, :name, :text, :at)",
-            {"room": room, **said},
-        )
-        db.execute(
-            "DELETE FROM said WHERE room = ?1 AND id NOT IN"
-            " (SELECT id FROM said WHERE room = ?1 ORDER BY id DESC LIMIT ?2)",
-            (room, KEPT),
-        )
-    return {"id": added.lastrowid, **said}
-
-
-def recall(room, after):
-    with history() as db:
-        rows = db.execute(
-            "SELECT id, name, text, at FROM said WHERE room = ? AND id > ? ORDER BY id",
-            (room, after),
-        )
-        return [dict(row) for row in rows]
+async def claim_name(conn):
+    """Return whether a client may speak under its name."""
+    pid = None if conn.keeps_name else os.getpid()
+    for _ in range(1 if conn.keeps_name else 10):
+        if await asyncio.to_thread(take_name, conn.room, conn.name, conn.visitor, pid):
+            return True
+        await kore.suspend(100)  # the end of its own last connection may not be noted yet
+    return False
 
 
 koreapp = Chat()

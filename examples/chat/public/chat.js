@@ -4,11 +4,21 @@ const [status, door, enter, nameField, room, title, log, say, text] =
 const sendButton = say.querySelector("button");
 const FIRST_DELAY = 500, LONGEST_DELAY = 10_000, LINES = 300;
 
+const NAME_TAKEN = 4009, VISITOR_KEPT = 30 * 24 * 3600;
+
 let socket = null;
 let me, where;        // name and room
 let seen = 0;         // id of the last message: whoever comes back asks for what came after it
 let pending = null;   // what was sent and has not come back
 let delay = FIRST_DELAY, timer;
+
+// A secret of this browser: who comes back with it is the same person, and has the name still.
+if (!/(^|; )visitor=/.test(document.cookie)) {
+  const secret = [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `visitor=${secret}; path=/; max-age=${VISITOR_KEPT}; samesite=strict${secure}`;
+}
 
 // ---- the connection
 
@@ -40,10 +50,20 @@ function lost({code, reason}) {
   delay = Math.min(delay * 2, LONGEST_DELAY);
   socket = null;
   delete document.body.dataset.worker;
+  if (code === NAME_TAKEN) return leave(reason);
   const why = code === 1012 ? "the server restarts" : reason || "connection lost";
   tell("lost", `${why}, trying again in ${(wait / 1000).toFixed(1)} s`);
   timer = setTimeout(connect, wait);
   settle();
+}
+
+function leave(why) {
+  where = null;
+  door.hidden = false;
+  room.hidden = true;
+  tell("lost", why);
+  settle();
+  nameField.select();
 }
 
 // A network that comes back, or a phone that is unlocked, need not wait for the timer.
