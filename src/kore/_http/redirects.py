@@ -24,6 +24,8 @@ PRINTABLE: Final = re.compile(r"[!-~]+")
 ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
 AFTER_HOST: Final = re.compile(r"[/?#]")
 IN_HOST: Final = re.compile(r"[A-Za-z0-9.-]*")
+# An authority whose name has no empty part: browsers look for the host behind an empty one.
+AUTHORITY: Final = re.compile(r"(?:[^@]*@)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?(?::[0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +103,20 @@ def here(found: tuple[Piece, ...], match: re.Match[str], query: str) -> str:
 
 def elsewhere(found: tuple[Piece, ...], match: re.Match[str], query: str) -> str | None:
     """Return a target with a host: a capture is a part of its name, or the path behind it."""
-    made, in_host = "", True
+    made, in_host, chosen = "", True, False
     for at, text in enumerate(values(found, match, query)):
         if in_host and not isinstance(found[at], str):
             if made.endswith(("/", "@")) or names_on(found[at + 1 :]):
                 if not IN_HOST.fullmatch(text):
                     return None
+                chosen = True
             elif text and not AFTER_HOST.match(text):
                 # Or `https://a.test$1` could lead to a.test.evil.test.
                 made += "/"
         made += text
         in_host = in_host and not AFTER_HOST.search(made.partition("//")[2])
-    return made
+    authority = AFTER_HOST.split(made.partition("//")[2])[0]
+    return None if chosen and not AUTHORITY.fullmatch(authority) else made
 
 
 def names_on(rest: tuple[Piece, ...]) -> bool:

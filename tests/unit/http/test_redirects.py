@@ -80,6 +80,23 @@ def test_what_a_client_chooses_is_never_the_host(
     assert led(path, regex, text) == location
 
 
+@pytest.mark.parametrize("label", ["", ".", "evil.", "a..b", ".evil"])
+@pytest.mark.parametrize(
+    "host", ["https://$1.a.test/", "https://$1/evil.test", "//u@$1:80/", "//$1"]
+)
+def test_a_name_has_no_empty_part(label: str, host: str) -> None:
+    location = led(f"/x/{label}", "^/x/(.*)$", host)
+
+    # The dot at the end of a whole name is that of the root.
+    assert location is None or (label == "evil." and not host.startswith("https://$1."))
+
+
+def test_a_capture_within_a_part_of_a_name_may_be_empty() -> None:
+    assert led("/x/", "^/x/(.*)$", "https://a$1.test/") == "https://a.test/"
+    assert led("/x/", "^/x/(.*)$", "https://a.test$1") == "https://a.test"
+    assert led("/x/", "^/x/(y)?", "https://$1.a.test/") is None
+
+
 @pytest.mark.parametrize("label", ["evil.test/", "evil.test%2f", "u@evil", "evil:80", "evil\\"])
 def test_a_part_of_a_name_is_a_name_or_nothing_is_there(label: str) -> None:
     assert led(f"/x/{label}", "^/x/(.*)$", "https://$1.a.test/") is None
