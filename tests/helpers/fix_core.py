@@ -116,6 +116,7 @@ class Pair:
         self.tasks: list[Task] = []
         self.streams: list[tuple[Request, int, Any]] = []
         self.failures: list[BaseException | None] = []
+        self.discarded: list[Any] = []
         self.deferred: list[Callable[[], object]] = []
         self.laters: list[Callable[[], object]] = []
         self.futures: list[Future] = []
@@ -148,6 +149,7 @@ class Pair:
             limits,
             spawn=self.spawn,
             stream=lambda *stream: self.streams.append(stream),
+            discard=lambda _, items: self.discarded.append(items),
             failed=lambda _, error: self.failures.append(error),
             defer=self.deferred.append,
             later=lambda _, call, *args: self.laters.append(lambda: call(*args)),

@@ -67,13 +67,12 @@ cdef class Connection(Lifecycle):
         A WebSocket's client is told why, by a *code* and a *reason* of at most 123 bytes, and
         `ondisconnect` is called first. Raises ValueError for a code that cannot be sent.
         """
-        if self.closed:
+        if self.closed or self.parting:
             return False
         self.poller.mine("disconnect()")
         if self.socket is not None:
             return self.socket.disconnect(code, reason)
-        self.says_rest = True
-        self.shut()
+        self.part()
         return True
 
     def __repr__(self):

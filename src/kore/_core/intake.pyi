@@ -4,3 +4,5 @@ from kore._core.receiver import BodyReceiver
 
 class Intake(BodyReceiver):
     """Reads the requests of one connection."""
+
+    def check_end(self) -> None: ...

@@ -2,6 +2,7 @@
 """The asking half of a connection: what the inbox holds becomes requests, one at a time."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.ref cimport Py_REFCNT
 from libc.string cimport memset
 
 from kore._core.buffer cimport BLOCK, consume, held
@@ -81,8 +82,7 @@ cdef class Intake(BodyReceiver):
     cdef int fail(self, Request request, object error) except -1:
         """Report what the code of an application or of the server raised, and answer 500."""
         self.service.report(request, error)
-        if not request.answered:
-            request.give_up(500)
+        request.give_up_rest(500)
         return 0
 
     cdef int admit(self, Request request) except -1:
@@ -189,7 +189,22 @@ cdef class Intake(BodyReceiver):
             self.service.spawn(pending, request)
         elif self.waits(request):
             self.fail(request, None)
+        elif request.lacks_end():
+            self.expect_end(request)
         return 0
+
+    cdef int expect_end(self, Request request) except -1:
+        self.service.defer(self.check_end)
+        return 0
+
+    def check_end(self):
+        """Break off an answer that nothing can end: its handler is done, and no one else has it."""
+        cdef Request request = self.current
+        if request is None or not request.lacks_end() or Request.working(request):
+            return
+        if Py_REFCNT(request) <= 2:     # this variable and `self.current`
+            self.service.report(request, None)
+            request.give_up(500)
 
     cdef int reject(self, int status) except -1:
         """Answer bytes that made no request. What follows them cannot be understood either."""

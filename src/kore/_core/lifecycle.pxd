@@ -9,7 +9,6 @@ from kore._core.websocket cimport WebSocket
 
 
 cdef class Lifecycle(Intake):
-    cdef bint says_rest         # what waits is sent as far as it goes when it is closed
     cdef bint leaving           # the client has sent its last byte, read or not
     cdef int64_t stuck          # when the client has taken too long to read
     cdef int64_t reached        # bytes it had acknowledged when that was set
@@ -27,6 +26,7 @@ cdef class Lifecycle(Intake):
     cdef int discard(self) except -1
     cdef int rest(self, int sent) except -1
     cdef bint more(self) noexcept
+    cdef int part(self) except -1
     cdef int finished(self) except -1
     cdef int ask(self) except -1
     cdef int all_is_read(self) except -1

@@ -225,10 +225,26 @@ cdef class Lifecycle(Intake):
 
     cdef bint more(self) noexcept:
         # requests that nobody has looked at yet, or a body that somebody is busy with
-        return self.blocked or self.paused or (self.stage == IDLE and held(&self.inbox) > 0)
+        return self.blocked or self.paused or (
+            held(&self.inbox) > 0 and (self.stage == IDLE or self.stage == SKIPPING))
+
+    cdef int part(self) except -1:
+        """Close when all that waits has been sent, and say nothing else."""
+        self.parting = True
+        if self.broken or (self.current is not None and not self.waiting()):
+            return self.shut()
+        self.linger = (self.linger or self.waiting() > 0 or self.stage == SKIPPING
+                       or self.acknowledged() < self.transferred)
+        if self.current is None:
+            self.hang_up()
+        else:
+            self.blocked = False
+            self.stage = FINISHING
+            self.limit = 0
+        return self.settle()
 
     cdef int finished(self) except -1:
-        if not self.linger or self.ended:
+        if not self.linger or self.ended or self.current is not None:
             return self.shut()
         self.half_close()
         self.stage = LINGERING
@@ -346,8 +362,6 @@ cdef class Lifecycle(Intake):
         return Intake.shut(self)
 
     cdef int on_closed(self) except -1:
-        if self.says_rest:
-            self.flush()
         self.record_loss()
         Intake.on_closed(self)
         self.service.left()

@@ -28,6 +28,8 @@ cdef class Peer(Stream):
     cdef bint upgrade(self, Request request, object terms, tuple callbacks,
                       object deflater, object protocol) except -1
     cdef int spawn_stream(self, Request request, int status, object body) except -1
+    cdef int discard_body(self, Request request, object body) except -1
+    cdef int expect_end(self, Request request) except -1
 
 
 cdef class Request(Content):
@@ -41,6 +43,7 @@ cdef class Request(Content):
     cdef readonly bint answered
     cdef readonly int status
     cdef bint finished          # the whole answer is queued
+    cdef bint by_hand           # the handler itself writes the body, with open_body()
     cdef bint opened            # the head of the response is written
     cdef bint closing           # the application asked for connection: close
     cdef int64_t declared       # its own content-length, for answers to HEAD
@@ -56,4 +59,7 @@ cdef class Request(Content):
     cdef int may_answer(self, str what=*) except -1
     cdef int decline(self, int status, str allow, int64_t size=*) except -1
     cdef int give_up(self, int status) except -1
+    cdef int begin_stream(self, int status, object rest) except -1
+    cdef int give_up_rest(self, int status) except -1
+    cdef bint lacks_end(self) noexcept
     cdef int check_opened(self) except -1

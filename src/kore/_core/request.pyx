@@ -34,6 +34,12 @@ cdef class Peer(Stream):
     cdef int spawn_stream(self, Request request, int status, object body) except -1:
         return 0
 
+    cdef int discard_body(self, Request request, object body) except -1:
+        return 0
+
+    cdef int expect_end(self, Request request) except -1:
+        return 0
+
     cdef int open_body(self, Request request, int status) except -1:
         return 0
 
@@ -149,7 +155,8 @@ cdef class Request(Content):
             self.fields = {}
         elif "set-cookie" in self.fields:       # one entry may hold several lines
             replaced = field_line("set-cookie", earlier)
-            lines = [each for each in self.fields["set-cookie"].splitlines(True) if each != replaced]
+            lines = self.fields["set-cookie"].splitlines(True)
+            lines = [one for one in lines if one != replaced]
         self.fields["set-cookie"] = b"".join(lines) + line
         return True
 
@@ -184,24 +191,36 @@ cdef class Request(Content):
     def respond_streaming(self, int status, body):
         """Answer with the items of an iterator or an async iterator, as they come."""
         check_iterable(body)
-        if not self.peer.serves(self):
-            return False
         endless = hasattr(body, "__aiter__")
         rest = body if endless else iter(body)
+        if not self.peer.serves(self):
+            self.peer.discard_body(self, rest)
+            return False
         if self.head.method == HEAD or status < 200 or status in (204, 205, 304):
             self.peer.answer(self, status, b"" if status == 205 else None)
+            self.peer.discard_body(self, rest)
             return True
         if endless:
             self.answered = True
             self.peer.spawn_stream(self, status, body)
             return True
+        try:
+            self.begin_stream(status, rest)
+        except BaseException:
+            self.peer.discard_body(self, rest)
+            raise
+        return True
+
+    cdef int begin_stream(self, int status, object rest) except -1:
         # The first item before the head: what fails at once can still be answered with 500.
-        first = next(rest, b"")
+        cdef object first = next(rest, b"")
         if self.answered:
             raise RuntimeError("response() was called again by the iterator it was given")
         if self.peer.serves(self):
             self.peer.stream(self, status, first, rest)
-        return True
+        else:
+            self.peer.discard_body(self, rest)
+        return 0
 
     def refuse(self, int status, str allow not None="", int64_t size=-1):
         """Answer in the server's own name; *allow*: methods that would do, *size*: of the file."""
@@ -227,6 +246,14 @@ cdef class Request(Content):
             self.answered = False
             return self.decline(status, "")
         return self.peer.break_off() if self.peer.serves(self) else 0
+
+    cdef int give_up_rest(self, int status) except -1:
+        """Do so after an error, if the answer has not begun or only the handler can end it."""
+        return self.give_up(status) if not self.answered or self.lacks_end() else 0
+
+    def fail_rest(self, int status):
+        """Do as `fail`, unless an answer is queued or something else goes on with it."""
+        self.give_up_rest(status)
 
     def fail(self, int status=500):
         """Answer 500, or what *status* says; break the answer off when a part of it is out."""
@@ -307,7 +334,17 @@ cdef class Request(Content):
         check_final(status)
         if self.opened and self.peer.serves(self):
             raise RuntimeError("the head of this response is written already")
+        self.by_hand = not self.answered    # else an iterator is what is written
         self.peer.open_body(self, status)
+
+    cdef bint lacks_end(self) noexcept:
+        """Return whether a body that the handler writes itself has not ended."""
+        return self.by_hand and self.opened and not self.finished and self.peer.serves(self)
+
+    def expect_end(self):
+        """Take note that the handler is done: nothing but end_body() may be missing."""
+        if self.lacks_end():
+            self.peer.expect_end(self)
 
     @property
     def is_served(self):

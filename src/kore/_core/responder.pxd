@@ -17,7 +17,9 @@ cdef class Responder(Recorder):
     cdef bint keep              # stay open after the current answer
     cdef bint skip              # the body of the current request is to be read and dropped
     cdef bint linger            # something may still be on its way to us
+    cdef bint parting           # the application has disconnected it: nothing else is answered
     cdef bint chunked           # the coding of the body that is streaming
+    cdef bint bodiless          # its request or status says that none is sent
     cdef object source          # iterator of that body
     cdef list waiters           # futures of those for whom the client is too slow, or None
     cdef bint secure            # the client came over TLS, which nobody can yet

@@ -171,13 +171,31 @@ cdef class Responder(Recorder):
         self.service.stream(request, status, body)
         return 0
 
+    cdef int discard_body(self, Request request, object body) except -1:
+        """Close an iterator that is not sent, or not any more."""
+        if not hasattr(body, "aclose"):
+            return self.close_source(request, body)
+        try:
+            self.service.discard(request, body)
+        except BaseException as error:
+            self.service.report(request, error)
+        return 0
+
     cdef int open_body(self, Request request, int status) except -1:
         if request.opened or not self.serves(request):
             return 0
-        self.chunked = request.head.minor == 1
-        if not self.chunked:
+        cdef int64_t length = UNKNOWN_LENGTH
+        self.bodiless = request.head.method == HEAD or status in (204, 205, 304)
+        self.chunked = request.head.minor == 1 and not self.bodiless
+        if self.chunked:
+            length = CHUNKS
+        elif not self.bodiless:
             self.keep = False       # only the end of the connection ends the body
-        return self.begin_answer(request, status, CHUNKS if self.chunked else UNKNOWN_LENGTH)
+        elif status == 205:
+            length = 0
+        elif status not in (204, 304) and request.declared >= 0:
+            length = request.declared
+        return self.begin_answer(request, status, length)
 
     cdef bint write_body(self, Request request, object item) except -1:
         cdef object data = as_piece(item)
@@ -197,7 +215,7 @@ cdef class Responder(Recorder):
 
     cdef int put_piece(self, object data) except -1:
         cdef char size[24]
-        if len(data) == 0:      # as a chunk it would end the body
+        if len(data) == 0 or self.bodiless:     # an empty chunk would end the body
             return 0
         if not self.chunked:
             return self.put_object(data)
@@ -261,12 +279,14 @@ cdef class Responder(Recorder):
                 self.close_source(request, source)
             elif item is END:
                 self.end_body(request)
+                self.close_source(request, source)
             else:
                 self.put_piece(item)
                 self.source = source
         except BaseException as error:
             self.service.report(request, error)
             self.break_off()
+            self.close_source(request, source)
         return 0
 
     cdef int close_source(self, Request request, object source) except -1:
@@ -292,7 +312,7 @@ cdef class Responder(Recorder):
         return self.service.pgsql
 
     cdef bint serves(self, Request request) noexcept:
-        return self.current is request and not self.closed
+        return self.current is request and not self.closed and not self.parting
 
     cdef int break_off(self) except -1:
         """Close so that the client cannot take what it has for the whole."""

@@ -44,6 +44,7 @@ cdef class Service:
     cdef object defer
     cdef object later
     cdef object stream
+    cdef object discard
     cdef object future
     cdef object parts
     cdef object sink

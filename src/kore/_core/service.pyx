@@ -25,10 +25,11 @@ cdef class Service:
     """The shared part of a worker's connections.
 
     *limits* has the settings by their names. *spawn(coroutine, request)* runs a handler that waits,
-    *stream(request, status, items)* an async iterator as a body; *failed(request, error)* reports,
-    with None for a handler that gave no answer; *defer(call)* calls soon, *later(seconds, call)*
-    later; *future()* makes what a slow stream waits for, *parts(request, route)* what reads
-    parameters, cookies and files.
+    *stream(request, status, items)* an async iterator as a body, *discard(request, items)* closes
+    one that is not sent; *failed(request, error)* reports, with None for a handler that gave no
+    answer or did not end it; *defer(call)* calls soon, *later(seconds, call)* later; *future()*
+    makes what a slow stream waits for, *parts(request, route)* what reads parameters, cookies and
+    files.
 
     The others are for routes with *extras*, and for large bodies. *greet(request, extras)* says
     whether a request may go on, before its body is read: False, when it was answered, or when
@@ -45,7 +46,7 @@ cdef class Service:
     """
 
     def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
-                 sink=None, greet=None, free=None, hub=None, pgsql=None, slot=None):
+                 discard=None, sink=None, greet=None, free=None, hub=None, pgsql=None, slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
@@ -66,6 +67,7 @@ cdef class Service:
         self.pretty = limits["http_pretty_error"]
         self.spawn = spawn
         self.stream = stream
+        self.discard = discard
         self.failed = failed
         self.defer = defer
         self.later = later

@@ -104,10 +104,11 @@ def sendable(body: object) -> object:
     if not PyObject_CheckBuffer(body):
         return body
     view = memoryview(body)
-    if (view.readonly and view.c_contiguous and view.nbytes and view.format in ("B", "b", "c")
-            and not isinstance(view.obj, bytearray)):
+    # A read-only view says nothing about its owner: only the memory of bytes never changes.
+    if (isinstance(view.obj, bytes) and view.c_contiguous and view.nbytes
+            and view.format in ("B", "b", "c")):
         return view.cast("B")
-    return view.tobytes()   # whoever may write to it may do so before it is sent
+    return view.tobytes()
 
 
 def check_iterable(body: object) -> None:

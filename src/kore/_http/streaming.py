@@ -1,6 +1,6 @@
 """Send an async iterator as a response body, no faster than the client reads."""
 
-from collections.abc import AsyncIterator, Awaitable, Generator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Generator
 from types import coroutine
 from typing import Final, Protocol
 
@@ -38,7 +38,19 @@ class Request(Protocol):
         """Return what is done when the client has caught up."""
 
 
-async def stream(request: Request, status: int, items: AsyncIterator[object]) -> None:
+class Body:
+    """An async iterable that knows whether its iteration has begun."""
+
+    def __init__(self, items: AsyncIterable[object]) -> None:
+        self.items = items
+        self.begun = False
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        self.begun = True
+        return aiter(self.items)
+
+
+async def stream(request: Request, status: int, items: AsyncIterable[object]) -> None:
     """Answer *request* with *items*.
 
     The head waits for the first item, so that an iterator which fails at once still gets an

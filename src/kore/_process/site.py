@@ -16,13 +16,17 @@ from kore._http.parts import Parts
 from kore._http.pipeline import fold
 from kore._http.router import RouteEntry, Router
 from kore._http.steps import steps
-from kore._http.streaming import stream
+from kore._http.streaming import Body, stream
 from kore._process.birth import Birth
 from kore._process.journals import Journals
 from kore._process.slow_handlers import SlowHandlers
 from kore._process.tasks import Tasks
 
 NOTHING: Final = Declared()
+
+
+def nothing() -> None:
+    """Do nothing when something has been closed."""
 
 
 class Site:
@@ -75,4 +79,16 @@ class Site:
 
     def stream(self, request: Request, status: int, items: Any) -> None:
         """Send an async iterator as the body of a response."""
-        self.tasks.spawn(stream(request, status, items), request)
+        body = Body(items)
+        task = self.tasks.spawn(stream(request, status, body), request)
+
+        def close_unbegun(_: object) -> None:
+            if not body.begun:
+                self.discard(request, items)
+
+        task.add_done_callback(close_unbegun)
+
+    def discard(self, request: Request, items: Any) -> None:
+        """Close an async iterator whose items are not sent."""
+        if close := getattr(items, "aclose", None):
+            self.tasks.see_off(close(), f"route '{Request.where(request)}'", nothing)

@@ -42,10 +42,13 @@ class Tasks(Registry):
 
     # ---- handlers
 
-    def spawn(self, handler: Handler, request: Request, then: Then | None = None) -> None:
+    def spawn(
+        self, handler: Handler, request: Request, then: Then | None = None
+    ) -> Task[None]:
         """Run the *handler* of *request* as a task; it is cancelled when the client leaves.
 
         *then* is for what need not answer, such as a hook: it is called with what that returns.
+        Returns the task.
         """
         key = next(self.keys)
         # Asked for before the handler runs, which may put attributes in front of the methods.
@@ -54,19 +57,20 @@ class Tasks(Registry):
         if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
             task = Task(guarded, loop=self.loop, eager_start=True)
             if task.done():
-                return
+                return task
         else:
             # Parked inside its `try`: a task cancelled before its first step ends in order too.
             guarded.send(None)
             task = Task(guarded, loop=self.loop)
         self.handlers[key] = task, request
         attend(task)
+        return task
 
     async def guard(
         self, handler: Handler, request: Request, key: int, then: Then | None
     ) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
-        fail = request.fail
+        fail, fail_rest, expect_end = request.fail, request.fail_rest, request.expect_end
         try:
             if sys.version_info < (3, 12):
                 await gate()
@@ -76,13 +80,14 @@ class Tasks(Registry):
             elif not request.answered and request.is_served:
                 self.report(request, None)
                 fail()
+            else:
+                expect_end()
         except BaseException as error:  # SystemExit too: a request ends no worker
             close_unbegun(handler)
             ours = isinstance(error, asyncio.CancelledError) and being_cancelled()
             if not ours:
                 self.report(request, error)
-            if not request.answered:
-                fail(503 if self.ending else 500)
+            fail_rest(503 if self.ending else 500)
             if ours:
                 raise
         finally:

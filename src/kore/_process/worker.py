@@ -102,6 +102,7 @@ class Worker:
             {name: getattr(birth.config.settings, name) for name in SETTINGS},
             spawn=self.tasks.spawn,
             stream=self.site.stream,
+            discard=self.site.discard,
             failed=self.report,
             defer=self.loop.call_soon,
             later=self.loop.call_later,
@@ -305,6 +306,11 @@ class Worker:
         if isinstance(error, RefusedError) and not request.answered:
             # The application may have put an attribute in front of the method.
             Request.refuse(request, error.status)
+        elif error is None and request.answered:
+            log.error(
+                "response without an end: the handler of %s called open_body() and ended without "
+                "end_body(): the connection is closed", where
+            )  # fmt: skip
         elif error is None:
             log.error("no response: the handler of %s ended without calling response()", where)
         else:

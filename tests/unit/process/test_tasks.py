@@ -26,6 +26,13 @@ class FakeRequest:
         self.failures.append(status)
         self.answered = True
 
+    def fail_rest(self, status: int) -> None:
+        if not self.answered:
+            self.fail(status)
+
+    def expect_end(self) -> None:
+        """Take note that the handler is done."""
+
     def attend(self, task: asyncio.Task[None]) -> None:
         self.tasks.append(task)
 
