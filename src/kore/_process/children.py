@@ -15,7 +15,7 @@ from kore._process import orphans
 from kore._process.channel import Channel
 from kore._process.logs import log
 from kore._process.loop import Loop
-from kore._process.messages import Message, Parcel, ProtocolError, Signal, Stop
+from kore._process.messages import Log, Message, Parcel, ProtocolError, Signal, Stop
 from kore._process.post import Post
 from kore._process.privsep import WHERE
 from kore._process.roles import Role
@@ -31,6 +31,12 @@ LAST_BATCHES: Final = 64
 # Between "at once" and by force.
 GRACE_SECONDS: Final = 1.0
 DRAIN: Final = Stop(drain=True)
+# What a child may log before others have their turn, roughly what its socket holds; the rest is
+# left out and counted.
+LOG_BYTES_PER_TURN: Final = 256 * 1024
+# A line of its own costs as much as so many bytes.
+LINE_COST: Final = 100
+COUNT_SECONDS: Final = 1.0
 
 
 @dataclass(eq=False, slots=True)
@@ -59,6 +65,8 @@ class Child:
     faults: int = 0
     # It has sent another one more than there was room for.
     crowding: bool = False
+    # Log messages left out since this was last said.
+    unlogged: int = 0
     last_words: str = ""
 
     def __post_init__(self) -> None:
@@ -140,13 +148,16 @@ class Children:
 
     def hear(self, child: Child) -> bool:
         """Take one batch from a child. False: nothing was there."""
-        channel = child.channel
+        channel, room = child.channel, LOG_BYTES_PER_TURN
         for taken in range(1, channel.batch() + 1):
             try:
                 message = channel.take()
                 if message is None:
                     return taken > 1
-                self._take(child, message)
+                if isinstance(message, Log) and (room := room - cost(message)) < 0:
+                    self._leave_out(child)
+                else:
+                    self._take(child, message)
             except ProtocolError as fault:
                 self.blame(child, str(fault))
             if taken == 2:
@@ -160,6 +171,16 @@ class Children:
             self.post.carry(child, message)
             return
         self.family.heard(child, message)
+
+    def _leave_out(self, child: Child) -> None:
+        """Count a log message that is left out, and say so soon."""
+        child.unlogged += 1
+        if child.unlogged == 1:
+            self.loop.after(COUNT_SECONDS, lambda: self._say_left_out(child))
+
+    def _say_left_out(self, child: Child) -> None:
+        count, child.unlogged = child.unlogged, 0
+        log.warning("%s: %d log messages left out, they were too many at a time", child, count)
 
     def blame(self, child: Child, fault: str) -> None:
         """Count what a child did wrong; say so once, and once more when that was enough."""
@@ -288,6 +309,12 @@ def is_child(pid: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def cost(message: Log) -> int:
+    """Return what it takes to write a log message, in bytes."""
+    detail = message.detail
+    return len(message.text) + len(detail) + LINE_COST * (1 + detail.count("\n"))
 
 
 def fate(status: int) -> str:

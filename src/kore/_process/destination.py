@@ -4,6 +4,7 @@ One process stamps, formats and writes, so that lines neither mix nor lie about 
 never blocks: what nobody takes waits, and what waits too long is lost and counted.
 """
 
+import errno
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -130,6 +131,9 @@ class Destination:
             except BlockingIOError:
                 return
             except OSError as error:  # a full disk, a reader that is gone
+                if error.errno == errno.EMSGSIZE:
+                    self._drop_first("too large for syslog")
+                    continue
                 self._give_up(error.strerror or str(error))
                 return
             self._torn = self._sink.torn(entry.data, done)
@@ -167,6 +171,12 @@ class Destination:
     def _lose(self, entry: Entry, why: str) -> None:
         self.lost += entry.lines
         self._why = why
+
+    def _drop_first(self, why: str) -> None:
+        """Drop what is next: the rest need not wait for it."""
+        entry = self._pending.popleft()
+        self._size -= len(entry.data)
+        self._lose(entry, why)
 
     def _give_up(self, why: str) -> None:
         """Drop what waits, whole lines as well as the rest of one: no rest may begin a line."""

@@ -1,6 +1,7 @@
 """What log lines can be written to: a descriptor, or syslog. Neither ever blocks."""
 
 import contextlib
+import errno
 import os
 import re
 import select
@@ -10,7 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from kore._process.lines import Record, as_json, as_text, for_syslog
+from kore._process.lines import (
+    JSON_DATAGRAM_MAX,
+    Record,
+    as_json,
+    as_short_json,
+    as_text,
+    for_syslog,
+)
 from kore._process.openfile import open_log
 
 STDOUT: Final = 1
@@ -19,6 +27,7 @@ STDERR: Final = 2
 CHUNK: Final = 4096
 # Between two looks whether a syslogd is back.
 SYSLOG_RETRY: Final = 0.5
+END_OF_RECORD: Final = b"\0"
 FORMATS: Final[dict[str, Callable[[Record], bytes]]] = {"text": as_text, "json": as_json}
 
 
@@ -64,7 +73,7 @@ def file(path: str, form: str) -> Stream:
 
 
 class Syslog:
-    """The system's log: datagrams to a socket that somebody may close and make anew."""
+    """The system's log: a datagram or stream socket that may be closed and made anew."""
 
     def __init__(self, path: str, name: str, facility: str, form: str = "text") -> None:
         self.path = path
@@ -74,6 +83,8 @@ class Syslog:
         self.sender = f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}[{os.getpid()}]"
         self._socket: socket.socket | None = None
         self._due = 0.0
+        # In a stream: the record before has no end yet.
+        self._unended = False
 
     def rendered(self, record: Record) -> list[bytes]:
         """Return the datagrams for a record."""
@@ -81,7 +92,7 @@ class Syslog:
         if self.form == "text":
             return datagrams
         start = datagrams[0].partition(b": ")[0]
-        return [start + b": " + as_json(record).rstrip(b"\n")]
+        return [start + b": " + as_short_json(record, JSON_DATAGRAM_MAX).rstrip(b"\n")]
 
     def ready(self) -> bool:
         """Whether there is somebody to write to."""
@@ -94,30 +105,43 @@ class Syslog:
     def connect(self) -> None:
         """Find the other side, or raise OSError."""
         self.close()
-        found = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        found.setblocking(False)
         try:
-            found.connect(self.path)
-        except OSError:
-            found.close()
-            raise
-        self._socket = found
+            self._socket = connected(self.path, socket.SOCK_DGRAM)
+        except OSError as error:
+            if error.errno != errno.EPROTOTYPE:
+                raise
+            self._socket = connected(self.path, socket.SOCK_STREAM)
 
     def put(self, data: bytes) -> int:
-        """Send a datagram. BlockingIOError: not now."""
+        """Send a datagram, or the beginning of *data* in a stream. BlockingIOError: not now.
+
+        Raises OSError with EMSGSIZE if a datagram is too large for the other side.
+        """
         if self._socket is None:
             raise BlockingIOError
         try:
-            self._socket.send(data)
-        except BlockingIOError:
-            raise
+            if self._socket.type == socket.SOCK_STREAM:
+                return self._put_in_stream(self._socket, data)
+            return self._socket.send(data)
         except OSError as error:
-            if isinstance(error, (ConnectionError, FileNotFoundError)) or len(data) <= CHUNK:
-                # It is gone. There may be another one by now.
-                self.close()
-                raise BlockingIOError from error
-            # Too large for this one, which is no reason to hold up the rest.
-        return len(data)
+            if isinstance(error, BlockingIOError) or error.errno == errno.EMSGSIZE:
+                raise
+            # It is gone. There may be another one by now.
+            self.close()
+            raise BlockingIOError from error
+
+    def _put_in_stream(self, stream: socket.socket, data: bytes) -> int:
+        """Send the beginning of *data*. A record ends with a NUL, as syslog(3) has it."""
+        if self._unended:
+            stream.send(END_OF_RECORD)
+            self._unended = False
+        done = stream.send(data)
+        if done == len(data):
+            self._unended = True
+            with contextlib.suppress(BlockingIOError):
+                stream.send(END_OF_RECORD)
+                self._unended = False
+        return done
 
     def torn(self, _data: bytes, _done: int) -> bool:
         """Return False: a datagram is sent whole, or not."""
@@ -128,6 +152,19 @@ class Syslog:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+            self._unended = False
+
+
+def connected(path: str, kind: socket.SocketKind) -> socket.socket:
+    """Return a socket to the syslog at *path*. Raises OSError if there is none of that kind."""
+    found = socket.socket(socket.AF_UNIX, kind)
+    found.setblocking(False)
+    try:
+        found.connect(path)
+    except OSError:
+        found.close()
+        raise
+    return found
 
 
 Sink = Stream | Syslog

@@ -265,6 +265,44 @@ def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
     assert len(nursery.family.deaths) == 1
 
 
+def test_what_a_child_logs_beyond_its_turn_is_left_out_and_counted(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "COUNT_SECONDS", 0.01)
+    monkeypatch.setattr(module.log, "propagate", True)
+    child = nursery.expect()
+    theirs = Channel(nursery.others.pop())
+    sent = 0
+    while theirs.send(Log(6, "\0" * 20_000)) and not theirs.wants_write:
+        sent += 1
+    child.channel.crowded()
+    with caplog.at_level("WARNING", "kore"):
+        nursery.children.hear(child)
+        taken = len(nursery.family.messages)
+        while not caplog.messages:
+            nursery.loop.turn()
+
+    assert 20_000 * 4 * taken <= module.LOG_BYTES_PER_TURN < sent * 20_000 * 4
+    assert f"{child}: {sent - taken} log messages left out" in caplog.messages[0]
+    nursery.children.give_up(child)
+    theirs.close()
+
+
+def test_an_ordinary_burst_of_log_messages_is_taken_as_a_whole(nursery: Nursery) -> None:
+    child = nursery.expect()
+    theirs = Channel(nursery.others.pop())
+    for number in range(60):
+        theirs.send(Log(3, f"message {number}", "Traceback (most recent call last)\n" * 20))
+    child.channel.crowded()
+
+    nursery.children.hear(child)
+
+    assert len(nursery.family.messages) == 60
+    assert child.unlogged == 0
+    nursery.children.give_up(child)
+    theirs.close()
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_no_bytes_of_a_child_harm_the_parent(nursery: Nursery, seed: int) -> None:
     """Whatever arrives, other children are heard, and the offender does not stay."""
