@@ -32,6 +32,7 @@ cdef class Lifecycle(Intake):
     cdef int all_is_read(self) except -1
     cdef int finish_reading(self) except -1
     cdef int check_presence(self) except -1
+    cdef bint is_inet(self) noexcept
     cdef bint wants_input(self) noexcept
     cdef int wait_for(self, int sent) except -1
     cdef int wait_for_rest(self, uint32_t events) except -1

@@ -233,8 +233,9 @@ cdef class Lifecycle(Intake):
         self.parting = True
         if self.broken or (self.current is not None and not self.waiting()):
             return self.shut()
-        self.linger = (self.linger or self.waiting() > 0 or self.stage == SKIPPING
-                       or self.acknowledged() < self.transferred)
+        if self.waiting() or self.stage == SKIPPING or (
+                self.is_inet() and self.acknowledged() < self.transferred):
+            self.linger = True      # a reset could destroy what is on its way
         if self.current is None:
             self.hang_up()
         else:
@@ -286,10 +287,14 @@ cdef class Lifecycle(Intake):
         else:
             if self.current.head.minor and not self.current.opened:
                 self.put(b"HTTP/1.1 100 Continue\r\n\r\n", 25)
-            if (<sockaddr *>&self.address).sa_family in (AF_INET, AF_INET6):
+            if self.is_inet():
                 self.gone_at = self.asked_at + self.service.half_closed_ms
         self.flush()
         return self.finish_reading() if self.broken else 0
+
+    cdef bint is_inet(self) noexcept:
+        cdef int family = (<sockaddr *>&self.address).sa_family
+        return family == AF_INET or family == AF_INET6
 
     cdef int check_presence(self) except -1:
         """Close a half-closed connection, unless its client is known to wait.
