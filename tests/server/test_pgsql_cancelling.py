@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from kore._pgsql.database import Database
+from kore._pgsql.transaction import Transaction
 from tests.helpers.databases import ask, database, outcome, turns
 from tests.helpers.postgres import Postgres
 
@@ -148,3 +149,28 @@ def test_what_runs_when_its_task_is_cancelled_at_any_moment_harms_no_other(
             return found
 
     assert asyncio.run(main()) == [[{"a": "mine"}]] * 40
+
+
+def test_a_savepoint_that_is_left_at_any_moment_spares_its_transaction(postgres: Postgres) -> None:
+    postgres.sql("DROP TABLE IF EXISTS spared; CREATE TABLE spared (a int)")
+
+    async def inner(tx: Transaction) -> None:
+        async with tx.transaction():
+            await tx.query("INSERT INTO spared VALUES (1)")
+            await tx.query("SELECT pg_sleep(600)")
+
+    async def main() -> list[object]:
+        async with (
+            database(postgres.dsn, connections=1) as of,
+            of.transaction(None, readonly=False) as tx,
+        ):
+            found = []
+            for moment in [*range(1, 60), *range(60, 1000, 50)]:
+                task = asyncio.ensure_future(inner(tx))
+                await turns(moment)
+                task.cancel()
+                await outcome(task)
+                found.append(await tx.query("SELECT count(*) AS n FROM spared"))
+        return found
+
+    assert asyncio.run(main()) == [[{"n": "0"}]] * 78

@@ -49,6 +49,8 @@ class Session:
         self.cut = False
         # What takes back the work of savepoints that were left in the middle.
         self.undo = ""
+        # A savepoint is about to be made: that is not cut off.
+        self.is_entering = False
 
     async def begin(self) -> None:
         """Take a connection, and begin."""
@@ -63,6 +65,7 @@ class Session:
                 self.pool.take_back(connection)
                 raise
             self.connection, self.cut, self.undo = connection, False, ""
+            self.is_entering = False
             self.owner = self.pool.hold(connection.holder)
 
     async def run(
@@ -88,6 +91,30 @@ class Session:
     async def command(self, text: str) -> None:
         """Run a statement of ours."""
         await self.run(order, text)
+
+    async def enter(self, savepoint: str) -> None:
+        """Make a savepoint. If that is cancelled, it is taken back, and no more."""
+        try:
+            await self.run(self.make_savepoint, savepoint)
+        except asyncio.CancelledError:
+            if self.is_entering:
+                self.cut = False
+                self.give_up(savepoint)
+            raise
+
+    async def make_savepoint(self, connection: Connection, savepoint: str) -> None:
+        """Make a savepoint on the connection."""
+        self.is_entering = True
+        try:
+            await order(connection, f"SAVEPOINT {savepoint}")
+        except Exception:
+            self.is_entering = False
+            raise
+        self.is_entering = False
+
+    def give_up(self, savepoint: str) -> None:
+        """Have the work since a savepoint taken back by what comes next."""
+        self.undo += f"ROLLBACK TO {savepoint}; RELEASE {savepoint};"
 
     def name(self) -> str:
         """Return a name for a savepoint or a cursor."""
@@ -135,7 +162,11 @@ class Session:
         self.cut = True
         try:
             async with asyncio.timeout(self.pool.limits.cancel):
-                await connection.halt()
+                if not self.is_entering:
+                    await connection.halt()
+                elif connection.reply is not None:
+                    await connection.abandon()
+                self.is_entering = False
                 await order(connection, undo)
         except TimeoutError:
             raise DatabaseError(CUT) from None

@@ -71,17 +71,16 @@ class Savepoint:
         self.name = session.name()
 
     async def __aenter__(self) -> Transaction:
-        await self.session.command(f"SAVEPOINT {self.name}")
+        await self.session.enter(self.name)
         return self.transaction
 
     async def __aexit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
-        release = f"RELEASE SAVEPOINT {self.name}"
         if kind is None:
-            await self.session.command(release)
+            await self.session.command(f"RELEASE {self.name}")
             return
-        self.session.undo += f"ROLLBACK TO SAVEPOINT {self.name}; {release};"
+        self.session.give_up(self.name)
         # Cancelled: nobody waits for it. Whatever comes next in the transaction will.
         if issubclass(kind, Exception):
             await quietly(self.session.settle())
