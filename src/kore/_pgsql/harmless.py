@@ -70,8 +70,8 @@ def _looked_at(query: str) -> bool:
     """Look at the text of a query."""
     text = query
     if SPECIAL.search(query):
-        # Whether a backslash is part of the literal depends on a setting.
-        if "\\'" in query:
+        # Whether a backslash is part of the literal depends on a setting; see ENCODINGS, too.
+        if "\\'" in query or "client_encoding" in query.lower():
             return False
         try:
             text = LITERALS.sub(_set_aside, query)

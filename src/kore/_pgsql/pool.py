@@ -22,7 +22,7 @@ from kore.errors import DatabaseError
 FRESH: Final = 0.002
 # Between two attempts to open another connection beside those there are: at first, and at most.
 RELUCTANCE: Final = 0.5
-RELUCTANCE_MAX: Final = 4.0
+RELUCTANCE_MAX: Final = 1.0
 CLOSED: Final = "pgsql error: the connection was closed"
 LEFT_OPEN: Final = (
     "failed to perform query: it left a transaction open, which was rolled back: "
@@ -253,11 +253,11 @@ class Pool:
         self.tired_until = self.loop.time() + self.reluctance
         if self.retry is None:
             self.retry = self.loop.call_later(self.reluctance, self.try_again)
-        self.reluctance = min(self.reluctance * 2, RELUCTANCE_MAX)
 
     def try_again(self) -> None:
         """Open what is still waited for."""
         self.retry, self.tired_until = None, 0.0
+        self.reluctance = min(self.reluctance * 2, RELUCTANCE_MAX)
         self.open_more()
 
     def disappoint(self, error: Exception) -> None:

@@ -32,6 +32,7 @@ UNKNOWN = [
     "SET ROLE x",
     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     "SET LOCAL client_encoding TO LATIN1",
+    "SELECT set_config('client_encoding', 'LATIN1', true)",
     "RESET ALL",
     "LISTEN x",
     "PREPARE p AS SELECT 1",
