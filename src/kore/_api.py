@@ -12,9 +12,11 @@ from typing import Any, Final, NoReturn, TypeVar, Unpack
 
 from kore import _context, _modules
 from kore._conf import check
-from kore._conf.builder import DomainHandle
+from kore._conf.builder import Builder, DomainHandle
+from kore._conf.places import is_importing
 from kore._conf.schema import Prerequest, RouteKeywords, Tracer
 from kore._conf.settings import SETTINGS
+from kore._conf.unserved import UnservedBuilder
 from kore.errors import Fatal, KoreError
 
 LOG_EMERG: Final = syslog.LOG_EMERG
@@ -84,12 +86,14 @@ class Configuration:
 
     def __getattr__(self, name: str) -> Any:
         check.setting(name)
-        worker = _context.current.worker
-        settings = worker.config.settings if worker else _context.configuring().settings
-        return getattr(settings, name)
+        current = _context.current
+        if current.worker is not None:
+            return getattr(current.worker.config.settings, name)
+        written = current.builder or current.unserved or configuring()
+        return getattr(written.settings, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        _context.configuring().set(name, value)
+        configuring().set(name, value)
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"kore.config.{name} cannot be deleted, only set")
@@ -102,6 +106,19 @@ class Configuration:
 
 
 config: Final = Configuration()
+
+
+def configuring() -> Builder:
+    """Return the configuration being written.
+
+    A module that is imported without a server, by a test say, has one that nothing will serve.
+    Raises KoreError if nothing is being configured.
+    """
+    current = _context.current
+    if current.builder is None and current.worker is None and is_importing():
+        current.unserved = current.unserved or UnservedBuilder()
+        return current.unserved
+    return _context.configuring()
 
 
 # What is served
@@ -121,7 +138,7 @@ def server(
     """
     # In C Kore a keyword that is no text asks for nothing.
     address = check.address(ip or None, port, path or None)
-    _context.configuring().server(
+    configuring().server(
         check.text(name, "name"), address, tls=check.typed(tls, bool, "tls")
     )
 
@@ -131,13 +148,13 @@ def bind(ip: str, port: int | str) -> bool:
 
     The older spelling of `server()`: all of them are the server `default`.
     """
-    _context.configuring().bind(check.address(ip, port, None))
+    configuring().bind(check.address(ip, port, None))
     return True
 
 
 def bind_unix(path: str) -> bool:
     """Listen without TLS on a unix socket, as `bind()` does on an address."""
-    _context.configuring().bind(check.address(None, None, path))
+    configuring().bind(check.address(None, None, path))
     return True
 
 
@@ -153,7 +170,7 @@ def privsep(
     *root*: all of the file system but this directory. *runas*: their user, for this one. *skip*:
     a list that may name "chroot": then *root* is where they go, and no more.
     """
-    _context.configuring().privsep(check.privsep(process, root, runas, skip))
+    configuring().privsep(check.privsep(process, root, runas, skip))
 
 
 def domain(
@@ -169,7 +186,7 @@ def domain(
     Requests are logged to the file *accesslog*, as `combined`, as `json`, or as a text with
     variables says.
     """
-    return _context.configuring().domain(
+    return configuring().domain(
         host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **tls
     )
 
@@ -185,7 +202,7 @@ def route(
 
     *domain* may be left out where there is only one.
     """
-    builder = _context.configuring()
+    builder = configuring()
     # Now, because a forgotten pair of parentheses would never come to the rest.
     check.text(path, "path")
 
@@ -202,7 +219,7 @@ def prerequest(function: P) -> P:
     A decorator. Several run in the order in which they were given. One that returns False
     answers the request itself.
     """
-    _context.configuring().prerequest(function)
+    configuring().prerequest(function)
     return function
 
 
@@ -213,7 +230,7 @@ def dbsetup(name: str, connstring: str) -> bool:
     the name is that worker's: `koreapp.workerstart()` gives it to all.
     """
     worker = _context.current.worker
-    databases = _context.configuring() if worker is None else worker.databases
+    databases = configuring() if worker is None else worker.databases
     databases.database(name, connstring)
     return True
 
@@ -228,7 +245,7 @@ def tracer(callback: Tracer) -> bool:
     """Have *callback* called with type, value and traceback of what nothing caught."""
     if not callable(callback):
         raise KoreError("object not callable")
-    owner = _context.current.worker or _context.configuring()
+    owner = _context.current.worker or configuring()
     if owner.tracer is not None:
         raise KoreError("tracer already set")
     owner.tracer = callback
@@ -343,7 +360,7 @@ def sigtrap(number: int) -> None:
     number = operator.index(number)
     if number not in signal.valid_signals() or number in UNTRAPPABLE:
         raise ValueError(f"signal {number} cannot be trapped")
-    (_context.current.worker or _context.configuring()).trap(number)
+    (_context.current.worker or configuring()).trap(number)
 
 
 def app(*value: object) -> Any:
@@ -356,4 +373,4 @@ def app(*value: object) -> Any:
 
 def setname(name: str) -> None:
     """Set the name that process titles begin with: in a worker that of its own."""
-    (_context.current.worker or _context.configuring()).rename(name)
+    (_context.current.worker or configuring()).rename(name)

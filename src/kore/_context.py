@@ -18,6 +18,8 @@ class Context:
 
     def __init__(self) -> None:
         self.builder: Builder | None = None
+        # What modules configure that are imported without a server.
+        self.unserved: Builder | None = None
         self.worker: Worker | None = None
         # Tasks of an asyncio program that is no worker.
         self.tasks: Registry | None = None

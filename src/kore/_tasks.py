@@ -1,6 +1,7 @@
 """The functions of `import kore` for tasks. Loaded when asked for: the parent has no event loop."""
 
 import operator
+from asyncio import _get_running_loop
 from collections.abc import Coroutine
 from types import CoroutineType
 from typing import Any
@@ -32,6 +33,8 @@ def task_create(task: Coroutine[Any, Any, Any]) -> int:
         return current.worker.tasks.create(task)
     if current.builder is not None:
         return current.builder.create_task(task)
+    if current.unserved is not None and _get_running_loop() is None:
+        return current.unserved.create_task(task)
     return (current.tasks or registry()).create(task)
 
 

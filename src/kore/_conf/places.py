@@ -44,3 +44,14 @@ def caller() -> str:
 def shown(filename: str) -> str:
     """Return a file's name as its author would call it."""
     return escaped(filename.removeprefix(str(working_directory()) + os.sep))
+
+
+def is_importing() -> bool:
+    """Return whether a module is being imported that is not the program itself."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        is_module = frame.f_code.co_name == "<module>"
+        if is_module and frame.f_globals.get("__name__") != "__main__":
+            return True
+        frame = frame.f_back
+    return False
