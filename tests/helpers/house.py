@@ -98,7 +98,7 @@ PURE = (
 SETS_THE_CONTEXT = {
     "_app": {"builder"},
     "_process.worker": {"worker"},
-    "_api": {"app"},
+    "_api": {"app", "unserved"},
     "_tasks": {"tasks"},
 }
 READS_THE_CONTEXT = {"_api", "_app", "_clients", "_databases", "_process.worker", "_tasks"}
