@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,19 @@ from kore._conf.builder import DomainHandle
 from kore._conf.directives import Directive, Table
 from kore._conf.legacy import GONE
 from kore._conf.loader import CONTEXTS, TABLES
-from kore._conf.settings import SETTINGS
+from kore._conf.settings import SETTINGS, Settings
 from kore._httpclient.options import OPTIONS, REFUSED, Option
 from kore._lazy import LAZY, OPTION
 
 HERE = Path(__file__).parent / "reference"
+SETTINGS_STUB = Path(__file__).parents[1] / "src" / "kore" / "_types" / "settings.pyi"
 
 NOTE = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
 
 TYPES = {
+    "Connection": "The type of a request's `connection`: for annotations, as `pyconnection`.",
+    "Request": "The type of a request: for annotations, as `pyhttp_request`.",
+    "Upload": "The type of an uploaded file: for annotations, as `pyhttp_file`.",
     "pycurlhandle": "The type of what `kore.curl()` returns.",
     "pyhttpclient": "The type of what `kore.httpclient()` returns.",
     "pyhttp_file": "The type of an uploaded file.",
@@ -61,6 +66,29 @@ def main() -> None:
     HERE.mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (HERE / name).write_text(page())
+    SETTINGS_STUB.write_text(settings_stub())
+
+
+def settings_stub() -> str:
+    """Return the stub that tells type checkers which settings there are."""
+    lines = [
+        '"""The settings, for type checkers and editors. Written by docs/generate.py."""\n',
+        "from typing import Any, Generic, TypeVar\n",
+        '_T = TypeVar("_T")\n',
+        "class Setting(Generic[_T]):",
+        '    """A setting: has its plain value, and takes that or text as a file has it."""\n',
+        "    def __get__(self, instance: Any, owner: Any = None) -> _T: ...",
+        "    def __set__(self, instance: Any, value: _T | int | str | list[Any]) -> None: ...\n",
+        "class Configuration:",
+        '    """All settings by name."""\n',
+        *(f"    {each.name}: Setting[{type_name(each.type)}]" for each in fields(Settings)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def type_name(kind: Any) -> str:
+    """Return a type as it is written."""
+    return kind.__name__ if kind in {bool, int, str} else str(kind)
 
 
 def api() -> str:
@@ -82,7 +110,7 @@ def api() -> str:
         f"- `kore.errors`: {summary(kore.errors)}",
         *(f"  - `kore.errors.{error.__name__}`: {summary(error)}" for error in errors()),
         "\n## Types\n",
-        *(line for name in names if name.startswith("py") for line in of_type(name)),
+        *(line for name in names if name in TYPES for line in of_type(name)),
         "\n## Constants\n",
         *(f"- `kore.{name}` = {getattr(kore, name)}" for name in constants),
         "- [Options of libcurl](curlopts.md): `kore.CURLOPT_...`",

@@ -74,7 +74,9 @@ if _typing.TYPE_CHECKING:
     from kore._aio.timer import Timer as timer
     from kore._clients import curl as curl
     from kore._clients import httpclient as httpclient
+    from kore._core.connection import Connection as Connection
     from kore._core.connection import Connection as pyconnection
+    from kore._core.request import Request as Request
     from kore._core.request import Request as pyhttp_request
     from kore._databases import dbexecute as dbexecute
     from kore._databases import dbpipeline as dbpipeline
@@ -82,6 +84,7 @@ if _typing.TYPE_CHECKING:
     from kore._databases import dbstream as dbstream
     from kore._databases import listen as listen
     from kore._databases import transaction as transaction
+    from kore._http.files import HttpFile as Upload
     from kore._http.files import HttpFile as pyhttp_file
     from kore._httpclient.client import HttpClient as pyhttpclient
     from kore._httpclient.curl import CurlHandle as pycurlhandle

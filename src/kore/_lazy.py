@@ -8,6 +8,9 @@ from typing import Any, Final
 # Loaded when asked for. The parent imports this package too: it may be root, and runs no compiled
 # code of ours; it has no event loop, and no use for 7 MB of asyncio.
 LAZY: Final[Mapping[str, str]] = {
+    "Connection": "kore._core.connection:Connection",
+    "Request": "kore._core.request:Request",
+    "Upload": "kore._http.files:HttpFile",
     "coroname": "kore._tasks:coroname",
     "corotrace": "kore._tasks:corotrace",
     "curl": "kore._clients:curl",

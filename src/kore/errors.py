@@ -80,7 +80,7 @@ class DatabaseError(KoreError):
     ) -> None:
         super().__init__(reason)
         self.sqlstate = sqlstate
-        self.fields = dict(fields or {})
+        self.fields: dict[str, str] = dict(fields or {})
 
 
 class Fatal(SystemExit):
