@@ -108,6 +108,33 @@ def test_a_child_forked_on_import_is_no_template(serve: Launcher, then: str) -> 
     server.log.accept()
 
 
+def test_what_a_worker_has_forked_ends_with_it_and_nothing_else(serve: Launcher) -> None:
+    server = serve(
+        SERVED
+        + """
+import multiprocessing
+multiprocessing.set_start_method("fork")
+def start(req):
+    it = multiprocessing.Process(target=time.sleep, args=(1000,))
+    it.start()
+    req.response(200, f"{os.getpid()} {it.pid}")
+domain.route("/start", start, methods=["get"])
+""",
+        settings={"workers": 2},
+    )
+    started: dict[int, int] = {}
+    while len(started) < 2:
+        worker, pid = map(int, get(server, "/start").split())
+        started.setdefault(worker, pid)
+    (dead, its), (_, other) = started.items()
+
+    os.kill(dead, signal.SIGKILL)
+    replaced(server, [dead], 2)
+
+    procs.until(lambda: not alive(its), what="the end of what the dead worker had forked")
+    assert alive(other)
+
+
 def test_programs_of_a_worker_end_with_it_whatever_their_environment(serve: Launcher) -> None:
     server = serve(
         SERVED

@@ -87,6 +87,21 @@ def test_ctrl_c_in_a_terminal_reaches_all_and_still_ends_in_order(serve: Launche
     assert "cleaned up" in server.log.text(), "the template lived to the end, too"
 
 
+def test_a_stop_that_takes_a_while_says_what_it_waits_for(serve: Launcher) -> None:
+    server = serve(APP)
+    client = ask(server, "/wait", 30)
+    server.log.wait("waiting in")
+
+    os.kill(server.process.pid, signal.SIGINT)
+
+    server.log.wait("still waiting, for 10 s at most: another TERM or ctrl-C ends it at once")
+    said = r"worker 1 \(pid \d+\): draining, .*1 connections, with 1 requests waiting"
+    server.log.search(said)
+    os.kill(server.process.pid, signal.SIGINT)
+    assert finished(server) == 0
+    client.close()
+
+
 def test_new_connections_are_refused_while_it_ends(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2})
     client = ask(server, "/wait", 1.5)

@@ -51,7 +51,7 @@ class Child:
     pid: int = 0
     # Of a worker: its slot on the scoreboard.
     slot: int = 0
-    # In the environment of what this process starts (see `orphans.py`).
+    # Of its template: what that and its workers start is told by it (see `orphans.py`).
     mark: str = ""
     ready: bool = False
     ended: bool = False
@@ -283,7 +283,7 @@ class Children:
                 break
         # After these: the last may have told of a worker.
         known = {other.pid for other in self.all}
-        orphans.kill(child.mark, known, whole=not child.number)
+        orphans.kill(child.mark, child.number, known)
         self._remove(child)
         self.family.died(child, status)
 

@@ -4,10 +4,13 @@ from typing import Final
 
 from kore._process.children import Child, Children
 from kore._process.generation import Generation
+from kore._process.logs import NOTICE, log
 from kore._process.messages import Stop
 
 # For the application's last hook, after its workers have ended.
 CLEANUP_SECONDS: Final = 5.0
+# A drain that takes longer is explained.
+WAITING_SECONDS: Final = 1.0
 
 
 class Endings:
@@ -31,6 +34,22 @@ class Endings:
         for child in self.children.all:
             if child.number and child.generation.retired:
                 self._stop(child, child.generation)
+
+    def announce(self) -> None:
+        """Say that workers drain; and, if it takes a while, what is waited for."""
+        log.info("waiting for workers to drain and shutdown")
+        self.children.loop.after(WAITING_SECONDS, self._say_what_is_waited_for)
+
+    def _say_what_is_waited_for(self) -> None:
+        workers = [child for child in self.children.all if child.number and not child.ended]
+        if self.hurry or not workers:
+            return
+        seconds = max(child.generation.patience(patient=False) for child in workers)
+        found = "\n".join(f"{child}: {child.generation.report(child)}" for child in workers)
+        log.info(
+            "still waiting, for %d s at most: another TERM or ctrl-C ends it at once", seconds,
+            extra={"priority": NOTICE, "detail": found},
+        )  # fmt: skip
 
     def _stop(self, worker: Child, current: Generation | None) -> None:
         # Without a generation that serves nothing has been promised to anybody, and who is not

@@ -99,7 +99,7 @@ class Nursery:
             self.children.send(generation.template, order)
         seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)
         seat.child.slot = seat.slot
-        seat.child.mark = orphans.mark_of_worker(generation.template.mark, seat.number)
+        seat.child.mark = generation.template.mark
         self.children.add(seat.child)
         self.starts.begin(seat.child, generation.start_timeout)
 

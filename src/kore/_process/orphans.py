@@ -6,6 +6,7 @@ therefore has a mark in its environment, which the programs it starts inherit.
 """
 
 import contextlib
+import ctypes
 import os
 import secrets
 import signal
@@ -14,30 +15,61 @@ from pathlib import Path
 from typing import Final
 
 MARK: Final = "KORE_PROCESS"
+# The end of a mark: a letter, and the number of a worker in four digits. Programs of a worker, what
+# it has forked, and all that a template has started.
+MARK_END: Final = 5
+PROGRAM, FORKED, FROM_TEMPLATE = "p", "f", "t"
 
 
 def new_mark() -> str:
     """Return a mark for a template."""
-    return f"{os.getpid()}-{secrets.token_hex(8)}"
+    return f"{os.getpid()}-{secrets.token_hex(8)}-{FROM_TEMPLATE}0000"
 
 
-def mark_of_worker(template: str, number: int) -> str:
-    """Return the mark of a worker: that of its template, and more."""
-    return f"{template}-{number}"
+def mark_of(template: str, letter: str, number: int) -> str:
+    """Return a mark of a worker, as long as that of its template."""
+    return f"{template[:-MARK_END]}{letter}{number:04d}"
 
 
-def kill(mark: str, known: Container[int], *, whole: bool = False) -> None:
-    """Kill what a child with *mark* has left; *known* are our own children.
+def mark_worker(number: int) -> None:
+    """Mark this process, a worker, and what it starts from here on.
 
-    Of a worker's processes only those with a group of their own; *whole*: all of them, for a
-    template. What has made itself a session wants to outlive its parent in either case.
+    What it forks has a copy of the environment that the kernel shows, where the mark is replaced in
+    place; programs get that of `os.environ`.
     """
+    template = os.environ.get(MARK, "")
+    if len(template) <= MARK_END:
+        return
+    replace_in_place(MARK, template, mark_of(template, FORKED, number))
+    os.environ[MARK] = mark_of(template, PROGRAM, number)
+
+
+def replace_in_place(name: str, value: str, other: str) -> None:
+    """Replace the value of a variable in the environment this process was started with."""
+    libc = ctypes.CDLL(None)
+    libc.getenv.restype = ctypes.c_void_p
+    place = libc.getenv(name.encode())
+    old, new = value.encode(), other.encode()
+    if place and len(old) == len(new) and ctypes.string_at(place) == old:
+        ctypes.memmove(place, new, len(new))
+
+
+def kill(mark: str, number: int, known: Container[int]) -> None:
+    """Kill what a child has left: the template with *mark*, or its worker of that *number*.
+
+    Of a worker that is what it has forked, and programs with a group of their own; of a template
+    everything. What has made itself a session wants to outlive its parent in either case, and
+    *known* are our own children.
+    """
+    letters = (FORKED, PROGRAM) if number else (FROM_TEMPLATE,)
+    marks = {mark_of(mark, letter, number).encode() for letter in letters}
+    program = mark_of(mark, PROGRAM, number).encode()
     for pid in adopted():
-        if pid not in known and in_our_session(pid) and mark_in(pid) == mark.encode():
+        if pid not in known and in_our_session(pid) and (found := mark_in(pid)) in marks:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if os.getpgid(pid) == pid:
                     os.killpg(pid, signal.SIGKILL)
-                elif whole:
+                elif found != program:
                     os.kill(pid, signal.SIGKILL)
 
 

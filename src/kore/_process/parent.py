@@ -377,7 +377,7 @@ class Parent:
         log.info("server shutting down")
         self.holdings.keep(None)
         if self.current is not None and not self.endings.hurry:
-            log.info("waiting for workers to drain and shutdown")
+            self.endings.announce()
         self.endings.lose_patience()
         for generation in (self.coming, self.current):
             if generation is not None:

@@ -36,7 +36,7 @@ from kore._process.messages import (
     Patience,
     Stop,
 )
-from kore._process.orphans import MARK, mark_of_worker
+from kore._process.orphans import mark_worker
 from kore._process.privsep import STANDARD, Leave, open_descriptors, settle, tell_where
 from kore._process.process_end import run_exit_handlers
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, entry
@@ -247,7 +247,7 @@ class Template:
     def birth(self, order: Fork, channel: Channel) -> Birth:
         """Give up what is not the worker's, and collect what is."""
         settings = self.config.settings
-        os.environ[MARK] = mark_of_worker(os.environ.get(MARK, ""), order.number)
+        mark_worker(order.number)
         warning = settle(
             Leave(
                 title=WORKER.title(self.config.name, order.number),
