@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Access logs: an exchange becomes a line.
 
 A `Journal` knows a format, as pieces: literal text and variables. Whatever a client chose is

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Collect a request body: bytes in, one bytes object out, or several. Pure.
 
 The object grows in place as bytes come: an announced length costs nothing until it is sent, and

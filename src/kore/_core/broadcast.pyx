@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """One message to many: a loop and what the kernel does, so the loop is not left to Python."""
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE

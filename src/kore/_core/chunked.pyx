@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Decode the chunked transfer coding, RFC 9112 7.1: bytes in, pieces of the body out. Pure.
 
 A state for each place in the grammar, a byte at a time, except for the data itself. Extensions and

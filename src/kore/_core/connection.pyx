@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """A client's connection, as applications see it. `kore.connection` in Kore's words."""
 
 from kore._core.buffer cimport held

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Open files without leaving a directory; know what is left of them to be sent."""
 
 from libc.errno cimport (

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """One client: bytes in, requests out, one at a time, and the answers back.
 
 A connection is a small machine with a stage and three verbs: `read` takes what the socket has,

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Accept clients, as many as the worker may have."""
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EPERM, EPROTO, errno

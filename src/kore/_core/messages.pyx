@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Put WebSocket messages together, RFC 6455 section 5.4: bytes in, whole messages out. Pure.
 
 Nothing is set aside for what a frame announces: memory grows with what has come, and a length over

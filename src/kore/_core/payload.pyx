@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """What may be said over a WebSocket: the terms of a route; messages and close frames, checked."""
 
 from cpython.bytes cimport (

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Watch descriptors with one epoll instance, driven from outside.
 
 The poller needs little of an event loop: `attach_loop` registers its own descriptor with one, and

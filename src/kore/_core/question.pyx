@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """What was asked: a request's head; names and values stay spans of it until asked for."""
 
 from cpython.bytes cimport PyBytes_AS_STRING

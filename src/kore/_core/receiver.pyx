@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Request bodies of one connection: into memory, into a sink, or read and dropped."""
 
 from kore._core.buffer cimport consume, held

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Access log records of one connection: which exchange, how many bytes, and whether all went."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE

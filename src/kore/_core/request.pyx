@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """The request as a handler sees it: the question, what came with it, and the way to answer."""
 
 from cpython.bytes cimport PyBytes_CheckExact

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """The answering half of a connection: heads, whole bodies, and bodies that come in pieces."""
 
 from cpython.bytes cimport PyBytes_CheckExact

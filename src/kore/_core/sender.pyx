@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Outgoing WebSocket messages of one connection: made into frames, sent or queued, limited."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE

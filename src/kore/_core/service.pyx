@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """What all connections of a worker share: limits, counters, and the callables they were handed.
 
 The core imports nothing of the application or of the worker. It calls what stands here.

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """The file of access logs: lines wait here, and leave together, in one write."""
 
 from libc.errno cimport EINTR, EIO, errno

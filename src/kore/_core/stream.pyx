@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Move bytes between a socket and memory; know nothing of what they mean.
 
 All input passes `receive`, all output `transmit` or `send_now`: the places where TLS comes in.

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """A connection after its upgrade: messages in, frames out, closing. RFC 6455.
 
 A callback that has to wait is a task. What the client sends meanwhile is kept, in order and up to

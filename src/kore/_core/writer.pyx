@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Write response heads: a status and fields in, bytes out. Pure.
 
 What is the same for all answers of one second (server, date, connection) is made once a second.
