@@ -18,7 +18,6 @@ NO_EFFECT: Final = frozenset(
         "acme_email",
         "acme_provider",
         "http_hsts_enable",
-        "http_request_ms",
         "pledge",
         "rand_file",
         "seccomp_tracing",

@@ -241,7 +241,7 @@ class Settings:
         seconds(0), 20, "Seconds an idle connection is kept; 0: none is."
     )
     http_request_ms: int = setting(
-        milliseconds(1, NEVER_RUN), 10, "Time handlers have before other events get a turn."
+        milliseconds(1, NEVER_RUN), 10, "Time one connection has before the others have their turn."
     )
     http_request_limit: int = setting(
         count(1, S32, NEVER_RUN), 1000, "Requests in progress in a worker; above: 503."

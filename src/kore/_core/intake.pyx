@@ -60,7 +60,7 @@ cdef class Intake(BodyReceiver):
         consume(&self.inbox, used, &self.poller.pool)
         memset(&self.head, 0, sizeof(Head))
         request = Request.__new__(Request)
-        if self.closed:
+        if self.closed or self.parting:
             return 0
         request.raw = raw
         request.head = head
@@ -213,7 +213,7 @@ cdef class Intake(BodyReceiver):
         kind, text = apology(status, self.service.pretty)
         cdef Reply reply = Reply(status, False, False, len(text), self.secure)
         cdef dict fields = {"content-type": kind}
-        if self.closed:
+        if self.closed or self.parting:
             return 0
         opens = self.queued()
         self.service.writer.tick(time(NULL))

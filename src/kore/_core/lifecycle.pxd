@@ -9,6 +9,7 @@ from kore._core.websocket cimport WebSocket
 
 
 cdef class Lifecycle(Intake):
+    cdef bint yields            # it goes on when the other connections had a turn
     cdef bint leaving           # the client has sent its last byte, read or not
     cdef int64_t stuck          # when the client has taken too long to read
     cdef int64_t reached        # bytes it had acknowledged when that was set

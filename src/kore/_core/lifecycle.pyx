@@ -116,10 +116,10 @@ cdef class Lifecycle(Intake):
             return 0
         if patient:
             return 0
-        if self.stage == IDLE and not self.blocked:
+        if self.stage == IDLE and not self.blocked and not self.yields:
             self.read()             # a request may have arrived that nobody has read yet
             self.advance()
-        if (self.stage == IDLE and not self.blocked) or self.stage == SKIPPING:
+        if (self.stage == IDLE and not self.blocked and not self.yields) or self.stage == SKIPPING:
             self.linger = self.linger or self.stage == SKIPPING
             self.hang_up()
             self.settle()
@@ -172,26 +172,33 @@ cdef class Lifecycle(Intake):
         """Run what the inbox holds, one request at a time, and send the answers.
 
         A loop that response() re-enters without effect, never a recursion: a client may
-        pipeline thousands.
+        pipeline thousands. After `http_request_ms` it is the turn of the other connections.
         """
         cdef int sent = 1
-        if self.advancing or self.closed:
+        cdef int64_t turn_over
+        if self.advancing or self.closed or self.yields:
             return 0
+        turn_over = self.poller.now() + self.service.turn_ms
         while True:
             self.advancing = True
             try:
                 while self.step():
-                    pass
+                    if held(&self.inbox) and self.poller.now() >= turn_over:
+                        self.yields = True
+                        break
             finally:
                 self.advancing = False
             if self.closed:
                 return 0
             sent = self.pump()
-            if self.closed or not self.blocked or (sent != 1 and not self.broken):
+            if self.yields and not self.closed:
+                self.service.defer(self.resume)
+            if self.yields or self.closed or not self.blocked or (sent != 1 and not self.broken):
                 return self.rest(sent)
 
     def resume(self):
-        """Go on after an answer that was given outside of the loop."""
+        """Go on after an answer that was given outside of the loop, or when others had a turn."""
+        self.yields = False
         self.advance()
 
     cdef int settle(self) except -1:
@@ -213,7 +220,7 @@ cdef class Lifecycle(Intake):
             if self.stage == STREAMING:
                 return self.shut()
             self.hang_up()      # no request can become complete any more
-        if self.ended and self.stage == UPGRADED and self.socket.idle():
+        if self.ended and self.stage == UPGRADED and self.socket.idle() and not self.yields:
             self.hang_up()
         if self.stage == FINISHING and sent == 1:
             return self.finished()
@@ -225,7 +232,7 @@ cdef class Lifecycle(Intake):
 
     cdef bint more(self) noexcept:
         # requests that nobody has looked at yet, or a body that somebody is busy with
-        return self.blocked or self.paused or (
+        return self.blocked or self.paused or self.yields or (
             held(&self.inbox) > 0 and (self.stage == IDLE or self.stage == SKIPPING))
 
     cdef int part(self) except -1:
@@ -318,7 +325,7 @@ cdef class Lifecycle(Intake):
     # ---- what to wait for
 
     cdef bint wants_input(self) noexcept:
-        return not (self.ended or self.blocked or self.paused or (
+        return not (self.ended or self.blocked or self.paused or self.yields or (
             self.stage == RUNNING and held(&self.inbox) >= BLOCK))
 
     cdef int wait_for(self, int sent) except -1:

@@ -24,6 +24,7 @@ cdef class Service:
     cdef int64_t body_ms
     cdef int64_t idle_ms
     cdef int64_t write_ms
+    cdef int64_t turn_ms        # for how long one connection works before others have their turn
     cdef int64_t half_closed_ms     # for how long a client may be silent that stopped sending
     cdef int request_limit
     cdef int connection_limit

@@ -58,6 +58,7 @@ cdef class Service:
         self.idle_ms = limits["http_keepalive_time"] * 1000
         self.write_ms = limits["http_write_timeout"] * 1000
         self.half_closed_ms = limits["http_half_closed_timeout"] * 1000
+        self.turn_ms = limits["http_request_ms"]
         self.request_limit = limits["http_request_limit"]
         self.connection_limit = limits["worker_max_connections"]
         self.burst = limits["worker_accept_threshold"]
