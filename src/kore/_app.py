@@ -211,11 +211,24 @@ def importer(path: str) -> Callable[[], ModuleType]:
             raise StartError(f"fatal: {path}: an application's directory needs an __init__.py")
         return lambda: import_directory(place)
     if place.exists():
-        raise StartError(f"fatal: {path}: the name of an application's file ends in .py")
+        conf = f", a configuration file is given by `kore -c {path}`" * (place.suffix == ".conf")
+        raise StartError(f"fatal: {path}: the name of an application's file ends in .py{conf}")
+    if place.suffix == ".conf":
+        raise StartError(f"fatal: {path}: no such file; one is given by `kore -c {path}`")
+    if ":" in path:
+        raise StartError(f"fatal: {path}: {_without_object(path)}")
     searchable(working_directory())
     if not all(map(str.isidentifier, path.split("."))) or not find_spec(path.split(".")[0]):
         raise StartError(f"fatal: {path}: no such file, directory or module")
     return lambda: importlib.import_module(path)
+
+
+def _without_object(path: str) -> str:
+    """Return what to write instead of `module:object`, as other servers take it."""
+    module = path.partition(":")[0]
+    file = f"{module.removesuffix('.py').replace('.', os.sep)}.py"
+    name = file if Path(file).is_file() else module
+    return f"kore finds `koreapp` by itself, write `kore {name}`"
 
 
 def import_file(file: Path) -> ModuleType:

@@ -1,5 +1,6 @@
 """What this process is right now: the only mutable global of the package."""
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from kore.errors import KoreError
@@ -33,10 +34,17 @@ current: Final = Context()
 def configuring() -> "Builder":
     """Return the configuration being written."""
     if current.builder is None:
-        raise KoreError(
-            "nothing is being configured: call this on import or in koreapp.configure(), under kore"
-        )
+        raise KoreError(f"nothing is being configured: {_how_to_configure()}")
     return current.builder
+
+
+def _how_to_configure() -> str:
+    """Return what to do so that something is being configured."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    # `python -m PROGRAM` and commands that are installed are no applications.
+    if file.endswith(".py") and not file.endswith("__main__.py"):
+        return f"start the application by `kore {sys.argv[0] or file}`, not by python itself"
+    return "call this on import or in koreapp.configure(), under kore"
 
 
 def worker() -> "Worker":

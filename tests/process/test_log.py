@@ -32,6 +32,7 @@ def levels(req):
         kore.log(getattr(kore, f"LOG_{name}"), f"level {name}")
     kore.log(3 << 3 | 4, "level with a facility")
     logging.getLogger("theirs").warning("from a library")
+    logging.getLogger("theirs").info("below the level of the root")
     kore.log(kore.LOG_INFO, "after levels")
     req.response(200, b"ok")
 
@@ -178,3 +179,36 @@ def test_the_constants_are_syslogs() -> None:
 def test_other_types_are_refused(priority: Any, message: Any) -> None:
     with pytest.raises(TypeError):
         kore.log(priority, message)
+
+
+LEVELS = """
+import logging
+logging.getLogger(NAME).setLevel(logging.INFO)
+logger = logging.getLogger("shop.orders")
+logger.info("on import")
+def index(req):
+    logger.debug("too fine")
+    logger.info("in a handler")
+    logger.warning("the last one")
+    req.response(200)
+kore.domain("*", attach="http").route("/", index, methods=["get"])
+"""
+
+
+@pytest.mark.parametrize("name", ["", "shop"])
+def test_levels_of_loggers_count(serve: Launcher, name: str) -> None:
+    server = serve(LEVELS.replace("NAME", repr(name)))
+    get(server, "/")
+    text = server.log.wait("log=[the last one]") or server.log.text()
+
+    assert "log=[on import]" in text
+    assert "log=[in a handler]" in text
+    assert "too fine" not in text
+
+
+def test_without_a_level_the_root_has_pythons(text: Server) -> None:
+    get(text, "/levels")
+    text.log.wait("after levels")
+
+    assert "from a library" in text.log.text()
+    assert "below the level" not in text.log.text()

@@ -143,7 +143,10 @@ def reload(rest: list[str]) -> int:
 
 def candidates(project: Project) -> list[Path]:
     """Return where to look for a pid; what the configuration names only when it has to be asked."""
-    return [project.pidfile] if owner(project.pidfile) else project.pidfiles()
+    for place in (project.pidfile, project.directory):
+        if owner(place):
+            return [place]
+    return project.pidfiles()
 
 
 def info(rest: list[str]) -> int:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from kore._conf.settings import VERSION
@@ -56,6 +57,17 @@ Examples:
   kore -d -c kore.conf         the same, in the background; `kodev reload` loads new code
   kodev create shop            begin a project
 """
+# Of other servers.
+ADDRESS: Final = "an application says where it listens: kore.server(ip=..., port=...)"
+FOREIGN: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("reload", "debug", "watch", "dev"), "`kodev run` loads what has changed"),
+        **dict.fromkeys(("port", "host", "bind", "listen", "p", "b", "H"), ADDRESS),
+        **dict.fromkeys(("workers", "processes", "w"), "write kore.config.workers = N"),
+        **dict.fromkeys(("daemon", "daemonize", "D"), "-d runs in the background"),
+        "config": "-c names a configuration file",
+    }
+)
 TRIAL: Final = "kore._process.trial:main"
 SHORT: Final = "c:dfhnqrtv"
 LONG: Final = ("help", "pidfile=", "print-config", "version")
@@ -90,6 +102,8 @@ def main(arguments: Sequence[str] | None = None, *, development: bool = False) -
 
 def near(option: str) -> str:
     """Return a guess at what an unknown option was meant to be."""
+    if option in FOREIGN:
+        return f": {FOREIGN[option]}"
     names = [name.rstrip("=") for name in LONG]
     found = difflib.get_close_matches(option, names, n=1) if option not in names else []
     return f" (did you mean --{found[0]}?)" if found else ""

@@ -88,8 +88,10 @@ class Project:
 
     def server(self) -> tuple[int, Path]:
         """Return the pid of the server that runs, and its file; 0: none does."""
-        if pid := owner(self.pidfile):
-            return pid, self.pidfile
+        # A server in the foreground writes no pid file, but has a lock on its directory.
+        for place in (self.pidfile, self.directory):
+            if pid := owner(place):
+                return pid, place
         for path in self.pidfiles()[1:]:
             if pid := owner(path):
                 return pid, path

@@ -1,8 +1,12 @@
 """What `kodev create` writes: a project that serves, and a test that says so."""
 
+import json
 from collections.abc import Mapping
+from importlib import metadata
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+DISTRIBUTION: Final = "kore-server"
 
 APP: Final = '''\
 """NAME, an application for kore. `kodev run` serves it."""
@@ -136,7 +140,7 @@ tmp_files/
 """
 
 REQUIREMENTS: Final = """\
-kore-server
+KORE
 pytest
 """
 
@@ -153,4 +157,34 @@ FILES: Final[Mapping[str, str]] = MappingProxyType(
 
 def files(name: str) -> dict[str, str]:
     """Return the files of a new project, by path."""
-    return {path: text.replace("NAME", name) for path, text in FILES.items()}
+    found = {path: text.replace("NAME", name) for path, text in FILES.items()}
+    found["requirements.txt"] = REQUIREMENTS.replace("KORE", requirement())
+    return found
+
+
+def requirement(distribution: str = DISTRIBUTION) -> str:
+    """Return the line that installs what is installed here (PEP 610), or a comment.
+
+    Never the bare name: in an index it may belong to a stranger.
+    """
+    try:
+        text = metadata.distribution(distribution).read_text("direct_url.json")
+        origin = json.loads(text or "{}")
+        url = pinned_url(origin)
+    except (metadata.PackageNotFoundError, ValueError, AttributeError, TypeError, KeyError):
+        url = ""
+    if not url:
+        return "# kore itself: install it as you did here"
+    editable = origin.get("dir_info", {}).get("editable")
+    return f"-e {url}" if editable else f"{distribution} @ {url}"
+
+
+def pinned_url(origin: Mapping[str, Any]) -> str:
+    """Return where a distribution came from, with its commit or its hash."""
+    url = str(origin.get("url", ""))
+    if not url.isprintable() or any(c.isspace() for c in url):
+        return ""
+    if version := origin.get("vcs_info"):
+        return f"{version['vcs']}+{url}@{version['commit_id']}"
+    found = origin.get("archive_info", {}).get("hash", "")
+    return f"{url}#{found}" if found else url

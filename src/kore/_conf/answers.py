@@ -39,7 +39,7 @@ def code(status: object, what: str, allowed: tuple[int, int]) -> int:
 
 def log(path: object, form: object, where: str) -> AccessLog:
     """Return an access log; its path is absolute, because another process will open it."""
-    path = absolute(check.path_name(path, "accesslog"))
+    path = "/dev/stdout" if path == "-" else absolute(check.path_name(path, "accesslog"))
     form = check.text(form, "the format of accesslog")
     try:
         accesslog.compiled(form)

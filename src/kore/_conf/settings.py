@@ -3,12 +3,12 @@
 Adding a setting is adding a field to `Settings`; `kore.config` and the reference follow.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from kore._conf.cpus import usable_cpus
 from kore._conf.kinds import (
     FLAG,
     PATH,
@@ -70,11 +70,6 @@ def in_words(default: Any) -> str:
     if isinstance(default, bool):
         return "yes" if default else "no"
     return "none" if default in ("", ()) else str(default)
-
-
-def usable_cpus() -> int:
-    """Return how many CPUs this process may use: fewer than there are, in a container."""
-    return min(len(os.sched_getaffinity(0)), U8)
 
 
 NEVER_RUN: Final = "with 0 no request would ever be answered"

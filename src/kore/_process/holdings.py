@@ -16,7 +16,7 @@ from kore._process.logs import log
 from kore._process.loop import Loop
 from kore._process.messages import Reopened
 from kore._process.nursery import Options
-from kore._process.pidfile import Pidfile
+from kore._process.pidfile import DirectoryMark, Pidfile
 from kore._process.plan import Plan
 from kore._process.sockets import Listeners, Named, shown
 from kore.errors import ConfigError
@@ -33,6 +33,7 @@ class Holdings:
         self.accesslogs = AccessLogs()
         self.destination = Destination()
         self.pidfile = Pidfile()
+        self.mark = DirectoryMark()
         self.leash = Leash()
         self._log_waits = False
         # Where workers keep bodies in files.
@@ -96,6 +97,7 @@ class Holdings:
             raise ConfigError(f"logfile {settings.logfile}: {error.strerror}") from None
         if settings.http_body_disk_offload:
             self.bodies = settings.http_body_disk_path
+        self.mark.take(options.directories())
         pidfile = options.pidfile or plan.pidfile(background=background)
         if warning := self.pidfile.write(pidfile):
             log.warning("%s", warning)
@@ -164,6 +166,7 @@ class Holdings:
         self.listeners.keep(())
         self.accesslogs.keep(())
         self.pidfile.remove()
+        self.mark.remove()
         self.leash.close()
         if self.bodies:
             with contextlib.suppress(OSError):

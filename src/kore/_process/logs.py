@@ -96,13 +96,12 @@ def install(handler: Handler) -> None:
     """Make *handler* the one for our records, and for those nobody else handles.
 
     An application that sets up the standard library's logging for itself keeps what it set up.
+    Without handlers of its own its levels count all the same: the root's is WARNING unless set.
     """
     log.handlers[:] = [handler]
     log.propagate = False
     log.setLevel(logging.DEBUG)
-    fallback = Handler(handler.take)
-    fallback.setLevel(logging.WARNING)
-    logging.lastResort = fallback
+    logging.lastResort = Handler(handler.take)
 
 
 def priority(level: int) -> int:

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kore._process import orphans
 from kore._process.channel import Channel, pair
@@ -35,6 +36,16 @@ class Options:
     started: float = field(default_factory=time.time)
     template: Role = TEMPLATE
     worker: Role = WORKER
+
+    def directories(self) -> set[Path]:
+        """Return where the application is, and its configuration file."""
+        found = {Path(self.conf).absolute().parent} if self.conf else set()
+        app = Path(self.app).absolute()
+        if self.app and app.is_dir():
+            found.add(app)
+        elif self.app:
+            found.add(app.parent)
+        return found
 
 
 class Nursery:

@@ -3,7 +3,9 @@
 A path may name anything: a FIFO without a reader, a device, a link to a file of another owner.
 """
 
+import contextlib
 import errno
+import fcntl
 import os
 import stat
 from typing import Final
@@ -12,6 +14,17 @@ FILE_MODE: Final = 0o644
 # Never wait for the reader of a FIFO, never acquire a controlling terminal.
 NO_WAIT: Final = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_WAIT
+# Names of what this process has open already: a socket cannot be opened again, nor another user's
+# pipe, and a second descriptor of a file would have a place of its own in it.
+STANDARD_STREAMS: Final = {
+    f"{directory}{name}": number
+    for number, words in ((1, ("1", "stdout")), (2, ("2", "stderr")))
+    for directory, name in (
+        ("/dev/fd/", words[0]),
+        ("/proc/self/fd/", words[0]),
+        ("/dev/", words[1]),
+    )
+}
 # Bytes of a pid file that may be overwritten.
 PID_MAX: Final = 32
 # What cannot be appended to, and how open(2) would say it.
@@ -28,6 +41,8 @@ def open_log(path: str, *, create: bool = True, needs_reader: bool = False) -> i
     Unless a FIFO *needs_reader*, it is opened for reading as well: then lines written before a
     reader comes wait in the pipe.
     """
+    if path in STANDARD_STREAMS:
+        return _open_standard(STANDARD_STREAMS[path])
     try:
         fd = os.open(path, APPEND if create else APPEND & ~os.O_CREAT, FILE_MODE)
     except OSError as error:
@@ -73,6 +88,15 @@ def _why_not_pidfile(fd: int) -> str:
     if len(content) > PID_MAX or (content.strip() and not content.strip().isdigit()):
         return "the file exists and does not hold a pid"
     return ""
+
+
+def _open_standard(number: int) -> int:
+    """Return a descriptor that writes where standard output or error does."""
+    if stat.S_IFMT(os.fstat(number).st_mode) in (stat.S_IFIFO, stat.S_IFCHR):
+        # A description of its own, for only that may be told not to wait for a slow reader.
+        with contextlib.suppress(OSError):
+            return os.open(f"/proc/self/fd/{number}", os.O_WRONLY | os.O_APPEND | NO_WAIT)
+    return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def _open_fifo(path: str) -> int:

@@ -10,6 +10,7 @@ import fcntl
 import os
 import signal
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -112,6 +113,31 @@ class Pidfile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+class DirectoryMark:
+    """Locks on the directories of an application: `kodev` finds its server there, without pid file.
+
+    Shared ones, so that several servers may serve one application. A lock needs no file and goes
+    with the process that holds it.
+    """
+
+    def __init__(self) -> None:
+        self._fds: list[int] = []
+
+    def take(self, directories: Iterable[Path]) -> None:
+        """Lock these directories, as far as they can be read and their file system has locks."""
+        if self._fds:
+            return
+        for directory in directories:
+            with contextlib.suppress(OSError):
+                self._fds.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                fcntl.lockf(self._fds[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    def remove(self) -> None:
+        """Give the locks back."""
+        while self._fds:
+            os.close(self._fds.pop())
 
 
 def owner(path: Path) -> int:
