@@ -77,7 +77,7 @@ def test_a_channel_that_cannot_be_is_refused(worker: Worker, channel: object) ->
 
 @pytest.mark.parametrize("callbacks", ["None", "'print'", "print, again=5"])
 def test_what_cannot_be_called_back_is_refused(worker: Worker, callbacks: str) -> None:
-    with pytest.raises(Raised, match=r"listen\(\) cannot call back") as raised:
+    with pytest.raises(Raised, match=r"listen.*(must be callable|cannot call back)") as raised:
         worker.do(f'kore.listen("db", "x", {callbacks})')
     assert raised.value.kind == "TypeError"
 
