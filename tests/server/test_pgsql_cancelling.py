@@ -21,18 +21,22 @@ class Gate:
         self.path = f"{postgres.sockets}/.s.PGSQL.5432"
         self.arrived = asyncio.Event()
         self.opened = asyncio.Event()
+        self.delivered = asyncio.Event()
         self.dsn = ""
         self.tasks: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         self.tasks.add(asyncio.current_task())
         first = await reader.read(65536)
-        if int.from_bytes(first[4:8]) == CANCEL_REQUEST:
+        is_cancel = int.from_bytes(first[4:8]) == CANCEL_REQUEST
+        if is_cancel:
             self.arrived.set()
             await self.opened.wait()
         server_reader, server_writer = await asyncio.open_unix_connection(self.path)
         server_writer.write(first)
         await asyncio.gather(carry(reader, server_writer), carry(server_reader, writer))
+        if is_cancel:
+            self.delivered.set()
 
 
 async def carry(reader: StreamReader, writer: StreamWriter) -> None:
@@ -94,11 +98,13 @@ def test_a_late_request_to_cancel_ends_no_other_query(postgres: Postgres) -> Non
                 await until_waiting(other, 81)
                 inner.set()
                 await way.arrived.wait()
-                # Its client leaves while the request to cancel is on its way.
-                request.cancel()
-                await outcome(request)
+            # The lock is free, and the query comes to its end before it can be cancelled.
+            (connection,) = of.pool.connections
+            await turns(100_000_000, lambda: connection.reply is None)
+            # Its client leaves while the request to cancel is on its way.
+            request.cancel()
+            await outcome(request)
             async with other.transaction(None, readonly=False) as tx:
-                # The lock is free, so the first query has come to its end; another one waits.
                 await tx.query("SELECT pg_advisory_xact_lock(82)")
                 query = "SELECT 'mine' AS a, pg_advisory_xact_lock(82)"
                 next_one = asyncio.ensure_future(outcome(ask(of, query)))
@@ -106,7 +112,7 @@ def test_a_late_request_to_cancel_ends_no_other_query(postgres: Postgres) -> Non
                     if await ask(other, WAITING.format(82)) == [{"n": "1"}]:
                         break
                 way.opened.set()
-                await turns(50)
+                await way.delivered.wait()
             return await next_one
 
     assert asyncio.run(main()) == [{"a": "mine", "pg_advisory_xact_lock": ""}]
