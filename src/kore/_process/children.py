@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from kore._process import orphans
 from kore._process.channel import Channel
+from kore._process.lines import DETAIL_LINES_MAX
 from kore._process.logs import log
 from kore._process.loop import Loop
 from kore._process.messages import Log, Message, Parcel, ProtocolError, Signal, Stop
@@ -154,10 +155,12 @@ class Children:
                 message = channel.take()
                 if message is None:
                     return taken > 1
-                if isinstance(message, Log) and (room := room - cost(message)) < 0:
+                if isinstance(message, Log) and room <= 0:
                     self._leave_out(child)
                 else:
                     self._take(child, message)
+                if isinstance(message, Log):
+                    room -= cost(message)
             except ProtocolError as fault:
                 self.blame(child, str(fault))
             if taken == 2:
@@ -314,7 +317,8 @@ def is_child(pid: int) -> bool:
 def cost(message: Log) -> int:
     """Return what it takes to write a log message, in bytes."""
     detail = message.detail
-    return len(message.text) + len(detail) + LINE_COST * (1 + detail.count("\n"))
+    lines = min(1 + detail.count("\n"), DETAIL_LINES_MAX)
+    return len(message.text) + len(detail) + LINE_COST * lines
 
 
 def fate(status: int) -> str:

@@ -282,8 +282,20 @@ def test_what_a_child_logs_beyond_its_turn_is_left_out_and_counted(
         while not caplog.messages:
             nursery.loop.turn()
 
-    assert 20_000 * 4 * taken <= module.LOG_BYTES_PER_TURN < sent * 20_000 * 4
+    assert 20_000 * 4 * (taken - 1) <= module.LOG_BYTES_PER_TURN < sent * 20_000 * 4
     assert f"{child}: {sent - taken} log messages left out" in caplog.messages[0]
+    nursery.children.give_up(child)
+    theirs.close()
+
+
+def test_one_large_log_message_is_always_taken(nursery: Nursery) -> None:
+    child = nursery.expect()
+    theirs = Channel(nursery.others.pop())
+    theirs.send(Log(3, "text", "\n" * 60_000))
+
+    nursery.children.hear(child)
+
+    assert len(nursery.family.messages) == 1
     nursery.children.give_up(child)
     theirs.close()
 
