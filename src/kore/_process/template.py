@@ -35,6 +35,7 @@ from kore._process.messages import (
     NotForked,
     Patience,
     Stop,
+    encode,
 )
 from kore._process.orphans import mark_worker
 from kore._process.privsep import STANDARD, Leave, open_descriptors, settle, tell_where
@@ -69,6 +70,8 @@ class Orders:
 
 def main() -> NoReturn:
     """Be the template, in an interpreter of its own."""
+    # Before anything that another version may do otherwise, its arguments included.
+    os.write(int(sys.argv[1]), encode(Hello(VERSION)))
     channel, parent, worker, mode, started, app, conf, *arguments = sys.argv[1:]
     orders = Orders(
         channel=int(channel),
@@ -104,7 +107,6 @@ class Template:
     def run(self) -> int:
         """Load the application and serve the parent. Returns the exit status."""
         try:
-            self.channel.send(Hello(VERSION))
             self.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
             if os.getpid() != self.pid:
