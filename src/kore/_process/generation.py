@@ -74,6 +74,8 @@ class Generation:
     leaving: list[Child] = field(default_factory=list)
     # The template can fork.
     loaded: bool = False
+    # Its latest template had loaded the application when it died, and another one is likely to.
+    recoverable: bool = False
     # It has been the one that serves.
     served: bool = False
     # Its workers are to end, and nobody takes their places.
@@ -137,7 +139,7 @@ class Generation:
     def without_template(self, give_up: Callable[[Child], None]) -> None:
         """Forget the template, and the workers it had not started yet."""
         self.template = None
-        self.loaded = False
+        self.recoverable, self.loaded = self.loaded, False
         for seat in self.seats.values():
             if seat.child is not None and not seat.child.pid:
                 give_up(seat.child)

@@ -89,10 +89,11 @@ class Successors:
     def await_template(self, generation: Generation, reason: str) -> None:
         """Try again later to load the application of the generation that serves.
 
-        Without a worker nothing is accepted any more: clients are refused, not left waiting.
+        Without a worker nothing is accepted any more: clients are refused, not left waiting. But a
+        template that has died after loading is replaced first.
         """
         again = generation.backoff.wait()
-        if generation.workers:
+        if generation.workers or (generation.recoverable and not again):
             logs.told("%s; the workers go on", reason)
         else:
             self.head.holdings.unlisten(generation, self.head.coming)
