@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kore._conf.paths import normalize_path
 from tests.helpers.answers import Answer
-from tests.helpers.build import get
+from tests.helpers.build import get, request
 from tests.helpers.fix_serve import Launcher, Server
 
 APP = """
@@ -32,6 +32,7 @@ site.route("/literal(1)/caf%c3%a9", echo, methods=["get"])
 site.route("/secret,1.txt", echo, methods=["get"], auth=AUTH)
 site.route("^/kept;/%40", echo, methods=["get"], auth=AUTH)
 site.route("^/echo/(.*)$", echo, methods=["get"])
+site.route("/", echo, methods=["options"])
 site.filemaps({"/": "www", "/@admin/": ("www/@admin", AUTH), "/a+b=c/": ("www/a+b=c", AUTH)})
 """
 FILES = (
@@ -151,3 +152,28 @@ def test_a_path_without_a_normal_form_is_refused(server: Server, path: str) -> N
 )
 def test_other_paths_stay_others(server: Server, path: str, other: str) -> None:
     assert ask(server, path).body != ask(server, other).body
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "http://h/%40admin/x.txt", 403),
+        ("HEAD", "http://h/@admin/x.txt", 403),
+        ("GET", "http://h.:80/%40admin/x.txt", 403),
+        ("GET", "http://user@h/@admin/x.txt", 400),
+        ("GET", "http://h\\@admin/x.txt", 400),
+        ("GET", "@admin/x.txt", 400),
+        ("POST", "/%40admin/x.txt", 405),
+        ("OPTIONS", "*", 204),
+        ("OPTIONS", "/", 200),
+        ("GET", "*", 400),
+    ],
+)
+def test_other_forms_of_targets_reach_nothing_else(
+    server: Server, method: str, target: str, status: int
+) -> None:
+    with server.connect(method) as client:
+        answer = client.ask(request(method, target, "X-HTTP-Method-Override: PUT"))
+
+    assert answer.status == status
+    assert b"content of" not in answer.body

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -128,6 +128,10 @@ class Cookie:
         if self.same_site is not None:
             parts.append(f"SameSite={SAME_SITE[self.same_site.lower()]}")
         return "; ".join(parts)
+
+
+# What may be said of a cookie beside name and value.
+ATTRIBUTES: Final = tuple(each.name for each in fields(Cookie) if each.default is not MISSING)
 
 
 def date(when: datetime | float) -> str:

@@ -106,6 +106,9 @@ class Parts:
         if attributes.get("secure") is None:
             attributes["secure"] = request.protocol == "https"
         replace = attributes.pop("replace", True)
+        if unknown := attributes.keys() - cookies.ATTRIBUTES:
+            there_are = ", ".join(cookies.ATTRIBUTES)
+            raise TypeError(f"cookie {name!r}: unknown attribute {min(unknown)!r}, use {there_are}")
         cookie = cookies.Cookie(name, value, **attributes)
         text = cookie.text()
         earlier = self._set_cookies.get(cookie.identity, "") if replace else ""

@@ -109,6 +109,7 @@ class Request:
         secure: bool | None = None,
         http_only: bool = True,
         same_site: str | None = "Lax",
+        replace: bool = True,
     ) -> bool: ...
     def response(self, status: int, body: Body = None) -> bool: ...
     def websocket_handshake(
