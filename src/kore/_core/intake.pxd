@@ -16,6 +16,7 @@ cdef class Intake(BodyReceiver):
 
     cdef bint step(self) except -1
     cdef bint next_head(self) except -1
+    cdef bint is_blank(self) except -1
     cdef int begin(self, int used) except -1
     cdef int fail(self, Request request, object error) except -1
     cdef int admit(self, Request request) except -1

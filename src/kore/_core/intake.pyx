@@ -40,16 +40,32 @@ cdef class Intake(BodyReceiver):
         self.blocked = held(&self.inbox) > 0 and self.waiting() > BLOCK
         if self.blocked or not held(&self.inbox):
             return False
+        used = parse_head(self.inbox.data + self.inbox.start, held(&self.inbox), &self.head,
+                          &self.service.heads)
+        if used == 0 and self.keep and self.is_blank():
+            return False
         if self.stage == IDLE:
             self.stage = HEADING
             self.limit = self.poller.now() + self.service.header_ms
-        used = parse_head(self.inbox.data + self.inbox.start, held(&self.inbox), &self.head,
-                          &self.service.heads)
         if used > 0:
             self.begin(used)
         elif used < 0:
             self.reject(-used)
         return used > 0
+
+    cdef bint is_blank(self) except -1:
+        """Return whether nothing but an empty line has come since the last answer, and drop it.
+
+        Some clients send one behind a body: it is no beginning of a request (RFC 9112 2.2).
+        """
+        cdef size_t size = self.head.line
+        if self.stage != IDLE or self.head.lines or self.head.scanned != self.head.line:
+            return False
+        if self.ended:          # half of an empty line is not completed any more
+            size = held(&self.inbox)
+        consume(&self.inbox, size, &self.poller.pool)
+        self.head.line = self.head.scanned = 0      # `blank` goes on counting
+        return True
 
     cdef int begin(self, int used) except -1:
         # The bytes are taken first: making the request may run a finalizer, and that anything.

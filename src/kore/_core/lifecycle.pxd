@@ -15,6 +15,7 @@ cdef class Lifecycle(Intake):
     cdef int64_t reached        # bytes it had acknowledged when that was set
     cdef WebSocket socket       # None while it speaks HTTP
     cdef bint abandoned         # `abandon` will be called
+    cdef bint resuming          # `resume` will be called
     cdef int64_t asked_at       # when the client stopped sending while something works for it
     cdef int64_t asked_behind   # bytes that had been sent by then
     cdef int64_t gone_at        # when it is taken for gone; 0: it is known to wait

@@ -199,6 +199,7 @@ cdef class Lifecycle(Intake):
     def resume(self):
         """Go on after an answer that was given outside of the loop, or when others had a turn."""
         self.yields = False
+        self.resuming = False
         self.advance()
 
     cdef int settle(self) except -1:
@@ -207,8 +208,9 @@ cdef class Lifecycle(Intake):
         if self.advancing or self.closed:
             return 0
         sent = self.pump()
-        if self.blocked and (sent == 1 or self.broken):
-            return self.advance()
+        if self.blocked and (sent == 1 or self.broken) and not self.resuming:
+            self.resuming = True
+            self.service.defer(self.resume)     # not from here: an application may be on the stack
         return self.rest(sent)
 
     cdef int rest(self, int sent) except -1:

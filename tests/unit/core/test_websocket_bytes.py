@@ -233,3 +233,26 @@ def test_what_a_client_says_before_the_answer_and_its_end_is_heard(pair: Make) -
 
     assert house.client.take().endswith(b"\r\n\r\n" + built_frame(BINARY, b"early"))
     assert house.client.end == "closed"
+
+
+def test_a_broadcast_runs_no_callback_of_its_receivers(talking: Make) -> None:
+    """One whose messages had to wait until it read goes on afterwards."""
+    heard = []
+
+    def onmsg(connection: Connection, op: int, data: bytes) -> None:
+        heard.append(data)
+        while data == b"flood" and connection.buffered < 60_000:
+            connection.websocket_send(BINARY, bytes(16_000))
+
+    house = talking(onmsg, buffer_max=100_000)
+    house.client.send(masked_frame(b"flood") + masked_frame(b"late"))
+    house.turn()
+    house.client.take()
+    during = []
+    for frame in (b"\x82\x01a", b"\x82\x01b"):
+        post(members(house), frame, None)
+        during.append(list(heard))
+    house.turn()
+
+    assert during == [[b"flood"]] * 2
+    assert heard == [b"flood", b"late"]
