@@ -193,6 +193,10 @@ class HttpClient:
             *ways,
             *(each for each in own if each[0] != HTTPHEADER),
         ]
+        if method == "POST" and body is not None and not isinstance(body, bytes):
+            # To libcurl the size of a POST is another option.
+            sizes = [value for number, value in settings if number == names.CURLOPT_INFILESIZE]
+            settings += [(POSTSIZE, size) for size in sizes]
         if lines := [*listed, *fields.values()]:
             settings.append((HTTPHEADER, lines))
         plan = Plan(

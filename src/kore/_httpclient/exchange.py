@@ -48,6 +48,8 @@ TOO_LARGE: Final = "Failure writing output to destination: more than curl_recv_m
 
 
 EXPECTATION_FAILED: Final = 417
+# A part of a compressed body has no end of its own (RFC 9110 section 15.3.7).
+PARTIAL_CONTENT: Final = 206
 # What may be announced as the length of a body that is read piece by piece.
 SIZES: Final = frozenset({INFILESIZE, POSTSIZE, names.CURLOPT_INFILESIZE})
 
@@ -206,7 +208,7 @@ class Exchange:
         """Raise what went wrong, if anything did."""
         code, reason = outcome
         if self._decoder is not None:
-            if code == 0:
+            if code == 0 and self.status() != PARTIAL_CONTENT:
                 self._decoder.check_end()
             if self._decoder.problem:
                 raise failure(self.plan, pycurl.E_BAD_CONTENT_ENCODING, self._decoder.problem)

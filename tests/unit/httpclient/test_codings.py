@@ -110,6 +110,19 @@ async def test_what_cannot_be_decoded_is_an_error(body: bytes, coding: str, reas
 
 
 @on_both
+async def test_a_part_of_an_answer_is_not_truncated() -> None:
+    packed = gzip.compress(TEXT)[:100]
+
+    async def part(asked: Asked) -> None:
+        asked.answer(packed, 206, "content-encoding: gzip", "content-range: bytes 0-99/200")
+
+    async with Peer(part) as peer:
+        whole, streamed = await both_ways(peer.url)
+        assert whole == streamed
+        assert TEXT.startswith(whole)
+
+
+@on_both
 async def test_an_answer_without_a_body_is_not_truncated() -> None:
     async with Peer(answering(b"", "gzip")) as peer:
         assert await both_ways(peer.url) == (b"", b"")

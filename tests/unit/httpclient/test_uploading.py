@@ -209,8 +209,9 @@ async def test_a_body_that_is_longer_than_it_said_is_an_error(
         assert peer.asked == [], "the peer has not seen a whole request"
 
 
+@pytest.mark.parametrize("method", ["post", "put"])
 @on_both
-async def test_a_length_may_be_an_option() -> None:
+async def test_a_length_may_be_an_option(method: str) -> None:
     async def body() -> AsyncIterator[bytes]:
         for word in (b"on", b"e", b""):
             yield word
@@ -220,10 +221,10 @@ async def test_a_length_may_be_an_option() -> None:
             (kore.CURLOPT_INFILESIZE, 3, 2),
             (kore.CURLOPT_HTTPHEADER, ["Content-Length: 3"], ["Content-Length: 2"]),
         ):
-            client = kore.httpclient(peer.url)
-            assert await client.put(body=body(), curlopt={option: true}) == (200, b"hello")
+            ask = getattr(kore.httpclient(peer.url), method)
+            assert await ask(body=body(), curlopt={option: true}) == (200, b"hello")
             assert (peer.asked[-1].get("content-length"), peer.asked[-1].body) == ("3", b"one")
-            error = await fails(client.put(body=body(), curlopt={option: false}))
+            error = await fails(ask(body=body(), curlopt={option: false}))
             assert "longer than its content-length, 2 bytes" in str(error)
 
 
