@@ -19,8 +19,9 @@ from types import ModuleType, TracebackType
 from typing import Any, Final
 
 from kore import _context
-from kore._conf import loader
+from kore._conf import loader, unusual
 from kore._conf.builder import Builder
+from kore._conf.calls import arguments_for, check_hook, place_of, takes
 from kore._conf.places import OURS, absolute, working_directory
 from kore._conf.schema import Config
 from kore._conf.syntax import parse
@@ -84,15 +85,26 @@ class Application:
         """Have everybody say what they want: the application first, then the file."""
         if self.path:
             self.modules.add(imported(self.path))
+        self.modules.refuse_class()
         hook = self.modules.hooks().get("configure")
         call(hook, "configure", self.arguments)
         self.read(self.conf or self.builder.settings.file)
+        self.modules.refuse_class()
         self.builder.hooks = self.modules.hooks()
+        self.check_hooks()
         later = self.modules.later()
         self.builder.notices += [f"{hook} has no effect in this version" for hook in later]
         if hook is None and not self.builder.problems.found:
             with self.listening():
                 call(self.builder.hooks.get("configure"), "configure", self.arguments)
+        self.builder.notices += unusual.notices(self.builder)
+
+    def check_hooks(self) -> None:
+        """Take note of hooks that cannot be called, and of names that look like hooks."""
+        for name, hook in self.builder.hooks.items():
+            with self.builder.problems.noted(place_of(hook)):
+                check_hook(name, hook)
+        self.builder.notices += self.modules.misspelled()
 
     def read(self, file: str) -> None:
         """Read a configuration file."""
@@ -161,6 +173,7 @@ class Application:
             function = getattr(module, onload, None)
             if not callable(function):
                 raise ConfigError(f"{path}: onload '{onload}' not present")
+            takes(function, "(action)", f"{path}: onload")
             self.builder.onloads.append(function)
 
     def symbol(self, name: str) -> Callable[..., Any] | None:
@@ -285,7 +298,11 @@ def call(hook: Callable[..., Any] | None, name: str, *arguments: object) -> None
     if hook is None:
         return
     try:
-        pending = hook(*arguments)
+        check_hook(name, hook)
+    except ConfigError as error:
+        raise StartError(f"fatal: {place_of(hook)}: {error}") from None
+    try:
+        pending = hook(*arguments_for(name, hook, arguments))
     except Exception as error:
         text = traceback_text(error)
         raise StartError(f"{text}fatal: {FAILED.get(name, f'{name}() failed')}") from error

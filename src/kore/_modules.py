@@ -1,10 +1,13 @@
 """The modules of an application: what in them a name means, and which hooks they have."""
 
 from collections.abc import Callable, Iterable, Iterator
-from types import ModuleType
+from difflib import SequenceMatcher
+from types import FunctionType, ModuleType
 from typing import Any, Final
 
+from kore._conf.calls import place_of
 from kore._conf.guesses import meant
+from kore.errors import ConfigError
 
 # What a function named by `python_import` is told.
 MODULE_LOAD: Final = 1
@@ -21,6 +24,9 @@ HOOKS: Final = {
     # Not by its own name: in C Kore's examples that one is for a WebSocket's messages.
     "onmsg": "kore_onmsg",
 }
+
+# How much a name has to be like a hook's, from 0 to 1, to be taken for a slip.
+NEARLY: Final = 0.9
 
 # What Kore calls, and this version does not.
 LATER: Final = ("seccomp",)
@@ -49,6 +55,30 @@ class Modules:
                 if callable(hook):
                     found.setdefault(name, hook)
         return found
+
+    def refuse_class(self) -> None:
+        """Raise ConfigError if `koreapp` is a class whose hooks need an object."""
+        for module in self.loaded:
+            app: Any = getattr(module, "koreapp", None)
+            methods = [vars(app).get(name) for name in HOOKS] if isinstance(app, type) else []
+            method = next((m for m in methods if isinstance(m, FunctionType)), None)
+            if method is not None:
+                raise ConfigError(
+                    f"{place_of(method)}: koreapp is the class {app.__name__}, not an object of "
+                    f"it: write `koreapp = {app.__name__}()`"
+                )
+
+    def misspelled(self) -> list[str]:
+        """Return a notice for each function that looks like a hook and is not called."""
+        said = []
+        for module in self.loaded:
+            app = getattr(module, "koreapp", None)
+            for name, function in functions_of(type(app)).items():
+                said += hint(f"koreapp.{name}", name, function, HOOKS)
+            for name, function in functions_of(module).items():
+                if name.startswith("kore_"):
+                    said += hint(name, name, function, HOOKS.values())
+        return said
 
     def later(self) -> list[str]:
         """Return the hooks there are that nobody calls yet."""
@@ -120,6 +150,22 @@ def is_hashable(value: object) -> bool:
     except Exception:  # noqa: BLE001 - whatever an application's class raises
         return False
     return True
+
+
+def functions_of(owner: object) -> dict[str, FunctionType]:
+    """Return the functions that a class or a module defines itself."""
+    return {name: f for name, f in list(vars(owner).items()) if isinstance(f, FunctionType)}
+
+
+def hint(label: str, name: str, function: FunctionType, hooks: Iterable[str]) -> list[str]:
+    """Return a notice if *name* is nearly that of a hook."""
+    plain = name.replace("_", "").lower()
+    for hook in hooks:
+        ratio = SequenceMatcher(None, hook.replace("_", ""), plain).ratio()
+        if name not in hooks and ratio >= NEARLY:
+            where = place_of(function)
+            return [f"{where}: {label}() is not called: did you mean {hook}?"]
+    return []
 
 
 def as_function(found: Callable[..., Any]) -> Callable[..., Any]:

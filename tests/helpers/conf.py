@@ -14,7 +14,7 @@ from kore.errors import ConfigError
 PLAIN = "server plain {\n bind 127.0.0.1 0\n tls no\n}\n"
 
 
-def index(req: Any) -> None:
+def index(req: Any, *_: Any) -> None:
     raise NotImplementedError
 
 

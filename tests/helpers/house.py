@@ -37,7 +37,8 @@ FLOORS = {
           _pgsql.transaction""",
     2: """_conf.answers _conf.authentications _conf.builder _conf.calls _conf.check _conf.databases
           _conf.demands _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader
-          _conf.printer _conf.routes _conf.rules _conf.unserved _conf.wanted _conf.websockets
+          _conf.printer _conf.routes _conf.rules _conf.unserved _conf.unusual _conf.wanted
+          _conf.websockets
           _http.auth _http.filemap
           _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
     1: """_conf.cpus _conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog

@@ -50,7 +50,7 @@ def worker(context: _context.Context) -> StandIn:
     return worker
 
 
-def handler(request: object) -> None:
+def handler(request: object, *_: object) -> None:
     raise NotImplementedError
 
 

@@ -329,7 +329,7 @@ def test_an_application_may_end_by_itself() -> None:
 def test_an_async_configure_is_refused() -> None:
     write("app.py", SERVER + "async def kore_parent_configure(args): ...\n")
 
-    assert complaint("app.py").startswith("fatal: configure() must not be async")
+    assert complaint("app.py").startswith("fatal: app.py:3: configure() must not be async")
 
 
 @pytest.mark.parametrize("end", ["1 / 0", "exit(1)", "kore.config.worker_no_accept = 250"])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn, Unpack
 
-from kore._conf import answers, check, databases, demands, filemaps, rules, websockets
+from kore._conf import answers, calls, check, databases, demands, filemaps, rules, websockets
 from kore._conf.places import caller
 from kore._conf.problems import Problems
 from kore._conf.schema import (
@@ -244,6 +244,7 @@ class Builder:
             domain = check.text(domain, "domain")
         taken = check.methods(methods)
         route = Route(path, handler, taken, demands.demands(path, taken, keywords))
+        calls.takes_captures(handler, path, route.pattern)
         self.wanted.append(Wanted(route, domain, self.locate()))
 
     def filemaps(self, maps: object, domain: DomainHandle) -> None:
@@ -269,6 +270,7 @@ class Builder:
         self.open()
         if not callable(hook):
             raise TypeError(f"prerequest: {hook!r} is not callable")
+        calls.takes(hook, "(req)", "the prerequest")
         self.prerequests.append(hook)
 
     def database(self, name: str, connstring: str) -> None:
@@ -290,6 +292,7 @@ class Builder:
     @tracer.setter
     def tracer(self, callback: Tracer) -> None:
         self.open()
+        calls.takes(callback, "(type, value, traceback)", "the tracer")
         self._tracer = callback
 
     def rename(self, name: str) -> None:
@@ -380,14 +383,15 @@ class Builder:
         )
 
     def _with_functions(self, wanted: Wanted) -> Wanted:
-        demands = wanted.route.demands
-        if not demands.websocket or self.named is None:
+        given = wanted.route.demands
+        if not given.websocket or self.named is None:
             return wanted
         try:
-            functions = websockets.resolved(demands.websocket, self.named)
-        except NameError as error:
+            functions = websockets.resolved(given.websocket, self.named)
+            websockets.check_callbacks(functions)
+        except (NameError, ConfigError) as error:
             raise ConfigError(f"route '{wanted.route.path}': {error}") from None
-        route = replace(wanted.route, demands=replace(demands, websocket=functions))
+        route = replace(wanted.route, demands=replace(given, websocket=functions))
         return replace(wanted, route=route)
 
     def _owner(self, wanted: Wanted) -> DomainHandle:

@@ -167,6 +167,7 @@ def hooks(given: object) -> dict[str, Hook]:
             raise ConfigError(f"unknown hook '{name}', there are {', '.join(HOOKS)}")
         if not callable(hook):
             raise ConfigError(f"{name} for a route not callable: {hook!r}")
+        takes(hook, "(req, piece)" if name == "on_body_chunk" else "(req)", name)
     return dict(given)
 
 
@@ -176,6 +177,7 @@ def websocket(given: object) -> Mapping[str, Any]:
         return {}
     if not isinstance(given, Mapping):
         raise ConfigError(f"websocket must be a dict of keywords, not {given!r}")
+    websockets.check_callbacks(given)
     return websockets.terms(given)
 
 

@@ -1,14 +1,19 @@
 """What somebody may have meant."""
 
+import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Final
+from urllib.parse import unquote
 
 # How alike two names have to be, from 0 to 1; what the same beginning adds to that, for each
 # letter of it and up to so many, as far as something is missing (Winkler).
 ALIKE: Final = 0.6
 PER_LETTER: Final = 0.1
 LETTERS: Final = 4
+# What other frameworks write for a part of the path that is captured.
+FOREIGN: Final = re.compile(r"\{[A-Za-z_][^{}/]*\}|<[A-Za-z_][^<>/]*>")
+NAMED_GROUP: Final = re.compile(r"\(\?P<[^>]*>|\(\?P=[^)]*\)")
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -16,6 +21,16 @@ def meant(name: str, known: Iterable[str]) -> str:
     found = [(likeness(name, other), other) for other in known]
     close = max((pair for pair in found if pair[0]), default=None)
     return f" (did you mean '{close[1]}'?)" if close else ""
+
+
+def foreign_captures(path: str) -> tuple[str, str] | None:
+    """Return what other frameworks would capture in a path, and the path as it is written here."""
+    plain = unquote(path) if path.startswith("/") else NAMED_GROUP.sub("(", path)
+    found = FOREIGN.search(plain)
+    if found is None:
+        return None
+    inner = FOREIGN.sub("([^/]+)", plain).removeprefix("^").removesuffix("$")
+    return found[0], f"^{inner}$"
 
 
 def likeness(name: str, other: str) -> float:

@@ -6,13 +6,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kore._conf import check, hosts
+from kore._conf.calls import takes
 from kore._conf.guesses import meant
 from kore._conf.kinds import TOKEN
 from kore._conf.schema import Named
 from kore._conf.settings import SETTINGS
 from kore.errors import ConfigError
 
-CALLBACKS: Final = ("onconnect", "onmsg", "ondisconnect")
+# How each is called.
+CALLBACKS: Final = MappingProxyType(
+    {"onconnect": "(conn)", "onmsg": "(conn, op, data)", "ondisconnect": "(conn)"}
+)
 # Those that stand in for a setting on one route.
 INSTEAD: Final = MappingProxyType(
     {
@@ -93,3 +97,10 @@ def resolved(given: Mapping[str, Any], named: Named) -> dict[str, Any]:
         else entry
         for name, entry in given.items()
     }
+
+
+def check_callbacks(given: Mapping[str, Any]) -> None:
+    """Raise ConfigError if a callback cannot be called as it will be."""
+    for name, arguments in CALLBACKS.items():
+        if callable(given.get(name)):
+            takes(given[name], arguments, name)

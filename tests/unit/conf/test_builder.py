@@ -13,7 +13,7 @@ from kore.errors import ConfigError, KoreError, UnknownSettingError
 LOCAL = Address("127.0.0.1", 0)
 
 
-def handler(request: object) -> None:
+def handler(request: object, *_: object) -> None:
     raise NotImplementedError
 
 
