@@ -21,7 +21,7 @@ from typing import Any, Final
 from kore import _context
 from kore._conf import loader, unusual
 from kore._conf.builder import Builder
-from kore._conf.calls import arguments_for, check_hook, place_of, takes
+from kore._conf.calls import arguments_for, check_hook, is_websocket_callback, place_of, takes
 from kore._conf.places import OURS, absolute, working_directory
 from kore._conf.schema import Config
 from kore._conf.syntax import parse
@@ -101,7 +101,10 @@ class Application:
 
     def check_hooks(self) -> None:
         """Take note of hooks that cannot be called, and of names that look like hooks."""
-        for name, hook in self.builder.hooks.items():
+        hooks = self.builder.hooks
+        if is_websocket_callback(hooks.get("onmsg")):
+            del hooks["onmsg"]
+        for name, hook in hooks.items():
             with self.builder.problems.noted(place_of(hook)):
                 check_hook(name, hook)
         self.builder.notices += self.modules.misspelled()

@@ -25,7 +25,7 @@ class Served(Pair):
             stream=lambda request, status, items: self.real.spawn(
                 stream(request, status, items), request
             ),
-            failed=lambda _, error: self.failures.append(error),
+            failed=lambda _, error, *result: self.failures.append(error),
             defer=loop.call_soon,
             later=loop.call_later,
             future=loop.create_future,

@@ -150,7 +150,7 @@ class Pair:
             spawn=self.spawn,
             stream=lambda *stream: self.streams.append(stream),
             discard=lambda _, items: self.discarded.append(items),
-            failed=lambda _, error: self.failures.append(error),
+            failed=lambda _, error, *result: self.failures.append(error),
             defer=self.deferred.append,
             later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
             future=self.future,

@@ -156,8 +156,8 @@ async def returns_later(req: kore.pyhttp_request) -> str:
 
 
 @kore.route("/wrong-arguments", methods=["get"])
-def wrong_arguments() -> None:
-    pass
+def wrong_arguments(*arguments: object) -> None:
+    background(*arguments)
 
 
 @kore.route("/toolkit", methods=["get"])

@@ -74,6 +74,13 @@ def test_a_hook_that_cannot_be_called_is_refused(hook: str, wanted: str) -> None
     assert said.endswith(wanted)
 
 
+def test_onmsg_may_be_for_the_messages_of_a_websocket() -> None:
+    source = "class App:\n    def onmsg(self, conn, op, data): ...\nkoreapp = App()\n"
+
+    assert "onmsg" not in load(source + ROUTE).hooks
+    assert "onmsg" in load(source.replace("conn, op, data", "*any") + ROUTE).hooks
+
+
 def test_all_hooks_are_checked_at_once() -> None:
     said = refused("def kore_worker_configure(args): ...\ndef kore_onmsg(): ...\n" + ROUTE)
 

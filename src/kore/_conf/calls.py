@@ -75,11 +75,11 @@ def takes_captures(function: Any, path: str, pattern: re.Pattern[str] | None) ->
     least = 0 if pattern is not None and OPTIONAL_GROUP.search(pattern.pattern) else groups
     ways = [f"({', '.join(['req', *_captures(n)])})" for n in range(groups, least - 1, -1)]
     if not any(accepts(function, way) for way in ways):
-        foreign = foreign_captures(path)
-        hint = f"; to capture {foreign[0]} write '{foreign[1]}'" if foreign else ""
+        if foreign_captures(path):  # there is a notice of what it should be
+            return
         why = "one argument for each group of the path" if groups else "the path has no groups"
         raise ConfigError(
-            f"the handler {described(function)} must accept {ways[0]}, {why}{at(function)}{hint}"
+            f"the handler {described(function)} must accept {ways[0]}, {why}{at(function)}"
         )
 
 
@@ -98,6 +98,16 @@ def check_hook(name: str, hook: Callable[..., Any]) -> None:
         raise ConfigError(f"the hook {described(hook)} {wanted}")
     if name in SYNC_HOOKS and inspect.iscoroutinefunction(hook):
         raise ConfigError(f"{name}() must not be async: no event loop runs it")
+
+
+def is_websocket_callback(function: Any) -> bool:
+    """Return whether `koreapp.onmsg` is for the messages of a WebSocket, as in Kore's examples."""
+    calls = HOOK_CALLS["onmsg"]
+    return (
+        function is not None
+        and accepts(function, "(conn, op, data)")
+        and not any(accepts(function, call) for call in calls)
+    )
 
 
 def arguments_for(name: str, hook: Callable[..., Any], given: Sequence[object]) -> Sequence[object]:

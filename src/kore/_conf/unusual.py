@@ -1,6 +1,7 @@
 """Notices of what a configuration may be allowed to say, and hardly means."""
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from kore._conf.builder import Builder
 from kore._conf.guesses import foreign_captures
@@ -18,7 +19,8 @@ def notices(builder: Builder) -> Iterator[str]:
         found = None if one.route.files else foreign_captures(one.route.path)
         if found is not None:
             part, path = found
+            shown = one.route.path if one.route.pattern else unquote(one.route.path)
             yield (
-                f"{one.where}: route '{one.route.path}': {part} captures nothing here, clients "
+                f"{one.where}: route '{shown}': {part} captures nothing here, clients "
                 f"would have to send it as it is; write '{path}', and the handler gets each group"
             )

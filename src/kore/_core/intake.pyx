@@ -204,7 +204,9 @@ cdef class Intake(BodyReceiver):
         if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
             self.service.spawn(pending, request)
         elif self.waits(request):
-            self.fail(request, None)
+            self.service.report(request, None, pending)
+            if not request.answered:
+                request.give_up(500)
         elif request.lacks_end():
             self.expect_end(request)
         return 0

@@ -2,12 +2,27 @@
 """The request as a handler sees it: the question, what came with it, and the way to answer."""
 
 from cpython.bytes cimport PyBytes_CheckExact
+from cpython.long cimport PyLong_CheckExact
 from cpython.pythread cimport PyThread_get_thread_ident
 
 from kore._core.parser cimport HEAD
 from kore._core.writer cimport check_final, field_line
 
 from kore._core.writer import check_iterable, sendable
+
+
+cdef int status_number(object status, object body) except? -1:
+    """Return a status as a number. Raises TypeError that says what to write."""
+    if isinstance(status, (str, bytes, bytearray)) or not hasattr(status, "__index__"):
+        if isinstance(status, str) and status.isdecimal():
+            hint = f"write req.response({int(status)}, ...)"
+        elif type(body) is int:
+            hint = f"it comes first: write req.response({body}, {status!r:.60})"
+        else:
+            hint = "it comes first: write req.response(200, ...)"
+        raise TypeError(f"response(): the status must be a number, not {type(status).__name__}: "
+                        f"{hint}")
+    return status
 
 
 def began(Request request not None):
@@ -160,14 +175,15 @@ cdef class Request(Content):
         self.fields["set-cookie"] = b"".join(lines) + line
         return True
 
-    def response(self, int status, body=None):
+    def response(self, status, body=None):
         """Answer: a status, and a body of bytes, str, None, or an iterator, async or not, of those.
 
         An interim status (100, 103) may come before the final one. Raises RuntimeError for a
         second answer. When the client has left there is nobody to tell, and it is ignored.
         """
+        cdef int number = status if PyLong_CheckExact(status) else status_number(status, body)
         self.may_answer()
-        if not 100 <= status <= 599 or status == 101:
+        if not 100 <= number <= 599 or number == 101:
             raise ValueError(f"{status} is no status: 200 to 599, or 100 to 199 before the answer")
         if body is None:
             body = b""
@@ -176,9 +192,9 @@ cdef class Request(Content):
             self.may_answer()       # a conversion may run code of the application
         if PyBytes_CheckExact(body) or isinstance(body, memoryview):
             if self.peer.serves(self):
-                self.peer.answer(self, status, body)
+                self.peer.answer(self, number, body)
             return True
-        return self.respond_streaming(status, body)
+        return self.respond_streaming(number, body)
 
     cdef int may_answer(self, str what="response()") except -1:
         if self.answered:

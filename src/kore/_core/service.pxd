@@ -57,7 +57,7 @@ cdef class Service:
 
     cdef int entered(self) except -1
     cdef int left(self) except -1
-    cdef int report(self, object request, object error) except -1
+    cdef int report(self, object request, object error, object result=*) except -1
     cdef int begun(self, bytes label) except -1
     cdef int suspended(self, bytes label) except -1
     cdef int ended(self) except -1

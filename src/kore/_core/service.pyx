@@ -27,9 +27,9 @@ cdef class Service:
     *limits* has the settings by their names. *spawn(coroutine, request)* runs a handler that waits,
     *stream(request, status, items)* an async iterator as a body, *discard(request, items)* closes
     one that is not sent; *failed(request, error)* reports, with None for a handler that gave no
-    answer or did not end it; *defer(call)* calls soon, *later(seconds, call)* later; *future()*
-    makes what a slow stream waits for, *parts(request, route)* what reads parameters, cookies and
-    files.
+    answer or did not end it, and what that returned; *defer(call)* calls soon, *later(seconds,
+    call)* later; *future()* makes what a slow stream waits for, *parts(request, route)* what reads
+    parameters, cookies and files.
 
     The others are for routes with *extras*, and for large bodies. *greet(request, extras)* says
     whether a request may go on, before its body is read: False, when it was answered, or when
@@ -119,10 +119,13 @@ cdef class Service:
                     complain("cannot accept clients again")
         return 0
 
-    cdef int report(self, object request, object error) except -1:
+    cdef int report(self, object request, object error, object result=None) except -1:
         """Say what went wrong; the reporter's own failures end here."""
         try:
-            self.failed(request, error)
+            if result is None:
+                self.failed(request, error)
+            else:
+                self.failed(request, error, result)
         except BaseException:
             complain("cannot report %r", error)
         return 0

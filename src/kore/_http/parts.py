@@ -1,10 +1,12 @@
 """What came beside a request's head: parameters, cookies, files. Made when first asked for."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
+from kore._conf.places import caller
 from kore._http import cookies, multipart
 from kore._http.files import HttpFile
 from kore._http.params import FORM, MULTIPART, QUERY, Judged, judge, pairs
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from kore._conf.settings import Settings
     from kore._http.pipeline import Step
 
+log = logging.getLogger("kore")
+
+# More hints than this are a name that comes from requests.
+HINTS_MAX: Final = 100
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MULTIPART_TYPE: Final = "multipart/form-data"
 FORM_MAX: Final = 1 << 24  # bytes of a form that is in a file and is read into memory
@@ -31,11 +37,17 @@ class Parts:
     """
 
     __slots__ = (
-        *("_body", "_cookies", "_declared", "_files", "_query"),
+        *("_body", "_cookies", "_declared", "_files", "_hints", "_populated", "_query"),
         *("_set_cookies", "_settings", "_shown"),
     )
 
-    def __init__(self, settings: "Settings", declared: "Declared") -> None:
+    def __init__(
+        self, settings: "Settings", declared: "Declared", hints: set[str] | None = None
+    ) -> None:
+        # What was said about calls that find nothing: each is said once.
+        self._hints = hints
+        # Which of query and body the handler has had populated, whatever was there.
+        self._populated: set[str] = set()
         self._settings = settings
         self._declared = declared
         self._query: Judged | None = None
@@ -58,6 +70,8 @@ class Parts:
         for judged in self._shown:
             if name in judged.values:
                 return judged.values[name][0]
+        if self._hints is not None:
+            self._explain(name)
         return None
 
     def arguments(self) -> dict[str, list[str]]:
@@ -66,19 +80,25 @@ class Parts:
         for judged in self._shown:
             for name, values in judged.values.items():
                 found.setdefault(name, []).extend(values)
+        declared = self._declared.query or self._declared.body
+        if declared and not self._populated and self._hints is not None:
+            self._hint("req.arguments() is empty: no populate_ function was called before")
         return found
 
     def populate_get(self, request: Any) -> bool:
         """Show what the query holds."""
+        self._populated.add("query")
         return self._show(at_once(self.judge_query(request)))
 
     def populate_post(self, request: Any) -> bool:
         """Show what an urlencoded form holds."""
+        self._populated.add("body")
         judged = at_once(self.judge_body(request))
         return judged.source is not FORM or self._show(judged)
 
     def populate_multi(self, request: Any) -> bool:
         """Show what a multipart form holds, its files too."""
+        self._populated.add("body")
         judged = at_once(self.judge_body(request))
         return judged.source is not MULTIPART or self._show(judged)
 
@@ -118,6 +138,28 @@ class Parts:
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""
         return source(request.body_source).digest()
+
+    def _explain(self, name: str) -> None:
+        """Log why a parameter cannot be there, if that is so; once for each line that asks."""
+        declared, populated = self._declared, self._populated
+        if name in declared.query:
+            reason = "" if "query" in populated else "req.populate_get() was not called before"
+        elif name in declared.body:
+            calls = "req.populate_post() or req.populate_multi()"
+            reason = "" if "body" in populated else f"{calls} was not called before"
+        else:
+            reason = (
+                "the route does not declare it for this method: write get={"
+                f"'{name}': '^.*$'" + "}, or post= for a form, in its keywords"
+            )
+        if reason:
+            self._hint(f"req.argument({name!r}) finds nothing: {reason}")
+
+    def _hint(self, text: str) -> None:
+        line = f"{caller()}: {text}"
+        if self._hints is not None and line not in self._hints and len(self._hints) < HINTS_MAX:
+            self._hints.add(line)
+            log.warning("%s", line)
 
     # How it comes about
 

@@ -4,9 +4,11 @@ import contextlib
 import logging
 import select
 import time
+import warnings
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+from kore._conf.places import OURS, shown
 from kore._process.channel import Channel
 from kore._process.destination import Destination
 from kore._process.messages import Log
@@ -23,6 +25,7 @@ PRIORITIES: Final = (
     (logging.INFO, INFO),
 )
 TRACEBACK: Final = "Traceback ("
+UNAWAITED: Final = "was never awaited"
 FATAL: Final = "fatal: "
 # For last words to standard error, when its reader is slow.
 COMPLAINT_SECONDS: Final = 1.0
@@ -68,6 +71,26 @@ def detail(record: logging.LogRecord) -> str:
     if record.exc_info:
         given.append(FORMATTER.formatException(record.exc_info))
     return "\n".join(filter(None, given))
+
+
+def log_unawaited() -> None:
+    """Have the log tell of coroutines that nothing awaits, with what to write.
+
+    Python writes a warning to standard error, which may be nowhere.
+    """
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        text = str(message)
+        if category is not RuntimeWarning or not text.endswith(UNAWAITED):
+            before(message, category, *rest, **more)
+            return
+        # Where it was forgotten for good; a frame of ours says nothing about that.
+        where = f"{shown(rest[0])}:{rest[1]}: " if not rest[0].startswith(OURS) else ""
+        name = text.split("'")[1].rpartition(".")[2]
+        log.warning("%s%s: it has not run; write `await %s(...)`", where, text, name)
+
+    warnings.showwarning = show
 
 
 def to_channel(channel: Channel) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
+from kore._conf.calls import place_of
 from kore._conf.schema import Config, Declared, Route
 from kore._conf.schema import Handler as RouteHandler
 from kore._core.file import open_beneath
@@ -40,6 +41,10 @@ class Site:
         self.sockets = birth.sockets
         self.tasks = tasks
         self.journals = journals
+        # What was said about parameters that cannot be there.
+        self.hints: set[str] = set()
+        # Where handlers are, by their paths; empty where there are several.
+        self.places: dict[str, str] = {}
         # Files that stay open for a moment.
         self.keeper = Keeper(open_beneath)
         self.policy = policy(birth.config.settings, self.keeper.open)
@@ -66,6 +71,8 @@ class Site:
     def fold(self, route: Route) -> RouteHandler:
         """Make of a route what the core calls for it."""
         if not route.files:
+            place = place_of(route.handler)
+            self.places[route.path] = place * (self.places.get(route.path, place) == place)
             run = fold(route, steps(route, self.config.prerequests))
             return self.slow.watch(route.path, route.handler, run) if self.slow else run
         served = Filemap(route, self.directories[route.files], self.policy).serve
@@ -75,7 +82,7 @@ class Site:
     def parts(self, request: Request, entry: RouteEntry) -> Parts:
         """Make what reads the parameters, cookies and files of a request."""
         declared = entry.route.demands.declared.get(request.method, NOTHING)
-        return Parts(self.config.settings, declared)
+        return Parts(self.config.settings, declared, self.hints)
 
     def stream(self, request: Request, status: int, items: Any) -> None:
         """Send an async iterator as the body of a response."""

@@ -14,8 +14,8 @@ from kore._aio.tasks import Registry, TaskInfo
 from kore._core.request import Request, began
 from kore._http.streaming import gate
 
-# What a handler did wrong; None: it gave no answer.
-Report: TypeAlias = Callable[[Request, BaseException | None], None]
+# Called with a request, what its handler did wrong, or None and what it returned: no answer.
+Report: TypeAlias = Callable[..., None]
 Handler: TypeAlias = Coroutine[Any, Any, Any]
 # What follows when a hook has been awaited.
 Then: TypeAlias = Callable[[Any], object]
@@ -78,7 +78,7 @@ class Tasks(Registry):
             if then is not None:
                 then(result)
             elif not request.answered and request.is_served:
-                self.report(request, None)
+                self.report(request, None, result)
                 fail()
             else:
                 expect_end()

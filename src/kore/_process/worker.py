@@ -26,7 +26,7 @@ from kore._process.databases import Databases
 from kore._process.eventloop import new_loop
 from kore._process.heartbeat import Heartbeat
 from kore._process.journals import Journals
-from kore._process.logs import Handler, install, log
+from kore._process.logs import Handler, install, log, log_unawaited
 from kore._process.messages import (
     Draining,
     Fatal,
@@ -170,6 +170,7 @@ class Worker:
 
     async def start(self) -> None:
         """Take up the work: the application's start hook first, the sockets last."""
+        log_unawaited()
         self.catch_signals()
         self.bodies.open()
         self.talk.open(self.takers(), self.orphaned)
@@ -300,8 +301,10 @@ class Worker:
 
     # ---- what handlers do
 
-    def report(self, request: Request, error: BaseException | None) -> None:
-        """Say what a request's handler did wrong; None: it gave no answer."""
+    def report(
+        self, request: Request, error: BaseException | None, result: object = None
+    ) -> None:
+        """Say what a request's handler did wrong; None: no answer, but *result* was returned."""
         where = f"route '{request.where()}'"
         if isinstance(error, RefusedError) and not request.answered:
             # The application may have put an attribute in front of the method.
@@ -312,9 +315,21 @@ class Worker:
                 "end_body(): the connection is closed", where
             )  # fmt: skip
         elif error is None:
-            log.error("no response: the handler of %s ended without calling response()", where)
+            self.report_missing(request, result)
         else:
             self.failed(where, error)
+
+    def report_missing(self, request: Request, result: object) -> None:
+        """Log that a handler gave no answer."""
+        path = Request.where(request)
+        place = self.site.places.get(path, "")
+        hint = "" if result is None else f"; it returned {type(result).__name__}"
+        if isinstance(result, (str, bytes, dict, list)):
+            hint += ", which is not sent: write req.response(200, ...)"
+        log.error(
+            "no response: the handler of route '%s' ended without calling response()%s%s",
+            path, hint, place and f" ({place})",
+        )  # fmt: skip
 
     def failed(self, where: str, error: BaseException) -> None:
         """Hand what nobody caught to the tracer, or to the log."""

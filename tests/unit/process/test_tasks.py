@@ -44,7 +44,7 @@ class Bench:
         self.reports: list[BaseException | None] = []
         self.failed: list[tuple[str, BaseException]] = []
         loop = asyncio.get_running_loop()
-        self.tasks = Tasks(loop, lambda _, error: self.reports.append(error))
+        self.tasks = Tasks(loop, lambda _, error, *result: self.reports.append(error))
         loop.set_exception_handler(
             lambda _, context: self.failed.append((context["message"], context["exception"]))
         )
