@@ -79,7 +79,8 @@ def takes_captures(function: Any, path: str, pattern: re.Pattern[str] | None) ->
             return
         why = "one argument for each group of the path" if groups else "the path has no groups"
         raise ConfigError(
-            f"the handler {described(function)} must accept {ways[0]}, {why}{at(function)}"
+            f"route '{path}': the handler {described(function)} must accept {ways[0]}, {why}"
+            f"{at(function)}"
         )
 
 
