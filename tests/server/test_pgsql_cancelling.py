@@ -34,9 +34,13 @@ class Gate:
             await self.opened.wait()
         server_reader, server_writer = await asyncio.open_unix_connection(self.path)
         server_writer.write(first)
-        await asyncio.gather(carry(reader, server_writer), carry(server_reader, writer))
         if is_cancel:
+            # The server hangs up when it has passed the request on.
+            await carry(server_reader, writer)
+            server_writer.close()
             self.delivered.set()
+        else:
+            await asyncio.gather(carry(reader, server_writer), carry(server_reader, writer))
 
 
 async def carry(reader: StreamReader, writer: StreamWriter) -> None:

@@ -179,3 +179,22 @@ def test_what_leaves_nothing_costs_no_prepared_statement(postgres: Postgres) -> 
             return before, len(connection.statements.prepared)
 
     assert asyncio.run(main()) == (1, 1)
+
+
+@pytest.mark.parametrize("moment", [2, 5, 1_000_000])
+@pytest.mark.parametrize("way", [by_query, by_one_text, by_pipeline], ids=lambda way: way.__name__)
+def test_a_variable_of_an_applications_own_is_not_even_known_afterwards(
+    postgres: Postgres, way: Way, moment: int
+) -> None:
+    look = "SELECT current_setting('app.tenant', true) AS tenant"
+
+    async def main() -> tuple[Any, ...]:
+        async with database(postgres.dsn, connections=1) as of:
+            first = await ask(of, look)
+            task = asyncio.ensure_future(outcome(way(of, ["SET app.tenant = 'alice'"])))
+            await turns(moment, task.done)
+            task.cancel()
+            await outcome(task)
+            return first, await ask(of, look)
+
+    assert asyncio.run(main()) == ([{"tenant": None}], [{"tenant": None}])
