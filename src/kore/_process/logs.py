@@ -124,7 +124,10 @@ def install(handler: Handler) -> None:
     log.handlers[:] = [handler]
     log.propagate = False
     log.setLevel(logging.DEBUG)
-    logging.lastResort = Handler(handler.take)
+    fallback = Handler(handler.take)
+    # For loggers that are not below the root Python itself would say warnings and worse only.
+    fallback.addFilter(lambda record: logging.getLogger(record.name).isEnabledFor(record.levelno))
+    logging.lastResort = fallback
 
 
 def priority(level: int) -> int:
