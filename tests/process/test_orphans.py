@@ -73,6 +73,16 @@ def test_what_an_import_has_started_ends_with_its_template(serve: Launcher, what
     assert not any(map(alive, started(server)))
 
 
+def test_a_child_forked_on_import_can_be_terminated(serve: Launcher) -> None:
+    server = serve(
+        SERVED + "import multiprocessing, signal\n"
+        "it = multiprocessing.get_context('fork').Process(target=time.sleep, args=(1000,))\n"
+        "it.start()\nit.terminate()\nit.join()\nprint('ended by', it.exitcode, flush=True)\n"
+    )
+    assert f"ended by -{signal.SIGTERM:d}" in server.log.text()
+    assert get(server)
+
+
 def test_a_session_of_its_own_outlives_the_template(serve: Launcher) -> None:
     server = serve(
         SERVED + "import subprocess\n"

@@ -286,7 +286,9 @@ class Children:
                 break
         # After these: the last may have told of a worker.
         known = {other.pid for other in self.all}
-        orphans.kill(child.mark, child.number, known)
+        # While a successor of the same number is on its way, it could be taken for an orphan.
+        if not (child.succeeded and 0 in known):
+            orphans.kill(child.mark, child.number, known)
         self._remove(child)
         self.family.died(child, status)
 

@@ -77,8 +77,19 @@ def settle_signals() -> None:
         if number not in IGNORED and signal.getsignal(number) not in (signal.SIG_DFL, None):
             signal.signal(number, signal.SIG_DFL)
     for number in FOR_THE_PARENT:
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, ignore)
     unblock_signals()
+
+
+def default_signals() -> None:
+    """Give the signals that are for the parent their default actions, where ours are set."""
+    for number in FOR_THE_PARENT:
+        if signal.getsignal(number) is ignore:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def ignore(_number: int, _frame: object) -> None:
+    """Do nothing. Programs that are started get the default action, not this one."""
 
 
 def unblock_signals() -> None:

@@ -4,6 +4,7 @@ It never serves. A worker forked from it shares its memory and starts in millise
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import select
@@ -38,7 +39,14 @@ from kore._process.messages import (
     encode,
 )
 from kore._process.orphans import mark_worker
-from kore._process.privsep import STANDARD, Leave, open_descriptors, settle, tell_where
+from kore._process.privsep import (
+    STANDARD,
+    Leave,
+    default_signals,
+    open_descriptors,
+    settle,
+    tell_where,
+)
 from kore._process.process_end import run_exit_handlers
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, entry
 
@@ -71,7 +79,8 @@ class Orders:
 def main() -> NoReturn:
     """Be the template, in an interpreter of its own."""
     # Before anything that another version may do otherwise, its arguments included.
-    os.write(int(sys.argv[1]), encode(Hello(VERSION)))
+    with contextlib.suppress(OSError):  # the parent is gone already
+        os.write(int(sys.argv[1]), encode(Hello(VERSION)))
     channel, parent, worker, mode, started, app, conf, *arguments = sys.argv[1:]
     orders = Orders(
         channel=int(channel),
@@ -102,7 +111,7 @@ class Template:
         logs.to_channel(self.channel)
         self.pid = os.getpid()
         # Children that the application forks while it is loaded are no templates.
-        os.register_at_fork(after_in_child=self.channel.close)
+        os.register_at_fork(after_in_child=self.abandon)
 
     def run(self) -> int:
         """Load the application and serve the parent. Returns the exit status."""
@@ -117,6 +126,11 @@ class Template:
             end_forked_child(SystemExit(0))
         self.prepare()
         return self.serve()
+
+    def abandon(self) -> None:
+        """Be no template any more, in a process forked from it: signals are for that again."""
+        self.channel.close()
+        default_signals()
 
     def load(self) -> None:
         """Load the application, and tell the parent what it wants."""
