@@ -19,6 +19,8 @@ PARAMETERS: Final = frozenset({"client_max_window_bits", "server_max_window_bits
 TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 section 5.6.2, no password
 PARAMETER: Final = re.compile(rf'\s*({TOKEN})\s*(?:=\s*(?:({TOKEN})|"({TOKEN})")\s*)?')
 
+QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -90,7 +92,7 @@ def window(text: str | None) -> int | None:
 
 def extensions(offers: str) -> Iterator[tuple[str, dict[str, str | None] | None]]:
     """Yield the name and the parameters of each offer; None for those that make no sense."""
-    for offer in offers.split(","):
+    for offer in QUOTED.sub(without_separators, offers).split(","):
         name, *words = offer.split(";")
         parameters: dict[str, str | None] | None = {}
         for word in words:
@@ -100,6 +102,11 @@ def extensions(offers: str) -> Iterator[tuple[str, dict[str, str | None] | None]
                 break
             parameters[found[1]] = found[2] or found[3]
         yield name.strip().lower(), parameters
+
+
+def without_separators(quoted: re.Match[str]) -> str:
+    """Return a quoted string in which nothing looks like the end of an offer."""
+    return re.sub("[,;]", "\0", quoted[0])
 
 
 class Deflater:
@@ -132,6 +139,8 @@ class Deflater:
                 # is left, the tail at least. It may refer to what came before.
                 rest = unpacker.unused_data
                 unpacker = self._follows(found)
+                if rest == TAIL:    # without the octet that should follow it: nothing is missing
+                    return found
                 found += unpacker.decompress(rest, most - len(found))
         except zlib.error as error:
             raise ValueError(str(error)) from None

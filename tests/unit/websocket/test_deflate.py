@@ -134,3 +134,38 @@ def test_several_last_blocks_are_one_message() -> None:
     assert len(Deflater(Agreement()).unpack(block * 3 + b"\x00" + TAIL, 5)) == 5
     with pytest.raises(ValueError, match="too many last blocks"):
         Deflater(Agreement()).unpack(b"\x03\x00" * 100_000 + TAIL, 100)
+
+
+@pytest.mark.parametrize(
+    "offers",
+    [
+        'a; b="x, permessage-deflate, y"',
+        'a; b="x; y", c; d="\\", permessage-deflate"',
+        'a; b="permessage-deflate, permessage-deflate',
+        'permessage-deflate; a="x; y"',
+        ";permessage-deflate",
+    ],
+)
+def test_an_offer_in_a_quoted_value_is_none(offers: str) -> None:
+    assert agreed(offers) is None
+
+
+@pytest.mark.parametrize("offers", ['a; b="x, y", permessage-deflate', "a;, permessage-deflate, "])
+def test_an_offer_behind_a_quoted_value_is_one(offers: str) -> None:
+    assert agreed(offers) == Agreement()
+
+
+@pytest.mark.parametrize("octet", [b"", b"\0"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_last_block_with_or_without_its_octet_is_a_message(octet: bytes, *, alone: bool) -> None:
+    deflater = Deflater(Agreement(client_alone=alone))
+    found = []
+    for text in (b"first", b"second", b"third"):
+        packer = zlib.compressobj(wbits=-15)
+        if text == b"second":
+            data = packer.compress(text) + packer.flush(zlib.Z_FINISH) + octet
+        else:
+            data = (packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+        found.append(deflater.unpack(data + TAIL, 1000))
+
+    assert found == [b"first", b"second", b"third"]
