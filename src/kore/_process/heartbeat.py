@@ -30,9 +30,8 @@ class Heartbeat:
 
     def open(self) -> None:
         """Write the stacks of all threads to the scoreboard when asked, from now on."""
-        if self._stacks < 0:
-            faulthandler.unregister(WHERE)
-        else:
+        # Otherwise to standard error, as before: the parent asks in any case.
+        if self._stacks >= 0:
             faulthandler.register(WHERE, file=self._stacks)
 
     def beat(self) -> None:

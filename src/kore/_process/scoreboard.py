@@ -61,7 +61,14 @@ class Scoreboard:
         self.fd = os.memfd_create("kore-scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         self.slots = slots
         size = slots * (SLOT_SIZE + STACKS_SIZE)
-        os.ftruncate(self.fd, size)
+        self.has_stacks = True
+        try:
+            os.ftruncate(self.fd, size)
+        except OSError:  # the limit of a file's size (RLIMIT_FSIZE) counts here, too
+            # One byte more than slots: so a worker knows that there is nothing behind them.
+            size = slots * SLOT_SIZE + 1
+            self.has_stacks = False
+            os.ftruncate(self.fd, size)
         fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, SEALS)
         self.pages = mmap.mmap(self.fd, size)
 
@@ -75,11 +82,15 @@ class Scoreboard:
 
     def clear_stacks(self, number: int) -> None:
         """Make room for the stacks of a worker."""
+        if not self.has_stacks:
+            return
         start = stacks_at(self.slots, number)
         self.pages[start : start + STACKS_SIZE] = bytes(STACKS_SIZE)
 
     def stacks(self, number: int) -> str:
         """Return the stacks that a worker has written, or nothing."""
+        if not self.has_stacks:
+            return ""
         start = stacks_at(self.slots, number)
         written = self.pages[start : start + STACKS_SIZE].strip(b"\0")
         return written.decode("utf-8", "replace").strip()
@@ -97,7 +108,9 @@ def stacks_at(slots: int, number: int) -> int:
 
 def open_stacks(fd: int, number: int) -> tuple[int, int]:
     """Return a descriptor to write stacks to, with an offset of its own, and that offset."""
-    slots = os.fstat(fd).st_size // (SLOT_SIZE + STACKS_SIZE)
+    slots, rest = divmod(os.fstat(fd).st_size, SLOT_SIZE + STACKS_SIZE)
+    if rest:
+        return -1, 0
     offset = stacks_at(slots, number)
     try:
         stacks = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)

@@ -1,6 +1,8 @@
 import mmap
 import os
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -85,3 +87,27 @@ def test_an_attached_slot_holds_one_descriptor_only(board: Scoreboard) -> None:
 
     assert isinstance(slot.obj, mmap.mmap)
     assert len(open_descriptors() - before) == 1
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_the_stacks_of_a_worker_are_what_it_writes(slots: int) -> None:
+    board = Scoreboard(slots)
+    stacks, offset = scoreboard.open_stacks(board.fd, slots)
+    os.write(stacks, b"in index\n")
+    assert (board.stacks(slots), os.lseek(stacks, 0, os.SEEK_CUR)) == ("in index", offset + 9)
+    board.clear_stacks(slots)
+    assert board.stacks(slots) == ""
+    os.close(stacks)
+    board.close()
+
+
+def test_where_files_must_be_small_there_are_slots_only() -> None:
+    code = (
+        "import resource, signal; from kore._process import scoreboard as s; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); board = s.Scoreboard(2); "
+        "board.clear_stacks(2); print(board.stacks(2) == '', s.open_stacks(board.fd, 2)); "
+        "slot = s.attach(board.fd, 2); slot[s.STATE_AT] = s.READY; print(board.read(2).state)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "True (-1, 0)\nready\n"
