@@ -85,6 +85,12 @@ def test_behind_the_import_nothing_is_configured(app: ModuleType) -> None:
         kore.server(ip="127.0.0.1", port=1, tls=False)
 
 
+def test_code_that_is_run_by_exec_is_not_imported(app: ModuleType) -> None:
+    code = compile("import kore\nkore.setname('x')\n", "somewhere", "exec")
+    with pytest.raises(KoreError, match="nothing is being configured"):
+        exec(code, {"__name__": "somewhere"})
+
+
 def test_a_program_of_its_own_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "shop_app.py").write_text(APP)
     done = subprocess.run(

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+# How the names of the files begin that the import system's functions have.
+IMPORT_SYSTEM: Final = "<frozen importlib"
 OURS: Final = str(Path(__file__).parents[1]) + os.sep
 
 
@@ -48,10 +50,12 @@ def shown(filename: str) -> str:
 
 def is_importing() -> bool:
     """Return whether a module is being imported that is not the program itself."""
+    in_module = False
     frame = inspect.currentframe()
     while frame is not None:
-        is_module = frame.f_code.co_name == "<module>"
-        if is_module and frame.f_globals.get("__name__") != "__main__":
+        if frame.f_code.co_name == "<module>":
+            in_module = frame.f_globals.get("__name__") != "__main__"
+        elif in_module and frame.f_code.co_filename.startswith(IMPORT_SYSTEM):
             return True
         frame = frame.f_back
     return False
