@@ -49,7 +49,8 @@ FLOORS = {
           _http.tables _http.verdicts _httpclient.codings _httpclient.fields
           _httpclient.later _httpclient.names _httpclient.options _httpclient.plan
           _httpclient.urls _pgsql.harmless _pgsql.line _pgsql.statements _pgsql.values
-          _process.codec _process.fields _process.mail _process.messages _process.parcels
+          _process.codec _process.fields _process.mail _process.memory _process.messages
+          _process.parcels
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
     0: """_conf.guesses _conf.hosts _conf.kinds _conf.paths _conf.places _context _maybe_async
           _pgsql.functions errors""",

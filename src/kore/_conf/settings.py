@@ -95,7 +95,12 @@ class Settings:
 
     workers: int = setting(count(1, U8), usable_cpus, "Worker processes.", shown="one for each CPU")
     worker_max_connections: int = setting(
-        count(1, S32 - SPARE_DESCRIPTORS), 512, "Connections a worker holds at a time."
+        count(1, S32 - SPARE_DESCRIPTORS), 512,
+        "Connections a worker holds at a time; full, it closes those that are idle longest.",
+    )
+    worker_max_connections_per_address: int = setting(
+        count(0, S32), 0,
+        "Connections a worker holds of one address, of IPv6 of a network of 64 bits; 0: any.",
     )
     worker_rlimit_nofiles: int = setting(
         count(FEWEST_DESCRIPTORS, S32, OWN_DESCRIPTORS),

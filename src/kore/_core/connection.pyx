@@ -3,7 +3,8 @@
 
 from kore._core.buffer cimport held
 from kore._core.libc cimport AF_INET, AF_INET6, inet_ntop, sockaddr, sockaddr_in
-from kore._core.receiver cimport FINISHING, LINGERING, UPGRADED
+from kore._core.lifecycle cimport NEW_MS
+from kore._core.receiver cimport FINISHING, HEADING, IDLE, LINGERING, UPGRADED
 from kore._core.request cimport Request
 from kore._core.websocket cimport WebSocket
 
@@ -163,3 +164,21 @@ cdef class Connection(Lifecycle):
         else:
             self.settle()
         return True
+
+    # ---- room for others
+
+    cdef int64_t idle_since(self) noexcept:
+        """Return since when nothing has come; 0 while something is in progress."""
+        cdef int64_t since = self.limit - self.service.header_ms
+        if self.closed or self.stage > HEADING or self.blocked or self.yields or self.waiting():
+            return 0
+        if self.stage == IDLE and self.received:
+            return max(self.limit - self.service.idle_ms, 1)
+        # A head that does not come, or not on: that is no request yet.
+        return since if since + NEW_MS <= self.poller.now() else 0
+
+    cdef int make_way(self, int64_t since) except -1:
+        """Close for another client, unless a request has just come."""
+        self.read()
+        self.advance()
+        return self.shut() if self.idle_since() == since else 0

@@ -8,7 +8,12 @@ from kore._core.service cimport Service
 from kore._core.websocket cimport WebSocket
 
 
+cdef enum:
+    NEW_MS = 1000       # a client that was let in since then is about to send its first request
+
+
 cdef class Lifecycle(Intake):
+    cdef bytes network          # where it counts among the connections of one address, or None
     cdef bint yields            # it goes on when the other connections had a turn
     cdef bint leaving           # the client has sent its last byte, read or not
     cdef int64_t stuck          # when the client has taken too long to read

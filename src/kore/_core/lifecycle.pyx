@@ -119,6 +119,11 @@ cdef class Lifecycle(Intake):
         if self.stage == IDLE and not self.blocked and not self.yields:
             self.read()             # a request may have arrived that nobody has read yet
             self.advance()
+        if self.stage == IDLE and not self.received and not self.closed:
+            # It was let in a moment ago: its first request is on its way.
+            self.limit = min(self.limit, self.limit - self.service.header_ms + NEW_MS)
+            if self.limit > self.poller.now():
+                return self.wait_for(1)
         if (self.stage == IDLE and not self.blocked and not self.yields) or self.stage == SKIPPING:
             self.linger = self.linger or self.stage == SKIPPING
             self.hang_up()
@@ -379,5 +384,7 @@ cdef class Lifecycle(Intake):
         self.record_loss()
         Intake.on_closed(self)
         self.service.left()
+        if self.network is not None:
+            self.service.left_network(self.network)
         self.release()
         return 0 if self.socket is None else self.socket.gone()

@@ -11,6 +11,7 @@ cdef class Poller:
     cdef int epfd
     cdef dict sources           # fd -> Source: the one list of what is open
     cdef Table table            # the same for events, by the keys that epoll has
+    cdef Py_ssize_t events      # since they were last asked for
     cdef bint stale             # an event came for a source that is gone
     cdef object loop            # calls `dispatch`; None: something else does
     cdef bint planned           # the loop is going to call reap_closed()
@@ -42,6 +43,7 @@ cdef class Source:
     cdef Poller poller
     cdef int handle             # the descriptor, -1 when reaped
     cdef bint closed
+    cdef bint is_listener
     cdef bint registered
     cdef bint lost              # its descriptor was closed behind its back: the number is not ours
     cdef uint64_t key           # what epoll reports for it

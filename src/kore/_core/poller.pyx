@@ -72,6 +72,15 @@ cdef class Poller:
         loop.add_reader(self.epfd, self.dispatch)
         self.loop = loop
 
+    def take_events(self):
+        """Return how many events there were since the last time."""
+        events, self.events = self.events, 0
+        return events
+
+    def free_spares(self):
+        """Give back the memory that is kept for the next user."""
+        drain_pool(&self.pool)
+
     def detach_loop(self):
         """Have nothing called by the loop any more."""
         loop, self.loop = self.loop, None
@@ -91,6 +100,7 @@ cdef class Poller:
         cdef int i
         cdef int count
         count = epoll_wait(self.epfd, ready, BATCH, 0)
+        self.events += max(count, 0)
         self.begin()
         for i in range(count):
             found = find_entry(&self.table, ready[i].data.u64)
@@ -138,7 +148,15 @@ cdef class Poller:
         if self.in_batch:
             return
         self.begin()
-        while len(known) < len(self.sources):   # a listener lets in who waits at its door
+        # Listeners first, and closed at once: what the kernel queues after their last accept is
+        # lost, and the others may take their time.
+        for source in list(self.sources.values()):
+            if source.is_listener:
+                self.finish(source, patient, accept)
+                if source.closed and source in self.closing:
+                    self.closing.remove(source)
+                    self.release(source)
+        while len(known) < len(self.sources):
             for source in set(self.sources.values()) - known:
                 known.add(source)
                 self.finish(source, patient, accept)

@@ -55,6 +55,10 @@ cdef class Service:
     cdef object pgsql
     cdef list listeners
 
+    cdef int network_limit      # connections of one address; 0: any number
+    cdef dict networks          # connections by address
+    cdef bint enters_network(self, bytes network) except -1
+    cdef int left_network(self, bytes network) except -1
     cdef int entered(self) except -1
     cdef int left(self) except -1
     cdef int report(self, object request, object error, object result=*) except -1

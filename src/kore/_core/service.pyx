@@ -61,6 +61,8 @@ cdef class Service:
         self.turn_ms = limits["http_request_ms"]
         self.request_limit = limits["http_request_limit"]
         self.connection_limit = limits["worker_max_connections"]
+        self.network_limit = limits["worker_max_connections_per_address"]
+        self.networks = {}
         self.burst = limits["worker_accept_threshold"]
         self.sendfile = limits["filemap_sendfile"]
         self.writer = Writer(limits["http_server_version"].encode(), limits["http_keepalive_time"],
@@ -105,6 +107,22 @@ cdef class Service:
         self.slot.connections = self.connections
         if self.connections >= self.connection_limit:
             self.full = True    # the listeners see it and stop
+        return 0
+
+    cdef bint enters_network(self, bytes network) except -1:
+        """Count a connection of an address; False: it has as many as it may have."""
+        cdef int count = self.networks.get(network, 0)
+        if count >= self.network_limit:
+            return False
+        self.networks[network] = count + 1
+        return True
+
+    cdef int left_network(self, bytes network) except -1:
+        cdef int count = self.networks.get(network, 0) - 1
+        if count > 0:
+            self.networks[network] = count
+        else:
+            self.networks.pop(network, None)
         return 0
 
     cdef int left(self) except -1:

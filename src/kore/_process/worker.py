@@ -27,6 +27,7 @@ from kore._process.eventloop import new_loop
 from kore._process.heartbeat import Heartbeat
 from kore._process.journals import Journals
 from kore._process.logs import Handler, install, log, log_unawaited
+from kore._process.memory import Trimmer
 from kore._process.messages import (
     Draining,
     Fatal,
@@ -97,6 +98,7 @@ class Worker:
         slow = SlowHandlers(self.heartbeat) if birth.development else None
         self.site = Site(birth, self.tasks, self.journals, slow)
         self.poller = Poller()
+        self.trimmer = Trimmer()
         self.service = Service(
             # Not asdict(): its deep copies would cost each worker 350 KB of shared pages.
             {name: getattr(birth.config.settings, name) for name in SETTINGS},
@@ -193,6 +195,9 @@ class Worker:
         """Let timeouts happen, on an idle worker too, and write what is logged."""
         self.heartbeat.beat()
         self.poller.sweep()
+        if self.trimmer.turn(self.poller.take_events()):
+            self.poller.free_spares()
+            self.trimmer.give_back()
         self.journals.flush()
         self.site.keeper.turn()
         self.loop.call_later(SWEEP, self.sweep)

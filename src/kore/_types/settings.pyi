@@ -15,6 +15,7 @@ class Configuration:
 
     workers: Setting[int]
     worker_max_connections: Setting[int]
+    worker_max_connections_per_address: Setting[int]
     worker_rlimit_nofiles: Setting[int]
     worker_accept_threshold: Setting[int]
     worker_death_policy: Setting[str]

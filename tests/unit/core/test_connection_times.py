@@ -170,7 +170,12 @@ def drained(pair: Make, data: bytes, run: Any = None, *, patient: bool = False) 
 
 @pytest.mark.parametrize("data", [b"", get()])
 def test_a_drain_ends_who_is_idle_unless_it_is_patient(pair: Make, data: bytes) -> None:
-    assert drained(pair, data, large if not data else echo).client.end == "closed"
+    house = drained(pair, data, large if not data else echo)
+    if not data:  # its first request may be on its way
+        assert house.client.end == ""
+        house.sweep(1)
+        house.client.read()
+    assert house.client.end == "closed"
     assert drained(pair, data, echo, patient=True).client.end == ""
 
 
@@ -275,6 +280,7 @@ def test_who_waits_at_the_door_is_let_in_and_served(pair: Make, data: bytes) -> 
     for client in waiting:
         client.send(get()[-1:] if data == get()[:-1] else b"")
     house.turn()
+    house.sweep(1)
     for client in waiting:
         client.read()
 
