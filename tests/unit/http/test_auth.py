@@ -1,10 +1,12 @@
 """Authentication: whom it lets through, and what becomes of the others."""
 
 import asyncio
+from enum import IntEnum
 from typing import Any
 
 import pytest
 
+import kore
 from kore._conf.schema import Auth
 from kore._http.auth import authentication
 from tests.helpers.asked import Asked
@@ -62,8 +64,37 @@ def test_a_redirect_sends_them_where_they_can_log_in() -> None:
     assert request.sent == {"location": "/login"}
 
 
-@pytest.mark.parametrize("result", [1, "yes", None])
-def test_only_true_lets_through(result: object, caplog: pytest.LogCaptureFixture) -> None:
+class Flag(IntEnum):
+    """Numbers as C has them, by name."""
+
+    NO = kore.RESULT_ERROR
+    YES = kore.RESULT_OK
+
+
+@pytest.mark.parametrize("result", [True, kore.RESULT_OK, Flag.YES])
+def test_true_and_result_ok_let_through(result: object, caplog: pytest.LogCaptureFixture) -> None:
+    request = Asked(x_key="secret")
+
+    assert verdict(Auth("header", lambda *_: result, "x-key"), request) is True
+    assert request.answer is None
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("result", [False, None, kore.RESULT_ERROR, Flag.NO])
+def test_false_none_and_result_error_refuse_without_a_line(
+    result: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    request = Asked(x_key="secret")
+
+    assert verdict(Auth("header", lambda *_: result, "x-key"), request) is False
+    assert request.answer == (403, None)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("result", ["yes", "", 2, -1, 1.0, 0.0, b"1", [True], (), object()])
+def test_other_results_refuse_with_a_line(
+    result: object, caplog: pytest.LogCaptureFixture
+) -> None:
     request = Asked(x_key="secret")
 
     assert verdict(Auth("header", lambda *_: result, "x-key"), request) is False
