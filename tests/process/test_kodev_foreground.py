@@ -1,5 +1,7 @@
 """`kodev info` and `kodev reload` find a server that has no pid file."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.fix_serve import KORE, RUNNING, Server
-from tests.process.test_kodev import APP, kodev, place
+from tests.process.house import answer, ask
+from tests.process.test_kodev import APP, KODEV, kodev, place, run
 
 __all__ = ["place"]
 
@@ -71,3 +74,69 @@ def test_words_of_other_servers_are_answered(place: Path, arguments: list[str], 
     assert run.returncode == 1
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+SLOW = APP.replace(
+    "def index(req):\n",
+    "async def index(req):\n"
+    "    import asyncio, pathlib\n"
+    "    print('waiting', flush=True)\n"
+    "    while not pathlib.Path('go').exists():\n"
+    "        await asyncio.sleep(0.01)\n",
+) + (
+    "class App:\n"
+    "    def configure(self, args): pass\n"
+    "    def signal(self, number): print('hook', number, flush=True)\n"
+    "koreapp = App()\n"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_signal_to_the_group_of_a_run_counts_once(
+    place: Path, number: signal.Signals, whole_group: bool
+) -> None:
+    (place / "app.py").write_text(SLOW)
+    with run(place) as server:
+        server.learn_port()
+        client = ask(server, "/", 0)
+        server.log.wait("waiting")
+
+        (os.killpg if whole_group else os.kill)(server.process.pid, number)
+        server.log.wait("waiting for workers to drain and shutdown")
+        # Both have heard of it by now, and the server still waits.
+        server.log.wait("still waiting, for")
+        (place / "go").touch()
+
+        assert answer(client).startswith(b"HTTP/1.1 200 OK")
+        assert server.process.wait(30) == 0
+        assert server.log.text().count("hook ") == 1
+
+
+def test_a_second_signal_ends_a_run_at_once(place: Path) -> None:
+    (place / "app.py").write_text("import kore\nkore.config.drain_timeout = 100\n" + SLOW)
+    with run(place) as server:
+        server.learn_port()
+        client = ask(server, "/", 0)
+        server.log.wait("waiting")
+        server.process.terminate()
+        server.log.wait("waiting for workers to drain and shutdown")
+
+        server.process.terminate()
+
+        assert not answer(client).startswith(b"HTTP/1.1 200 OK")
+        assert server.process.wait(30) == 0
+
+
+@pytest.mark.parametrize("command", ["info", "clean", "reload", "run", "create"])
+def test_a_working_directory_that_is_gone_is_told(place: Path, command: str) -> None:
+    arguments = ["cart"] if command == "create" else []
+    gone = 'rmdir "$PWD"; exec "$@"'
+    (place / "below").mkdir()
+    line = ["sh", "-c", gone, "sh", *KODEV, command, *arguments]
+    it = subprocess.run(line, cwd=place / "below", capture_output=True, text=True, timeout=30)
+
+    assert it.returncode == 1
+    assert it.stderr.count("\n") == 1
+    wanted = "cannot make cart" if command == "create" else "the working directory is gone: `cd`"
+    assert it.stderr.startswith(f"kodev: {wanted}")

@@ -1,6 +1,7 @@
 """The `kodev` command: begin a project, run it, look after it."""
 
 import difflib
+import os
 import platform
 import shutil
 import signal
@@ -11,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from kore._cli.create import create
-from kore._cli.project import NoProjectError, Project, found, interpreter
+from kore._cli.project import NoProjectError, Project, found_here, interpreter
 from kore._cli.run import run
 from kore._conf.places import escaped
 from kore._conf.settings import VERSION
@@ -74,6 +75,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[name](rest)
     except NoProjectError as error:
         return refused(str(error))
+    except OSError as error:
+        # A file or directory of the project that cannot be read, or removed.
+        where = "" if error.filename is None else f"{escaped(os.fsdecode(error.filename))}: "
+        return refused(f"{name}: {where}{error.strerror or error}")
 
 
 def unknown(name: str) -> str:
@@ -124,13 +129,13 @@ def make(rest: list[str]) -> int:
 
 def run_project(rest: list[str]) -> int:
     """Run `kodev run`."""
-    return run(found(Path.cwd()), rest[1:] if rest[:1] == ["--"] else rest)
+    return run(found_here(), rest[1:] if rest[:1] == ["--"] else rest)
 
 
 def reload(rest: list[str]) -> int:
     """Run `kodev reload`."""
     nothing("reload", rest)
-    project = found(Path.cwd())
+    project = found_here()
     for path in candidates(project):
         try:
             if pid := tell(path, signal.SIGHUP):
@@ -152,7 +157,7 @@ def candidates(project: Project) -> list[Path]:
 def info(rest: list[str]) -> int:
     """Run `kodev info`."""
     nothing("info", rest)
-    project = found(Path.cwd())
+    project = found_here()
     try:
         plain = project.plain()
         rows = described(plain)
@@ -200,7 +205,7 @@ def place(server: Mapping[str, Any]) -> str:
 def clean(rest: list[str]) -> int:
     """Run `kodev clean`."""
     nothing("clean", rest)
-    project = found(Path.cwd())
+    project = found_here()
     removed = 0
     for directory in leftovers(project.directory):
         shutil.rmtree(directory, ignore_errors=True)

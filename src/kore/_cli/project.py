@@ -98,6 +98,16 @@ class Project:
         return 0, self.pidfile
 
 
+def found_here() -> Project:
+    """Return the project in the working directory. Raises NoProjectError if there is none."""
+    try:
+        return found(Path.cwd())
+    except FileNotFoundError:
+        raise NoProjectError(
+            "the working directory is gone: `cd` into the directory of the project again"
+        ) from None
+
+
 def found(directory: Path) -> Project:
     """Return the project in a directory, or raise NoProjectError."""
     here = Path(os.path.abspath(directory))  # noqa: PTH100 - a link keeps its name

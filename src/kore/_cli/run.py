@@ -19,6 +19,7 @@ from kore._process.output import write_error
 from kore._process.pidfile import owner
 from kore._process.privsep import die_with
 from kore._process.spawn import command
+from kore._process.terminal import DEVELOPMENT_STOP
 
 # How long a turn waits for files before it looks after signals and the server.
 TURN: Final = 0.05
@@ -94,10 +95,12 @@ class Run:
         if number == signal.SIGHUP and not from_terminal:
             self.changed("SIGHUP")
             return
+        at_once = bool(self.ending) or number == signal.SIGQUIT
         self.ending = number
-        # A second one ends the server at once: it must not see one of them twice.
+        # Sent to the whole group, the server has it already, and must not count it twice: a
+        # second TERM would end requests in progress.
         if self.pid and not from_terminal:
-            os.kill(self.pid, signal.SIGTERM)
+            os.kill(self.pid, signal.SIGQUIT if at_once else DEVELOPMENT_STOP)
 
     def look_after_server(self) -> None:
         """Take note of the server's end."""

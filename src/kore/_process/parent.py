@@ -37,7 +37,7 @@ from kore._process.plan import Plan, other_version
 from kore._process.reloads import ReloadRequests
 from kore._process.stuck import StuckWorkers
 from kore._process.successors import Successors
-from kore._process.terminal import Terminal
+from kore._process.terminal import DEVELOPMENT_STOP, Terminal
 from kore._process.workdir import WorkingDirectory
 from kore.errors import ConfigError
 
@@ -110,7 +110,6 @@ class Parent:
             signal.SIGHUP: self.hang_up,
             signal.SIGUSR1: lambda: self.holdings.reopen_logs(self.children),
         }
-        # The default action of these would end us.
         ignored = [signal.SIGALRM, signal.SIGVTALRM, signal.SIGPIPE]
         if self.options.background:
             ignored.append(signal.SIGINT)
@@ -119,7 +118,13 @@ class Parent:
             signal.SIGUSR2: lambda: self.holdings.report(self.children.all),
             signal.SIGCHLD: self.children.reap,
             **dict.fromkeys(ignored, lambda: None),
+            **(self.development_signals() if self.options.development else {}),
         }
+
+    def development_signals(self) -> dict[int, Callable[[], object]]:
+        """Return what the signals of `kodev run` do."""
+        stop = self.children.telling(signal.SIGTERM, self.stop)
+        return {DEVELOPMENT_STOP: lambda: self.endings.stopping or stop()}
 
     def finish(self) -> None:
         """Leave nothing behind. Also the way out of an error of our own."""

@@ -1,6 +1,7 @@
 """Where a server runs: in the terminal it was started in, if it was, or in the background."""
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Final
 
@@ -9,6 +10,9 @@ from kore._process.destination import Destination
 from kore._process.loop import Loop
 
 STDIN_AND_STDOUT: Final = (0, 1)
+# Sent by `kodev run` to its server: stop, unless it stops already. TERM cannot say that: a second
+# one means at once.
+DEVELOPMENT_STOP: Final = int(signal.SIGRTMIN)
 
 
 class Terminal:
