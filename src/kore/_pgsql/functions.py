@@ -6,14 +6,13 @@ advisory locks, what runs a query it is given as text.
 
 from typing import Final
 
-# Reserved or otherwise no function of an application: conditions, clauses, types with a size.
+# Keywords that cannot be functions of an application: conditions, clauses, types with a size.
 _WORDS: Final = """
-    all and any array as asc between bit bpchar by case char character conflict cube current_time
-    current_timestamp dec decimal desc distinct else except exists float from group having if
-    ilike in inner intersect interval into is isnull join lateral left like limit localtime
-    localtimestamp nchar not notnull null nulls numeric offset on only or order outer precision
-    returning right rollup row select similar some table tablesample then time timestamp
-    timestamptz timetz to union using values varbit varchar varying when where window
+    all and any array as asc between bit bpchar case char character current_time
+    current_timestamp dec decimal desc distinct else except exists float from group having ilike
+    in intersect interval into join lateral left like limit localtime localtimestamp nchar not
+    null numeric offset on only or order precision returning right row select some table then
+    time timestamp timestamptz timetz to union using values varbit varchar when where window
 """
 
 # Functions of PostgreSQL's own schema. nextval() and setval() leave what an INSERT leaves, too.

@@ -42,10 +42,17 @@ ENCODINGS: Final = frozenset({"client_encoding", "names", QUOTED})
 # A name after one of these is no function: of a table or of a result, and columns follow.
 NAMING: Final = frozenset({"into", "as", "with", "recursive", "grouping", "update"})
 KNOWN: Final = WORDS | FUNCTIONS
+# Keywords that an application may have functions of, unless they follow these.
+PAIRS: Final = frozenset(
+    {("group", "by"), ("order", "by"), ("partition", "by"), ("on", "conflict"),
+     ("bit", "varying"), ("char", "varying"), ("character", "varying"), ("nchar", "varying")}
+)  # fmt: skip
 # What DISCARD ALL does not undo: only another connection is free of it. An application's own
 # variables are empty from then on, but there.
 INDELIBLE: Final = re.compile(
-    r"\b(?:set_config|setseed|seed|load|dblink_\w+)\b|\bset\s+(?:session\s+)?[\w\"]+\s*\.",
+    r"\b(?:set_config|setseed|seed|load|dblink_\w+|pg_(?:create|copy)_\w+_slot|pg_backup_start"
+    r"|pg_start_backup|pg_replication_origin_session_setup)\b"
+    r"|\bset\s+(?:session\s+)?[\w\"]+\s*\.",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -114,10 +121,37 @@ def _is_harmless_statement(statement: str) -> bool:
         if each == "(":
             if index and not _is_known(tokens, index - 1):
                 return False
-        elif each == "into" and tokens[index - 1] not in {"insert", "merge"}:
+        elif each.endswith("into") and not _is_row_target(tokens, index):
             # SELECT INTO makes a table, temporary or not.
             return False
     return True
+
+
+def _is_row_target(tokens: list[str], index: int) -> bool:
+    """Return whether a word that ends in `into` is the INTO of an INSERT or MERGE, or a name.
+
+    INSERT and MERGE may be names, too: `SELECT 1 AS insert INTO t`.
+    """
+    if tokens[index] != "into":
+        # To servers before PostgreSQL 15 a number may be followed by a word without a blank.
+        return tokens[index][0] not in "0123456789$"
+    if tokens[index - 1] not in {"insert", "merge"}:
+        return False
+    before = tokens[index - 2] if index > 1 else "("
+    if before == ")":
+        # Only a WITH query is followed by a statement.
+        return tokens[_opening(tokens, index - 2) - 1] in {"as", "materialized"}
+    return before == "("
+
+
+def _opening(tokens: list[str], closing: int) -> int:
+    """Return where the parenthesis is opened that is closed at *closing*; 0 if nowhere."""
+    depth = 0
+    for index in range(closing, 0, -1):
+        depth += (tokens[index] == ")") - (tokens[index] == "(")
+        if depth == 0:
+            return index
+    return 0
 
 
 def _is_passing(tokens: list[str]) -> bool:
@@ -132,6 +166,8 @@ def _is_known(tokens: list[str], last: int) -> bool:
     name = tokens[last]
     if not name[0].isalnum() and name[0] not in "_$" and name.isascii():
         return True  # a sign: an operator, a comma, another parenthesis
+    if name == "operator":
+        return False  # of a schema that may be an application's; a function may follow
     first = last
     while first >= 2 and tokens[first - 1] == ".":
         first -= 2
@@ -139,7 +175,7 @@ def _is_known(tokens: list[str], last: int) -> bool:
     if first < last:
         is_own = last - first == 2 and tokens[first] == "pg_catalog" and name in FUNCTIONS
         return is_own or before in NAMING
-    if name in KNOWN or before in NAMING:
+    if name in KNOWN or before in NAMING or (before, name) in PAIRS:
         return True
     if name == "set_config":
         return _is_local(tokens, last + 1)
