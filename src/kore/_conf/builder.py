@@ -24,7 +24,7 @@ from kore._conf.schema import (
     Tracer,
 )
 from kore._conf.settings import Settings
-from kore._conf.wanted import Wanted, distinct
+from kore._conf.wanted import Wanted, distinct, guard_maps
 from kore.errors import ConfigError, KoreError
 
 DEFAULT_NAME: Final = "kore"
@@ -114,8 +114,9 @@ class DomainHandle:
         with demands.labelled(f"domain '{self.name}'"):
             self.log = answers.log(path, form, self._builder.locate())
 
-    def made(self, routes: tuple[Route, ...]) -> Domain:
+    def made(self, wanted: Sequence[Wanted], problems: Problems) -> Domain:
         """Return the domain when it is done."""
+        routes = guard_maps(distinct(wanted, problems), self.answers)
         return Domain(self.name, self.attach, routes, tuple(self.answers), self.log)
 
     def __repr__(self) -> str:
@@ -378,9 +379,7 @@ class Builder:
         for one in self.wanted:
             with self.problems.noted(one.where):
                 wanted[self._owner(one)].append(self._with_functions(one))
-        return tuple(
-            domain.made(distinct(routes, self.problems)) for domain, routes in wanted.items()
-        )
+        return tuple(domain.made(routes, self.problems) for domain, routes in wanted.items())
 
     def _with_functions(self, wanted: Wanted) -> Wanted:
         given = wanted.route.demands

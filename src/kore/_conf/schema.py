@@ -1,7 +1,7 @@
 """The configuration when it is done: values only, frozen."""
 
 import re
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypedDict
 
@@ -153,6 +153,20 @@ class RouteKeywords(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """A rule before a map: which paths it takes, and what it asks of requests for them.
+
+    Without *auth*, and with 0 as *status* of a refusal, it asks nothing.
+    """
+
+    fits: Callable[[str], object]
+    # By number, as requests have them.
+    methods: frozenset[int]
+    auth: Auth | None = None
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A path, what it runs, and the methods it takes. No *pattern*: the path is literal.
 
@@ -166,6 +180,8 @@ class Route:
     files: str = ""
     # The paths of other maps within this one's, without the slash at their ends.
     below: frozenset[str] = field(default=frozenset(), compare=False)
+    # What comes before a map, in order; empty when nothing of it protects a path.
+    guards: tuple[Guard, ...] = field(default=(), compare=False)
     pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -272,6 +288,21 @@ class Config:
             if log is not None:
                 found.setdefault(log.path, log)
         return tuple(found.values())
+
+
+def longest_first(routes: Sequence[Route]) -> Iterator[Route]:
+    """Yield routes in order; where a filemap stands, those for paths below its own come before it.
+
+    As in Kore: of several maps that fit, the one with the longest path serves the file.
+    """
+    waiting = sorted((route for route in routes if route.files), key=lambda route: -len(route.path))
+    for route in routes:
+        if not route.files:
+            yield route
+            continue
+        below = [other for other in waiting if other.path.startswith(route.path)]
+        yield from below
+        waiting = [other for other in waiting if other not in below]
 
 
 def compiled(path: str) -> re.Pattern[str]:

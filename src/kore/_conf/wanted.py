@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kore._conf import check
 from kore._conf.problems import Problems
-from kore._conf.schema import Route
+from kore._conf.schema import Answer, Guard, Route, longest_first
+from kore._http.tables import METHODS
 
 if TYPE_CHECKING:
     from kore._conf.builder import DomainHandle
+
+ALL: Final = frozenset(METHODS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,31 @@ def _with_maps(route: Route, maps: Sequence[str]) -> Route:
         return route
     below = (path.rstrip("/") for path in maps if path.startswith(route.path))
     return replace(route, below=frozenset(below) - {route.path.rstrip("/")})
+
+
+def guard_maps(routes: Sequence[Route], answers: Sequence[Answer]) -> tuple[Route, ...]:
+    """Return *routes* with what comes before each map: a file may have a second path there."""
+    guards = [Guard(one.pattern.search, ALL, status=_refusal(one)) for one in answers]
+    guarded: dict[str, tuple[Guard, ...]] = {}
+    for route in longest_first(routes):
+        if route.files:
+            guarded[route.path] = tuple(guards) if any(map(_protects, guards)) else ()
+        fits = route.path.__eq__ if route.pattern is None else route.pattern.search
+        methods = frozenset(METHODS[name] for name in route.methods)
+        guards.append(Guard(fits, methods, route.demands.auth))
+    return tuple(
+        replace(route, guards=guarded[route.path]) if route.files else route for route in routes
+    )
+
+
+def _refusal(answer: Answer) -> int:
+    """Return the status of a refusal, 0 for a redirect."""
+    return 0 if answer.target else answer.status
+
+
+def _protects(guard: Guard) -> bool:
+    """Return whether a guard asks anything of a request."""
+    return guard.auth is not None or guard.status > 0
 
 
 def known_as(route: Route) -> tuple[str, bool]:

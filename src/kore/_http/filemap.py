@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
+from kore._conf.paths import PLAIN
+from kore._http.auth import admitted
 from kore._http.codings import SUFFIXES, accepted
 from kore._http.media import Table, table
 from kore._http.names import extension, name_of
 from kore._http.redirects import redirect_to_directory
 from kore._http.sending import File, Kind, send
+from kore._http.verdicts import Work, drive
 
 if TYPE_CHECKING:
-    from kore._conf.schema import Route
+    from kore._conf.schema import Guard, Route
     from kore._conf.settings import Settings
 
 log = logging.getLogger("kore")
@@ -110,6 +114,15 @@ def policy(settings: "Settings", open_: Open) -> Policy:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a name leads to: the name of the file in its directory, and the file if there is one."""
+
+    fd: int
+    name: str
+    file: File | None
+
+
 class Filemap:
     """Answers the requests below one path."""
 
@@ -121,24 +134,31 @@ class Filemap:
         self.below = route.below
         protected = route.demands.auth is not None
         self.cache_control = PRIVATE if protected else policy.cache_control
-        # By extension; and by type and coding, of which there are few.
-        self.kinds: dict[tuple[str, str], Kind] = {}
+        # What decides on files by their own paths.
+        self.guards = route.guards
+        # By extension, coding and cache-control, of which there are few.
+        self.kinds: dict[tuple[str, str, str], Kind] = {}
         # Files that have no compressed version, and until when that is believed.
         self.alone: dict[tuple[str, tuple[str, ...]], float] = {}
 
-    def serve(self, request: Any) -> None:
-        """Answer with the file a request names."""
+    def serve(self, request: Any) -> Any:
+        """Answer with the file a request names, or return what does so when awaited."""
         name = name_of(request.path[self.prefix :], hidden=self.policy.hidden)
         if name is None:
             request.refuse(404)
-            return
+            return None
         try:
-            self.find(request, name)
+            found = self.find(name)
+            guard = self.guard_of(request, name, found) if self.guards else None
+            if guard is not None:
+                return drive(self.ask(guard, request, name))
+            self.answer(request, name, found)
         except OSError as error:
             self.fail(request, name, error)
+        return None
 
-    def find(self, request: Any, name: str) -> None:
-        """Answer with what *name* is: a file, a directory, nothing."""
+    def find(self, name: str) -> Found:
+        """Return what *name* is: a file by its own name or a longer one, a directory, nothing."""
         fd = self.directory.descriptor()
         inside = not name or name.endswith("/")
         full = name + self.policy.index if inside else name
@@ -146,19 +166,45 @@ class Filemap:
         if file is None and self.policy.suffix and not inside:
             full = name + self.policy.suffix
             file = self.policy.open(fd, full)
+        return Found(fd, full, file)
+
+    def guard_of(self, request: Any, name: str, found: Found) -> "Guard | None":
+        """Return what protects a file by its own path, for a request that left out its end."""
+        if found.file is None or found.name == name:
+            return None
+        path = request.path + quote(found.name[len(name) :], PLAIN)
+        for guard in self.guards:
+            if request.method in guard.methods and guard.fits(path):
+                return guard if guard.status or guard.auth else None
+        return None
+
+    def ask(self, guard: "Guard", request: Any, name: str) -> Work[None]:
+        """Ask of a request what is asked of those for the file's own path, then answer."""
+        if guard.auth is None:
+            request.refuse(guard.status)
+        elif (yield from admitted(guard.auth, request)):
+            try:
+                self.answer(request, name, self.find(name), PRIVATE)
+            except OSError as error:
+                self.fail(request, name, error)
+
+    def answer(self, request: Any, name: str, found: Found, cache_control: str = "") -> None:
+        """Answer with what was found for *name*."""
+        file = found.file
         if file is None and request.path in self.below:
             redirect_to_directory(request)
         elif file is None or not (file.is_regular or file.is_directory):
             request.refuse(404)
         elif file.is_regular:
-            self.send(request, fd, full, file)
-        elif inside or full != name:
+            self.send(request, found, file, cache_control or self.cache_control)
+        elif found.name != name or name.endswith("/"):
             request.refuse(404)
         else:
             redirect_to_directory(request)
 
-    def send(self, request: Any, fd: int, name: str, file: File) -> None:
+    def send(self, request: Any, found: Found, file: File, cache_control: str) -> None:
         """Answer with a file, or with the smaller one beside it that has the same in it."""
+        name = found.name
         suffix = extension(name)
         media = self.policy.types.get(suffix)
         if media is None:
@@ -167,8 +213,9 @@ class Filemap:
         if self.policy.precompressed and not media.packed:
             codings = accepted(request.header_values("accept-encoding"))
             if codings and self.alone.get((name, codings), 0.0) <= monotonic():
-                file, coding = self.smaller(fd, name, file, codings)
-        kind = self.kinds.get((suffix, coding)) or self.learn(suffix, coding)
+                file, coding = self.smaller(found.fd, name, file, codings)
+        key = suffix, coding, cache_control
+        kind = self.kinds.get(key) or self.learn(*key)
         send(request, file, kind)
 
     def smaller(self, fd: int, name: str, file: File, codings: tuple[str, ...]) -> tuple[File, str]:
@@ -183,12 +230,12 @@ class Filemap:
         self.alone[name, codings] = monotonic() + LOOK_EVERY
         return file, ""
 
-    def learn(self, suffix: str, coding: str) -> Kind:
+    def learn(self, suffix: str, coding: str, cache_control: str) -> Kind:
         """Remember what is said of files with an extension that the table has."""
         media = self.policy.types[suffix]
         varies = self.policy.precompressed and not media.packed
-        kind = Kind(media.type, coding, varies, self.cache_control)
-        self.kinds[suffix, coding] = kind
+        kind = Kind(media.type, coding, varies, cache_control)
+        self.kinds[suffix, coding, cache_control] = kind
         return kind
 
     def fail(self, request: Any, name: str, error: OSError) -> None:

@@ -1,13 +1,14 @@
 """Host, path and method of a request -> a route and its captures. The first match wins."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kore._conf import hosts
+from kore._conf.schema import longest_first
 from kore._http import redirects
 from kore._http.tables import (
     HTTP_METHOD_GET,
@@ -246,21 +247,6 @@ def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Ta
             if method & methods & ~earlier:
                 made.literal.setdefault(path, {}).setdefault(method, entry)
     return made
-
-
-def longest_first(routes: Sequence["Route"]) -> Iterator["Route"]:
-    """Yield routes in order; where a filemap stands, those for paths below its own come before it.
-
-    As in Kore: of several maps that fit, the one with the longest path serves the file.
-    """
-    waiting = sorted((route for route in routes if route.files), key=lambda route: -len(route.path))
-    for route in routes:
-        if not route.files:
-            yield route
-            continue
-        below = [other for other in waiting if other.path.startswith(route.path)]
-        yield from below
-        waiting = [other for other in waiting if other not in below]
 
 
 def label(path: str) -> bytes:
