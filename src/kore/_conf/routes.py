@@ -114,6 +114,7 @@ def body_max(scope: RouteScope, block: Block) -> None:
 def websocket(scope: RouteScope, block: Block) -> None:
     """Read `websocket KEYWORD [VALUE]...`; a list without values is an empty one."""
     name, *given = block.arguments
+    name = websockets.keyword(name)
     said = scope.options.get("websocket", {})
     if name in said:
         raise ConfigError(f"websocket {name} is given twice")
@@ -132,7 +133,7 @@ def websocket_value(scope: RouteScope, name: str, given: list[str]) -> object:
     if len(given) != 1:
         raise ConfigError(f"websocket {name} takes one value")
     if name in websockets.CALLBACKS:
-        return scope.reading.callback(given[0], f"{name} callback")
+        return websockets.find_callback(name, given[0], scope.reading.callback)
     if name == "compress":
         return yes_or_no(given[0], "compress")
     return websockets.value(name, given[0])

@@ -1,9 +1,10 @@
 """What a route, or a handshake, says of its WebSockets: keywords become values."""
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from kore._conf import check, hosts
 from kore._conf.calls import takes
@@ -13,10 +14,14 @@ from kore._conf.schema import Named
 from kore._conf.settings import SETTINGS
 from kore.errors import ConfigError
 
+F = TypeVar("F")
+
 # How each is called.
 CALLBACKS: Final = MappingProxyType(
     {"onconnect": "(conn)", "onmsg": "(conn, op, data)", "ondisconnect": "(conn)"}
 )
+# Kore's API page calls the function for messages onmsg and onmessage: each finds the other.
+SPELLINGS: Final = MappingProxyType({"onmsg": "onmessage", "onmessage": "onmsg"})
 # Those that stand in for a setting on one route.
 INSTEAD: Final = MappingProxyType(
     {
@@ -37,7 +42,14 @@ ORIGIN: Final = re.compile(r"same|null|\*|[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNOR
 
 def terms(given: Mapping[str, object]) -> dict[str, Any]:
     """Return the keywords with plain values, or raise ConfigError."""
-    return {name: value(name, entry) for name, entry in given.items()}
+    if "onmsg" in given and "onmessage" in given:
+        raise ConfigError("onmsg and onmessage are two spellings of one keyword: give one of them")
+    return {keyword(name): value(keyword(name), entry) for name, entry in given.items()}
+
+
+def keyword(name: str) -> str:
+    """Return the name of a keyword as KEYWORDS has it."""
+    return "onmsg" if name == "onmessage" else name
 
 
 def value(name: str, given: object) -> Any:
@@ -92,15 +104,37 @@ def _normalize_origin(origin: str) -> str:
 def resolved(given: Mapping[str, Any], named: Named) -> dict[str, Any]:
     """Return the same with functions in place of their names. Raises NameError."""
     return {
-        name: named(entry, f"{name} callback")
+        name: find_callback(name, entry, named)
         if name in CALLBACKS and isinstance(entry, str)
         else entry
         for name, entry in given.items()
     }
 
 
+def find_callback(name: str, wanted: str, named: Callable[[str, str], F]) -> F:
+    """Return the function called *wanted*; without one that of the other spelling.
+
+    Raises what *named* raises if the application has neither.
+    """
+    try:
+        return named(wanted, f"{name} callback")
+    except (NameError, ConfigError):
+        other = respelled(wanted)
+        if other is None:
+            raise
+        with contextlib.suppress(NameError, ConfigError):
+            return named(other, f"{name} callback")
+        raise
+
+
+def respelled(name: str) -> str | None:
+    """Return a name, `module.onmsg` say, with the other spelling of its last word, if any."""
+    front, dot, last = name.rpartition(".")
+    return f"{front}{dot}{SPELLINGS[last]}" if last in SPELLINGS else None
+
+
 def check_callbacks(given: Mapping[str, Any]) -> None:
     """Raise ConfigError if a callback cannot be called as it will be."""
-    for name, arguments in CALLBACKS.items():
-        if callable(given.get(name)):
-            takes(given[name], arguments, name)
+    for name, function in given.items():
+        if keyword(name) in CALLBACKS and callable(function):
+            takes(function, CALLBACKS[keyword(name)], name)

@@ -57,10 +57,12 @@ class WebSockets:
         self, request: Request, entry: RouteEntry, callbacks: Callbacks, given: Mapping[str, Any]
     ) -> bool:
         """Answer a request with a WebSocket, or say why not."""
-        said = {**entry.route.demands.websocket, **websockets.terms(self.named_by(callbacks))}
-        said.update(websockets.terms(given))
+        own = websockets.terms({**self.named_by(callbacks), **given})
+        said = {**entry.route.demands.websocket, **own}
         if self.named is not None:
             said = websockets.resolved(said, self.named)
+        # Those of the route have been checked when the configuration was built.
+        websockets.check_callbacks({name: said[name] for name in own})
         refused = refusal(request, said.get("origins"))
         if self.ending:
             refused = Refusal(503, "this server is about to restart")

@@ -196,6 +196,20 @@ def test_a_file_that_is_wrong_is_refused_with_its_line(text: str, problem: str) 
     assert problem in said
 
 
+@pytest.mark.parametrize(("word", "name"), [("onmessage", "onmsg"), ("onmsg", "chat.onmsg")])
+def test_a_file_may_use_either_name_for_messages(word: str, name: str) -> None:
+    app = App({"index": index, "onmessage": index, "chat.onmessage": index})
+
+    assert of_route(config(route(f"websocket {word} {name}"), app)) == {"onmsg": index}
+
+
+def test_both_names_at_once_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two spellings of one keyword"):
+        terms({"onmsg": index, "onmessage": index})
+    (said,) = complaints(route("websocket onmsg index\nwebsocket onmessage index"))
+    assert "websocket onmsg is given twice" in said
+
+
 # Printed
 
 
