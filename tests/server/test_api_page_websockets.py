@@ -70,7 +70,7 @@ def test_a_route_may_use_either_name(serve: Launcher, keyword: str) -> None:
 @pytest.mark.parametrize(
     ("call", "error"),
     [
-        ('"onconect"', "NameError: onconnect callback 'onconect' not found in the application (did"),
+        ('"onconect"', "NameError: onconnect callback 'onconect' not found in the application"),
         ('None, "on_message"', "NameError: onmsg callback 'on_message' not found"),
         ('onmessage="onconnect"', r"onmsg onconnect(c) must accept (conn, op, data); it is at "),
         ("lambda: 0", r"<lambda>() must accept (conn); it is at "),

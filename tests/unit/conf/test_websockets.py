@@ -100,7 +100,7 @@ def test_every_keyword_has_a_plain_value() -> None:
         ("buffer_max", "4q", "bad value '4q' for buffer_max"),
         ("buffer_full", "wait", "bad value 'wait' for buffer_full: close or raise"),
         ("origin", [], "unknown keyword 'origin' of a websocket (did you mean 'origins'?)"),
-        ("onmessage", None, "unknown keyword 'onmessage' of a websocket (did you mean 'onmsg'?)"),
+        ("onmesage", None, "unknown keyword 'onmesage' of a websocket (did you mean 'onmsg'?)"),
     ],
 )
 def test_what_makes_no_sense_is_refused(name: str, value: object, problem: str) -> None:
