@@ -17,10 +17,12 @@ ESCAPE: Final = r"%(?!00)[0-9A-Fa-f]{2}"
 POSSIBLE: Final = re.compile(rf"(?:[!\"$&->@-\[\]-~]|{ESCAPE})*")
 # RFC 3986 section 6.2.2.2: no client has a reason to escape these.
 UNRESERVED: Final = re.compile(r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
-# A regular expression piece by piece: bracket expressions and escaped characters stay as they are.
+# A regular expression piece by piece. What begins a group, repeats, or stands in brackets stays as
+# it is, and so does what is escaped and means no character of its own.
 PIECES: Final = re.compile(
-    rf"\\?(?P<escape>{ESCAPE})|(?P<impossible>\\?[^\x00-\x7f])"
-    r"|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]|\(\?#[^)]*\)",
+    rf"\\?(?P<escape>{ESCAPE})|(?P<impossible>\\?[^!-~]|#)|(?P<escaped>\\[\"<>^`{{}}]|[\"<>`])"
+    r"|\(\?#[^)]*\)|\(\?(?:P<\w+>|P=\w+\)|<[=!]|>)|\{(?:[0-9]+(?:,[0-9]*)?|,[0-9]*)\}|(?P<brace>[{}])"
+    r"|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]",
     re.DOTALL,
 )
 VERBOSE: Final = re.compile(r"\(\?[aimsuL]*x")
@@ -49,9 +51,9 @@ def _suggest_path(path: str) -> str:
 
 
 def normalize_regex(text: str) -> str:
-    """Return a regular expression whose escapes are spelled as in the normal form.
+    """Return a regular expression whose characters are spelled as in the normal form.
 
-    Raises ValueError if it has a character beyond ASCII, which stands in no path.
+    Raises ValueError if it has one that stands in no path, such as a blank.
     """
     if VERBOSE.search(text):
         return text
@@ -65,4 +67,6 @@ def _normalize_piece(found: re.Match[str]) -> str:
     if found["impossible"]:
         character = found["impossible"][-1]
         raise ValueError(f"no request has {character!r} in its path, write {quote(character)}")
+    if escaped := found["escaped"] or found["brace"]:
+        return f"(?:{quote(escaped[-1])})"
     return found[0]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
 from kore._conf.paths import normalize_literal, normalize_path, normalize_regex
+from kore._conf.schema import compiled
 from kore.errors import ConfigError
 
 
@@ -62,16 +63,39 @@ def test_a_path_of_no_request_is_refused_with_one_that_works(path: str, advice: 
         ("[^\u00e9](?#\u00e9)", "[^\u00e9](?#\u00e9)"),
         ("(?x) /a %40 # \u00e9", "(?x) /a %40 # \u00e9"),
         ("^/a%zz%00", "^/a%zz%00"),
+        (r"^/\{id\}+$", "^/(?:%7B)id(?:%7D)+$"),
+        ("^/{id}/a{2}b{,3}c{1,}d{1,2}$", "^/(?:%7B)id(?:%7D)/a{2}b{,3}c{1,}d{1,2}$"),
+        ('^/"<\\>`\\^$', "^/(?:%22)(?:%3C)(?:%3E)(?:%60)(?:%5E)$"),
+        ("^/[{}<> ^]?(?#a b)(?P<n>x)(?P=n)(?<=x)(?<!y)(?>z)", None),
+        (r"^/\d{2}\\(\?.*)?[[:alpha:]]{2}", None),
     ],
 )
-def test_escapes_of_a_regular_expression_get_their_normal_form(text: str, normal: str) -> None:
-    assert normalize_regex(text) == normal
+def test_a_regular_expression_gets_the_normal_form(text: str, normal: str | None) -> None:
+    assert normalize_regex(text) == (text if normal is None else normal)
 
 
-@pytest.mark.parametrize("text", ["^/caf\u00e9$", "^/(a|\\\u00e9)"])
-def test_a_regular_expression_beyond_ascii_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="write %C3%A9"):
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("^/caf\u00e9$", "%C3%A9"),
+        ("^/(a|\\\u00e9)", "%C3%A9"),
+        ("^/a b$", "%20"),
+        ("^/a\\ b$", "%20"),
+        ("^/a\n", "%0A"),
+        ("^/a#b", "%23"),
+        ("^/a\x7f", "%7F"),
+    ],
+)
+def test_a_regular_expression_with_what_no_path_has_is_refused(text: str, advice: str) -> None:
+    with pytest.raises(ValueError, match=f"write {advice}$"):
         normalize_regex(text)
+
+
+@pytest.mark.parametrize("code", sorted({*range(0x21, 0x7F)} - {*b"#%/?\\"}))
+def test_the_regular_expression_of_a_character_matches_its_normal_form(code: int) -> None:
+    pattern = compiled(f"^/{re.escape(chr(code))}$")
+
+    assert pattern.search("/" + normalize_path(f"%{code:02X}"))
 
 
 def test_two_spellings_of_a_route_are_one_route() -> None:
