@@ -35,8 +35,15 @@ class Query:
     lead: str
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The place of a capture that is a parameter's value, or a part of one: `?a=$1`."""
+
+    number: int
+
+
 # Text, the number of a capture, or the query.
-Piece = str | int | Query
+Piece = str | int | Value | Query
 
 
 def target(text: str, groups: int) -> Target:
@@ -48,9 +55,10 @@ def target(text: str, groups: int) -> Target:
         raise ValueError(f"target {text!r} is no URL: write other characters as %20")
     found = tuple(pieces(text))
     for piece in found:
-        if isinstance(piece, int) and not 0 < piece <= min(groups, CAPTURES_MAX):
+        number = piece.number if isinstance(piece, Value) else piece
+        if isinstance(number, int) and not 0 < number <= min(groups, CAPTURES_MAX):
             there_are = f"the regular expression has {groups}, of which {CAPTURES_MAX} can be used"
-            raise ValueError(f"target '{text}': there is no capture ${piece}: {there_are}")
+            raise ValueError(f"target '{text}': there is no capture ${number}: {there_are}")
     if isinstance(found[0], str) and ABSOLUTE.match(found[0]):
         return lambda match, query: elsewhere(found, match, query)
     return lambda match, query: here(found, match, query)
@@ -68,10 +76,19 @@ def pieces(text: str) -> Iterator[Piece]:
         if literal:
             yield literal
         literal = ""
-        number = found["number"] or found["braced"]
-        yield int(number) if number else Query(found["lead"])
+        digits = found["number"] or found["braced"]
+        if not digits:
+            yield Query(found["lead"])
+        else:
+            yield Value(int(digits)) if _is_value(text[:at]) else int(digits)
     if literal or text[at:]:
         yield literal + text[at:]
+
+
+def _is_value(before: str) -> bool:
+    """Return whether what follows in a target belongs to the value of a parameter."""
+    _, _, query = before.partition("?")
+    return "=" in query.rpartition("&")[2] and "#" not in before
 
 
 def values(found: tuple[Piece, ...], match: re.Match[str], query: str) -> Iterator[str]:
@@ -80,6 +97,10 @@ def values(found: tuple[Piece, ...], match: re.Match[str], query: str) -> Iterat
     for piece in found:
         if isinstance(piece, Query):
             yield piece.lead + query if query else ""
+        elif isinstance(piece, Value):
+            # In a path these stand for themselves; in a query they would begin another parameter,
+            # or a blank.
+            yield (match[piece.number] or "").replace("&", "%26").replace("+", "%2B")
         elif isinstance(piece, int):
             yield match[piece] or ""
         else:

@@ -58,6 +58,27 @@ def test_captures_in_a_query_mean_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "location"),
+    [
+        ("/s?q=$1", "/s?q=a%26b=c%2Bd%2Fe/%2525"),
+        ("/s?p=1&q=x-$1-$1&r=2", "/s?p=1&q=x-{0}-{0}&r=2"),
+        ("https://a.test/s?q=$1#$1", "https://a.test/s?q={0}#{1}"),
+        ("/s?$qs&q=$1", "/s?q={0}"),
+        ("/s?$1", "/s?{1}"),
+        ("/s?q=0&$1", "/s?q=0&{1}"),
+        ("/s/$1", "/s/{1}"),
+        ("/q=$1", "/q={1}"),
+        ("/s#q?a=$1", "/s#q?a={1}"),
+    ],
+)
+def test_a_captured_value_of_a_parameter_stays_one_value(text: str, location: str) -> None:
+    path = "a&b=c+d%2Fe/%2525"
+    value = "a%26b=c%2Bd%2Fe/%2525"
+
+    assert led(f"/x/{path}", "^/x/(.*)$", text) == location.format(value, path)
+
+
+@pytest.mark.parametrize(
     ("path", "regex", "text", "location"),
     [
         ("//evil.test/", "^/(.*)/$", "/$1", "/evil.test"),
