@@ -15,8 +15,6 @@ from kore._httpclient.plan import (
     CUSTOMREQUEST,
     HTTPHEADER,
     INFILESIZE,
-    KEEP_BODY,
-    OBEY_STATUS,
     POSTFIELDS,
     POSTSIZE,
     UNIX,
@@ -112,7 +110,7 @@ class HttpClient:
         self._place = f"request to '{shown(url)}' failed"
         self._jar = Jar() if flag(given, "cookies", default=False) else None
         settings = [*tls(given), *unix(given)]
-        own = obeying(all_checked(given.get("curlopt", {})))
+        own = all_checked(given.get("curlopt", {}))
         self._fields = [line for each in own if each[0] == HTTPHEADER for line in each[1]]
         own = [each for each in own if each[0] != HTTPHEADER]
         self._counted = counted(own)
@@ -182,12 +180,11 @@ class HttpClient:
         unknown(keywords, Keywords, method.lower())
         body = body_of(method, keywords)
         fields = requested(keywords.get("headers", {}))
-        own = obeying(all_checked(keywords.get("curlopt", {})))
+        own = all_checked(keywords.get("curlopt", {}))
         ways = follow(keywords.get("follow", False))
         listed = [line for each in own if each[0] == HTTPHEADER for line in each[1]]
         listed = moved([*self._fields, *listed], fields)
         settings = [
-            *([] if method == "POST" else [(names.CURLOPT_POSTREDIR, KEEP_BODY)]),
             *self._settings,
             *framing(method, body, fields, json="json" in keywords),
             *ways,
@@ -335,12 +332,6 @@ def moved(lines: list[bytes], fields: dict[str, bytes]) -> list[bytes]:
         else:
             others.append(line)
     return others
-
-
-def obeying(settings: list[Setting]) -> list[Setting]:
-    """Return options of an application such that redirects are followed as `follow=` does."""
-    follows = (names.CURLOPT_FOLLOWLOCATION, 1)
-    return [(each[0], OBEY_STATUS) if each == follows else each for each in settings]
 
 
 def announced(line: bytes) -> int:

@@ -26,6 +26,10 @@ RAW: Final = (
 CODINGS: Final = GZIP | {b"deflate"}
 GZIP_BITS: Final = 16 + zlib.MAX_WBITS
 TRUNCATED: Final = "the answer is truncated: its compressed body has no end"
+# So much may come of one piece of a streamed body: more than any piece makes with one coding,
+# but with two it may be a million times its size.
+DECODED_MAX: Final = 64 * 1024 * 1024
+TOO_DENSE: Final = f"a piece of the body decodes to {DECODED_MAX} bytes or more"
 
 
 class Decoder(Protocol):
@@ -36,7 +40,10 @@ class Decoder(Protocol):
         """Whether the data so far are complete."""
 
     def decode(self, data: bytes, size_max: int) -> bytes:
-        """Return decoded data, at most *size_max* bytes; 0: no limit. Raises zlib.error."""
+        """Return decoded data, at most *size_max* bytes; 0: no limit.
+
+        Raises zlib.error or ValueError for data that are not of this coding.
+        """
 
 
 class Gzip:
@@ -88,7 +95,10 @@ class Deflate:
                 return b""
             data, self._head = self._head, b""
             self._stream = zlib.decompressobj(zlib.MAX_WBITS * (1 if is_zlib(data) else -1))
-        return self._stream.decompress(data, size_max)
+        decoded = self._stream.decompress(data, size_max)
+        if self._stream.unused_data:
+            raise ValueError("data follow the end of the deflate stream")
+        return decoded
 
 
 def is_zlib(data: bytes) -> bool:
@@ -117,6 +127,14 @@ class BodyDecoder:
             self.problem = f"the body of the answer cannot be decoded: {error}"
             return None
         return data
+
+    def decode_piece(self, data: bytes) -> bytes | None:
+        """Return decoded data of a streamed body, or None: see `problem`."""
+        decoded = self.decode(data, DECODED_MAX)
+        if decoded is not None and len(decoded) >= DECODED_MAX:
+            self.problem = TOO_DENSE
+            return None
+        return decoded
 
     def check_end(self) -> None:
         """Note a problem if the body is not complete."""

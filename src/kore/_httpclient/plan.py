@@ -3,6 +3,8 @@
 import re
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Final, TypeAlias
 
 from kore._conf.settings import VERSION
@@ -47,6 +49,8 @@ FOLLOWED: Final = 10
 # CURLFOLLOW_OBEYCODE: the method changes as the status says (RFC 9110 section 15.4). With 1 that of
 # PUT, PATCH and DELETE would stay, even after a 303.
 OBEY_STATUS: Final = 2
+FOLLOWS: Final[Setting] = (names.CURLOPT_FOLLOWLOCATION, 1)
+FOLLOWS_RFC: Final[Setting] = (names.CURLOPT_FOLLOWLOCATION, OBEY_STATUS)
 # CURL_REDIR_POST_301 and _302: to libcurl a PUT, PATCH or DELETE with bytes is a POST, but
 # only a POST itself becomes a GET there.
 KEEP_BODY: Final = 3
@@ -90,11 +94,21 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_request_line(self.settings)
+        obey_redirects(self.settings)
         decoding = take_over(self.settings)
         self.settings += decoding
         self.decoded = bool(decoding)
         self.expects = any(map(EXPECTS.fullmatch, fields_of(self.settings)))
         hide_from_peers(self.settings)
+
+
+def obey_redirects(settings: list[Setting]) -> None:
+    """Have redirects followed as RFC 9110 section 15.4 says, unless CURLOPT_POSTREDIR is given."""
+    settings[:] = [FOLLOWS_RFC if each == FOLLOWS else each for each in settings]
+    given = dict(settings)
+    method = given.get(CUSTOMREQUEST, b"POST")
+    if method != b"POST" and names.CURLOPT_POSTREDIR not in given:
+        settings.append((names.CURLOPT_POSTREDIR, KEEP_BODY))
 
 
 def fields_of(settings: list[Setting]) -> list[bytes]:
@@ -155,8 +169,10 @@ def milliseconds(given: object) -> int | None:
     """Return a `timeout=` keyword; TypeError, ValueError: it is none."""
     if given is None:
         return None
-    if not isinstance(given, int | float) or isinstance(given, bool):
+    if not isinstance(given, int | float | Real | Decimal) or isinstance(given, bool):
         raise TypeError(f"timeout must be milliseconds, not {given!r}")
-    if not 0 <= given < 2**31:
+    number: Any = given
+    # NaN is not equal to itself; as a Decimal it cannot be compared otherwise.
+    if number != number or not 0 <= number < 2**31:
         raise ValueError(f"timeout must be 0..{2**31 - 1} milliseconds, not {given!r}")
-    return max(1, int(given)) if given else 0
+    return max(1, int(number)) if number else 0

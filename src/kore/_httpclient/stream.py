@@ -63,7 +63,7 @@ class Sink:
             return PAUSE
         taken = len(data)
         if self.decoder is not None:
-            decoded = self.decoder.decode(data)
+            decoded = self.decoder.decode_piece(data)
             if decoded is None:
                 return -1
             data = decoded

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -258,6 +259,9 @@ CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("get", {"timeout": True}, TypeError, "timeout must be milliseconds"),
     ("get", {"timeout": -1}, ValueError, "timeout must be 0"),
     ("get", {"timeout": float("nan")}, ValueError, "timeout must be 0"),
+    ("get", {"timeout": Decimal("NaN")}, ValueError, "timeout must be 0"),
+    ("get", {"timeout": Decimal("-0.1")}, ValueError, "timeout must be 0"),
+    ("get", {"timeout": 1j}, TypeError, "timeout must be milliseconds"),
     ("get", {"follow": "yes"}, TypeError, "follow must be"),
     ("get", {"follow": -1}, TypeError, "follow must be"),
     ("get", {"folow": True}, TypeError, r"get\(\) got an unexpected keyword argument 'folow'"),

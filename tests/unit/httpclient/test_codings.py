@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import kore
+from kore._httpclient.codings import DECODED_MAX, TOO_DENSE
 from tests.helpers.loops import on_both
 from tests.helpers.peer import Asked, Peer
 from tests.unit.httpclient.test_failing import MIB, fails
@@ -99,6 +100,10 @@ async def test_members_of_gzip_belong_together() -> None:
         (gzip.compress(TEXT, mtime=0)[:-8] + b"\0" * 8, "gzip", "incorrect data check"),
         (b"text", "br", "unknown content-encoding 'br'"),
         (gzip.compress(b"x", mtime=0) + b"rubbish", "gzip", "incorrect header check"),
+        (zlib.compress(TEXT) + b"rubbish", "deflate", "data follow the end"),
+        (zlib.compress(TEXT) + zlib.compress(TEXT), "deflate", "data follow the end"),
+        (bare_deflate(TEXT) + b"\0", "deflate", "data follow the end"),
+        (gzip.compress(b"x", mtime=0), "gzip;q=1", "unknown content-encoding 'gzip;q=1'"),
     ],
 )
 @on_both
@@ -107,6 +112,16 @@ async def test_what_cannot_be_decoded_is_an_error(body: bytes, coding: str, reas
         for error in await both_ways(peer.url):
             assert isinstance(error, kore.errors.ClientError)
             assert (error.code, reason in str(error)) == (61, True)
+
+
+@on_both
+async def test_codings_in_one_another_do_not_fill_the_memory() -> None:
+    packed = gzip.compress(gzip.compress(bytes(2 * DECODED_MAX)))
+    async with Peer(answering(packed, "gzip, gzip")) as peer:
+        whole, streamed = await both_ways(peer.url)
+        assert "more than curl_recv_max" in str(whole)
+        assert isinstance(streamed, kore.errors.ClientError)
+        assert (streamed.code, TOO_DENSE in str(streamed)) == (61, True)
 
 
 @on_both

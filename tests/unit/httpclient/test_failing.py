@@ -6,6 +6,8 @@ import gc
 import gzip
 import re
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -151,6 +153,13 @@ async def test_who_never_answers_is_given_up_in_time() -> None:
         assert {error.code for error in errors} == {28}
         assert "timed out after" in str(errors[0])
         await until(lambda: peer.gone == 20)
+
+
+@pytest.mark.parametrize("limit", [Decimal("20.5"), Fraction(41, 2), 20.5, 20, 1e-9])
+@on_both
+async def test_a_timeout_is_any_real_number(limit: Any) -> None:
+    async with Peer(never) as peer:
+        assert (await fails(kore.httpclient(peer.url).get(timeout=limit))).code == 28
 
 
 @on_both

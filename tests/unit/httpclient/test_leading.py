@@ -97,6 +97,35 @@ async def test_so_it_is_without_a_body(method: str, status: int, then: str) -> N
         assert [asked.method for asked in peer.asked] == [method.upper(), then]
 
 
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("method", ["post", "put"])
+@pytest.mark.parametrize(
+    ("status", "then"), [(301, b"REPORT body"), (302, b"REPORT body"), (303, b"GET "),
+                         (307, b"REPORT body"), (308, b"REPORT body")]
+)
+@on_both
+async def test_a_method_of_ones_own_is_no_post(
+    status: int, then: bytes, method: str, body: str
+) -> None:
+    async with Peer(to("/there", status)) as peer:
+        ask = getattr(kore.httpclient(peer.url), method)
+        options = {kore.CURLOPT_CUSTOMREQUEST: "REPORT"}
+        assert await ask(**BODIES[body](), follow=True, curlopt=options) == (200, then)
+
+
+@pytest.mark.parametrize("option", [kore.CURLOPT_POST, kore.CURLOPT_UPLOAD])
+@pytest.mark.parametrize(("status", "then"), [(302, b"PUT body"), (303, b"GET ")])
+@on_both
+async def test_a_handle_follows_in_the_same_way(status: int, then: bytes, option: int) -> None:
+    async with Peer(to("/there", status)) as peer:
+        handle = kore.curl(peer.url)
+        handle.setbody(b"body")
+        handle.setopt(option, 1)
+        handle.setopt(kore.CURLOPT_CUSTOMREQUEST, "PUT")
+        handle.setopt(kore.CURLOPT_FOLLOWLOCATION, 1)
+        assert await handle.run() == then
+
+
 @on_both
 async def test_a_long_stream_cannot_be_sent_twice() -> None:
     async def long() -> AsyncIterator[bytes]:
