@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -86,8 +87,7 @@ class Child:
         if self.leash >= 0:
             os.close(self.leash)
             self.leash = -1
-        if self.alarm is not None:
-            self.alarm.cancel()
+        self.cancel_timeout()
         owner = self.owner()
         if owner is not None:
             owner.remove_done_callback(self.abandon)
@@ -95,6 +95,17 @@ class Child:
     def expire_in(self, seconds: float) -> None:
         """Raise TimeoutError where somebody waits, if it still runs then."""
         self.alarm = self.loop.call_later(seconds, self.expire)
+
+    def time_left(self) -> float:
+        """Return the seconds until its time is up; infinity: it has no limit."""
+        if self.alarm is None or self.alarm.cancelled():
+            return math.inf
+        return self.alarm.when() - self.loop.time()
+
+    def cancel_timeout(self) -> None:
+        """Have its time limit no more: TimeoutError has been raised."""
+        if self.alarm is not None:
+            self.alarm.cancel()
 
     def expire(self) -> None:
         """Tell those who wait that its time is up, or who comes next."""

@@ -7,9 +7,11 @@ import subprocess
 from asyncio import Task
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import IO, Any
+from sys import _getframe
+from typing import IO, Any, Final
 
 from kore._aio.child import Child
+from kore._aio.plain_reap import is_awaited, wait_for_end
 from kore._aio.readiness import (
     ClosedError,
     Direction,
@@ -20,6 +22,9 @@ from kore._aio.readiness import (
 )
 from kore._aio.status import Ended, Running
 from kore.errors import KoreError, SocketError
+
+# Bytes that are read before they are asked for.
+READ_AHEAD_MAX: Final = 1 << 20
 
 
 class Process:
@@ -101,9 +106,13 @@ class Process:
     def reap(self) -> "Ended | Running":
         """Return its exit status, to be awaited; once it has ended, an int as it stands.
 
-        For a process that a signal ended it is the number of that signal.
+        For a process that a signal ended it is the number of that signal. Without `await` the
+        end is waited for here, half a second at most, in which nothing else runs.
         """
         status = self._child.status
+        if status is None and not is_awaited(_getframe(1)):
+            outputs = [pipe for pipe in (self._stdout, self._stderr) if pipe is not None]
+            status = wait_for_end(self._child, outputs)
         return Running(self._child, self) if status is None else Ended(status)
 
     def __del__(self) -> None:
@@ -136,6 +145,24 @@ class Pipe:
     def interrupt(self, error: BaseException) -> None:
         """End the wait with *error*."""
         self._direction.interrupt(error)
+
+    def fileno(self) -> int:
+        """Return its descriptor, -1 if it is closed or a task waits for what comes."""
+        return -1 if self._file.closed or self.waits else self._file.fileno()
+
+    def read_ahead(self) -> bool:
+        """Keep what can be read for the next `recv`. Return whether to go on with more."""
+        kept = self._direction.take_kept() or b""
+        try:
+            data = self._read(max(0, READ_AHEAD_MAX - len(kept)))
+        except BlockingIOError:
+            return True
+        finally:
+            if kept:
+                self._direction.keep(kept)
+        if data:
+            self._direction.keep((self._direction.take_kept() or b"") + data)
+        return bool(data)
 
     def close(self) -> None:
         """Close it. A task that waits here hears of it."""

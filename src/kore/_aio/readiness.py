@@ -109,6 +109,10 @@ class Direction:
         """Leave a result to the next operation, whatever it attempts."""
         self._kept.append(result)
 
+    def take_kept(self) -> Any:
+        """Return a result that no operation took, None if there is none."""
+        return self._kept.pop() if self._kept else None
+
     def interrupt(self, error: BaseException) -> None:
         """End what waits with *error*; the next operation may wait again."""
         if self._result is not None and not self._result.done():
@@ -119,7 +123,7 @@ class Direction:
         """End what waits, and watch no more. Return a result that nobody took."""
         self._unwatch()
         self.interrupt(ClosedError("socket is closed"))
-        return self._kept.pop() if self._kept else None
+        return self.take_kept()
 
     def _begin(
         self, attempt: Callable[[Any], Any], argument: object, timeout_ms: float | None

@@ -167,8 +167,9 @@ async def test_its_status_can_be_awaited_and_is_an_int_once_it_has_ended() -> No
 
 @on_both
 async def test_a_status_that_ended_later_is_used_like_an_int() -> None:
-    proc = kore.proc("sh -c 'exit 3'")
+    proc = kore.proc("sh -c 'read x; exit 3'")
     status: Any = proc.reap()
+    proc.close_stdin()
     await status
 
     assert [status == 3, status != 3, status < 4, status <= 3, status > 3, status >= 3] == [

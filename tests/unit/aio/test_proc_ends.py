@@ -64,7 +64,7 @@ async def test_a_task_that_waits_for_anothers_process_hears_of_its_end() -> None
 async def test_one_that_is_waited_for_is_not_forgotten() -> None:
     assert await kore.proc("sh -c 'sleep 0.05; exit 4'").reap() == 4
     assert await kore.proc("sh -c 'sleep 0.05; echo x'").recv(10) == b"x\n"
-    status = kore.proc("sh -c 'sleep 0.05; exit 5'").reap()
+    status = kore.proc("sh -c 'sleep 0.7; exit 5'").reap()
     gc.collect()
     assert await status == 5
 

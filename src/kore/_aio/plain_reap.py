@@ -1,0 +1,73 @@
+"""`proc.reap()` without `await`, as in Kore's API page: a short wait that blocks the loop."""
+
+import select
+from collections.abc import Sequence
+from opcode import opmap
+from time import monotonic
+from types import FrameType
+from typing import Final, Protocol
+
+from kore._aio.child import Child, late
+
+# Seconds. Longer, other clients would notice, and the rest has to be awaited.
+WAIT_MAX: Final = 0.5
+# How often a process is looked at that no descriptor stands for, in seconds.
+LOOK_INTERVAL: Final = 0.01
+CACHE: Final = opmap.get("CACHE", 0)
+GET_AWAITABLE: Final = opmap["GET_AWAITABLE"]
+# An instruction of CPython, in bytes.
+INSTRUCTION_SIZE: Final = 2
+
+
+class Output(Protocol):
+    """A pipe that a process writes to."""
+
+    def fileno(self) -> int:
+        """Return its descriptor, -1 when there is nothing to read for this wait."""
+
+    def read_ahead(self) -> bool:
+        """Keep what can be read for later receivers. Return whether more may come."""
+
+
+def is_awaited(frame: FrameType) -> bool:
+    """Return whether the call that *frame* is in is the operand of an `await`."""
+    code = frame.f_code.co_code
+    position = frame.f_lasti + INSTRUCTION_SIZE
+    while position < len(code) and code[position] == CACHE:
+        position += INSTRUCTION_SIZE
+    return position < len(code) and code[position] == GET_AWAITABLE
+
+
+def wait_for_end(child: Child, outputs: Sequence[Output]) -> int | None:
+    """Wait a moment for the end of a process and return its status; None: it still runs.
+
+    What it writes meanwhile is kept for later receivers: it could not end with a full pipe.
+    Raises TimeoutError if the process's own time is up.
+    """
+    child.punctual()
+    now = monotonic()
+    deadline = now + WAIT_MAX
+    own_deadline = now + child.time_left()
+    open_outputs = {output.fileno(): output for output in outputs}
+    open_outputs.pop(-1, None)
+    while (status := child.status) is None:
+        now = monotonic()
+        if now >= own_deadline:
+            child.cancel_timeout()
+            raise late()
+        if now >= deadline:
+            break
+        _read_once(child.pidfd, open_outputs, min(deadline, own_deadline) - now)
+    return status
+
+
+def _read_once(pidfd: int, open_outputs: dict[int, Output], seconds: float) -> None:
+    """Wait for output or the end, and read what there is."""
+    poll = select.poll()
+    for fd in (pidfd, *open_outputs):
+        if fd >= 0:
+            poll.register(fd, select.POLLIN)
+    patience = seconds if pidfd >= 0 else min(seconds, LOOK_INTERVAL)
+    for fd, _ in poll.poll(patience * 1000):
+        if fd in open_outputs and not open_outputs[fd].read_ahead():
+            del open_outputs[fd]

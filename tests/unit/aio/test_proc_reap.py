@@ -1,0 +1,97 @@
+"""`proc.reap()` without `await`, as Kore's API page has it, and with."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from sys import _getframe
+from typing import Any
+
+import pytest
+
+import kore
+from kore._aio.plain_reap import is_awaited
+from tests.helpers.loops import on_both
+from tests.helpers.spawned import output
+
+KB = 1024
+# Ways to use the status of an ended process without a wait of one's own.
+USES: dict[str, Callable[[Any], object]] = {
+    "dict": lambda proc: json.dumps({"retcode": proc.reap(), "more": 1}),
+    "argument": lambda proc: json.dumps([proc.reap()]),
+    "format": lambda proc: f"[{proc.reap()}]",
+    "sum": lambda proc: str([proc.reap() + 0]),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@on_both
+async def test_without_await_it_is_a_number(use: str) -> None:
+    proc = kore.proc("sh -c 'sleep 0.05; exit 3'")
+    said = USES[use](proc)
+    assert said == ('{"retcode": 3, "more": 1}' if use == "dict" else "[3]")
+
+
+@on_both
+async def test_a_process_ends_though_its_output_fills_the_pipe() -> None:
+    proc = kore.proc(["head", "-c", str(300 * KB), "/dev/zero"])
+    first = await proc.recv(8192)
+    retcode = proc.reap()
+    assert isinstance(retcode, int)
+    assert retcode == 0
+    assert len(first or b"") + len(await output(proc)) == 300 * KB
+
+
+@on_both
+async def test_errors_that_are_read_apart_may_fill_their_pipe_too() -> None:
+    script = f"head -c {100 * KB} /dev/zero >&2; echo end"
+    proc = kore.proc(["sh", "-c", script], stderr=True)
+    retcode = proc.reap()
+    assert (isinstance(retcode, int), retcode) == (True, 0)
+    assert await proc.recv_stderr(200 * KB) == bytes(100 * KB)
+    assert await output(proc) == b"end\n"
+
+
+@on_both
+async def test_what_never_ends_is_not_waited_for_and_not_read_without_end() -> None:
+    proc = kore.proc("yes")
+    status = proc.reap()
+    assert not isinstance(status, int)
+    assert (await proc.recv(4 * KB * KB) or b"")[:4] == b"y\ny\n"
+    proc.kill()
+    assert await status == 9
+
+
+@on_both
+async def test_another_task_goes_on_reading() -> None:
+    proc = kore.proc("sh -c 'sleep 0.05; echo x'")
+    reading = asyncio.create_task(proc.recv(10))
+    await kore.suspend(1)
+    status = proc.reap()
+    assert (await reading, status) == (b"x\n", 0)
+
+
+@on_both
+async def test_the_time_limit_of_a_process_holds_once() -> None:
+    proc = kore.proc("sleep 100", 30)
+    with pytest.raises(TimeoutError, match="before process exited"):
+        proc.reap()
+    proc.kill()
+    assert await proc.reap() == 9
+
+
+@on_both
+async def test_an_await_is_told_from_other_uses() -> None:
+    found: list[bool] = []
+
+    def awaitable(*_: object, **__: object) -> Any:
+        found.append(is_awaited(_getframe(1)))
+        return asyncio.sleep(0)
+
+    await awaitable()
+    await awaitable(1, key=[2])
+    stored = awaitable()
+    await stored
+    await asyncio.wait_for(awaitable(), 60)
+    async with asyncio.timeout(60):
+        assert [await awaitable(), None] == [None, None]
+    assert found == [True, True, False, False, True]
