@@ -6,7 +6,7 @@ from typing import Any
 
 from kore._aio.loose import close_unbegun
 from kore._conf.settings import Settings
-from kore._process.messages import ALL, ECHO, Gone, Kind, Parcel
+from kore._process.messages import ALL, ECHO, RECEIPT, Gone, Kind, Parcel
 from kore._process.parcels import ROOM
 from kore._process.relay import Relay
 from tests.helpers.core_loop import run
@@ -25,6 +25,7 @@ class Star:
         # Who got what from whom.
         self.said: list[Said] = []
         self.flags: list[int] = []
+        self.receipts: list[bytes] = []
         self.failed: list[tuple[str, BaseException]] = []
         for number in (1, 2, 3):
             self.start(number)
@@ -53,6 +54,8 @@ class Star:
         if self.relays.get(sender) is not relay:
             return
         self.flags.append(parcel.flags)
+        if parcel.flags & RECEIPT:
+            self.receipts.append(bytes(parcel.content))
         for number, receiver in self.relays.items():
             mine = number != sender or parcel.flags & ECHO
             if parcel.address == number or (parcel.address == ALL and mine):

@@ -11,7 +11,7 @@ from kore._conf.settings import Settings
 from kore._maybe_async import is_awaitable
 from kore._process.logs import log
 from kore._process.messages import Kind, ProtocolError
-from kore._process.parcels import Assembly, cost
+from kore._process.parcels import Assembly, cost, number_of, process_of
 
 # Who sent it, and what.
 Receiver: TypeAlias = Callable[[int, bytes], Any]
@@ -25,27 +25,56 @@ TURN: Final = 0.005
 LATE: Final = 0.25
 # And for which part of a window.
 PART: Final = 8
+# How many processes may send under one number: a worker, one that drains, more after more TERMs.
+PROCESSES: Final = 4
 
 
 class Account:
-    """What there is between a sender and this worker."""
+    """What there is between a process that sends and this worker."""
 
-    __slots__ = ("asked", "assembly", "due", "held", "number")
+    __slots__ = ("asked", "assembly", "due", "number")
 
     def __init__(self, limit: int) -> None:
         self.assembly = Assembly(limit)
-        # What it costs to keep what of it is in the inbox.
-        self.held = 0
         # Up to which number all was handled, and the cost of what it was not told of.
         self.number = 0
         self.due = 0
         # As soon as which number is handled it is to be told.
         self.asked = 0
 
-    def forget(self) -> None:
-        """Begin anew with a successor; what its predecessor sent stays in the inbox."""
-        self.assembly.drop()
-        self.number = self.due = self.asked = 0
+
+class Accounts:
+    """Those of the processes that send under one number: a worker, and others that drain."""
+
+    __slots__ = ("_by_process", "_limit", "held")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._by_process: dict[int, Account] = {}
+        # What it costs to keep what of them is in the inbox.
+        self.held = 0
+
+    def find(self, number: int) -> Account | None:
+        """Return the account of the process that has given this number, if there is one."""
+        return self._by_process.get(process_of(number))
+
+    def open(self, number: int) -> Account:
+        """Return that account, or a new one. There are few: the oldest is given up."""
+        process = process_of(number)
+        account = self._by_process.get(process)
+        if account is None:
+            if len(self._by_process) >= PROCESSES:
+                del self._by_process[next(iter(self._by_process))]
+            account = self._by_process[process] = Account(self._limit)
+        return account
+
+    def forget(self, process: int) -> None:
+        """Forget a process that has ended; what it sent stays in the inbox."""
+        self._by_process.pop(process, None)
+
+    def due(self) -> list[Account]:
+        """Return the accounts of processes that were not told of all that was handled."""
+        return [account for account in self._by_process.values() if account.due]
 
 
 class Incoming:
@@ -73,7 +102,7 @@ class Incoming:
         self.most = 2 * max(settings.worker_message_window, cost(self.limit))
         self.part = settings.worker_message_window // PART
         # By the numbers of senders.
-        self._accounts: dict[int, Account] = {}
+        self._accounts: dict[int, Accounts] = {}
         # Sender, number, cost, payload.
         self._inbox: deque[tuple[int, int, int, bytes]] = deque()
         self._timer: TimerHandle | None = None
@@ -101,13 +130,12 @@ class Incoming:
 
     def take(self, sender: int, content: bytes | memoryview) -> None:
         """Take the content of a parcel."""
-        account = self._accounts.get(sender)
-        if account is None:
-            account = self._accounts[sender] = Account(self.limit)
+        accounts = self._accounts.get(sender)
+        if accounts is None:
+            accounts = self._accounts[sender] = Accounts(self.limit)
         try:
-            complete = account.assembly.add(content)
+            complete = accounts.open(number_of(content)).assembly.add(content)
         except ProtocolError as fault:
-            account.assembly.drop()
             self._complain(sender, f"what is no message: {fault}")
             return
         if complete is None:
@@ -117,28 +145,29 @@ class Incoming:
         if payload is None:
             # Its beginning was for the worker that had this number before.
             self._due_to(sender, number, price)
-        elif account.held + price > self.most:
+        elif accounts.held + price > self.most:
             self._complain(sender, "more than it may: some of it is left out")
             self._due_to(sender, number, price)
         else:
-            account.held += price
+            accounts.held += price
             self._inbox.append((sender, number, price, payload))
             if not self._running:
                 self._schedule()
 
     def asked(self, sender: int, number: int) -> None:
         """Tell a sender what was handled, and once more when all up to *number* is."""
-        account = self._accounts.get(sender)
-        if account is None:
+        accounts = self._accounts.get(sender)
+        account = accounts and accounts.find(number)
+        if not account:
             return
         account.asked = number if account.number < number else 0
         if account.due:
             self._acknowledge(sender, account)
 
-    def gone(self, sender: int) -> None:
-        """Forget what a worker that has ended did not send to the end, and what it is due."""
-        if (account := self._accounts.get(sender)) is not None:
-            account.forget()
+    def gone(self, sender: int, process: int) -> None:
+        """Forget what a process that has ended did not send to the end, and what it is due."""
+        if (accounts := self._accounts.get(sender)) is not None:
+            accounts.forget(process)
         self._complained.discard(sender)
 
     def _complain(self, sender: int, what: str) -> None:
@@ -195,7 +224,10 @@ class Incoming:
 
     def _due_to(self, sender: int, number: int, price: int) -> None:
         """Tell a sender what was handled: now if it is much, or asked for; else some time."""
-        account = self._accounts[sender]
+        account = self._accounts[sender].find(number)
+        if account is None:
+            # It has ended.
+            return
         account.number = number
         account.due += price
         if account.due >= self.part or 0 < account.asked <= number:
@@ -206,8 +238,8 @@ class Incoming:
     def acknowledge_all(self) -> None:
         """Tell every sender what was handled."""
         self._timer = None
-        for sender, account in self._accounts.items():
-            if account.due:
+        for sender, accounts in self._accounts.items():
+            for account in accounts.due():
                 self._acknowledge(sender, account)
 
     def _acknowledge(self, sender: int, account: Account) -> None:

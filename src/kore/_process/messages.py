@@ -268,12 +268,14 @@ class Parcel(Message):
 class Gone(Message):
     """Parent to worker: the worker of that number has ended, with what was on its way to it.
 
-    *absent*: it had ended before, and what was sent to all went to all others.
+    *absent*: it had ended before, and what was sent to all went to all others. *pid*: of the
+    process that has ended just now.
     """
 
     code: ClassVar[int] = 14
     number: int
     absent: bool = False
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """What this worker sends to others, of one kind: numbered, cut, and no more than they can take."""
 
+import os
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable
-from time import monotonic_ns
 
 from kore._conf.settings import Settings
 from kore._process.messages import ALL, ASK, ECHO, Kind, Parcel
-from kore._process.parcels import Window, cost, pieces, receipt
+from kore._process.parcels import Window, cost, first_number, pieces, process_of, receipt
 from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
 
 
@@ -28,8 +28,7 @@ class Outgoing:
         window = settings.worker_message_window
         self.windows = {number: Window(window) for number in range(1, settings.workers + 1)}
         self.others = tuple(number for number in self.windows if number != own)
-        # So that a receipt for a predecessor of this process settles nothing here.
-        self.number = monotonic_ns()
+        self.number = first_number(os.getpid())
         self._waiting: list[Future[None]] = []
 
     def send(self, payload: bytes, worker: int | None, *, echo: bool) -> None:
@@ -67,9 +66,10 @@ class Outgoing:
         return (worker,)
 
     def settle(self, worker: int, number: int) -> None:
-        """Take note that *worker* has handled all up to *number*."""
-        self.windows[worker].settle(number)
-        self._wake()
+        """Take note that *worker* has handled all up to *number*, if this process has sent it."""
+        if process_of(number) == process_of(self.number):
+            self.windows[worker].settle(number)
+            self._wake()
 
     def gone(self, worker: int, *, absent: bool) -> int:
         """Take note that a worker has ended; return how much sent to it may be lost."""

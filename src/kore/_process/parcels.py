@@ -1,8 +1,9 @@
 """How what one worker sends to another is cut, put together and paid for. Pure.
 
-A parcel holds a piece of what was sent, or a receipt. Between two workers the pieces come in
+A parcel holds a piece of what was sent, or a receipt. Between two processes the pieces come in
 order, and those of one thing in a row; what is missing is missing from some moment on, because a
-process has ended.
+process has ended. A worker that drains and its successor have one number as workers and send at the
+same time: the numbers of what they send tell them apart.
 """
 
 import struct
@@ -12,14 +13,27 @@ from typing import Final
 
 from kore._process.messages import HEADER, SIZE_MAX, ProtocolError
 
-# Of what was sent: its number, its size, and where in it this piece begins. A sender counts on
-# from a clock that never goes back, so its successor does not use its numbers again.
+# Of what was sent: its number, its size, and where in it this piece begins.
 PIECE: Final = struct.Struct("!QII")
 RECEIPT: Final = struct.Struct("!Q")
 # Of a piece.
 ROOM: Final = SIZE_MAX - HEADER.size - PIECE.size
 # What a piece costs beside its bytes, in every process it is held in.
 OVERHEAD: Final = 512
+
+
+# The upper bits of a number are the pid of its sender (22 bits at most), the lower ones count.
+COUNT_BITS: Final = 42
+
+
+def first_number(pid: int) -> int:
+    """Return the number from which a process counts what it sends."""
+    return pid << COUNT_BITS
+
+
+def process_of(number: int) -> int:
+    """Return the pid of the process that has given this number."""
+    return number >> COUNT_BITS
 
 
 def cost(size: int) -> int:
@@ -48,6 +62,14 @@ def number_in(content: bytes | memoryview) -> int:
     if len(content) != RECEIPT.size:
         raise ProtocolError("a receipt of another size")
     (number,) = RECEIPT.unpack(content)
+    return int(number)
+
+
+def number_of(piece: bytes | memoryview) -> int:
+    """Return the number of what a piece belongs to. Raises ProtocolError if it is no piece."""
+    if len(piece) < PIECE.size:
+        raise ProtocolError("shorter than a piece")
+    number, _, _ = PIECE.unpack_from(piece)
     return int(number)
 
 

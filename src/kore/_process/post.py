@@ -94,7 +94,7 @@ class Post:
                 # Its successors, if they end like this, would add to it without end.
                 log.warning("%s: what it sent to %s is dropped: too much waits there", child, other)
                 other.channel.mail.discard(child.number)
-            self.send(other, Gone(child.number))
+            self.send(other, Gone(child.number, pid=child.pid))
 
     def bounce(self, sender: "Child", message: Gone) -> None:
         """Say that somebody is not there. One such note that still waits is enough."""

@@ -118,7 +118,7 @@ class Relay:
         number, absent = message.number, message.absent
         if not absent:
             for incoming in self.incoming.values():
-                incoming.gone(number)
+                incoming.gone(number, message.pid)
         lost = sum(lane.gone(number, absent=absent) for lane in self.outgoing.values())
         if lost:
             self._lost[number] += lost

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from kore._process.messages import ASK, RECEIPT, Kind, Parcel
-from kore._process.parcels import ROOM, receipt
+from kore._process.messages import ASK, RECEIPT, Gone, Kind, Parcel
+from kore._process.parcels import ROOM, first_number, number_in, pieces, process_of, receipt
 from kore.errors import BusyError
 from tests.helpers.star import Star, checked
 
@@ -104,3 +104,49 @@ test_a_receipt_comes_some_time_though_nobody_asks = checked(a_receipt_that_nobod
 test_who_waits_does_so_for_what_was_sent_before = checked(one_that_waits_while_more_is_sent)
 test_nobody_waits_for_the_answer_of_a_worker_that_has_ended = checked(an_end_before_the_answer)
 test_a_question_of_a_dead_sender_is_forgotten = checked(a_question_of_a_predecessor)
+
+
+async def two_processes_of_one_number(star: Star) -> None:
+    """A worker that drains and its successor send large objects, piece by piece in turn."""
+    relay, handled = star.relays[2], asyncio.Event()
+    received: list[bytes] = []
+
+    async def receive(_: int, payload: bytes) -> None:
+        await handled.wait()
+        received.append(payload)
+
+    relay.on(Kind.OBJECT, receive)
+    old, new = first_number(101) + 1, first_number(102) + 1
+    sent = {old: b"o" * (3 * ROOM), new: b"n" * (2 * ROOM + 7)}
+    lanes = [[head + body for head, body in pieces(at, sent[at])] for at in (old, new)]
+    for piece_of_old, piece_of_new in zip(*lanes, strict=True):
+        relay.parcel(Parcel(1, Kind.OBJECT, piece_of_old))
+        relay.parcel(Parcel(1, Kind.OBJECT, piece_of_new))
+        # Another process of that number ends, which takes nothing from these.
+        relay.gone(Gone(1, pid=100))
+    for at in (old, new):
+        relay.parcel(Parcel(1, Kind.OBJECT | ASK, receipt(at)))
+    handled.set()
+    await star.until(lambda: len(received) == 2)
+
+    assert received == [sent[old], sent[new]]
+    # Each of them is told of what it has sent itself.
+    await star.until(lambda: {old, new} <= set(map(number_in, star.receipts)))
+
+
+async def a_receipt_for_another_process(star: Star) -> None:
+    star.relays[2].on(Kind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.send(b"not handled")
+    ours = star.relays[1].outgoing[Kind.OBJECT]
+    other = first_number(process_of(ours.number) + 1)
+    star.relays[1].parcel(Parcel(2, Kind.OBJECT | RECEIPT, receipt(other + 5)))
+
+    assert len(ours.windows[2]) == 1
+    star.relays[1].parcel(Parcel(2, Kind.OBJECT | RECEIPT, receipt(ours.number)))
+    assert len(ours.windows[2]) == 0
+
+
+test_objects_of_a_draining_worker_and_its_successor_are_told_apart = checked(
+    two_processes_of_one_number
+)
+test_a_receipt_is_for_the_process_that_has_sent_it = checked(a_receipt_for_another_process)
