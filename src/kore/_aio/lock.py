@@ -4,7 +4,7 @@ import sys
 from asyncio import Future, Task, current_task, get_running_loop
 from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine
-from sys import _getframe
+from sys import _getframe, exc_info
 from types import FrameType
 from typing import Any, Final
 
@@ -64,7 +64,10 @@ class Lock:
 
     def release(self) -> None:
         """Let go of the lock. Raises KoreError if neither this task nor this function took it."""
-        self._release(id(_getframe(1)))
+        if exc_info()[0] is GeneratorExit:  # in a `finally`, of a generator that is closed
+            self._leave(id(_getframe(1)), GeneratorExit)
+        else:
+            self._release(id(_getframe(1)))
 
     if sys.version_info >= (3, 12):
 

@@ -1,6 +1,7 @@
 """Locks that async generators hold: released when these are closed, by whatever task."""
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ import pytest
 
 import kore
 from kore.errors import KoreError
-from tests.helpers.loops import on_both, passes, until
+from tests.helpers.loops import Errors, on_both, passes, until
 
 
 async def numbers_within(lock: Any) -> AsyncIterator[int]:
@@ -150,12 +151,38 @@ async def test_another_function_cannot_release_it_for_one() -> None:
     await generator.aclose()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("numbers", [numbers_within, numbers_between, numbers_tried])
+@pytest.mark.parametrize("is_taken", [False, True])
 @on_both
-async def test_one_whose_task_has_ended_takes_it_from_nobody() -> None:
+async def test_one_that_is_closed_after_its_task_was_cancelled_is_quiet(
+    numbers: Any, is_taken: bool
+) -> None:
+    lock, errors = kore.lock(), Errors()
+
+    async def begin() -> None:
+        async for _ in numbers(lock):
+            await asyncio.sleep(10)
+
+    owner = asyncio.create_task(begin())
+    await passes(2)
+    waiting = [asyncio.create_task(lock.acquire())] * is_taken
+    await passes(2)
+    owner.cancel()
+    await asyncio.gather(owner, *waiting, return_exceptions=True)
+    del owner
+    gc.collect()
+    await passes(10)
+    gc.collect()
+    assert (lock.locked, errors.found) == (False, [])
+
+
+@pytest.mark.parametrize("numbers", [numbers_within, numbers_between, numbers_tried])
+@on_both
+async def test_one_whose_task_has_ended_takes_it_from_no_other(numbers: Any) -> None:
     lock, kept = kore.lock(), []
 
     async def begin() -> None:
-        kept.append(numbers_within(lock))
+        kept.append(numbers(lock))
         await anext(kept[0])
 
     await asyncio.create_task(begin())
