@@ -57,6 +57,8 @@ BODIES: dict[str, Callable[[], object]] = {
     "number": lambda: 42,
     "bad-item": lambda: items("a", 42),
     "bad-first-item": lambda: items(42),
+    "bad-first-item-async": lambda: later(42),
+    "bad-first-text-async": lambda: later("\udc80"),
     "fails-first": lambda: failing(),
     "fails-later": lambda: failing("a", "b"),
     "fails-first-async": lambda: failing_later(),

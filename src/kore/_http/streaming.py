@@ -50,11 +50,23 @@ class Body:
         return aiter(self.items)
 
 
+def _check_piece(item: object) -> None:
+    """Raise TypeError or UnicodeError if *item* cannot be sent."""
+    if isinstance(item, str):
+        item.encode()
+        return
+    try:
+        memoryview(item).release()  # type: ignore[arg-type]
+    except TypeError:
+        kind = type(item).__name__
+        raise TypeError(f"a piece of a body must be bytes or str, not {kind}") from None
+
+
 async def stream(request: Request, status: int, items: AsyncIterable[object]) -> None:
     """Answer *request* with *items*.
 
-    The head waits for the first item, so that an iterator which fails at once still gets an
-    honest 500; a later failure breaks the answer off, and is the caller's to report.
+    The head waits for the first item, so that an iterator which fails at once, or gives no text,
+    still gets an honest 500; a later failure breaks the answer off, and is the caller's to report.
     """
     count = 0
     iterator = None
@@ -62,6 +74,7 @@ async def stream(request: Request, status: int, items: AsyncIterable[object]) ->
         iterator = aiter(items)
         async for item in iterator:
             if count == 0:
+                _check_piece(item)
                 request.open_body(status)
             count += 1
             if not request.write_body(item):
