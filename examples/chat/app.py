@@ -11,7 +11,7 @@ import re
 import secrets
 from pathlib import Path
 
-from store import create_tables, recall, release_name, remember, take_name
+from store import create_tables, folded, recall, release_name, remember, take_name
 
 import kore
 
@@ -53,7 +53,7 @@ class Chat:
 
     async def onconnect(self, conn):
         if not await claim_name(conn):
-            conn.disconnect(NAME_TAKEN, "somebody else has this name here, choose another")
+            conn.disconnect(NAME_TAKEN, "this name is taken here, choose another")
             return
         conn.entered = True
         # Before reading: a message is then heard, or read, or both, and the page looks at ids.
@@ -94,7 +94,7 @@ async def tell(room, what):
 
 
 def proper(req, name):
-    return name == name.strip() and name.isprintable() and 0 < len(name) <= 24
+    return name == name.strip() and name.isprintable() and len(name) <= 24 and folded(name) != ""
 
 
 async def claim_name(conn):

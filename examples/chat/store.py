@@ -2,11 +2,17 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
 import unicodedata
 
 HISTORY, KEPT = "chat.db", 50  # messages of each room that newcomers are shown
+# Characters that are no blanks, and show nothing: Unicode's Default_Ignorable_Code_Point.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
 NAME_KEPT = 30 * 24 * 3600  # seconds for which a browser that has left keeps its name
 
 
@@ -75,8 +81,10 @@ def release_name(room, name, visitor):
 
 
 def folded(name):
-    """Return a name as it is compared: without the case of letters, in one form of each."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    """Return a name as it is compared: what looks the same is the same."""
+    for _ in range(2):  # the lower case of a letter may have another form
+        name = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(INVISIBLE.sub("", name).split())
 
 
 def is_alive(pid):

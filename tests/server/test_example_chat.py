@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.helpers.fix_serve import Server, serving
 from tests.server.test_browser_chat import CHAT
@@ -25,7 +26,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ("kitchen", "x=y", "visitor=a"),
     ],
 )
-def test_chat_lets_nobody_speak_under_the_name_of_another(
+def test_chat_refuses_a_name_that_another_client_has(
     chat: Server, room: str, first: str, second: str
 ) -> None:
     mine, others = ({"Cookie": cookie} for cookie in (first, second))
@@ -35,7 +36,7 @@ def test_chat_lets_nobody_speak_under_the_name_of_another(
             other.send("I am Zo\u00eb")
             with contextlib.suppress(ConnectionClosed):
                 list(other)
-            assert (other.close_code, other.close_reason[:13]) == (4009, "somebody else")
+            assert (other.close_code, other.close_reason[:18]) == (4009, "this name is taken")
         zoe.send("I am")
         assert [said["text"] for said in told(zoe, "said")] == ["I am"]
 
@@ -51,3 +52,19 @@ def test_chat_keeps_a_name_for_the_browser_that_had_it(chat: Server) -> None:
             with contextlib.suppress(ConnectionClosed):
                 list(other)
             assert other.close_code == 4009
+
+
+@pytest.mark.parametrize("name", ["Ann\u034fa  Lee", "ANNA LEE", "anna\u3164 lee", "\uff21nna lee"])
+def test_chat_takes_names_that_look_the_same_for_one(chat: Server, name: str) -> None:
+    with in_room(chat, "lounge", "name=Anna%20Lee") as anna:
+        assert told(anna, "event") == "Anna Lee joined"
+        with in_room(chat, "lounge", f"name={quote(name)}") as other:
+            with contextlib.suppress(ConnectionClosed):
+                list(other)
+            assert other.close_code == 4009
+
+
+@pytest.mark.parametrize("name", ["", " ann", "a\u200bb", "\u3164", "x" * 25])
+def test_chat_refuses_names_that_cannot_be_seen(chat: Server, name: str) -> None:
+    with pytest.raises(InvalidStatus), in_room(chat, "lounge", f"name={quote(name)}"):
+        pass
