@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from encodings.idna import nameprep
+from ipaddress import IPv6Address
 from typing import Final
 
 LABEL_MAX: Final = 63  # RFC 1035 section 2.3.4
@@ -14,6 +15,8 @@ KEPT: Final = re.compile("([\u00df\u03c2\u200c\u200d])")
 NAME: Final = re.compile(r"[0-9A-Za-z!$&'()*+;=._~-]+")
 LITERAL: Final = re.compile(r"\[[0-9A-Fa-f:.*]+\]|\[[vV][0-9A-Za-z!$&'()*+,;=:._~-]+\]")
 
+PORT: Final = re.compile(r"(?:[^:\[]*|\[.*\]):[0-9]*")
+
 
 def normalize_host(host: str) -> str:
     """Return a host in ASCII and without the dot at its end, `*` included.
@@ -24,17 +27,29 @@ def normalize_host(host: str) -> str:
         host = ".".join(map(_label_to_ascii, DOTS.split(host)))
     if len(host) > 1:
         host = host.removesuffix(".")
-    if LITERAL.fullmatch(host) or NAME.fullmatch(host):
+    if NAME.fullmatch(host):
         return host
+    if LITERAL.fullmatch(host):
+        return normalize_address(host)
     if "://" in host or "/" in host:
         raise ValueError("write the name of the host alone, without scheme and path")
     if host.count(":") > 1 and LITERAL.fullmatch(f"[{host}]"):
         raise ValueError(f"an IPv6 address stands in brackets here: '[{host}]'")
-    if ":" in host:
+    if PORT.fullmatch(host):
         raise ValueError("leave the port out, it is the server's")
+    if ":" in host:
+        raise ValueError("an IPv6 address has hexadecimal digits and colons in brackets, no zone")
     wrong = re.search(r"[^0-9A-Za-z!$&'()*+;=._~-]", host)
     character = wrong[0] if wrong else ""
     raise ValueError(f"no host has {character!r} in its name; the only wildcard is '*'")
+
+
+def normalize_address(host: str) -> str:
+    """Return an IPv6 address in brackets in its shortest form, and any other host as it is."""
+    try:
+        return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
+    except ValueError:
+        return host
 
 
 def _label_to_ascii(label: str) -> str:

@@ -12,6 +12,7 @@ from kore._conf.guesses import meant
 from kore._conf.kinds import TOKEN
 from kore._conf.schema import Named
 from kore._conf.settings import SETTINGS
+from kore._websocket.handshake import USUAL_PORTS
 from kore.errors import ConfigError
 
 F = TypeVar("F")
@@ -90,10 +91,12 @@ def words(name: str, given: object) -> tuple[str, ...] | None:
 
 
 def _normalize_origin(origin: str) -> str:
-    """Return an origin as browsers send it: with a host in ASCII."""
+    """Return an origin as browsers send it: a host in ASCII, without the port of its scheme."""
     scheme, slashes, place = origin.partition("://")
+    if "*" not in place:
+        place = place.removesuffix(USUAL_PORTS.get(scheme.lower(), ""))
     if origin.isascii():
-        return origin
+        return scheme + slashes + place
     host, colon, port = place.partition(":")
     try:
         return f"{scheme}{slashes}{hosts.normalize_host(host)}{colon}{port}"

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
+from kore._conf.hosts import normalize_host
 from kore._http.dates import http_date
 
 NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -60,9 +61,17 @@ class Cookie:
         if len(self.name) + len(self.value) > COOKIE_MAX:
             raise ValueError(f"cookie {self.name!r}: name and value are over {COOKIE_MAX} bytes")
         self._check("path", self.path, PATH)
+        if isinstance(self.domain, str) and not self.domain.isascii():
+            object.__setattr__(self, "domain", self._domain_to_ascii(self.domain))
         self._check("domain", self.domain, DOMAIN)
         self._check_numbers()
         self._check_safety()
+
+    def _domain_to_ascii(self, domain: str) -> str:
+        try:
+            return normalize_host(domain)
+        except ValueError as error:
+            raise ValueError(f"cookie {self.name!r}: bad domain {domain!r}: {error}") from None
 
     def _check(self, what: str, value: Any, allowed: re.Pattern[str]) -> None:
         if value is None:

@@ -155,9 +155,14 @@ class Router:
     def _learn(self, host: str) -> None:
         if len(self._hosts) >= HOSTS_MAX:
             self._hosts.clear()
+        wanted = hosts.normalize_address(host)
         self._hosts[host] = next(
             # A client of HTTP/1.0 may leave the host out; it gets the first domain.
-            (routes for name, fits, routes in self._domains if host in ("", name) or fits(host)),
+            (
+                routes
+                for name, fits, routes in self._domains
+                if wanted in ("", name) or fits(wanted)
+            ),
             None,
         )
 

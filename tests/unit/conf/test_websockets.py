@@ -239,6 +239,11 @@ def test_a_function_without_a_name_is_noticed_when_it_is_printed() -> None:
         ("https://B\u00fccher.example", "https://xn--bcher-kva.example"),
         ("https://*.b\u00fccher.example:8443", "https://*.xn--bcher-kva.example:8443"),
         ("https://Example.com:*", "https://Example.com:*"),
+        ("https://example.com:443", "https://example.com"),
+        ("HTTP://b\u00fccher.example:80", "HTTP://xn--bcher-kva.example"),
+        ("http://example.com:443", "http://example.com:443"),
+        ("https://[::1]:443", "https://[::1]"),
+        ("https://*:443", "https://*:443"),
         ("same", "same"),
     ],
 )

@@ -180,6 +180,15 @@ def test_a_browser_knows_cookies_by_name_domain_and_path(
     assert Cookie("a", "1", domain=".A.test").identity == Cookie("a", "1", domain="a.Test").identity
 
 
+def test_a_domain_in_another_script_becomes_that_of_dns() -> None:
+    cookie = Cookie("a", "1", domain="B\u00fccher.example")
+
+    assert cookie.text() == "a=1; Path=/; Domain=xn--bcher-kva.example; HttpOnly; SameSite=Lax"
+    assert cookie.identity == Cookie("a", "1", domain="xn--bcher-kva.example").identity
+    with pytest.raises(ValueError, match="bad domain"):
+        Cookie("a", "1", domain="b\u00fccher example")
+
+
 def test_a_cookie_larger_than_browsers_keep_is_refused() -> None:
     Cookie("a", "x" * 4095)
     with pytest.raises(ValueError, match="over 4096 bytes"):

@@ -306,6 +306,7 @@ def domain_of(found: Router, host: str) -> str:
         ("ax.test", ""),
         ("[ab]?.test", "[ab]?.test"),
         ("[::1]", "[::1]"),
+        ("[0:0:0:0:0:0:0:1]", "[::1]"),
         ("exact.test.", ""),
     ],
 )
