@@ -204,6 +204,8 @@ def route(
     """
     builder = configuring()
     # Now, because a forgotten pair of parentheses would never come to the rest.
+    if callable(path):
+        raise TypeError('path must be str, not a function: write @kore.route("/") above it')
     check.text(path, "path")
 
     def decorate(handler: F) -> F:

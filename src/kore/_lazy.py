@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
+from kore._conf.foreign import module_hint
+
 # Loaded when asked for. The parent imports this package too: it may be root, and runs no compiled
 # code of ours; it has no event loop, and no use for 7 MB of asyncio.
 LAZY: Final[Mapping[str, str]] = {
@@ -55,7 +57,10 @@ def loaded(name: str) -> Any:
     if name == "__all__":  # `from kore import *`
         return public_names()
     if name not in LAZY:
-        raise AttributeError(f"module 'kore' has no attribute {name!r}")
+        # Tools ask for names such as __wrapped__.
+        known = [*vars(sys.modules["kore"]), *LAZY]
+        hint = "" if name.startswith("_") else module_hint(name, known)
+        raise AttributeError(f"module 'kore' has no attribute {name!r}{hint}")
     module, _, attribute = LAZY[name].partition(":")
     value = getattr(import_module(module), attribute)
     setattr(sys.modules["kore"], name, value)

@@ -9,6 +9,7 @@ from typing import Any
 from kore import _context
 from kore._aio.tasks import Registry, TaskInfo
 from kore._conf import check
+from kore.errors import KoreError
 
 
 def registry() -> Registry:
@@ -35,6 +36,9 @@ def task_create(task: Coroutine[Any, Any, Any]) -> int:
         return current.builder.create_task(task)
     if current.unserved is not None and _get_running_loop() is None:
         return current.unserved.create_task(task)
+    if _get_running_loop() is None and current.tasks is None:
+        task.close()
+        raise KoreError(f"no event loop runs a task here: {_context.how_to_start()}")
     return (current.tasks or registry()).create(task)
 
 

@@ -41,8 +41,8 @@ FLOORS = {
           _conf.websockets
           _http.auth _http.filemap
           _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
-    1: """_conf.cpus _conf.problems _conf.schema _conf.settings _conf.syntax _http.accesslog
-          _http.codings
+    1: """_conf.cpus _conf.foreign _conf.problems _conf.schema _conf.settings _conf.syntax
+          _http.accesslog _http.codings
           _http.conditions _http.cookies _http.dates _http.field_parameters _http.files
           _http.flow _http.folder _http.keeping _http.media _http.multipart _http.names
           _http.params _http.ranges _http.redirects _http.sources _http.spool

@@ -169,7 +169,7 @@ def test_a_decorator_returns_the_function_itself(builder: Builder) -> None:
 
 
 def test_a_decorator_without_parentheses_is_an_error(builder: Builder) -> None:
-    with pytest.raises(TypeError, match="path must be str, not function"):
+    with pytest.raises(TypeError, match=r"path must be str, not a function: write @kore.route"):
 
         @kore.route
         def index(request: object) -> None: ...

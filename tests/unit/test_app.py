@@ -308,7 +308,9 @@ def test_a_mistake_that_shows_at_the_end_is_one_line_with_its_place() -> None:
 def test_a_decorated_route_is_placed_at_its_decorator() -> None:
     write("app.py", SERVER + "@kore.route('/')\ndef index(req):\n    pass\n")
 
-    assert complaint("app.py") == ("fatal: app.py:3: no domains configured, please configure one")
+    assert complaint("app.py") == (
+        'fatal: app.py:3: no domains configured, please configure one: call kore.domain("*")'
+    )
 
 
 @pytest.mark.parametrize("where", ["", "def kore_parent_configure(args): "])

@@ -247,7 +247,7 @@ def domain_name(host: object) -> str:
 def owner(wanted: str | None, domains: Sequence[D]) -> D:
     """Return the domain a route is for: the one named, or the only one there is."""
     if not domains:
-        raise ConfigError("no domains configured, please configure one")
+        raise ConfigError('no domains configured, please configure one: call kore.domain("*")')
     name = "" if wanted is None else domain_name(wanted).lower()
     found = [d for d in domains if wanted is None or d.name.lower() == name]
     if not found:

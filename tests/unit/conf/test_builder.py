@@ -205,7 +205,9 @@ def test_a_route_that_could_belong_to_several_is_refused_with_its_place(builder:
 def test_a_route_without_any_domain_is_refused_even_with_one_server(builder: Builder) -> None:
     builder.route("/", handler)
 
-    assert complaint(builder) == "app.py:2: no domains configured, please configure one"
+    assert complaint(builder) == (
+        'app.py:2: no domains configured, please configure one: call kore.domain("*")'
+    )
 
 
 def test_a_route_for_a_domain_that_is_not_there_is_refused(builder: Builder) -> None:

@@ -1,0 +1,54 @@
+"""Hints for names of other frameworks."""
+
+import pytest
+
+import kore
+from kore._conf.foreign import attribute_hint
+from kore._core.connection import Connection
+from kore._core.request import Request
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("get", 'write @kore.route("/", methods=["get"])'),
+        ("run", "the command `kore app.py` serves"),
+        ("Flask", "the command `kore app.py` serves"),
+        ("jsonify", "json.dumps() makes JSON"),
+        ("routes", "(did you mean 'route'?)"),
+        ("task_creat", "(did you mean 'task_create'?)"),
+    ],
+)
+def test_a_name_the_package_lacks_is_explained(name: str, hint: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(kore, name)
+    assert f"module 'kore' has no attribute '{name}'" in str(raised.value)
+    assert hint in str(raised.value)
+
+
+def test_names_that_tools_ask_for_are_not() -> None:
+    with pytest.raises(AttributeError, match=r"has no attribute '__wrapped__'$"):
+        getattr(kore, "__wrapped__")  # noqa: B009 - it is not there
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "hint"),
+    [
+        (Request, "respond", "respond: write req.response(200, body)\n"),
+        (Request, "json", "json: write json.loads(req.body)\n"),
+        (Request, "argumnet", "argumnet: did you mean 'argument'?\n"),
+        (Request, "zzzzzz", ""),
+        (Connection, "disconect", "disconect: did you mean 'disconnect'?\n"),
+        (Connection, "form", ""),
+    ],
+)
+def test_an_attribute_an_object_lacks_is_explained(kind: type, name: str, hint: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(kind.__new__(kind), name)
+    assert attribute_hint(raised.value) == hint
+
+
+def test_errors_of_others_are_left_alone() -> None:
+    named = AttributeError("x", name="respond", obj=7)
+    for error in (AttributeError("respond"), named, KeyError()):
+        assert attribute_hint(error) == ""
