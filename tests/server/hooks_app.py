@@ -53,6 +53,18 @@ def judge(req):
     return None
 
 
+def open_body(req, *piece):
+    req.open_body(200)
+    req.write_body(b"x")
+    return True
+
+
+@kore.route("/opens/headers", methods=["get", "post"], hooks={"on_headers": open_body})
+@kore.route("/opens/chunk", methods=["post"], hooks={"on_body_chunk": open_body})
+def opened(req):
+    seen.append("a handler behind a hook that answered")
+
+
 async def judge_later(req):
     await asyncio.sleep(0.01)
     return judge(req)

@@ -332,3 +332,17 @@ def test_what_on_free_raises_is_logged_and_costs_nobody(server: Server, name: st
         assert client.ask(get(f"/{name}")).status == 200
         is_freed(server, name)
         assert client.ask(get()).status == 200
+
+
+@pytest.mark.parametrize("hook", ["headers", "chunk"])
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_body_that_a_hook_opens_and_does_not_end_is_cut_off(
+    server: Server, hook: str, size: int
+) -> None:
+    path = f"/opens/{hook}"
+    logged = f"response without an end: the handler of route '{path}'"
+    with server.expecting(logged, errors=0), server.connect("POST") as client:
+        client.send(post(b"x" * size, target=path))
+        assert client.until_ended() != "open"
+    assert not client.reader.final, "or it were taken for the whole"
+    assert seen(server) == []

@@ -86,8 +86,9 @@ cdef class Intake(BodyReceiver):
         self.current = request
         self.stage = RUNNING
         self.limit = 0
+        # Whether the worker drains is asked when the answer begins.
         self.keep = (request.head.minor == 1 and not request.head.flags & CLOSE
-                     and self.service.idle_ms > 0 and not self.service.draining)
+                     and self.service.idle_ms > 0)
         self.service.requests += 1
         try:
             self.admit(request)

@@ -10,6 +10,7 @@ from kore._core.websocket cimport WebSocket
 
 cdef enum:
     NEW_MS = 1000       # a client that was let in since then is about to send its first request
+    LAST_MS = 250       # for a request that was sent before its client hears of a drain
 
 
 cdef class Lifecycle(Intake):
@@ -28,6 +29,7 @@ cdef class Lifecycle(Intake):
     cdef int open(self, Poller poller, Service service, object resolve, int handle) except -1
     cdef int still_reads(self) except -1
     cdef bint receives(self) noexcept
+    cdef int await_last(self) except -1
     cdef int read(self) except -1
     cdef int read_direct(self) except -1
     cdef int discard(self) except -1

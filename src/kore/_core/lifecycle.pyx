@@ -119,16 +119,22 @@ cdef class Lifecycle(Intake):
         if self.stage == IDLE and not self.blocked and not self.yields:
             self.read()             # a request may have arrived that nobody has read yet
             self.advance()
-        if self.stage == IDLE and not self.received and not self.closed:
-            # It was let in a moment ago: its first request is on its way.
-            self.limit = min(self.limit, self.limit - self.service.header_ms + NEW_MS)
-            if self.limit > self.poller.now():
-                return self.wait_for(1)
-        if (self.stage == IDLE and not self.blocked and not self.yields) or self.stage == SKIPPING:
-            self.linger = self.linger or self.stage == SKIPPING
+        if self.stage == IDLE and not self.blocked and not self.yields and not self.waiting():
+            self.await_last()
+        elif (self.stage == IDLE and not self.blocked and not self.yields) or (
+                self.stage == SKIPPING):
+            self.linger = True      # the client did not know: its next request may be on its way
             self.hang_up()
             self.settle()
         return 0
+
+    cdef int await_last(self) except -1:
+        """Give an idle client a moment: a request of it may be on its way, its first perhaps."""
+        cdef int64_t until = self.poller.now() + LAST_MS
+        if not self.received:
+            until = max(until, self.limit - self.service.header_ms + NEW_MS)
+        self.limit = min(self.limit, until)
+        return self.settle()
 
     cdef int read(self) except -1:
         cdef Py_ssize_t count

@@ -165,7 +165,11 @@ class Hooked(Unkept):
 
     def _accepted(self, verdict: object) -> bool:
         request = self._request
-        if request is None or request.answered:
+        if request is None:
+            return False
+        if request.answered:
+            request.expect_end()
+            self.close()  # and keep no reference to it: see Intake.check_end()
             return False
         # Kore's rule. RESULT_OK is what its C API says for the same.
         if isinstance(verdict, int) and verdict == 1:

@@ -75,6 +75,8 @@ class Bodies:
                 "no response: on_headers stopped route '%s' without calling response()", where
             )
             Request.fail(request)
+        if request.answered:
+            Request.expect_end(request)
         return not refused and not request.answered
 
     # The body

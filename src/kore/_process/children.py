@@ -215,8 +215,18 @@ class Children:
             self.end(child)
             return
         self.send(child, order)
-        # It keeps to the limit by itself, as long as nothing blocks it.
-        self.loop.after(seconds + GRACE_SECONDS, lambda: self.end(child))
+        if child.ready:
+            # It keeps to the limit by itself, as long as nothing blocks it.
+            self.loop.after(seconds + GRACE_SECONDS, lambda: self.end(child))
+        else:
+            self.loop.after(GRACE_SECONDS, lambda: self._look_again(child, seconds))
+
+    def _look_again(self, child: Child, seconds: float) -> None:
+        """Use force against a child that still is not ready; one that is has clients by now."""
+        if child.ready:
+            self.loop.after(seconds, lambda: self.end(child))
+        else:
+            self._overdue(child, "does not end when told to")
 
     def end(self, child: Child, *, orderly: bool = False) -> None:
         """Ask a child to end at once; use force soon after.

@@ -52,15 +52,17 @@ class Endings:
         )  # fmt: skip
 
     def _stop(self, worker: Child, current: Generation | None) -> None:
-        # Without a generation that serves nothing has been promised to anybody, and who is not
-        # ready has no clients yet.
-        if self.hurry or current is None or not worker.ready:
+        if self.hurry:
             self.children.end(worker)
             return
         generation = worker.generation
         # As long as others serve, clients are asked to leave rather than hung up on.
         patient = not self.stopping
-        inherited = patient and has_successor(generation, worker.number, current)
+        inherited = (
+            patient
+            and current is not None
+            and has_successor(generation, worker.number, current)
+        )
         order = Stop(drain=True, patient=patient, accept=not inherited)
         self.children.stop(worker, generation.patience(patient=patient), order)
 

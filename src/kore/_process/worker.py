@@ -45,7 +45,7 @@ from kore._process.privsep import title
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
 from kore._process.relay import Relay
 from kore._process.roles import WORKER
-from kore._process.scoreboard import DRAINING, READY, STATE_AT, enter
+from kore._process.scoreboard import DRAINING, READY, STARTING, STATE_AT, enter
 from kore._process.signals import Signals
 from kore._process.site import Site
 from kore._process.slow_handlers import SlowHandlers
@@ -57,6 +57,8 @@ from kore.errors import RefusedError
 
 # How often deadlines are looked at, as in C Kore.
 SWEEP: Final = 0.5
+# A little more than idle clients have for another request after a drain has begun (LAST_MS).
+IDLE_TIMEOUT: Final = 0.26
 # How long a process that ends without its event loop tries to write its last messages.
 FLUSH_TIMEOUT: Final = 1.0
 
@@ -223,6 +225,8 @@ class Worker:
         self.slot[STATE_AT] = DRAINING
         self.service.drain(patient=patient)
         self.poller.drain(patient=patient, accept=accept)
+        # In time, not only at the next turn of sweep().
+        self.loop.call_later(IDLE_TIMEOUT, self.poller.sweep)
 
     def is_idle(self) -> bool:
         """Return whether no client, request, signal hook or message is left."""
@@ -291,9 +295,9 @@ class Worker:
         }
 
     def told_to_stop(self, message: Stop) -> None:
-        """End, after what is in progress or at once."""
+        """End, after what is in progress or at once; a worker that does not serve yet at once."""
         self.replaced |= message.patient
-        if message.drain:
+        if message.drain and self.slot[STATE_AT] != STARTING:
             self.stop.drain(patient=message.patient, accept=message.accept)
         else:
             self.stop.hurry()

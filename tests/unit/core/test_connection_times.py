@@ -13,6 +13,9 @@ Make = Callable[..., Pair]
 LARGE = b"x" * 3_000_000
 SOON = 50
 LATER = 60
+# What clients have for a request after a drain has begun: another one, and the first.
+LAST_REQUEST = 0.25
+FIRST_REQUEST = 1.0
 
 
 def large(request: Request) -> None:
@@ -170,13 +173,61 @@ def drained(pair: Make, data: bytes, run: Any = None, *, patient: bool = False) 
 
 @pytest.mark.parametrize("data", [b"", get()])
 def test_a_drain_ends_who_is_idle_unless_it_is_patient(pair: Make, data: bytes) -> None:
-    house = drained(pair, data, large if not data else echo)
-    if not data:  # its first request may be on its way
-        assert house.client.end == ""
-        house.sweep(1)
-        house.client.read()
+    house = drained(pair, data, echo)
+    assert house.client.end == "", "a request may be on its way"
+    house.sweep(LAST_REQUEST if data else FIRST_REQUEST)
+    house.client.read()
     assert house.client.end == "closed"
     assert drained(pair, data, echo, patient=True).client.end == ""
+
+
+@pytest.mark.parametrize("passed", [0, LAST_REQUEST - 0.05])
+@pytest.mark.parametrize("before", [b"", get(), get() + get()])
+def test_an_idle_client_may_send_one_more_request_after_a_drain_began(
+    pair: Make, before: bytes, passed: float
+) -> None:
+    house = drained(pair, before, echo)
+    house.sweep(passed)
+    house.drain()  # asked again, it waits no longer
+    house.client.statuses.clear()
+
+    assert house.ask(get() + get()) == [200]
+    assert (house.client.last.get("connection"), house.client.end) == ("close", "closed")
+
+
+def test_a_client_that_connected_long_ago_may_still_send_its_first_request(pair: Make) -> None:
+    house = pair(echo)
+    house.sweep(FIRST_REQUEST)
+    house.drain()
+    house.sweep(LAST_REQUEST - 0.05)
+
+    assert house.ask(get()) == [200]
+    assert house.client.end == "closed"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_draining_again_gives_idle_clients_no_more_time(pair: Make, *, again: bool) -> None:
+    house = drained(pair, get(), echo)
+    for _ in range(5):
+        house.sweep(LAST_REQUEST / 5 + 0.01)
+        if again:
+            house.drain()
+    house.client.read()
+
+    assert house.client.end == "closed"
+
+
+def test_the_last_answer_survives_what_its_client_sent_meanwhile(pair: Make) -> None:
+    """Closing before all is read would be a reset, and destroy it."""
+    house = drained(pair, get(), echo)
+    house.client.send(get())
+    house.turn()
+    house.client.send(get())
+    house.turn()
+    house.client.read()
+
+    assert house.client.statuses == [200, 200]
+    assert (house.client.last.get("connection"), house.client.end) == ("close", "closed")
 
 
 def echo(request: Request) -> None:

@@ -152,6 +152,19 @@ def test_a_child_that_does_not_listen_is_killed_in_the_end(nursery: Nursery) -> 
 
 
 @without_grace
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_child_that_was_about_to_be_ready_may_finish(nursery: Nursery, *, ready: bool) -> None:
+    """What it says of that may have been on its way when it was asked to end."""
+    child = nursery.start(lambda channel: (time.sleep(0.5), os._exit(7)))
+    nursery.children.stop(child, 60)
+    child.ready = ready
+    nursery.run()
+
+    ends = ["exited with status 7" if ready else "killed by SIGKILL"]
+    assert [fate(status) for status in nursery.family.deaths] == ends
+
+
+@without_grace
 def test_a_child_that_closes_its_channel_is_killed(nursery: Nursery) -> None:
     def main(channel: Channel) -> None:
         channel.close()

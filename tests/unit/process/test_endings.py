@@ -88,12 +88,20 @@ def test_at_the_end_of_the_server_nobody_is_waited_for(house: House) -> None:
     assert house.told() == [[Stop(drain=True, patient=False, accept=True)]]
 
 
-@pytest.mark.parametrize(("ready", "hurry"), [(False, False), (True, True)])
-def test_who_has_no_clients_or_no_time_ends_at_once(
-    house: House, *, ready: bool, hurry: bool
-) -> None:
-    house.endings.hurry = hurry
-    only = house.generation(1, ready=ready)
+def test_a_worker_for_which_there_is_no_time_ends_at_once(house: House) -> None:
+    house.endings.hurry = True
+    only = house.generation(1)
     house.endings.retire(only, only)
 
     assert house.told() == [[Stop(drain=False)]]
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_a_worker_that_may_serve_by_now_drains_without_a_generation_that_serves(
+    house: House, *, ready: bool
+) -> None:
+    """It may be ready, and the message that says so on its way."""
+    only = house.generation(1, ready=ready)
+    house.endings.retire(only, None)
+
+    assert house.told() == [[Stop(drain=True, patient=True, accept=True)]]
