@@ -47,11 +47,11 @@ def sockets(server: Server) -> int:
     return sum("socket:" in name for name in procs.descriptors(server.worker))
 
 
-def test_more_connections_than_allowed_wait_for_their_turn(serve: Launcher) -> None:
+def test_a_client_waits_while_all_connections_have_a_request(serve: Launcher) -> None:
     server = serve(APP, settings={"worker_max_connections": 3})
     clients = [server.connect() for _ in range(3)]
     for client in clients:
-        client.ask(get())
+        client.send(get("/wait"))
     late = server.connect()
     late.send(get())
 
@@ -63,9 +63,11 @@ def test_more_connections_than_allowed_wait_for_their_turn(serve: Launcher) -> N
     clients[0].close()
 
     assert late.answer().body == b"hello world"
-    for client in [*clients[1:], late]:
-        assert client.ask(get()).status == 200
+    assert late.ask(get("/go")).status == 200
+    for client in clients[1:]:
+        assert client.answer().body == b"waited"
         client.close()
+    late.close()
 
 
 def test_a_full_worker_serves_again_after_everyone_has_left(serve: Launcher) -> None:
