@@ -17,8 +17,8 @@ FLOORS = {
     5: """_process.bodies _process.children _process.databases _process.disk _process.endings
           _process.generation _process.heartbeat _process.holdings _process.incoming
           _process.journals _process.nursery _process.objects _process.outgoing _process.parent
-          _process.post _process.process_end _process.relay _process.roles _process.signals
-          _process.site _process.slow_handlers
+          _process.post _process.process_end _process.refusal_log _process.relay _process.roles
+          _process.signals _process.site _process.slow_handlers
           _process.spawn _process.starts _process.stopping _process.stuck _process.successors
           _process.talk _process.tasks _process.template _process.trial _process.websockets
           _process.worker""",
@@ -68,7 +68,7 @@ FLOORS = {
     -12: """_core.chunked _core.file _core.messages _core.payload _core.poller _core.question
           _core.sink""",
     -13: """_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser
-          _core.table""",
+          _core.refusals _core.table""",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

@@ -18,6 +18,7 @@ cdef struct Exchange:
     bint whole                  # the head was accepted: it has fields
     bint complete               # all of the answer went out
     int status
+    int refusal                 # which rule the request broke; 0: none
     int64_t sent                # bytes of the answer
     int64_t body                # those of them behind its head
     int64_t received            # bytes of the request
@@ -58,5 +59,6 @@ cdef class Journal:
     cdef int put_plain(self, const char *data, size_t size) except -1
     cdef int put_integer(self, int64_t number) except -1
     cdef int put_nothing(self) except -1
+    cdef int put_refusal(self, int reason) except -1
     cdef int find_fields(self, const Exchange *exchange) except -1
     cdef int tick(self) except -1

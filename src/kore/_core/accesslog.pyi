@@ -25,5 +25,6 @@ class Journal:
         received: int = 0,
         ms: int = 0,
         complete: bool = True,
+        refusal: int = 0,
         address: bytes = ...,
     ) -> None: ...

@@ -17,6 +17,7 @@ from kore._core.libc cimport (
     AF_INET, AF_INET6, CLOCK_REALTIME_COARSE, clock_gettime, inet_ntop, localtime_r, ntohs,
     sockaddr, sockaddr_in, sockaddr_in6, time, time_t, timespec, tm, tzset)
 from kore._core.parser cimport STAR, Limits, next_field, parse_head
+from kore._core.refusals cimport REASON_COUNT, refusal_text
 
 cdef enum Kind:
     LITERAL
@@ -45,6 +46,7 @@ cdef enum Kind:
     URI
     # the end
     COMPLETION
+    REFUSAL
 
 
 # The names are nginx's, but for request_no_args.
@@ -55,6 +57,7 @@ VARIABLES = {
     "host": HOST,
     "msec": MSEC,
     "query_string": ARGS,
+    "refusal": REFUSAL,
     "remote_addr": REMOTE_ADDR,
     "remote_port": REMOTE_PORT,
     "request": REQUEST,
@@ -155,8 +158,10 @@ cdef class Journal:
             return self.put_number(kind, exchange)
         if kind <= REMOTE_PORT:
             return self.put_client(kind, exchange.address)
-        if kind != COMPLETION:
+        if kind < COMPLETION:
             return self.put_question(kind, exchange)
+        if kind == REFUSAL:
+            return self.put_refusal(exchange.refusal)
         return self.put_plain(b"OK", 2) if exchange.complete else self.put_nothing()
 
     cdef int put_moment(self, int kind) except -1:
@@ -241,6 +246,10 @@ cdef class Journal:
         if span.start == 0 and span.size == 0:
             return self.put_nothing()
         return self.put_escaped(exchange.raw + span.start, span.size)
+
+    cdef int put_refusal(self, int reason) except -1:
+        cdef const char *text = refusal_text(reason)
+        return self.put_nothing() if text == NULL else self.put_plain(text, strlen(text))
 
     cdef int put_nothing(self) except -1:
         return 0 if self.json else self.put_plain(b"-", 1)
@@ -344,7 +353,7 @@ cdef class Journal:
         return 0
 
     def record(self, bytes raw not None, *, int status=200, int64_t sent=0, int64_t body=0,
-               int64_t received=0, int64_t ms=0, bint complete=True,
+               int64_t received=0, int64_t ms=0, bint complete=True, int refusal=0,
                bytes address not None=b"\0\0"):
         """Add the line of an exchange that began with *raw*: the door for tests and fuzzers.
 
@@ -363,6 +372,7 @@ cdef class Journal:
         exchange.head = &head
         exchange.complete = complete
         exchange.status = status
+        exchange.refusal = refusal if 0 <= refusal < REASON_COUNT else 0
         exchange.sent = sent
         exchange.body = body
         exchange.received = received

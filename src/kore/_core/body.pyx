@@ -10,8 +10,9 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.string cimport memcpy
 
 from kore._core.chunked cimport CHUNK_DATA, CHUNK_END, Piece, next_piece
+from kore._core.refusals cimport REFUSE_BODY_SIZE
 
-from kore._core.parser import ParseError
+from kore._core.refusals import ParseError
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
@@ -36,7 +37,7 @@ cdef class BodyReader:
         return 0
 
     cdef Py_ssize_t feed(self, const char *data, size_t size) except? -1:
-        """Take what belongs to the body: how many bytes were used, or minus a status."""
+        """Take what belongs to the body: how many bytes were used, or minus a reason."""
         cdef size_t wanted
         if self.length < 0:
             return self.feed_chunked(data, size)
@@ -61,7 +62,7 @@ cdef class BodyReader:
                 # client chooses these numbers, so nothing is added to them.
                 room = self.most - self.got - <int64_t>piece.size
                 if room < 0 or self.chunks.left > room:
-                    return -413
+                    return -REFUSE_BODY_SIZE
                 self.keep(data + at + piece.start, piece.size)
             at += used
         self.done = event == CHUNK_END

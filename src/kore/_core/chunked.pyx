@@ -8,7 +8,11 @@ trailers are checked and dropped: nobody may act on what an intermediary might h
 from libc.stdint cimport INT64_MAX
 
 from kore._core.grammar cimport KIND, TEXT, TOKEN, hex_digit
-from kore._core.parser import ParseError
+from kore._core.refusals cimport (
+    REFUSE_CHUNK_DATA_END, REFUSE_CHUNK_EXTENSION, REFUSE_CHUNK_LINE_END, REFUSE_CHUNK_LINE_SIZE,
+    REFUSE_CHUNK_SIZE, REFUSE_CHUNK_SIZE_RANGE, REFUSE_TRAILER_CHARACTER, REFUSE_TRAILER_LINE_END,
+    REFUSE_TRAILER_NAME, REFUSE_TRAILER_SIZE)
+from kore._core.refusals import ParseError
 
 
 cdef enum State:
@@ -32,12 +36,12 @@ cdef enum:
 
 cdef int next_piece(const char *data, size_t size, Chunks *chunks, size_t *used,
                     Piece *piece) noexcept nogil:
-    """Go on with *size* bytes: a ChunkEvent, or minus the status that refuses them.
+    """Go on with *size* bytes: a ChunkEvent, or minus the reason to refuse them.
 
     *used* says how many bytes were looked at; a *piece* lies among them.
     """
     cdef size_t i = 0
-    cdef int status
+    cdef int result
     while i < size and chunks.state != DONE:
         if chunks.state == DATA:
             piece.start = i
@@ -50,10 +54,10 @@ cdef int next_piece(const char *data, size_t size, Chunks *chunks, size_t *used,
             return CHUNK_DATA
         chunks.line += 1
         if chunks.line > OVERHEAD:
-            return -431 if chunks.state >= TRAILER else -400
-        status = step(chunks, <unsigned char>data[i])
-        if status < 0:
-            return status
+            return -(REFUSE_TRAILER_SIZE if chunks.state >= TRAILER else REFUSE_CHUNK_LINE_SIZE)
+        result = step(chunks, <unsigned char>data[i])
+        if result < 0:
+            return result
         i += 1
     used[0] = i
     return CHUNK_END if chunks.state == DONE else CHUNK_MORE
@@ -63,15 +67,16 @@ cdef int step(Chunks *chunks, unsigned char c) noexcept nogil:
     if chunks.state <= SIZE_LF:
         return size_step(chunks, c)
     if chunks.state == DATA_CR:
-        return move(chunks, c, c"\r", DATA_LF)
+        return move(chunks, c, c"\r", DATA_LF, REFUSE_CHUNK_DATA_END)
     if chunks.state == DATA_LF:
-        return move(chunks, c, c"\n", SIZE_FIRST)
+        return move(chunks, c, c"\n", SIZE_FIRST, REFUSE_CHUNK_DATA_END)
     return trailer_step(chunks, c)
 
 
-cdef inline int move(Chunks *chunks, unsigned char c, char wanted, State then) noexcept nogil:
+cdef inline int move(Chunks *chunks, unsigned char c, char wanted, State then,
+                     int otherwise) noexcept nogil:
     if c != <unsigned char>wanted:
-        return -400
+        return -otherwise
     chunks.state = then
     return 0
 
@@ -79,45 +84,45 @@ cdef inline int move(Chunks *chunks, unsigned char c, char wanted, State then) n
 cdef int size_step(Chunks *chunks, unsigned char c) noexcept nogil:
     cdef int digit
     if chunks.state == SIZE_LF:
-        return move(chunks, c, c"\n", DATA if chunks.left else TRAILER)
+        return move(chunks, c, c"\n", DATA if chunks.left else TRAILER, REFUSE_CHUNK_LINE_END)
     if chunks.state == EXTENSION:
         if c == c"\r":
             chunks.state = SIZE_LF
             return 0
-        return 0 if KIND[c] & TEXT else -400
+        return 0 if KIND[c] & TEXT else -REFUSE_CHUNK_EXTENSION
     digit = hex_digit(<char>c)
     if digit >= 0:
         if chunks.state == SIZE_FIRST:
             chunks.state = SIZE
             chunks.left = 0
         if chunks.left > (INT64_MAX >> 4):
-            return -400
+            return -REFUSE_CHUNK_SIZE_RANGE
         chunks.left = chunks.left * 16 + digit
         return 0
     if chunks.state == SIZE_FIRST:
-        return -400
+        return -REFUSE_CHUNK_SIZE
     if c == c";":
         chunks.state = EXTENSION
         return 0
-    return move(chunks, c, c"\r", SIZE_LF)
+    return move(chunks, c, c"\r", SIZE_LF, REFUSE_CHUNK_SIZE)
 
 
 cdef int trailer_step(Chunks *chunks, unsigned char c) noexcept nogil:
     # the field lines of RFC 9112 5, without keeping any
     if chunks.state == TRAILER_LF:
-        return move(chunks, c, c"\n", TRAILER)
+        return move(chunks, c, c"\n", TRAILER, REFUSE_TRAILER_LINE_END)
     if chunks.state == LAST_LF:
-        return move(chunks, c, c"\n", DONE)
+        return move(chunks, c, c"\n", DONE, REFUSE_TRAILER_LINE_END)
     if c == c"\r" and chunks.state != TRAILER_NAME:
         chunks.state = LAST_LF if chunks.state == TRAILER else TRAILER_LF
         return 0
     if chunks.state == TRAILER_VALUE:
-        return 0 if KIND[c] & TEXT else -400
+        return 0 if KIND[c] & TEXT else -REFUSE_TRAILER_CHARACTER
     if c == c":" and chunks.state == TRAILER_NAME:
         chunks.state = TRAILER_VALUE
         return 0
     chunks.state = TRAILER_NAME
-    return 0 if KIND[c] & TOKEN else -400
+    return 0 if KIND[c] & TOKEN else -REFUSE_TRAILER_NAME
 
 
 cdef class ChunkReader:

@@ -25,5 +25,6 @@ cdef class Intake(BodyReceiver):
     cdef int go_on(self, Request request) except -1
     cdef bint talk(self) except -1
     cdef int call(self, Request request) except -1
-    cdef int reject(self, int status) except -1
+    cdef int reject(self, int reason) except -1
+    cdef int turn_away(self, Request request, int reason) except -1
     cdef int conclude(self, Request request) except -1

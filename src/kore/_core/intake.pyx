@@ -10,6 +10,7 @@ from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_E
 from kore._core.parser cimport CLOSE, HEAD, SECURE, parse_head
 from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
+from kore._core.refusals cimport REFUSE_BODY_SIZE, REFUSE_SCHEME, refusal_status
 from kore._core.writer cimport Reply, apology
 
 from inspect import isawaitable
@@ -108,7 +109,7 @@ cdef class Intake(BodyReceiver):
             request.decline(503, "")
             return 0
         if request.head.flags & SECURE:     # https over a connection that is not: RFC 9110 7.4
-            request.decline(421, "")
+            self.turn_away(request, REFUSE_SCHEME)
             return 0
         request.journal = None      # from here on it is the router's business
         request.route = self.resolve(request)
@@ -121,10 +122,18 @@ cdef class Intake(BodyReceiver):
             self.go_on(request)
         return 0
 
+    cdef int turn_away(self, Request request, int reason) except -1:
+        """Refuse a request whose head breaks a rule, though it could be read."""
+        if not self.waits(request):
+            return 0
+        request.refusal = reason
+        request.decline(refusal_status(reason), "")
+        return self.tell_refused(reason)
+
     cdef bint greeted(self, Request request) except -1:
         """Whether to go on now with a request whose route has more than a handler."""
         if request.head.length > self.most(request):
-            request.decline(413, "")
+            self.turn_away(request, REFUSE_BODY_SIZE)
             return False
         return request.extras.on_headers is None or self.service.greet(request, request.extras)
 
@@ -148,7 +157,7 @@ cdef class Intake(BodyReceiver):
         if not self.waits(request):
             return 0
         if request.head.length > most:
-            request.decline(413, "")
+            self.turn_away(request, REFUSE_BODY_SIZE)
         elif request.has_body():
             self.expect_body(request, most)
         else:
@@ -225,8 +234,9 @@ cdef class Intake(BodyReceiver):
             self.service.report(request, None)
             request.give_up(500)
 
-    cdef int reject(self, int status) except -1:
+    cdef int reject(self, int reason) except -1:
         """Answer bytes that made no request. What follows them cannot be understood either."""
+        cdef int status = refusal_status(reason)
         cdef int64_t opens, heads
         cdef bytes kind, text
         kind, text = apology(status, self.service.pretty)
@@ -241,9 +251,10 @@ cdef class Intake(BodyReceiver):
         if self.head.method != HEAD:
             self.put(PyBytes_AS_STRING(text), len(text))
         if self.journal is not None:
-            self.record_stray(&self.head, status, opens, heads, self.limit - self.service.header_ms)
+            self.record_stray(&self.head, reason, opens, heads, self.limit - self.service.header_ms)
         self.linger = True
-        return self.hang_up()
+        self.hang_up()
+        return self.tell_refused(reason)
 
     cdef int hang_up(self) except -1:
         # the last answer of this connection is queued

@@ -14,6 +14,7 @@ from kore._core.libc cimport (
     SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, setsockopt, sockaddr)
 from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
+from kore._core.refusals cimport REFUSE_BODY_TIMEOUT, REFUSE_HEAD_TIMEOUT
 from kore._core.request cimport Request
 from kore._core.stream cimport GONE, LATER
 
@@ -87,12 +88,12 @@ cdef class Lifecycle(Intake):
         if self.stage == UPGRADED:
             return self.socket.on_deadline()
         if self.stage == HEADING:
-            self.reject(408)
+            self.reject(REFUSE_HEAD_TIMEOUT)
         elif self.receives():
             self.limit = self.due()
             if self.limit > self.poller.now():
                 return self.wait_for(1)
-            self.spoil(request, 408)
+            self.refuse_body(request, REFUSE_BODY_TIMEOUT)
         else:
             return self.shut()
         return self.settle()

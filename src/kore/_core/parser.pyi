@@ -2,11 +2,7 @@
 
 from typing import NamedTuple
 
-class ParseError(Exception):
-    """A head or a chunked body that is refused; `status` is the answer it deserves."""
-
-    status: int
-    def __init__(self, status: int) -> None: ...
+from kore._core.refusals import ParseError as ParseError
 
 class ParsedHead(NamedTuple):
     """What a request head says."""

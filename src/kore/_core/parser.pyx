@@ -14,38 +14,51 @@ from libc.string cimport memcmp, memset
 
 from kore._core.grammar cimport (
     KIND, LINE, PATH, TARGET, TEXT, TOKEN, all_of, is_escape, next_word, same, valid_host)
+from kore._core.refusals cimport (
+    REFUSE_ASTERISK, REFUSE_BACKSLASH, REFUSE_BARE_CR, REFUSE_BARE_LF, REFUSE_BLANK_LINES,
+    REFUSE_CHUNKED_MISSING, REFUSE_CHUNKED_REPEATED, REFUSE_CODING, REFUSE_CODING_LIST,
+    REFUSE_CODING_VERSION, REFUSE_ESCAPE, REFUSE_EXPECTATION, REFUSE_FIELD_CHARACTER,
+    REFUSE_FIELD_COUNT, REFUSE_FIELD_FOLDED, REFUSE_FIELD_NAME, REFUSE_HEAD_SIZE,
+    REFUSE_HOST_MISSING, REFUSE_HOST_REPEATED, REFUSE_HOST_VALUE, REFUSE_LENGTH_AND_CODING,
+    REFUSE_LENGTH_REPEATED, REFUSE_LENGTH_VALUE, REFUSE_LINE_CHARACTER, REFUSE_LINE_SIZE,
+    REFUSE_MAJOR_VERSION, REFUSE_METHOD, REFUSE_METHOD_NAME, REFUSE_PROTOCOL,
+    REFUSE_TARGET_CHARACTER, REFUSE_TARGET_FORM, REFUSE_TARGET_HOST, REFUSE_TARGET_MISSING,
+    REFUSE_TLS, REFUSE_VERSION_MISSING)
 
 from typing import NamedTuple
+
+from kore._core.refusals import ParseError
 
 
 cdef enum:
     BLANKS = 2      # empty lines before a request; RFC 9112 2.2 asks for at least one
+    HANDSHAKE = 22  # the first byte of what a client of TLS sends
 
 
 cdef int parse_head(const char *data, size_t size, Head *head, const Limits *limits) noexcept nogil:
-    """Return the bytes used by a complete head, 0 for more, or minus the status that refuses it.
+    """Return the bytes used by a complete head, 0 for more, or minus the reason to refuse it.
 
     Zero *head* before the first call; pass it again, with all bytes so far, until it answers.
     """
-    cdef int status
+    cdef int result
     cdef uint32_t end = 0
     while True:
-        status = next_line(data, size, head, limits, &end)
-        if status <= 0:
-            return status
+        result = next_line(data, size, head, limits, &end)
+        if result <= 0:
+            return result
         if head.lines:
             if end == head.line:
-                status = check_head(head)
-                return status if status < 0 else <int>end + 2
-            status = field_line(data, head, end, limits)
+                result = check_head(head)
+                return result if result < 0 else <int>end + 2
+            result = field_line(data, head, end, limits)
         elif end > head.line:
-            status = request_line(data, head, end)
+            result = request_line(data, head, end)
         elif head.blank == BLANKS:
-            return -400
+            return -REFUSE_BLANK_LINES
         else:
             head.blank += 1
-        if status < 0:
-            return status
+        if result < 0:
+            return result
         head.lines += end > head.line
         head.line = head.scanned = end + 2
         if head.lines == 1:
@@ -54,7 +67,7 @@ cdef int parse_head(const char *data, size_t size, Head *head, const Limits *lim
 
 cdef int next_line(const char *data, size_t size, Head *head, const Limits *limits,
                    uint32_t *end) noexcept nogil:
-    # 1 and the end of a line, 0 for more, or minus a status
+    # 1 and the end of a line, 0 for more, or minus a reason
     cdef size_t i = head.scanned
     cdef size_t stop = min(size, <size_t>limits.head)
     cdef unsigned char kind = TEXT if head.lines else LINE
@@ -64,17 +77,26 @@ cdef int next_line(const char *data, size_t size, Head *head, const Limits *limi
         i += 1
     head.scanned = <uint32_t>i
     if not head.lines and i - head.line > limits.line:
-        return -414
+        return -REFUSE_LINE_SIZE
     if i == stop:
-        return -431 if stop == limits.head else 0
+        return -REFUSE_HEAD_SIZE if stop == limits.head else 0
     if data[i] != c"\r":
-        return -400
+        return -character_refusal(data, i, head)
     if i + 2 > limits.head:
-        return -431
+        return -REFUSE_HEAD_SIZE
     if i + 1 == size:
         return 0
     end[0] = <uint32_t>i
-    return 1 if data[i + 1] == c"\n" else -400
+    return 1 if data[i + 1] == c"\n" else -REFUSE_BARE_CR
+
+
+cdef int character_refusal(const char *data, size_t at, Head *head) noexcept nogil:
+    # why the byte there stands in no line
+    if data[at] == c"\n":
+        return REFUSE_BARE_LF
+    if head.lines:
+        return REFUSE_FIELD_CHARACTER
+    return REFUSE_TLS if data[at] == HANDSHAKE and at == head.line else REFUSE_LINE_CHARACTER
 
 
 cdef int request_line(const char *data, Head *head, uint32_t end) noexcept nogil:
@@ -84,21 +106,26 @@ cdef int request_line(const char *data, Head *head, uint32_t end) noexcept nogil
     cdef const char *version = data + end - 8
     while at < end and KIND[<unsigned char>data[at]] & TOKEN:
         at += 1
-    if at == start or end - at < 11 or data[at] != c" " or data[end - 9] != c" ":
-        return -400
-    if memcmp(version, b"HTTP/", 5) or version[6] != c".":
-        return -400
-    if not c"0" <= version[5] <= c"9" or not c"0" <= version[7] <= c"9":
-        return -400
+    if at == start or data[at] != c" ":
+        return -REFUSE_METHOD_NAME
+    if end - at < 9 or data[end - 9] != c" " or not is_version(version):
+        return -REFUSE_VERSION_MISSING
+    if end - at < 11:
+        return -REFUSE_TARGET_MISSING
     head.name = Span(start, at - start)
     head.method = method_of(data + start, at - start)
     head.target = Span(at + 1, end - 9 - at - 1)
     head.minor = version[7] != c"0"
     if not all_of(data + head.target.start, head.target.size, TARGET):
-        return -400
+        return -REFUSE_TARGET_CHARACTER
     if version[5] != c"1":
-        return -400 if head.method == UNKNOWN else -505
+        return -REFUSE_PROTOCOL if head.method == UNKNOWN else -REFUSE_MAJOR_VERSION
     return 0 if head.method == UNKNOWN else target_form(data, head)
+
+
+cdef bint is_version(const char *version) noexcept nogil:
+    return (not memcmp(version, b"HTTP/", 5) and version[6] == c"."
+            and c"0" <= version[5] <= c"9" and c"0" <= version[7] <= c"9")
 
 
 cdef Method method_of(const char *name, size_t size) noexcept nogil:
@@ -128,7 +155,7 @@ cdef int target_form(const char *data, Head *head) noexcept nogil:
     cdef uint32_t skip = 0
     if target[0] == c"*":
         head.flags |= STAR
-        return 0 if size == 1 and head.method == OPTIONS else -400
+        return 0 if size == 1 and head.method == OPTIONS else -REFUSE_ASTERISK
     if target[0] != c"/":
         if size > 7 and same(target, 4, b"http", 4) and not memcmp(target + 4, b"://", 3):
             skip = 7
@@ -136,14 +163,14 @@ cdef int target_form(const char *data, Head *head) noexcept nogil:
             skip = 8
             head.flags |= SECURE
         else:
-            return -400
+            return -REFUSE_TARGET_FORM
         head.flags |= ABSOLUTE
         head.host.start = head.target.start + skip
         while skip < size and target[skip] != c"/" and target[skip] != c"?":
             skip += 1
         head.host.size = head.target.start + skip - head.host.start
         if not valid_host(data + head.host.start, head.host.size):
-            return -400
+            return -REFUSE_TARGET_HOST
     return path_and_query(data, head, head.target.start + skip)
 
 
@@ -152,8 +179,10 @@ cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogi
     head.path.start = at
     while at < end and data[at] != c"?":
         if not KIND[<unsigned char>data[at]] & PATH:
-            if data[at] == c"\\" or (data[at] == c"%" and not is_escape(data + at, end - at)):
-                return -400
+            if data[at] == c"\\":
+                return -REFUSE_BACKSLASH
+            if data[at] == c"%" and not is_escape(data + at, end - at):
+                return -REFUSE_ESCAPE
             head.flags |= ESCAPED
         at += 1
     head.path.size = at - head.path.start
@@ -168,13 +197,15 @@ cdef int field_line(const char *data, Head *head, uint32_t end,
     cdef uint32_t at = head.line
     cdef const char *name = data + at
     cdef uint32_t size
+    cdef bint folded
     while at < end and KIND[<unsigned char>data[at]] & TOKEN:
         at += 1
     size = at - head.line
     if size == 0 or at == end or data[at] != c":":
-        return -400
+        folded = size == 0 and (name[0] == c" " or name[0] == c"\t")
+        return -REFUSE_FIELD_FOLDED if folded else -REFUSE_FIELD_NAME
     if head.lines > limits.fields:
-        return -431
+        return -REFUSE_FIELD_COUNT
     at += 1
     while at < end and (data[at] == c" " or data[at] == c"\t"):
         at += 1
@@ -195,8 +226,10 @@ cdef int field_line(const char *data, Head *head, uint32_t end,
 
 
 cdef int host_field(const char *data, Head *head, Span value) noexcept nogil:
-    if head.flags & HOST_SEEN or not valid_host(data + value.start, value.size):
-        return -400
+    if head.flags & HOST_SEEN:
+        return -REFUSE_HOST_REPEATED
+    if not valid_host(data + value.start, value.size):
+        return -REFUSE_HOST_VALUE
     head.flags |= HOST_SEEN
     if not head.flags & ABSOLUTE:
         head.host = value
@@ -207,11 +240,13 @@ cdef int length_field(const char *value, size_t size, Head *head) noexcept nogil
     # 1*DIGIT and once: a list, even of equal numbers, may be read otherwise by somebody else
     cdef size_t i
     cdef int64_t length = 0
-    if head.flags & LENGTH_SEEN or size == 0:
-        return -400
+    if head.flags & LENGTH_SEEN:
+        return -REFUSE_LENGTH_REPEATED
+    if size == 0:
+        return -REFUSE_LENGTH_VALUE
     for i in range(size):
         if not c"0" <= value[i] <= c"9":
-            return -400
+            return -REFUSE_LENGTH_VALUE
         if length > (INT64_MAX - 9) // 10:
             length = INT64_MAX      # larger than any limit, whatever digits follow
         else:
@@ -236,8 +271,10 @@ cdef int coding_field(const char *value, size_t size, Head *head) noexcept nogil
     cdef Span word
     while at <= size:
         at = next_word(value, size, at, &word)
-        if head.flags & CHUNKED or word.size == 0:
-            return -400
+        if word.size == 0:
+            return -REFUSE_CODING_LIST
+        if head.flags & CHUNKED:
+            return -REFUSE_CHUNKED_REPEATED
         head.flags |= CODING_SEEN
         if same(value + word.start, word.size, b"chunked", 7):
             head.flags |= CHUNKED
@@ -249,16 +286,20 @@ cdef int coding_field(const char *value, size_t size, Head *head) noexcept nogil
 cdef int check_head(Head *head) noexcept nogil:
     # what can be said only when all fields are known
     if head.minor and not head.flags & HOST_SEEN:
-        return -400
+        return -REFUSE_HOST_MISSING
     if head.flags & CODING_SEEN:
-        if head.minor == 0 or head.flags & LENGTH_SEEN or not head.flags & CHUNKED:
-            return -400
+        if head.minor == 0:
+            return -REFUSE_CODING_VERSION
+        if head.flags & LENGTH_SEEN:
+            return -REFUSE_LENGTH_AND_CODING
+        if not head.flags & CHUNKED:
+            return -REFUSE_CHUNKED_MISSING
         if head.flags & CODING_FOREIGN:
-            return -501
+            return -REFUSE_CODING
     if head.method == UNKNOWN:
-        return -501
+        return -REFUSE_METHOD
     if head.minor and head.flags & EXPECT_OTHER:
-        return -417
+        return -REFUSE_EXPECTATION
     return 0
 
 
@@ -290,14 +331,6 @@ cdef Span next_field(const char *data, uint32_t *at, Span *name) noexcept nogil:
 
 
 # The same for Python: tests, fuzzers, and whoever wants to know what a head means.
-
-class ParseError(Exception):
-    """A head or a chunked body that is refused; `status` is the answer it deserves."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"refused with {status}")
-        self.status = status
-
 
 class ParsedHead(NamedTuple):
     """What a request head says."""

@@ -36,6 +36,7 @@ cdef class BodyReceiver(Responder):
     cdef int give(self, Request request) except -1
     cdef bint complete(self, Request request) except -1
     cdef int64_t due(self) noexcept
+    cdef int refuse_body(self, Request request, int reason) except -1
     cdef int begin_skip(self, Request request) except -1
     cdef bint skip_body(self) except -1
     cdef int run(self, Request request) except -1

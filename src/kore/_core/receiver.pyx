@@ -3,6 +3,7 @@
 
 from kore._core.buffer cimport consume, held
 from kore._core.parser cimport CHUNKED, EXPECT_CONTINUE
+from kore._core.refusals cimport refusal_status
 
 cdef enum:
     SKIP = 65536        # bytes of a body that nobody wants: cheaper than a new connection
@@ -79,7 +80,7 @@ cdef class BodyReceiver(Responder):
             if held(&self.inbox):
                 used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
                 if used < 0:
-                    self.spoil(request, -used)
+                    self.refuse_body(request, -used)
                     return False
                 consume(&self.inbox, used, &self.poller.pool)
             if (self.sink is None and self.service.body_memory
@@ -153,6 +154,14 @@ cdef class BodyReceiver(Responder):
         for task in Request.working(request):
             self.cancel(request, task)
         return 0
+
+    cdef int refuse_body(self, Request request, int reason) except -1:
+        """Give up on a request whose body breaks a rule."""
+        if self.closed or self.current is not request:
+            return 0
+        request.refusal = reason
+        self.spoil(request, refusal_status(reason))
+        return self.tell_refused(reason)
 
     cdef bint spares(self, Request request) noexcept:
         if self.stage == STREAMING:

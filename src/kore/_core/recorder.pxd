@@ -21,7 +21,7 @@ cdef class Recorder(Peer):
     cdef int record_sent(self) except -1
     cdef int record_lost(self) except -1
     cdef int record_loss(self) except -1
-    cdef int record_stray(self, const Head *head, int status, int64_t opens, int64_t heads,
+    cdef int record_stray(self, const Head *head, int reason, int64_t opens, int64_t heads,
                           int64_t begun) except -1
     cdef int log(self, Request request, bint complete) except -1
     cdef void time_and_place(self, Exchange *exchange, int64_t came, int64_t read,

@@ -6,6 +6,7 @@ from libc.stdint cimport uint32_t
 
 from kore._core.buffer cimport BLOCK, held
 from kore._core.libc cimport monotonic_ms
+from kore._core.refusals cimport refusal_status
 
 cdef enum:
     LEFT = 499          # nginx's status for a client that left before its answer began
@@ -77,7 +78,7 @@ cdef class Recorder(Peer):
             self.log(self.current, False)
         return 0
 
-    cdef int record_stray(self, const Head *head, int status, int64_t opens, int64_t heads,
+    cdef int record_stray(self, const Head *head, int reason, int64_t opens, int64_t heads,
                           int64_t begun) except -1:
         """Log the refusal of what is in the inbox: part of a head, or no head at all."""
         cdef Exchange exchange
@@ -86,7 +87,8 @@ cdef class Recorder(Peer):
         exchange.head = head
         exchange.whole = False
         exchange.complete = True
-        exchange.status = status
+        exchange.status = refusal_status(reason)
+        exchange.refusal = reason
         exchange.sent = self.queued() - opens
         exchange.body = self.queued() - heads
         self.time_and_place(&exchange, self.taken(), self.received, begun)
@@ -102,6 +104,7 @@ cdef class Recorder(Peer):
         exchange.whole = True
         exchange.complete = complete
         exchange.status = request.status if request.opened else LEFT
+        exchange.refusal = request.refusal
         exchange.sent = max(out - request.opens, 0) if request.opened else 0
         exchange.body = max(out - request.heads, 0) if request.opened else 0
         self.time_and_place(&exchange, request.came, request.taken, request.begun)

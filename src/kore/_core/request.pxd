@@ -23,6 +23,7 @@ cdef class Peer(Stream):
     cdef int take_more(self, Request request) except -1
     cdef int want_body(self, Request request) except -1
     cdef int spoil(self, Request request, int status) except -1
+    cdef int tell_refused(self, int reason) except -1
     cdef int break_off(self) except -1
     cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1
     cdef bint upgrade(self, Request request, object terms, tuple callbacks,
@@ -42,6 +43,7 @@ cdef class Request(Content):
     cdef public object captures
     cdef readonly bint answered
     cdef readonly int status
+    cdef int refusal            # which rule it broke: a RefusalReason; 0: none
     cdef bint finished          # the whole answer is queued
     cdef bint by_hand           # the handler itself writes the body, with open_body()
     cdef bint opened            # the head of the response is written

@@ -6,6 +6,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.pythread cimport PyThread_get_thread_ident
 
 from kore._core.parser cimport HEAD
+from kore._core.refusals cimport REASON_COUNT
 from kore._core.writer cimport check_final, field_line
 
 from kore._core.writer import check_iterable, sendable
@@ -96,6 +97,9 @@ cdef class Peer(Stream):
         return 0
 
     cdef int spoil(self, Request request, int status) except -1:
+        return 0
+
+    cdef int tell_refused(self, int reason) except -1:
         return 0
 
 
@@ -275,6 +279,13 @@ cdef class Request(Content):
         """Answer 500, or what *status* says; break the answer off when a part of it is out."""
         check_final(status)
         self.give_up(status)
+
+    def note_refusal(self, int reason):
+        """Have the logs say why this request is refused: a number of `kore._core.refusals`."""
+        if not 0 < reason < REASON_COUNT:
+            raise ValueError(f"{reason} is no reason to refuse a request")
+        self.refusal = reason
+        self.peer.tell_refused(reason)
 
     def websocket_handshake(self, onconnect=None, onmsg=None, ondisconnect=None, **terms):
         """Answer with a WebSocket; False: the client asked for none, and was told why.

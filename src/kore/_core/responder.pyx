@@ -78,6 +78,9 @@ cdef class Responder(Recorder):
         request.fields["content-type"] = kind
         return self.answer(request, status, body)
 
+    cdef int tell_refused(self, int reason) except -1:
+        return self.service.tell_refused(self, reason)
+
     cdef object dressed(self, Request request, int status, object body):
         # a page in place of nothing, unless the application meant nothing
         if body is None or len(body) or request.declared >= 0:

@@ -42,6 +42,7 @@ cdef class Service:
     cdef object owner           # keeps the slot's memory
     cdef object spawn
     cdef object failed
+    cdef object refused
     cdef object defer
     cdef object later
     cdef object stream
@@ -62,6 +63,7 @@ cdef class Service:
     cdef int entered(self) except -1
     cdef int left(self) except -1
     cdef int report(self, object request, object error, object result=*) except -1
+    cdef int tell_refused(self, object connection, int reason) except -1
     cdef int begun(self, bytes label) except -1
     cdef int suspended(self, bytes label) except -1
     cdef int ended(self) except -1

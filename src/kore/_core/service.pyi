@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
+from kore._core.connection import Connection
 from kore._core.request import Request
 
 class Service:
@@ -20,6 +21,7 @@ class Service:
         future: Callable[[], Any],
         parts: Callable[[Request, Any], Any],
         discard: Callable[[Request, Any], None] | None = None,
+        refused: Callable[[Connection, int], None] | None = None,
         sink: Callable[[Request, Any], Any] | None = None,
         greet: Callable[[Request, Any], bool] | None = None,
         free: Callable[[Request, Any, Any], None] | None = None,

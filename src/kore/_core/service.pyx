@@ -29,7 +29,7 @@ cdef class Service:
     one that is not sent; *failed(request, error)* reports, with None for a handler that gave no
     answer or did not end it, and what that returned; *defer(call)* calls soon, *later(seconds,
     call)* later; *future()* makes what a slow stream waits for, *parts(request, route)* what reads
-    parameters, cookies and files.
+    parameters, cookies and files, *refused(connection, reason)* takes note of a refusal.
 
     The others are for routes with *extras*, and for large bodies. *greet(request, extras)* says
     whether a request may go on, before its body is read: False, when it was answered, or when
@@ -46,7 +46,7 @@ cdef class Service:
     """
 
     def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
-                 discard=None, sink=None, greet=None, free=None, hub=None, pgsql=None, slot=None):
+                 discard=None, refused=None, sink=None, greet=None, free=None, hub=None, pgsql=None, slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
@@ -72,6 +72,7 @@ cdef class Service:
         self.stream = stream
         self.discard = discard
         self.failed = failed
+        self.refused = refused
         self.defer = defer
         self.later = later
         self.future = future
@@ -146,6 +147,16 @@ cdef class Service:
                 self.failed(request, error, result)
         except BaseException:
             complain("cannot report %r", error)
+        return 0
+
+    cdef int tell_refused(self, object connection, int reason) except -1:
+        """Have it logged that a request was refused, and why."""
+        if self.refused is None:
+            return 0
+        try:
+            self.refused(connection, reason)
+        except BaseException:
+            complain("cannot log that a request was refused")
         return 0
 
     cdef int begun(self, bytes label) except -1:

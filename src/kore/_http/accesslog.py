@@ -37,6 +37,7 @@ VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
         "bytes_sent": "bytes of the answer",
         "request_length": "bytes of the request",
         "request_time": "seconds from the end of the request's fields to the end of the answer",
+        "refusal": "why the request was refused; only what breaks a rule of HTTP, or a limit",
         "request_completion": "`OK` when all of the answer was sent",
     }
 )
@@ -70,7 +71,7 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
             '"request":"$request","method":"$request_method","target":"$request_uri",'
             '"protocol":"$server_protocol","status":$status,"body_bytes_sent":$body_bytes_sent,'
             '"request_length":$request_length,"request_time":$request_time,'
-            '"completion":"$request_completion","referer":"$http_referer",'
+            '"completion":"$request_completion","refusal":"$refusal","referer":"$http_referer",'
             '"user_agent":"$http_user_agent","worker":$worker,"pid":$pid}'
         ),
     }

@@ -11,6 +11,7 @@ from kore._conf.schema import Config
 from kore._core.broadcast import post
 from kore._core.connection import Connection
 from kore._core.payload import Terms, frame
+from kore._core.refusals import REFUSALS
 from kore._core.request import Request
 from kore._core.websocket import WebSocket
 from kore._http.router import RouteEntry
@@ -67,6 +68,8 @@ class WebSockets:
         if self.ending:
             refused = Refusal(503, "this server is about to restart")
         if refused is not None:
+            if refused.rule:
+                Request.note_refusal(request, REFUSALS[refused.rule].number)
             for field in refused.fields:
                 Request.response_header(request, *field)
             Request.response(request, refused.status, f"{refused.reason}\n")

@@ -7,6 +7,7 @@ import signal
 import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any, Final, NoReturn
 
 from kore import _context
@@ -43,6 +44,7 @@ from kore._process.messages import (
 from kore._process.objects import Objects
 from kore._process.privsep import title
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
+from kore._process.refusal_log import RefusalLog
 from kore._process.relay import Relay
 from kore._process.roles import WORKER
 from kore._process.scoreboard import DRAINING, READY, STARTING, STATE_AT, enter
@@ -108,6 +110,7 @@ class Worker:
             stream=self.site.stream,
             discard=self.site.discard,
             failed=self.report,
+            refused=RefusalLog(monotonic),
             defer=self.loop.call_soon,
             later=self.loop.call_later,
             future=self.loop.create_future,

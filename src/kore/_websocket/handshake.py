@@ -49,25 +49,30 @@ class Refusal:
     status: int
     reason: str
     fields: tuple[tuple[str, str], ...] = ()
+    # The name that logs know it by; empty: it is nothing that the client did.
+    rule: str = ""
 
 
 def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
     """Return what speaks against a WebSocket, or None."""
     versions = request.header_values("sec-websocket-version")
     if request.method_name != "GET" or request.http_version != "1.1":
-        return Refusal(400, "a websocket begins with GET and HTTP/1.1")
+        return Refusal(400, "a websocket begins with GET and HTTP/1.1", rule="WEBSOCKET_METHOD")
     if not asks(request, "upgrade", "websocket") or not asks(request, "connection", "upgrade"):
-        return Refusal(400, "this is for websockets: ask for `upgrade: websocket`")
+        reason = "this is for websockets: ask for `upgrade: websocket`"
+        return Refusal(400, reason, rule="WEBSOCKET_UPGRADE")
     if request.header_values("transfer-encoding") or bodied(request):
-        return Refusal(400, "a websocket's request has no body")
+        return Refusal(400, "a websocket's request has no body", rule="WEBSOCKET_BODY")
     if [version.strip() for version in versions] != [VERSION]:
         # RFC 9110 section 15.5.22 asks for the first, RFC 6455 section 4.4 for the second.
         fields = (("upgrade", "websocket"), ("sec-websocket-version", VERSION))
-        return Refusal(426, f"websocket version {VERSION} is spoken here", fields)
+        reason = f"websocket version {VERSION} is spoken here"
+        return Refusal(426, reason, fields, "WEBSOCKET_VERSION")
     if not proper_key(request.header_values("sec-websocket-key")):
-        return Refusal(400, "sec-websocket-key must be 16 bytes in base64, once")
+        reason = "sec-websocket-key must be 16 bytes in base64, once"
+        return Refusal(400, reason, rule="WEBSOCKET_KEY")
     if not welcome(request, origins):
-        return Refusal(403, "this origin may not connect")
+        return Refusal(403, "this origin may not connect", rule="WEBSOCKET_ORIGIN")
     return None
 
 
