@@ -53,18 +53,18 @@ def _suggest_path(path: str) -> str:
 def normalize_regex(text: str) -> str:
     """Return a regular expression whose characters are spelled as in the normal form.
 
-    Raises ValueError if it has one that stands in no path, such as a blank.
+    Raises ValueError if it has one that stands in no path, such as a blank outside of a verbose
+    expression.
     """
-    if VERBOSE.search(text):
-        return text
-    return PIECES.sub(_normalize_piece, text)
+    is_verbose = VERBOSE.search(text) is not None
+    return PIECES.sub(lambda found: _normalize_piece(found, is_verbose=is_verbose), text)
 
 
-def _normalize_piece(found: re.Match[str]) -> str:
+def _normalize_piece(found: re.Match[str], *, is_verbose: bool) -> str:
     """Return a piece of a regular expression in the spelling of requests."""
     if found["escape"]:
         return re.escape(normalize_path(found["escape"]))
-    if found["impossible"]:
+    if found["impossible"] and not is_verbose:
         character = found["impossible"][-1]
         raise ValueError(f"no request has {character!r} in its path, write {quote(character)}")
     if escaped := found["escaped"] or found["brace"]:

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Character classes and small words of RFC 9110: what a token, a field value, a host may hold."""
+"""Character classes of RFC 9110: what a token, a field value, a host, a path may hold."""
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_DecodeLatin1

@@ -22,6 +22,8 @@ REFERENCE: Final = re.compile(
 )
 PRINTABLE: Final = re.compile(r"[!-~]+")
 ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
+# Browsers take the host from whatever follows.
+HOSTLESS: Final = re.compile(r"https?:(?!//[^/?#\\])", re.IGNORECASE)
 AFTER_HOST: Final = re.compile(r"[/?#]")
 IN_HOST: Final = re.compile(r"[A-Za-z0-9.-]*")
 # An authority whose name has no empty part: browsers look for the host behind an empty one.
@@ -52,7 +54,9 @@ def target(text: str, groups: int) -> Target:
     *groups* is how many the regular expression has.
     """
     if not PRINTABLE.fullmatch(text):
-        raise ValueError(f"target {text!r} is no URL: write other characters as %20")
+        raise ValueError(f"target {text!r} is no URL: write other characters as %20, hosts as xn--…")
+    if HOSTLESS.match(text):
+        raise ValueError(f"target {text!r} is no URL: behind http: stand two slashes and a host")
     found = tuple(pieces(text))
     for piece in found:
         number = piece.number if isinstance(piece, Value) else piece

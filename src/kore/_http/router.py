@@ -43,7 +43,7 @@ class Request(Protocol):
 
     @property
     def path(self) -> str:
-        """The path as sent, without its query."""
+        """The path in its normal form, without its query."""
 
     @property
     def method(self) -> int:

@@ -134,6 +134,9 @@ def test_a_part_of_a_name_is_a_name_or_nothing_is_there(label: str) -> None:
         ("/a b", "is no URL"),
         ("/\r\nx: y", "is no URL"),
         ("/ü", "is no URL"),
+        ("https:/$1", "two slashes and a host"),
+        ("HTTP:$1", "two slashes and a host"),
+        ("https:///$1", "two slashes and a host"),
     ],
 )
 def test_a_target_that_cannot_be_is_refused(text: str, complaint: str) -> None:
