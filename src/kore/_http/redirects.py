@@ -54,7 +54,8 @@ def target(text: str, groups: int) -> Target:
     *groups* is how many the regular expression has.
     """
     if not PRINTABLE.fullmatch(text):
-        raise ValueError(f"target {text!r} is no URL: write other characters as %20, hosts as xn--…")
+        hint = "write other characters as %20, and hosts in other scripts as xn--..."
+        raise ValueError(f"target {text!r} is no URL: {hint}")
     if HOSTLESS.match(text):
         raise ValueError(f"target {text!r} is no URL: behind http: stand two slashes and a host")
     found = tuple(pieces(text))
