@@ -27,9 +27,9 @@ FLOORS = {
           _process.logs _process.loop _process.openfile _process.orphans _process.output
           _process.pidfile _process.plan _process.privsep _process.reloads _process.scoreboard
           _process.sinks _process.sockets _process.terminal _process.workdir""",
-    3: """_aio.addresses _aio.child _aio.connecting _aio.edges _aio.gather _aio.leash _aio.lock
-          _aio.loose _aio.plain_reap _aio.proc _aio.queue _aio.readiness _aio.socket
-          _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing
+    3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edges _aio.gather
+          _aio.leash _aio.lock _aio.loose _aio.plain_reap _aio.proc _aio.queue _aio.readiness
+          _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing
           _httpclient.client _httpclient.curl _httpclient.exchange _httpclient.stream
           _httpclient.transfers _httpclient.upload _modules _pgsql.connection _pgsql.database
           _pgsql.hub _pgsql.listen _pgsql.opening _pgsql.pipeline _pgsql.pool _pgsql.question

@@ -1,5 +1,6 @@
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,6 +16,36 @@ from tests.process.house import APP, answer, end, full, get, template
 
 SERVER = 'import kore\nkore.server("http", ip="127.0.0.1", port="{port}", tls=False)\n'
 DOMAIN = 'kore.domain("*", attach="http")\n'
+INHERITS = """
+import os, resource, sys
+
+domain = kore.domain("*", attach="http")
+SHOW = '''
+import os, resource
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+print(f"{sorted(os.sched_getaffinity(0))} {hard}")
+'''
+
+@kore.route("/proc")
+async def proc(req):
+    process = kore.proc([sys.executable, "-c", SHOW])
+    text = await process.recv(1000)
+    req.response(200, text.strip() if await process.reap() == 0 else b"failed")
+
+@kore.route("/fork")
+def fork(req):
+    out, into = os.pipe()
+    if os.fork() == 0:
+        os.dup2(into, 1)
+        exec(SHOW)
+        sys.stdout.flush()
+        os._exit(0)
+    os.close(into)
+    text = os.read(out, 1000)
+    os.close(out)
+    os.wait()
+    req.response(200, text.strip())
+"""
 STARTING = "kore 0.1.0 starting"
 
 
@@ -255,7 +286,17 @@ def test_limits_of_a_worker(serve: Launcher) -> None:
 
     assert re.search(r"Max core file size +0 +0 ", limits)
     assert files is not None
-    assert 300 < int(files[1]) == int(files[2]) < 320
+    assert 300 < int(files[1]) < 320
+    assert int(files[2]) == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def test_what_a_worker_starts_has_the_servers_cpus_and_hard_limit(serve: Launcher) -> None:
+    server = serve(INHERITS, settings={"worker_rlimit_nofiles": 300, "worker_max_connections": 100})
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = f"{sorted(os.sched_getaffinity(0))} {hard}".encode()
+
+    assert get(server, "/proc") == get(server, "/fork") == wanted
+    assert len(os.sched_getaffinity(server.worker)) == 1
 
 
 def test_the_parent_has_nothing_but_the_standard_library(serve: Launcher) -> None:

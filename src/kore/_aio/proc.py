@@ -10,6 +10,7 @@ from functools import partial
 from sys import _getframe
 from typing import IO, Any, Final
 
+from kore._aio.affinity import unpinned
 from kore._aio.child import Child
 from kore._aio.plain_reap import is_awaited, wait_for_end
 from kore._aio.readiness import (
@@ -56,7 +57,8 @@ class Process:
     ) -> None:
         seconds = seconds_of(timeout_ms)
         owner = running_task()
-        popen = spawned(words(command), environment(env), cwd, apart=stderr)
+        with unpinned(asyncio.get_running_loop()):
+            popen = spawned(words(command), environment(env), cwd, apart=stderr)
         self._stdin = Pipe(popen.stdin, writing=True)
         self._stdout = Pipe(popen.stdout, writing=False)
         self._stderr = Pipe(popen.stderr, writing=False) if stderr else None

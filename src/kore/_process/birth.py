@@ -22,6 +22,8 @@ class Birth:
     slot: memoryview
     # What ends the processes it starts with the parent.
     leash: int
+    # Those of the server, before this process was pinned to one.
+    cpus: frozenset[int]
     # The parent's pid.
     parent: int
     # Where it writes the stacks of its threads: a descriptor, or -1, and the offset.

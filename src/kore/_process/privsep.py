@@ -143,10 +143,12 @@ def limit(files: int) -> str:
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     wanted = files + len(open_descriptors())
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The hard limit stays, for programs that the application starts and that need more.
+    enough = hard == resource.RLIM_INFINITY or hard >= wanted
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard if enough else wanted))
     except (ValueError, OSError):
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return f"worker_rlimit_nofiles: {wanted} descriptors wanted, the system allows {hard}"
     return ""

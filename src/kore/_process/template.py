@@ -264,6 +264,7 @@ class Template:
         """Give up what is not the worker's, and collect what is."""
         settings = self.config.settings
         mark_worker(order.number)
+        cpus = frozenset(os.sched_getaffinity(0))
         warning = settle(
             Leave(
                 title=WORKER.title(self.config.name, order.number),
@@ -286,6 +287,7 @@ class Template:
             stacks=scoreboard.open_stacks(board, order.slot or order.number),
             slot=scoreboard.attach(board, order.slot or order.number),
             leash=leash,
+            cpus=cpus,
             parent=self.orders.parent,
             development=self.orders.development,
         )

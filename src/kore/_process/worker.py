@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Final, NoReturn
 
 from kore import _context
+from kore._aio.affinity import record_cpus, run_on
 from kore._aio.leash import await_end, hold
 from kore._app import own_frames, traceback_text
 from kore._conf import check
@@ -85,6 +86,8 @@ class Worker:
         self.replaced = False
         self.loop = new_loop()
         hold(self.loop, birth.leash)
+        record_cpus(self.loop, birth.cpus)
+        self.cpus = birth.cpus
         self.talk = Talk(self.channel, self.loop)
         self.stop = StopSequence(self, birth.config.settings)
         self.tasks = Tasks(self.loop, self.report)
@@ -169,6 +172,7 @@ class Worker:
         It may do what it was forked for. But when it comes back to the event loop, which it shares
         with the worker, it has to end before it touches anything.
         """
+        run_on(self.cpus)
         self.signals.abandon()
         self.channel.close()
         self.poller.abandon()
