@@ -40,6 +40,8 @@ MORE_HEADS: Final = frozenset(
     {names.CURLOPT_FOLLOWLOCATION, names.CURLOPT_HTTPAUTH, names.CURLOPT_PROXYAUTH}
 )
 
+# Digits of a content-length: libcurl has 63 bits for it.
+LENGTH_DIGITS_MAX: Final = 18
 # Fields that depend on the body.
 FRAMING: Final = frozenset({"content-length", "content-type", "expect"})
 
@@ -337,7 +339,7 @@ def moved(lines: list[bytes], fields: dict[str, bytes]) -> list[bytes]:
 def announced(line: bytes) -> int:
     """Return the number of a content-length line."""
     value = line.partition(b":")[2].strip()
-    if not value.isdigit():
+    if not value.isdigit() or len(value) > LENGTH_DIGITS_MAX:
         raise ValueError(f"{value.decode()!r} is no content-length")
     return int(value)
 

@@ -59,6 +59,15 @@ async def test_a_body_of_a_known_length_says_so() -> None:
         assert asked.body == b"x" * 3_000_000
 
 
+@pytest.mark.parametrize("length", ["-1", "+5", "5,5", "9" * 20])
+def test_a_length_that_is_none_is_refused_at_the_call(length: str) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"12345"
+
+    with pytest.raises(ValueError, match="is no content-length"):
+        kore.httpclient("http://127.0.0.1:1/").post(body=body(), headers={"content-length": length})
+
+
 @on_both
 async def test_a_body_that_is_shorter_than_it_said_is_an_error() -> None:
     async def body() -> AsyncIterator[bytes]:
