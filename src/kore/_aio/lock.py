@@ -139,7 +139,7 @@ class Lock:
         task = current_task(self._loop) or self._caller()
         if self._owner is not task and self._frame != frame:
             raise KoreError(f"lock not owned by caller: another task holds it{HINT}")
-        if self._watched is None:  # so nobody waits
+        if self._watched is None:  # so no task waits
             self._owner = None
         else:
             self._pass_on()

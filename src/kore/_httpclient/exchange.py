@@ -170,7 +170,7 @@ class Exchange:
             setopt(pycurl.WRITEFUNCTION, self.chunks.append)
 
     def _take_line(self, take: Callable[[bytes], Any], line: bytes) -> Any:
-        """Take a line of a head, or end the transfer that asks for permission in vain."""
+        """Take a line of a head, or end the transfer when its expectation is refused."""
         if self._expects and line.startswith(b"HTTP/") and status_of(line) == EXPECTATION_FAILED:
             self._refused = True
             return -1

@@ -118,7 +118,7 @@ async def test_descriptors_that_nobody_takes_are_closed(then: str) -> None:
             sock.close()
         else:
             assert data_of(await getattr(sock, then)(10)) == b"data"
-        assert os.read(ours, 1) == b"", "nobody has the other end any more"
+        assert os.read(ours, 1) == b"", "the other end is closed everywhere"
         os.close(ours)
 
 
