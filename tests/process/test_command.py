@@ -77,7 +77,7 @@ def test_quiet_says_what_is_wrong_only(tmp_path: Path, options: list[str]) -> No
     (tmp_path / "app.py").write_text(
         "import kore\n"
         'kore.server("http", ip="127.0.0.1", port="0", tls=False)\n'
-        'kore.domain("*", attach="http")\n'
+        'kore.domain("*", attach="http").route("/", lambda req: req.response(200))\n'
         "class App:\n"
         "    def workerstart(self):\n"
         "        kore.log(kore.LOG_INFO, 'from the application')\n"

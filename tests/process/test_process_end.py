@@ -68,6 +68,22 @@ async def child(req):
     os.kill(pid, number)
     _, status = await asyncio.to_thread(os.waitpid, pid, 0)
     req.response(200, str(os.waitstatus_to_exitcode(status)))
+
+def fork_and_end(number):
+    if (pid := os.fork()) == 0:
+        time.sleep(30)
+        os._exit(0)
+    os.kill(pid, number)
+    return pid
+
+@kore.route("/children", methods=["get"])
+async def children(req):
+    "Return how children end by a signal that comes at once."
+    number = int(req.request_header("number"))
+    pids = [fork_and_end(number) for _ in range(20)]
+    pids += [await asyncio.to_thread(fork_and_end, number) for _ in range(20)]
+    ends = [(await asyncio.to_thread(os.waitpid, pid, 0))[1] for pid in pids]
+    req.response(200, json.dumps([os.waitstatus_to_exitcode(status) for status in ends]))
 """
 SIGNALS = [signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1]
 
@@ -89,6 +105,14 @@ def test_a_signal_to_a_forked_child_is_the_childs(server: Server, number: signal
     told = server.log.text(start).count(f"signal {int(number)} in")
     assert told == (number == signal.SIGUSR1)
     assert server.worker == worker
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_comes_right_after_a_fork_is_not_lost(
+    server: Server, number: signal.Signals
+) -> None:
+    found = json.loads(get(server, "/children", number=str(int(number))))
+    assert found == [-number] * 40
 
 
 def test_an_interrupt_of_a_forked_child_is_pythons(server: Server) -> None:

@@ -32,7 +32,10 @@ def test_a_check_works_while_the_server_runs(project: Path) -> None:
         assert kore(project, "-t", "-c", "kore.conf").returncode == 0
 
 
-SERVER = "import kore\nkore.server(ip='::1', port=0, tls=False)\n"
+SERVER = (
+    "import kore\nkore.server(ip='::1', port=0, tls=False)\n"
+    "kore.domain('*').route('/', lambda req: None)\n"
+)
 THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n"
 TASK = "async def task(): ...\nkore.task_create(task())\n"
 

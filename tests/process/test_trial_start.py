@@ -17,6 +17,7 @@ class App:
         kore.config.workers = 1
         kore.config.logfile = "logs/kore.log"
         kore.server(ip="127.0.0.1", port=0, tls=False)
+        kore.domain("*").route("/", lambda req: req.response(200))
 koreapp = App()
 """
 LOGS = "for n in range(300): kore.domain(f'd{n}.example.com', accesslog=f'log{n}')\n"

@@ -6,8 +6,9 @@ import faulthandler
 import os
 import resource
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any, Final
 
 PR_SET_PDEATHSIG: Final = 1
@@ -86,6 +87,30 @@ def default_signals() -> None:
     for number in FOR_THE_PARENT:
         if signal.getsignal(number) is ignore:
             signal.signal(number, signal.SIG_DFL)
+
+
+def call_in_forked(in_child: Callable[[], None]) -> None:
+    """Have every process forked from this one call *in_child*, before any signal reaches it.
+
+    One that comes at once, from `Process.terminate()` perhaps, would run a handler of this process
+    in the child, and be lost.
+    """
+    masks: dict[int, set[int]] = {}
+
+    def block() -> None:
+        masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    def restore() -> None:
+        if (mask := masks.pop(get_ident(), None)) is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def begin() -> None:
+        try:
+            in_child()
+        finally:
+            restore()
+
+    os.register_at_fork(before=block, after_in_parent=restore, after_in_child=begin)
 
 
 def ignore(_number: int, _frame: object) -> None:

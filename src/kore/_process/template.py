@@ -42,6 +42,7 @@ from kore._process.orphans import mark_worker
 from kore._process.privsep import (
     STANDARD,
     Leave,
+    call_in_forked,
     default_signals,
     open_descriptors,
     settle,
@@ -111,7 +112,7 @@ class Template:
         logs.to_channel(self.channel)
         self.pid = os.getpid()
         # Children that the application forks while it is loaded are no templates.
-        os.register_at_fork(after_in_child=self.abandon)
+        call_in_forked(self.abandon)
 
     def run(self) -> int:
         """Load the application and serve the parent. Returns the exit status."""

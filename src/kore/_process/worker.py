@@ -43,7 +43,7 @@ from kore._process.messages import (
     Stop,
 )
 from kore._process.objects import Objects
-from kore._process.privsep import title
+from kore._process.privsep import call_in_forked, title
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
 from kore._process.refusal_log import RefusalLog
 from kore._process.relay import Relay
@@ -133,7 +133,7 @@ class Worker:
         _context.current.worker = self
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self.on_loop_error)
-        os.register_at_fork(after_in_child=self.abandon)
+        call_in_forked(self.abandon)
         disable_inherited_finalizers()
         life = self.loop.create_task(self.live())
         while not life.done():
