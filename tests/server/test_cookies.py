@@ -51,6 +51,21 @@ def twice(req):
     req.response_cookie("two", "3", replace=False)
     req.response(200, b"")
 
+@kore.route("/thrice", methods=["get"])
+async def thrice(req):
+    async def pieces():
+        req.response_cookie("four", "3")
+        yield "a"
+    req.response_header("set-cookie", "two=1; path=/; DOMAIN=.A.test")
+    req.response_cookie("one", "1")
+    req.response_cookie("one", "2", replace=False)
+    await kore.suspend(1)
+    req.response_cookie("two", "2", domain="a.test")
+    req.response_cookie("three", "3", path=None)
+    req.response_cookie("one", "3", max_age=5)
+    req.response_cookie("four", "1")
+    req.response(200, pieces())
+
 @kore.route("/bad", methods=["get"])
 def bad(req):
     tried = []
@@ -143,6 +158,15 @@ def test_the_later_of_two_cookies_of_one_name_replaces_the_earlier(server: Serve
         ["one=", "Path=/old"],
         ["one=1", "Path=/"],
         ["two=3", "Path=/"],
+    ]
+
+
+def test_a_later_cookie_replaces_all_earlier_ones_that_are_the_same(server: Server) -> None:
+    assert [value.split("; ")[0] for value in cookies(server, "/thrice")] == [
+        "two=2",
+        "three=3",
+        "one=3",
+        "four=3",
     ]
 
 

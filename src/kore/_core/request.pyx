@@ -165,18 +165,14 @@ cdef class Request(Content):
         of the same name, domain and path is replaced, unless `replace=False`. Raises ValueError for
         a cookie that browsers would refuse.
         """
-        cdef str text, earlier
-        cdef bytes line, replaced
-        cdef list lines = []
-        text, earlier = self.beside.set_cookie(self, name, value, attributes)
+        cdef str text
+        cdef bytes line, lines
+        text, keep_others = self.beside.set_cookie(self, name, value, attributes)
         line = field_line("set-cookie", text)
         if self.fields is None:
             self.fields = {}
-        elif "set-cookie" in self.fields:       # one entry may hold several lines
-            replaced = field_line("set-cookie", earlier)
-            lines = self.fields["set-cookie"].splitlines(True)
-            lines = [one for one in lines if one != replaced]
-        self.fields["set-cookie"] = b"".join(lines) + line
+        lines = self.fields.get("set-cookie", b"")      # one entry may hold several lines
+        self.fields["set-cookie"] = keep_others(lines) + line
         return True
 
     def response(self, status, body=None):

@@ -119,6 +119,11 @@ class Cookie:
         """What two cookies of a browser do not have in common: RFC 6265 section 5.3, step 11."""
         return self.name, (self.domain or "").removeprefix(".").lower(), self.path
 
+    def keep_others(self, lines: bytes) -> bytes:
+        """Return lines of Set-Cookie fields without those of the same cookie."""
+        own = self.identity
+        return b"".join(line for line in lines.splitlines(keepends=True) if _identify(line) != own)
+
     def text(self) -> str:
         """Return the value of its Set-Cookie field."""
         parts = [f"{self.name}={self.value}"]
@@ -141,6 +146,18 @@ class Cookie:
 
 # What may be said of a cookie beside name and value.
 ATTRIBUTES: Final = tuple(each.name for each in fields(Cookie) if each.default is not MISSING)
+
+
+def _identify(line: bytes) -> tuple[str, str, str | None]:
+    """Return the identity of the cookie that a line sets."""
+    _, _, text = line.decode("latin-1").partition(":")
+    pair, *attributes = text.split(";")
+    said = {
+        name.strip().lower(): value.strip()
+        for name, _, value in (attribute.partition("=") for attribute in attributes)
+    }
+    name = pair.partition("=")[0].strip()
+    return name, said.get("domain", "").removeprefix(".").lower(), said.get("path") or None
 
 
 def date(when: datetime | float) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -38,7 +38,7 @@ class Parts:
 
     __slots__ = (
         *("_body", "_cookies", "_declared", "_files", "_hints", "_populated", "_query"),
-        *("_set_cookies", "_settings", "_shown"),
+        *("_settings", "_shown"),
     )
 
     def __init__(
@@ -57,7 +57,6 @@ class Parts:
         self._shown: list[Judged] = []
         self._cookies: dict[str, str] | None = None
         # The fields of those that the answer sets.
-        self._set_cookies: dict[object, str] = {}
 
     # What a handler asks for
 
@@ -118,8 +117,8 @@ class Parts:
 
     def set_cookie(
         self, request: Any, name: str, value: str, attributes: dict[str, Any]
-    ) -> tuple[str, str]:
-        """Return the field that sets a cookie, and that of an earlier one which it replaces.
+    ) -> tuple[str, Callable[[bytes], bytes]]:
+        """Return the field that sets a cookie, and what leaves those it replaces out of lines.
 
         By default it is secure where the connection is.
         """
@@ -130,10 +129,7 @@ class Parts:
             there_are = ", ".join(cookies.ATTRIBUTES)
             raise TypeError(f"cookie {name!r}: unknown attribute {min(unknown)!r}, use {there_are}")
         cookie = cookies.Cookie(name, value, **attributes)
-        text = cookie.text()
-        earlier = self._set_cookies.get(cookie.identity, "") if replace else ""
-        self._set_cookies[cookie.identity] = text
-        return text, earlier
+        return cookie.text(), cookie.keep_others if replace else bytes
 
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""
