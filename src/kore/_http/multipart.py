@@ -129,6 +129,8 @@ class Form:
         found = self._body.read(0, SLICE).find(self._delimiter[2:])
         if found < 0:
             raise RefusedError(400, f"multipart form: no boundary in the first {SLICE} bytes")
+        if found and self._body.read(max(found - 2, 0), 2) != b"\r\n":
+            raise RefusedError(400, "multipart form: the first boundary begins no line")
         self._head = found + len(self._delimiter)
 
     def _complete(self) -> bool:

@@ -210,6 +210,8 @@ def test_a_form_in_a_form_is_one_opaque_field() -> None:
         pytest.param(b"--XX\r\n", id="no part"),
         pytest.param(form(FIELD).replace(b"\r\n", b"\n"), id="bare line feeds"),
         pytest.param(b"--XX\r\n\r\ndata\r\n--XX--\r\n", id="no disposition"),
+        pytest.param(b"x--XX--\r\n", id="no line of its own"),
+        pytest.param(b"a\n--XX--\r\n", id="no line of its own, again"),
         pytest.param(form(part("attachment")), id="wrong disposition"),
         pytest.param(form(part("form-data", b"", "no colon")), id="no field line"),
     ],
