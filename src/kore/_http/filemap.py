@@ -149,9 +149,9 @@ class Filemap:
             return None
         try:
             found = self.find(name)
-            guard = self.guard_of(request, name, found) if self.guards else None
+            guard = self.find_guard(request, name, found) if self.guards else None
             if guard is not None:
-                return drive(self.ask(guard, request, name))
+                return drive(self.check_guard(guard, request, name))
             self.answer(request, name, found)
         except OSError as error:
             self.fail(request, name, error)
@@ -168,7 +168,7 @@ class Filemap:
             file = self.policy.open(fd, full)
         return Found(fd, full, file)
 
-    def guard_of(self, request: Any, name: str, found: Found) -> "Guard | None":
+    def find_guard(self, request: Any, name: str, found: Found) -> "Guard | None":
         """Return what protects a file by its own path, for a request that left out its end."""
         if found.file is None or found.name == name:
             return None
@@ -178,7 +178,7 @@ class Filemap:
                 return guard if guard.status or guard.auth else None
         return None
 
-    def ask(self, guard: "Guard", request: Any, name: str) -> Work[None]:
+    def check_guard(self, guard: "Guard", request: Any, name: str) -> Work[None]:
         """Ask of a request what is asked of those for the file's own path, then answer."""
         if guard.auth is None:
             request.refuse(guard.status)
