@@ -23,6 +23,7 @@ CANCELLED: Final = (
     "this stream was ended when a read of it was cancelled, by a timeout perhaps: "
     "its body is not complete"
 )
+CLOSED: Final = "this stream was closed before the end of its body"
 NOT_YET: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
 
 
@@ -83,8 +84,9 @@ class Sink:
 class Stream:
     """The body of an answer, piece by piece: `async for`; in an `async with` its head is there.
 
-    Leaving the `async with`, or forgetting the object, ends the transfer. So does an error, and
-    cancelling a read, by a timeout say: each read behind it raises, for the body is not complete.
+    Leaving the `async with`, or forgetting the object, ends the transfer. So does `aclose()`, by
+    whatever task, an error, and cancelling a read, by a timeout for one: each read after that
+    raises, because the body is not complete.
     """
 
     def __init__(self, plan: Plan, exchange: Callable[[Plan], "Exchange"], *, final: bool) -> None:
@@ -94,6 +96,8 @@ class Stream:
         self._exchange: Exchange | None = None
         self._future: Future[Any] | None = None
         self._over = False
+        # Whether all of the body has been read.
+        self._complete = False
         # How it failed. Not the error itself, whose traceback leads to here.
         self._failed: tuple[str, int] | None = None
 
@@ -138,6 +142,7 @@ class Stream:
             self._fail(error)
             raise
         if not sink.chunks:
+            self._complete = True
             self.close()
             raise StopAsyncIteration
         data = b"".join(sink.chunks)
@@ -149,8 +154,11 @@ class Stream:
         return data
 
     def close(self) -> None:
-        """End the transfer, if it has not ended."""
+        """End the transfer. Reads after it raise, unless all of the body has been read."""
         self._over = True
+        if not self._complete:
+            self._failed = self._failed or (CLOSED, 0)
+            self._sink.chunks.clear()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.end()

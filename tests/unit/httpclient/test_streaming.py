@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import kore
+from kore.errors import KoreError
 from tests.helpers import procs
 from tests.helpers.loops import on_both, until
 from tests.helpers.peer import Asked, Peer
@@ -218,7 +219,34 @@ async def test_another_task_may_end_it() -> None:
         task = asyncio.create_task(read())
         await until(lambda: stream.status == 200)
         await stream.aclose()
-        assert await task == []
+        with pytest.raises(KoreError, match="closed before the end of its body"):
+            await task
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@on_both
+async def test_what_was_closed_before_its_end_does_not_look_complete(begun: bool) -> None:
+    async with Peer() as peer:
+        stream = kore.httpclient(peer.url).stream()
+        if begun:
+            async with stream:
+                await until(lambda: running() == 0)
+        else:
+            await stream.aclose()
+        for _ in range(2):
+            with pytest.raises(KoreError, match="closed before the end of its body"):
+                await anext(stream)
+
+
+@on_both
+async def test_what_was_read_to_its_end_stays_at_its_end() -> None:
+    async with Peer() as peer:
+        async with kore.httpclient(peer.url).stream() as stream:
+            assert [piece async for piece in stream] == [b"hello"]
+        await stream.aclose()
+        for _ in range(2):
+            with pytest.raises(StopAsyncIteration):
+                await anext(stream)
 
 
 @on_both
