@@ -121,7 +121,8 @@ REFUSALS = {
         REFUSE_TRAILER_CHARACTER, 400, "RFC 9110 5.5",
         "a trailer has a control character, or LF without CR"),
     "TRAILER_LINE_END": RefusalRule(
-        REFUSE_TRAILER_LINE_END, 400, "RFC 9112 7.1.2", "a line of the trailers has a CR without LF"),
+        REFUSE_TRAILER_LINE_END, 400, "RFC 9112 7.1.2",
+        "a line of the trailers has a CR without LF"),
     "TRAILER_SIZE": RefusalRule(
         REFUSE_TRAILER_SIZE, 431, "RFC 6585 5", "the trailers are larger than 4096 bytes"),
     "BODY_SIZE": RefusalRule(

@@ -37,6 +37,7 @@ cdef class WebSocket(MessageSender):
     cdef int deliver_rest(self) except -1
     cdef int64_t patience(self) noexcept
     cdef bint disconnect(self, object code, object reason) except -1
+    cdef int end(self) except -1
     cdef int fail(self, int code, str reason) except -1
     cdef int on_deadline(self) except -1
     cdef void cut(self) noexcept

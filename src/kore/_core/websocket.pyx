@@ -100,9 +100,9 @@ cdef class WebSocket(MessageSender):
             self.code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
             self.reason = payload[2:].decode()
             self.put_control(CLOSE, payload[:2])
-        self.phase = OVER
         self.peer.linger = True     # or what comes behind it were a reset, and destroyed the answer
-        return self.peer.hang_up()
+        self.peer.hang_up()
+        return self.end()
 
     cdef int message(self, int op, object payload) except -1:
         if self.deaf:
@@ -184,11 +184,9 @@ cdef class WebSocket(MessageSender):
             return 0
         self.peer.paused = False
         self.hears()                # it has waited for us
-        if self.peer.closed:
-            if not self.tasks:
-                self.part()
-            return 0
-        return self.peer.advance()
+        if not self.tasks and (self.peer.closed or self.phase == OVER):
+            self.part()
+        return 0 if self.peer.closed else self.peer.advance()
 
     # ---- time
 
@@ -268,11 +266,23 @@ cdef class WebSocket(MessageSender):
             self.code = code
             self.reason = reason
         if self.phase != OVER:
-            self.phase = OVER
             self.peer.linger = True
             self.peer.paused = False
             self.peer.hang_up()
+            self.end()
         return self.peer.settle()
+
+    cdef int end(self) except -1:
+        """Take note that nothing will be said any more, though the connection may linger.
+
+        The application is told when it has heard all that came before, and not from here: another
+        client's callback or broadcast may be on the stack.
+        """
+        self.phase = OVER
+        self.peer.service.hub.closed(self.peer)
+        if self.idle() and not self.parted:
+            self.peer.service.defer(self.part)
+        return 0
 
     cdef void cut(self) noexcept:
         """Take note that the connection is closed; `gone` follows."""
