@@ -25,6 +25,12 @@ PIECES: Final = re.compile(
     r"|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]",
     re.DOTALL,
 )
+# Comments, escaped characters, bracket expressions, single characters.
+TOKENS: Final = re.compile(
+    r"\(\?#[^)]*\)|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]|.", re.DOTALL
+)
+# Repetitions that may be none, behind a token.
+OPTIONAL: Final = re.compile(r"[?*]|\{0*[,}]")
 VERBOSE: Final = re.compile(r"\(\?[aimsuL]*x")
 
 
@@ -56,8 +62,24 @@ def normalize_regex(text: str) -> str:
     Raises ValueError if it has one that stands in no path, such as a blank outside of a verbose
     expression.
     """
+    if found := _find_needed(text):
+        query = "; the query is no part of the path" if found == "?" else ""
+        raise ValueError(f"no request has {found!r} in its path, write {quote(found)}{query}")
     is_verbose = VERBOSE.search(text) is not None
     return PIECES.sub(lambda found: _normalize_piece(found, is_verbose=is_verbose), text)
+
+
+def _find_needed(text: str) -> str | None:
+    """Return `?` or a backslash that a regular expression cannot match without; None: neither."""
+    depth, needed = 0, None
+    for found in TOKENS.finditer(text):
+        piece = found[0]
+        depth += (piece == "(") - (piece == ")")
+        if depth == 0 and piece == "|":
+            return None
+        if depth == 0 and piece in (r"\?", r"\\") and not OPTIONAL.match(text, found.end()):
+            needed = needed or piece[1]
+    return needed
 
 
 def _normalize_piece(found: re.Match[str], *, is_verbose: bool) -> str:
