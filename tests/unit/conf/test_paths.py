@@ -59,7 +59,7 @@ def test_a_path_of_no_request_is_refused_with_one_that_works(path: str, advice: 
         ("^/priv%c3%a9/$", "^/priv%C3%A9/$"),
         ("^/%40in/", "^/@in/"),
         (r"^/%2ehtml\%2e", r"^/\.html\."),
-        (r"^/[%c3][]%40][^]%40]\d\\*%40[[:alpha:]%40]", r"^/[%c3][]%40][^]%40]\d\\*@[[:alpha:]%40]"),
+        (r"^/[%c3][]%40]\d\\*%40[[:alpha:]%40]", r"^/[%c3][]%40]\d\\*@[[:alpha:]%40]"),
         ("[^\u00e9](?#\u00e9)", "[^\u00e9](?#\u00e9)"),
         ("(?x) /a %40%c3 # \u00e9", "(?x) /a @%C3 # \u00e9"),
         ("^/(?ix: a %7b # \u00e9\n)", "^/(?ix: a %7B # \u00e9\n)"),
