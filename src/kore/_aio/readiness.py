@@ -3,12 +3,12 @@
 from asyncio import AbstractEventLoop, Future, TimerHandle, get_running_loop, timeout
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from decimal import Decimal
-from numbers import Real
+from math import isnan
 from typing import Any, Final, TypeVar
 
 from kore._aio.edges import Edges, edges_of
 from kore._aio.suspend import GATE, has_result
+from kore._numbers import as_float
 from kore.errors import KoreError, SocketError
 
 A = TypeVar("A")
@@ -232,12 +232,15 @@ def seconds_of(timeout_ms: object) -> float | None:
     """
     if timeout_ms is None:
         return None
-    if not isinstance(timeout_ms, (int, float, Real, Decimal)):
-        raise TypeError(f"a timeout must be a number of milliseconds, not {timeout_ms!r}")
-    number: Any = timeout_ms
-    if number != number:
+    try:
+        number = as_float(timeout_ms)
+    except TypeError:
+        raise TypeError(
+            f"a timeout must be a number of milliseconds, not {timeout_ms!r}"
+        ) from None
+    if isnan(number):
         raise ValueError("a timeout must be a number of milliseconds, not NaN")
-    return float(number) / 1000 if 0 <= number <= TIMEOUT_MAX else None
+    return number / 1000 if 0 <= number <= TIMEOUT_MAX else None
 
 
 def positive(maxlen: int) -> int:

@@ -3,8 +3,6 @@
 import re
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
-from decimal import Decimal
-from numbers import Real
 from typing import Any, Final, TypeAlias
 
 from kore._conf.settings import VERSION
@@ -13,6 +11,7 @@ from kore._httpclient.codings import take_over
 from kore._httpclient.fields import TOKEN
 from kore._httpclient.options import POINTER, Setting
 from kore._httpclient.urls import encoded_url
+from kore._numbers import as_float
 
 Body: TypeAlias = bytes | AsyncIterable[bytes] | None
 
@@ -169,10 +168,13 @@ def milliseconds(given: object) -> int | None:
     """Return a `timeout=` keyword; TypeError, ValueError: it is none."""
     if given is None:
         return None
-    if not isinstance(given, int | float | Real | Decimal) or isinstance(given, bool):
+    number: float | None
+    try:
+        number = as_float(given)
+    except TypeError:
+        number = None
+    if number is None or isinstance(given, bool):
         raise TypeError(f"timeout must be milliseconds, not {given!r}")
-    number: Any = given
-    # NaN is not equal to itself; as a Decimal it cannot be compared otherwise.
-    if number != number or not 0 <= number < 2**31:
+    if not 0 <= number < 2**31:  # nor is NaN
         raise ValueError(f"timeout must be 0..{2**31 - 1} milliseconds, not {given!r}")
     return max(1, int(number)) if number else 0

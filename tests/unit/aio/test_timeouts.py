@@ -13,14 +13,27 @@ import kore
 from tests.helpers.loops import on_both
 from tests.helpers.pairs import pair
 
-SHORT: Final = [0, 0.0, 1, 2.5, True, False, Decimal("2.5"), Decimal(0), Fraction(5, 2)]
+
+class Convertible:
+    """A number like those of NumPy: no subclass of any other, but it converts itself."""
+
+    def __float__(self) -> float:
+        return 2.5
+
+    def __repr__(self) -> str:
+        return "Convertible"
+
+
+SHORT: Final = [
+    0, 0.0, 1, 2.5, True, False, Decimal("2.5"), Decimal(0), Fraction(5, 2), Convertible(),
+]
 NONE: Final = [
     None, -1, -0.5, Decimal(-1), 10**30, 10**400, 1e300, float("inf"), -(10**400),
-    Decimal("Infinity"), Decimal("1e999999"),
+    Decimal("Infinity"), Decimal("1e999999"), Fraction(10**400), Fraction(-(10**400)),
 ]
 WRONG: Final[list[tuple[Any, type[Exception]]]] = [
     ("5", TypeError), (b"5", TypeError), (5j, TypeError), ([5], TypeError), ({}, TypeError),
-    (float("nan"), ValueError), (Decimal("NaN"), ValueError),
+    (float("nan"), ValueError), (Decimal("NaN"), ValueError), (Decimal("sNaN"), ValueError),
 ]
 RECEIVING: Final = ["recv", "recvfrom", "recvmsg"]
 
