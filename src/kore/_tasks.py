@@ -28,7 +28,7 @@ def task_create(task: Coroutine[Any, Any, Any]) -> int:
     What it raises goes to the log, or to the tracer.
     """
     if type(task) is not CoroutineType and not isinstance(task, Coroutine):
-        raise TypeError("object is not a coroutine")
+        raise TypeError("object is not a coroutine: write kore.task_create(function())")
     current = _context.current
     if current.worker is not None:
         return current.worker.tasks.create(task)

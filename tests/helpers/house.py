@@ -53,7 +53,7 @@ FLOORS = {
           _process.parcels
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
     0: """_conf.guesses _conf.hosts _conf.kinds _conf.paths _conf.places _context _maybe_async
-          _numbers _pgsql.functions errors""",
+          _numbers _pgsql.functions _unawaited errors""",
     -1: "_core.broadcast _core.listener",
     -2: "_core.connection",
     -3: "_core.lifecycle",

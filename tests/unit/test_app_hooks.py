@@ -173,6 +173,27 @@ def test_a_route_of_other_frameworks_is_noticed(path: str) -> None:
     assert notice.endswith("write '^/u/([^/]+)$', and the handler gets each group")
 
 
+def test_a_group_that_no_path_can_hold_is_refused_with_what_to_write() -> None:
+    with pytest.raises(StartError, match="captures nothing here, write"):
+        load(r"@kore.route(r'/u/(\d+)')" + "\ndef user(req, n): ...\n")
+
+
+@pytest.mark.parametrize("path", ["/u/([0-9]+)", "/u/([a-z]*)$", "/s/(.*)"])
+@pytest.mark.parametrize("arguments", ["req", "req, n"])
+def test_groups_of_a_path_that_is_no_regular_expression_are_noticed(
+    path: str, arguments: str
+) -> None:
+    (notice,) = load(f"@kore.route({path!r})\ndef user({arguments}): ...\n").notices
+
+    assert "captures nothing here" in notice
+    assert f"write '^{path.removesuffix('$')}$', and the handler gets each group" in notice
+
+
+@pytest.mark.parametrize("path", ["/Kore_(software)", "/a(b)c", "/x(1.0)"])
+def test_brackets_in_a_path_are_not(path: str) -> None:
+    assert load(f"@kore.route({path!r})\ndef page(req): ...\n").notices == ()
+
+
 @pytest.mark.parametrize("path", ["^/u/(?P<n>[0-9]{1,3})$", "^/[0-9]{4}$", "/u/n"])
 def test_regular_expressions_are_not(path: str) -> None:
     assert load(f"@kore.route({path!r})\ndef user(req, n=None): ...\n").notices == ()

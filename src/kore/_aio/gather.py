@@ -9,6 +9,7 @@ from typing import Any
 from kore._aio.loose import close_unbegun
 from kore._aio.suspend import GATE
 from kore._maybe_async import is_awaitable
+from kore._unawaited import warn_unawaited
 
 
 class Gather:
@@ -19,24 +20,29 @@ class Gather:
     they, and it goes on when the last one has ended.
     """
 
-    __slots__ = ("_awaitables", "_children", "_concurrency", "_context", "_end", "_left", "_loop",
-                 "_results")
+    __slots__ = ("_awaitables", "_awaited", "_children", "_concurrency", "_context", "_end",
+                 "_left", "_loop", "_results")
 
     def __init__(self, *awaitables: Awaitable[Any], concurrency: int = 0) -> None:
+        # Until it is complete: what cannot be gathered is an error already.
+        self._awaited = True
         self._awaitables = awaitables
         self._children: list[Task[None]] = []
         if not isinstance(concurrency, int):
             raise TypeError("concurrency level must be an integer")
         for each in awaitables:
             if not is_awaitable(each):
-                raise TypeError(f"not a coroutine: {each!r}")
+                many = ": write gather(*list)" if isinstance(each, list | tuple) else ""
+                raise TypeError(f"not a coroutine: {each!r}{many}")
         if concurrency < 0:
             raise ValueError(f"concurrency must be 0 (for all) or more, not {concurrency}")
         self._concurrency = concurrency or len(awaitables)
         self._results: list[Any] = [None] * len(awaitables)
         self._left = len(awaitables)
+        self._awaited = False
 
     def __await__(self) -> Generator[Any, None, list[Any]]:
+        self._awaited = True
         if self._children:
             raise RuntimeError("kore.gather: awaited already")
         if not self._left:
@@ -59,6 +65,8 @@ class Gather:
         return self._results
 
     def __del__(self) -> None:
+        if not getattr(self, "_awaited", True):
+            warn_unawaited("gather")
         self._close_the_unbegun()
 
     def _wait_for_children(self) -> Generator[Any, None, None]:

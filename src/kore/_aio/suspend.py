@@ -5,6 +5,8 @@ from asyncio import Future, TimerHandle, get_running_loop
 from collections.abc import Generator
 from typing import Any, Final
 
+from kore._unawaited import warn_unawaited
+
 
 def suspend(delay_ms: int) -> "Suspension | Gate":
     """Return what to await for a pause of so many milliseconds, counted from the await.
@@ -16,18 +18,24 @@ def suspend(delay_ms: int) -> "Suspension | Gate":
 
 
 class Suspension:
-    """A pause; never awaited, it is nothing."""
+    """A pause; never awaited, it is a mistake, and a warning."""
 
-    __slots__ = ("_delay_ms",)
+    __slots__ = ("_awaited", "_delay_ms")
 
     def __init__(self, delay_ms: int) -> None:
         self._delay_ms = delay_ms
+        self._awaited = False
 
     def __await__(self) -> Generator[Any, None, None]:
+        self._awaited = True
         loop = get_running_loop()
         pause = Pause(loop=loop)
         pause.alarm = loop.call_later(self._delay_ms / 1000, wake, pause)
         return pause.__await__()
+
+    def __del__(self) -> None:
+        if not self._awaited:
+            warn_unawaited("suspend")
 
     def __repr__(self) -> str:
         return f"<kore.suspend {self._delay_ms} ms>"

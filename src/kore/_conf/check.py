@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from kore._conf import hosts, paths
+from kore._conf.guesses import foreign_captures
 from kore._conf.places import absolute
 from kore._conf.problems import Problems
 from kore._conf.schema import Address, Privsep, Server
@@ -83,7 +84,9 @@ def route_path(value: object) -> str:
     try:
         return paths.normalize_literal(path)
     except ValueError as error:
-        raise ConfigError(f"route '{path}': {error}") from None
+        found = foreign_captures(path)
+        why = f"{found[0]} captures nothing here, write '{found[1]}'" if found else error
+        raise ConfigError(f"route '{path}': {why}") from None
 
 
 def printable(value: object, what: str) -> str:

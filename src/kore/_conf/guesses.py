@@ -13,6 +13,8 @@ PER_LETTER: Final = 0.1
 LETTERS: Final = 4
 # What other frameworks write for a part of the path that is captured.
 FOREIGN: Final = re.compile(r"\{[A-Za-z_][^{}/]*\}|<[A-Za-z_][^<>/]*>")
+# A group of a regular expression, in a path that is none: `/u/([0-9]+)`.
+LITERAL_GROUP: Final = re.compile(r"\([^()]*(?:[\[\\]|\.[*+?])[^()]*\)")
 NAMED_GROUP: Final = re.compile(r"\(\?P<[^>]*>|\(\?P=[^)]*\)")
 
 
@@ -24,9 +26,13 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 
 def foreign_captures(path: str) -> tuple[str, str] | None:
-    """Return what other frameworks would capture in a path, and the path as it is written here."""
-    plain = unquote(path) if path.startswith("/") else NAMED_GROUP.sub("(", path)
+    """Return what a path seems to capture and does not, and the path as it is written here."""
+    literal = path.startswith("/")
+    plain = unquote(path) if literal else NAMED_GROUP.sub("(", path)
     found = FOREIGN.search(plain)
+    group = LITERAL_GROUP.search(plain) if literal else None
+    if found is None and group is not None:
+        return group[0], f"^{plain.removesuffix('$')}$"
     if found is None:
         return None
     inner = FOREIGN.sub("([^/]+)", plain).removeprefix("^").removesuffix("$")

@@ -101,8 +101,10 @@ def test_it_without_a_delay_lets_others_go_first(delay: int) -> None:
     assert seen == ["other", "paused"]
 
 
-def test_it_may_be_dropped_unawaited() -> None:
-    kore.suspend(1000)  # a warning would be an error here
+def test_dropped_unawaited_it_is_a_warning() -> None:
+    with pytest.warns(RuntimeWarning, match="coroutine 'suspend' was never awaited") as warned:
+        kore.suspend(1000)
+    assert warned[0].filename == __file__
 
 
 @pytest.mark.parametrize("delay", [1.5, "1", None])
