@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.fix_serve import KORE, RUNNING, Server
-from tests.process.house import answer, ask
-from tests.process.test_kodev import APP, KODEV, kodev, place, run
+from tests.process.house import answer, ask, get
+from tests.process.test_kodev import APP, KODEV, kodev, place, run, save
 
 __all__ = ["place"]
 
@@ -140,3 +140,28 @@ def test_a_working_directory_that_is_gone_is_told(place: Path, command: str) -> 
     assert it.stderr.count("\n") == 1
     wanted = "cannot make cart" if command == "create" else "the working directory is gone: `cd`"
     assert it.stderr.startswith(f"kodev: {wanted}")
+
+
+def test_a_run_without_its_pid_file_keeps_what_serves(place: Path) -> None:
+    (place / "kore.pid").mkdir()
+    with run(place) as server:
+        server.learn_port()
+        (place / "app.py").write_text("1 / 0\n")
+        server.log.wait("reload failed, the old code goes on serving")
+
+        assert get(server, "/") == b"first"
+
+
+def test_a_run_whose_starter_ignores_ended_children_goes_on(place: Path) -> None:
+    (place / "app.py").write_text("1 / 0\n")
+    line = ["sh", "-c", "trap '' CHLD; exec \"$@\"", "sh", *KODEV, "run"]
+    server = Server(line, place, {})
+    try:
+        server.log.wait("not serving: it starts again with the next change")
+        save(place, "mended")
+        server.learn_port()
+        assert get(server, "/") == b"mended"
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+    finally:
+        server.kill()

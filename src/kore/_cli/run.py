@@ -63,6 +63,8 @@ class Run:
     def serve(self) -> int:
         """Go on until somebody says stop. Returns the exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, TRAPPED)
+        # Ignored by the program that started this, the status of the server would be lost.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.chdir(self.project.directory)
         if pid := owner(self.project.pidfile):
             raise NoProjectError(f"its server runs already, as process {pid}")
@@ -124,7 +126,7 @@ class Run:
         self.say(f"{what}, {'loading it anew' if self.pid else 'starting'}")
         if not self.pid:
             self.start()
-        elif owner(self.project.pidfile) == self.pid:
+        elif self.pid in (owner(self.project.pidfile), owner(self.project.directory)):
             os.kill(self.pid, signal.SIGHUP)
         else:
             # It is loading code that is old by now, and may not know of signals yet.
