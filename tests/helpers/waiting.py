@@ -24,7 +24,8 @@ ALLOWED = {
     ("_process.destination", "drain"): "at most a second, at the very end",
     ("_http.folder", "name"): "in workers only",
     ("_http.folder", "_create_locked"): "in workers only",
-    ("_process.orphans", "adopted"): "a file of /proc",
+    ("_process.orphans", "children"): "files of /proc",
+    ("_process.orphans", "is_of_multiprocessing"): "a file of /proc",
     ("_process.orphans", "mark_in"): "a file of /proc",
     ("_process.scoreboard", "open_stacks"): "in workers only, a file in memory",
 }

@@ -43,15 +43,29 @@ async def start(req):
     pool = ProcessPoolExecutor(1)
     await asyncio.get_running_loop().run_in_executor(pool, abs, -1)
     pids = list(pool._processes)
-    for context in ("fork", "spawn"):
+    for name in ("fork", "spawn", "forkserver"):
+        context = multiprocessing.get_context(name)
         for daemon in (True, False):
-            process = multiprocessing.get_context(context).Process(
-                target=time.sleep, args=(300,), daemon=daemon)
+            process = context.Process(target=time.sleep, args=(300,), daemon=daemon)
             process.start()
             kept.append(process)
             pids.append(process.pid)
+        kept.extend((context.Pool(1), context.Manager(), context.Queue()))
+        pids.extend((kept[-3]._pool[0].pid, kept[-2]._process.pid))
+        await asyncio.to_thread(kept[-3].map, abs, [1])
+        nested = context.Process(target=nest, args=(kept[-1],))
+        nested.start()
+        kept.append(nested)
+        pids.extend(await asyncio.to_thread(kept[-2].get))
+        kept[-2].put(b"x" * 1_000_000)
     kept.append(pool)
     req.response(200, json.dumps(pids))
+
+def nest(queue):
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(300,))
+    process.start()
+    queue.put([os.getpid(), process.pid])
+    time.sleep(300)
 
 @kore.route("/child", methods=["get"])
 async def child(req):
@@ -167,4 +181,14 @@ def test_processes_of_multiprocessing_end_with_their_worker(
         server.stop()
     else:
         server.process.wait(30)
-        assert "killed" not in server.log.text()
+    assert "killed" not in server.log.text()
+
+
+def test_processes_of_multiprocessing_end_when_their_worker_is_killed(serve: Launcher) -> None:
+    server = serve(APP)
+    pid = server.worker
+    pids = json.loads(get(server, "/start"))
+    with server.expecting("killed by SIGKILL", errors=0):
+        os.kill(pid, signal.SIGKILL)
+        procs.until(lambda: not any(map(alive, pids)), what="the end of the children")
+        replaced(server, [pid], 1)

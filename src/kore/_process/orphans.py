@@ -19,6 +19,8 @@ MARK: Final = "KORE_PROCESS"
 # it has forked, and all that a template has started.
 MARK_END: Final = 5
 PROGRAM, FORKED, FROM_TEMPLATE = "p", "f", "t"
+# In the command lines of what multiprocessing starts by "spawn" and "forkserver".
+MULTIPROCESSING: Final = b"-c\0from multiprocessing."
 
 
 def new_mark() -> str:
@@ -57,28 +59,51 @@ def replace_in_place(name: str, value: str, other: str) -> None:
 def kill(mark: str, number: int, known: Container[int]) -> None:
     """Kill what a child has left: the template with *mark*, or its worker of that *number*.
 
-    Of a worker that is what it has forked, and programs with a group of their own; of a template
-    everything. What has made itself a session wants to outlive its parent in either case, and
+    Of a worker that is what it has forked, processes of multiprocessing, and programs with a group
+    of their own; of a template everything. What has made itself a session wants to outlive its parent in either case, and
     *known* are our own children.
     """
     letters = (FORKED, PROGRAM) if number else (FROM_TEMPLATE,)
     marks = {mark_of(mark, letter, number).encode() for letter in letters}
     program = mark_of(mark, PROGRAM, number).encode()
-    for pid in adopted():
-        if pid not in known and in_our_session(pid) and (found := mark_in(pid)) in marks:
+    # All are found before the first is killed: what that had started would be adopted later.
+    for pid in list(adopted(known)):
+        if in_our_session(pid) and (found := mark_in(pid)) in marks:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if os.getpgid(pid) == pid:
                     os.killpg(pid, signal.SIGKILL)
-                elif found != program:
+                elif found != program or is_of_multiprocessing(pid):
                     os.kill(pid, signal.SIGKILL)
 
 
-def adopted() -> Iterator[int]:
-    """Yield all children of this process, which has one thread."""
-    own = os.getpid()
-    # Not every kernel has this file.
+def adopted(known: Container[int]) -> Iterator[int]:
+    """Yield the children of this process that are not *known*, and their descendants."""
+    for pid in children(os.getpid()):
+        if pid not in known:
+            yield from with_descendants(pid)
+
+
+def with_descendants(pid: int) -> Iterator[int]:
+    """Yield a process and all below it."""
+    yield pid
+    for child in children(pid):
+        yield from with_descendants(child)
+
+
+def children(pid: int) -> Iterator[int]:
+    """Yield the children of all threads of a process."""
+    # Not every kernel has these files, and a process may end meanwhile.
     with contextlib.suppress(OSError):
-        yield from map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            yield from map(int, (thread / "children").read_text().split())
+
+
+def is_of_multiprocessing(pid: int) -> bool:
+    """Whether a program is an interpreter that multiprocessing has started, or a fork of one."""
+    try:
+        return MULTIPROCESSING in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def in_our_session(pid: int) -> bool:

@@ -7,12 +7,16 @@ import atexit
 import contextlib
 import os
 import sys
+import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
 # How long child processes have after SIGTERM, before SIGKILL.
 TERMINATE_TIMEOUT: Final = 0.2
+# How long what multiprocessing does at the end may take, twice.
+FINALIZERS_TIMEOUT: Final = 0.3
 
 
 def disable_inherited_finalizers() -> None:
@@ -32,8 +36,18 @@ def run_exit_handlers() -> None:
         atexit.unregister(multiprocessing._exit_function)  # noqa: SLF001
     atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way but the interpreter's end
     if multiprocessing is not None:
+        # Pools and managers first: their processes hold locks that a finalizer would wait for.
+        call_for(FINALIZERS_TIMEOUT, multiprocessing._run_finalizers, 0)  # noqa: SLF001
         end_child_processes()
-        multiprocessing._run_finalizers()  # noqa: SLF001
+        # A queue that nothing reads any more would wait for ever.
+        call_for(FINALIZERS_TIMEOUT, multiprocessing._run_finalizers)  # noqa: SLF001
+
+
+def call_for(seconds: float, function: Callable[..., object], *arguments: object) -> None:
+    """Call *function*, and go on without it if it takes longer."""
+    thread = threading.Thread(target=function, args=arguments, daemon=True)
+    thread.start()
+    thread.join(seconds)
 
 
 def end_child_processes() -> None:
