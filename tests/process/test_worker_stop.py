@@ -130,6 +130,23 @@ def test_a_stop_hook_that_fails_is_reported_and_the_rest_goes_on(serve: Launcher
     assert "a task has ended" in server.log.text()
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        "[task.cancel() for task in asyncio.all_tasks()]",
+        "[task.cancel() for task in asyncio.all_tasks() - {asyncio.current_task()}]",
+        "asyncio.get_running_loop().stop()",
+    ],
+)
+def test_a_stop_hook_that_cancels_all_tasks_or_stops_the_loop_ends_no_worker(
+    serve: Launcher, what: str, loop: str
+) -> None:
+    server = serve(REST % f"{what}; await asyncio.sleep(0.01)", loop=loop)
+    with server.expecting(errors=None):
+        assert end(server, signal.SIGTERM) == 0
+    assert "exited with status 0" in server.log.text()
+
+
 def test_a_stop_hook_that_does_not_end_is_cancelled_and_named(serve: Launcher) -> None:
     server = serve(REST % 'await forever("the hook")', settings={"drain_timeout": 1})
     since = time.monotonic()

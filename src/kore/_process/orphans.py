@@ -60,8 +60,8 @@ def kill(mark: str, number: int, known: Container[int]) -> None:
     """Kill what a child has left: the template with *mark*, or its worker of that *number*.
 
     Of a worker that is what it has forked, processes of multiprocessing, and programs with a group
-    of their own; of a template everything. What has made itself a session wants to outlive its parent in either case, and
-    *known* are our own children.
+    of their own; of a template everything. What has made itself a session wants to outlive its
+    parent in either case, and *known* are our own children.
     """
     letters = (FORKED, PROGRAM) if number else (FROM_TEMPLATE,)
     marks = {mark_of(mark, letter, number).encode() for letter in letters}

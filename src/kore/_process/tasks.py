@@ -21,6 +21,14 @@ Handler: TypeAlias = Coroutine[Any, Any, Any]
 Then: TypeAlias = Callable[[Any], object]
 
 
+class WorkerTask(Task[None]):
+    """The worker's own task: an application that cancels all tasks does not mean this one."""
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 - as in asyncio.Task
+        """Do nothing."""
+        return False
+
+
 class Tasks(Registry):
     """What runs in a worker beside its event loop's callbacks."""
 

@@ -54,7 +54,7 @@ from kore._process.site import Site
 from kore._process.slow_handlers import SlowHandlers
 from kore._process.stopping import StopSequence
 from kore._process.talk import Takers, Talk
-from kore._process.tasks import Tasks
+from kore._process.tasks import Tasks, WorkerTask
 from kore._process.websockets import WebSockets
 from kore.errors import RefusedError
 
@@ -135,13 +135,14 @@ class Worker:
         self.loop.set_exception_handler(self.on_loop_error)
         call_in_forked(self.abandon)
         disable_inherited_finalizers()
-        life = self.loop.create_task(self.live())
+        life = WorkerTask(self.live(), loop=self.loop)
         while not life.done():
             try:
                 self.loop.run_until_complete(life)
-            except (SystemExit, KeyboardInterrupt) as error:
-                # asyncio lets these two through from any task. Here they end that task, no more.
-                if life.done():
+            except (SystemExit, KeyboardInterrupt, RuntimeError) as error:
+                # asyncio lets the first two through from any task; here they end that task, no
+                # more. The third means that something has called loop.stop().
+                if life.done() or self.loop.is_closed():
                     raise
                 self.failed("a task", error)
         try:
