@@ -98,8 +98,8 @@ def test_what_is_printed_is_the_same_again(project: Path) -> None:
         ("onmsg chat.said", "onmsg a b", "13: route '/ws': websocket onmsg takes one value"),
         (
             "onmsg chat.said",
-            "onmessage chat.said",
-            "13: route '/ws': unknown keyword 'onmessage' (did you mean 'onmsg'?), there are",
+            "onmesage chat.said",
+            "13: route '/ws': unknown keyword 'onmesage' (did you mean 'onmsg'?), there are",
         ),
         (
             "onmsg chat.said",
@@ -153,11 +153,11 @@ domain.route("/ws", shake, methods=["get"], websocket=TERMS)
     ("terms", "said"),
     [
         (
-            {"onmsg": "onmsg"},
-            "callback 'onmsg' not found in the application (did you mean 'onmessage'?)",
+            {"onmsg": "onmesage"},
+            "callback 'onmesage' not found in the application (did you mean 'onmessage'?)",
         ),
         ({"onmsg": 7}, "onmsg must be a function, its name or None, not 7"),
-        ({"onmessage": None}, "unknown keyword 'onmessage' of a websocket (did you mean 'onmsg'?)"),
+        ({"onmesage": None}, "unknown keyword 'onmesage' of a websocket (did you mean 'onmsg'?)"),
         ({"timeout": -1}, "bad value '-1' for timeout: "),
         ({"timeout": None}, "bad value 'None' for timeout: "),
         ({"compress": "yes"}, "compress must be bool, not str"),
@@ -176,10 +176,10 @@ def test_what_is_wrong_in_a_route_is_said_at_the_start(
 
 
 def test_a_server_with_a_wrong_name_does_not_start(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(ROUTES.replace("TERMS", repr({"onmsg": "onmsg"})))
+    (tmp_path / "app.py").write_text(ROUTES.replace("TERMS", repr({"onmsg": "onmesage"})))
     run = kore(tmp_path, "app.py")
     assert run.returncode == 1
-    assert "app.py:11: route '/ws': onmsg callback 'onmsg' not found" in run.stderr
+    assert "app.py:11: route '/ws': onmsg callback 'onmesage' not found" in run.stderr
 
 
 def test_a_route_finds_its_callbacks_by_name(tmp_path: Path) -> None:

@@ -57,8 +57,7 @@ def test_callbacks_may_be_none(calls: Server) -> None:
         ("wrong-module", "NameError onmsg callback 'nowhere.onmsg' not found in the application"),
         ("no-function", "NameError onmsg callback 'notes' not found in the application"),
         ("number", "ConfigError onmsg must be a function, its name or None, not 7"),
-        # As Kore's own page has it, whose function is called something else.
-        ("page", "NameError onmsg callback 'onmessage' not found in the application"),
+        ("other-word", "NameError onmsg callback 'on_message' not found in the application"),
     ],
 )
 def test_what_is_no_callback_is_named(calls: Server, path: str, text: str) -> None:

@@ -57,7 +57,7 @@ CALLBACKS = {
     "wrong-module": (None, "nowhere.onmsg", None),
     "no-function": (None, "notes", None),
     "number": (None, 7, None),
-    "page": ("onconnect", "onmessage", "ondisconnect"),
+    "other-word": ("onconnect", "on_message", "ondisconnect"),
 }
 
 
