@@ -11,6 +11,7 @@ cdef class Intake(BodyReceiver):
     cdef object resolve         # request -> route, or None when it has answered
     cdef Head head              # of the request that arrives
     cdef bint advancing
+    cdef int64_t moment         # when `advance` read the clock, before the head that is next
     cdef bint blocked           # requests wait until the client reads its answers
     cdef bint asked             # whether the client is still there
 
@@ -25,6 +26,8 @@ cdef class Intake(BodyReceiver):
     cdef int go_on(self, Request request) except -1
     cdef bint talk(self) except -1
     cdef int call(self, Request request) except -1
+    cdef int stop_sink(self, Request request, object sink) except -1
+    cdef int free_body(self, Request request) except -1
     cdef int reject(self, int reason) except -1
     cdef int turn_away(self, Request request, int reason) except -1
     cdef int conclude(self, Request request) except -1

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """The asking half of a connection: what the inbox holds becomes requests, one at a time."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_REFCNT
 from libc.string cimport memset
@@ -20,8 +21,13 @@ cdef object COROUTINE = CoroutineType
 
 
 cdef class Intake(BodyReceiver):
-    """Reads the requests of one connection; `Connection` adds the socket's life."""
+    """Reads the requests of one connection; `Connection` adds the socket's life.
 
+    What runs for each request does without checks for None: it is reached only from a connection
+    that was opened, and with a request.
+    """
+
+    @cython.nonecheck(False)
     cdef bint step(self) except -1:
         if self.closed:
             return False
@@ -36,6 +42,7 @@ cdef class Intake(BodyReceiver):
     cdef bint talk(self) except -1:
         return False
 
+    @cython.nonecheck(False)
     cdef bint next_head(self) except -1:
         cdef int used
         self.blocked = held(&self.inbox) > 0 and self.waiting() > BLOCK
@@ -45,14 +52,15 @@ cdef class Intake(BodyReceiver):
                           &self.service.heads)
         if used == 0 and self.keep and self.is_blank():
             return False
+        if used > 0:
+            self.begin(used)
+            return True
         if self.stage == IDLE:
             self.stage = HEADING
             self.limit = self.poller.now() + self.service.header_ms
-        if used > 0:
-            self.begin(used)
-        elif used < 0:
+        if used < 0:
             self.reject(-used)
-        return used > 0
+        return False
 
     cdef bint is_blank(self) except -1:
         """Return whether nothing but an empty line has come since the last answer, and drop it.
@@ -68,22 +76,24 @@ cdef class Intake(BodyReceiver):
         self.head.line = self.head.scanned = 0      # `blank` goes on counting
         return True
 
+    @cython.nonecheck(False)
     cdef int begin(self, int used) except -1:
         # The bytes are taken first: making the request may run a finalizer, and that anything.
         cdef bytes raw = PyBytes_FromStringAndSize(self.inbox.data + self.inbox.start, used)
-        cdef Head head = self.head
         cdef int64_t came = self.taken()
         cdef Request request
         consume(&self.inbox, used, &self.poller.pool)
-        memset(&self.head, 0, sizeof(Head))
         request = Request.__new__(Request)
         if self.closed or self.parting:
             return 0
         request.raw = raw
-        request.head = head
+        request.head = self.head
+        memset(&self.head, 0, sizeof(Head))
         request.peer = self
         request.declared = -1
-        self.mark(request, came)
+        request.journal = self.journal
+        request.begun = self.moment
+        request.came = came
         self.current = request
         self.stage = RUNNING
         self.limit = 0
@@ -103,6 +113,7 @@ cdef class Intake(BodyReceiver):
         request.give_up_rest(500)
         return 0
 
+    @cython.nonecheck(False)
     cdef int admit(self, Request request) except -1:
         if self.service.requests > self.service.request_limit:
             self.keep = False
@@ -118,7 +129,7 @@ cdef class Intake(BodyReceiver):
         if not self.waits(request):
             return 0
         request.extras = request.route.extras
-        if request.extras is None or self.greeted(request):
+        if request.extras is None or (self.greeted(request) and self.waits(request)):
             self.go_on(request)
         return 0
 
@@ -152,37 +163,44 @@ cdef class Intake(BodyReceiver):
             self.fail(request, error)
         return self.advance()
 
+    @cython.nonecheck(False)
     cdef int go_on(self, Request request) except -1:
         cdef int64_t most = self.most(request)
-        if not self.waits(request):
-            return 0
         if request.head.length > most:
             self.turn_away(request, REFUSE_BODY_SIZE)
-        elif request.has_body():
-            self.expect_body(request, most)
-        else:
-            if request.extras is not None and request.extras.stream:
-                request.store = self.service.sink(request, request.extras)
-                request.store.end()
-            if self.waits(request):
-                self.run(request)
-        return 0
+            return 0
+        if request.has_body():
+            return self.expect_body(request, most)
+        if request.extras is not None and request.extras.stream:
+            request.store = self.service.sink(request, request.extras)
+            request.store.end()
+        return self.run(request)        # if it still waits
 
+    @cython.nonecheck(False)
     cdef int over(self, Request request, object sink) except -1:
         """The request has been answered, or nobody waits for an answer any more."""
+        if sink is not None:
+            self.stop_sink(request, sink)
+        if request.store is not None or request.extras is not None:
+            self.free_body(request)
+        return 0
+
+    cdef int stop_sink(self, Request request, object sink) except -1:
         try:
-            if sink is not None:
-                sink.stop()
+            sink.stop()
         except BaseException as error:
             self.service.report(request, error)
+        return 0
+
+    cdef int free_body(self, Request request) except -1:
         try:
-            if request.store is not None or (
-                    request.extras is not None and request.extras.on_free is not None):
+            if request.store is not None or request.extras.on_free is not None:
                 self.service.free(request, request.extras, request.store)
         except BaseException as error:
             self.service.report(request, error)
         return 0
 
+    @cython.nonecheck(False)
     cdef int run(self, Request request) except -1:
         """Call the application. Nothing it raises goes further than this."""
         cdef bytes label = request.route.label
@@ -204,6 +222,7 @@ cdef class Intake(BodyReceiver):
             self.service.suspended(label)
         return 0
 
+    @cython.nonecheck(False)
     cdef int call(self, Request request) except -1:
         cdef object run = request.route.run
         cdef object pending
@@ -266,6 +285,7 @@ cdef class Intake(BodyReceiver):
         self.limit = 0
         return 0
 
+    @cython.nonecheck(False)
     cdef int conclude(self, Request request) except -1:
         """Take note that an answer is queued; `over` is to follow, when the next stage is set."""
         request.finished = True
@@ -274,6 +294,7 @@ cdef class Intake(BodyReceiver):
         self.asked = False
         return 0 if request.journal is None else self.record(request)
 
+    @cython.nonecheck(False)
     cdef int finish(self, Request request) except -1:
         """An answer is queued: the connection is free for the next request."""
         cdef object source = self.source        # its end may run code: not before the last line
@@ -283,13 +304,13 @@ cdef class Intake(BodyReceiver):
         if self.stage == STREAMING and not self.skip:
             self.spare_body(request)
         self.source = None
-        sink = self.take_sink()
+        sink = None if self.sink is None else self.take_sink()
         self.conclude(request)
-        if self.skip:
+        if self.skip and not self.parting:      # code that was called may have disconnected
             self.begin_skip(request)
-        elif self.keep and not self.service.hurried:
+        elif self.keep and not self.parting and not self.service.hurried:
             self.stage = IDLE
-            self.limit = self.poller.now() + self.service.idle_ms
+            self.limit = 0          # wait_for() sets it: another request may be in the inbox
         else:
             self.linger = self.linger or self.keep
             self.hang_up()

@@ -6,12 +6,13 @@ A connection is a small machine with a stage and three verbs: `read` takes what 
 Pipelined requests are a loop in `advance`, and their answers leave in one write of `settle`.
 """
 
+cimport cython
 from libc.stdint cimport uint32_t
 
 from kore._core.buffer cimport BLOCK, borrow_wide, held, narrow
 from kore._core.libc cimport (
-    AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, IPPROTO_TCP, SO_KEEPALIVE,
-    SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, setsockopt, sockaddr)
+    AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, sockaddr)
+from kore._core.probes cimport probe_often
 from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, LINGERING, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
 from kore._core.refusals cimport REFUSE_BODY_TIMEOUT, REFUSE_HEAD_TIMEOUT
@@ -22,22 +23,6 @@ cdef enum:
     SERVICE_RESTART = 1012      # the WebSocket registry's
 
     LINGER_MS = 2000    # RFC 9112 9.6 asks to read on for a while; nginx waits 5 s, Apache 2
-    # Probes of TCP for half-closed clients that were known to wait: Linux keeps an abandoned
-    # connection for 60 s (tcp_fin_timeout), and answers probes with a reset afterwards.
-    PROBE_SECONDS = 15
-    PROBES = 4
-
-
-cdef int set_number(int handle, int level, int option, int number) noexcept:
-    return setsockopt(handle, level, option, &number, sizeof(number))
-
-
-cdef void probe_often(int handle) noexcept:
-    """Have TCP find out when the client's system knows nothing of the connection any more."""
-    set_number(handle, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_SECONDS)
-    set_number(handle, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_SECONDS)
-    set_number(handle, IPPROTO_TCP, TCP_KEEPCNT, PROBES)
-    set_number(handle, SOL_SOCKET, SO_KEEPALIVE, 1)
 
 
 cdef class Lifecycle(Intake):
@@ -180,6 +165,7 @@ cdef class Lifecycle(Intake):
 
     # ---- the three verbs: read (above), advance, settle
 
+    @cython.nonecheck(False)
     cdef int advance(self) except -1:
         """Run what the inbox holds, one request at a time, and send the answers.
 
@@ -190,14 +176,17 @@ cdef class Lifecycle(Intake):
         cdef int64_t turn_over
         if self.advancing or self.closed or self.yields:
             return 0
-        turn_over = self.poller.now() + self.service.turn_ms
+        self.moment = self.poller.now()
+        turn_over = self.moment + self.service.turn_ms
         while True:
             self.advancing = True
             try:
                 while self.step():
-                    if held(&self.inbox) and self.poller.now() >= turn_over:
-                        self.yields = True
-                        break
+                    if held(&self.inbox):
+                        self.moment = self.poller.now()
+                        self.yields = self.moment >= turn_over
+                        if self.yields:
+                            break
             finally:
                 self.advancing = False
             if self.closed:
@@ -225,6 +214,7 @@ cdef class Lifecycle(Intake):
             self.service.defer(self.resume)     # not from here: an application may be on the stack
         return self.rest(sent)
 
+    @cython.nonecheck(False)
     cdef int rest(self, int sent) except -1:
         if self.closed:
             return 0
@@ -244,6 +234,7 @@ cdef class Lifecycle(Intake):
             self.ask()
         return self.wait_for(0 if self.waiting() else sent)
 
+    @cython.nonecheck(False)
     cdef bint more(self) noexcept:
         # requests that nobody has looked at yet, or a body that somebody is busy with
         return self.blocked or self.paused or self.yields or (
@@ -338,13 +329,17 @@ cdef class Lifecycle(Intake):
 
     # ---- what to wait for
 
+    @cython.nonecheck(False)
     cdef bint wants_input(self) noexcept:
         return not (self.ended or self.blocked or self.paused or self.yields or (
             self.stage == RUNNING and held(&self.inbox) >= BLOCK))
 
+    @cython.nonecheck(False)
     cdef int wait_for(self, int sent) except -1:
         """Choose what epoll shall report: the one place where both buffers are looked at."""
         cdef uint32_t events = EPOLLIN if self.wants_input() else 0
+        if self.stage == IDLE and not self.limit:       # an answer has ended since
+            self.limit = self.poller.now() + self.service.idle_ms
         if self.broken:
             return self.wait_for_rest(events)
         if not self.ended and not self.leaving:

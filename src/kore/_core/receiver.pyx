@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Request bodies of one connection: into memory, into a sink, or read and dropped."""
 
+cimport cython
 from kore._core.buffer cimport consume, held
 from kore._core.parser cimport CHUNKED, EXPECT_CONTINUE
 from kore._core.refusals cimport refusal_status
@@ -22,9 +23,10 @@ cdef class BodyReceiver(Responder):
     cdef int hang_up(self) except -1:
         return 0
 
+    @cython.nonecheck(False)
     cdef bint waits(self, Request request) noexcept:
-        """Return whether *request* is still to be answered: code that was called may have done it."""
-        return self.serves(request) and not request.answered
+        """Return whether *request* is still to be answered; called code may have done it."""
+        return request is not None and not request.answered and self.serves(request)
 
     cdef int expect_body(self, Request request, int64_t most) except -1:
         cdef bint streams = request.extras is not None and request.extras.stream

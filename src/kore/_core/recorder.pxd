@@ -16,7 +16,6 @@ cdef class Recorder(Peer):
 
     cdef int64_t queued(self) except -1
     cdef int64_t taken(self) noexcept
-    cdef int mark(self, Request request, int64_t came) except -1
     cdef int record(self, Request request) except -1
     cdef int record_sent(self) except -1
     cdef int record_lost(self) except -1

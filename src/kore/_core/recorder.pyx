@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """Access log records of one connection: which exchange, how many bytes, and whether all went."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
 
@@ -15,23 +16,20 @@ cdef enum:
 cdef class Recorder(Peer):
     """Counts the bytes of a connection's exchanges, and logs each of them."""
 
+    @cython.nonecheck(False)
     cdef int64_t queued(self) except -1:
         """Return how many bytes were ever sent or wait: a position in the stream of answers."""
-        return self.transferred + <int64_t>held(&self.outbox) + self.parts_size()
+        cdef int64_t position = self.transferred + <int64_t>held(&self.outbox)
+        return position + self.parts_size() if self.parts else position
 
+    @cython.nonecheck(False)
     cdef int64_t taken(self) noexcept:
         """Return how many bytes were received and used."""
         return self.received - <int64_t>held(&self.inbox)
 
-    cdef int mark(self, Request request, int64_t came) except -1:
-        """Take note of where a request begins, *came* bytes after the first, and when."""
-        request.journal = self.journal
-        request.begun = self.poller.now()
-        request.came = came
-        return 0
-
     cdef int record(self, Request request) except -1:
         """Log an exchange whose answer is queued; behind a large answer, when it has gone."""
+        cdef list unlogged
         request.ends = self.queued()
         request.taken = self.taken()
         if self.broken:
@@ -39,8 +37,9 @@ cdef class Recorder(Peer):
             return self.log(request, False)
         if self.unlogged is None and self.waiting() <= BLOCK:
             return self.log(request, True)
+        unlogged = []           # may run a finalizer, and that come here
         if self.unlogged is None:
-            self.unlogged = []
+            self.unlogged = unlogged
         self.unlogged.append(request)
         return 0
 

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """The answering half of a connection: heads, whole bodies, and bodies that come in pieces."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_CheckExact
 from libc.stdio cimport snprintf
 
@@ -52,6 +53,7 @@ cdef class Responder(Recorder):
 
     # ---- a whole answer
 
+    @cython.nonecheck(False)
     cdef int answer(self, Request request, int status, object body) except -1:
         """Queue an answer; None for a body that is not sent, of a length nobody knows."""
         cdef bint bare = 100 <= status < 200 or status == 204 or status == 304
@@ -117,6 +119,7 @@ cdef class Responder(Recorder):
         request.fields = None
         return 0
 
+    @cython.nonecheck(False)
     cdef bint begin_answer(self, Request request, int status, int64_t length) except -1:
         """Queue a head; False: code that was called meanwhile, a finalizer perhaps, has done it.
 
@@ -314,6 +317,7 @@ cdef class Responder(Recorder):
     cdef object database(self):
         return self.service.pgsql
 
+    @cython.nonecheck(False)
     cdef bint serves(self, Request request) noexcept:
         return self.current is request and not self.closed and not self.parting
 

@@ -16,12 +16,15 @@ cdef class MessageSender:
     cdef Intake peer
     cdef Terms terms
     cdef object deflater        # compresses, None: nothing is compressed
+    cdef list packing           # messages to compress after the one at hand; None: there is none
     cdef Phase phase
     cdef int64_t before         # bytes of the connection that are not of this
     cdef int64_t said           # bytes queued in all
 
     cdef int64_t buffered(self) noexcept
     cdef bint send(self, object asked, object data) except -1
+    cdef bint send_packed(self, int op, bytes payload) except -1
+    cdef bint put_packed(self, int op, bytes payload) except -1
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1
     cdef int say(self, const char *head, size_t length, const char *data, size_t size,
                  object owner) except -1

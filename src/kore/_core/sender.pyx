@@ -41,12 +41,39 @@ cdef class MessageSender:
         payload = payload_of(op, data)
         if not self.has_room(PyBytes_GET_SIZE(payload)):
             return False
-        if self.deflater is not None:       # only now: what is not sent must not be referred to
-            payload = self.deflater.pack(payload)
         if self.phase != OPEN:              # what was called has ended it
             return False
-        return self.put(op, self.deflater is not None, PyBytes_AS_STRING(payload),
-                        PyBytes_GET_SIZE(payload), payload)
+        if self.deflater is not None:       # only now: what is not sent must not be referred to
+            return self.send_packed(op, payload)
+        return self.put(op, False, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), payload)
+
+    cdef bint send_packed(self, int op, bytes payload) except -1:
+        """Compress and queue a message, then those that code called meanwhile has sent.
+
+        Each refers to what was compressed before, so they leave in the order of compression: what a
+        finalizer sends has to wait until this one is queued.
+        """
+        cdef list entry = [op, payload]
+        cdef list backlog = []
+        cdef bint sent
+        if self.packing is not None:
+            self.packing.append(entry)
+            return True
+        self.packing = backlog
+        try:
+            sent = self.put_packed(op, payload)
+            while backlog and self.phase == OPEN:
+                op, payload = backlog.pop(0)
+                self.put_packed(op, payload)
+        finally:
+            self.packing = None
+        return sent
+
+    cdef bint put_packed(self, int op, bytes payload) except -1:
+        cdef bytes packed = self.deflater.pack(payload)
+        if self.phase != OPEN:              # what was called has ended it
+            return False
+        return self.put(op, True, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed), packed)
 
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1:
         cdef char head[HEAD_MAX]

@@ -28,6 +28,8 @@ cdef class Stream(Source):
     cdef int put(self, const char *data, size_t size) except -1
     cdef int put_behind(self, const char *data, size_t size) except -1
     cdef int prepare_parts(self, int64_t size) except -1
+    cdef int make_parts(self) except -1
+    cdef int put_view(self, object data) except -1
     cdef int put_rest(self, bytes data, size_t gone) except -1
     cdef int put_object(self, object data) except -1
     cdef int put_piece_of_file(self, Piece piece) except -1

@@ -8,6 +8,7 @@ a finalizer in between, which could queue something else: they make no object th
 collector knows, as `prepare_parts` has made the only one.
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport (
     PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_GET_SIZE, PyByteArray_Resize)
@@ -74,6 +75,7 @@ cdef class Stream(Source):
             self.ended = self.ended or count == 0
         return count
 
+    @cython.nonecheck(False)
     cdef int put(self, const char *data, size_t size) except -1:
         """Queue a copy of some bytes."""
         if size == 0:       # a part that never gets shorter would be sent for ever
@@ -97,8 +99,14 @@ cdef class Stream(Source):
 
     cdef int prepare_parts(self, int64_t size) except -1:
         """Make sure that a piece of *size* bytes can be queued."""
-        if size > BLOCK and self.parts is None:
-            self.parts = []
+        return self.make_parts() if size > BLOCK else 0
+
+    cdef int make_parts(self) except -1:
+        cdef list parts
+        if self.parts is None:
+            parts = []              # may run a finalizer, which may send
+            if self.parts is None:
+                self.parts = parts
         return 0
 
     cdef int put_rest(self, bytes data, size_t gone) except -1:
@@ -112,11 +120,19 @@ cdef class Stream(Source):
         """Queue bytes or a read-only memoryview: a small one copied, a large one as it is."""
         if PyBytes_CheckExact(data) and PyBytes_GET_SIZE(data) <= BLOCK:
             return self.put(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        if self.parts is None:
-            self.parts = []
-        if len(data):
-            self.parts.append(data)
+        if len(data) <= BLOCK:
+            return self.put_view(data)
+        self.make_parts()
+        self.parts.append(data)
         return 0
+
+    cdef int put_view(self, object data) except -1:
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            return self.put(<char *>view.buf, view.len)
+        finally:
+            PyBuffer_Release(&view)
 
     cdef int put_piece_of_file(self, Piece piece) except -1:
         """Queue a part of a file: a small one as bytes, so that it leaves with its head."""
@@ -128,8 +144,7 @@ cdef class Stream(Source):
             if piece.read(self.outbox.data + self.outbox.end):
                 self.outbox.end += piece.left
                 return 0
-        if self.parts is None:
-            self.parts = []
+        self.make_parts()
         if piece.left <= SMALL:
             data = PyBytes_FromStringAndSize(NULL, piece.left)
             if piece.read(PyBytes_AS_STRING(data)):
@@ -138,10 +153,12 @@ cdef class Stream(Source):
         self.parts.append(piece)
         return 0
 
+    @cython.nonecheck(False)
     cdef size_t waiting(self) noexcept:
         """Return how much waits to be sent, a large part counting as one byte more than a block."""
         return held(&self.outbox) + (BLOCK + 1 if self.parts else 0)
 
+    @cython.nonecheck(False)
     cdef int64_t parts_size(self) except -1:
         """Return how many bytes of large parts wait to be sent."""
         cdef int64_t size = -self.sent

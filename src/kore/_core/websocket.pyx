@@ -109,9 +109,12 @@ cdef class WebSocket(MessageSender):
             return 0
         if self.idle() and not self.delivering:
             return self.deliver(op, payload)
+        # Making these may run a finalizer, which may send or disconnect.
+        cdef tuple entry = (op, payload)
+        cdef list backlog = []
         if self.backlog is None:
-            self.backlog = []
-        self.backlog.append((op, payload))
+            self.backlog = backlog
+        self.backlog.append(entry)
         self.held_back += len(payload)
         self.peer.paused = self.held_up()
         return 0
@@ -160,8 +163,9 @@ cdef class WebSocket(MessageSender):
 
     def waits(self, task):
         """Say which task goes on with a callback: the next message has to wait for it."""
+        cdef list tasks = []    # may run a finalizer, and that come here
         if self.tasks is None:
-            self.tasks = []
+            self.tasks = tasks
         self.tasks.append(task)     # a second one: a callback has disconnected its own client
 
     def carry_on(self, task):

@@ -9,7 +9,7 @@ from kore._conf.schema import Extras
 from kore._core.request import Request
 from tests.helpers.core_client import get, post
 from tests.helpers.core_sink import Sink
-from tests.helpers.fix_core import Pair
+from tests.helpers.fix_core import Pair, Pending
 
 Make = Callable[..., Pair]
 EXPECT = "Expect: 100-continue"
@@ -138,9 +138,9 @@ def test_the_rest_of_a_body_is_skipped_after_an_early_answer(
 ) -> None:
     made = house(pair, None, STREAM)
     request = make(bytes(5000))
-    made.ask(request[:cut + 80])
+    made.ask(request[: cut + 80])
     made.held[0].response(200, b"")
-    made.ask(request[cut + 80:])
+    made.ask(request[cut + 80 :])
     made.ask(get("/next"))
 
     assert made.seen == ["/", "/next"]
@@ -281,3 +281,42 @@ def test_the_end_is_told_for_routes_that_ask_for_it_and_for_no_others(pair: Make
     made.ask(get())
 
     assert len(made.freed) == 2
+
+
+class Unstoppable(Sink):
+    """Where a body goes that cannot be told that no more comes."""
+
+    def stop(self) -> None:
+        super().stop()
+        raise ValueError("stop")
+
+
+@pytest.mark.parametrize("rest", [5, 200_000])
+def test_a_sink_whose_stop_raises_harms_nothing_else(pair: Make, rest: int) -> None:
+    made = house(pair, lambda request: request.response(200, b"early"), STREAM)
+    made.sink_of = lambda request, extras: made.sinks.append(Unstoppable(1, 9)) or made.sinks[-1]
+    head = get("/", f"Content-Length: {rest}", method="POST")
+
+    assert made.ask(head) == [200]
+    assert made.failed() == [ValueError]
+    made.pour(b"b" * rest + get())
+    made.drink()
+    kept = made.client.statuses[1:]
+
+    assert kept == ([200] if rest == 5 else [])
+    assert [sink.said for sink in made.sinks[:1]] == [["stop"]]
+    assert made.ask(get(), made.connect()) == [200]
+    made.failed()
+
+
+def test_a_sink_whose_stop_raises_when_its_client_leaves(pair: Make) -> None:
+    made = house(pair, lambda request: Pending(), STREAM)
+    made.sink_of = lambda request, extras: made.sinks.append(Unstoppable(1, 9)) or made.sinks[-1]
+    client = made.connect()
+    client.send(post(b"b" * 100)[:-1])
+    made.turn()
+    client.close(reset=True)
+    made.turn()
+
+    assert (made.failed(), made.sinks[0].said) == ([ValueError], ["stop"])
+    assert (made.service.requests, made.service.connections) == (0, 1)

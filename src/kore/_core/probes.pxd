@@ -1,0 +1,24 @@
+"""Probes of TCP for half-closed clients that were known to wait.
+
+Linux keeps an abandoned connection for 60 s (tcp_fin_timeout), and answers probes with a reset
+afterwards.
+"""
+
+from kore._core.libc cimport (
+    IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, setsockopt)
+
+cdef enum:
+    PROBE_SECONDS = 15
+    PROBES = 4
+
+
+cdef inline int set_number(int handle, int level, int option, int number) noexcept:
+    return setsockopt(handle, level, option, &number, sizeof(number))
+
+
+cdef inline void probe_often(int handle) noexcept:
+    """Have TCP find out when the client's system knows nothing of the connection any more."""
+    set_number(handle, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_SECONDS)
+    set_number(handle, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_SECONDS)
+    set_number(handle, IPPROTO_TCP, TCP_KEEPCNT, PROBES)
+    set_number(handle, SOL_SOCKET, SO_KEEPALIVE, 1)
