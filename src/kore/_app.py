@@ -22,7 +22,7 @@ from kore import _context
 from kore._conf import loader, unusual
 from kore._conf.builder import Builder
 from kore._conf.calls import arguments_for, check_hook, is_websocket_callback, place_of, takes
-from kore._conf.foreign import attribute_hint
+from kore._conf.foreign import error_hint
 from kore._conf.places import OURS, absolute, working_directory
 from kore._conf.schema import Config
 from kore._conf.syntax import parse
@@ -335,7 +335,7 @@ def traceback_text(error: BaseException) -> str:
         # itself where it is.
         part.stack[:] = own or ([] if isinstance(error, SyntaxError) else part.stack)
         parts += filter(None, [part.__cause__, part.__context__, *(part.exceptions or ())])
-    return "".join(report.format()) + attribute_hint(error)
+    return "".join(report.format()) + error_hint(error)
 
 
 def theirs(stack: Sequence[FrameSummary]) -> list[FrameSummary]:

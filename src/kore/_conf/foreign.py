@@ -49,6 +49,17 @@ OF_REQUEST: Final[Mapping[str, str]] = {
     "status_code": ANSWER,
 }
 
+# What to write in place of calls, by the end of what Python says of them.
+OF_CALLS: Final[Mapping[str, str]] = {
+    "route() missing 1 required positional argument: 'handler'": (
+        'write @kore.route(path, domain="*") above the handler, or domain.route(path, handler)'
+    ),
+    "response() got an unexpected keyword argument 'headers'": (
+        "write req.response_header(name, value) before it"
+    ),
+    "server() got an unexpected keyword argument 'host'": "write ip=",
+}
+
 
 def module_hint(name: str, known: list[str]) -> str:
     """Return the end of a message: what to write in place of `kore.NAME`, or nothing."""
@@ -56,7 +67,15 @@ def module_hint(name: str, known: list[str]) -> str:
     return f": {said}" if said else meant(name, known)
 
 
-def attribute_hint(error: BaseException) -> str:
+def error_hint(error: BaseException) -> str:
+    """Return a line on what to write in place of what raised *error*, or nothing."""
+    if isinstance(error, TypeError):
+        hints = [hint for end, hint in OF_CALLS.items() if str(error).endswith(end)]
+        return "".join(f"{hint}\n" for hint in hints)
+    return _attribute_hint(error)
+
+
+def _attribute_hint(error: BaseException) -> str:
     """Return a line on what to write in place of an attribute that an object of ours lacks."""
     owner: Any = getattr(error, "obj", None)
     name = getattr(error, "name", None)
