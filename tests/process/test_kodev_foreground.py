@@ -1,6 +1,7 @@
 """`kodev info` and `kodev reload` find a server that has no pid file."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import procs
 from tests.helpers.fix_serve import KORE, RUNNING, Server
 from tests.process.house import answer, ask, get
 from tests.process.test_kodev import APP, KODEV, kodev, place, run, save
@@ -52,7 +54,7 @@ def test_python_alone_says_who_starts_an_application(place: Path, start: str) ->
     )
 
     assert run.returncode == 1
-    assert f"start the application by `kore {start}`, not by python itself" in run.stderr
+    assert "start the application by `kore app.py`, not by python itself" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -163,5 +165,30 @@ def test_a_run_whose_starter_ignores_ended_children_goes_on(place: Path) -> None
         assert get(server, "/") == b"mended"
         server.process.terminate()
         assert server.process.wait(30) == 0
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("from_within", [True, False])
+def test_a_server_behind_a_link_is_found_where_the_link_leads_now(
+    place: Path, from_within: bool
+) -> None:
+    link, fresh = place.with_name("current"), place.with_name("fresh")
+    shutil.copytree(place, fresh)
+    link.symlink_to(place)
+    where, word = (place, "app.py") if from_within else (place.parent, "current/app.py")
+    server = Server([*KORE, word], where, {"PWD": str(link if from_within else where)})
+    try:
+        server.learn_port()
+        RUNNING.append(server)
+        link.with_name("next").symlink_to(fresh)
+        link.with_name("next").replace(link)
+        os.kill(server.process.pid, signal.SIGHUP)
+        server.log.search(r"(?s)reloading.*all worker processes started")
+
+        running = f"running       yes, process {server.process.pid}\n"
+        procs.until(lambda: running in kodev(fresh, "info").stdout, what="a mark on the new place")
+        assert running not in kodev(place, "info").stdout
+        server.stop()
     finally:
         server.kill()

@@ -97,7 +97,8 @@ class Holdings:
             raise ConfigError(f"logfile {settings.logfile}: {error.strerror}") from None
         if settings.http_body_disk_offload:
             self.bodies = settings.http_body_disk_path
-        self.mark.take(options.directories())
+        with contextlib.suppress(FileNotFoundError):  # the working directory is gone
+            self.mark.take(options.directories())
         pidfile = options.pidfile or plan.pidfile(background=background)
         if warning := self.pidfile.write(pidfile):
             log.warning("%s", warning)

@@ -123,21 +123,35 @@ class DirectoryMark:
     """
 
     def __init__(self) -> None:
-        self._fds: list[int] = []
+        # By device and inode: a link may lead elsewhere at the next reload.
+        self._fds: dict[tuple[int, int], int] = {}
 
     def take(self, directories: Iterable[Path]) -> None:
-        """Lock these directories, as far as they can be read and their file system has locks."""
-        if self._fds:
-            return
+        """Lock these directories and no others.
+
+        As far as they can be read and their file system has locks.
+        """
+        wanted: set[tuple[int, int]] = set()
         for directory in directories:
             with contextlib.suppress(OSError):
-                self._fds.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-                fcntl.lockf(self._fds[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
+                wanted.add(self._lock(directory))
+        for identity in self._fds.keys() - wanted:
+            os.close(self._fds.pop(identity))
+
+    def _lock(self, directory: Path) -> tuple[int, int]:
+        """Lock a directory, if it is not locked yet, and return its identity."""
+        status = directory.stat()
+        identity = status.st_dev, status.st_ino
+        # Not opened twice: with any of its descriptors the lock would be closed.
+        if identity not in self._fds:
+            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._fds[identity] = fd
+            fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return identity
 
     def remove(self) -> None:
         """Give the locks back."""
-        while self._fds:
-            os.close(self._fds.pop())
+        self.take(())
 
 
 def owner(path: Path) -> int:
