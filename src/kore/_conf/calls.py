@@ -24,6 +24,10 @@ HOOK_CALLS: Final[Mapping[str, tuple[str, ...]]] = {
 SYNC_HOOKS: Final = frozenset({"configure", "daemonized"})
 # A group of a regular expression that need not take part in a match.
 OPTIONAL_GROUP: Final = re.compile(r"\||\)[?*{]")
+STREAM: Final = (
+    "to stream a body, write a handler that calls req.response(200, items()), items being the "
+    "generator"
+)
 CAPTURES_MAX: Final = 15  # as in Kore
 
 
@@ -62,9 +66,9 @@ def refuse_generator(function: Any, what: str) -> None:
         kind = "a generator"
     else:
         return
+    advice = STREAM if what.endswith("the handler") else "write it without yield"
     raise ConfigError(
-        f"{what} {described(function)} is {kind}: nothing would run it; to stream a body, write a "
-        f"handler that calls req.response(200, items()), items being the generator{at(function)}"
+        f"{what} {described(function)} is {kind}: nothing would run it; {advice}{at(function)}"
     )
 
 
