@@ -1,7 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """The request as a handler sees it: the question, what came with it, and the way to answer."""
 
-cimport cython
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pythread cimport PyThread_get_thread_ident
@@ -361,10 +360,14 @@ cdef class Request(Content):
         self.by_hand = not self.answered    # else an iterator is what is written
         self.peer.open_body(self, status)
 
-    @cython.nonecheck(False)        # asked for each request
     cdef bint lacks_end(self) noexcept:
         """Return whether a body that the handler writes itself has not ended."""
         return self.by_hand and self.opened and not self.finished and self.peer.serves(self)
+
+    @property
+    def is_unended(self):
+        """True while a body that the handler writes itself has not ended."""
+        return self.lacks_end()
 
     def expect_end(self):
         """Take note that the handler is done: nothing but end_body() may be missing."""

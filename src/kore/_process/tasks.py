@@ -78,7 +78,7 @@ class Tasks(Registry):
         self, handler: Handler, request: Request, key: int, then: Then | None
     ) -> None:
         """Await *handler*: whatever it does, its client gets one answer."""
-        fail, fail_rest, expect_end = request.fail, request.fail_rest, request.expect_end
+        fail_rest = request.fail_rest
         try:
             if sys.version_info < (3, 12):
                 await gate()
@@ -87,9 +87,9 @@ class Tasks(Registry):
                 then(result)
             elif not request.answered and request.is_served:
                 self.report(request, None, result)
-                fail()
-            else:
-                expect_end()
+                fail_rest(500)
+            elif request.is_unended:
+                Request.expect_end(request)
         except BaseException as error:  # SystemExit too: a request ends no worker
             close_unbegun(handler)
             ours = isinstance(error, asyncio.CancelledError) and being_cancelled()

@@ -19,6 +19,7 @@ class FakeRequest:
     def __init__(self) -> None:
         self.answered = False
         self.is_served = True
+        self.is_unended = False
         self.failures: list[int] = []
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -29,9 +30,6 @@ class FakeRequest:
     def fail_rest(self, status: int) -> None:
         if not self.answered:
             self.fail(status)
-
-    def expect_end(self) -> None:
-        """Take note that the handler is done."""
 
     def attend(self, task: asyncio.Task[None]) -> None:
         self.tasks.append(task)
