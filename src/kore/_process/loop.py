@@ -115,9 +115,7 @@ class Loop:
         os.read(self._wake[0], 65536)
 
     def _act(self) -> None:
-        # One number that came twice in between is one signal, as it is to the kernel: some programs
-        # send it to a process and then to its whole group.
-        pending = {self._signals.popleft(): None for _ in range(len(self._signals))}
+        pending = [self._signals.popleft() for _ in range(len(self._signals))]
         # The end of a child last: a signal to the whole group ends children, too, and is then
         # known to be the reason.
         for number in sorted(pending, key=lambda number: number == signal.SIGCHLD):
