@@ -297,7 +297,7 @@ cdef class Intake(BodyReceiver):
     @cython.nonecheck(False)
     cdef int finish(self, Request request) except -1:
         """An answer is queued: the connection is free for the next request."""
-        cdef object source = self.source        # its end may run code: not before the last line
+        cdef object _kept = self.source         # its end may run code: not before the last line
         cdef object sink
         if self.current is not request:         # code that was called has done it
             return 0

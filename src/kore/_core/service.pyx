@@ -46,7 +46,8 @@ cdef class Service:
     """
 
     def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
-                 discard=None, refused=None, sink=None, greet=None, free=None, hub=None, pgsql=None, slot=None):
+                 discard=None, refused=None, sink=None, greet=None, free=None, hub=None, pgsql=None,
+                 slot=None):
         self.heads = Limits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])

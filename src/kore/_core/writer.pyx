@@ -130,7 +130,8 @@ def check_iterable(body: object) -> None:
     if isinstance(body, (list, tuple)):
         for item in body:
             if not isinstance(item, str) and not PyObject_CheckBuffer(item):
-                raise TypeError(f"{expected} of {type(item).__name__}: json.dumps() makes text of it")
+                raise TypeError(
+                    f"{expected} of {type(item).__name__}: json.dumps() makes text of it")
 
 
 cdef class Writer:
