@@ -1,7 +1,7 @@
 """`proc.reap()` without `await`, as in Kore's API page: a short wait that blocks the loop."""
 
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from opcode import opmap
 from time import monotonic
 from types import FrameType
@@ -19,6 +19,18 @@ GET_AWAITABLE: Final = opmap["GET_AWAITABLE"]
 INSTRUCTION_SIZE: Final = 2
 
 
+def _opcodes_named(*prefixes: str) -> frozenset[int]:
+    """Return the instructions of this Python whose names begin with one of *prefixes*."""
+    return frozenset(code for name, code in opmap.items() if name.startswith(prefixes))
+
+
+# What may follow a call whose result is handed on as it is.
+HANDED_ON: Final = _opcodes_named("POP_TOP", "RETURN_VALUE", "LIST_APPEND", "SET_ADD")
+# What may follow one whose result is used as a value.
+VALUE_USES: Final = _opcodes_named("STORE_", "BUILD_MAP", "FORMAT_", "CONVERT_", "POP_JUMP")
+STATEMENT_ENDS: Final = HANDED_ON | _opcodes_named("STORE_", "POP_JUMP")
+
+
 class Output(Protocol):
     """A pipe that a process writes to."""
 
@@ -30,12 +42,30 @@ class Output(Protocol):
 
 
 def is_awaited(frame: FrameType) -> bool:
-    """Return whether the call that *frame* is in is the operand of an `await`."""
-    code = frame.f_code.co_code
-    position = frame.f_lasti + INSTRUCTION_SIZE
-    while position < len(code) and code[position] == CACHE:
-        position += INSTRUCTION_SIZE
-    return position < len(code) and code[position] == GET_AWAITABLE
+    """Return whether the statement that *frame* is in awaits what its current call returns.
+
+    That is when an `await` follows in the same statement, directly or around another call, as in
+    `await asyncio.wait_for(proc.reap(), 5)`, and when the result is handed on unused: dropped,
+    returned, or collected by a comprehension.
+    """
+    following = _following_opcodes(frame)
+    opcode = next(following, None)
+    if opcode in HANDED_ON or opcode == GET_AWAITABLE:
+        return True
+    if opcode in VALUE_USES:
+        return False
+    for later in following:
+        if later == GET_AWAITABLE:
+            return True
+        if later in STATEMENT_ENDS:
+            return False
+    return False
+
+
+def _following_opcodes(frame: FrameType) -> Iterator[int]:
+    """Yield the instructions after the current one, without their inline caches."""
+    opcodes = frame.f_code.co_code[frame.f_lasti + INSTRUCTION_SIZE :: INSTRUCTION_SIZE]
+    return (opcode for opcode in opcodes if opcode != CACHE)
 
 
 def wait_for_end(child: Child, outputs: Sequence[Output]) -> int | None:

@@ -108,8 +108,8 @@ class Process:
     def reap(self) -> "Ended | Running":
         """Return its exit status, to be awaited; once it has ended, an int as it stands.
 
-        For a process that a signal ended it is the number of that signal. Without `await` the
-        end is waited for here, half a second at most, in which nothing else runs.
+        For a process that a signal ended it is the number of that signal. In a statement without
+        `await` the end is waited for here, half a second at most, in which nothing else runs.
         """
         status = self._child.status
         if status is None and not is_awaited(_getframe(1)):
