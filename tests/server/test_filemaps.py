@@ -26,6 +26,8 @@ domain.filemaps({"/private/": ("www/private", {"type": "cookie", "value": "s", "
 domain.route("/after", lambda req: req.response(200, b"route"), methods=["get", "post"])
 """
 PAGE = b"<!doctype html><title>page</title>" * 50
+# A file of this very second has no `last-modified`.
+LONG_AGO = 1_700_000_000
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +59,8 @@ def www(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "link").symlink_to("sub/index.html")
     (root / "away").symlink_to("/etc/passwd")
     os.mkfifo(root / "fifo")
+    for path in root.rglob("*"):
+        os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
     return root
 
 

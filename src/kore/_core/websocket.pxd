@@ -13,6 +13,7 @@ cdef class WebSocket(MessageSender):
     cdef MessageReader reader
     cdef bint deaf              # what still comes is for nobody
     cdef bint parted            # the application knows of the end
+    cdef bint unlisted          # the registry of the worker has forgotten it
     cdef bint delivering
     cdef list tasks             # callbacks that wait for something; None: there was none so far
     cdef list backlog           # messages that came meanwhile, as (op, payload)
@@ -38,6 +39,7 @@ cdef class WebSocket(MessageSender):
     cdef int64_t patience(self) noexcept
     cdef bint disconnect(self, object code, object reason) except -1
     cdef int end(self) except -1
+    cdef int unlist(self) except -1
     cdef int fail(self, int code, str reason) except -1
     cdef int on_deadline(self) except -1
     cdef void cut(self) noexcept

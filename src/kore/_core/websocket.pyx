@@ -283,9 +283,16 @@ cdef class WebSocket(MessageSender):
         client's callback or broadcast may be on the stack.
         """
         self.phase = OVER
-        self.peer.service.hub.closed(self.peer)
+        self.unlist()
         if self.idle() and not self.parted:
             self.peer.service.defer(self.part)
+        return 0
+
+    cdef int unlist(self) except -1:
+        """Have the registry of the worker forget this client, once."""
+        if not self.unlisted:
+            self.unlisted = True
+            self.peer.service.hub.closed(self.peer)
         return 0
 
     cdef void cut(self) noexcept:
@@ -297,7 +304,7 @@ cdef class WebSocket(MessageSender):
         """The connection is closed: soon tell the application, which may be in the middle of it."""
         self.reader.drop()
         self.deflater = self.reader.inflate = None      # 300 KB, whoever keeps the connection
-        self.peer.service.hub.closed(self.peer)
+        self.unlist()
         if self.parted:
             return 0
         if self.idle():
