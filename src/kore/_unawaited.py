@@ -8,6 +8,15 @@ from typing import Final
 POP_TOP: Final = opmap["POP_TOP"]
 
 
+class Unawaited:
+    """Base of awaitables that warn when they are dropped without having been awaited."""
+
+    __slots__ = ()
+
+    def drop(self) -> None:
+        """Be dropped without a warning: what was to await it is dropped, too, and warns itself."""
+
+
 def warn_unawaited(name: str, *, is_certain: bool = False) -> None:
     """Warn that what `kore.NAME()` returned is dropped without having been awaited.
 

@@ -31,6 +31,11 @@ async def right(req):
             pass
     task = asyncio.ensure_future(kore.suspend(5))
     task.cancel()
+    one_at_a_time = kore.gather(*[kore.suspend(1000) for _ in range(3)], concurrency=1)
+    try:
+        await asyncio.wait_for(one_at_a_time, 0.001)
+    except TimeoutError:
+        pass
     kore.httpclient("http://127.0.0.1:1/").get().close()
     req.response(200, b"right")
 """
@@ -38,6 +43,7 @@ STATEMENTS = {
     "kore.suspend(1000)": "suspend",
     "kore.gather(kore.suspend(5))": "gather",
     "kore.gather(work(), work())": "gather",
+    "kore.gather(kore.gather(kore.suspend(5)), kore.suspend(5))": "gather",
     'kore.httpclient("http://127.0.0.1:1/").get()': "request",
     "work()": "work",
 }

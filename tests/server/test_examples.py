@@ -19,7 +19,6 @@ from websockets.sync.client import ClientConnection, connect
 from tests.helpers import procs
 from tests.helpers.build import get, post, request
 from tests.helpers.fix_serve import Server, serving
-from tests.helpers.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -350,30 +349,33 @@ def test_the_demo_without_a_database_says_so(example: Server) -> None:
     assert (answer.status, answer.body[:12]) == (200, b"pgsql error:")
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Return a directory whose name is short enough for the path of a unix socket in it."""
+    with tempfile.TemporaryDirectory(prefix="kore-demo-") as name:
+        yield Path(name)
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("postgres")
 def test_the_demo_starts_a_database_and_leaves_nothing(
-    tmp_path: Path, postgres: Postgres, end: int
+    tmp_path: Path, temporary: Path, end: int
 ) -> None:
-    before = homes()
-    ports = {"KORE_DEMO_PORT": "0"}
-    server = Server([sys.executable, str(EXAMPLES / "demo" / "serve.py")], tmp_path, ports)
+    environment = {"KORE_DEMO_PORT": "0", "TMPDIR": str(temporary)}
+    server = Server([sys.executable, str(EXAMPLES / "demo" / "serve.py")], tmp_path, environment)
     try:
         server.learn_port()
         with server.connect() as client:
             assert client.ask(post(b"first", target="/notes")).body == b"1  first\n"
             assert client.ask(post(b"second", target="/notes")).body == b"2  second\n1  first\n"
+        assert [*temporary.iterdir()]
         # As a terminal does it: to all of them.
         tell = os.killpg if end == signal.SIGINT else os.kill
         tell(server.process.pid, end)
         assert server.process.wait(30) == 0
     finally:
         server.kill()
-    assert homes() <= before
-
-
-def homes() -> set[Path]:
-    """Return the directories of servers that are there."""
-    return set(Path(tempfile.gettempdir()).glob("kore-pg-*"))
+    assert [*temporary.iterdir()] == []
 
 
 @of("database")

@@ -9,10 +9,10 @@ from typing import Any
 from kore._aio.loose import close_unbegun
 from kore._aio.suspend import GATE
 from kore._maybe_async import is_awaitable
-from kore._unawaited import warn_unawaited
+from kore._unawaited import Unawaited, warn_unawaited
 
 
-class Gather:
+class Gather(Unawaited):
     """What `kore.gather()` returns: awaited, it runs all and returns a list in their order.
 
     What one of them raises is its entry of the list. At most *concurrency* run at a time, 0 for
@@ -63,6 +63,10 @@ class Gather:
             self._close_the_unbegun()
             raise
         return self._results
+
+    def drop(self) -> None:
+        """Be dropped without a warning."""
+        self._awaited = True
 
     def __del__(self) -> None:
         if not getattr(self, "_awaited", True):

@@ -4,11 +4,18 @@ import contextlib
 from asyncio import current_task, get_running_loop
 from collections.abc import Coroutine
 
+from kore._unawaited import Unawaited
+
 
 def close_unbegun(awaitable: object) -> None:
-    """Close a coroutine that may never have begun; one that has ended does not mind."""
+    """Close a coroutine that may never have begun, and drop our own awaitables without a warning.
+
+    One that has ended does not mind.
+    """
     if isinstance(awaitable, Coroutine) and not runs_elsewhere(awaitable):
         awaitable.close()
+    if isinstance(awaitable, Unawaited):
+        awaitable.drop()
 
 
 def runs_elsewhere(coroutine: object) -> bool:

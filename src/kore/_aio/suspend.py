@@ -5,7 +5,7 @@ from asyncio import Future, TimerHandle, get_running_loop
 from collections.abc import Generator
 from typing import Any, Final
 
-from kore._unawaited import warn_unawaited
+from kore._unawaited import Unawaited, warn_unawaited
 
 
 def suspend(delay_ms: int) -> "Suspension | Gate":
@@ -17,7 +17,7 @@ def suspend(delay_ms: int) -> "Suspension | Gate":
     return Suspension(delay_ms) if delay_ms > 0 else GATE
 
 
-class Suspension:
+class Suspension(Unawaited):
     """A pause; never awaited, it is a mistake, and a warning."""
 
     __slots__ = ("_awaited", "_delay_ms")
@@ -32,6 +32,10 @@ class Suspension:
         pause = Pause(loop=loop)
         pause.alarm = loop.call_later(self._delay_ms / 1000, wake, pause)
         return pause.__await__()
+
+    def drop(self) -> None:
+        """Be dropped without a warning."""
+        self._awaited = True
 
     def __del__(self) -> None:
         if not self._awaited:
