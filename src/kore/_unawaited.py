@@ -13,7 +13,7 @@ class Unawaited:
 
     __slots__ = ()
 
-    def drop(self) -> None:
+    def _drop(self) -> None:
         """Be dropped without a warning: what was to await it is dropped, too, and warns itself."""
 
 

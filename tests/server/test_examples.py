@@ -353,6 +353,8 @@ def test_the_demo_without_a_database_says_so(example: Server) -> None:
 def temporary() -> Iterator[Path]:
     """Return a directory whose name is short enough for the path of a unix socket in it."""
     with tempfile.TemporaryDirectory(prefix="kore-demo-") as name:
+        # PostgreSQL does not run as root.
+        Path(name).chmod(0o755)
         yield Path(name)
 
 

@@ -64,7 +64,7 @@ class Gather(Unawaited):
             raise
         return self._results
 
-    def drop(self) -> None:
+    def _drop(self) -> None:
         """Be dropped without a warning."""
         self._awaited = True
 

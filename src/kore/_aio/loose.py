@@ -15,7 +15,7 @@ def close_unbegun(awaitable: object) -> None:
     if isinstance(awaitable, Coroutine) and not runs_elsewhere(awaitable):
         awaitable.close()
     if isinstance(awaitable, Unawaited):
-        awaitable.drop()
+        awaitable._drop()  # noqa: SLF001 - of a base class of ours, not for applications
 
 
 def runs_elsewhere(coroutine: object) -> bool:

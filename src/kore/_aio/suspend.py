@@ -33,7 +33,7 @@ class Suspension(Unawaited):
         pause.alarm = loop.call_later(self._delay_ms / 1000, wake, pause)
         return pause.__await__()
 
-    def drop(self) -> None:
+    def _drop(self) -> None:
         """Be dropped without a warning."""
         self._awaited = True
 
