@@ -95,6 +95,6 @@ if _typing.TYPE_CHECKING:
     from kore._tasks import task_id as task_id
     from kore._tasks import task_kill as task_kill
     from kore._tasks import tasks as tasks
-else:  # when somebody asks for them: the parent never does
+else:  # imported at their first use, which never happens in the parent
     from kore._lazy import loaded as __getattr__
     from kore._lazy import public_names as __dir__

@@ -65,6 +65,7 @@ class BytecodePolicy:
             if self.may_write(loader.path, getattr(loader, "kore_seen", None)):
                 write(loader, path, data, **options)
 
+        # mypy allows no assignment to a method; the docstring says why the class is patched.
         SourceFileLoader.get_data = get_data  # type: ignore[assignment,method-assign]
         SourceFileLoader.set_data = set_data  # type: ignore[assignment,method-assign]
 

@@ -81,7 +81,7 @@ def postgres() -> Iterator[Postgres]:
     try:
         with running() as server:
             yield server
-    except Missing as missing:
+    except Missing as missing:  # no wheel for this machine, and no server of the system's
         pytest.skip(str(missing))
 
 
@@ -91,7 +91,7 @@ def own_postgres() -> Iterator[Postgres]:
     try:
         with running() as server:
             yield server
-    except Missing as missing:
+    except Missing as missing:  # no wheel for this machine, and no server of the system's
         pytest.skip(str(missing))
 
 

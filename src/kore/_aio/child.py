@@ -38,7 +38,7 @@ class Child:
         self.pipes = pipes
         self.loop: AbstractEventLoop = asyncio.get_running_loop()
         self.alarm: asyncio.TimerHandle | None = None
-        # Its time was up when nobody waited.
+        # Its time was up while no task waited: the next one that does gets the error.
         self.late = False
         self.waiters: set[Future[None]] = set()
         self.owner = weakref.ref(owner)
@@ -63,7 +63,7 @@ class Child:
         return pidfd
 
     def wait_aside(self) -> None:
-        """Wait in a thread. It does not reap: nobody may be killed in its stead."""
+        """Wait in a thread, without reaping: until then no other process gets its pid."""
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self.popen.pid, os.WEXITED | os.WNOWAIT)
         with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -93,7 +93,7 @@ class Child:
             owner.remove_done_callback(self.abandon)
 
     def expire_in(self, seconds: float) -> None:
-        """Raise TimeoutError where somebody waits, if it still runs then."""
+        """Raise TimeoutError in the task that waits, if the process still runs then."""
         self.alarm = self.loop.call_later(seconds, self.expire)
 
     def time_left(self) -> float:
@@ -108,7 +108,7 @@ class Child:
             self.alarm.cancel()
 
     def expire(self) -> None:
-        """Tell those who wait that its time is up, or who comes next."""
+        """Raise TimeoutError in the tasks that wait, or else in the next one that does."""
         waiting = [pipe for pipe in self.pipes if pipe.waits]
         sleeping = [waiter for waiter in self.waiters if not waiter.done()]
         self.late = not (waiting or sleeping)
@@ -118,7 +118,7 @@ class Child:
             waiter.set_exception(late())
 
     def punctual(self) -> None:
-        """Raise the TimeoutError that nobody was there to hear."""
+        """Raise the TimeoutError that was due while no task waited."""
         if self.late:
             self.late = False
             raise late()

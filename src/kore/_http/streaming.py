@@ -56,6 +56,7 @@ def _check_piece(item: object) -> None:
         item.encode()
         return
     try:
+        # Whether it is a buffer is what the call finds out: there is no type to test before 3.12.
         memoryview(item).release()  # type: ignore[arg-type]
     except TypeError:
         kind = type(item).__name__

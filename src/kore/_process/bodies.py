@@ -56,7 +56,7 @@ class Bodies:
         assert extras.on_headers is not None  # noqa: S101 - the core asks only where there is one
         verdict = extras.on_headers(request)
         if is_awaitable(verdict):
-            # An application's awaitable: of asyncio's kind.
+            # spawn() is typed for coroutines, and awaits any awaitable of an application.
             self.tasks.spawn(verdict, request, partial(self._greeted, request))  # type: ignore[arg-type]
             return False
         return self._let_in(request, verdict)

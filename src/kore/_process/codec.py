@@ -183,7 +183,7 @@ def write_zone(zone: tzinfo) -> str:
     """Return a fixed offset in microseconds, and the name if it was given one, in lines."""
     if type(zone) is not timezone:
         no_data(f"a time zone of class {shown(type(zone))}, only fixed offsets (astimezone())")
-    # The documented way would not tell a given name from a made one.
+    # tzname() would not tell a given name from a made one; pickle's method is in no stub.
     offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
     return "\n".join(["", str(offset // timedelta(microseconds=1)), *name])
 

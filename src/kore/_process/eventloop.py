@@ -7,7 +7,7 @@ from asyncio import AbstractEventLoop
 try:
     import uvloop
 except ImportError:  # it has no wheel for this machine, perhaps
-    # A module to mypy, whatever the import says.
+    # To mypy the name is a module, which cannot become None.
     uvloop = None  # type: ignore[assignment]
 
 

@@ -375,7 +375,7 @@ def with_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
 
 def carried(kind: type[Message]) -> list[Any]:
     """Return the fields that are part of the payload."""
-    # The concrete kinds are dataclasses; the base they share is not.
+    # fields() wants a dataclass type: all concrete messages are, their common base is not.
     return [f for f in fields(kind) if f.name != "descriptors"]  # type: ignore[arg-type]
 
 
