@@ -23,6 +23,8 @@ class Gate:
         self.opened = asyncio.Event()
         self.delivered = asyncio.Event()
         self.dsn = ""
+        # A query that holds this text goes on when a request to cancel has been delivered.
+        self.held = b""
         self.tasks: set[asyncio.Task[None] | None] = set()
 
     async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
@@ -40,7 +42,17 @@ class Gate:
             server_writer.close()
             self.delivered.set()
         else:
-            await asyncio.gather(carry(reader, server_writer), carry(server_reader, writer))
+            await asyncio.gather(
+                self.carry_queries(reader, server_writer), carry(server_reader, writer)
+            )
+
+    async def carry_queries(self, reader: StreamReader, writer: StreamWriter) -> None:
+        """Forward queries to the server, the held one late."""
+        while data := await reader.read(65536):
+            if self.held and self.held in data:
+                await self.delivered.wait()
+            writer.write(data)
+        writer.close()
 
 
 async def carry(reader: StreamReader, writer: StreamWriter) -> None:
@@ -143,6 +155,22 @@ def test_a_connection_whose_request_to_cancel_never_arrives_is_given_up(
             return found, connection in of.pool.connections
 
     assert asyncio.run(main()) == ([{"a": "mine"}], False)
+
+
+def test_a_request_to_cancel_that_arrives_before_its_query_is_repeated(postgres: Postgres) -> None:
+    async def main() -> object:
+        async with gate(postgres) as way, database(way.dsn, connections=1) as of:
+            assert await ask(of, "SELECT 1 AS a") == [{"a": "1"}]
+            way.held = b"pg_sleep(600)"
+            way.opened.set()
+            task = asyncio.ensure_future(ask(of, "SELECT pg_sleep(600)"))
+            await turns(20)
+            (connection,) = of.pool.connections
+            task.cancel()
+            found = await ask(of, "SELECT 'mine' AS a")
+            return found, connection in of.pool.connections
+
+    assert asyncio.run(main()) == ([{"a": "mine"}], True)
 
 
 def test_what_runs_when_its_task_is_cancelled_at_any_moment_harms_no_other(

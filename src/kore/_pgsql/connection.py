@@ -27,6 +27,8 @@ UNUSUAL: Final = COPIES | {PIPELINE_SYNC}
 DEADLY: Final = frozenset({b"FATAL", b"PANIC"})
 GONE: Final = "pgsql error: the connection was lost"
 TAKEN: Final = "pgsql error: the query was ended: its connection was given back"
+# Seconds between requests to cancel the same query.
+CANCEL_INTERVAL: Final = 0.25
 NO_COPY: Final = (
     "failed to perform query: COPY cannot be part of a query: use INSERT, dbstream() or psql"
 )
@@ -202,15 +204,24 @@ class Connection:
         return self.reply
 
     async def halt(self) -> None:
-        """End what runs, if anything does; return when nothing can be cancelled any more."""
+        """Cancel the running query, if any; return when no request to cancel is under way.
+
+        A server ignores a request that arrives before it has read the query, so the
+        request is repeated until the query has ended.
+        """
         over = None if self.reply is None else self.abandon()
-        if over is not None and self.cancelling is None:
-            self.cancelling = self.loop.create_task(self.request_cancel())
-        if self.cancelling is not None:
-            # Not to be broken off half-way: the server may have got it, or be about to.
-            await asyncio.shield(self.cancelling)
-        if over is not None:
-            await over
+        while True:
+            if over is not None and not over.done() and self.cancelling is None:
+                self.cancelling = self.loop.create_task(self.request_cancel())
+            if self.cancelling is not None:
+                # Not to be broken off half-way: the server may have got it, or be about to.
+                await asyncio.shield(self.cancelling)
+            if over is None:
+                return
+            await asyncio.wait([over], timeout=CANCEL_INTERVAL)
+            if over.done() and self.cancelling is None:
+                break
+        await over
 
     async def request_cancel(self) -> None:
         """Have the server end what runs, or hang up: a request may arrive that seems lost."""
