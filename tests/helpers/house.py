@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from tests.helpers.house_names import parse
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "kore"
 
@@ -106,7 +108,16 @@ SETS_THE_CONTEXT = {
 }
 READS_THE_CONTEXT = {"_api", "_app", "_clients", "_databases", "_process.worker", "_tasks"}
 
-LINES_OF_A_FILE = 400
+# Which room of `_process` may not import which other ones.
+ROOMS = {
+    "_process.ipc": ("_process.parent", "_process.template", "_process.worker"),
+    "_process.log": ("_process.parent", "_process.template", "_process.worker"),
+    "_process.parent": ("_process.template", "_process.worker"),
+    "_process.worker": ("_process.parent", "_process.template"),
+}
+
+# From 400 lines on, a file may have two subjects: look. At 500 it is too long.
+LINES_OF_A_FILE = 500
 LINES_OF_A_FUNCTION = 60
 PARAMETERS = 6
 
@@ -127,7 +138,9 @@ def module_of(path: Path) -> str:
 
 
 FILES = [path for path in SOURCE.rglob("*") if path.suffix in {".py", ".pyx", ".pxd"}]
-PYTHON = {module_of(path): path.read_text() for path in FILES if path.suffix == ".py"}
+PATHS = {module_of(path): path for path in FILES if path.suffix == ".py"}
+PYTHON = {module: path.read_text() for module, path in PATHS.items()}
+CYTHON = {str(path.relative_to(SOURCE)): path.read_text() for path in FILES if path.suffix != ".py"}
 PACKAGES = {module_of(path) for path in SOURCE.glob("*/**/__init__.py")}
 MODULES = {module_of(path) for path in FILES} - PACKAGES
 
@@ -137,18 +150,18 @@ def shown(module: str) -> str:
     return module.replace(".", "/") + (".pyx" if module.startswith("_core.") else ".py")
 
 
-def statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield everything but what is there for the type checker."""
+def statements(tree: ast.AST, *, types: bool = False) -> Iterator[ast.AST]:
+    """Yield everything that runs; with *types* also what is there for the type checker."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            continue
-        yield node
-        yield from statements(node)
+        for_types = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+        if types or not for_types:
+            yield node
+            yield from statements(node, types=types)
 
 
-def imports(source: str) -> Iterator[str]:
+def imports(source: str, *, types: bool = False) -> Iterator[str]:
     """Yield the names a Python module imports, each with all its parts."""
-    for node in statements(ast.parse(source)):
+    for node in statements(parse(source), types=types):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -175,12 +188,14 @@ def resolved(name: str) -> str | None:
     return below or "__init__"
 
 
-def graph() -> dict[str, set[str]]:
-    """Return which modules each imports when it runs."""
+def graph(*, types: bool = False) -> dict[str, set[str]]:
+    """Return which modules each imports when it runs; with *types* also those for its types."""
     found: dict[str, set[str]] = {module: set() for module in MODULES}
     for path in FILES:
         if module_of(path) in MODULES:
-            names = (imports if path.suffix == ".py" else cython_imports)(path.read_text())
+            source = path.read_text()
+            python = path.suffix == ".py"
+            names = imports(source, types=types) if python else cython_imports(source)
             found[module_of(path)] |= {m for m in map(resolved, names) if m} - {module_of(path)}
     return found
 
@@ -207,22 +222,37 @@ def allowed(module: str, other: str) -> bool:
     return floor < own or (floor == own and (same_package or floor == DATA))
 
 
-def cycle(modules: Graph) -> list[str]:
-    """Return modules that import each other in a ring, or nothing."""
-    done: set[str] = set()
+def wrong_rooms(modules: Graph) -> list[str]:
+    """Return a sentence for every import from a room of `_process` into one closed to it."""
+    return [
+        f"`{shown(module)}` imports `{shown(other)}`"
+        for module, others in sorted(modules.items())
+        for other in sorted(others)
+        for closed in ROOMS.get(module.rpartition(".")[0], ())
+        if other.startswith(f"{closed}.")
+    ]
 
-    def visit(module: str, path: list[str]) -> list[str]:
-        if module in path:
-            return [*path[path.index(module) :], module]
-        if module in done:
-            return []
-        for other in modules[module]:
-            if ring := visit(other, [*path, module]):
-                return ring
-        done.add(module)
-        return []
 
-    return next(filter(None, (visit(module, []) for module in modules)), [])
+def rings(modules: Graph) -> list[list[str]]:
+    """Return the groups of modules that import one another, directly or by way of others."""
+    reached = {module: reachable(modules, module) for module in modules}
+    found = {
+        tuple(sorted(other for other in reached[module] if module in reached[other]))
+        for module in modules
+    }
+    return sorted(map(list, found - {()}))
+
+
+def reachable(modules: Graph, start: str) -> set[str]:
+    """Return what a module imports, directly or by way of others."""
+    found: set[str] = set()
+    todo = list(modules[start])
+    while todo:
+        module = todo.pop()
+        if module not in found:
+            found.add(module)
+            todo += modules[module]
+    return found
 
 
 def impure(module: str, source: str) -> list[str]:
@@ -236,7 +266,7 @@ def context_writes(module: str, source: str) -> list[str]:
     mine = SETS_THE_CONTEXT.get(module, set())
     return [
         f"`{shown(module)}` sets {ast.unparse(target)}"
-        for node in ast.walk(ast.parse(source))
+        for node in ast.walk(parse(source))
         for target in getattr(node, "targets", [getattr(node, "target", None)])
         if isinstance(target, ast.Attribute)
         and ast.unparse(target.value) in {"_context.current", "current"}
@@ -253,7 +283,7 @@ def global_statements(source: str) -> list[int]:
 def too_big(source: str) -> list[str]:
     """Return a sentence for every function that is too long or takes too much."""
     said = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             length = (node.end_lineno or 0) - node.lineno + 1
             if length > LINES_OF_A_FUNCTION:
@@ -268,7 +298,7 @@ def too_big(source: str) -> list[str]:
 
 def public_names() -> set[str]:
     """Return what `import kore` offers."""
-    exports = list(ast.walk(ast.parse(PYTHON["__init__"])))
+    exports = list(ast.walk(parse(PYTHON["__init__"])))
     names = {a.asname or a.name for e in exports if isinstance(e, ast.ImportFrom) for a in e.names}
     # A star stands for the names of libcurl's options, which have a page of their own.
     return {name for name in names if not name.startswith("_")} - {"*"}

@@ -1,0 +1,30 @@
+"""Where rules of naming do not hold yet: a list that only gets shorter, and then goes.
+
+A package is named by how its modules begin, a page by its path.
+"""
+
+from typing import Final
+
+# Class names that several modules define.
+CLASSES: Final = {
+    "Child", "Connection", "Database", "Fatal", "File", "Form", "Kind", "Limits", "Listener",
+    "Mark", "Plan", "Reader", "Reading", "Request", "Route", "Sink", "Source", "Stream", "Target",
+}  # fmt: skip
+# Modules with functions that are one word, or miss their underscore.
+FUNCTIONS: Final = (
+    "_aio", "_api", "_app", "_cli", "_clients", "_conf", "_context", "_core", "_databases", "_http",
+    "_httpclient", "_lazy", "_modules", "_pgsql", "_process", "_tasks", "_websocket",
+)  # fmt: skip
+# Modules, and pages, with vague words.
+PROSE: Final = (
+    "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient", "_lazy", "_modules",
+    "_pgsql", "_process", "_websocket", "docs/", "errors",
+)  # fmt: skip
+PARAMETERS: Final = ("_core.accesslog", "_core.payload", "_core.service", "_core.writer")
+RINGS: Final = {
+    "_app", "_context", "_process.worker", "_conf.builder", "_conf.databases", "_conf.directives",
+    "_conf.wanted", "_httpclient.exchange", "_httpclient.stream", "_process.children",
+    "_process.generation", "_process.post", "_process.parent.children",
+    "_process.parent.generation", "_process.parent.message_router", "_process.worker.worker",
+}  # fmt: skip
+MAP: Final = True
