@@ -68,7 +68,7 @@ FLOORS = {
     -10: "_core.request _core.service",
     -11: "_core.accesslog _core.body _core.content _core.stream _core.writer",
     -12: """_core.chunked _core.file _core.messages _core.payload _core.poller _core.question
-          _core.probes _core.sink""",
+          _core.probes _core.response _core.sink""",
     -13: """_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser
           _core.refusals _core.table""",
 }

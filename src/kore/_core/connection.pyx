@@ -145,7 +145,7 @@ cdef class Connection(Lifecycle):
         socket.deflater = deflater
         socket.protocol = protocol
         socket.begin()
-        cdef dict fields = request.fields or {}
+        cdef list fields = request.fields or []
         if request.opened or not self.serves(request):      # code that was called has answered it
             return False
         request.opens = self.queued()

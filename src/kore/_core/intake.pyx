@@ -260,7 +260,7 @@ cdef class Intake(BodyReceiver):
         cdef bytes kind, text
         kind, text = apology(status, self.service.pretty)
         cdef Reply reply = Reply(status, False, False, len(text), self.secure)
-        cdef dict fields = {"content-type": kind}
+        cdef list fields = [(b"content-type", kind)]
         if self.closed or self.parting:
             return 0
         opens = self.queued()

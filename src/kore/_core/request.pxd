@@ -35,7 +35,7 @@ cdef class Peer(Stream):
 
 cdef class Request(Content):
     cdef Peer peer
-    cdef dict fields            # of the response: complete lines by lower-case name
+    cdef list fields            # of the response: pairs of bytes, in order; None: there are none
     cdef object route
     cdef object task            # what runs the handler, when it is a coroutine
     cdef object context         # the contextvars of an iterator that is the body

@@ -1,7 +1,7 @@
 """One question; see request.pyx."""
 
 from asyncio import Future
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,7 +68,7 @@ class Request(Content):
         protocol: str | None = None,
     ) -> bool: ...
     def answer_pieces(
-        self, status: int, lines: dict[str, bytes], pieces: tuple[bytes | Piece, ...]
+        self, status: int, fields: Iterable[tuple[bytes, bytes]], pieces: tuple[bytes | Piece, ...]
     ) -> None: ...
     def refuse(self, status: int, allow: str = "", size: int = -1) -> None: ...
     def fail(self, status: int = 500) -> None: ...

@@ -7,7 +7,9 @@ from cpython.pythread cimport PyThread_get_thread_ident
 
 from kore._core.parser cimport HEAD
 from kore._core.refusals cimport REASON_COUNT
-from kore._core.writer cimport check_final, field_line
+from kore._core.response cimport (
+    encode_field_name, encode_field_value, is_named, merge_fields, set_field)
+from kore._core.writer cimport check_final
 
 from kore._core.writer import check_iterable, sendable
 
@@ -142,7 +144,8 @@ cdef class Request(Content):
         cannot be one field: line breaks, control characters, a name that is no token.
         """
         cdef str key = name.lower()
-        cdef bytes line = field_line(name, value)
+        cdef bytes raw_name = encode_field_name(name)
+        cdef bytes raw_value = encode_field_value(name, value)
         if key == "transfer-encoding":
             raise ValueError("transfer-encoding is the server's: give response() an iterator")
         if key == "content-length":
@@ -153,9 +156,8 @@ cdef class Request(Content):
             self.closing = self.closing or "close" in value.lower()
         elif key != "keep-alive":
             if self.fields is None:
-                self.fields = {}
-            self.fields.pop(key, None)
-            self.fields[key] = line
+                self.fields = []
+            set_field(self.fields, raw_name, raw_value)
         return True
 
     def response_cookie(self, str name not None, str value not None, **attributes):
@@ -165,14 +167,15 @@ cdef class Request(Content):
         of the same name, domain and path is replaced, unless `replace=False`. Raises ValueError for
         a cookie that browsers would refuse.
         """
-        cdef str text
-        cdef bytes line, lines
-        text, keep_others = self.beside.set_cookie(self, name, value, attributes)
-        line = field_line("set-cookie", text)
+        cdef bytes raw_value
+        text, replaces = self.beside.set_cookie(self, name, value, attributes)
+        raw_value = encode_field_value("set-cookie", text)
+        if replaces is not None and self.fields is not None:
+            self.fields = [field for field in self.fields
+                           if not is_named(field, b"set-cookie", 10) or not replaces(field[1])]
         if self.fields is None:
-            self.fields = {}
-        lines = self.fields.get("set-cookie", b"")      # one entry may hold several lines
-        self.fields["set-cookie"] = keep_others(lines) + line
+            self.fields = []
+        self.fields.append((b"set-cookie", raw_value))
         return True
 
     def response(self, status, body=None):
@@ -248,11 +251,11 @@ cdef class Request(Content):
     cdef int decline(self, int status, str allow, int64_t size=-1) except -1:
         if self.answered or not self.peer.serves(self):
             return 0
-        self.fields = {}
+        self.fields = []
         if allow:
-            self.fields["allow"] = field_line("allow", allow)
+            self.fields.append((b"allow", encode_field_value("allow", allow)))
         if size >= 0:
-            self.fields["content-range"] = field_line("content-range", f"bytes */{size}")
+            self.fields.append((b"content-range", b"bytes */%d" % size))
         if status == 204:
             return self.peer.answer(self, status, b"")
         return self.peer.excuse(self, status)
@@ -306,16 +309,13 @@ cdef class Request(Content):
         return self.peer.serves(self) and self.peer.upgrade(self, terms, callbacks, deflater,
                                                             protocol)
 
-    def answer_pieces(self, int status, dict lines not None, tuple pieces):
-        """Answer with bytes and parts of files; *lines* are whole field lines by lower-case name.
+    def answer_pieces(self, int status, fields not None, tuple pieces):
+        """Answer with bytes and parts of files; *fields* are pairs of bytes: a name and a value.
 
-        Fields that the application has set take the place of those of *lines*.
+        Fields that the application has set take the place of those of the same names.
         """
         self.may_answer()
-        for line in lines.values():
-            if type(line) is not bytes:
-                raise TypeError(f"a field line is bytes, not {type(line).__name__}")
-        self.fields = {**lines, **self.fields} if self.fields else lines
+        self.fields = merge_fields(fields, self.fields)
         if self.peer.serves(self):
             self.peer.answer_pieces(self, status, pieces)
 

@@ -9,6 +9,7 @@ from kore._core.file cimport Piece
 from kore._core.libc cimport (
     SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, setsockopt, time)
 from kore._core.parser cimport HEAD
+from kore._core.response cimport has_field
 from kore._core.writer cimport Reply, apology
 
 from kore._core.writer import sendable
@@ -77,7 +78,7 @@ cdef class Responder(Recorder):
     cdef int excuse(self, Request request, int status) except -1:
         cdef object kind, body
         kind, body = apology(status, self.service.pretty)
-        request.fields["content-type"] = kind
+        request.fields.append((b"content-type", kind))
         return self.answer(request, status, body)
 
     cdef int tell_refused(self, int reason) except -1:
@@ -88,9 +89,10 @@ cdef class Responder(Recorder):
         if body is None or len(body) or request.declared >= 0:
             return body
         if request.fields is None:
-            request.fields = {}
-        if "content-type" not in request.fields:
-            request.fields["content-type"], body = apology(status, True)
+            request.fields = []
+        if not has_field(request.fields, b"content-type", 12):
+            kind, body = apology(status, True)
+            request.fields.append((b"content-type", kind))
         return body
 
     cdef int answer_pieces(self, Request request, int status, object pieces) except -1:

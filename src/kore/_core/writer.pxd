@@ -22,13 +22,12 @@ cdef class Writer:
     cdef bytes closed
     cdef bytes hsts
 
-    cdef int head(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1
-    cdef int interim(self, Buffer *out, Pool *pool, int status, dict fields) except -1
-    cdef int upgrade(self, Buffer *out, Pool *pool, dict fields) except -1
-    cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1
+    cdef int head(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1
+    cdef int interim(self, Buffer *out, Pool *pool, int status, list fields) except -1
+    cdef int upgrade(self, Buffer *out, Pool *pool, list fields) except -1
+    cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1
     cdef int tick(self, int64_t second) except -1
 
 
 cdef tuple apology(int status, bint pretty)
 cdef int check_final(int status) except -1
-cdef bytes field_line(str name, str value)

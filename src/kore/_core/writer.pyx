@@ -7,11 +7,12 @@ What is the same for all answers of one second (server, date, connection) is mad
 from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from kore._core.buffer cimport append, drain_pool, give_back, reserve
-from kore._core.grammar cimport is_text, is_token
+from kore._core.grammar cimport same
 from kore._core.libc cimport gmtime_r, time_t, tm
+from kore._core.response cimport encode_field_name, encode_field_value, has_field, is_named
 
 from collections.abc import Mapping
 from html import escape
@@ -23,9 +24,6 @@ cdef enum:
     HIGHEST = 599
 
 cdef int64_t LAST_SECOND = 253_402_300_799      # of the year 9999
-
-# What a switch of protocols says itself.
-cdef frozenset OURS = frozenset({"connection", "upgrade", "content-length", "keep-alive"})
 
 cdef bytes HSTS = b"strict-transport-security: max-age=%d; includeSubDomains\r\n"   # RFC 6797
 cdef list STATUS_LINES = [None] * (HIGHEST + 1)
@@ -48,8 +46,8 @@ def reason(int status) -> str:
     return PHRASES.get(status, "")
 
 
-cdef bytes PLAIN_TEXT = b"content-type: text/plain; charset=utf-8\r\n"
-cdef bytes HTML = b"content-type: text/html; charset=utf-8\r\n"
+cdef bytes PLAIN_TEXT = b"text/plain; charset=utf-8"
+cdef bytes HTML = b"text/html; charset=utf-8"
 cdef str PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{title}</title></head>
@@ -59,7 +57,7 @@ cdef str PAGE = """<!DOCTYPE html>
 
 
 cdef tuple apology(int status, bint pretty):
-    """Return the content-type line and the body of an answer with nothing but a status to say."""
+    """Return the media type and the body of an answer with nothing but a status to say."""
     cdef str title = f"{status} {reason(status)}".rstrip()
     if pretty and status >= 400:
         return HTML, PAGE.format(title=escape(title)).encode()
@@ -89,6 +87,32 @@ cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
         number //= 10
         if number == 0:
             return append(out, digits + at, 20 - at, pool)
+
+
+cdef int put_field(Buffer *out, Pool *pool, object field) except -1:
+    # The line of one field. Nothing is allocated that the garbage collector counts.
+    cdef bytes name = (<tuple?>field)[0]
+    cdef bytes value = (<tuple>field)[1]
+    cdef size_t size = PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
+    cdef char *at
+    reserve(out, size, pool)
+    at = out.data + out.end
+    memcpy(at, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    at += PyBytes_GET_SIZE(name)
+    at[0] = c":"
+    at[1] = c" "
+    memcpy(at + 2, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+    at += 2 + PyBytes_GET_SIZE(value)
+    at[0] = c"\r"
+    at[1] = c"\n"
+    out.end += size
+    return 0
+
+
+cdef bint is_hop_by_hop(object field) noexcept:
+    """Return whether a field says what a switch of protocols says itself."""
+    return (is_named(field, b"connection", 10) or is_named(field, b"upgrade", 7)
+            or is_named(field, b"content-length", 14) or is_named(field, b"keep-alive", 10))
 
 
 cdef int check_final(int status) except -1:
@@ -164,15 +188,16 @@ cdef class Writer:
         self.second = second
         return 0
 
-    cdef int head(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
-        """Append a head to *out*; *fields* holds complete lines by lower-case name, or is None."""
+    cdef int head(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1:
+        """Append a head to *out*; *fields* holds pairs of bytes, or is None."""
         reserve(out, 512, pool)
         put(out, pool, status_line(reply.status))
         if fields is None:
             put(out, pool, self.kept if reply.keep else self.closed)
         else:
             self.put_fields(out, pool, reply, fields)
-        if reply.secure and (fields is None or "strict-transport-security" not in fields):
+        if reply.secure and (
+                fields is None or not has_field(fields, b"strict-transport-security", 25)):
             put(out, pool, self.hsts)
         if reply.chunked:
             append(out, b"transfer-encoding: chunked\r\n", 28, pool)
@@ -182,56 +207,51 @@ cdef class Writer:
             append(out, b"\r\n", 2, pool)
         return append(out, b"\r\n", 2, pool)
 
-    cdef int interim(self, Buffer *out, Pool *pool, int status, dict fields) except -1:
+    cdef int interim(self, Buffer *out, Pool *pool, int status, list fields) except -1:
         """Append an interim head: a status and the application's fields, nothing else."""
         put(out, pool, status_line(status))
         if fields is not None:
-            for line in fields.values():
-                put(out, pool, <bytes?>line)
+            for field in fields:
+                put_field(out, pool, field)
         return append(out, b"\r\n", 2, pool)
 
-    cdef int upgrade(self, Buffer *out, Pool *pool, dict fields) except -1:
+    cdef int upgrade(self, Buffer *out, Pool *pool, list fields) except -1:
         """Append the head that ends HTTP on a connection: the last interim one."""
         put(out, pool, status_line(101))
-        if "server" not in fields:
+        if not has_field(fields, b"server", 6):
             put(out, pool, self.server)
         put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
-        for name, line in fields.items():
-            if name not in OURS:
-                put(out, pool, <bytes?>line)
+        for field in fields:
+            if not is_hop_by_hop(field):
+                put_field(out, pool, field)
         return append(out, b"\r\n", 2, pool)
 
-    cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, dict fields) except -1:
-        if "server" not in fields and "date" not in fields:
+    cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1:
+        # The application's own server and date take the place of ours.
+        cdef bint server = False
+        cdef bint date = False
+        cdef bint upgrade = False
+        cdef const char *name
+        cdef Py_ssize_t size
+        for field in fields:
+            name = PyBytes_AS_STRING(<bytes?>(<tuple?>field)[0])
+            size = PyBytes_GET_SIZE(<bytes>(<tuple>field)[0])
+            server = server or same(name, size, b"server", 6)
+            date = date or same(name, size, b"date", 4)
+            upgrade = upgrade or same(name, size, b"upgrade", 7)
+        if not server and not date:
             put(out, pool, self.kept if reply.keep else self.closed)
-        else:   # the application's own take the place of ours
-            if "server" not in fields:
+        else:
+            if not server:
                 put(out, pool, self.server)
-            if "date" not in fields:
+            if not date:
                 put(out, pool, self.date)
             put(out, pool, self.alive if reply.keep else b"connection: close\r\n")
-        for line in fields.values():
-            put(out, pool, <bytes?>line)
-        if "upgrade" in fields:     # which always comes with this, RFC 9110 7.8
+        for field in fields:
+            put_field(out, pool, field)
+        if upgrade:     # which always comes with this, RFC 9110 7.8
             put(out, pool, b"connection: upgrade\r\n")
         return 0
-
-
-cdef bytes field_line(str name, str value):
-    """Return the line of one field; ValueError when it would not be one field (RFC 9110 5.5)."""
-    if name is None or value is None:   # Cython would take None for a str
-        raise TypeError(f"a field has a name and a value, both str, not {name!r} and {value!r}")
-    cdef bytes raw_name = name.encode("latin-1", "replace")
-    cdef bytes raw_value
-    if not is_token(raw_name, len(raw_name)):
-        raise ValueError(f"header name {name!r} is not a token (letters, digits, hyphens)")
-    try:
-        raw_value = value.strip(" \t").encode("latin-1")
-    except UnicodeEncodeError:
-        raw_value = value.strip(" \t").encode("utf-8", "surrogateescape")
-    if not is_text(raw_value, len(raw_value)):
-        raise ValueError(f"header {name!r} cannot hold line breaks or controls: {value!r}")
-    return b"%b: %b\r\n" % (raw_name, raw_value)
 
 
 def write_head(int status, fields=None, *, bint keep=True, length=None, bint chunked=False,
@@ -257,7 +277,8 @@ def write_head(int status, fields=None, *, bint keep=True, length=None, bint chu
     writer.tick(second)
     lines = None
     if fields is not None:
-        lines = {name.lower(): field_line(name, value) for name, value in fields}
+        lines = [(encode_field_name(name), encode_field_value(name, value))
+                 for name, value in fields]
     try:
         writer.head(&out, &pool, &reply, lines)
         return out.data[out.start:out.end]

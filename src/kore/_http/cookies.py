@@ -119,10 +119,9 @@ class Cookie:
         """What two cookies of a browser do not have in common: RFC 6265 section 5.3, step 11."""
         return self.name, (self.domain or "").removeprefix(".").lower(), self.path
 
-    def keep_others(self, lines: bytes) -> bytes:
-        """Return lines of Set-Cookie fields without those of the same cookie."""
-        own = self.identity
-        return b"".join(line for line in lines.splitlines(keepends=True) if _identify(line) != own)
+    def replaces(self, value: bytes) -> bool:
+        """Return whether the value of a Set-Cookie field sets the same cookie."""
+        return _identify(value) == self.identity
 
     def text(self) -> str:
         """Return the value of its Set-Cookie field."""
@@ -148,10 +147,9 @@ class Cookie:
 ATTRIBUTES: Final = tuple(each.name for each in fields(Cookie) if each.default is not MISSING)
 
 
-def _identify(line: bytes) -> tuple[str, str, str | None]:
-    """Return the identity of the cookie that a line sets."""
-    _, _, text = line.decode("latin-1").partition(":")
-    pair, *attributes = text.split(";")
+def _identify(value: bytes) -> tuple[str, str, str | None]:
+    """Return the identity of the cookie that the value of a Set-Cookie field sets."""
+    pair, *attributes = value.decode("latin-1").split(";")
     said = {
         name.strip().lower(): value.strip()
         for name, _, value in (attribute.partition("=") for attribute in attributes)

@@ -117,8 +117,8 @@ class Parts:
 
     def set_cookie(
         self, request: Any, name: str, value: str, attributes: dict[str, Any]
-    ) -> tuple[str, Callable[[bytes], bytes]]:
-        """Return the field that sets a cookie, and what leaves those it replaces out of lines.
+    ) -> tuple[str, Callable[[bytes], bool] | None]:
+        """Return the value of the field that sets a cookie, and what tells which ones it replaces.
 
         By default it is secure where the connection is.
         """
@@ -129,7 +129,7 @@ class Parts:
             there_are = ", ".join(cookies.ATTRIBUTES)
             raise TypeError(f"cookie {name!r}: unknown attribute {min(unknown)!r}, use {there_are}")
         cookie = cookies.Cookie(name, value, **attributes)
-        return cookie.text(), cookie.keep_others if replace else bytes
+        return cookie.text(), cookie.replaces if replace else None
 
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""

@@ -1,7 +1,6 @@
 """An open file becomes an answer: its fields, preconditions, ranges."""
 
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from time import time
@@ -19,7 +18,9 @@ NANOSECONDS: Final = 10**9
 # and the step of the kernel's clock for files, at most 1/100.
 SETTLED_AFTER: Final = 1.02
 # Of a file's fields, those that an answer without the file has, too: RFC 9110 section 15.4.5.
-KEPT: Final = ("etag", "vary", "cache-control")
+KEPT: Final = (b"etag", b"vary", b"cache-control")
+
+Field = tuple[bytes, bytes]
 
 
 class File(Protocol):
@@ -66,24 +67,24 @@ class About:
 
     etag: str
     modified: int
-    # Whole lines by lower-case name, as the core sends them.
-    lines: Mapping[str, bytes]
+    # Pairs of a lower-case name and a value.
+    fields: tuple[Field, ...]
 
 
 def send(request: Any, file: File, kind: Kind) -> None:
     """Answer with a file, a part of it, or that the client has it."""
     found = about(file.size, file.mtime_ns, file.inode, kind)
-    lines: Any = found.lines
+    fields = found.fields
     settled = time() >= found.modified + SETTLED_AFTER
     if not settled:
         # RFC 9110 section 8.8.2: in its second it may change once more, without another date; and
         # it cannot have been changed later than now.
-        lines = {name: line for name, line in lines.items() if name != "last-modified"}
+        fields = tuple(field for field in fields if field[0] != b"last-modified")
     if request.is_conditional:
         version = conditions.Version(found.etag, found.modified, settled)
-        send_what_is_asked(request, file, version, lines)
+        send_what_is_asked(request, file, version, fields)
     else:
-        request.answer_pieces(200, lines, (file.piece(0, file.size),))
+        request.answer_pieces(200, fields, (file.piece(0, file.size),))
 
 
 # What is true of a version of a file is true for ever.
@@ -107,22 +108,22 @@ def about(size: int, mtime_ns: int, inode: int, kind: Kind) -> About:
         # The type is what it says, whoever put the file there.
         "x-content-type-options": "nosniff",
     }
-    lines = {name: f"{name}: {value}\r\n".encode() for name, value in fields.items() if value}
-    return About(etag, modified, lines)
+    pairs = tuple((name.encode(), value.encode()) for name, value in fields.items() if value)
+    return About(etag, modified, pairs)
 
 
 def send_what_is_asked(
-    request: Any, file: File, version: conditions.Version, lines: dict[str, bytes]
+    request: Any, file: File, version: conditions.Version, fields: tuple[Field, ...]
 ) -> None:
     """Answer a request that has preconditions or asks for parts."""
     verdict = conditions.verdict(request.header_values, version)
     if verdict == conditions.NOT_MODIFIED:
-        kept = {name: line for name, line in lines.items() if name in KEPT}
+        kept = tuple(field for field in fields if field[0] in KEPT)
         request.answer_pieces(verdict, kept, ())
     elif verdict == conditions.FAILED:
         request.refuse(verdict)
     else:
-        send_parts(request, file, lines, parts_for(request, file, version))
+        send_parts(request, file, fields, parts_for(request, file, version))
 
 
 def parts_for(request: Any, file: File, version: conditions.Version) -> list[Part] | None:
@@ -136,34 +137,39 @@ def parts_for(request: Any, file: File, version: conditions.Version) -> list[Par
     return wanted(values[0], file.size)
 
 
-def send_parts(request: Any, file: File, lines: dict[str, bytes], parts: list[Part] | None) -> None:
+def send_parts(
+    request: Any, file: File, fields: tuple[Field, ...], parts: list[Part] | None
+) -> None:
     """Answer with parts of a file."""
     if parts is None:
-        request.answer_pieces(200, lines, (file.piece(0, file.size),))
+        request.answer_pieces(200, fields, (file.piece(0, file.size),))
     elif not parts:
         request.refuse(416, size=file.size)
     elif len(parts) == 1:
-        lines = {**lines, "content-range": content_range(parts[0], file.size)}
-        request.answer_pieces(206, lines, (file.piece(*parts[0]),))
+        place = (b"content-range", content_range(parts[0], file.size))
+        request.answer_pieces(206, (*fields, place), (file.piece(*parts[0]),))
     else:
-        send_several(request, file, lines, parts)
+        send_several(request, file, fields, parts)
 
 
-def send_several(request: Any, file: File, lines: dict[str, bytes], parts: list[Part]) -> None:
+def send_several(request: Any, file: File, fields: tuple[Field, ...], parts: list[Part]) -> None:
     """Answer with several parts, each behind a head of its own: RFC 9110 section 14.6."""
     # Nobody can have put it into a file.
     boundary = secrets.token_hex(16).encode()
-    own = lines["content-type"]
+    own = dict(fields)[b"content-type"]
     pieces: list[Any] = []
     for part in parts:
-        head = b"\r\n--%b\r\n%b%b\r\n" % (boundary, own, content_range(part, file.size))
+        head = b"\r\n--%b\r\ncontent-type: %b\r\ncontent-range: %b\r\n\r\n" % (
+            boundary, own, content_range(part, file.size),
+        )  # fmt: skip
         pieces += (head, file.piece(*part))
     pieces.append(b"\r\n--%b--\r\n" % boundary)
-    kind = b"content-type: multipart/byteranges; boundary=%b\r\n" % boundary
-    request.answer_pieces(206, {**lines, "content-type": kind}, tuple(pieces))
+    kind = (b"content-type", b"multipart/byteranges; boundary=%b" % boundary)
+    others = (field for field in fields if field[0] != b"content-type")
+    request.answer_pieces(206, (kind, *others), tuple(pieces))
 
 
 def content_range(part: Part, size: int) -> bytes:
-    """Return the field that says which part it is."""
+    """Return the value of the field that says which part it is."""
     first, length = part
-    return b"content-range: bytes %d-%d/%d\r\n" % (first, first + length - 1, size)
+    return b"bytes %d-%d/%d" % (first, first + length - 1, size)
