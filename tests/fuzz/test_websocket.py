@@ -10,15 +10,15 @@ from hypothesis import event
 from hypothesis import strategies as st
 
 from kore._core.connection import Connection
-from kore._core.payload import Terms
 from kore._core.request import Request
+from kore._core.ws_options import WebSocketOptions
 from kore._websocket.deflate import Agreement, Deflater
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
 from tests.helpers.heads import changed, fuzzed
 from tests.helpers.websocket import ASKING, Got, frame, length, parsed
 
-TERMS = Terms(
+TERMS = WebSocketOptions(
     maxframe=5000,
     maxmessage=8000,
     buffer_max=1 << 20,

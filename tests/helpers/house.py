@@ -67,9 +67,9 @@ FLOORS = {
     -9: "_core.recorder",
     -10: "_core.request _core.service",
     -11: "_core.accesslog _core.body _core.content _core.stream _core.writer",
-    -12: """_core.chunked _core.file _core.messages _core.payload _core.poller _core.question
-          _core.probes _core.response _core.sink""",
-    -13: """_core.buffer _core.frames _core.grammar _core.libc _core.lines _core.parser
+    -12: """_core.chunked _core.file _core.log_file _core.poller _core.probes _core.question
+          _core.response _core.ws_assembler _core.ws_options""",
+    -13: """_core.accesslog_format _core.buffer _core.frames _core.grammar _core.libc _core.parser
           _core.refusals _core.table""",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}

@@ -20,7 +20,7 @@ PROSE: Final = (
     "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient", "_lazy", "_modules",
     "_pgsql", "_process", "_websocket", "docs/", "errors",
 )  # fmt: skip
-PARAMETERS: Final = ("_core.accesslog", "_core.payload", "_core.service", "_core.writer")
+PARAMETERS: Final = ("_core.accesslog", "_core.ws_options", "_core.service", "_core.writer")
 RINGS: Final = {
     "_app", "_context", "_process.worker", "_conf.builder", "_conf.databases", "_conf.directives",
     "_conf.wanted", "_httpclient.exchange", "_httpclient.stream", "_process.children",

@@ -1,4 +1,4 @@
-"""Lines of an access log, made slowly: an oracle. And a journal whose lines can be looked at."""
+"""Expected lines of an access log, made by a simple oracle, and an access log for tests."""
 
 import os
 import re
@@ -6,28 +6,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from kore._core.accesslog import Journal
+from kore._core.accesslog import AccessLog
+from kore._core.log_file import LogFile
 from kore._core.parser import ParsedHead, ParseError, parse
-from kore._core.sink import Sink
 from kore._http.accesslog import FORMATS, compiled
 
 
 class Lines:
-    """A journal on a file."""
+    """An access log on a file."""
 
     def __init__(self, path: Path, form: str = "combined") -> None:
         self.path = path
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self.sink = Sink(fd)
+        self.sink = LogFile(fd)
         self.format = compiled(form)
         pieces = self.format.filled({"worker": "1", "pid": "7", "server_name": "*"})
-        self.journal = Journal(self.sink, pieces, json=self.format.json)
+        self.access_log = AccessLog(self.sink, pieces, json=self.format.json)
 
     def line(self, raw: bytes, **exchange: object) -> bytes:
         """Return the line of one exchange."""
         before = self.path.stat().st_size
         # Tests pass any fields of an exchange; record() itself checks their types.
-        self.journal.record(raw, **exchange)  # type: ignore[arg-type]
+        self.access_log.record(raw, **exchange)  # type: ignore[arg-type]
         self.sink.flush()
         with self.path.open("rb") as file:
             file.seek(before)
@@ -36,7 +36,7 @@ class Lines:
 
 @contextmanager
 def lines(path: Path, form: str = "combined") -> Iterator[Lines]:
-    """Return a journal on a file."""
+    """Return an access log on a file."""
     made = Lines(path, form)
     try:
         yield made

@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from kore._core.sink import Sink
+from kore._core.log_file import LogFile
 
 VARIABLES: Final[Mapping[str, int]]
 
-class Journal:
+class AccessLog:
     """The access log of a domain: a format, and the file its lines go to."""
 
     def __init__(
-        self, sink: Sink, pieces: Sequence[tuple[str | None, bytes]], *, json: bool = False
+        self, sink: LogFile, pieces: Sequence[tuple[str | None, bytes]], *, json: bool = False
     ) -> None: ...
     @property
-    def sink(self) -> Sink: ...
+    def sink(self) -> LogFile: ...
     def record(
         self,
         raw: bytes,

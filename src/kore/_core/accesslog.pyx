@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Access logs: an exchange becomes a line.
+"""Access logs: an entry becomes a line.
 
-A `Journal` knows a format, as pieces: literal text and variables. Whatever a client chose is
+A `AccessLog` knows a format, as pieces: literal text and variables. Whatever a client chose is
 escaped, so that a line is one line.
 """
 
@@ -10,13 +10,13 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcpy, memset, strlen
 
-from kore._core.buffer cimport Buffer, append, held
-from kore._core.grammar cimport same
-from kore._core.lines cimport all_plain, before_query, dotted, line_of
+from kore._core.buffer cimport Buffer, append_bytes, buffered_size
+from kore._core.grammar cimport equals_word
+from kore._core.accesslog_format cimport all_plain, before_query, dotted, line_of
 from kore._core.libc cimport (
     AF_INET, AF_INET6, CLOCK_REALTIME_COARSE, clock_gettime, inet_ntop, localtime_r, ntohs,
     sockaddr, sockaddr_in, sockaddr_in6, time, time_t, timespec, tm, tzset)
-from kore._core.parser cimport STAR, Limits, next_field, parse_head
+from kore._core.parser cimport ASTERISK_FORM, HeadLimits, read_field, parse_head
 from kore._core.refusals cimport REASON_COUNT, refusal_text
 
 cdef enum Kind:
@@ -90,7 +90,7 @@ fill_plain()
 tzset()
 
 
-cdef class Journal:
+cdef class AccessLog:
     """The access log of a domain: *pieces* are (variable, text), the variable None for a literal.
 
     A variable is a name of `VARIABLES`, or "http" with the name of a header field in lower case.
@@ -98,7 +98,7 @@ cdef class Journal:
     otherwise.
     """
 
-    def __cinit__(self, Sink sink not None, pieces, *, bint json=False):
+    def __cinit__(self, LogFile sink not None, pieces, *, bint json=False):
         cdef int i
         self.sink = sink
         self.json = json
@@ -108,61 +108,61 @@ cdef class Journal:
         if len(self.names) > FIELDS:
             raise ValueError(f"{len(self.names)} header fields, {FIELDS} at most")
         self.count = len(pieces)
-        self.pieces = <Piece *>malloc(max(self.count, 1) * sizeof(Piece))
+        self.pieces = <FormatPart *>malloc(max(self.count, 1) * sizeof(FormatPart))
         if self.pieces == NULL:
             raise MemoryError
         start = 0
         for i, (variable, text) in enumerate(pieces):
             if variable is None:
-                self.pieces[i] = Piece(LITERAL, start, len(text))
+                self.pieces[i] = FormatPart(LITERAL, start, len(text))
                 start += len(text)
             elif variable == "http":
-                self.pieces[i] = Piece(FIELD, self.names.index(text), 0)
+                self.pieces[i] = FormatPart(FIELD, self.names.index(text), 0)
             else:
-                self.pieces[i] = Piece(VARIABLES[variable], 0, 0)
+                self.pieces[i] = FormatPart(VARIABLES[variable], 0, 0)
 
     def __dealloc__(self):
         free(self.pieces)
 
-    cdef int write(self, const Exchange *exchange) except -1:
+    cdef int write(self, const LogEntry *entry) except -1:
         """Add a line. Where there is no room for it, it is lost, and counted."""
         cdef Buffer *lines = &self.sink.lines
-        cdef size_t before = held(lines)
+        cdef size_t before = buffered_size(lines)
         if self.sink.refuses():
             self.sink.lost += 1
             return 0
         try:
-            self.compose(exchange)
+            self.compose(entry)
         except MemoryError:
             lines.end = lines.start + before
             self.sink.lost += 1
         return self.sink.added()
 
-    cdef int compose(self, const Exchange *exchange) except -1:
+    cdef int compose(self, const LogEntry *entry) except -1:
         cdef int i
         self.tick()
-        self.find_fields(exchange)
+        self.find_fields(entry)
         for i in range(self.count):
-            self.put(&self.pieces[i], exchange)
+            self.put(&self.pieces[i], entry)
         return self.put_plain(b"\n", 1)
 
-    cdef int put(self, const Piece *piece, const Exchange *exchange) except -1:
+    cdef int put(self, const FormatPart *piece, const LogEntry *entry) except -1:
         cdef int kind = piece.kind
         if kind == LITERAL:
             return self.put_plain(PyBytes_AS_STRING(self.literals) + piece.start, piece.size)
         if kind == FIELD:
-            return self.put_span(exchange, self.values[piece.start])
+            return self.put_span(entry, self.values[piece.start])
         if kind <= TIME_LOCAL:
             return self.put_moment(kind)
         if kind <= STATUS:
-            return self.put_number(kind, exchange)
+            return self.put_number(kind, entry)
         if kind <= REMOTE_PORT:
-            return self.put_client(kind, exchange.address)
+            return self.put_client(kind, entry.address)
         if kind < COMPLETION:
-            return self.put_question(kind, exchange)
+            return self.put_question(kind, entry)
         if kind == REFUSAL:
-            return self.put_refusal(exchange.refusal)
-        return self.put_plain(b"OK", 2) if exchange.complete else self.put_nothing()
+            return self.put_refusal(entry.refusal)
+        return self.put_plain(b"OK", 2) if entry.complete else self.put_nothing()
 
     cdef int put_moment(self, int kind) except -1:
         cdef timespec now
@@ -173,16 +173,16 @@ cdef class Journal:
         clock_gettime(CLOCK_REALTIME_COARSE, &now)
         return self.put_seconds(<int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000)
 
-    cdef int put_number(self, int kind, const Exchange *exchange) except -1:
+    cdef int put_number(self, int kind, const LogEntry *entry) except -1:
         if kind == STATUS:
-            return self.put_integer(exchange.status)
+            return self.put_integer(entry.status)
         if kind == BODY_BYTES_SENT:
-            return self.put_integer(exchange.body)
+            return self.put_integer(entry.body_sent)
         if kind == BYTES_SENT:
-            return self.put_integer(exchange.sent)
+            return self.put_integer(entry.sent)
         if kind == REQUEST_LENGTH:
-            return self.put_integer(exchange.received)
-        return self.put_seconds(exchange.ms)
+            return self.put_integer(entry.received)
+        return self.put_seconds(entry.duration_ms)
 
     cdef int put_client(self, int kind, const void *address) except -1:
         cdef const unsigned char *bytes_of
@@ -202,50 +202,50 @@ cdef class Journal:
             size += dotted(text + size, bytes_of[i])
         return self.put_plain(text, size - 1)
 
-    cdef int put_question(self, int kind, const Exchange *exchange) except -1:
-        cdef const Head *head = exchange.head
+    cdef int put_question(self, int kind, const LogEntry *entry) except -1:
+        cdef const Head *head = entry.head
         cdef Span target = head.target
         if kind == REQUEST or kind == REQUEST_NO_ARGS:
-            return self.put_request(kind, exchange)
+            return self.put_request(kind, entry)
         if kind == HOST:
-            return self.put_span(exchange, head.host if exchange.whole else Span(0, 0))
+            return self.put_span(entry, head.host if entry.accepted else Span(0, 0))
         if target.size == 0:
             return self.put_nothing()
         if kind == METHOD:
-            return self.put_span(exchange, head.name)
+            return self.put_span(entry, head.method_name)
         if kind == REQUEST_URI:
-            return self.put_span(exchange, target)
+            return self.put_span(entry, target)
         if kind == PROTOCOL:
-            return self.put_span(exchange, Span(target.start + target.size + 1, 8))
+            return self.put_span(entry, Span(target.start + target.size + 1, 8))
         if kind == ARGS:
-            return self.put_span(exchange, head.query)
-        return self.put_path(exchange)
+            return self.put_span(entry, head.query)
+        return self.put_path(entry)
 
-    cdef int put_path(self, const Exchange *exchange) except -1:
-        cdef const Head *head = exchange.head
-        if not exchange.whole or head.flags & STAR:
-            return self.put_span(exchange, before_query(exchange.raw, head.target))
-        return self.put_span(exchange, head.path) if head.path.size else self.put_plain(b"/", 1)
+    cdef int put_path(self, const LogEntry *entry) except -1:
+        cdef const Head *head = entry.head
+        if not entry.accepted or head.flags & ASTERISK_FORM:
+            return self.put_span(entry, before_query(entry.raw, head.target))
+        return self.put_span(entry, head.path) if head.path.size else self.put_plain(b"/", 1)
 
-    cdef int put_request(self, int kind, const Exchange *exchange) except -1:
-        cdef Span line = line_of(exchange.raw, exchange.size)
-        cdef Span target = exchange.head.target
+    cdef int put_request(self, int kind, const LogEntry *entry) except -1:
+        cdef Span line = line_of(entry.raw, entry.size)
+        cdef Span target = entry.head.target
         if target.size == 0:
             if kind == REQUEST_NO_ARGS:
-                line = before_query(exchange.raw, line)
-            return self.put_span(exchange, line)
-        self.put_span(exchange, exchange.head.name)
+                line = before_query(entry.raw, line)
+            return self.put_span(entry, line)
+        self.put_span(entry, entry.head.method_name)
         self.put_plain(b" ", 1)
         if kind == REQUEST:
-            self.put_span(exchange, target)
+            self.put_span(entry, target)
         else:
-            self.put_path(exchange)
-        return self.put_span(exchange, Span(target.start + target.size, 9))
+            self.put_path(entry)
+        return self.put_span(entry, Span(target.start + target.size, 9))
 
-    cdef int put_span(self, const Exchange *exchange, Span span) except -1:
+    cdef int put_span(self, const LogEntry *entry, Span span) except -1:
         if span.start == 0 and span.size == 0:
             return self.put_nothing()
-        return self.put_escaped(exchange.raw + span.start, span.size)
+        return self.put_escaped(entry.raw + span.start, span.size)
 
     cdef int put_refusal(self, int reason) except -1:
         cdef const char *text = refusal_text(reason)
@@ -283,7 +283,7 @@ cdef class Journal:
         return 0
 
     cdef int put_plain(self, const char *data, size_t size) except -1:
-        return append(&self.sink.lines, data, size, &self.sink.pool)
+        return append_bytes(&self.sink.lines, data, size, &self.sink.pool)
 
     cdef int put_integer(self, int64_t number) except -1:
         cdef char digits[20]
@@ -305,10 +305,10 @@ cdef class Journal:
         self.put_integer(ms // 1000)
         return self.put_plain(text, 4)
 
-    cdef int find_fields(self, const Exchange *exchange) except -1:
+    cdef int find_fields(self, const LogEntry *entry) except -1:
         # all that the format names, in one pass; of a repeated field the first
-        cdef const char *raw = exchange.raw
-        cdef uint32_t at = exchange.head.fields
+        cdef const char *raw = entry.raw
+        cdef uint32_t at = entry.head.fields_start
         cdef uint32_t next_line
         cdef const char *end
         cdef Py_ssize_t size, i
@@ -317,15 +317,16 @@ cdef class Journal:
         if missing == 0:
             return 0
         memset(self.values, 0, sizeof(self.values))
-        while exchange.whole and missing and raw[at] != c"\r":
-            end = <const char *>memchr(raw + at, c"\r", exchange.size - at)
+        while entry.accepted and missing and raw[at] != c"\r":
+            end = <const char *>memchr(raw + at, c"\r", entry.size - at)
             next_line = <uint32_t>(end - raw) + 2
             for i in range(len(self.names)):
                 size = PyBytes_GET_SIZE(<bytes>self.names[i])
-                if (at + size < exchange.size and raw[at + size] == c":" and
+                if (at + size < entry.size and raw[at + size] == c":" and
                         self.values[i].start == 0 and
-                        same(raw + at, size, PyBytes_AS_STRING(<bytes>self.names[i]), size)):
-                    self.values[i] = next_field(raw, &at, &name)
+                        equals_word(raw + at, size,
+                                    PyBytes_AS_STRING(<bytes>self.names[i]), size)):
+                    self.values[i] = read_field(raw, &at, &name)
                     missing -= 1
                     break
             at = next_line
@@ -355,27 +356,27 @@ cdef class Journal:
     def record(self, bytes raw not None, *, int status=200, int64_t sent=0, int64_t body=0,
                int64_t received=0, int64_t ms=0, bint complete=True, int refusal=0,
                bytes address not None=b"\0\0"):
-        """Add the line of an exchange that began with *raw*: the door for tests and fuzzers.
+        """Add the line of an entry that began with *raw*: the door for tests and fuzzers.
 
         *address* is a sockaddr.
         """
-        cdef Limits limits = Limits(1 << 20, 1 << 20, 1000)
+        cdef HeadLimits limits = HeadLimits(1 << 20, 1 << 20, 1000)
         cdef Head head
-        cdef Exchange exchange
+        cdef LogEntry entry
         cdef sockaddr_in6 where
         memset(&head, 0, sizeof(head))
         memset(&where, 0, sizeof(where))
         memcpy(&where, PyBytes_AS_STRING(address), min(<size_t>len(address), sizeof(where)))
-        exchange.whole = parse_head(raw, len(raw), &head, &limits) > 0
-        exchange.raw = raw
-        exchange.size = len(raw)
-        exchange.head = &head
-        exchange.complete = complete
-        exchange.status = status
-        exchange.refusal = refusal if 0 <= refusal < REASON_COUNT else 0
-        exchange.sent = sent
-        exchange.body = body
-        exchange.received = received
-        exchange.ms = ms
-        exchange.address = &where
-        self.write(&exchange)
+        entry.accepted = parse_head(raw, len(raw), &head, &limits) > 0
+        entry.raw = raw
+        entry.size = len(raw)
+        entry.head = &head
+        entry.complete = complete
+        entry.status = status
+        entry.refusal = refusal if 0 <= refusal < REASON_COUNT else 0
+        entry.sent = sent
+        entry.body_sent = body
+        entry.received = received
+        entry.duration_ms = ms
+        entry.address = &where
+        self.write(&entry)

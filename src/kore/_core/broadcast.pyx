@@ -25,7 +25,7 @@ cdef enum:
     AHEAD = 4       # members: time enough for memory to answer, and they are not pushed out again
 
 
-def post(list members not None, bytes frame not None, source):
+def broadcast_frame(list members not None, bytes frame not None, source):
     """Send a frame to all *members* but *source*. Nothing is raised: who does not read is cut off.
 
     What the kernel does for one pushes the next ones out of the caches, so they are fetched in

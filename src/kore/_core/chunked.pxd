@@ -15,10 +15,10 @@ cdef struct Chunks:
     uint32_t line       # bytes since the last data that were not data
 
 
-cdef struct Piece:
+cdef struct ChunkSpan:
     size_t start
     size_t size
 
 
-cdef int next_piece(const char *data, size_t size, Chunks *chunks, size_t *used,
-                    Piece *piece) noexcept nogil
+cdef int decode_span(const char *data, size_t size, Chunks *chunks, size_t *used,
+                     ChunkSpan *piece) noexcept nogil

@@ -7,7 +7,7 @@ trailers are checked and dropped: nobody may act on what an intermediary might h
 
 from libc.stdint cimport INT64_MAX
 
-from kore._core.grammar cimport KIND, TEXT, TOKEN, hex_digit
+from kore._core.grammar cimport KIND, TEXT, TOKEN, parse_hex_digit
 from kore._core.refusals cimport (
     REFUSE_CHUNK_DATA_END, REFUSE_CHUNK_EXTENSION, REFUSE_CHUNK_LINE_END, REFUSE_CHUNK_LINE_SIZE,
     REFUSE_CHUNK_SIZE, REFUSE_CHUNK_SIZE_RANGE, REFUSE_TRAILER_CHARACTER, REFUSE_TRAILER_LINE_END,
@@ -34,8 +34,8 @@ cdef enum:
     OVERHEAD = 4096     # bytes of one chunk line, or of all trailers; nobody sends more in earnest
 
 
-cdef int next_piece(const char *data, size_t size, Chunks *chunks, size_t *used,
-                    Piece *piece) noexcept nogil:
+cdef int decode_span(const char *data, size_t size, Chunks *chunks, size_t *used,
+                     ChunkSpan *piece) noexcept nogil:
     """Go on with *size* bytes: a ChunkEvent, or minus the reason to refuse them.
 
     *used* says how many bytes were looked at; a *piece* lies among them.
@@ -90,7 +90,7 @@ cdef int size_step(Chunks *chunks, unsigned char c) noexcept nogil:
             chunks.state = SIZE_LF
             return 0
         return 0 if KIND[c] & TEXT else -REFUSE_CHUNK_EXTENSION
-    digit = hex_digit(<char>c)
+    digit = parse_hex_digit(<char>c)
     if digit >= 0:
         if chunks.state == SIZE_FIRST:
             chunks.state = SIZE
@@ -140,11 +140,11 @@ cdef class ChunkReader:
         cdef const char *at = source
         cdef size_t left = len(source)
         cdef size_t used = 0
-        cdef Piece piece
+        cdef ChunkSpan piece
         cdef int event = CHUNK_DATA
         body = []
         while event == CHUNK_DATA:
-            event = next_piece(at, left, &self.chunks, &used, &piece)
+            event = decode_span(at, left, &self.chunks, &used, &piece)
             if event < 0:
                 raise ParseError(-event)
             if event == CHUNK_DATA:

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """A client's connection, as applications see it. `kore.connection` in Kore's words."""
 
-from kore._core.buffer cimport held
+from kore._core.buffer cimport buffered_size
 from kore._core.libc cimport AF_INET, AF_INET6, inet_ntop, sockaddr, sockaddr_in
 from kore._core.lifecycle cimport NEW_MS
 from kore._core.receiver cimport FINISHING, HEADING, IDLE, LINGERING, UPGRADED
@@ -131,17 +131,17 @@ cdef class Connection(Lifecycle):
         """Be no part of a group any more. False: it was none."""
         return self.service.hub.rooms.leave(room, self)
 
-    cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1:
-        return self.service.hub.handshake(request, request.route, callbacks, terms)
+    cdef bint handshake(self, Request request, tuple callbacks, dict options) except -1:
+        return self.service.hub.handshake(request, request.route, callbacks, options)
 
-    cdef bint upgrade(self, Request request, object terms, tuple callbacks,
+    cdef bint upgrade(self, Request request, object options, tuple callbacks,
                       object deflater, object protocol) except -1:
         """Answer 101, and speak no HTTP any more."""
         cdef WebSocket socket = WebSocket.__new__(WebSocket)
         cdef object onconnect
         onconnect, socket.onmsg, socket.ondisconnect = callbacks
         socket.peer = self
-        socket.terms = terms
+        socket.options = options
         socket.deflater = deflater
         socket.protocol = protocol
         socket.begin()
@@ -149,7 +149,7 @@ cdef class Connection(Lifecycle):
         if request.opened or not self.serves(request):      # code that was called has answered it
             return False
         request.opens = self.queued()
-        self.service.writer.upgrade(&self.outbox, &self.poller.pool, fields)
+        self.service.writer.write_upgrade(&self.outbox, &self.poller.pool, fields)
         request.answered = request.opened = True
         request.status = 101
         request.heads = socket.before = self.queued()
@@ -159,7 +159,7 @@ cdef class Connection(Lifecycle):
         self.conclude(request)
         self.over(request, sink)
         socket.open(onconnect)
-        if held(&self.inbox) and not self.advancing:
+        if buffered_size(&self.inbox) and not self.advancing:
             self.service.defer(self.resume)     # what it said too early, before its end perhaps
         else:
             self.settle()

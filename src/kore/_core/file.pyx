@@ -100,7 +100,7 @@ def open_beneath(int directory, str name not None, *, bint walking=False):
     cdef int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK
     cdef int fd = -1
     cdef int _tried
-    cdef File file
+    cdef OpenFile file
     walking = walking or not BENEATH
     for _tried in range(TRIES):
         fd = walk(directory, raw, flags) if walking else beneath(directory, raw, flags)
@@ -110,21 +110,21 @@ def open_beneath(int directory, str name not None, *, bint walking=False):
         if -fd in MISSING:
             return None
         raise OSError(-fd, os.strerror(-fd), name)
-    file = File.__new__(File)
+    file = OpenFile.__new__(OpenFile)
     file.fd = fd
-    file.look()
+    file.read_status()
     return file
 
 
 def open_file(path):
     """Open a file by its path, anywhere. Raises OSError."""
-    cdef File file = File.__new__(File)
+    cdef OpenFile file = OpenFile.__new__(OpenFile)
     file.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
-    file.look()
+    file.read_status()
     return file
 
 
-cdef class File:
+cdef class OpenFile:
     """An open file, as it was when it was last looked at. Closed when nobody knows it any more."""
 
     def __cinit__(self):
@@ -137,7 +137,7 @@ cdef class File:
         if self.fd >= 0:
             close(self.fd)
 
-    cdef int look(self) except -1:
+    cdef int read_status(self) except -1:
         # how many names it has
         cdef stat_t about
         if fstat(self.fd, &about) < 0:
@@ -160,54 +160,54 @@ cdef class File:
 
     def refresh(self):
         """See how it is now; say whether it has a name still, or was deleted or replaced."""
-        return self.look() > 0
+        return self.read_status() > 0
 
     def fileno(self):
         """Return its descriptor, which stays its own."""
         return self.fd
 
-    def piece(self, int64_t start, int64_t size):
+    def get_range(self, int64_t start, int64_t size):
         """Return a part of it, to be sent."""
-        cdef Piece piece = Piece.__new__(Piece)
+        cdef FileRange piece = FileRange.__new__(FileRange)
         if start < 0 or size < 0:
             raise ValueError(f"no part of a file: {size} bytes from {start}")
         piece.file = self
-        piece.at = start
-        piece.left = size
+        piece.offset = start
+        piece.remaining = size
         return piece
 
 
-cdef class Piece:
+cdef class FileRange:
     """A part of a file."""
 
     def __init__(self):
-        raise TypeError("File.piece() makes these")
+        raise TypeError("OpenFile.get_range() makes these")
 
     def __len__(self):
-        return self.left
+        return self.remaining
 
-    cdef int read(self, char *data) except -1:
+    cdef int read_all(self, char *data) except -1:
         """Read all that is left: 1, or 0 when it is not to be had at once."""
-        return self.next(data, self.left) == self.left
+        return self.read_some(data, self.remaining) == self.remaining
 
-    cdef bint take(self, int64_t size) noexcept:
+    cdef bint advance(self, int64_t size) noexcept:
         """Forget what was sent; say whether that was all."""
-        self.at += size
-        self.left -= size
-        return self.left == 0
+        self.offset += size
+        self.remaining -= size
+        return self.remaining == 0
 
-    cdef ssize_t next(self, char *data, size_t size) except -3:
+    cdef ssize_t read_some(self, char *data, size_t size) except -3:
         """Read what comes next, which is not taken from what is left; -2 when there is nothing."""
         cdef ssize_t count
         while True:
-            count = pread(self.file.fd, data, min(size, <size_t>self.left), self.at)
+            count = pread(self.file.fd, data, min(size, <size_t>self.remaining), self.offset)
             if count > 0:
                 return count
             if count == 0 or errno != EINTR:
                 return -2
 
 
-def shrunk(Piece piece not None):
+def log_truncation(FileRange piece not None):
     """Say that a file ended before what had been announced of it."""
     log.error("a file ended %d bytes early while it was sent: it was truncated, or cannot be read; "
-              "its client is disconnected", piece.left)
+              "its client is disconnected", piece.remaining)

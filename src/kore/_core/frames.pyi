@@ -1,6 +1,5 @@
 """WebSocket frames; see frames.pyx."""
 
-
 def read_frame(
     data: bytes, *, packing: bool = False
 ) -> tuple[int, int, bool, bool, bytes, int] | int | None: ...

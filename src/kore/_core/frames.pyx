@@ -28,7 +28,7 @@ cdef enum:
     AFTER_F4 = 7
 
 
-cdef int next_frame(const char *data, size_t size, bint packing, Frame *frame) noexcept nogil:
+cdef int parse_frame_head(const char *data, size_t size, bint packing, Frame *frame) noexcept nogil:
     """Read a frame's head: its size, 0 when more must come, or minus a close code.
 
     Only what a client may send: it has to mask (5.1). *packing*: RSV1 has a meaning.
@@ -62,12 +62,12 @@ cdef int next_frame(const char *data, size_t size, bint packing, Frame *frame) n
 
 cdef bint proper(uint8_t first, uint8_t second, bint packing) noexcept nogil:
     cdef int op = first & OP
-    cdef uint8_t allowed = RSV1 if packing and (op == TEXT or op == BINARY) else 0
+    cdef uint8_t allowed = RSV1 if packing and (op == OP_TEXT or op == OP_BINARY) else 0
     if first & RSV & ~allowed or not second & MASKED:
         return False
     if op & CONTROL:
-        return op <= PONG and first & FIN and second & ~MASKED <= CONTROL_MAX
-    return op <= BINARY
+        return op <= OP_PONG and first & FIN and second & ~MASKED <= CONTROL_MAX
+    return op <= OP_BINARY
 
 
 cdef void unmask(char *data, size_t size, const uint8_t *key, size_t at) noexcept nogil:
@@ -86,7 +86,7 @@ cdef void unmask(char *data, size_t size, const uint8_t *key, size_t at) noexcep
         data[i] = <char>(<uint8_t>data[i] ^ turned[i & 7])
 
 
-cdef int frame_head(char *place, int op, bint packed, uint64_t length) noexcept nogil:
+cdef int write_frame_head(char *place, int op, bint packed, uint64_t length) noexcept nogil:
     """Write the head of a whole message in one frame, not masked; return its size."""
     cdef uint8_t *out = <uint8_t *>place
     cdef int size = 2
@@ -103,7 +103,7 @@ cdef int frame_head(char *place, int op, bint packed, uint64_t length) noexcept 
     return size
 
 
-cdef bint utf8_goes_on(uint32_t *state, const char *data, size_t size) noexcept nogil:
+cdef bint check_utf8(uint32_t *state, const char *data, size_t size) noexcept nogil:
     """Check that *data* goes on a text in UTF-8 (RFC 3629 section 4), which is at *state*.
 
     At the end of a text the state is 0.
@@ -165,7 +165,7 @@ cdef inline bint utf8_first(uint32_t *state, uint8_t c) noexcept nogil:
     return True
 
 
-cdef int close_code(const char *payload, size_t size) noexcept nogil:
+cdef int parse_close_code(const char *payload, size_t size) noexcept nogil:
     """Return the code of a close frame, 1005 when it has none, or minus the one that refuses it.
 
     Section 7.4: 1004 to 1006 and 1015 are never sent, and 1000 to 2999 are for the protocol. The
@@ -181,7 +181,7 @@ cdef int close_code(const char *payload, size_t size) noexcept nogil:
     code = raw[0] << 8 | raw[1]
     if not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
         return -PROTOCOL_ERROR
-    if not utf8_goes_on(&state, payload + 2, size - 2) or state != ACCEPT:
+    if not check_utf8(&state, payload + 2, size - 2) or state != ACCEPT:
         return -1007
     return code
 
@@ -192,7 +192,7 @@ cdef int close_code(const char *payload, size_t size) noexcept nogil:
 def read_frame(bytes data not None, *, bint packing=False):
     """Return `(used, op, fin, packed, key, length)` of a frame's head, or a close code, or None."""
     cdef Frame frame
-    cdef int used = next_frame(PyBytes_AS_STRING(data), len(data), packing, &frame)
+    cdef int used = parse_frame_head(PyBytes_AS_STRING(data), len(data), packing, &frame)
     if used <= 0:
         return -used or None
     key = (<char *>frame.key)[:4]
@@ -212,8 +212,8 @@ def masked(bytes data not None, bytes key not None, size_t at=0):
 
 def built_frame(int op, data not None, *, bint packed=False):
     """Return a message as one frame, as a server sends it."""
-    cdef char head[HEAD_MAX]
-    cdef int size = frame_head(head, op, packed, len(data))
+    cdef char head[FRAME_HEAD_MAX]
+    cdef int size = write_frame_head(head, op, packed, len(data))
     return head[:size] + bytes(data)
 
 
@@ -221,9 +221,9 @@ def utf8_state(bytes data not None, uint32_t state=0):
     """Return where a text in UTF-8 is after *data*: 0 between characters, None for what is none."""
     if state > AFTER_F4:
         raise ValueError(f"there is no state {state}")
-    return state if utf8_goes_on(&state, PyBytes_AS_STRING(data), len(data)) else None
+    return state if check_utf8(&state, PyBytes_AS_STRING(data), len(data)) else None
 
 
 def code_of(bytes payload not None):
     """Return the code of a close frame, 1005 for none; negative when it must be refused."""
-    return close_code(PyBytes_AS_STRING(payload), len(payload))
+    return parse_close_code(PyBytes_AS_STRING(payload), len(payload))

@@ -14,7 +14,7 @@ cdef enum Kind:
 
 
 cdef enum:
-    HOST_MAX = 253      # RFC 1035: the longest name in its printed form
+    HOST_SIZE_MAX = 253      # RFC 1035: the longest name in its printed form
     PORT_MAX = 6        # a colon and five digits
 
 
@@ -28,9 +28,10 @@ cdef unsigned char KIND[256]
 cdef bint all_of(const char *data, size_t size, unsigned char kind) noexcept nogil
 cdef bint is_token(const char *data, size_t size) noexcept nogil
 cdef bint is_text(const char *data, size_t size) noexcept nogil
-cdef bint same(const char *data, size_t size, const char *word, size_t length) noexcept nogil
+cdef bint equals_word(const char *data, size_t size, const char *word,
+                      size_t length) noexcept nogil
 cdef bint is_escape(const char *data, size_t size) noexcept nogil
 cdef str normalize_path(const char *path, size_t size)
-cdef int hex_digit(char c) noexcept nogil
-cdef bint valid_host(const char *host, size_t size) noexcept nogil
-cdef size_t next_word(const char *value, size_t size, size_t at, Span *word) noexcept nogil
+cdef int parse_hex_digit(char c) noexcept nogil
+cdef bint is_valid_host(const char *host, size_t size) noexcept nogil
+cdef size_t read_list_element(const char *value, size_t size, size_t at, Span *word) noexcept nogil

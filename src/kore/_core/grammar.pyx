@@ -52,7 +52,8 @@ cdef bint is_text(const char *data, size_t size) noexcept nogil:
     return all_of(data, size, TEXT)
 
 
-cdef bint same(const char *data, size_t size, const char *word, size_t length) noexcept nogil:
+cdef bint equals_word(const char *data, size_t size, const char *word,
+                      size_t length) noexcept nogil:
     """Compare without regard to case; *word* is in lower case."""
     cdef size_t i
     cdef char c
@@ -67,7 +68,7 @@ cdef bint same(const char *data, size_t size, const char *word, size_t length) n
     return True
 
 
-cdef int hex_digit(char c) noexcept nogil:
+cdef int parse_hex_digit(char c) noexcept nogil:
     if c"0" <= c <= c"9":
         return c - c"0"
     c |= 0x20
@@ -78,7 +79,7 @@ cdef int hex_digit(char c) noexcept nogil:
 
 cdef bint is_escape(const char *data, size_t size) noexcept nogil:
     """Return whether the bytes begin with a percent sign and two digits, other than `%00`."""
-    if size < 3 or data[0] != c"%" or hex_digit(data[1]) < 0 or hex_digit(data[2]) < 0:
+    if size < 3 or data[0] != c"%" or parse_hex_digit(data[1]) < 0 or parse_hex_digit(data[2]) < 0:
         return False
     return data[1] != c"0" or data[2] != c"0"
 
@@ -98,7 +99,7 @@ cdef str normalize_path(const char *path, size_t size):
     while at < size:
         escaped = path[at] == c"%"
         if escaped:
-            c = <unsigned char>(hex_digit(path[at + 1]) << 4 | hex_digit(path[at + 2]))
+            c = <unsigned char>(parse_hex_digit(path[at + 1]) << 4 | parse_hex_digit(path[at + 2]))
             at += 3
         else:
             c = <unsigned char>path[at]
@@ -117,7 +118,7 @@ cdef str normalize_path(const char *path, size_t size):
         PyMem_Free(normal)
 
 
-cdef bint valid_host(const char *host, size_t size) noexcept nogil:
+cdef bint is_valid_host(const char *host, size_t size) noexcept nogil:
     """Check host [":" port], RFC 9110 7.2, with the names that DNS and its users know."""
     cdef size_t at = 0
     cdef unsigned long port = 0
@@ -135,7 +136,7 @@ cdef bint valid_host(const char *host, size_t size) noexcept nogil:
     else:
         while at < size and KIND[<unsigned char>host[at]] & NAME:
             at += 1
-    if at == 0 or at > HOST_MAX:
+    if at == 0 or at > HOST_SIZE_MAX:
         return False
     if at == size:
         return True
@@ -150,7 +151,7 @@ cdef bint valid_host(const char *host, size_t size) noexcept nogil:
     return True
 
 
-cdef size_t next_word(const char *value, size_t size, size_t at, Span *word) noexcept nogil:
+cdef size_t read_list_element(const char *value, size_t size, size_t at, Span *word) noexcept nogil:
     # one element of a comma-separated list; returns where the next begins, size + 1 after the last
     cdef size_t end = at
     while end < size and value[end] != c",":

@@ -6,13 +6,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_REFCNT
 from libc.string cimport memset
 
-from kore._core.buffer cimport BLOCK, consume, held
+from kore._core.buffer cimport BLOCK_SIZE, buffered_size, consume_bytes
 from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit, time
-from kore._core.parser cimport CLOSE, HEAD, SECURE, parse_head
+from kore._core.parser cimport CLOSE, HEAD, HTTPS_SCHEME, parse_head
 from kore._core.receiver cimport (
     FINISHING, HEADING, IDLE, RECEIVING, RUNNING, SKIPPING, STREAMING, UPGRADED)
 from kore._core.refusals cimport REFUSE_BODY_SIZE, REFUSE_SCHEME, refusal_status
-from kore._core.writer cimport Reply, apology
+from kore._core.writer cimport ResponseHead, error_page
 
 from inspect import isawaitable
 from types import CoroutineType
@@ -45,11 +45,11 @@ cdef class Intake(BodyReceiver):
     @cython.nonecheck(False)
     cdef bint next_head(self) except -1:
         cdef int used
-        self.blocked = held(&self.inbox) > 0 and self.waiting() > BLOCK
-        if self.blocked or not held(&self.inbox):
+        self.blocked = buffered_size(&self.inbox) > 0 and self.waiting() > BLOCK_SIZE
+        if self.blocked or not buffered_size(&self.inbox):
             return False
-        used = parse_head(self.inbox.data + self.inbox.start, held(&self.inbox), &self.head,
-                          &self.service.heads)
+        used = parse_head(self.inbox.data + self.inbox.start, buffered_size(&self.inbox),
+                          &self.head, &self.service.heads)
         if used == 0 and self.keep and self.is_blank():
             return False
         if used > 0:
@@ -67,13 +67,13 @@ cdef class Intake(BodyReceiver):
 
         Some clients send one behind a body: it is no beginning of a request (RFC 9112 2.2).
         """
-        cdef size_t size = self.head.line
-        if self.stage != IDLE or self.head.lines or self.head.scanned != self.head.line:
+        cdef size_t size = self.head.line_start
+        if self.stage != IDLE or self.head.line_count or self.head.scanned != self.head.line_start:
             return False
         if self.ended:          # half of an empty line is not completed any more
-            size = held(&self.inbox)
-        consume(&self.inbox, size, &self.poller.pool)
-        self.head.line = self.head.scanned = 0      # `blank` goes on counting
+            size = buffered_size(&self.inbox)
+        consume_bytes(&self.inbox, size, &self.poller.pool)
+        self.head.line_start = self.head.scanned = 0      # `blank` goes on counting
         return True
 
     @cython.nonecheck(False)
@@ -82,7 +82,7 @@ cdef class Intake(BodyReceiver):
         cdef bytes raw = PyBytes_FromStringAndSize(self.inbox.data + self.inbox.start, used)
         cdef int64_t came = self.taken()
         cdef Request request
-        consume(&self.inbox, used, &self.poller.pool)
+        consume_bytes(&self.inbox, used, &self.poller.pool)
         request = Request.__new__(Request)
         if self.closed or self.parting:
             return 0
@@ -91,7 +91,7 @@ cdef class Intake(BodyReceiver):
         memset(&self.head, 0, sizeof(Head))
         request.peer = self
         request.declared = -1
-        request.journal = self.journal
+        request.access_log = self.access_log
         request.begun = self.moment
         request.came = came
         self.current = request
@@ -119,10 +119,10 @@ cdef class Intake(BodyReceiver):
             self.keep = False
             request.decline(503, "")
             return 0
-        if request.head.flags & SECURE:     # https over a connection that is not: RFC 9110 7.4
+        if request.head.flags & HTTPS_SCHEME:   # https over a connection that is not: RFC 9110 7.4
             self.turn_away(request, REFUSE_SCHEME)
             return 0
-        request.journal = None      # from here on it is the router's business
+        request.access_log = None      # from here on it is the router's business
         request.route = self.resolve(request)
         if request.route is None and not request.answered:
             return request.give_up(500)
@@ -258,18 +258,18 @@ cdef class Intake(BodyReceiver):
         cdef int status = refusal_status(reason)
         cdef int64_t opens, heads
         cdef bytes kind, text
-        kind, text = apology(status, self.service.pretty)
-        cdef Reply reply = Reply(status, False, False, len(text), self.secure)
+        kind, text = error_page(status, self.service.pretty)
+        cdef ResponseHead reply = ResponseHead(status, False, False, len(text), self.secure)
         cdef list fields = [(b"content-type", kind)]
         if self.closed or self.parting:
             return 0
         opens = self.queued()
-        self.service.writer.tick(time(NULL))
-        self.service.writer.head(&self.outbox, &self.poller.pool, &reply, fields)
+        self.service.writer.update_date(time(NULL))
+        self.service.writer.write_head(&self.outbox, &self.poller.pool, &reply, fields)
         heads = self.queued()
         if self.head.method != HEAD:
             self.put(PyBytes_AS_STRING(text), len(text))
-        if self.journal is not None:
+        if self.access_log is not None:
             self.record_stray(&self.head, reason, opens, heads, self.limit - self.service.header_ms)
         self.linger = True
         self.hang_up()
@@ -277,8 +277,8 @@ cdef class Intake(BodyReceiver):
 
     cdef int hang_up(self) except -1:
         # the last answer of this connection is queued
-        self.linger = self.linger or held(&self.inbox) > 0
-        consume(&self.inbox, held(&self.inbox), &self.poller.pool)
+        self.linger = self.linger or buffered_size(&self.inbox) > 0
+        consume_bytes(&self.inbox, buffered_size(&self.inbox), &self.poller.pool)
         self.blocked = False
         self.reader = None
         self.stage = FINISHING
@@ -292,7 +292,7 @@ cdef class Intake(BodyReceiver):
         self.current = None
         self.service.ended()
         self.asked = False
-        return 0 if request.journal is None else self.record(request)
+        return 0 if request.access_log is None else self.record(request)
 
     @cython.nonecheck(False)
     cdef int finish(self, Request request) except -1:
@@ -317,6 +317,6 @@ cdef class Intake(BodyReceiver):
         self.over(request, sink)
         if self.advancing or self.closed:
             return 0
-        if held(&self.inbox):   # not from here: a handler is on the stack
+        if buffered_size(&self.inbox):   # not from here: a handler is on the stack
             self.service.defer(self.resume)
         return self.settle()

@@ -9,7 +9,7 @@ Pipelined requests are a loop in `advance`, and their answers leave in one write
 cimport cython
 from libc.stdint cimport uint32_t
 
-from kore._core.buffer cimport BLOCK, borrow_wide, held, narrow
+from kore._core.buffer cimport BLOCK_SIZE, borrow_wide_block, buffered_size, shrink_block
 from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, sockaddr)
 from kore._core.probes cimport probe_often
@@ -40,7 +40,7 @@ cdef class Lifecycle(Intake):
     cdef bint talk(self) except -1:
         if self.socket.step():
             return True
-        narrow(&self.inbox, &self.poller.pool)      # who sends half a head, or does not read
+        shrink_block(&self.inbox, &self.poller.pool)      # who sends half a head, or does not read
         return False
 
     # ---- events
@@ -126,10 +126,10 @@ cdef class Lifecycle(Intake):
         cdef Py_ssize_t count
         if self.stage == LINGERING or self.stage == FINISHING:
             return self.discard()
-        if self.receives() and self.reader.length >= 0 and not held(&self.inbox):
+        if self.receives() and self.reader.length >= 0 and not buffered_size(&self.inbox):
             return self.read_direct()
         if self.stage == UPGRADED:
-            borrow_wide(&self.inbox, &self.poller.pool)
+            borrow_wide_block(&self.inbox, &self.poller.pool)
         count = self.fill()
         if count == LATER:
             return self.verify()
@@ -138,10 +138,10 @@ cdef class Lifecycle(Intake):
     cdef int read_direct(self) except -1:
         # a body of known length, into the object that the application gets
         cdef size_t room = 0
-        cdef char *tail = self.reader.tail(&room)
+        cdef char *tail = self.reader.reserve_tail(&room)
         cdef Py_ssize_t count = self.receive(tail, room)
         if count > 0:
-            return self.reader.received(count)
+            return self.reader.add_received(count)
         if count == 0:
             self.ended = True
         if count == LATER:
@@ -154,8 +154,8 @@ cdef class Lifecycle(Intake):
         return self.lose_output()
 
     cdef int discard(self) except -1:
-        cdef char scrap[BLOCK]
-        cdef Py_ssize_t count = self.receive(scrap, BLOCK)
+        cdef char scrap[BLOCK_SIZE]
+        cdef Py_ssize_t count = self.receive(scrap, BLOCK_SIZE)
         if count == 0 and self.stage == FINISHING:
             self.ended = True
             return 0
@@ -182,7 +182,7 @@ cdef class Lifecycle(Intake):
             self.advancing = True
             try:
                 while self.step():
-                    if held(&self.inbox):
+                    if buffered_size(&self.inbox):
                         self.moment = self.poller.now()
                         self.yields = self.moment >= turn_over
                         if self.yields:
@@ -238,7 +238,7 @@ cdef class Lifecycle(Intake):
     cdef bint more(self) noexcept:
         # requests that nobody has looked at yet, or a body that somebody is busy with
         return self.blocked or self.paused or self.yields or (
-            held(&self.inbox) > 0 and (self.stage == IDLE or self.stage == SKIPPING))
+            buffered_size(&self.inbox) > 0 and (self.stage == IDLE or self.stage == SKIPPING))
 
     cdef int part(self) except -1:
         """Close when all that waits has been sent, and say nothing else."""
@@ -332,7 +332,7 @@ cdef class Lifecycle(Intake):
     @cython.nonecheck(False)
     cdef bint wants_input(self) noexcept:
         return not (self.ended or self.blocked or self.paused or self.yields or (
-            self.stage == RUNNING and held(&self.inbox) >= BLOCK))
+            self.stage == RUNNING and buffered_size(&self.inbox) >= BLOCK_SIZE))
 
     @cython.nonecheck(False)
     cdef int wait_for(self, int sent) except -1:

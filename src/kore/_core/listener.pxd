@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from kore._core.accesslog cimport Journal
+from kore._core.accesslog cimport AccessLog
 from kore._core.connection cimport Connection
 from kore._core.poller cimport Source
 from kore._core.service cimport Service
@@ -11,7 +11,7 @@ from kore._core.service cimport Service
 cdef class Listener(Source):
     cdef Service service
     cdef object resolve
-    cdef Journal journal
+    cdef AccessLog access_log
     cdef list idle              # (since when, connection), the one that is idle longest last
     cdef int64_t said           # when it was last said that the worker is full, or an address
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from socket import socket
 from typing import Any
 
-from kore._core.accesslog import Journal
+from kore._core.accesslog import AccessLog
 from kore._core.poller import Poller, Source
 from kore._core.request import Request
 from kore._core.service import Service
@@ -18,6 +18,6 @@ class Listener(Source):
         service: Service,
         sock: socket,
         resolve: Callable[[Request], Any],
-        journal: Journal | None = None,
+        access_log: AccessLog | None = None,
     ) -> None: ...
     def resume(self) -> None: ...

@@ -38,18 +38,18 @@ cdef void unmap(sockaddr_in6 *address) noexcept nogil:
 cdef class Listener(Source):
     """A listening socket; *resolve* finds the route of a request that came through it.
 
-    *journal* is for what no domain can be found for.
+    *access_log* is for what no domain can be found for.
     """
 
     def __init__(self, Poller poller not None, Service service not None, sock, resolve,
-                 Journal journal=None):
+                 AccessLog access_log=None):
         if self.service is not None:
             raise RuntimeError("a listener begins once")
         if service.listeners is None:
             raise ValueError("a service that was never set up")
         self.is_listener = True
         self.service = service
-        self.journal = journal
+        self.access_log = access_log
         self.resolve = resolve
         # A descriptor of our own, closed like every source's.
         self.attach(poller, os.dup(sock.fileno()))
@@ -96,7 +96,7 @@ cdef class Listener(Source):
         return -1
 
     cdef int admit(self, Connection client, int handle) except -2:
-        client.journal = self.journal
+        client.access_log = self.access_log
         if self.service.network_limit and not self.may_enter(client):
             close(handle)
             return 0

@@ -13,7 +13,8 @@ from libc.stdint cimport INT64_MAX
 from libc.string cimport memcmp, memset
 
 from kore._core.grammar cimport (
-    KIND, LINE, PATH, TARGET, TEXT, TOKEN, all_of, is_escape, next_word, same, valid_host)
+    KIND, LINE, PATH, TARGET, TEXT, TOKEN, all_of, equals_word, is_escape, is_valid_host,
+    read_list_element)
 from kore._core.refusals cimport (
     REFUSE_ASTERISK, REFUSE_BACKSLASH, REFUSE_BARE_CR, REFUSE_BARE_LF, REFUSE_BLANK_LINES,
     REFUSE_CHUNKED_MISSING, REFUSE_CHUNKED_REPEATED, REFUSE_CODING, REFUSE_CODING_LIST,
@@ -25,9 +26,8 @@ from kore._core.refusals cimport (
     REFUSE_TARGET_CHARACTER, REFUSE_TARGET_FORM, REFUSE_TARGET_HOST, REFUSE_TARGET_MISSING,
     REFUSE_TLS, REFUSE_VERSION_MISSING)
 
-from typing import NamedTuple
-
 from kore._core.refusals import ParseError
+from typing import NamedTuple
 
 
 cdef enum:
@@ -35,7 +35,8 @@ cdef enum:
     HANDSHAKE = 22  # the first byte of what a client of TLS sends
 
 
-cdef int parse_head(const char *data, size_t size, Head *head, const Limits *limits) noexcept nogil:
+cdef int parse_head(const char *data, size_t size, Head *head,
+                    const HeadLimits *limits) noexcept nogil:
     """Return the bytes used by a complete head, 0 for more, or minus the reason to refuse it.
 
     Zero *head* before the first call; pass it again, with all bytes so far, until it answers.
@@ -46,37 +47,37 @@ cdef int parse_head(const char *data, size_t size, Head *head, const Limits *lim
         result = next_line(data, size, head, limits, &end)
         if result <= 0:
             return result
-        if head.lines:
-            if end == head.line:
+        if head.line_count:
+            if end == head.line_start:
                 result = check_head(head)
                 return result if result < 0 else <int>end + 2
             result = field_line(data, head, end, limits)
-        elif end > head.line:
+        elif end > head.line_start:
             result = request_line(data, head, end)
-        elif head.blank == BLANKS:
+        elif head.blank_count == BLANKS:
             return -REFUSE_BLANK_LINES
         else:
-            head.blank += 1
+            head.blank_count += 1
         if result < 0:
             return result
-        head.lines += end > head.line
-        head.line = head.scanned = end + 2
-        if head.lines == 1:
-            head.fields = head.line
+        head.line_count += end > head.line_start
+        head.line_start = head.scanned = end + 2
+        if head.line_count == 1:
+            head.fields_start = head.line_start
 
 
-cdef int next_line(const char *data, size_t size, Head *head, const Limits *limits,
+cdef int next_line(const char *data, size_t size, Head *head, const HeadLimits *limits,
                    uint32_t *end) noexcept nogil:
     # 1 and the end of a line, 0 for more, or minus a reason
     cdef size_t i = head.scanned
     cdef size_t stop = min(size, <size_t>limits.head)
-    cdef unsigned char kind = TEXT if head.lines else LINE
-    if not head.lines:
-        stop = min(stop, <size_t>head.line + limits.line + 1)
+    cdef unsigned char kind = TEXT if head.line_count else LINE
+    if not head.line_count:
+        stop = min(stop, <size_t>head.line_start + limits.line + 1)
     while i < stop and KIND[<unsigned char>data[i]] & kind:
         i += 1
     head.scanned = <uint32_t>i
-    if not head.lines and i - head.line > limits.line:
+    if not head.line_count and i - head.line_start > limits.line:
         return -REFUSE_LINE_SIZE
     if i == stop:
         return -REFUSE_HEAD_SIZE if stop == limits.head else 0
@@ -94,14 +95,14 @@ cdef int character_refusal(const char *data, size_t at, Head *head) noexcept nog
     # why the byte there stands in no line
     if data[at] == c"\n":
         return REFUSE_BARE_LF
-    if head.lines:
+    if head.line_count:
         return REFUSE_FIELD_CHARACTER
-    return REFUSE_TLS if data[at] == HANDSHAKE and at == head.line else REFUSE_LINE_CHARACTER
+    return REFUSE_TLS if data[at] == HANDSHAKE and at == head.line_start else REFUSE_LINE_CHARACTER
 
 
 cdef int request_line(const char *data, Head *head, uint32_t end) noexcept nogil:
     # method SP target SP HTTP/d.d, RFC 9112 3
-    cdef uint32_t start = head.line
+    cdef uint32_t start = head.line_start
     cdef uint32_t at = start
     cdef const char *version = data + end - 8
     while at < end and KIND[<unsigned char>data[at]] & TOKEN:
@@ -112,7 +113,7 @@ cdef int request_line(const char *data, Head *head, uint32_t end) noexcept nogil
         return -REFUSE_VERSION_MISSING
     if end - at < 11:
         return -REFUSE_TARGET_MISSING
-    head.name = Span(start, at - start)
+    head.method_name = Span(start, at - start)
     head.method = method_of(data + start, at - start)
     head.target = Span(at + 1, end - 9 - at - 1)
     head.minor = version[7] != c"0"
@@ -154,22 +155,22 @@ cdef int target_form(const char *data, Head *head) noexcept nogil:
     cdef uint32_t size = head.target.size
     cdef uint32_t skip = 0
     if target[0] == c"*":
-        head.flags |= STAR
+        head.flags |= ASTERISK_FORM
         return 0 if size == 1 and head.method == OPTIONS else -REFUSE_ASTERISK
     if target[0] != c"/":
-        if size > 7 and same(target, 4, b"http", 4) and not memcmp(target + 4, b"://", 3):
+        if size > 7 and equals_word(target, 4, b"http", 4) and not memcmp(target + 4, b"://", 3):
             skip = 7
-        elif size > 8 and same(target, 5, b"https", 5) and not memcmp(target + 5, b"://", 3):
+        elif size > 8 and equals_word(target, 5, b"https", 5) and not memcmp(target + 5, b"://", 3):
             skip = 8
-            head.flags |= SECURE
+            head.flags |= HTTPS_SCHEME
         else:
             return -REFUSE_TARGET_FORM
-        head.flags |= ABSOLUTE
+        head.flags |= ABSOLUTE_FORM
         head.host.start = head.target.start + skip
         while skip < size and target[skip] != c"/" and target[skip] != c"?":
             skip += 1
         head.host.size = head.target.start + skip - head.host.start
-        if not valid_host(data + head.host.start, head.host.size):
+        if not is_valid_host(data + head.host.start, head.host.size):
             return -REFUSE_TARGET_HOST
     return path_and_query(data, head, head.target.start + skip)
 
@@ -183,7 +184,7 @@ cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogi
                 return -REFUSE_BACKSLASH
             if data[at] == c"%" and not is_escape(data + at, end - at):
                 return -REFUSE_ESCAPE
-            head.flags |= ESCAPED
+            head.flags |= PATH_ESCAPED
         at += 1
     head.path.size = at - head.path.start
     if at < end:
@@ -192,35 +193,35 @@ cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogi
 
 
 cdef int field_line(const char *data, Head *head, uint32_t end,
-                    const Limits *limits) noexcept nogil:
+                    const HeadLimits *limits) noexcept nogil:
     # token ":" OWS value OWS, RFC 9112 5. A line that begins with white space (obs-fold) is none.
-    cdef uint32_t at = head.line
+    cdef uint32_t at = head.line_start
     cdef const char *name = data + at
     cdef uint32_t size
     cdef bint folded
     while at < end and KIND[<unsigned char>data[at]] & TOKEN:
         at += 1
-    size = at - head.line
+    size = at - head.line_start
     if size == 0 or at == end or data[at] != c":":
         folded = size == 0 and (name[0] == c" " or name[0] == c"\t")
         return -REFUSE_FIELD_FOLDED if folded else -REFUSE_FIELD_NAME
-    if head.lines > limits.fields:
+    if head.line_count > limits.fields:
         return -REFUSE_FIELD_COUNT
     at += 1
     while at < end and (data[at] == c" " or data[at] == c"\t"):
         at += 1
     while end > at and (data[end - 1] == c" " or data[end - 1] == c"\t"):
         end -= 1
-    if size == 4 and same(name, size, b"host", 4):
+    if size == 4 and equals_word(name, size, b"host", 4):
         return host_field(data, head, Span(at, end - at))
-    if size == 6 and same(name, size, b"expect", 6):
-        head.flags |= (EXPECT_CONTINUE if same(data + at, end - at, b"100-continue", 12)
+    if size == 6 and equals_word(name, size, b"expect", 6):
+        head.flags |= (EXPECT_CONTINUE if equals_word(data + at, end - at, b"100-continue", 12)
                        else EXPECT_OTHER)
-    elif size == 10 and same(name, size, b"connection", 10):
+    elif size == 10 and equals_word(name, size, b"connection", 10):
         connection_field(data + at, end - at, head)
-    elif size == 14 and same(name, size, b"content-length", 14):
+    elif size == 14 and equals_word(name, size, b"content-length", 14):
         return length_field(data + at, end - at, head)
-    elif size == 17 and same(name, size, b"transfer-encoding", 17):
+    elif size == 17 and equals_word(name, size, b"transfer-encoding", 17):
         return coding_field(data + at, end - at, head)
     return 0
 
@@ -228,10 +229,10 @@ cdef int field_line(const char *data, Head *head, uint32_t end,
 cdef int host_field(const char *data, Head *head, Span value) noexcept nogil:
     if head.flags & HOST_SEEN:
         return -REFUSE_HOST_REPEATED
-    if not valid_host(data + value.start, value.size):
+    if not is_valid_host(data + value.start, value.size):
         return -REFUSE_HOST_VALUE
     head.flags |= HOST_SEEN
-    if not head.flags & ABSOLUTE:
+    if not head.flags & ABSOLUTE_FORM:
         head.host = value
     return 0
 
@@ -260,8 +261,8 @@ cdef void connection_field(const char *value, size_t size, Head *head) noexcept 
     cdef size_t at = 0
     cdef Span word
     while at <= size:
-        at = next_word(value, size, at, &word)
-        if same(value + word.start, word.size, b"close", 5):
+        at = read_list_element(value, size, at, &word)
+        if equals_word(value + word.start, word.size, b"close", 5):
             head.flags |= CLOSE
 
 
@@ -270,21 +271,20 @@ cdef int coding_field(const char *value, size_t size, Head *head) noexcept nogil
     cdef size_t at = 0
     cdef Span word
     while at <= size:
-        at = next_word(value, size, at, &word)
+        at = read_list_element(value, size, at, &word)
         if word.size == 0:
             return -REFUSE_CODING_LIST
         if head.flags & CHUNKED:
             return -REFUSE_CHUNKED_REPEATED
         head.flags |= CODING_SEEN
-        if same(value + word.start, word.size, b"chunked", 7):
+        if equals_word(value + word.start, word.size, b"chunked", 7):
             head.flags |= CHUNKED
         else:
-            head.flags |= CODING_FOREIGN
+            head.flags |= CODING_UNSUPPORTED
     return 0
 
 
 cdef int check_head(Head *head) noexcept nogil:
-    # what can be said only when all fields are known
     if head.minor and not head.flags & HOST_SEEN:
         return -REFUSE_HOST_MISSING
     if head.flags & CODING_SEEN:
@@ -294,7 +294,7 @@ cdef int check_head(Head *head) noexcept nogil:
             return -REFUSE_LENGTH_AND_CODING
         if not head.flags & CHUNKED:
             return -REFUSE_CHUNKED_MISSING
-        if head.flags & CODING_FOREIGN:
+        if head.flags & CODING_UNSUPPORTED:
             return -REFUSE_CODING
     if head.method == UNKNOWN:
         return -REFUSE_METHOD
@@ -303,7 +303,7 @@ cdef int check_head(Head *head) noexcept nogil:
     return 0
 
 
-cdef Span next_field(const char *data, uint32_t *at, Span *name) noexcept nogil:
+cdef Span read_field(const char *data, uint32_t *at, Span *name) noexcept nogil:
     """Step through the field lines of a head that was accepted: return a value and its *name*.
 
     An empty name says that there are no more.
@@ -352,11 +352,11 @@ cdef class HeadReader:
     """Feed bytes until a head is complete."""
 
     cdef Head head
-    cdef Limits limits
+    cdef HeadLimits limits
     cdef bytes data
 
     def __init__(self, *, uint32_t head_max=16384, uint32_t line_max=8000, uint32_t fields_max=100):
-        self.limits = Limits(head_max, line_max, fields_max)
+        self.limits = HeadLimits(head_max, line_max, fields_max)
         self.reset()
 
     def reset(self):
@@ -378,15 +378,15 @@ cdef class HeadReader:
     cdef object parsed(self, int used):
         cdef Head *head = &self.head
         cdef Span name, value
-        cdef uint32_t at = head.fields
+        cdef uint32_t at = head.fields_start
         fields = []
         while True:
-            value = next_field(self.data, &at, &name)
+            value = read_field(self.data, &at, &name)
             if name.size == 0:
                 break
             fields.append((self.text(name), self.text(value)))
         return ParsedHead(
-            used, self.text(head.name), self.text(head.target), self.text(head.path) or b"/",
+            used, self.text(head.method_name), self.text(head.target), self.text(head.path) or b"/",
             self.text(head.query) if head.query.start else None, self.text(head.host), head.minor,
             fields, head.length if head.flags & LENGTH_SEEN else None,
             bool(head.flags & CHUNKED), bool(head.flags & CLOSE))

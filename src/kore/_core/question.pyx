@@ -5,8 +5,8 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint32_t
 
-from kore._core.grammar cimport HOST_MAX, PORT_MAX, same, normalize_path
-from kore._core.parser cimport CHUNKED, ESCAPED, STAR, next_field
+from kore._core.grammar cimport HOST_SIZE_MAX, PORT_MAX, equals_word, normalize_path
+from kore._core.parser cimport CHUNKED, PATH_ESCAPED, ASTERISK_FORM, read_field
 
 
 cdef class Question:
@@ -23,13 +23,13 @@ cdef class Question:
     cdef int field(self, const char *name, size_t length, Span *value) noexcept:
         # find the first field of this (lower-case) name
         cdef const char *raw = PyBytes_AS_STRING(self.raw)
-        cdef uint32_t at = self.head.fields
+        cdef uint32_t at = self.head.fields_start
         cdef Span found
         while True:
-            value[0] = next_field(raw, &at, &found)
+            value[0] = read_field(raw, &at, &found)
             if found.size == 0:
                 return 0
-            if same(raw + found.start, found.size, name, length):
+            if equals_word(raw + found.start, found.size, name, length):
                 return 1
 
     cdef bint has_body(self) noexcept:
@@ -43,16 +43,16 @@ cdef class Question:
     @property
     def method_name(self):
         """The method as it was sent."""
-        return self.text(self.head.name)
+        return self.text(self.head.method_name)
 
     @property
     def path(self):
         """The path in its normal form, without the query; `*` for `OPTIONS *`."""
         cdef Span path = self.head.path
         if self.path_text is None:
-            if self.head.flags & STAR:
+            if self.head.flags & ASTERISK_FORM:
                 self.path_text = "*"
-            elif self.head.flags & ESCAPED:
+            elif self.head.flags & PATH_ESCAPED:
                 self.path_text = normalize_path(PyBytes_AS_STRING(self.raw) + path.start, path.size)
             else:
                 self.path_text = self.text(path) or "/"
@@ -76,7 +76,7 @@ cdef class Question:
         """
         # Asked for every request, hence without a str on the way.
         cdef const char *host = PyBytes_AS_STRING(self.raw) + self.head.host.start
-        cdef char low[HOST_MAX + PORT_MAX]
+        cdef char low[HOST_SIZE_MAX + PORT_MAX]
         cdef uint32_t size = self.head.host.size
         cdef uint32_t i
         for i in range(size):
@@ -93,7 +93,7 @@ cdef class Question:
     @property
     def is_star(self):
         """True for `OPTIONS *`, which asks about the server, not about a path."""
-        return bool(self.head.flags & STAR)
+        return bool(self.head.flags & ASTERISK_FORM)
 
     @property
     def protocol(self):
@@ -124,15 +124,15 @@ cdef class Question:
     def is_conditional(self):
         """True when a precondition or a range is among the fields: RFC 9110 13.1, 14.2."""
         cdef const char *raw = PyBytes_AS_STRING(self.raw)
-        cdef uint32_t at = self.head.fields
+        cdef uint32_t at = self.head.fields_start
         cdef Span name
         while True:
-            next_field(raw, &at, &name)
+            read_field(raw, &at, &name)
             if name.size == 0:
                 return False
-            if same(raw + name.start, min(name.size, 3), b"if-", 3):
+            if equals_word(raw + name.start, min(name.size, 3), b"if-", 3):
                 return True
-            if same(raw + name.start, name.size, b"range", 5):
+            if equals_word(raw + name.start, name.size, b"range", 5):
                 return True
 
     def header_values(self, str name not None):
@@ -140,26 +140,26 @@ cdef class Question:
         cdef bytes wanted = name.lower().encode("latin-1", "replace")
         cdef list values = []
         cdef Span key, value
-        cdef uint32_t at = self.head.fields
+        cdef uint32_t at = self.head.fields_start
         if wanted == b"host":       # as above: the field's own may name another
             return [self.host] if self.head.host.size else []
         while True:
-            value = next_field(PyBytes_AS_STRING(self.raw), &at, &key)
+            value = read_field(PyBytes_AS_STRING(self.raw), &at, &key)
             if key.size == 0:
                 return values
-            if same(PyBytes_AS_STRING(self.raw) + key.start, key.size,
-                    PyBytes_AS_STRING(wanted), len(wanted)):
+            if equals_word(PyBytes_AS_STRING(self.raw) + key.start, key.size,
+                           PyBytes_AS_STRING(wanted), len(wanted)):
                 values.append(self.text(value))
 
     def headers(self):
         """Return all fields by lower-case name, `host` first; the last of a repeated one wins."""
         cdef dict found = {}
         cdef Span name, value
-        cdef uint32_t at = self.head.fields
+        cdef uint32_t at = self.head.fields_start
         if self.head.host.size:
             found["host"] = self.host
         while True:
-            value = next_field(PyBytes_AS_STRING(self.raw), &at, &name)
+            value = read_field(PyBytes_AS_STRING(self.raw), &at, &name)
             if name.size == 0:
                 return found
             key = self.text(name).lower()

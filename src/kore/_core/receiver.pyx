@@ -2,7 +2,7 @@
 """Request bodies of one connection: into memory, into a sink, or read and dropped."""
 
 cimport cython
-from kore._core.buffer cimport consume, held
+from kore._core.buffer cimport buffered_size, consume_bytes
 from kore._core.parser cimport CHUNKED, EXPECT_CONTINUE
 from kore._core.refusals cimport refusal_status
 
@@ -34,8 +34,8 @@ cdef class BodyReceiver(Responder):
         if not self.waits(request):     # code that was called, a finalizer perhaps, has answered
             return 0
         self.reader = reader
-        reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, most)
-        self.told = not request.head.flags & EXPECT_CONTINUE or held(&self.inbox) > 0
+        reader.start(-1 if request.head.flags & CHUNKED else request.head.length, most)
+        self.told = not request.head.flags & EXPECT_CONTINUE or buffered_size(&self.inbox) > 0
         self.paused = False
         self.stage = STREAMING if streams else RECEIVING
         self.begun = self.poller.now()
@@ -72,30 +72,31 @@ cdef class BodyReceiver(Responder):
             return self.over(request, sink)
         self.sink = request.store = sink
         self.least = least
-        self.reader.batch = max(least, <size_t>PIECE)
+        self.reader.batch_size = max(least, <size_t>PIECE)
         return 0
 
     cdef bint next_body(self) except -1:
         cdef Request request = self.current
         cdef Py_ssize_t used
         if not self.paused:
-            if held(&self.inbox):
-                used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
+            if buffered_size(&self.inbox):
+                used = self.reader.feed(
+                    self.inbox.data + self.inbox.start, buffered_size(&self.inbox))
                 if used < 0:
                     self.refuse_body(request, -used)
                     return False
-                consume(&self.inbox, used, &self.poller.pool)
+                consume_bytes(&self.inbox, used, &self.poller.pool)
             if (self.sink is None and self.service.body_memory
-                    and self.reader.got > self.service.body_memory):
+                    and self.reader.total > self.service.body_memory):
                 self.divert(request)
                 if not self.serves(request):
                     return True
             if self.sink is not None and self.reader.size and (
-                    self.reader.size >= self.least or self.reader.done):
+                    self.reader.size >= self.least or self.reader.complete):
                 self.give(request)
                 if not self.serves(request):
                     return True
-        if not self.reader.done or (self.paused and self.stage == RECEIVING):
+        if not self.reader.complete or (self.paused and self.stage == RECEIVING):
             return False
         return self.complete(request)
 
@@ -137,7 +138,7 @@ cdef class BodyReceiver(Responder):
     cdef int64_t due(self) noexcept:
         """Return until when a body may take: longer, as long as it comes at the rate asked for."""
         return (self.begun + self.service.body_ms
-                + self.reader.got * 1000 // self.service.body_rate)
+                + self.reader.total * 1000 // self.service.body_rate)
 
     cdef int take_more(self, Request request) except -1:
         if self.closed or self.current is not request or not self.paused:
@@ -167,7 +168,7 @@ cdef class BodyReceiver(Responder):
 
     cdef bint spares(self, Request request) noexcept:
         if self.stage == STREAMING:
-            return self.told and self.reader.missing() <= SKIP
+            return self.told and self.reader.remaining() <= SKIP
         return (self.stage != RECEIVING and request.head.length <= SKIP
                 and not request.head.flags & EXPECT_CONTINUE)
 
@@ -185,11 +186,11 @@ cdef class BodyReceiver(Responder):
         cdef BodyReader reader = self.reader
         if reader is None:
             reader = BodyReader.__new__(BodyReader)
-            reader.begin(-1 if request.head.flags & CHUNKED else request.head.length, SKIP)
+            reader.start(-1 if request.head.flags & CHUNKED else request.head.length, SKIP)
         else:
             reader.take()
-            reader.most = reader.got + SKIP
-        reader.batch = PIECE
+            reader.size_max = reader.total + SKIP
+        reader.batch_size = PIECE
         self.reader = reader
         self.skip = False
         self.stage = SKIPPING
@@ -198,15 +199,16 @@ cdef class BodyReceiver(Responder):
 
     cdef bint skip_body(self) except -1:
         cdef Py_ssize_t used
-        if not held(&self.inbox):
+        if not buffered_size(&self.inbox):
             return False
-        used = self.reader.feed(self.inbox.data + self.inbox.start, held(&self.inbox))
+        used = self.reader.feed(
+                    self.inbox.data + self.inbox.start, buffered_size(&self.inbox))
         if used < 0:
             self.hang_up()
             return False
-        consume(&self.inbox, used, &self.poller.pool)
+        consume_bytes(&self.inbox, used, &self.poller.pool)
         self.reader.take()
-        if self.reader.done:
+        if self.reader.complete:
             self.reader = None
             self.stage = IDLE
             self.limit = self.poller.now() + self.service.idle_ms

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from kore._core.accesslog cimport Exchange, Journal
+from kore._core.accesslog cimport LogEntry, AccessLog
 from kore._core.libc cimport sockaddr_in6
 from kore._core.parser cimport Head
 from kore._core.request cimport Peer, Request
@@ -11,7 +11,7 @@ from kore._core.request cimport Peer, Request
 cdef class Recorder(Peer):
     cdef Request current        # the request that is being answered
     cdef sockaddr_in6 address
-    cdef Journal journal        # for what no domain is known for
+    cdef AccessLog access_log        # for what no domain is known for
     cdef list unlogged          # requests that are logged when their answers have gone, or None
 
     cdef int64_t queued(self) except -1
@@ -23,5 +23,5 @@ cdef class Recorder(Peer):
     cdef int record_stray(self, const Head *head, int reason, int64_t opens, int64_t heads,
                           int64_t begun) except -1
     cdef int log(self, Request request, bint complete) except -1
-    cdef void time_and_place(self, Exchange *exchange, int64_t came, int64_t read,
+    cdef void time_and_place(self, LogEntry *entry, int64_t came, int64_t read,
                              int64_t begun) noexcept

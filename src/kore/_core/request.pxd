@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from kore._core.accesslog cimport Journal
+from kore._core.accesslog cimport AccessLog
 from kore._core.content cimport Content
 from kore._core.stream cimport Stream
 
@@ -25,8 +25,8 @@ cdef class Peer(Stream):
     cdef int spoil(self, Request request, int status) except -1
     cdef int tell_refused(self, int reason) except -1
     cdef int break_off(self) except -1
-    cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1
-    cdef bint upgrade(self, Request request, object terms, tuple callbacks,
+    cdef bint handshake(self, Request request, tuple callbacks, dict options) except -1
+    cdef bint upgrade(self, Request request, object options, tuple callbacks,
                       object deflater, object protocol) except -1
     cdef int spawn_stream(self, Request request, int status, object body) except -1
     cdef int discard_body(self, Request request, object body) except -1
@@ -49,7 +49,7 @@ cdef class Request(Content):
     cdef bint opened            # the head of the response is written
     cdef bint closing           # the application asked for connection: close
     cdef int64_t declared       # its own content-length, for answers to HEAD
-    cdef public Journal journal     # where it is logged; None: nowhere
+    cdef public AccessLog access_log     # where it is logged; None: nowhere
     cdef int64_t begun          # when its head was complete, on the poller's clock
     cdef int64_t came           # bytes that its connection had received before it
     cdef int64_t opens          # bytes sent before its answer

@@ -5,12 +5,12 @@ from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from kore._core.accesslog import Journal
+from kore._core.accesslog import AccessLog
 from kore._core.connection import Connection
 from kore._core.content import Content
-from kore._core.file import Piece
-from kore._core.payload import Terms
+from kore._core.file import FileRange
 from kore._core.stream import Stream
+from kore._core.ws_options import WebSocketOptions
 
 class Peer(Stream):
     """The client, as a request needs it."""
@@ -21,7 +21,7 @@ class Request(Content):
     """An HTTP request, and the way to answer it."""
 
     captures: tuple[str, ...] | None
-    journal: Journal | None
+    access_log: AccessLog | None
     @property
     def answered(self) -> bool: ...
     @property
@@ -58,17 +58,20 @@ class Request(Content):
         onconnect: Any = None,
         onmsg: Any = None,
         ondisconnect: Any = None,
-        **terms: Any,
+        **options: Any,
     ) -> bool: ...
     def upgrade(
         self,
-        terms: Terms,
+        options: WebSocketOptions,
         callbacks: tuple[Any, ...],
         deflater: Any,
         protocol: str | None = None,
     ) -> bool: ...
     def answer_pieces(
-        self, status: int, fields: Iterable[tuple[bytes, bytes]], pieces: tuple[bytes | Piece, ...]
+        self,
+        status: int,
+        fields: Iterable[tuple[bytes, bytes]],
+        pieces: tuple[bytes | FileRange, ...],
     ) -> None: ...
     def refuse(self, status: int, allow: str = "", size: int = -1) -> None: ...
     def fail(self, status: int = 500) -> None: ...

@@ -9,9 +9,9 @@ from kore._core.parser cimport HEAD
 from kore._core.refusals cimport REASON_COUNT
 from kore._core.response cimport (
     encode_field_name, encode_field_value, is_named, merge_fields, set_field)
-from kore._core.writer cimport check_final
+from kore._core.writer cimport check_final_status
 
-from kore._core.writer import check_iterable, sendable
+from kore._core.writer import check_body_iterable, convert_body
 
 
 cdef int status_number(object status, object body) except? -1:
@@ -70,10 +70,10 @@ cdef class Peer(Stream):
     cdef object when_sent(self):
         return None
 
-    cdef bint handshake(self, Request request, tuple callbacks, dict terms) except -1:
+    cdef bint handshake(self, Request request, tuple callbacks, dict options) except -1:
         return False
 
-    cdef bint upgrade(self, Request request, object terms, tuple callbacks,
+    cdef bint upgrade(self, Request request, object options, tuple callbacks,
                       object deflater, object protocol) except -1:
         return False
 
@@ -191,7 +191,7 @@ cdef class Request(Content):
         if body is None:
             body = b""
         elif not PyBytes_CheckExact(body):
-            body = sendable(body)
+            body = convert_body(body)
             self.may_answer()       # a conversion may run code of the application
         if PyBytes_CheckExact(body) or isinstance(body, memoryview):
             if self.peer.serves(self):
@@ -209,7 +209,7 @@ cdef class Request(Content):
 
     def respond_streaming(self, int status, body):
         """Answer with the items of an iterator or an async iterator, as they come."""
-        check_iterable(body)
+        check_body_iterable(body)
         endless = hasattr(body, "__aiter__")
         rest = body if endless else iter(body)
         if not self.peer.serves(self):
@@ -243,7 +243,7 @@ cdef class Request(Content):
 
     def refuse(self, int status, str allow not None="", int64_t size=-1):
         """Answer in the server's own name; *allow*: methods that would do, *size*: of the file."""
-        check_final(status)
+        check_final_status(status)
         self.decline(status, allow, size)
 
     # Not through the methods above: an application may have put attributes in front of them.
@@ -276,7 +276,7 @@ cdef class Request(Content):
 
     def fail(self, int status=500):
         """Answer 500, or what *status* says; break the answer off when a part of it is out."""
-        check_final(status)
+        check_final_status(status)
         self.give_up(status)
 
     def note_refusal(self, int reason):
@@ -286,7 +286,7 @@ cdef class Request(Content):
         self.refusal = reason
         self.peer.tell_refused(reason)
 
-    def websocket_handshake(self, onconnect=None, onmsg=None, ondisconnect=None, **terms):
+    def websocket_handshake(self, onconnect=None, onmsg=None, ondisconnect=None, **options):
         """Answer with a WebSocket; False: the client asked for none, and was told why.
 
         The callbacks are functions, names of functions, or None: `onconnect(connection)` is called
@@ -299,14 +299,14 @@ cdef class Request(Content):
         self.may_answer("websocket_handshake()")
         if not self.peer.serves(self):
             return False
-        return self.peer.handshake(self, (onconnect, onmsg, ondisconnect), terms)
+        return self.peer.handshake(self, (onconnect, onmsg, ondisconnect), options)
 
     # ---- for those who run requests
 
-    def upgrade(self, terms, tuple callbacks, deflater, protocol=None):
+    def upgrade(self, options, tuple callbacks, deflater, protocol=None):
         """Switch to a WebSocket."""
         self.may_answer()
-        return self.peer.serves(self) and self.peer.upgrade(self, terms, callbacks, deflater,
+        return self.peer.serves(self) and self.peer.upgrade(self, options, callbacks, deflater,
                                                             protocol)
 
     def answer_pieces(self, int status, fields not None, tuple pieces):
@@ -354,7 +354,7 @@ cdef class Request(Content):
 
     def open_body(self, int status):
         """Write the head of a response whose body comes in pieces."""
-        check_final(status)
+        check_final_status(status)
         if self.opened and self.peer.serves(self):
             raise RuntimeError("the head of this response is written already")
         self.by_hand = not self.answered    # else an iterator is what is written

@@ -5,14 +5,14 @@ cimport cython
 from cpython.bytes cimport PyBytes_CheckExact
 from libc.stdio cimport snprintf
 
-from kore._core.file cimport Piece
+from kore._core.file cimport FileRange
 from kore._core.libc cimport (
     SO_LINGER, SOL_SOCKET, PyContext_CopyCurrent, linger, setsockopt, time)
 from kore._core.parser cimport HEAD
 from kore._core.response cimport has_field
-from kore._core.writer cimport Reply, apology
+from kore._core.writer cimport ResponseHead, error_page
 
-from kore._core.writer import sendable
+from kore._core.writer import convert_body
 
 cdef enum:
     TURN = 64           # pieces of one iterator before others have their turn
@@ -22,7 +22,7 @@ cdef object END = object()      # what no iterator yields
 
 
 cdef object as_piece(object item):
-    cdef object data = item if PyBytes_CheckExact(item) else sendable(item)
+    cdef object data = item if PyBytes_CheckExact(item) else convert_body(item)
     if PyBytes_CheckExact(data) or isinstance(data, memoryview):
         return data
     raise TypeError(f"a piece of a body must be bytes or str, not {type(item).__name__}")
@@ -77,7 +77,7 @@ cdef class Responder(Recorder):
 
     cdef int excuse(self, Request request, int status) except -1:
         cdef object kind, body
-        kind, body = apology(status, self.service.pretty)
+        kind, body = error_page(status, self.service.pretty)
         request.fields.append((b"content-type", kind))
         return self.answer(request, status, body)
 
@@ -91,7 +91,7 @@ cdef class Responder(Recorder):
         if request.fields is None:
             request.fields = []
         if not has_field(request.fields, b"content-type", 12):
-            kind, body = apology(status, True)
+            kind, body = error_page(status, True)
             request.fields.append((b"content-type", kind))
         return body
 
@@ -107,8 +107,8 @@ cdef class Responder(Recorder):
             return 0
         if length > 0 and request.head.method != HEAD:
             for piece in pieces:
-                if type(piece) is Piece:
-                    (<Piece>piece).copied = not self.service.sendfile
+                if type(piece) is FileRange:
+                    (<FileRange>piece).use_copy = not self.service.sendfile
                     self.put_piece_of_file(piece)
                 else:
                     self.put_object(piece)
@@ -117,7 +117,8 @@ cdef class Responder(Recorder):
     cdef int interim(self, Request request, int status) except -1:
         # RFC 9110 15.2: not to an HTTP/1.0 client
         if request.head.minor and self.serves(request) and not request.opened:
-            self.service.writer.interim(&self.outbox, &self.poller.pool, status, request.fields)
+            self.service.writer.write_interim(
+                &self.outbox, &self.poller.pool, status, request.fields)
         request.fields = None
         return 0
 
@@ -127,7 +128,7 @@ cdef class Responder(Recorder):
 
         From the first line to the last nothing is called or allocated that could run such code.
         """
-        cdef Reply reply
+        cdef ResponseHead reply
         if request.opened or not self.serves(request):
             return False
         if self.keep and (request.closing or self.service.draining):
@@ -147,8 +148,8 @@ cdef class Responder(Recorder):
         request.opens = self.queued()
         request.answered = request.opened = True
         request.status = status
-        self.service.writer.tick(time(NULL))
-        self.service.writer.head(&self.outbox, &self.poller.pool, &reply, request.fields)
+        self.service.writer.update_date(time(NULL))
+        self.service.writer.write_head(&self.outbox, &self.poller.pool, &reply, request.fields)
         request.heads = self.queued()
         return True
 

@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SI
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 
-from kore._core.grammar cimport is_text, is_token, same
+from kore._core.grammar cimport equals_word, is_text, is_token
 
 
 cdef bytes encode_field_name(str name):
@@ -38,7 +38,7 @@ cdef bytes encode_field_value(str name, str value):
 cdef bint is_named(object field, const char *name, size_t length) noexcept:
     """Return whether *field*, a pair that was checked, has this (lower-case) name."""
     cdef object own = <object>PyTuple_GET_ITEM(field, 0)
-    return same(PyBytes_AS_STRING(own), PyBytes_GET_SIZE(own), name, length)
+    return equals_word(PyBytes_AS_STRING(own), PyBytes_GET_SIZE(own), name, length)
 
 
 cdef bint has_field(list fields, const char *name, size_t length) noexcept:

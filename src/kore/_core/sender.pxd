@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from kore._core.intake cimport Intake
-from kore._core.payload cimport Terms
+from kore._core.ws_options cimport WebSocketOptions
 
 
 cdef enum Phase:
@@ -14,7 +14,7 @@ cdef enum Phase:
 
 cdef class MessageSender:
     cdef Intake peer
-    cdef Terms terms
+    cdef WebSocketOptions options
     cdef object deflater        # compresses, None: nothing is compressed
     cdef list packing           # messages to compress after the one at hand; None: there is none
     cdef Phase phase

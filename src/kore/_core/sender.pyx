@@ -4,9 +4,9 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check
 
-from kore._core.buffer cimport BLOCK
-from kore._core.frames cimport HEAD_MAX, PONG, frame_head
-from kore._core.payload cimport checked, payload_of
+from kore._core.buffer cimport BLOCK_SIZE
+from kore._core.frames cimport FRAME_HEAD_MAX, OP_PONG, write_frame_head
+from kore._core.ws_options cimport check_opcode, encode_payload
 
 cdef enum:
     TOGETHER = 4096     # bytes up to which copying a message is cheaper than sending it by itself
@@ -32,13 +32,13 @@ cdef class MessageSender:
         cdef bytes payload
         cdef int op
         self.peer.poller.mine("websocket_send()")
-        op = checked(asked)
+        op = check_opcode(asked)
         if self.phase != OPEN or self.peer.broken:
             return False
         if self.deflater is None and PyUnicode_Check(data):
             text = PyUnicode_AsUTF8AndSize(data, &size)     # lives as long as the str
             return self.has_room(size) and self.put(op, False, text, size, None)
-        payload = payload_of(op, data)
+        payload = encode_payload(op, data)
         if not self.has_room(PyBytes_GET_SIZE(payload)):
             return False
         if self.phase != OPEN:              # what was called has ended it
@@ -76,8 +76,8 @@ cdef class MessageSender:
         return self.put(op, True, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed), packed)
 
     cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1:
-        cdef char head[HEAD_MAX]
-        cdef int length = frame_head(head, op, packed, size)
+        cdef char head[FRAME_HEAD_MAX]
+        cdef int length = write_frame_head(head, op, packed, size)
         self.say(head, length, data, size, owner)
         return True
 
@@ -93,7 +93,7 @@ cdef class MessageSender:
         if gone < length:
             self.peer.put(head + gone, length - gone)
         gone -= min(gone, length)
-        if owner is not None and size - gone > BLOCK:
+        if owner is not None and size - gone > BLOCK_SIZE:
             self.peer.put_rest(owner, gone)
         else:
             self.peer.put(data + gone, size - gone)
@@ -101,34 +101,34 @@ cdef class MessageSender:
         return self.peer.settle()
 
     cdef bint has_room(self, int64_t size) except -1:
-        """Return whether so much may be queued; if not, do what the terms say."""
+        """Return whether so much may be queued; if not, do what the options say."""
         cdef int64_t waiting = self.buffered()
         # One message may be as large as it likes: it is in memory anyway.
-        if waiting == 0 or waiting + size <= self.terms.buffer_max:
+        if waiting == 0 or waiting + size <= self.options.buffer_max:
             return True
-        if self.terms.raises:
+        if self.options.raise_when_full:
             raise BufferError(f"the client does not read: {waiting} bytes wait for it, with "
-                              f"{size} more they would exceed {self.terms.buffer_max} "
+                              f"{size} more they would exceed {self.options.buffer_max} "
                               "(websocket_buffer_max)")
-        self.leave(POLICY, "too slow", self.terms.close_ms)
+        self.leave(POLICY, "too slow", self.options.close_timeout_ms)
         return False
 
     cdef bint post(self, bytes frame) except -1:
         """Queue a frame that is made already; who does not read is cut off, nothing is raised."""
         if self.phase != OPEN or self.peer.broken:
             return False
-        if (self.buffered() + PyBytes_GET_SIZE(frame) > self.terms.buffer_max
+        if (self.buffered() + PyBytes_GET_SIZE(frame) > self.options.buffer_max
                 and self.buffered()):
-            self.leave(POLICY, "too slow", self.terms.close_ms)
+            self.leave(POLICY, "too slow", self.options.close_timeout_ms)
             return False
         self.say(NULL, 0, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), frame)
         return True
 
     cdef int put_control(self, int op, bytes payload) except -1:
-        cdef char head[HEAD_MAX]
-        cdef int length = frame_head(head, op, False, len(payload))
-        if op == PONG and self.buffered() > self.terms.buffer_max:
-            self.leave(POLICY, "too slow", self.terms.close_ms)
+        cdef char head[FRAME_HEAD_MAX]
+        cdef int length = write_frame_head(head, op, False, len(payload))
+        if op == OP_PONG and self.buffered() > self.options.buffer_max:
+            self.leave(POLICY, "too slow", self.options.close_timeout_ms)
             return 0
         self.peer.put(head, length)
         self.peer.put(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
@@ -137,6 +137,6 @@ cdef class MessageSender:
 
     cdef int alive(self) except -1:
         """Take note of what we send: it counts as life where no pings find out about that."""
-        if self.terms.idle_ms and not self.terms.ping_ms:
-            self.peer.limit = self.peer.poller.now() + self.terms.idle_ms
+        if self.options.idle_timeout_ms and not self.options.ping_interval_ms:
+            self.peer.limit = self.peer.poller.now() + self.options.idle_timeout_ms
         return 0

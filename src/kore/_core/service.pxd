@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from kore._core.parser cimport Limits
-from kore._core.writer cimport Writer
+from kore._core.parser cimport HeadLimits
+from kore._core.writer cimport HeadWriter
 
 
 cdef struct Slot:               # one worker's place on the scoreboard
@@ -16,7 +16,7 @@ cdef struct Slot:               # one worker's place on the scoreboard
 
 
 cdef class Service:
-    cdef Limits heads
+    cdef HeadLimits heads
     cdef int64_t body_max
     cdef int64_t body_rate
     cdef int64_t body_memory    # larger bodies go elsewhere; 0: none do
@@ -36,7 +36,7 @@ cdef class Service:
     cdef bint hurried           # draining, and nobody else will serve those who are idle
     cdef bint full
     cdef bint sendfile          # files may go from the kernel's memory straight to the socket
-    cdef Writer writer
+    cdef HeadWriter writer
     cdef Slot *slot
     cdef Slot nowhere
     cdef object owner           # keeps the slot's memory

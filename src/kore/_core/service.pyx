@@ -48,7 +48,7 @@ cdef class Service:
     def __init__(self, limits, *, spawn, stream, failed, defer, later, future, parts,
                  discard=None, refused=None, sink=None, greet=None, free=None, hub=None, pgsql=None,
                  slot=None):
-        self.heads = Limits(
+        self.heads = HeadLimits(
             limits["http_header_max"], limits["http_request_line_max"],
             limits["http_header_fields_max"])
         self.body_max = limits["http_body_max"]
@@ -66,8 +66,9 @@ cdef class Service:
         self.networks = {}
         self.burst = limits["worker_accept_threshold"]
         self.sendfile = limits["filemap_sendfile"]
-        self.writer = Writer(limits["http_server_version"].encode(), limits["http_keepalive_time"],
-                             limits["http_hsts_enable"])
+        self.writer = HeadWriter(
+            limits["http_server_version"].encode(), limits["http_keepalive_time"],
+            limits["http_hsts_enable"])
         self.pretty = limits["http_pretty_error"]
         self.spawn = spawn
         self.stream = stream

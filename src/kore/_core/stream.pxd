@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from kore._core.buffer cimport Buffer
-from kore._core.file cimport Piece
+from kore._core.file cimport FileRange
 from kore._core.poller cimport Source
 
 
@@ -32,7 +32,7 @@ cdef class Stream(Source):
     cdef int put_view(self, object data) except -1
     cdef int put_rest(self, bytes data, size_t gone) except -1
     cdef int put_object(self, object data) except -1
-    cdef int put_piece_of_file(self, Piece piece) except -1
+    cdef int put_piece_of_file(self, FileRange piece) except -1
     cdef size_t waiting(self) noexcept
     cdef int64_t parts_size(self) except -1
     cdef int64_t acknowledged(self) noexcept
@@ -40,8 +40,8 @@ cdef class Stream(Source):
     cdef size_t send_now(self, const char *head, size_t length, const char *data,
                          size_t size) noexcept
     cdef Py_ssize_t transmit(self) except -3
-    cdef Py_ssize_t transmit_file(self, Piece piece) except -3
-    cdef Py_ssize_t transmit_copy(self, Piece piece) except -3
+    cdef Py_ssize_t transmit_file(self, FileRange piece) except -3
+    cdef Py_ssize_t transmit_copy(self, FileRange piece) except -3
     cdef Py_ssize_t gather(self, object part) except -3
     cdef int take(self, size_t count) except -1
     cdef int half_close(self) except -1

@@ -18,12 +18,14 @@ from libc.errno cimport EAGAIN, EINTR, EINVAL, ENOSYS, EOPNOTSUPP, errno
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from kore._core.buffer cimport BLOCK, append, borrow, consume, give_back, held, reserve
+from kore._core.buffer cimport (
+    BLOCK_SIZE, append_bytes, borrow_block, buffered_size, consume_bytes, reserve_space,
+    return_block)
 from kore._core.libc cimport (
     MSG_MORE, MSG_NOSIGNAL, SHUT_WR, SIOCOUTQ, ioctl, iovec, msghdr, recv, send, sendfile, sendmsg,
     shutdown)
 
-from kore._core.file import shrunk
+from kore._core.file import log_truncation
 
 cdef enum:
     TURN = 1 << 20      # bytes one stream may send before others have their turn
@@ -64,14 +66,15 @@ cdef class Stream(Source):
     cdef Py_ssize_t fill(self) except -3:
         """Read once into the inbox, which grows when it is full."""
         cdef Py_ssize_t count
-        borrow(&self.inbox, &self.poller.pool)
+        borrow_block(&self.inbox, &self.poller.pool)
         if self.inbox.end == self.inbox.room:
-            reserve(&self.inbox, BLOCK if self.inbox.start == 0 else 1, &self.poller.pool)
+            reserve_space(
+                &self.inbox, BLOCK_SIZE if self.inbox.start == 0 else 1, &self.poller.pool)
         count = self.receive(self.inbox.data + self.inbox.end, self.inbox.room - self.inbox.end)
         if count > 0:
             self.inbox.end += count
         else:
-            consume(&self.inbox, 0, &self.poller.pool)
+            consume_bytes(&self.inbox, 0, &self.poller.pool)
             self.ended = self.ended or count == 0
         return count
 
@@ -82,14 +85,14 @@ cdef class Stream(Source):
             return 0
         if self.parts:
             return self.put_behind(data, size)
-        return append(&self.outbox, data, size, &self.poller.pool)
+        return append_bytes(&self.outbox, data, size, &self.poller.pool)
 
     cdef int put_behind(self, const char *data, size_t size) except -1:
         # Small ones go together behind a large part. Not into the first: it is being sent.
         cdef Py_ssize_t at = len(self.parts) - 1
         cdef object last = self.parts[at] if at > 0 else None
         cdef Py_ssize_t before
-        if type(last) is not bytearray or PyByteArray_GET_SIZE(last) >= BLOCK:
+        if type(last) is not bytearray or PyByteArray_GET_SIZE(last) >= BLOCK_SIZE:
             self.parts.append(PyByteArray_FromStringAndSize(data, size))
             return 0
         before = PyByteArray_GET_SIZE(last)
@@ -99,7 +102,7 @@ cdef class Stream(Source):
 
     cdef int prepare_parts(self, int64_t size) except -1:
         """Make sure that a piece of *size* bytes can be queued."""
-        return self.make_parts() if size > BLOCK else 0
+        return self.make_parts() if size > BLOCK_SIZE else 0
 
     cdef int make_parts(self) except -1:
         cdef list parts
@@ -118,9 +121,9 @@ cdef class Stream(Source):
 
     cdef int put_object(self, object data) except -1:
         """Queue bytes or a read-only memoryview: a small one copied, a large one as it is."""
-        if PyBytes_CheckExact(data) and PyBytes_GET_SIZE(data) <= BLOCK:
+        if PyBytes_CheckExact(data) and PyBytes_GET_SIZE(data) <= BLOCK_SIZE:
             return self.put(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        if len(data) <= BLOCK:
+        if len(data) <= BLOCK_SIZE:
             return self.put_view(data)
         self.make_parts()
         self.parts.append(data)
@@ -134,20 +137,20 @@ cdef class Stream(Source):
         finally:
             PyBuffer_Release(&view)
 
-    cdef int put_piece_of_file(self, Piece piece) except -1:
+    cdef int put_piece_of_file(self, FileRange piece) except -1:
         """Queue a part of a file: a small one as bytes, so that it leaves with its head."""
         cdef bytes data
-        if piece.left == 0:
+        if piece.remaining == 0:
             return 0
-        if piece.left <= BLOCK and not self.parts:
-            reserve(&self.outbox, piece.left, &self.poller.pool)
-            if piece.read(self.outbox.data + self.outbox.end):
-                self.outbox.end += piece.left
+        if piece.remaining <= BLOCK_SIZE and not self.parts:
+            reserve_space(&self.outbox, piece.remaining, &self.poller.pool)
+            if piece.read_all(self.outbox.data + self.outbox.end):
+                self.outbox.end += piece.remaining
                 return 0
         self.make_parts()
-        if piece.left <= SMALL:
-            data = PyBytes_FromStringAndSize(NULL, piece.left)
-            if piece.read(PyBytes_AS_STRING(data)):
+        if piece.remaining <= SMALL:
+            data = PyBytes_FromStringAndSize(NULL, piece.remaining)
+            if piece.read_all(PyBytes_AS_STRING(data)):
                 self.parts.append(data)
                 return 0
         self.parts.append(piece)
@@ -156,7 +159,7 @@ cdef class Stream(Source):
     @cython.nonecheck(False)
     cdef size_t waiting(self) noexcept:
         """Return how much waits to be sent, a large part counting as one byte more than a block."""
-        return held(&self.outbox) + (BLOCK + 1 if self.parts else 0)
+        return buffered_size(&self.outbox) + (BLOCK_SIZE + 1 if self.parts else 0)
 
     @cython.nonecheck(False)
     cdef int64_t parts_size(self) except -1:
@@ -222,9 +225,9 @@ cdef class Stream(Source):
         cdef Py_ssize_t count
         while True:
             if not self.parts:
-                count = send(self.handle, self.outbox.data + self.outbox.start, held(&self.outbox),
-                             MSG_NOSIGNAL)
-            elif type(self.parts[0]) is Piece:
+                count = send(self.handle, self.outbox.data + self.outbox.start,
+                             buffered_size(&self.outbox), MSG_NOSIGNAL)
+            elif type(self.parts[0]) is FileRange:
                 count = self.transmit_file(self.parts[0])
             else:
                 count = self.gather(self.parts[0])
@@ -235,26 +238,26 @@ cdef class Stream(Source):
             if errno != EINTR:
                 return GONE
 
-    cdef Py_ssize_t transmit_file(self, Piece piece) except -3:
+    cdef Py_ssize_t transmit_file(self, FileRange piece) except -3:
         # What precedes it leaves in one packet with it.
         cdef Py_ssize_t count
-        cdef int64_t at = piece.at
-        if held(&self.outbox):
-            return send(self.handle, self.outbox.data + self.outbox.start, held(&self.outbox),
-                        MSG_NOSIGNAL | MSG_MORE)
-        if not piece.copied:
-            count = sendfile(self.handle, piece.file.fd, &at, min(piece.left, TURN))
+        cdef int64_t at = piece.offset
+        if buffered_size(&self.outbox):
+            return send(self.handle, self.outbox.data + self.outbox.start,
+                        buffered_size(&self.outbox), MSG_NOSIGNAL | MSG_MORE)
+        if not piece.use_copy:
+            count = sendfile(self.handle, piece.file.fd, &at, min(piece.remaining, TURN))
             if count > 0 or (count < 0 and errno not in (EINVAL, ENOSYS, EOPNOTSUPP)):
                 return count
-            piece.copied = True     # some file systems cannot; or the file has ended
+            piece.use_copy = True     # some file systems cannot; or the file has ended
         return self.transmit_copy(piece)
 
-    cdef Py_ssize_t transmit_copy(self, Piece piece) except -3:
+    cdef Py_ssize_t transmit_copy(self, FileRange piece) except -3:
         # What the socket does not take is read again: it would have to be kept otherwise.
         cdef char scrap[SMALL]
-        cdef Py_ssize_t count = piece.next(scrap, SMALL)
+        cdef Py_ssize_t count = piece.read_some(scrap, SMALL)
         if count < 0:
-            shrunk(piece)
+            log_truncation(piece)
             return CUT
         return send(self.handle, scrap, count, MSG_NOSIGNAL)
 
@@ -265,8 +268,9 @@ cdef class Stream(Source):
         cdef msghdr message
         cdef Py_ssize_t count
         PyObject_GetBuffer(part, &view, PyBUF_SIMPLE)
-        fill_message(&message, vectors, self.outbox.data + self.outbox.start, held(&self.outbox),
-                     <char *>view.buf + self.sent, view.len - self.sent)
+        fill_message(&message, vectors, self.outbox.data + self.outbox.start,
+                     buffered_size(&self.outbox), <char *>view.buf + self.sent,
+                     view.len - self.sent)
         count = sendmsg(self.handle, &message, MSG_NOSIGNAL)
         PyBuffer_Release(&view)     # does not touch errno: a bytes or memoryview only counts down
         return count
@@ -274,16 +278,16 @@ cdef class Stream(Source):
     cdef int take(self, size_t count) except -1:
         # Forget what was sent. The last reference to a part may run code of the application, which
         # may send: it goes when everything here is up to date.
-        cdef size_t head = min(count, held(&self.outbox))
+        cdef size_t head = min(count, buffered_size(&self.outbox))
         cdef object part
         self.transferred += count
         if head:
-            consume(&self.outbox, head, &self.poller.pool)
+            consume_bytes(&self.outbox, head, &self.poller.pool)
         count -= head
         if count:
             part = self.parts[0]
-            if type(part) is Piece:
-                if (<Piece>part).take(count):
+            if type(part) is FileRange:
+                if (<FileRange>part).advance(count):
                     del self.parts[0]
             else:
                 self.sent += count
@@ -298,7 +302,7 @@ cdef class Stream(Source):
         self.broken = True
         self.parts = None
         self.sent = 0
-        consume(&self.outbox, held(&self.outbox), &self.poller.pool)
+        consume_bytes(&self.outbox, buffered_size(&self.outbox), &self.poller.pool)
         if parts:
             parts.clear()       # last: freeing them may run code of the application
         return 0
@@ -309,7 +313,7 @@ cdef class Stream(Source):
         return 0
 
     cdef int on_closed(self) except -1:
-        give_back(&self.inbox, &self.poller.pool)
-        give_back(&self.outbox, &self.poller.pool)
+        return_block(&self.inbox, &self.poller.pool)
+        return_block(&self.outbox, &self.poller.pool)
         self.parts = None
         return 0

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 
-from kore._core.messages cimport MessageReader
+from kore._core.ws_assembler cimport MessageAssembler
 from kore._core.sender cimport MessageSender
 
 
@@ -10,7 +10,7 @@ cdef class WebSocket(MessageSender):
     cdef object onmsg
     cdef object ondisconnect
     cdef object protocol        # the name of the sub-protocol, or None
-    cdef MessageReader reader
+    cdef MessageAssembler reader
     cdef bint deaf              # what still comes is for nobody
     cdef bint parted            # the application knows of the end
     cdef bint unlisted          # the registry of the worker has forgotten it

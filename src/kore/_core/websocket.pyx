@@ -5,12 +5,12 @@ A callback that has to wait is a task. What the client sends meanwhile is kept, 
 a limit; then its socket is not read. Up to there pings are answered at once.
 """
 
-from kore._core.buffer cimport consume, held
-from kore._core.frames cimport CLOSE, PING, PONG
+from kore._core.buffer cimport buffered_size, consume_bytes
+from kore._core.frames cimport OP_CLOSE, OP_PING, OP_PONG
 from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from kore._core.intake cimport Intake
-from kore._core.messages cimport CONTROL, MORE
-from kore._core.payload cimport Terms, check_code, close_payload
+from kore._core.ws_assembler cimport CONTROL, MORE
+from kore._core.ws_options cimport WebSocketOptions, check_close_code, build_close_payload
 from kore._core.sender cimport CLOSING, OPEN, OVER
 
 from kore._core.poller import complain
@@ -41,10 +41,10 @@ cdef class WebSocket(MessageSender):
 
     cdef int begin(self) except -1:
         """Make everything that messages need."""
-        cdef Terms terms = self.terms
+        cdef WebSocketOptions options = self.options
         self.reason = ""
-        self.reader = MessageReader.__new__(MessageReader)
-        self.reader.begin(terms.maxframe, terms.maxmessage,
+        self.reader = MessageAssembler.__new__(MessageAssembler)
+        self.reader.begin(options.maxframe, options.maxmessage,
                           None if self.deflater is None else self.deflater.unpack,
                           &self.peer.poller.pool)
         return 0
@@ -66,12 +66,13 @@ cdef class WebSocket(MessageSender):
         cdef object payload
         cdef size_t used = 0
         cdef int event
-        peer.blocked = self.buffered() > self.terms.buffer_max // 2
-        if peer.blocked or peer.paused or not held(&peer.inbox) or self.phase == OVER:
+        peer.blocked = self.buffered() > self.options.buffer_max // 2
+        if peer.blocked or peer.paused or not buffered_size(&peer.inbox) or self.phase == OVER:
             return False
         self.hears()
-        event = self.reader.feed(peer.inbox.data + peer.inbox.start, held(&peer.inbox), &used)
-        consume(&peer.inbox, min(used, held(&peer.inbox)), &peer.poller.pool)
+        event = self.reader.feed(
+            peer.inbox.data + peer.inbox.start, buffered_size(&peer.inbox), &used)
+        consume_bytes(&peer.inbox, min(used, buffered_size(&peer.inbox)), &peer.poller.pool)
         if event == MORE:
             return False
         # Nobody keeps it longer than the application: this client may be silent for hours.
@@ -89,17 +90,17 @@ cdef class WebSocket(MessageSender):
 
     cdef int ask(self) except -1:
         """Find out whether a client that stopped sending is still there: its system will tell."""
-        return self.put_control(PING, b"") if self.phase == OPEN else 0
+        return self.put_control(OP_PING, b"") if self.phase == OPEN else 0
 
     cdef int control(self, int op, bytes payload) except -1:
-        if op == PING and self.phase == OPEN:
-            return self.put_control(PONG, payload)
-        if op != CLOSE:
+        if op == OP_PING and self.phase == OPEN:
+            return self.put_control(OP_PONG, payload)
+        if op != OP_CLOSE:
             return 0
         if self.phase == OPEN:
             self.code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
             self.reason = payload[2:].decode()
-            self.put_control(CLOSE, payload[:2])
+            self.put_control(OP_CLOSE, payload[:2])
         self.peer.linger = True     # or what comes behind it were a reset, and destroyed the answer
         self.peer.hang_up()
         return self.end()
@@ -136,7 +137,7 @@ cdef class WebSocket(MessageSender):
         cdef bint outermost = self.peer.service.slot.running[0] == 0
         cdef object pending
         if outermost:
-            self.peer.service.begun(self.terms.label)
+            self.peer.service.begun(self.options.label)
         PyContext_Enter(context)
         try:
             pending = callback(*arguments)
@@ -154,7 +155,7 @@ cdef class WebSocket(MessageSender):
     def spoiled(self, error):
         """Report what a callback raised; this connection cannot be trusted to make sense now."""
         try:
-            self.peer.service.hub.failed(self.terms.label, error)
+            self.peer.service.hub.failed(self.options.label, error)
         except BaseException:   # where there is no stack left for that, for instance
             complain("cannot report %r", error)
         self.deaf = True
@@ -196,8 +197,8 @@ cdef class WebSocket(MessageSender):
 
     cdef int64_t patience(self) noexcept:
         """Return for how long nothing need happen; 0: for ever."""
-        cdef int64_t idle = self.terms.idle_ms
-        cdef int64_t ping = self.terms.ping_ms
+        cdef int64_t idle = self.options.idle_timeout_ms
+        cdef int64_t ping = self.options.ping_interval_ms
         return min(idle, ping) if idle and ping else idle or ping
 
     cdef void hears(self) noexcept:
@@ -209,8 +210,8 @@ cdef class WebSocket(MessageSender):
 
     cdef int on_deadline(self) except -1:
         cdef int64_t now = self.peer.poller.now()
-        cdef int64_t idle = self.terms.idle_ms
-        cdef int64_t ping = self.terms.ping_ms
+        cdef int64_t idle = self.options.idle_timeout_ms
+        cdef int64_t ping = self.options.ping_interval_ms
         if self.phase != OPEN:
             return self.peer.shut()
         self.peer.limit = now + self.patience()
@@ -220,7 +221,7 @@ cdef class WebSocket(MessageSender):
             return self.peer.settle()
         if idle and (not 0 < ping < idle or (self.asked and now >= self.given_up_at())):
             return self.fail(GOING_AWAY, "idle for too long")
-        self.put_control(PING, b"")
+        self.put_control(OP_PING, b"")
         self.asked = self.asked or now
         if idle:
             self.peer.limit = min(self.peer.limit, self.given_up_at())
@@ -228,7 +229,8 @@ cdef class WebSocket(MessageSender):
 
     cdef int64_t given_up_at(self) noexcept:
         """Return when a client that was pinged is silent for too long: we may have asked late."""
-        return self.terms.idle_ms + max(self.heard, self.asked - self.terms.ping_ms - LATE)
+        return self.options.idle_timeout_ms + max(
+            self.heard, self.asked - self.options.ping_interval_ms - LATE)
 
     # ---- the end
 
@@ -239,14 +241,14 @@ cdef class WebSocket(MessageSender):
         self.phase = CLOSING
         self.code = code
         self.reason = reason
-        self.put_control(CLOSE, close_payload(code, reason))
+        self.put_control(OP_CLOSE, build_close_payload(code, reason))
         self.peer.limit = self.peer.poller.now() + wait_ms if wait_ms else 0
         self.peer.settle()
         return True
 
     cdef bint disconnect(self, object code, object reason) except -1:
         """Close because the application wants to: it hears no more of this client."""
-        check_code(code, reason)
+        check_close_code(code, reason)
         if self.phase == OVER or self.parted:
             return False
         self.deaf = True
@@ -258,15 +260,15 @@ cdef class WebSocket(MessageSender):
         try:
             self.part()
         finally:        # or nobody would ever close it
-            self.leave(code, reason, self.terms.close_ms)
+            self.leave(code, reason, self.options.close_timeout_ms)
         if self.phase == CLOSING:       # it was leaving before
-            self.peer.limit = self.peer.poller.now() + self.terms.close_ms
+            self.peer.limit = self.peer.poller.now() + self.options.close_timeout_ms
         return True
 
     cdef int fail(self, int code, str reason) except -1:
         """Close because something is wrong: RFC 6455 section 7.1.7."""
         if self.phase == OPEN:
-            self.put_control(CLOSE, close_payload(code, reason))
+            self.put_control(OP_CLOSE, build_close_payload(code, reason))
             self.code = code
             self.reason = reason
         if self.phase != OVER:
@@ -310,13 +312,13 @@ cdef class WebSocket(MessageSender):
         if self.idle():
             self.peer.service.defer(self.part)
         else:
-            self.peer.service.later(self.terms.close_ms / 1000, self.give_up)
+            self.peer.service.later(self.options.close_timeout_ms / 1000, self.give_up)
         return 0
 
     def give_up(self):
         """End what still works for a client that is gone."""
         if self.backlog:
-            self.peer.service.hub.lost(self.terms.label, len(self.backlog))
+            self.peer.service.hub.lost(self.options.label, len(self.backlog))
         self.backlog = None
         for task in list(self.tasks or ()):
             task.cancel()
@@ -332,4 +334,4 @@ cdef class WebSocket(MessageSender):
         if ondisconnect is not None:
             self.call(ondisconnect, (self.peer,))
         if self.tasks:
-            self.peer.service.later(self.terms.close_ms / 1000, self.give_up)
+            self.peer.service.later(self.options.close_timeout_ms / 1000, self.give_up)

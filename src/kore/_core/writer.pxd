@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from kore._core.buffer cimport Buffer, Pool
 
 
-cdef struct Reply:
+cdef struct ResponseHead:
     int status
     bint keep           # the connection goes on
     bint chunked
@@ -13,7 +13,7 @@ cdef struct Reply:
     bint secure         # the client came over TLS
 
 
-cdef class Writer:
+cdef class HeadWriter:
     cdef bytes server
     cdef bytes alive
     cdef int64_t second
@@ -22,12 +22,13 @@ cdef class Writer:
     cdef bytes closed
     cdef bytes hsts
 
-    cdef int head(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1
-    cdef int interim(self, Buffer *out, Pool *pool, int status, list fields) except -1
-    cdef int upgrade(self, Buffer *out, Pool *pool, list fields) except -1
-    cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1
-    cdef int tick(self, int64_t second) except -1
+    cdef int write_head(self, Buffer *out, Pool *pool, ResponseHead *reply, list fields) except -1
+    cdef int write_interim(self, Buffer *out, Pool *pool, int status, list fields) except -1
+    cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields) except -1
+    cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *reply,
+                          list fields) except -1
+    cdef int update_date(self, int64_t second) except -1
 
 
-cdef tuple apology(int status, bint pretty)
-cdef int check_final(int status) except -1
+cdef tuple error_page(int status, bint pretty)
+cdef int check_final_status(int status) except -1

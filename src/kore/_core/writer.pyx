@@ -9,8 +9,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 
-from kore._core.buffer cimport append, drain_pool, give_back, reserve
-from kore._core.grammar cimport same
+from kore._core.buffer cimport append_bytes, drain_pool, return_block, reserve_space
+from kore._core.grammar cimport equals_word
 from kore._core.libc cimport gmtime_r, time_t, tm
 from kore._core.response cimport encode_field_name, encode_field_value, has_field, is_named
 
@@ -56,7 +56,7 @@ cdef str PAGE = """<!DOCTYPE html>
 """
 
 
-cdef tuple apology(int status, bint pretty):
+cdef tuple error_page(int status, bint pretty):
     """Return the media type and the body of an answer with nothing but a status to say."""
     cdef str title = f"{status} {reason(status)}".rstrip()
     if pretty and status >= 400:
@@ -75,7 +75,7 @@ cdef bytes status_line(int status):
 
 
 cdef inline int put(Buffer *out, Pool *pool, bytes data) except -1:
-    return append(out, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), pool)
+    return append_bytes(out, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), pool)
 
 
 cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
@@ -86,16 +86,16 @@ cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
         digits[at] = <char>(c"0" + number % 10)
         number //= 10
         if number == 0:
-            return append(out, digits + at, 20 - at, pool)
+            return append_bytes(out, digits + at, 20 - at, pool)
 
 
-cdef int put_field(Buffer *out, Pool *pool, object field) except -1:
+cdef int write_field(Buffer *out, Pool *pool, object field) except -1:
     # The line of one field. Nothing is allocated that the garbage collector counts.
     cdef bytes name = (<tuple?>field)[0]
     cdef bytes value = (<tuple>field)[1]
     cdef size_t size = PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
     cdef char *at
-    reserve(out, size, pool)
+    reserve_space(out, size, pool)
     at = out.data + out.end
     memcpy(at, PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
     at += PyBytes_GET_SIZE(name)
@@ -115,13 +115,13 @@ cdef bint is_hop_by_hop(object field) noexcept:
             or is_named(field, b"content-length", 14) or is_named(field, b"keep-alive", 10))
 
 
-cdef int check_final(int status) except -1:
+cdef int check_final_status(int status) except -1:
     if not 200 <= status <= 599:
         raise ValueError(f"{status} is no final status: 200 to 599")
     return 0
 
 
-def sendable(body: object) -> object:
+def convert_body(body: object) -> object:
     """Turn a body into bytes or a read-only memoryview; what is neither is returned as it is."""
     if isinstance(body, str):
         return body.encode()
@@ -135,7 +135,7 @@ def sendable(body: object) -> object:
     return view.tobytes()
 
 
-def check_iterable(body: object) -> None:
+def check_body_iterable(body: object) -> None:
     """Refuse what is no body in pieces: whatever gives no bytes and no text when it is iterated.
 
     Of an iterator only its items can tell. Raises TypeError.
@@ -158,7 +158,7 @@ def check_iterable(body: object) -> None:
                     f"{expected} of {type(item).__name__}: json.dumps() makes text of it")
 
 
-cdef class Writer:
+cdef class HeadWriter:
     """Heads for one server: its name, and for how many seconds it keeps an idle connection.
 
     *hsts* is for how long browsers shall insist on TLS; 0: nobody tells them.
@@ -170,7 +170,7 @@ cdef class Writer:
         self.alive = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive
         self.second = -1
 
-    cdef int tick(self, int64_t second) except -1:
+    cdef int update_date(self, int64_t second) except -1:
         # IMF-fixdate, RFC 9110 5.6.7; strftime would ask the locale
         cdef tm now
         cdef time_t when = <time_t>second
@@ -188,34 +188,34 @@ cdef class Writer:
         self.second = second
         return 0
 
-    cdef int head(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1:
+    cdef int write_head(self, Buffer *out, Pool *pool, ResponseHead *reply, list fields) except -1:
         """Append a head to *out*; *fields* holds pairs of bytes, or is None."""
-        reserve(out, 512, pool)
+        reserve_space(out, 512, pool)
         put(out, pool, status_line(reply.status))
         if fields is None:
             put(out, pool, self.kept if reply.keep else self.closed)
         else:
-            self.put_fields(out, pool, reply, fields)
+            self.write_fields(out, pool, reply, fields)
         if reply.secure and (
                 fields is None or not has_field(fields, b"strict-transport-security", 25)):
             put(out, pool, self.hsts)
         if reply.chunked:
-            append(out, b"transfer-encoding: chunked\r\n", 28, pool)
+            append_bytes(out, b"transfer-encoding: chunked\r\n", 28, pool)
         elif reply.length >= 0:
-            append(out, b"content-length: ", 16, pool)
+            append_bytes(out, b"content-length: ", 16, pool)
             put_number(out, pool, reply.length)
-            append(out, b"\r\n", 2, pool)
-        return append(out, b"\r\n", 2, pool)
+            append_bytes(out, b"\r\n", 2, pool)
+        return append_bytes(out, b"\r\n", 2, pool)
 
-    cdef int interim(self, Buffer *out, Pool *pool, int status, list fields) except -1:
+    cdef int write_interim(self, Buffer *out, Pool *pool, int status, list fields) except -1:
         """Append an interim head: a status and the application's fields, nothing else."""
         put(out, pool, status_line(status))
         if fields is not None:
             for field in fields:
-                put_field(out, pool, field)
-        return append(out, b"\r\n", 2, pool)
+                write_field(out, pool, field)
+        return append_bytes(out, b"\r\n", 2, pool)
 
-    cdef int upgrade(self, Buffer *out, Pool *pool, list fields) except -1:
+    cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields) except -1:
         """Append the head that ends HTTP on a connection: the last interim one."""
         put(out, pool, status_line(101))
         if not has_field(fields, b"server", 6):
@@ -223,10 +223,11 @@ cdef class Writer:
         put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
         for field in fields:
             if not is_hop_by_hop(field):
-                put_field(out, pool, field)
-        return append(out, b"\r\n", 2, pool)
+                write_field(out, pool, field)
+        return append_bytes(out, b"\r\n", 2, pool)
 
-    cdef int put_fields(self, Buffer *out, Pool *pool, Reply *reply, list fields) except -1:
+    cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *reply,
+                          list fields) except -1:
         # The application's own server and date take the place of ours.
         cdef bint server = False
         cdef bint date = False
@@ -236,9 +237,9 @@ cdef class Writer:
         for field in fields:
             name = PyBytes_AS_STRING(<bytes?>(<tuple?>field)[0])
             size = PyBytes_GET_SIZE(<bytes>(<tuple>field)[0])
-            server = server or same(name, size, b"server", 6)
-            date = date or same(name, size, b"date", 4)
-            upgrade = upgrade or same(name, size, b"upgrade", 7)
+            server = server or equals_word(name, size, b"server", 6)
+            date = date or equals_word(name, size, b"date", 4)
+            upgrade = upgrade or equals_word(name, size, b"upgrade", 7)
         if not server and not date:
             put(out, pool, self.kept if reply.keep else self.closed)
         else:
@@ -248,7 +249,7 @@ cdef class Writer:
                 put(out, pool, self.date)
             put(out, pool, self.alive if reply.keep else b"connection: close\r\n")
         for field in fields:
-            put_field(out, pool, field)
+            write_field(out, pool, field)
         if upgrade:     # which always comes with this, RFC 9110 7.8
             put(out, pool, b"connection: upgrade\r\n")
         return 0
@@ -262,10 +263,10 @@ def write_head(int status, fields=None, *, bint keep=True, length=None, bint chu
     """
     if not 0 <= second <= LAST_SECOND:
         raise ValueError(f"second {second} is in no year of four digits")
-    cdef Writer writer = Writer(server, keepalive, hsts or 0)
+    cdef HeadWriter writer = HeadWriter(server, keepalive, hsts or 0)
     cdef Pool pool
     cdef Buffer out
-    cdef Reply reply
+    cdef ResponseHead reply
     memset(&pool, 0, sizeof(Pool))
     out.data = NULL
     out.start = out.end = out.room = 0
@@ -274,14 +275,14 @@ def write_head(int status, fields=None, *, bint keep=True, length=None, bint chu
     reply.chunked = chunked
     reply.length = -1 if length is None else length
     reply.secure = hsts is not None
-    writer.tick(second)
+    writer.update_date(second)
     lines = None
     if fields is not None:
         lines = [(encode_field_name(name), encode_field_value(name, value))
                  for name, value in fields]
     try:
-        writer.head(&out, &pool, &reply, lines)
+        writer.write_head(&out, &pool, &reply, lines)
         return out.data[out.start:out.end]
     finally:
-        give_back(&out, &pool)
+        return_block(&out, &pool)
         drain_pool(&pool)

@@ -35,7 +35,7 @@ class Request(Protocol):
 
     captures: tuple[str, ...] | None
     # Where it is logged.
-    journal: Any
+    access_log: Any
 
     @property
     def bare_host(self) -> str:
@@ -129,7 +129,7 @@ class Router:
         if known is None:
             return self._meet(request)
         if known.journal is not None:
-            request.journal = known.journal
+            request.access_log = known.journal
         if known.before is not None and known.before(request):
             return None
         methods = known.literal.get(request.path)
@@ -145,7 +145,7 @@ class Router:
             self._learn(host)
         if self._hosts[host] is not None:
             return self.resolve(request)
-        request.journal = self._stray
+        request.access_log = self._stray
         if request.is_star:
             request.refuse(204, allow(self._methods))
         else:

@@ -46,7 +46,7 @@ class File(Protocol):
     def is_directory(self) -> bool:
         """Whether it is a directory."""
 
-    def piece(self, start: int, size: int) -> Any:
+    def get_range(self, start: int, size: int) -> Any:
         """Return a part of it, to be sent."""
 
 
@@ -84,7 +84,7 @@ def send(request: Any, file: File, kind: Kind) -> None:
         version = conditions.Version(found.etag, found.modified, settled)
         send_what_is_asked(request, file, version, fields)
     else:
-        request.answer_pieces(200, fields, (file.piece(0, file.size),))
+        request.answer_pieces(200, fields, (file.get_range(0, file.size),))
 
 
 # What is true of a version of a file is true for ever.
@@ -142,12 +142,12 @@ def send_parts(
 ) -> None:
     """Answer with parts of a file."""
     if parts is None:
-        request.answer_pieces(200, fields, (file.piece(0, file.size),))
+        request.answer_pieces(200, fields, (file.get_range(0, file.size),))
     elif not parts:
         request.refuse(416, size=file.size)
     elif len(parts) == 1:
         place = (b"content-range", content_range(parts[0], file.size))
-        request.answer_pieces(206, (*fields, place), (file.piece(*parts[0]),))
+        request.answer_pieces(206, (*fields, place), (file.get_range(*parts[0]),))
     else:
         send_several(request, file, fields, parts)
 
@@ -162,7 +162,7 @@ def send_several(request: Any, file: File, fields: tuple[Field, ...], parts: lis
         head = b"\r\n--%b\r\ncontent-type: %b\r\ncontent-range: %b\r\n\r\n" % (
             boundary, own, content_range(part, file.size),
         )  # fmt: skip
-        pieces += (head, file.piece(*part))
+        pieces += (head, file.get_range(*part))
     pieces.append(b"\r\n--%b--\r\n" % boundary)
     kind = (b"content-type", b"multipart/byteranges; boundary=%b" % boundary)
     others = (field for field in fields if field[0] != b"content-type")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kore._conf.schema import Config, Domain
-from kore._core.accesslog import Journal
-from kore._core.sink import Sink
+from kore._core.accesslog import AccessLog
+from kore._core.log_file import LogFile
 from kore._http.accesslog import compiled
 from kore._process.logs import log
 
@@ -19,7 +19,7 @@ class File:
     """A file, and what has been said about it."""
 
     path: str
-    sink: Sink
+    sink: LogFile
     failing: bool = False
     reported: int = 0
 
@@ -29,7 +29,7 @@ class Journals:
 
     def __init__(self, config: Config, descriptors: Sequence[int], number: int) -> None:
         logs = zip(config.accesslogs, descriptors, strict=True)
-        self.files = [File(log.path, Sink(fd, limit(fd))) for log, fd in logs]
+        self.files = [File(log.path, LogFile(fd, limit(fd))) for log, fd in logs]
         sinks = {file.path: file.sink for file in self.files}
         self.journals = {
             (domain.server, domain.name): journal(domain, sinks[domain.accesslog.path], number)
@@ -37,11 +37,11 @@ class Journals:
             if domain.accesslog is not None
         }
 
-    def of(self, domain: Domain) -> Journal | None:
+    def of(self, domain: Domain) -> AccessLog | None:
         """Return where the requests of a domain are logged."""
         return self.journals.get((domain.server, domain.name))
 
-    def first(self, domains: Sequence[Domain]) -> Journal | None:
+    def first(self, domains: Sequence[Domain]) -> AccessLog | None:
         """Return where to log what is meant for none of the domains of a server."""
         return next(filter(None, map(self.of, domains)), None)
 
@@ -75,12 +75,12 @@ class Journals:
                 log.error("accesslog %s: %s, %d lines lost at the end", file.path, why, lost)
 
 
-def journal(domain: Domain, sink: Sink, number: int) -> Journal:
+def journal(domain: Domain, sink: LogFile, number: int) -> AccessLog:
     """Return what logs the requests of a domain."""
     assert domain.accesslog is not None  # noqa: S101 - who calls has looked
     form = compiled(domain.accesslog.format)
     constants = {"server_name": domain.name, "worker": str(number), "pid": str(os.getpid())}
-    return Journal(sink, form.filled(constants), json=form.json)
+    return AccessLog(sink, form.filled(constants), json=form.json)
 
 
 def report(file: File) -> None:

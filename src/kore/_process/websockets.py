@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from kore._conf import websockets
 from kore._conf.schema import Config
-from kore._core.broadcast import post
+from kore._core.broadcast import broadcast_frame
 from kore._core.connection import Connection
-from kore._core.payload import Terms, frame
 from kore._core.refusals import REFUSALS
 from kore._core.request import Request
 from kore._core.websocket import WebSocket
+from kore._core.ws_options import WebSocketOptions, build_frame
 from kore._http.router import RouteEntry
 from kore._process.logs import log
 from kore._process.messages import Kind
@@ -25,7 +25,7 @@ from kore._websocket.handshake import Refusal, accept_key, chosen, refusal
 from kore._websocket.rooms import Rooms
 
 Callbacks = tuple[Any, Any, Any]
-# Terms that routes and handshakes have in common; more of them are made anew.
+# WebSocketOptions that routes and handshakes have in common; more of them are made anew.
 TERMS_KEPT: Final = 256
 LOCAL: Final = 1
 GLOBAL: Final = 2
@@ -108,7 +108,7 @@ class WebSockets:
         Request.response_header(request, "sec-websocket-extensions", agreement.text())
         return Deflater(agreement)
 
-    def agreed(self, label: bytes, numbers: tuple[Any, ...]) -> Terms:
+    def agreed(self, label: bytes, numbers: tuple[Any, ...]) -> WebSocketOptions:
         """Return the terms of a route; None among *numbers*: as the setting says."""
         own = {name: getattr(self.settings, full) for name, full in websockets.INSTEAD.items()}
         own.update(
@@ -124,7 +124,7 @@ class WebSockets:
             )  # fmt: skip
         raises = own.pop("buffer_full") == "raise"
         close = self.settings.websocket_close_timeout
-        return Terms(**own, raises=raises, close_timeout=close, label=label)
+        return WebSocketOptions(**own, raises=raises, close_timeout=close, label=label)
 
     # ---- what the core tells
 
@@ -185,8 +185,8 @@ class WebSockets:
                 "invalid scope: WEBSOCKET_BROADCAST_LOCAL or WEBSOCKET_BROADCAST_GLOBAL, not "
                 f"{scope!r}"
             )
-        whole = frame(op, data)
-        if scope == GLOBAL:     # first, and all or nothing: a worker may have too much to do
+        whole = build_frame(op, data)
+        if scope == GLOBAL:  # first, and all or nothing: a worker may have too much to do
             self.relay.send(Kind.BROADCAST, packed(whole, group), None, echo=False)
         self.deliver(whole, group, source)
 
@@ -201,4 +201,4 @@ class WebSockets:
 
     def deliver(self, whole: bytes, group: str | None, source: Connection | None = None) -> None:
         """Send a frame to those whom it is for."""
-        post(self.rooms.addressed(group), whole, source)
+        broadcast_frame(self.rooms.addressed(group), whole, source)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kore._core.accesslog import Journal
-from kore._core.sink import Sink
+from kore._core.accesslog import AccessLog
+from kore._core.log_file import LogFile
 from tests.helpers.lines import lines
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: a.test:80\r\n"
@@ -107,14 +107,14 @@ def test_a_long_field_is_logged_whole(tmp_path: Path) -> None:
 
 def test_a_journal_needs_a_sink_and_takes_bytes(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
-        Journal(None, [])  # type: ignore[arg-type]
+        AccessLog(None, [])  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        Journal(Sink(-1), [(None, "text")])  # type: ignore[list-item]
+        AccessLog(LogFile(-1), [(None, "text")])  # type: ignore[list-item]
     with lines(tmp_path / "log") as log, pytest.raises(TypeError):
-        log.journal.record(None)  # type: ignore[arg-type]
+        log.access_log.record(None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("pieces", [[("nothing", b"")], [("http", b"%d" % n) for n in range(17)]])
 def test_a_journal_takes_what_it_knows(pieces: list[tuple[str, bytes]]) -> None:
     with pytest.raises((KeyError, ValueError)):
-        Journal(Sink(-1), pieces)
+        AccessLog(LogFile(-1), pieces)

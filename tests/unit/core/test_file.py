@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kore._core.file import File, Piece, open_beneath, open_file
+from kore._core.file import FileRange, OpenFile, open_beneath, open_file
 from tests.helpers.fix_core import descriptors
 
-Open = Callable[[str], File | None]
+Open = Callable[[str], OpenFile | None]
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_a_link_that_changes_all_the_time_never_leads_out(outside: Path, find: O
 def test_a_file_is_closed_with_its_last_piece(root: Path) -> None:
     before = descriptors()
     file = open_file(root / "file")
-    pieces = [file.piece(0, 2), file.piece(2, 3)]
+    pieces = [file.get_range(0, 2), file.get_range(2, 3)]
     assert [len(piece) for piece in pieces] == [2, 3]
     del file
     assert descriptors() == before + 1
@@ -209,10 +209,10 @@ def test_a_file_is_closed_with_its_last_piece(root: Path) -> None:
 
 
 def test_nobody_makes_one_by_hand(root: Path) -> None:
-    for kind in (File, Piece):
+    for kind in (OpenFile, FileRange):
         with pytest.raises(TypeError):
             kind()
     with pytest.raises(ValueError, match="no part of a file"):
-        open_file(root / "file").piece(-1, 5)
+        open_file(root / "file").get_range(-1, 5)
     with pytest.raises(FileNotFoundError):
         open_file(root / "none")

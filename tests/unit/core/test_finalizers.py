@@ -8,8 +8,8 @@ import pytest
 
 from kore._core.connection import Connection
 from kore._core.frames import built_frame, masked
-from kore._core.payload import Terms
 from kore._core.request import Request
+from kore._core.ws_options import WebSocketOptions
 from tests.helpers.collector import MOST, collecting, spring
 from tests.helpers.core_client import Client, get, post
 from tests.helpers.fix_core import Pair, Pending, Route
@@ -78,7 +78,7 @@ class Trial:
         client.send(self.exchange.data)
         self.house.turn()
         for request in self.later:
-            with suppress(RuntimeError):    # the finalizer has answered
+            with suppress(RuntimeError):  # the finalizer has answered
                 request.response(200, b"ok")
         self.later.clear()
         self.house.turn()
@@ -126,7 +126,7 @@ def held(trial: Trial, request: Request) -> Pending:
 
 
 def upgrade(trial: Trial, request: Request) -> None:
-    terms = Terms(
+    terms = WebSocketOptions(
         maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=0, ping=0,
         close_timeout=5, raises=False, label=b"/talk",
     )  # fmt: skip

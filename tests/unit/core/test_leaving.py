@@ -7,8 +7,8 @@ import pytest
 
 from kore._conf.schema import Extras
 from kore._core.connection import Connection
-from kore._core.payload import Terms
 from kore._core.request import Request
+from kore._core.ws_options import WebSocketOptions
 from tests.helpers.core_client import get, post
 from tests.helpers.fix_core import Pair, Pending
 from tests.helpers.websocket import TEXT, frame
@@ -24,7 +24,7 @@ each_hang_up = pytest.mark.parametrize("tcp", [False, True], ids=["unix", "reset
 
 def websocket(pair: Make, onmsg: Callable[..., Any], *, tcp: bool) -> Pair:
     """Return a pair whose client has a WebSocket."""
-    terms = Terms(
+    terms = WebSocketOptions(
         maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=0, ping=0,
         close_timeout=5, raises=False, label=b"/ws",
     )  # fmt: skip

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kore._core.accesslog import Journal
+from kore._core.accesslog import AccessLog
+from kore._core.log_file import LogFile
 from kore._core.request import Request
-from kore._core.sink import Sink
 from tests.helpers.core_client import get, post
 from tests.helpers.fix_core import Pair
 
@@ -22,17 +22,17 @@ SIZES = (16384, 50, 0, 70_000, 16385)
 class Logged:
     """A pair whose answers are as long as their paths say, and its access log."""
 
-    def __init__(self, pair: Make, sink: Sink, path: Path) -> None:
+    def __init__(self, pair: Make, sink: LogFile, path: Path) -> None:
         pieces: list[tuple[str | None, bytes]] = []
         for name in FORMAT:
             pieces += [(name, b""), (None, b" ")]
-        self.journal = Journal(sink, pieces)
+        self.access_log = AccessLog(sink, pieces)
         self.sink, self.path = sink, path
         self.house = pair(self.run, resolve=self.resolve)
         self.client = self.house.connect(receive_buffer=4096)
 
     def resolve(self, request: Request) -> object:
-        request.journal = self.journal
+        request.access_log = self.access_log
         return self.house.route
 
     def run(self, request: Request) -> object:
@@ -50,7 +50,7 @@ class Logged:
 def logged(pair: Make) -> Iterator[Logged]:
     handle, name = tempfile.mkstemp()
     os.set_blocking(handle, True)
-    sink = Sink(handle)
+    sink = LogFile(handle)
     yield Logged(pair, sink, Path(name))
     sink.close()
     Path(name).unlink()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kore._core.request import Request
-from kore._core.writer import sendable
+from kore._core.writer import convert_body
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair
 
@@ -35,7 +35,7 @@ NUMBERS = memoryview(bytearray(range(8))).cast("I")
     ],
 )
 def test_what_has_bytes_becomes_bytes(body: object, sent: bytes) -> None:
-    found = sendable(body)
+    found = convert_body(body)
 
     assert isinstance(found, bytes | memoryview)
     assert bytes(found) == sent
@@ -45,12 +45,16 @@ def test_what_has_bytes_becomes_bytes(body: object, sent: bytes) -> None:
 def test_what_has_none_is_left_alone() -> None:
     things = [3, None, [b"a"], iter(())]
 
-    assert [sendable(thing) for thing in things] == things
+    assert [convert_body(thing) for thing in things] == things
 
 
 def test_what_may_change_is_copied_at_once() -> None:
     data = bytearray(b"before")
-    found = [sendable(data), sendable(memoryview(data)), sendable(memoryview(data).toreadonly())]
+    found = [
+        convert_body(data),
+        convert_body(memoryview(data)),
+        convert_body(memoryview(data).toreadonly()),
+    ]
     data[:] = b"after!"
 
     assert found == [b"before"] * 3

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from kore._core.broadcast import post
+from kore._core.broadcast import broadcast_frame
 from kore._core.connection import Connection
 from kore._core.frames import built_frame, masked
-from kore._core.payload import Terms
 from kore._core.request import Request
+from kore._core.ws_options import WebSocketOptions
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, shake
 
@@ -46,9 +46,9 @@ def echo(connection: Connection, op: int, data: bytes) -> None:
     connection.websocket_send(op, data)
 
 
-def terms(buffer_max: int = 8 * MIB) -> Terms:
+def terms(buffer_max: int = 8 * MIB) -> WebSocketOptions:
     """Return what a route allows."""
-    return Terms(
+    return WebSocketOptions(
         maxframe=4 * MIB, maxmessage=4 * MIB, buffer_max=buffer_max, timeout=0, ping=0,
         close_timeout=5, raises=False, label=b"/talk",
     )  # fmt: skip
@@ -149,7 +149,7 @@ def test_a_broadcast_comes_to_all_but_its_source_behind_what_they_wait_for(talki
     late = b"w" * MIB
     second.websocket_send(BINARY, late)
     frame = built_frame(BINARY, b"to all " * 9000)
-    post(members(house), frame, third)
+    broadcast_frame(members(house), frame, third)
     house.turn()
 
     assert house.client.take() == frame
@@ -173,7 +173,7 @@ def test_a_broadcast_cuts_off_who_does_not_read_and_nobody_else(talking: Make) -
     frame = built_frame(BINARY, b"f" * 50_000)
     got = b""
     for _ in range(40):
-        post([first, second], frame, None)
+        broadcast_frame([first, second], frame, None)
         got += other.take()
     house.turn()
 
@@ -190,7 +190,7 @@ def test_a_client_that_is_gone_is_no_trouble_for_a_broadcast(talking: Make) -> N
     first, second = members(house)
     house.client.close(reset=True)
     for _ in range(3):
-        post([first, second], frame, None)
+        broadcast_frame([first, second], frame, None)
     house.turn()
 
     assert other.take() == frame * 3
@@ -200,7 +200,7 @@ def test_a_client_that_is_gone_is_no_trouble_for_a_broadcast(talking: Make) -> N
 def test_only_connections_get_a_broadcast(talking: Make) -> None:
     house = talking()
     with pytest.raises(TypeError):
-        post([house], built_frame(BINARY, b""), None)  # type: ignore[list-item]
+        broadcast_frame([house], built_frame(BINARY, b""), None)  # type: ignore[list-item]
 
 
 def test_a_silent_client_does_not_keep_its_last_message_in_memory(talking: Make) -> None:
@@ -250,7 +250,7 @@ def test_a_broadcast_runs_no_callback_of_its_receivers(talking: Make) -> None:
     house.client.take()
     during = []
     for frame in (b"\x82\x01a", b"\x82\x01b"):
-        post(members(house), frame, None)
+        broadcast_frame(members(house), frame, None)
         during.append(list(heard))
     house.turn()
 

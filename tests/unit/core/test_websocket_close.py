@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from kore._core.connection import Connection
-from kore._core.payload import Terms
 from kore._core.request import Request
 from kore._core.websocket import WebSocket
+from kore._core.ws_options import WebSocketOptions
 from tests.helpers.fix_core import Pair, Pending, Task, shake
 from tests.helpers.websocket import CLOSE, TEXT, frame
 
@@ -56,7 +56,7 @@ class Talk:
         shake(self.house, self.house.client)
 
     def upgrade(self, request: Request) -> None:
-        terms = Terms(
+        terms = WebSocketOptions(
             maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=0, ping=0,
             close_timeout=5, raises=False, label=b"/close",
         )  # fmt: skip

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from kore._core.connection import Connection
-from kore._core.payload import Terms
 from kore._core.request import Request
 from kore._core.websocket import WebSocket
+from kore._core.ws_options import WebSocketOptions
 from tests.helpers.core_client import Client
 from tests.helpers.fix_core import Pair, Pending, Task, shake
 from tests.helpers.websocket import PING, PONG, TEXT, Got, frame, parsed
@@ -49,7 +49,7 @@ def timed(pair: Make) -> Callable[..., Pair]:
     """Return what makes a pair whose client has its WebSocket."""
 
     def make(onmsg: Callable[..., Any] | None = None, *, timeout: int = 0, ping: int = 0) -> Pair:
-        terms = Terms(
+        terms = WebSocketOptions(
             maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=timeout, ping=ping,
             close_timeout=5, raises=False, label=b"/time",
         )  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._core.file import File, open_beneath
+from kore._core.file import OpenFile, open_beneath
 from kore._http.keeping import KEPT_MAX, Keeper
 from tests.helpers.fix_core import descriptors
 
@@ -19,7 +19,7 @@ def directory(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
-def content(keeper: Keeper[File], directory: int, name: str = "a") -> bytes | None:
+def content(keeper: Keeper[OpenFile], directory: int, name: str = "a") -> bytes | None:
     """Return what a client would get."""
     file = keeper.open(directory, name)
     return None if file is None else os.pread(file.fileno(), file.size, 0)
@@ -28,7 +28,7 @@ def content(keeper: Keeper[File], directory: int, name: str = "a") -> bytes | No
 def test_a_file_is_opened_once_for_two_turns(directory: int) -> None:
     opened = []
 
-    def opening(directory: int, name: str) -> File | None:
+    def opening(directory: int, name: str) -> OpenFile | None:
         opened.append(name)
         return open_beneath(directory, name)
 

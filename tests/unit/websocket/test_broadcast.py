@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kore._core.payload import frame
+from kore._core.ws_options import build_frame
 from kore._websocket.broadcast import packed, unpacked
 
 TEXT, BINARY = 1, 2
@@ -18,12 +18,12 @@ TEXT, BINARY = 1, 2
 @example(b"x" * 126, None)
 @example(b"x" * 65536, "room")
 def test_a_frame_arrives_with_the_group_it_is_for(data: bytes, group: str | None) -> None:
-    whole = frame(BINARY, data)
+    whole = build_frame(BINARY, data)
 
     assert unpacked(packed(whole, group)) == (group, whole)
 
 
-GOOD = frame(TEXT, "good")
+GOOD = build_frame(TEXT, "good")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ GOOD = frame(TEXT, "good")
         packed(b"\x01" + GOOD[1:], None),
         packed(b"\x88\x00", None),
         packed(b"\x81\x81" + GOOD[2:], None),
-        packed(frame(BINARY, b"\xff").replace(b"\x82", b"\x81"), None),
+        packed(build_frame(BINARY, b"\xff").replace(b"\x82", b"\x81"), None),
         packed(GOOD, "room").replace(b"room", b"\xff" * 4),
         struct.pack("!I", 100) + GOOD,
     ],
@@ -54,11 +54,11 @@ def test_the_nameless_group_is_not_everybody() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_message_is_one_frame_whatever_it_is_given_as(text: str) -> None:
-    whole = frame(TEXT, text)
+    whole = build_frame(TEXT, text)
 
     assert whole.endswith(text.encode())
-    assert whole == frame(TEXT, text.encode()) == frame(TEXT, bytearray(text.encode()))
-    assert frame(BINARY, text)[1:] == whole[1:]
+    assert whole == build_frame(TEXT, text.encode()) == build_frame(TEXT, bytearray(text.encode()))
+    assert build_frame(BINARY, text)[1:] == whole[1:]
 
 
 @pytest.mark.parametrize(
@@ -72,22 +72,22 @@ def test_a_message_is_one_frame_whatever_it_is_given_as(text: str) -> None:
     ],
 )
 def test_a_frame_has_the_shortest_head_there_is(size: int, head: bytes) -> None:
-    assert frame(BINARY, b"x" * size) == head + b"x" * size
+    assert build_frame(BINARY, b"x" * size) == head + b"x" * size
 
 
 @pytest.mark.parametrize("op", [0, 3, 8, 9, None, "text", 1.5])
 def test_only_messages_are_broadcast(op: object) -> None:
     with pytest.raises(TypeError, match="invalid op parameter: WEBSOCKET_OP_TEXT or WEBSOCKET"):
-        frame(op, b"")
+        build_frame(op, b"")
 
 
 def test_a_text_is_utf_8() -> None:
     with pytest.raises(ValueError, match="a text must be UTF-8"):
-        frame(TEXT, b"\xff")
+        build_frame(TEXT, b"\xff")
     with pytest.raises(UnicodeEncodeError):
-        frame(TEXT, "\ud800")
+        build_frame(TEXT, "\ud800")
 
 
 def test_a_message_is_text_or_bytes() -> None:
     with pytest.raises(TypeError, match="a message is str or bytes-like, not int"):
-        frame(BINARY, 7)
+        build_frame(BINARY, 7)

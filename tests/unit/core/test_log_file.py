@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from kore._core.accesslog import Journal
-from kore._core.sink import Sink
+from kore._core.accesslog import AccessLog
+from kore._core.log_file import LogFile
 
 RAW = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
 
 class House:
-    """A sink on a file, and a journal that writes the same line each time."""
+    """A sink on a file, and a access_log that writes the same line each time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.sink = Sink(self.open(path))
-        self.journal = self.writing(b"x" * 99)
+        self.sink = LogFile(self.open(path))
+        self.access_log = self.writing(b"x" * 99)
 
     def open(self, path: Path | str) -> int:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
 
-    def writing(self, text: bytes) -> Journal:
-        return Journal(self.sink, [(None, text)])
+    def writing(self, text: bytes) -> AccessLog:
+        return AccessLog(self.sink, [(None, text)])
 
     def write(self, count: int) -> None:
         for _ in range(count):
-            self.journal.record(RAW)
+            self.access_log.record(RAW)
 
 
 @pytest.fixture

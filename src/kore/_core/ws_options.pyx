@@ -7,7 +7,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from kore._core.frames cimport BINARY, HEAD_MAX, TEXT, frame_head, utf8_goes_on
+from kore._core.frames cimport FRAME_HEAD_MAX, OP_BINARY, OP_TEXT, check_utf8, write_frame_head
 
 cdef enum:
     REASON_MAX = 123    # bytes: a control frame's payload less the code
@@ -16,7 +16,7 @@ cdef enum:
 cdef frozenset CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 
 
-cdef class Terms:
+cdef class WebSocketOptions:
     """What one route allows its WebSockets. Times in seconds, sizes in bytes."""
 
     def __init__(self, *, maxframe, maxmessage, buffer_max, timeout, ping, close_timeout, raises,
@@ -24,29 +24,29 @@ cdef class Terms:
         self.maxframe = maxframe
         self.maxmessage = maxmessage
         self.buffer_max = buffer_max
-        self.idle_ms = int(timeout * 1000)
-        self.ping_ms = int(ping * 1000)
-        self.close_ms = int(close_timeout * 1000)
-        self.raises = raises
+        self.idle_timeout_ms = int(timeout * 1000)
+        self.ping_interval_ms = int(ping * 1000)
+        self.close_timeout_ms = int(close_timeout * 1000)
+        self.raise_when_full = raises
         self.label = label
 
 
-def frame(op, data):
+def build_frame(op, data):
     """Return a whole message as one frame, for many clients. Raises as websocket_send does."""
-    cdef bytes payload = payload_of(checked(op), data)
-    cdef char head[HEAD_MAX]
-    cdef int size = frame_head(head, op, False, len(payload))
+    cdef bytes payload = encode_payload(check_opcode(op), data)
+    cdef char head[FRAME_HEAD_MAX]
+    cdef int size = write_frame_head(head, op, False, len(payload))
     return head[:size] + payload
 
 
-cdef int checked(op) except -1:
-    if not isinstance(op, int) or op not in (TEXT, BINARY):
+cdef int check_opcode(op) except -1:
+    if not isinstance(op, int) or op not in (OP_TEXT, OP_BINARY):
         raise TypeError("invalid op parameter: WEBSOCKET_OP_TEXT or WEBSOCKET_OP_BINARY, "
                         f"not {op!r}")
     return op
 
 
-cdef bytes payload_of(int op, object data):
+cdef bytes encode_payload(int op, object data):
     """Return what is sent for *data*: text is checked, or every client would have to hang up."""
     cdef bytes payload
     cdef uint32_t state = 0
@@ -60,14 +60,14 @@ cdef bytes payload_of(int op, object data):
         except TypeError:
             raise TypeError(
                 f"a message is str or bytes-like, not {type(data).__name__}") from None
-    if op == TEXT and not (
-            utf8_goes_on(&state, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+    if op == OP_TEXT and not (
+            check_utf8(&state, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
             and state == 0):
         raise ValueError("a text must be UTF-8: send these bytes as WEBSOCKET_OP_BINARY")
     return payload
 
 
-cdef bytes close_payload(int code, str reason):
+cdef bytes build_close_payload(int code, str reason):
     # Without a call of Python's: it has to work where the stack is used up.
     cdef char raw[2 + REASON_MAX]
     cdef Py_ssize_t size = 0
@@ -82,7 +82,7 @@ cdef bytes close_payload(int code, str reason):
     return PyBytes_FromStringAndSize(raw, 2 + size)
 
 
-cdef int check_code(code, reason) except -1:
+cdef int check_close_code(code, reason) except -1:
     if not isinstance(code, int) or not (code in CODES or 3000 <= code <= 4999):
         raise ValueError(f"{code!r} is no code to close with: 1000 to 1003, 1007 to 1014, "
                          "or 3000 to 4999 with a meaning of your own")

@@ -1,8 +1,8 @@
-"""What may be said over a WebSocket; see payload.pyx."""
+"""What may be said over a WebSocket; see ws_options.pyx."""
 
 from typing_extensions import Buffer
 
-class Terms:
+class WebSocketOptions:
     """What one route allows its WebSockets."""
 
     def __init__(
@@ -20,4 +20,4 @@ class Terms:
     @property
     def maxmessage(self) -> int: ...
 
-def frame(op: int, data: str | Buffer) -> bytes: ...
+def build_frame(op: int, data: str | Buffer) -> bytes: ...

@@ -12,8 +12,8 @@ cdef enum Event:
     CONTROL = 2         # the same for a ping, a pong or a close
 
 
-cdef class MessageReader:
-    cdef readonly int kind          # of what was read last, as an Op
+cdef class MessageAssembler:
+    cdef readonly int kind          # of what was read last, as an Opcode
     cdef readonly object payload    # str of a text, else bytes
     cdef uint64_t frame_max, message_max
     cdef object inflate             # decompresses a message, None where none is compressed

@@ -1,6 +1,6 @@
-"""The file of access logs; see sink.pyx."""
+"""The file of access logs; see log_file.pyx."""
 
-class Sink:
+class LogFile:
     """The file of an access log."""
 
     def __init__(self, handle: int, most: int = 0) -> None: ...

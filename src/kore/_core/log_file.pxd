@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from kore._core.buffer cimport Buffer, Pool
 
 
-cdef class Sink:
+cdef class LogFile:
     cdef Buffer lines
     cdef Pool pool
     cdef readonly int handle

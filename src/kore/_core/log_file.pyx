@@ -4,15 +4,15 @@
 from libc.errno cimport EINTR, EIO, errno
 from libc.string cimport memchr
 
-from kore._core.buffer cimport BLOCK, consume, drain_pool, give_back, held
+from kore._core.buffer cimport BLOCK_SIZE, consume_bytes, drain_pool, return_block, buffered_size
 from kore._core.libc cimport close, memrchr, write
 
 cdef enum:
-    FULL = BLOCK - 2048     # lines that wait are written before they outgrow their block
+    FULL = BLOCK_SIZE - 2048     # lines that wait are written before they outgrow their block
     KEPT = 1 << 18          # of lines that cannot be written so much is kept for later
 
 
-cdef class Sink:
+cdef class LogFile:
     """The file of an access log: *handle*, a descriptor to append to, belongs to it from here on.
 
     *most* is what one write may hold, for pipes: more could mix with what others write.
@@ -23,7 +23,7 @@ cdef class Sink:
         self.most = most
 
     def __dealloc__(self):
-        give_back(&self.lines, &self.pool)
+        return_block(&self.lines, &self.pool)
         drain_pool(&self.pool)
 
     @property
@@ -44,9 +44,9 @@ cdef class Sink:
         """
         cdef const char *rest
         self.write_out()
-        if self.torn and held(&self.lines):
+        if self.torn and buffered_size(&self.lines):
             rest = self.lines.data + self.lines.start
-            consume(&self.lines, line_size(rest, held(&self.lines)), &self.pool)
+            consume_bytes(&self.lines, line_size(rest, buffered_size(&self.lines)), &self.pool)
             self.lost += 1
         self.torn = False
         self.close()
@@ -61,16 +61,16 @@ cdef class Sink:
 
     def abandon(self):
         """Forget what waits, in a forked process: who collected it writes it."""
-        give_back(&self.lines, &self.pool)
+        return_block(&self.lines, &self.pool)
 
     cdef int write_out(self) except -1:
         cdef ssize_t count
         self.error = 0
-        while held(&self.lines):
+        while buffered_size(&self.lines):
             count = write(self.handle, self.lines.data + self.lines.start, self.portion())
             if count > 0:
                 self.torn = self.lines.data[self.lines.start + count - 1] != c"\n"
-                consume(&self.lines, count, &self.pool)
+                consume_bytes(&self.lines, count, &self.pool)
             elif count == 0 or errno != EINTR:
                 self.error = EIO if count == 0 else errno
                 return 0
@@ -80,18 +80,18 @@ cdef class Sink:
         # whole lines, unless one alone is more than a write may hold
         cdef const char *data = self.lines.data + self.lines.start
         cdef const char *end
-        if not self.most or held(&self.lines) <= self.most:
-            return held(&self.lines)
+        if not self.most or buffered_size(&self.lines) <= self.most:
+            return buffered_size(&self.lines)
         end = <const char *>memrchr(data, c"\n", self.most)
-        return end + 1 - data if end != NULL else line_size(data, held(&self.lines))
+        return end + 1 - data if end != NULL else line_size(data, buffered_size(&self.lines))
 
     cdef bint refuses(self) noexcept:
         """Say whether there is no room for another line."""
-        return self.error and held(&self.lines) > KEPT
+        return self.error and buffered_size(&self.lines) > KEPT
 
     cdef int added(self) except -1:
         """Take note of another line. After a failure it is left to `flush` to try again."""
-        if held(&self.lines) > FULL and not self.error:
+        if buffered_size(&self.lines) > FULL and not self.error:
             return self.write_out()
         return 0
 

@@ -1,8 +1,8 @@
-"""WebSocket messages; see messages.pyx."""
+"""WebSocket messages; see ws_assembler.pyx."""
 
 from collections.abc import Callable
 
-class MessageReader:
+class MessageAssembler:
     """The messages of one client."""
 
     kind: int

@@ -9,13 +9,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdlib cimport free
 
-from kore._core.buffer cimport Pool, append, drain_pool, give_back, held
+from kore._core.buffer cimport Pool, append_bytes, buffered_size, drain_pool, return_block
 from kore._core.frames cimport (
-    BINARY, CONTINUATION, TEXT, close_code, next_frame, unmask, utf8_goes_on)
+    OP_BINARY, OP_CLOSE, OP_CONTINUATION, OP_TEXT, check_utf8, parse_close_code, parse_frame_head,
+    unmask)
 
 cdef enum:
     CONTROL_BIT = 0x08
-    CLOSE_OP = 0x08
     PROTOCOL_ERROR = 1002
     NOT_UTF8 = 1007
     TOO_BIG = 1009
@@ -33,7 +33,7 @@ cdef inline uint64_t on_the_wire(uint64_t limit, bint packed) noexcept nogil:
     return limit + (limit >> 3) + ADDED if packed else limit
 
 
-cdef class MessageReader:
+cdef class MessageAssembler:
     """The messages of one client."""
 
     def __dealloc__(self):
@@ -63,7 +63,8 @@ cdef class MessageReader:
         cdef int event
         while True:
             if not self.inside:
-                event = next_frame(data + at, size - at, self.inflate is not None, &self.frame)
+                event = parse_frame_head(
+                    data + at, size - at, self.inflate is not None, &self.frame)
                 if event <= 0:
                     used[0] = at
                     return event
@@ -87,14 +88,14 @@ cdef class MessageReader:
         if frame.op & CONTROL_BIT:
             self.controlled = 0
             return MORE
-        if (frame.op == CONTINUATION) != (self.op != 0):
+        if (frame.op == OP_CONTINUATION) != (self.op != 0):
             return -PROTOCOL_ERROR
-        packed = frame.packed if frame.op != CONTINUATION else self.packed
+        packed = frame.packed if frame.op != OP_CONTINUATION else self.packed
         if frame.length > on_the_wire(self.frame_max, packed):
             return -TOO_BIG
-        if frame.length > on_the_wire(self.message_max, packed) - held(&self.pile):
+        if frame.length > on_the_wire(self.message_max, packed) - buffered_size(&self.pile):
             return -TOO_BIG
-        if frame.op != CONTINUATION:
+        if frame.op != OP_CONTINUATION:
             self.op = frame.op
             self.packed = packed
             self.text = 0
@@ -109,17 +110,17 @@ cdef class MessageReader:
         if self.frame.op & CONTROL_BIT:
             return self.take_control(data, size)
         ends = self.frame.fin and not self.inside
-        if ends and not held(&self.pile) and not self.packed:
+        if ends and not buffered_size(&self.pile) and not self.packed:
             return self.whole(data, size)
-        if self.op == TEXT and not self.packed and not utf8_goes_on(&self.text, data, size):
+        if self.op == OP_TEXT and not self.packed and not check_utf8(&self.text, data, size):
             return -NOT_UTF8
         if size:
-            append(&self.pile, data, size, self.pool)
+            append_bytes(&self.pile, data, size, self.pool)
         if not ends:
             return MORE
         if self.packed:
             return self.whole_packed()
-        return self.whole(self.pile.data + self.pile.start, held(&self.pile))
+        return self.whole(self.pile.data + self.pile.start, buffered_size(&self.pile))
 
     cdef int take_control(self, char *data, size_t size) except? -1:
         cdef size_t i
@@ -131,8 +132,8 @@ cdef class MessageReader:
             return MORE
         self.kind = self.frame.op
         self.payload = PyBytes_FromStringAndSize(self.control, self.controlled)
-        if self.kind == CLOSE_OP:
-            code = close_code(self.control, self.controlled)
+        if self.kind == OP_CLOSE:
+            code = parse_close_code(self.control, self.controlled)
             if code < 0:
                 return code
         return CONTROL
@@ -140,7 +141,7 @@ cdef class MessageReader:
     cdef int whole(self, char *data, size_t size) except? -1:
         """The message is complete: make an object of it."""
         self.kind = self.op
-        if self.op == BINARY:
+        if self.op == OP_BINARY:
             self.payload = PyBytes_FromStringAndSize(data, size)
         else:
             try:
@@ -152,8 +153,9 @@ cdef class MessageReader:
 
     cdef int whole_packed(self) except? -1:
         cdef bytes packed, data
-        append(&self.pile, PyBytes_AS_STRING(TAIL), PyBytes_GET_SIZE(TAIL), self.pool)
-        packed = PyBytes_FromStringAndSize(self.pile.data + self.pile.start, held(&self.pile))
+        append_bytes(&self.pile, PyBytes_AS_STRING(TAIL), PyBytes_GET_SIZE(TAIL), self.pool)
+        packed = PyBytes_FromStringAndSize(
+            self.pile.data + self.pile.start, buffered_size(&self.pile))
         try:
             data = self.inflate(packed, self.message_max + 1)
         except ValueError:
@@ -164,18 +166,18 @@ cdef class MessageReader:
 
     cdef void drop(self) noexcept:
         """Forget what was read of a message."""
-        give_back(&self.pile, self.pool)
+        return_block(&self.pile, self.pool)
         self.op = 0
 
 
 cdef class Messages:
     """The same for Python, for tests: feed bytes, get a list of what they hold."""
 
-    cdef MessageReader reader
+    cdef MessageAssembler reader
     cdef Pool pool
 
     def __init__(self, *, uint64_t frame_max=1 << 20, uint64_t message_max=1 << 20, inflate=None):
-        self.reader = MessageReader()
+        self.reader = MessageAssembler()
         self.reader.begin(frame_max, message_max, inflate, &self.pool)
         self.rest = b""
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from kore._core.messages import Messages
+from kore._core.ws_assembler import Messages
 from kore._websocket.deflate import TAIL, Agreement, Deflater
 
 
