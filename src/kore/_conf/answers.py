@@ -4,7 +4,7 @@ from typing import Final
 
 from kore._conf import check
 from kore._conf.places import absolute
-from kore._conf.schema import AccessLog, Answer
+from kore._conf.schema import AccessLogConfig, Answer
 from kore._http import accesslog, redirects
 from kore.errors import ConfigError
 
@@ -37,7 +37,7 @@ def code(status: object, what: str, allowed: tuple[int, int]) -> int:
     return status
 
 
-def log(path: object, form: object, where: str) -> AccessLog:
+def log(path: object, form: object, where: str) -> AccessLogConfig:
     """Return an access log; its path is absolute, because another process will open it."""
     path = "/dev/stdout" if path == "-" else absolute(check.path_name(path, "accesslog"))
     form = check.text(form, "the format of accesslog")
@@ -45,4 +45,4 @@ def log(path: object, form: object, where: str) -> AccessLog:
         accesslog.compiled(form)
     except ValueError as error:
         raise ConfigError(f"accesslog: {error}") from None
-    return AccessLog(path, form, where)
+    return AccessLogConfig(path, form, where)

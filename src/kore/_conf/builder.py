@@ -8,7 +8,7 @@ from kore._conf import answers, calls, check, databases, demands, filemaps, rule
 from kore._conf.places import caller
 from kore._conf.problems import Problems
 from kore._conf.schema import (
-    AccessLog,
+    AccessLogConfig,
     Address,
     Answer,
     Config,
@@ -45,7 +45,7 @@ class DomainHandle:
         self.attach = attach
         self.where = where
         self.answers: list[Answer] = []
-        self.log: AccessLog | None = None
+        self.log: AccessLogConfig | None = None
         self.tls: list[str] = []
 
     def route(

@@ -8,7 +8,7 @@ from kore._conf import answers, check, filemaps
 from kore._conf.builder import COMBINED, DomainHandle
 from kore._conf.directives import Directive, Scope, Table, flag, number, opened
 from kore._conf.routes import RouteScope, add_route
-from kore._conf.schema import AccessLog, Answer, compiled
+from kore._conf.schema import AccessLogConfig, Answer, compiled
 from kore._conf.syntax import Block
 from kore.errors import ConfigError
 
@@ -36,7 +36,7 @@ class DomainScope(Scope):
     tls: dict[str, Block] = field(default_factory=dict)
     acme: bool = False
     answers: list[Answer] = field(default_factory=list)
-    accesslog: AccessLog | None = None
+    accesslog: AccessLogConfig | None = None
 
     @property
     def routes(self) -> list[RouteScope]:

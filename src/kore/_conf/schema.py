@@ -205,7 +205,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLog:
+class AccessLogConfig:
     """The file that requests are logged to, and how."""
 
     path: str
@@ -222,7 +222,7 @@ class Domain:
     routes: tuple[Route, ...]
     # In order, and before the routes.
     answers: tuple[Answer, ...] = ()
-    accesslog: AccessLog | None = None
+    accesslog: AccessLogConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,9 +281,9 @@ class Config:
         }
 
     @property
-    def accesslogs(self) -> tuple[AccessLog, ...]:
+    def accesslogs(self) -> tuple[AccessLogConfig, ...]:
         """One for each file, in the order that parent and workers count them in."""
-        found: dict[str, AccessLog] = {}
+        found: dict[str, AccessLogConfig] = {}
         for log in (domain.accesslog for domain in self.domains):
             if log is not None:
                 found.setdefault(log.path, log)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 
-from kore._conf.schema import AccessLog
+from kore._conf.schema import AccessLogConfig
 from kore._process.logs import log
 from kore._process.openfile import open_log
 from kore.errors import ConfigError
@@ -15,7 +15,7 @@ class AccessLogs:
     def __init__(self) -> None:
         self.open: dict[str, int] = {}
 
-    def take(self, wanted: Iterable[AccessLog]) -> None:
+    def take(self, wanted: Iterable[AccessLogConfig]) -> None:
         """Open what is not open yet. ConfigError: one of them cannot be had."""
         for one in wanted:
             if one.path not in self.open:
@@ -25,7 +25,7 @@ class AccessLogs:
                     reason = f"{one.where}: accesslog {one.path}: {error.strerror}"
                     raise ConfigError(reason) from None
 
-    def descriptors(self, logs: Sequence[AccessLog]) -> tuple[int, ...]:
+    def descriptors(self, logs: Sequence[AccessLogConfig]) -> tuple[int, ...]:
         """Return the descriptors of these, which are open."""
         return tuple(self.open[one.path] for one in logs)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from kore._conf.kinds import PATH
-from kore._conf.schema import AccessLog, Address, Privsep, Server
+from kore._conf.schema import AccessLogConfig, Address, Privsep, Server
 from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore._process.channel import DESCRIPTORS_MAX
 from kore._process.messages import ProtocolError
@@ -27,7 +27,7 @@ class Plan:
     settings: Settings
     servers: tuple[Server, ...]
     privsep: tuple[Privsep, ...] = ()
-    accesslogs: tuple[AccessLog, ...] = ()
+    accesslogs: tuple[AccessLogConfig, ...] = ()
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> "Plan":
@@ -130,9 +130,9 @@ def privsep(entry: Mapping[str, Any]) -> Privsep:
     return Privsep(skip=skip, root=path_name(entry["root"]), **words)
 
 
-def accesslog(entry: Mapping[str, Any]) -> AccessLog:
+def accesslog(entry: Mapping[str, Any]) -> AccessLogConfig:
     """Return one access log of a plan, as far as the parent is concerned."""
-    return AccessLog(path_name(entry["path"]), where=text(entry["where"]))
+    return AccessLogConfig(path_name(entry["path"]), where=text(entry["where"]))
 
 
 def text(value: object) -> str:

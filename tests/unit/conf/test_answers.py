@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kore._conf.builder import Builder
-from kore._conf.schema import AccessLog, Address
+from kore._conf.schema import AccessLogConfig, Address
 from kore.errors import ConfigError, KoreError
 
 
@@ -61,10 +61,10 @@ def test_an_access_log_is_set_in_three_ways(builder: Builder) -> None:
 
     config = builder.build()
     assert [domain.accesslog for domain in config.domains] == [
-        AccessLog(str(Path.cwd() / "a.log")),
-        AccessLog("/b.log", "json"),
-        AccessLog("/c.log"),
-        AccessLog("/b.log", "$status"),
+        AccessLogConfig(str(Path.cwd() / "a.log")),
+        AccessLogConfig("/b.log", "json"),
+        AccessLogConfig("/c.log"),
+        AccessLogConfig("/b.log", "$status"),
         None,
     ]
     paths = [log.path for log in config.accesslogs]
