@@ -1,5 +1,10 @@
 """The fixtures of all tests."""
 
+import contextlib
+import gc
+import importlib
+from pathlib import Path
+
 import hypothesis
 import pytest
 
@@ -17,3 +22,25 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("same")
 
 pytest_plugins = ["tests.helpers.fix_serve", "tests.helpers.fix_postgres"]
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking at all tests, each time that one of them calls it."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Share the work of compiling test files among the processes of a run of all tests.
+
+    Each imports a part of the files first, and finds the others' code in __pycache__ then.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args != session.config.getini("testpaths"):
+        return
+    number, count = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    for path in sorted(Path(__file__).parent.rglob("test_*.py"))[number::count]:
+        name = ".".join(path.relative_to(session.config.rootpath).with_suffix("").parts)
+        # An error is reported when the file is collected.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)

@@ -34,7 +34,7 @@ def spring(act: Callable[[], object], allocations: int) -> None:
 
 @contextmanager
 def collecting() -> Iterator[None]:
-    """Leave the collector as it was; what exists already is none of its business meanwhile."""
+    """Restore the collector's settings in the end. What exists before is not looked at again."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
@@ -42,5 +42,4 @@ def collecting() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
         gc.enable()
