@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Files of tests at a time. Most tests wait for a server: three keep two cores busy.
-JOBS ?= 3
+# Files of tests at a time. Many tests wait for a server: four keep two cores busy.
+JOBS ?= 4
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
@@ -27,7 +27,7 @@ demo: $(VENV)/.built ## Build, install and serve the demo application on http://
 	@exec $(BIN)/python examples/demo/serve.py
 
 test: $(VENV)/.built ## Build, install and run the whole test suite.
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 fresh: ## What the README says, in a Debian with nothing else (needs root and debootstrap).
 	tests/fresh.sh
