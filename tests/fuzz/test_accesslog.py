@@ -65,11 +65,11 @@ def test_whatever_came_is_one_line_of_plain_text_and_of_json(
     text: Lines, everything: Lines, raw: bytes, number: int, complete: bool
 ) -> None:
     for made in (text, everything):
-        line = made.line(raw, sent=number, body=number, received=number, ms=number)
+        line = made.line(raw, sent=number, body_sent=number, received=number, duration_ms=number)
         assert line.endswith(b"\n")
         assert line.count(b"\n") == 1
         assert all(0x20 <= byte <= 0x7E for byte in line[:-1])
 
-    told = json.loads(everything.line(raw, complete=complete, ms=number))
+    told = json.loads(everything.line(raw, complete=complete, duration_ms=number))
     assert told["completion"] == ("OK" if complete else "")
     assert told["request_time"] == number / 1000

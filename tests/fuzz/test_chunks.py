@@ -6,8 +6,8 @@ import h11
 from hypothesis import event
 from hypothesis import strategies as st
 
-from kore._core.chunked import ChunkReader
-from kore._core.parser import ParseError
+from kore._core.refusals import ParseError
+from kore._core.testing import ChunkReader
 from tests.helpers.heads import changed, fuzzed
 
 HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -12,9 +12,9 @@ import h11
 from hypothesis import event
 from hypothesis import strategies as st
 
-from kore._core.chunked import ChunkReader
-from kore._core.parser import HeadReader, ParsedHead, ParseError
+from kore._core.refusals import ParseError
 from kore._core.request import Request
+from kore._core.testing import ChunkReader, HeadReader, ParsedHead
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
 from tests.helpers.heads import changed, fuzzed, lines

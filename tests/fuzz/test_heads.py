@@ -11,7 +11,8 @@ import httptools
 from hypothesis import event
 from hypothesis import strategies as st
 
-from kore._core.parser import HeadReader, ParsedHead, ParseError, parse
+from kore._core.refusals import ParseError
+from kore._core.testing import HeadReader, ParsedHead, parse
 from tests.helpers.heads import fuzzed, heads
 from tests.helpers.three_ways import three_ways
 

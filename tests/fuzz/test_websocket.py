@@ -16,16 +16,10 @@ from kore._websocket.deflate import Agreement, Deflater
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
 from tests.helpers.heads import changed, fuzzed
-from tests.helpers.websocket import ASKING, Got, frame, length, parsed
+from tests.helpers.websocket import ASKING, LIMITS, Got, frame, length, parsed
 
 TERMS = WebSocketOptions(
-    maxframe=5000,
-    maxmessage=8000,
-    buffer_max=1 << 20,
-    timeout=60,
-    ping=0,
-    close_timeout=1,
-    raises=False,
+    {**LIMITS, "maxframe": 5000, "maxmessage": 8000, "timeout": 60, "close_timeout": 1},
     label=b"/fuzz",
 )
 OPS = [0, 1, 1, 1, 2, 2, 8, 9, 9, 10, 3, 15]

@@ -56,7 +56,7 @@ FLOORS = {
           _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
     0: """_conf.guesses _conf.hosts _conf.kinds _conf.paths _conf.places _context _maybe_async
           _numbers _pgsql.functions _unawaited errors""",
-    -1: "_core.broadcast _core.listener",
+    -1: "_core.broadcast _core.listener _core.testing",
     -2: "_core.connection",
     -3: "_core.lifecycle",
     -4: "_core.websocket",
@@ -67,9 +67,10 @@ FLOORS = {
     -9: "_core.recorder",
     -10: "_core.request _core.service",
     -11: "_core.accesslog _core.body _core.content _core.stream _core.writer",
-    -12: """_core.chunked _core.file _core.log_file _core.poller _core.probes _core.question
-          _core.response _core.ws_assembler _core.ws_options""",
-    -13: """_core.accesslog_format _core.buffer _core.frames _core.grammar _core.libc _core.parser
+    -12: """_core.accesslog_format _core.chunked _core.file _core.format _core.log_file
+          _core.poller _core.probes _core.question _core.response _core.ws_assembler
+          _core.ws_options""",
+    -13: """_core.buffer _core.frames _core.grammar _core.libc _core.parser
           _core.refusals _core.table""",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}

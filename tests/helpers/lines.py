@@ -8,7 +8,8 @@ from pathlib import Path
 
 from kore._core.accesslog import AccessLog
 from kore._core.log_file import LogFile
-from kore._core.parser import ParsedHead, ParseError, parse
+from kore._core.refusals import ParseError
+from kore._core.testing import ParsedHead, parse, write_log_line
 from kore._http.accesslog import FORMATS, compiled
 
 
@@ -23,11 +24,10 @@ class Lines:
         pieces = self.format.filled({"worker": "1", "pid": "7", "server_name": "*"})
         self.access_log = AccessLog(self.sink, pieces, json=self.format.json)
 
-    def line(self, raw: bytes, **exchange: object) -> bytes:
+    def line(self, raw: bytes, *, address: bytes = b"\0\0", **values: object) -> bytes:
         """Return the line of one exchange."""
         before = self.path.stat().st_size
-        # Tests pass any fields of an exchange; record() itself checks their types.
-        self.access_log.record(raw, **exchange)  # type: ignore[arg-type]
+        write_log_line(self.access_log, raw, values, address=address)
         self.sink.flush()
         with self.path.open("rb") as file:
             file.seek(before)

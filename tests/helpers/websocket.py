@@ -18,6 +18,16 @@ MASK: Final = b"\x11\x22\x33\x44"
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 MAGIC: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 ACCEPT: Final = base64.b64encode(hashlib.sha1((KEY + MAGIC).encode()).digest()).decode()
+# Limits of a route's WebSockets, as `WebSocketOptions` takes them.
+LIMITS: Final = {
+    "maxframe": 1 << 20,
+    "maxmessage": 1 << 20,
+    "buffer_max": 1 << 20,
+    "timeout": 0,
+    "ping": 0,
+    "close_timeout": 5,
+    "buffer_full": "close",
+}
 ASKING: Final = (
     "Upgrade: websocket",
     "Connection: Upgrade",

@@ -1,8 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Access logs: an entry becomes a line.
+"""Format one line for each exchange, and write it to a log file.
 
-A `AccessLog` knows a format, as pieces: literal text and variables. Whatever a client chose is
-escaped, so that a line is one line.
+An `AccessLog` has a format, a list of parts: literal text and variables. The format is parsed in
+Python (`_http/accesslog.py`); here it is applied to a `LogEntry`, without Python objects, because
+that happens for every request. Everything that a client chose is escaped, so that it can neither
+end a quoted string nor begin another line.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -10,23 +12,25 @@ from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcpy, memset, strlen
 
+from kore._core.accesslog_format cimport (
+    cut_query, find_first_line, format_octet, is_plain_text)
 from kore._core.buffer cimport Buffer, append_bytes, buffered_size
+from kore._core.format cimport MONTH_NAMES, append_decimal
 from kore._core.grammar cimport equals_word
-from kore._core.accesslog_format cimport all_plain, before_query, dotted, line_of
 from kore._core.libc cimport (
     AF_INET, AF_INET6, CLOCK_REALTIME_COARSE, clock_gettime, inet_ntop, localtime_r, ntohs,
     sockaddr, sockaddr_in, sockaddr_in6, time, time_t, timespec, tm, tzset)
-from kore._core.parser cimport ASTERISK_FORM, HeadLimits, read_field, parse_head
-from kore._core.refusals cimport REASON_COUNT, refusal_text
+from kore._core.parser cimport ASTERISK_FORM, read_field
+from kore._core.refusals cimport refusal_text
 
-cdef enum Kind:
+cdef enum PartKind:         # in groups, which `append_part` tells apart by their limits
     LITERAL
     FIELD
-    # moments
+    # time
     MSEC
     TIME_ISO
     TIME_LOCAL
-    # numbers
+    # counts
     BODY_BYTES_SENT
     BYTES_SENT
     REQUEST_LENGTH
@@ -35,7 +39,7 @@ cdef enum Kind:
     # the client
     REMOTE_ADDR
     REMOTE_PORT
-    # the question
+    # the request
     ARGS
     HOST
     METHOD
@@ -44,12 +48,12 @@ cdef enum Kind:
     REQUEST_NO_ARGS
     REQUEST_URI
     URI
-    # the end
+    # the outcome
     COMPLETION
     REFUSAL
 
 
-# The names are nginx's, but for request_no_args.
+# nginx's names, but for request_no_args and refusal.
 VARIABLES = {
     "args": ARGS,
     "body_bytes_sent": BODY_BYTES_SENT,
@@ -74,10 +78,8 @@ VARIABLES = {
     "uri": URI,
 }
 
-cdef tuple MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
-                     b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
-cdef const char *DIGITS = b"0123456789ABCDEF"
-cdef unsigned char PLAIN[256]       # what stands for itself, in a quoted string and in JSON
+cdef const char *HEX_DIGITS = b"0123456789ABCDEF"
+cdef unsigned char PLAIN[256]       # bytes that are not escaped, in a quoted string and in JSON
 
 
 cdef void fill_plain() noexcept:
@@ -91,222 +93,220 @@ tzset()
 
 
 cdef class AccessLog:
-    """The access log of a domain: *pieces* are (variable, text), the variable None for a literal.
+    """The access log of a domain: a format, and the file its lines are written to.
 
-    A variable is a name of `VARIABLES`, or "http" with the name of a header field in lower case.
-    *json* escapes for JSON strings, and writes nothing for what a request does not have; a dash
-    otherwise.
+    *parts* are pairs (variable, text). The variable is None for literal text, a name of
+    `VARIABLES`, or "http" for the header field that the text names in lower case. *json* selects
+    JSON's escapes, and an empty string, not a dash, for a value that a request does not have.
+    Raises ValueError if there are too many header fields.
     """
 
-    def __cinit__(self, LogFile sink not None, pieces, *, bint json=False):
+    def __cinit__(self, LogFile file not None, parts, *, bint json=False):
         cdef int i
-        self.sink = sink
+        self.file = file
         self.json = json
         self.second = -1
-        self.literals = b"".join([text for variable, text in pieces if variable is None])
-        self.names = list(dict.fromkeys([text for variable, text in pieces if variable == "http"]))
-        if len(self.names) > FIELDS:
-            raise ValueError(f"{len(self.names)} header fields, {FIELDS} at most")
-        self.count = len(pieces)
-        self.pieces = <FormatPart *>malloc(max(self.count, 1) * sizeof(FormatPart))
-        if self.pieces == NULL:
+        self.literals = b"".join([text for variable, text in parts if variable is None])
+        self.names = list(dict.fromkeys([text for variable, text in parts if variable == "http"]))
+        if len(self.names) > FIELD_COUNT_MAX:
+            raise ValueError(f"{len(self.names)} header fields, {FIELD_COUNT_MAX} at most")
+        self.part_count = len(parts)
+        self.parts = <FormatPart *>malloc(max(self.part_count, 1) * sizeof(FormatPart))
+        if self.parts == NULL:
             raise MemoryError
         start = 0
-        for i, (variable, text) in enumerate(pieces):
+        for i, (variable, text) in enumerate(parts):
             if variable is None:
-                self.pieces[i] = FormatPart(LITERAL, start, len(text))
+                self.parts[i] = FormatPart(LITERAL, start, len(text))
                 start += len(text)
             elif variable == "http":
-                self.pieces[i] = FormatPart(FIELD, self.names.index(text), 0)
+                self.parts[i] = FormatPart(FIELD, self.names.index(text), 0)
             else:
-                self.pieces[i] = FormatPart(VARIABLES[variable], 0, 0)
+                self.parts[i] = FormatPart(VARIABLES[variable], 0, 0)
 
     def __dealloc__(self):
-        free(self.pieces)
+        free(self.parts)
 
     cdef int write(self, const LogEntry *entry) except -1:
-        """Add a line. Where there is no room for it, it is lost, and counted."""
-        cdef Buffer *lines = &self.sink.lines
+        """Add a line to the file's buffer; if there is no room for it, count it as lost."""
+        cdef Buffer *lines = &self.file.lines
         cdef size_t before = buffered_size(lines)
-        if self.sink.refuses():
-            self.sink.lost += 1
+        if self.file.is_full():
+            self.file.lost += 1
             return 0
         try:
-            self.compose(entry)
+            self.append_line(entry)
         except MemoryError:
             lines.end = lines.start + before
-            self.sink.lost += 1
-        return self.sink.added()
+            self.file.lost += 1
+        return self.file.line_added()
 
-    cdef int compose(self, const LogEntry *entry) except -1:
+    cdef int append_line(self, const LogEntry *entry) except -1:
         cdef int i
-        self.tick()
+        self.update_time()
         self.find_fields(entry)
-        for i in range(self.count):
-            self.put(&self.pieces[i], entry)
-        return self.put_plain(b"\n", 1)
+        for i in range(self.part_count):
+            self.append_part(&self.parts[i], entry)
+        return self.append_plain(b"\n", 1)
 
-    cdef int put(self, const FormatPart *piece, const LogEntry *entry) except -1:
-        cdef int kind = piece.kind
+    cdef int append_part(self, const FormatPart *part, const LogEntry *entry) except -1:
+        cdef int kind = part.kind
         if kind == LITERAL:
-            return self.put_plain(PyBytes_AS_STRING(self.literals) + piece.start, piece.size)
+            return self.append_plain(PyBytes_AS_STRING(self.literals) + part.start, part.size)
         if kind == FIELD:
-            return self.put_span(entry, self.values[piece.start])
+            return self.append_span(entry, self.values[part.start])
         if kind <= TIME_LOCAL:
-            return self.put_moment(kind)
+            return self.append_time(kind)
         if kind <= STATUS:
-            return self.put_number(kind, entry)
+            return self.append_count(kind, entry)
         if kind <= REMOTE_PORT:
-            return self.put_client(kind, entry.address)
+            return self.append_client(kind, entry.address)
         if kind < COMPLETION:
-            return self.put_question(kind, entry)
+            return self.append_request_part(kind, entry)
         if kind == REFUSAL:
-            return self.put_refusal(entry.refusal)
-        return self.put_plain(b"OK", 2) if entry.complete else self.put_nothing()
+            return self.append_refusal(entry.refusal)
+        return self.append_plain(b"OK", 2) if entry.complete else self.append_missing()
 
-    cdef int put_moment(self, int kind) except -1:
+    cdef int append_time(self, int kind) except -1:
         cdef timespec now
         if kind == TIME_LOCAL:
-            return self.put_plain(self.local, 26)
+            return self.append_plain(self.local_time, 26)
         if kind == TIME_ISO:
-            return self.put_plain(self.iso, 25)
+            return self.append_plain(self.iso_time, 25)
         clock_gettime(CLOCK_REALTIME_COARSE, &now)
-        return self.put_seconds(<int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000)
+        return self.append_seconds(<int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000)
 
-    cdef int put_number(self, int kind, const LogEntry *entry) except -1:
+    cdef int append_count(self, int kind, const LogEntry *entry) except -1:
         if kind == STATUS:
-            return self.put_integer(entry.status)
+            return self.append_number(entry.status)
         if kind == BODY_BYTES_SENT:
-            return self.put_integer(entry.body_sent)
+            return self.append_number(entry.body_sent)
         if kind == BYTES_SENT:
-            return self.put_integer(entry.sent)
+            return self.append_number(entry.sent)
         if kind == REQUEST_LENGTH:
-            return self.put_integer(entry.received)
-        return self.put_seconds(entry.duration_ms)
+            return self.append_number(entry.received)
+        return self.append_seconds(entry.duration_ms)
 
-    cdef int put_client(self, int kind, const void *address) except -1:
-        cdef const unsigned char *bytes_of
+    cdef int append_client(self, int kind, const void *address) except -1:
+        cdef const unsigned char *octets
         cdef char text[64]
         cdef int family = (<const sockaddr *>address).sa_family
         cdef int size = 0
         cdef int i
         if family != AF_INET and family != AF_INET6:
-            return self.put_nothing()
-        if kind == REMOTE_PORT:     # in the same place for both
-            return self.put_integer(ntohs((<const sockaddr_in *>address).sin_port))
+            return self.append_missing()
+        if kind == REMOTE_PORT:     # at the same offset in both structs
+            return self.append_number(ntohs((<const sockaddr_in *>address).sin_port))
         if family == AF_INET6:
             inet_ntop(family, &(<const sockaddr_in6 *>address).sin6_addr, text, sizeof(text))
-            return self.put_plain(text, strlen(text))
-        bytes_of = <const unsigned char *>&(<const sockaddr_in *>address).sin_addr
+            return self.append_plain(text, strlen(text))
+        octets = <const unsigned char *>&(<const sockaddr_in *>address).sin_addr
         for i in range(4):
-            size += dotted(text + size, bytes_of[i])
-        return self.put_plain(text, size - 1)
+            size += format_octet(text + size, octets[i])
+        return self.append_plain(text, size - 1)
 
-    cdef int put_question(self, int kind, const LogEntry *entry) except -1:
+    cdef int append_request_part(self, int kind, const LogEntry *entry) except -1:
         cdef const Head *head = entry.head
         cdef Span target = head.target
         if kind == REQUEST or kind == REQUEST_NO_ARGS:
-            return self.put_request(kind, entry)
+            return self.append_request_line(kind, entry)
         if kind == HOST:
-            return self.put_span(entry, head.host if entry.accepted else Span(0, 0))
+            return self.append_span(entry, head.host if entry.accepted else Span(0, 0))
         if target.size == 0:
-            return self.put_nothing()
+            return self.append_missing()
         if kind == METHOD:
-            return self.put_span(entry, head.method_name)
+            return self.append_span(entry, head.method_name)
         if kind == REQUEST_URI:
-            return self.put_span(entry, target)
+            return self.append_span(entry, target)
         if kind == PROTOCOL:
-            return self.put_span(entry, Span(target.start + target.size + 1, 8))
+            return self.append_span(entry, Span(target.start + target.size + 1, 8))
         if kind == ARGS:
-            return self.put_span(entry, head.query)
-        return self.put_path(entry)
+            return self.append_span(entry, head.query)
+        return self.append_path(entry)
 
-    cdef int put_path(self, const LogEntry *entry) except -1:
+    cdef int append_path(self, const LogEntry *entry) except -1:
         cdef const Head *head = entry.head
         if not entry.accepted or head.flags & ASTERISK_FORM:
-            return self.put_span(entry, before_query(entry.raw, head.target))
-        return self.put_span(entry, head.path) if head.path.size else self.put_plain(b"/", 1)
+            return self.append_span(entry, cut_query(entry.raw, head.target))
+        if head.path.size == 0:
+            return self.append_plain(b"/", 1)
+        return self.append_span(entry, head.path)
 
-    cdef int put_request(self, int kind, const LogEntry *entry) except -1:
-        cdef Span line = line_of(entry.raw, entry.size)
+    cdef int append_request_line(self, int kind, const LogEntry *entry) except -1:
+        cdef Span line = find_first_line(entry.raw, entry.size)
         cdef Span target = entry.head.target
         if target.size == 0:
             if kind == REQUEST_NO_ARGS:
-                line = before_query(entry.raw, line)
-            return self.put_span(entry, line)
-        self.put_span(entry, entry.head.method_name)
-        self.put_plain(b" ", 1)
+                line = cut_query(entry.raw, line)
+            return self.append_span(entry, line)
+        self.append_span(entry, entry.head.method_name)
+        self.append_plain(b" ", 1)
         if kind == REQUEST:
-            self.put_span(entry, target)
+            self.append_span(entry, target)
         else:
-            self.put_path(entry)
-        return self.put_span(entry, Span(target.start + target.size, 9))
+            self.append_path(entry)
+        return self.append_span(entry, Span(target.start + target.size, 9))
 
-    cdef int put_span(self, const LogEntry *entry, Span span) except -1:
+    cdef int append_span(self, const LogEntry *entry, Span span) except -1:
         if span.start == 0 and span.size == 0:
-            return self.put_nothing()
-        return self.put_escaped(entry.raw + span.start, span.size)
+            return self.append_missing()
+        return self.append_escaped(entry.raw + span.start, span.size)
 
-    cdef int put_refusal(self, int reason) except -1:
+    cdef int append_refusal(self, int reason) except -1:
         cdef const char *text = refusal_text(reason)
-        return self.put_nothing() if text == NULL else self.put_plain(text, strlen(text))
+        return self.append_missing() if text == NULL else self.append_plain(text, strlen(text))
 
-    cdef int put_nothing(self) except -1:
-        return 0 if self.json else self.put_plain(b"-", 1)
+    cdef int append_missing(self) except -1:
+        """Append what stands for a value that does not exist."""
+        return 0 if self.json else self.append_plain(b"-", 1)
 
-    cdef int put_escaped(self, const char *data, size_t size) except -1:
-        """Write bytes so that they end neither a string nor a line, whatever they are."""
+    cdef int append_escaped(self, const char *data, size_t size) except -1:
+        """Append bytes of a client: `\\xHH`, or `\\u00HH` in JSON, for all that are not plain."""
         cdef size_t i = 0
         cdef size_t start
         cdef unsigned char byte
         cdef char text[6]
-        if all_plain(<const unsigned char *>data, size):    # nearly always
-            return self.put_plain(data, size)
+        if is_plain_text(<const unsigned char *>data, size):    # nearly always
+            return self.append_plain(data, size)
         while i < size:
             start = i
             while i < size and PLAIN[<unsigned char>data[i]]:
                 i += 1
-            self.put_plain(data + start, i - start)
+            self.append_plain(data + start, i - start)
             if i == size:
                 break
             byte = <unsigned char>data[i]
             i += 1
             memcpy(text, b"\\u0000", 6)
-            text[4] = DIGITS[byte >> 4]
-            text[5] = DIGITS[byte & 15]
+            text[4] = HEX_DIGITS[byte >> 4]
+            text[5] = HEX_DIGITS[byte & 15]
             if self.json:
-                self.put_plain(text, 6)
+                self.append_plain(text, 6)
             else:
                 text[2] = c"\\"
                 text[3] = c"x"
-                self.put_plain(text + 2, 4)
+                self.append_plain(text + 2, 4)
         return 0
 
-    cdef int put_plain(self, const char *data, size_t size) except -1:
-        return append_bytes(&self.sink.lines, data, size, &self.sink.pool)
+    cdef int append_plain(self, const char *data, size_t size) except -1:
+        return append_bytes(&self.file.lines, data, size, &self.file.pool)
 
-    cdef int put_integer(self, int64_t number) except -1:
-        cdef char digits[20]
-        cdef int at = 20
-        while True:
-            at -= 1
-            digits[at] = <char>(c"0" + number % 10)
-            number //= 10
-            if number == 0:
-                return self.put_plain(digits + at, 20 - at)
+    cdef int append_number(self, int64_t number) except -1:
+        return append_decimal(&self.file.lines, number, &self.file.pool)
 
-    cdef int put_seconds(self, int64_t ms) except -1:
+    cdef int append_seconds(self, int64_t ms) except -1:
+        """Append a time span, in seconds with three decimals."""
         cdef char text[4]
         cdef int rest = <int>(ms % 1000)
         text[0] = c"."
         text[1] = <char>(c"0" + rest // 100)
         text[2] = <char>(c"0" + rest // 10 % 10)
         text[3] = <char>(c"0" + rest % 10)
-        self.put_integer(ms // 1000)
-        return self.put_plain(text, 4)
+        self.append_number(ms // 1000)
+        return self.append_plain(text, 4)
 
     cdef int find_fields(self, const LogEntry *entry) except -1:
-        # all that the format names, in one pass; of a repeated field the first
+        """Find the values of the format's header fields: the first of repeated ones."""
         cdef const char *raw = entry.raw
         cdef uint32_t at = entry.head.fields_start
         cdef uint32_t next_line
@@ -332,11 +332,11 @@ cdef class AccessLog:
             at = next_line
         return 0
 
-    cdef int tick(self) except -1:
-        """Write down the time, unless it is the same second."""
+    cdef int update_time(self) except -1:
+        """Format the two timestamps, once a second."""
         cdef time_t second = time(NULL)
         cdef tm now
-        cdef int zone
+        cdef int zone       # minutes east of UTC
         cdef char sign
         if second == self.second:
             return 0
@@ -344,39 +344,13 @@ cdef class AccessLog:
         zone = <int>(now.tm_gmtoff // 60)
         sign = c"-" if zone < 0 else c"+"
         zone = abs(zone)
-        snprintf(self.local, sizeof(self.local), b"%02d/%s/%04d:%02d:%02d:%02d %c%02d%02d",
-                 now.tm_mday, PyBytes_AS_STRING(<bytes>MONTHS[now.tm_mon]), now.tm_year + 1900,
+        snprintf(self.local_time, sizeof(self.local_time),
+                 b"%02d/%s/%04d:%02d:%02d:%02d %c%02d%02d",
+                 now.tm_mday, MONTH_NAMES[now.tm_mon], now.tm_year + 1900,
                  now.tm_hour, now.tm_min, now.tm_sec, sign, zone // 60, zone % 60)
-        snprintf(self.iso, sizeof(self.iso), b"%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d",
+        snprintf(self.iso_time, sizeof(self.iso_time),
+                 b"%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d",
                  now.tm_year + 1900, now.tm_mon + 1, now.tm_mday,
                  now.tm_hour, now.tm_min, now.tm_sec, sign, zone // 60, zone % 60)
         self.second = second
         return 0
-
-    def record(self, bytes raw not None, *, int status=200, int64_t sent=0, int64_t body=0,
-               int64_t received=0, int64_t ms=0, bint complete=True, int refusal=0,
-               bytes address not None=b"\0\0"):
-        """Add the line of an entry that began with *raw*: the door for tests and fuzzers.
-
-        *address* is a sockaddr.
-        """
-        cdef HeadLimits limits = HeadLimits(1 << 20, 1 << 20, 1000)
-        cdef Head head
-        cdef LogEntry entry
-        cdef sockaddr_in6 where
-        memset(&head, 0, sizeof(head))
-        memset(&where, 0, sizeof(where))
-        memcpy(&where, PyBytes_AS_STRING(address), min(<size_t>len(address), sizeof(where)))
-        entry.accepted = parse_head(raw, len(raw), &head, &limits) > 0
-        entry.raw = raw
-        entry.size = len(raw)
-        entry.head = &head
-        entry.complete = complete
-        entry.status = status
-        entry.refusal = refusal if 0 <= refusal < REASON_COUNT else 0
-        entry.sent = sent
-        entry.body_sent = body
-        entry.received = received
-        entry.duration_ms = ms
-        entry.address = &where
-        self.write(&entry)

@@ -1,74 +1,73 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Collect a request body: bytes in, one bytes object out, or several. Pure.
+"""Collect a request body: received bytes in, one bytes object out, or several in turn. No I/O.
 
-The object grows in place as bytes come: an announced length costs nothing until it is sent, and
-what was received is never copied again.
+The body is received into a bytes object that grows in place, so that it is never copied again.
+Memory grows with what has arrived: an announced length alone costs nothing.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.string cimport memcpy
 
-from kore._core.chunked cimport CHUNK_DATA, CHUNK_END, ChunkSpan, decode_span
+from kore._core.chunked cimport CHUNK_DATA, CHUNK_END, ChunkSpan, decode_chunks
 from kore._core.refusals cimport REFUSE_BODY_SIZE
-
-from kore._core.refusals import ParseError
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
     void Py_XDECREF(PyObject *data)
 
 cdef enum:
-    FIRST = 65536       # bytes set aside before any has come
-    DIRECT = 1 << 18    # most bytes of one direct read, so that others have their turn
+    FIRST_SIZE = 65536          # bytes allocated at first, at most
+    DIRECT_READ_MAX = 1 << 18   # bytes of one direct read: other connections wait for it
 
 
 cdef class BodyReader:
-    """A body by Content-Length, or chunked."""
+    """Receives a body that is framed by Content-Length, or chunked."""
 
     def __dealloc__(self):
         Py_XDECREF(self.data)
 
-    cdef int start(self, int64_t length, int64_t most) except -1:
-        """Expect *length* bytes, -1 for chunked; refuse more than *most*."""
+    cdef int start(self, int64_t length, int64_t size_max) except -1:
+        """Expect *length* bytes, -1 for a chunked body; refuse more than *size_max*."""
         self.length = length
-        self.size_max = most
+        self.size_max = size_max
         self.complete = length == 0
         return 0
 
     cdef Py_ssize_t feed(self, const char *data, size_t size) except? -1:
-        """Take what belongs to the body: how many bytes were used, or minus a reason."""
-        cdef size_t wanted
+        """Copy what belongs to the body; return the bytes used, or minus the reason to refuse."""
+        cdef size_t used
         if self.length < 0:
             return self.feed_chunked(data, size)
-        wanted = <size_t>min(<int64_t>size, self.length - self.total)
-        if wanted:
-            self.keep(data, wanted)
+        used = <size_t>min(<int64_t>size, self.length - self.total)
+        if used:
+            self.copy_in(data, used)
         self.complete = self.total == self.length
-        return wanted
+        return used
 
     cdef Py_ssize_t feed_chunked(self, const char *data, size_t size) except? -1:
         cdef size_t at = 0
         cdef size_t used = 0
-        cdef ChunkSpan piece
-        cdef int64_t room
+        cdef ChunkSpan span
+        cdef int64_t allowed
         cdef int event = CHUNK_DATA
         while event == CHUNK_DATA:
-            event = decode_span(data + at, size - at, &self.chunks, &used, &piece)
+            event = decode_chunks(data + at, size - at, &self.chunks, &used, &span)
             if event < 0:
                 return event
             if event == CHUNK_DATA:
-                # What is still announced of this chunk counts: refused before it is sent. The
-                # client chooses these numbers, so nothing is added to them.
-                room = self.size_max - self.total - <int64_t>piece.size
-                if room < 0 or self.chunks.left > room:
+                # The announced rest of this chunk counts as well, so that a body that is too
+                # large is refused before it is sent. The client chooses these numbers: they are
+                # compared and never added, which could overflow.
+                allowed = self.size_max - self.total - <int64_t>span.size
+                if allowed < 0 or self.chunks.left > allowed:
                     return -REFUSE_BODY_SIZE
-                self.keep(data + at + piece.start, piece.size)
+                self.copy_in(data + at + span.start, span.size)
             at += used
         self.complete = event == CHUNK_END
         return at
 
-    cdef int keep(self, const char *data, size_t size) except -1:
+    cdef int copy_in(self, const char *data, size_t size) except -1:
         self.reserve(size)
         memcpy(PyBytes_AS_STRING(<object>self.data) + self.size, data, size)
         self.size += size
@@ -76,47 +75,49 @@ cdef class BodyReader:
         return 0
 
     cdef int reserve(self, size_t size) except -1:
-        cdef size_t wanted = self.size + size
-        cdef size_t room
+        # Allocate room for *size* more bytes: twice the capacity, but no more than can follow.
+        cdef size_t needed = self.size + size
+        cdef size_t capacity
         cdef bytes fresh
-        if wanted <= self.capacity and self.data != NULL:
+        if needed <= self.capacity and self.data != NULL:
             return 0
-        room = max(wanted, min(self.capacity * 2, self.batch_size or <size_t>self.size_max))
+        capacity = max(needed, min(self.capacity * 2, self.batch_size or <size_t>self.size_max))
         if self.length >= 0:
-            room = min(max(room, <size_t>FIRST), self.size + <size_t>(self.length - self.total))
+            capacity = min(max(capacity, <size_t>FIRST_SIZE),
+                           self.size + <size_t>(self.length - self.total))
         if self.data == NULL:
-            fresh = PyBytes_FromStringAndSize(NULL, room)
+            fresh = PyBytes_FromStringAndSize(NULL, capacity)
             Py_INCREF(fresh)
             self.data = <PyObject *>fresh
-            fresh = None        # resizing wants to be the only owner
+            fresh = None        # _PyBytes_Resize requires a single reference
         else:
-            _PyBytes_Resize(&self.data, room)
-        self.capacity = room
+            _PyBytes_Resize(&self.data, capacity)
+        self.capacity = capacity
         return 0
 
     cdef char *reserve_tail(self, size_t *size) except NULL:
-        """Return where bytes of an announced length may be received directly, and how many."""
-        cdef size_t left = <size_t>min(self.length - self.total, <int64_t>DIRECT)
+        """Return memory to receive an announced length into, and set *size* to its size."""
+        cdef size_t left = <size_t>min(self.length - self.total, <int64_t>DIRECT_READ_MAX)
         if self.batch_size:
             left = min(left, self.batch_size - self.size)
-        if self.capacity - self.size < <size_t>min(left, <size_t>FIRST) or self.data == NULL:
-            self.reserve(min(left, <size_t>FIRST))
+        if self.capacity - self.size < <size_t>min(left, <size_t>FIRST_SIZE) or self.data == NULL:
+            self.reserve(min(left, <size_t>FIRST_SIZE))
         size[0] = min(left, self.capacity - self.size)
         return PyBytes_AS_STRING(<object>self.data) + self.size
 
     cdef int add_received(self, size_t size) except -1:
-        """Count bytes that were received into `reserve_tail`."""
+        """Count *size* bytes that were received into `reserve_tail`."""
         self.size += size
         self.total += size
         self.complete = self.total == self.length
         return 0
 
     cdef int64_t remaining(self) noexcept:
-        """Return how many bytes are still announced, as far as that is known."""
+        """Return how many announced bytes have not arrived; 0 for a chunked body."""
         return self.length - self.total if self.length >= 0 else 0
 
     cdef bytes take(self):
-        """Return what has come since the last time; the reader is empty afterwards."""
+        """Return what has arrived since the last call, and forget it."""
         cdef PyObject *data
         cdef bytes body
         if self.data == NULL:
@@ -129,23 +130,3 @@ cdef class BodyReader:
         body = <bytes>data
         Py_DECREF(body)         # the reader's own reference
         return body
-
-
-def read_body(pieces, length=None, *, int64_t most=1 << 20):
-    """Feed *pieces*; return the body and what follows it, or None while more must come: for tests.
-
-    Raises `kore._core.parser.ParseError` for a body that is refused.
-    """
-    cdef BodyReader reader = BodyReader()
-    cdef bytes piece
-    cdef Py_ssize_t used
-    reader.start(-1 if length is None else length, most)
-    rest = b""
-    for piece in pieces:
-        used = 0
-        if not reader.complete:
-            used = reader.feed(piece, len(piece))
-            if used < 0:
-                raise ParseError(-used)
-        rest += piece[used:]
-    return (reader.take(), rest) if reader.complete else None

@@ -1,5 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""One message to many: a loop and what the kernel does, so the loop is not left to Python."""
+"""Send one WebSocket message to many connections.
+
+The frame is built once, and the loop is in C, so that what a member costs is mostly its system
+call.
+"""
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject, PyTypeObject
@@ -11,36 +15,37 @@ cdef extern from *:
     """
     #define CACHE_LINE 64
 
-    /* Have an object brought near that is soon used. Without effect where the compiler cannot. */
-    static void fetch(PyObject *object, Py_ssize_t size) {
+    /* Load an object into the caches, to be written. No effect without GCC or Clang. */
+    static void kore_prefetch(PyObject *object, Py_ssize_t size) {
     #ifdef __GNUC__
         for (Py_ssize_t at = 0; at < size; at += CACHE_LINE)
             __builtin_prefetch((const char *)object + at, 1);
     #endif
     }
     """
-    void fetch(PyObject *object, Py_ssize_t size) noexcept nogil
+    void prefetch_object "kore_prefetch" (PyObject *object, Py_ssize_t size) noexcept nogil
 
 cdef enum:
-    AHEAD = 4       # members: time enough for memory to answer, and they are not pushed out again
+    PREFETCH_AHEAD = 4      # members: as long as memory takes, and not so long that it is evicted
 
 
 def broadcast_frame(list members not None, bytes frame not None, source):
-    """Send a frame to all *members* but *source*. Nothing is raised: who does not read is cut off.
+    """Send a frame to all *members* but *source*.
 
-    What the kernel does for one pushes the next ones out of the caches, so they are fetched in
-    advance: a connection first, then its WebSocket, which the connection leads to.
+    Raises nothing: a member whose send buffer is full is disconnected. Each system call evicts the
+    next members from the caches, so they are fetched in advance: first the connection, then its
+    WebSocket, whose address is in the connection.
     """
     cdef Connection member
-    cdef Py_ssize_t large = (<PyTypeObject *>Connection).tp_basicsize
-    cdef Py_ssize_t small = (<PyTypeObject *>WebSocket).tp_basicsize
+    cdef Py_ssize_t connection_size = (<PyTypeObject *>Connection).tp_basicsize
+    cdef Py_ssize_t websocket_size = (<PyTypeObject *>WebSocket).tp_basicsize
     cdef Py_ssize_t i = 0
     while i < PyList_GET_SIZE(members):
-        if i + 2 * AHEAD < PyList_GET_SIZE(members):
-            fetch(PyList_GET_ITEM(members, i + 2 * AHEAD), large)
-        if i + AHEAD < PyList_GET_SIZE(members):
-            member = members[i + AHEAD]
-            fetch(<PyObject *>member.socket, small)
+        if i + 2 * PREFETCH_AHEAD < PyList_GET_SIZE(members):
+            prefetch_object(PyList_GET_ITEM(members, i + 2 * PREFETCH_AHEAD), connection_size)
+        if i + PREFETCH_AHEAD < PyList_GET_SIZE(members):
+            member = members[i + PREFETCH_AHEAD]
+            prefetch_object(<PyObject *>member.socket, websocket_size)
         member = members[i]
         if member is not source and member.socket is not None:
             member.socket.post(frame)

@@ -1,18 +1,18 @@
-"""Chunked bodies, as spans of somebody else's bytes."""
+"""The chunked transfer coding, as spans of the buffer it was received into; see chunked.pyx."""
 
 from libc.stdint cimport int64_t, uint32_t
 
 
 cdef enum ChunkEvent:
-    CHUNK_MORE = 0      # all input is used and the body goes on
-    CHUNK_DATA = 1      # a piece of the body; call again
+    CHUNK_MORE = 0      # all input is used, and the body is not complete
+    CHUNK_DATA = 1      # a span of the body was found; call again for the rest of the input
     CHUNK_END = 2       # the body is complete
 
 
-cdef struct Chunks:
+cdef struct ChunkDecoder:       # zero it to begin
     int state
-    int64_t left        # of the chunk that is being read
-    uint32_t line       # bytes since the last data that were not data
+    int64_t left                # bytes of the current chunk's data that are still to come
+    uint32_t overhead           # bytes of this chunk's line, or of the trailers, so far
 
 
 cdef struct ChunkSpan:
@@ -20,5 +20,5 @@ cdef struct ChunkSpan:
     size_t size
 
 
-cdef int decode_span(const char *data, size_t size, Chunks *chunks, size_t *used,
-                     ChunkSpan *piece) noexcept nogil
+cdef int decode_chunks(const char *data, size_t size, ChunkDecoder *decoder, size_t *used,
+                       ChunkSpan *span) noexcept nogil

@@ -1,10 +1,10 @@
-"""An open file, and pieces of it on their way out."""
+"""Open files, and ranges of them that are to be sent; see file.pyx."""
 
 from libc.stdint cimport int64_t, uint64_t
 
 
 cdef class OpenFile:
-    cdef int fd                 # its own: closed when the last piece is gone
+    cdef int fd                     # owned: closed with this object, so after its last range
     cdef readonly int64_t size
     cdef int64_t mtime_second
     cdef int64_t mtime_nanosecond
@@ -17,9 +17,9 @@ cdef class OpenFile:
 
 cdef class FileRange:
     cdef OpenFile file
-    cdef int64_t offset           # the first byte that is still to be sent
-    cdef int64_t remaining
-    cdef bint use_copy          # through memory: sendfile() cannot do it here
+    cdef int64_t offset             # of the first byte that is not yet sent
+    cdef int64_t remaining          # bytes that are not yet sent
+    cdef bint use_copy              # read and send, because sendfile(2) does not work here
 
     cdef int read_all(self, char *data) except -1
     cdef bint advance(self, int64_t size) noexcept

@@ -1,9 +1,9 @@
-"""An open file, and pieces of it; see file.pyx."""
+"""Open files, and ranges of them that are to be sent; see file.pyx."""
 
 from os import PathLike
 
 class OpenFile:
-    """An open file, as it was when it was last looked at."""
+    """An open file, with its status at the latest look."""
 
     @property
     def size(self) -> int: ...
@@ -20,10 +20,10 @@ class OpenFile:
     def get_range(self, start: int, size: int) -> FileRange: ...
 
 class FileRange:
-    """A part of a file."""
+    """A range of a file that is to be sent."""
 
     def __len__(self) -> int: ...
 
 def open_beneath(directory: int, name: str, *, walking: bool = False) -> OpenFile | None: ...
 def open_file(path: str | PathLike[str]) -> OpenFile: ...
-def log_truncation(piece: FileRange) -> None: ...
+def log_truncation(part: FileRange) -> None: ...

@@ -1,5 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Open files without leaving a directory; know what is left of them to be sent."""
+"""Open files beneath a directory, and ranges of them that are to be sent.
+
+`open_beneath` cannot leave its directory, even if names in it are replaced by symbolic links at
+the same moment: the kernel checks it (openat2(2) with RESOLVE_BENEATH). Where openat2 is missing,
+the path is opened name by name, and symbolic links are not followed.
+"""
 
 from libc.errno cimport (
     EAGAIN, EINTR, ELOOP, ENAMETOOLONG, ENODEV, ENOENT, ENOSYS, ENOTDIR, ENXIO, EPERM, EXDEV, errno)
@@ -12,7 +17,7 @@ from kore._core.libc cimport (
 import logging
 import os
 
-# Not from <linux/openat2.h>, which older systems lack: the kernel decides, when it is asked.
+# <linux/openat2.h> is missing on older systems, whose kernel may be newer: so by numbers.
 cdef extern from * nogil:
     """
     #include <fcntl.h>
@@ -26,57 +31,63 @@ cdef extern from * nogil:
     #define SYS_openat2 437
     #endif
     struct kore_open_how { uint64_t flags, mode, resolve; };
-    enum { KORE_NO_MAGICLINKS = 2, KORE_BENEATH = 8 };
+    enum { KORE_RESOLVE_NO_MAGICLINKS = 2, KORE_RESOLVE_BENEATH = 8 };
     static int kore_openat2(int directory, const char *name, uint64_t flags) {
-        struct kore_open_how how = { flags, 0, KORE_BENEATH | KORE_NO_MAGICLINKS };
+        struct kore_open_how how = { flags, 0,
+                                     KORE_RESOLVE_BENEATH | KORE_RESOLVE_NO_MAGICLINKS };
         return (int)syscall(SYS_openat2, directory, name, &how, sizeof how);
     }
     """
     int O_PATH
-    int open_in "kore_openat2" (int directory, const char *name, uint64_t flags)
+    int openat2 "kore_openat2" (int directory, const char *name, uint64_t flags)
 
 log = logging.getLogger("kore")
 
-cdef int64_t SECONDS_MAX = INT64_MAX // 1000000000     # whose nanoseconds 64 bits hold
+cdef int64_t SECOND_MAX = INT64_MAX // 1000000000   # whose nanoseconds fit into 64 bits
 
 cdef enum:
-    TRIES = 16      # of a look-up that somebody else's renaming disturbs
+    OPEN_ATTEMPTS = 16      # EAGAIN: a rename elsewhere disturbed the look-up; see openat2(2)
 
-# What asks for something that is not there, or not a file of this directory.
+# Errors that mean: there is no such file in this directory.
 cdef frozenset MISSING = frozenset((ENOENT, ENOTDIR, ENAMETOOLONG, ELOOP, EXDEV, ENXIO, ENODEV))
 
 
-cdef bint knows_beneath():
-    # openat2() is there since Linux 5.6, and some sandboxes forbid it.
-    cdef int fd = open_in(AT_FDCWD, b".", O_PATH | O_CLOEXEC)
+cdef bint has_openat2():
+    # It is there since Linux 5.6, and some sandboxes forbid it.
+    cdef int fd = openat2(AT_FDCWD, b".", O_PATH | O_CLOEXEC)
     if fd >= 0:
         close(fd)
     return fd >= 0 or errno not in (ENOSYS, EPERM)
 
 
-cdef bint BENEATH = knows_beneath()
+cdef bint HAS_OPENAT2 = has_openat2()
 
 
-cdef int walk(int directory, bytes name, int flags) except? -1:
-    """Open name by name, following no symbolic link at all: a descriptor, or minus an errno."""
+cdef int open_by_openat2(int directory, bytes name, int flags) noexcept:
+    cdef int fd = openat2(directory, name, flags)
+    return fd if fd >= 0 else -errno
+
+
+cdef int open_by_walking(int directory, bytes name, int flags) except? -1:
+    """Open a path name by name, without following symbolic links; return the fd or minus errno."""
     cdef list names = name.split(b"/")
     cdef bytes last = names.pop()
-    cdef int at = directory
-    cdef int below
+    cdef int parent = directory
+    cdef int child
     for step in names:
-        below = step_to(at, step, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-        if at != directory:
-            close(at)
-        if below < 0:
-            return below
-        at = below
-    below = step_to(at, last, flags | O_NOFOLLOW)
-    if at != directory:
-        close(at)
-    return below
+        child = open_step(parent, step, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        if parent != directory:
+            close(parent)
+        if child < 0:
+            return child
+        parent = child
+    child = open_step(parent, last, flags | O_NOFOLLOW)
+    if parent != directory:
+        close(parent)
+    return child
 
 
-cdef int step_to(int directory, bytes name, int flags) except? -1:
+cdef int open_step(int directory, bytes name, int flags) except? -1:
     cdef int fd
     if name in (b"", b".", b".."):
         return -ENOENT
@@ -84,26 +95,24 @@ cdef int step_to(int directory, bytes name, int flags) except? -1:
     return fd if fd >= 0 else -errno
 
 
-cdef int beneath(int directory, bytes name, int flags) noexcept:
-    cdef int fd = open_in(directory, name, flags)
-    return fd if fd >= 0 else -errno
-
-
 def open_beneath(int directory, str name not None, *, bint walking=False):
-    """Open what is called *name* beneath a directory, whatever anybody does there meanwhile.
+    """Open the file *name* beneath a directory; return None if there is no such file.
 
-    Symbolic links are followed as long as they stay beneath it; with *walking*, or on a kernel
-    without openat2(), none is. Returns None when there is no such thing, and raises OSError when
-    there is one that cannot be opened. A FIFO, a socket, a device is opened, never waited for.
+    Symbolic links are followed as long as they do not leave the directory; with *walking*, or
+    without openat2, none is followed. A FIFO, socket or device is opened without waiting. Raises
+    OSError if there is a file that cannot be opened.
     """
     cdef bytes raw = name.encode("utf-8", "surrogateescape")
     cdef int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK
     cdef int fd = -1
-    cdef int _tried
+    cdef int _attempt
     cdef OpenFile file
-    walking = walking or not BENEATH
-    for _tried in range(TRIES):
-        fd = walk(directory, raw, flags) if walking else beneath(directory, raw, flags)
+    walking = walking or not HAS_OPENAT2
+    for _attempt in range(OPEN_ATTEMPTS):
+        if walking:
+            fd = open_by_walking(directory, raw, flags)
+        else:
+            fd = open_by_openat2(directory, raw, flags)
         if fd not in (-EAGAIN, -EINTR):
             break
     if fd < 0:
@@ -117,7 +126,7 @@ def open_beneath(int directory, str name not None, *, bint walking=False):
 
 
 def open_file(path):
-    """Open a file by its path, anywhere. Raises OSError."""
+    """Open a file by its path, anywhere. Raises OSError if that fails."""
     cdef OpenFile file = OpenFile.__new__(OpenFile)
     file.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     file.read_status()
@@ -125,7 +134,7 @@ def open_file(path):
 
 
 cdef class OpenFile:
-    """An open file, as it was when it was last looked at. Closed when nobody knows it any more."""
+    """An open file, with its status when `refresh` was last called. Closed when it is freed."""
 
     def __cinit__(self):
         self.fd = -1
@@ -138,47 +147,47 @@ cdef class OpenFile:
             close(self.fd)
 
     cdef int read_status(self) except -1:
-        # how many names it has
-        cdef stat_t about
-        if fstat(self.fd, &about) < 0:
+        """Read size, times and type; return whether the file has a name. Raises OSError."""
+        cdef stat_t status
+        if fstat(self.fd, &status) < 0:
             raise OSError(errno, os.strerror(errno))
-        self.size = about.st_size
-        self.mtime_second = about.st_mtim.tv_sec
-        self.mtime_nanosecond = about.st_mtim.tv_nsec
-        self.inode = about.st_ino
-        self.is_regular = S_ISREG(about.st_mode)
-        self.is_directory = S_ISDIR(about.st_mode)
-        return about.st_nlink > 0
+        self.size = status.st_size
+        self.mtime_second = status.st_mtim.tv_sec
+        self.mtime_nanosecond = status.st_mtim.tv_nsec
+        self.inode = status.st_ino
+        self.is_regular = S_ISREG(status.st_mode)
+        self.is_directory = S_ISDIR(status.st_mode)
+        return status.st_nlink > 0
 
     @property
     def mtime_ns(self):
-        """When it was changed, in nanoseconds since 1970; before that the number is negative."""
-        if -SECONDS_MAX < self.mtime_second < SECONDS_MAX:
+        """Time of the last change, in nanoseconds since 1970; negative before."""
+        if -SECOND_MAX < self.mtime_second < SECOND_MAX:
             return self.mtime_second * 1000000000 + self.mtime_nanosecond
-        # More than 64 bits hold: file systems have times beyond the year 2262.
+        # File systems have times that 64 bits do not hold, as beyond the year 2262.
         return int(self.mtime_second) * 1000000000 + self.mtime_nanosecond
 
     def refresh(self):
-        """See how it is now; say whether it has a name still, or was deleted or replaced."""
+        """Read the status again; return False if the file was deleted or replaced."""
         return self.read_status() > 0
 
     def fileno(self):
-        """Return its descriptor, which stays its own."""
+        """Return the descriptor, which still belongs to this object."""
         return self.fd
 
     def get_range(self, int64_t start, int64_t size):
-        """Return a part of it, to be sent."""
-        cdef FileRange piece = FileRange.__new__(FileRange)
+        """Return the range of *size* bytes from *start*, to be sent."""
+        cdef FileRange part = FileRange.__new__(FileRange)
         if start < 0 or size < 0:
             raise ValueError(f"no part of a file: {size} bytes from {start}")
-        piece.file = self
-        piece.offset = start
-        piece.remaining = size
-        return piece
+        part.file = self
+        part.offset = start
+        part.remaining = size
+        return part
 
 
 cdef class FileRange:
-    """A part of a file."""
+    """A range of a file that is to be sent."""
 
     def __init__(self):
         raise TypeError("OpenFile.get_range() makes these")
@@ -187,17 +196,17 @@ cdef class FileRange:
         return self.remaining
 
     cdef int read_all(self, char *data) except -1:
-        """Read all that is left: 1, or 0 when it is not to be had at once."""
+        """Read all remaining bytes; return whether that was possible in one read."""
         return self.read_some(data, self.remaining) == self.remaining
 
     cdef bint advance(self, int64_t size) noexcept:
-        """Forget what was sent; say whether that was all."""
+        """Count *size* bytes as sent; return whether none remain."""
         self.offset += size
         self.remaining -= size
         return self.remaining == 0
 
     cdef ssize_t read_some(self, char *data, size_t size) except -3:
-        """Read what comes next, which is not taken from what is left; -2 when there is nothing."""
+        """Read up to *size* of the remaining bytes; return how many, or -2 if none can be read."""
         cdef ssize_t count
         while True:
             count = pread(self.file.fd, data, min(size, <size_t>self.remaining), self.offset)
@@ -207,7 +216,7 @@ cdef class FileRange:
                 return -2
 
 
-def log_truncation(FileRange piece not None):
-    """Say that a file ended before what had been announced of it."""
+def log_truncation(FileRange part not None):
+    """Log that a file ended before the length that was announced to the client."""
     log.error("a file ended %d bytes early while it was sent: it was truncated, or cannot be read; "
-              "its client is disconnected", piece.remaining)
+              "its client is disconnected", part.remaining)

@@ -1,4 +1,4 @@
-"""Request heads, as spans of somebody else's bytes."""
+"""The head of a request, as spans of the buffer it was received into; see parser.pyx."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 
@@ -6,7 +6,7 @@ from kore._core.grammar cimport Span
 
 
 cdef enum Method:
-    UNKNOWN = 0         # a well-formed token that names no method we know
+    UNKNOWN = 0         # a valid token that is none of the methods below
     GET = 1
     POST = 2
     PUT = 4
@@ -16,41 +16,41 @@ cdef enum Method:
     PATCH = 128
 
 
-cdef enum Flag:
+cdef enum HeadFlag:
     HOST_SEEN = 1
-    ABSOLUTE_FORM = 2       # the target carried its own authority, which overrides Host
-    HTTPS_SCHEME = 4           # ... and the https scheme
-    ASTERISK_FORM = 8                # OPTIONS *
-    PATH_ESCAPED = 16            # the path holds escapes, or characters that need one
-    LENGTH_SEEN = 32
-    CODING_SEEN = 64        # a Transfer-Encoding
-    CODING_UNSUPPORTED = 128    # ... with a coding that is not chunked
-    CHUNKED = 256           # ... and chunked is the last one
-    CLOSE = 512             # Connection: close
-    EXPECT_CONTINUE = 1024
-    EXPECT_OTHER = 2048
+    ABSOLUTE_FORM = 2           # the target has an authority of its own, which overrides Host
+    HTTPS_SCHEME = 4            # the target is in absolute form, with the scheme https
+    ASTERISK_FORM = 8           # the target is "*", for OPTIONS
+    PATH_ESCAPED = 16           # the path has escapes, or characters that need one
+    LENGTH_SEEN = 32            # there is a Content-Length
+    CODING_SEEN = 64            # there is a Transfer-Encoding
+    CODING_UNSUPPORTED = 128    # Transfer-Encoding names a coding other than chunked
+    CHUNKED = 256               # chunked is the last transfer coding
+    CLOSE = 512                 # Connection: close
+    EXPECT_CONTINUE = 1024      # Expect: 100-continue
+    EXPECT_OTHER = 2048         # Expect has any other value
 
 
 cdef struct HeadLimits:
     uint32_t head           # bytes of request line, fields and the empty line
     uint32_t line           # bytes of the request line
-    uint32_t fields         # how many of them
+    uint32_t fields         # number of fields
 
 
 cdef struct Head:
     Method method
-    uint8_t minor           # HTTP/1.minor: 0, or 1 for everything newer
-    uint16_t flags
-    Span method_name        # of the method
+    uint8_t minor           # of HTTP/1.x: 0, or 1 for all later ones
+    uint16_t flags          # HeadFlag
+    Span method_name
     Span target
-    Span path               # empty: "/"
+    Span path               # empty for "/"
     Span query              # without the question mark
-    Span host               # with its port, from the target or from Host
+    Span host               # with its port; from the target, else from Host
     uint32_t fields_start   # where the first field line begins
-    int64_t length          # Content-Length; the largest number for any that does not fit
-    # Where to go on when more bytes have come:
-    uint32_t line_start     # start of the line that is not complete
-    uint32_t scanned        # first byte of it that nobody has looked at
+    int64_t length          # Content-Length; INT64_MAX for numbers that do not fit
+    # Where to go on when more bytes have been received:
+    uint32_t line_start     # start of the first incomplete line
+    uint32_t scanned        # its first byte that was not checked yet
     uint32_t line_count     # complete lines so far
     uint32_t blank_count    # empty lines before the request line
 

@@ -1,20 +1,22 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Parse request heads: bytes in, spans out, no I/O and no allocation.
+"""Parse request heads: bytes in, spans out. No I/O, no allocation, no Python objects.
 
-RFC 9112, read strictly: a line ends in CR LF and nothing else, a field name touches its colon,
-there is one Host, and a body is framed by Content-Length or by chunked, never by both. What two
-parsers could read in two ways is refused: that is what request smuggling is made of.
+`parse_head` is called with all bytes received so far, again and again until it returns something
+other than 0. It is incremental: `Head.line_start` and `Head.scanned` say how far it came, so each
+byte is looked at once, however slowly a client sends.
 
-`parse_head` is called again with a longer prefix of the same bytes until it answers. Each byte is
-looked at once: `Head.line` and `Head.scanned` remember how far it came.
+RFC 9112 is read strictly: a line ends in CR LF, a field name is followed directly by its colon,
+there is one Host, and a body is framed by Content-Length or by chunked, never by both. Input that
+two implementations could read in two ways is refused, because that difference is what request
+smuggling is made of. The reasons for a refusal are numbers of `refusals.pxd`.
 """
 
 from libc.stdint cimport INT64_MAX
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp
 
 from kore._core.grammar cimport (
-    KIND, LINE, PATH, TARGET, TEXT, TOKEN, all_of, equals_word, is_escape, is_valid_host,
-    read_list_element)
+    CHAR_CLASS, FIELD_TEXT, PATH, REQUEST_LINE, TARGET, TCHAR, all_in_class, equals_word,
+    is_percent_escape, is_valid_host, read_list_element)
 from kore._core.refusals cimport (
     REFUSE_ASTERISK, REFUSE_BACKSLASH, REFUSE_BARE_CR, REFUSE_BARE_LF, REFUSE_BLANK_LINES,
     REFUSE_CHUNKED_MISSING, REFUSE_CHUNKED_REPEATED, REFUSE_CODING, REFUSE_CODING_LIST,
@@ -26,35 +28,33 @@ from kore._core.refusals cimport (
     REFUSE_TARGET_CHARACTER, REFUSE_TARGET_FORM, REFUSE_TARGET_HOST, REFUSE_TARGET_MISSING,
     REFUSE_TLS, REFUSE_VERSION_MISSING)
 
-from kore._core.refusals import ParseError
-from typing import NamedTuple
-
-
 cdef enum:
-    BLANKS = 2      # empty lines before a request; RFC 9112 2.2 asks for at least one
-    HANDSHAKE = 22  # the first byte of what a client of TLS sends
+    BLANK_LINES_MAX = 2     # before a request; RFC 9112 section 2.2 asks for at least one
+    TLS_HANDSHAKE = 22      # content type of a TLS client's first record, RFC 8446 section 5.1
 
 
 cdef int parse_head(const char *data, size_t size, Head *head,
                     const HeadLimits *limits) noexcept nogil:
-    """Return the bytes used by a complete head, 0 for more, or minus the reason to refuse it.
+    """Return the size of a complete head, 0 if it is incomplete, or minus the reason to refuse it.
 
-    Zero *head* before the first call; pass it again, with all bytes so far, until it answers.
+    Zero *head* before the first call, and pass it again, with all bytes so far, after a 0.
+    RFC 9112 section 2.1:
+      HTTP-message = start-line CRLF *( field-line CRLF ) CRLF [ message-body ]
     """
     cdef int result
     cdef uint32_t end = 0
     while True:
-        result = next_line(data, size, head, limits, &end)
+        result = find_line_end(data, size, head, limits, &end)
         if result <= 0:
             return result
         if head.line_count:
             if end == head.line_start:
                 result = check_head(head)
                 return result if result < 0 else <int>end + 2
-            result = field_line(data, head, end, limits)
+            result = parse_field_line(data, head, end, limits)
         elif end > head.line_start:
-            result = request_line(data, head, end)
-        elif head.blank_count == BLANKS:
+            result = parse_request_line(data, head, end)
+        elif head.blank_count == BLANK_LINES_MAX:
             return -REFUSE_BLANK_LINES
         else:
             head.blank_count += 1
@@ -66,15 +66,15 @@ cdef int parse_head(const char *data, size_t size, Head *head,
             head.fields_start = head.line_start
 
 
-cdef int next_line(const char *data, size_t size, Head *head, const HeadLimits *limits,
-                   uint32_t *end) noexcept nogil:
-    # 1 and the end of a line, 0 for more, or minus a reason
+cdef int find_line_end(const char *data, size_t size, Head *head, const HeadLimits *limits,
+                       uint32_t *end) noexcept nogil:
+    # Return 1 and the position of a line's CR LF, 0 if it is incomplete, or minus a reason.
     cdef size_t i = head.scanned
     cdef size_t stop = min(size, <size_t>limits.head)
-    cdef unsigned char kind = TEXT if head.line_count else LINE
+    cdef unsigned char allowed = FIELD_TEXT if head.line_count else REQUEST_LINE
     if not head.line_count:
         stop = min(stop, <size_t>head.line_start + limits.line + 1)
-    while i < stop and KIND[<unsigned char>data[i]] & kind:
+    while i < stop and CHAR_CLASS[<unsigned char>data[i]] & allowed:
         i += 1
     head.scanned = <uint32_t>i
     if not head.line_count and i - head.line_start > limits.line:
@@ -82,7 +82,7 @@ cdef int next_line(const char *data, size_t size, Head *head, const HeadLimits *
     if i == stop:
         return -REFUSE_HEAD_SIZE if stop == limits.head else 0
     if data[i] != c"\r":
-        return -character_refusal(data, i, head)
+        return -character_reason(data, i, head)
     if i + 2 > limits.head:
         return -REFUSE_HEAD_SIZE
     if i + 1 == size:
@@ -91,21 +91,27 @@ cdef int next_line(const char *data, size_t size, Head *head, const HeadLimits *
     return 1 if data[i + 1] == c"\n" else -REFUSE_BARE_CR
 
 
-cdef int character_refusal(const char *data, size_t at, Head *head) noexcept nogil:
-    # why the byte there stands in no line
+cdef int character_reason(const char *data, size_t at, Head *head) noexcept nogil:
+    # the reason to refuse the byte at *at*, which cannot be part of a line
     if data[at] == c"\n":
         return REFUSE_BARE_LF
     if head.line_count:
         return REFUSE_FIELD_CHARACTER
-    return REFUSE_TLS if data[at] == HANDSHAKE and at == head.line_start else REFUSE_LINE_CHARACTER
+    if data[at] == TLS_HANDSHAKE and at == head.line_start:
+        return REFUSE_TLS
+    return REFUSE_LINE_CHARACTER
 
 
-cdef int request_line(const char *data, Head *head, uint32_t end) noexcept nogil:
-    # method SP target SP HTTP/d.d, RFC 9112 3
+cdef int parse_request_line(const char *data, Head *head, uint32_t end) noexcept nogil:
+    # RFC 9112 section 3:
+    #   request-line = method SP request-target SP HTTP-version
+    #   method       = token
+    # RFC 9112 section 2.3:
+    #   HTTP-version = HTTP-name "/" DIGIT "." DIGIT
     cdef uint32_t start = head.line_start
     cdef uint32_t at = start
     cdef const char *version = data + end - 8
-    while at < end and KIND[<unsigned char>data[at]] & TOKEN:
+    while at < end and CHAR_CLASS[<unsigned char>data[at]] & TCHAR:
         at += 1
     if at == start or data[at] != c" ":
         return -REFUSE_METHOD_NAME
@@ -114,14 +120,14 @@ cdef int request_line(const char *data, Head *head, uint32_t end) noexcept nogil
     if end - at < 11:
         return -REFUSE_TARGET_MISSING
     head.method_name = Span(start, at - start)
-    head.method = method_of(data + start, at - start)
+    head.method = find_method(data + start, at - start)
     head.target = Span(at + 1, end - 9 - at - 1)
     head.minor = version[7] != c"0"
-    if not all_of(data + head.target.start, head.target.size, TARGET):
+    if not all_in_class(data + head.target.start, head.target.size, TARGET):
         return -REFUSE_TARGET_CHARACTER
     if version[5] != c"1":
         return -REFUSE_PROTOCOL if head.method == UNKNOWN else -REFUSE_MAJOR_VERSION
-    return 0 if head.method == UNKNOWN else target_form(data, head)
+    return 0 if head.method == UNKNOWN else parse_target(data, head)
 
 
 cdef bint is_version(const char *version) noexcept nogil:
@@ -129,7 +135,7 @@ cdef bint is_version(const char *version) noexcept nogil:
             and c"0" <= version[5] <= c"9" and c"0" <= version[7] <= c"9")
 
 
-cdef Method method_of(const char *name, size_t size) noexcept nogil:
+cdef Method find_method(const char *name, size_t size) noexcept nogil:
     if size == 3:
         if not memcmp(name, b"GET", 3):
             return GET
@@ -149,8 +155,12 @@ cdef Method method_of(const char *name, size_t size) noexcept nogil:
     return UNKNOWN
 
 
-cdef int target_form(const char *data, Head *head) noexcept nogil:
-    # RFC 9112 3.2: origin-form, absolute-form, and the asterisk of OPTIONS
+cdef int parse_target(const char *data, Head *head) noexcept nogil:
+    # RFC 9112 section 3.2, without the authority-form of CONNECT:
+    #   request-target = origin-form / absolute-form / authority-form / asterisk-form
+    #   origin-form    = absolute-path [ "?" query ]
+    #   absolute-form  = absolute-URI
+    #   asterisk-form  = "*"
     cdef const char *target = data + head.target.start
     cdef uint32_t size = head.target.size
     cdef uint32_t skip = 0
@@ -172,17 +182,18 @@ cdef int target_form(const char *data, Head *head) noexcept nogil:
         head.host.size = head.target.start + skip - head.host.start
         if not is_valid_host(data + head.host.start, head.host.size):
             return -REFUSE_TARGET_HOST
-    return path_and_query(data, head, head.target.start + skip)
+    return parse_path(data, head, head.target.start + skip)
 
 
-cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogil:
+cdef int parse_path(const char *data, Head *head, uint32_t at) noexcept nogil:
+    # The path, up to a question mark, and the query.
     cdef uint32_t end = head.target.start + head.target.size
     head.path.start = at
     while at < end and data[at] != c"?":
-        if not KIND[<unsigned char>data[at]] & PATH:
+        if not CHAR_CLASS[<unsigned char>data[at]] & PATH:
             if data[at] == c"\\":
                 return -REFUSE_BACKSLASH
-            if data[at] == c"%" and not is_escape(data + at, end - at):
+            if data[at] == c"%" and not is_percent_escape(data + at, end - at):
                 return -REFUSE_ESCAPE
             head.flags |= PATH_ESCAPED
         at += 1
@@ -192,14 +203,17 @@ cdef int path_and_query(const char *data, Head *head, uint32_t at) noexcept nogi
     return 0
 
 
-cdef int field_line(const char *data, Head *head, uint32_t end,
-                    const HeadLimits *limits) noexcept nogil:
-    # token ":" OWS value OWS, RFC 9112 5. A line that begins with white space (obs-fold) is none.
+cdef int parse_field_line(const char *data, Head *head, uint32_t end,
+                          const HeadLimits *limits) noexcept nogil:
+    # RFC 9112 section 5:
+    #   field-line = field-name ":" OWS field-value OWS
+    #   field-name = token
+    # A line that begins with white space continues the one before (obs-fold); it is refused.
     cdef uint32_t at = head.line_start
     cdef const char *name = data + at
     cdef uint32_t size
     cdef bint folded
-    while at < end and KIND[<unsigned char>data[at]] & TOKEN:
+    while at < end and CHAR_CLASS[<unsigned char>data[at]] & TCHAR:
         at += 1
     size = at - head.line_start
     if size == 0 or at == end or data[at] != c":":
@@ -213,20 +227,20 @@ cdef int field_line(const char *data, Head *head, uint32_t end,
     while end > at and (data[end - 1] == c" " or data[end - 1] == c"\t"):
         end -= 1
     if size == 4 and equals_word(name, size, b"host", 4):
-        return host_field(data, head, Span(at, end - at))
+        return parse_host(data, head, Span(at, end - at))
     if size == 6 and equals_word(name, size, b"expect", 6):
         head.flags |= (EXPECT_CONTINUE if equals_word(data + at, end - at, b"100-continue", 12)
                        else EXPECT_OTHER)
     elif size == 10 and equals_word(name, size, b"connection", 10):
-        connection_field(data + at, end - at, head)
+        parse_connection(data + at, end - at, head)
     elif size == 14 and equals_word(name, size, b"content-length", 14):
-        return length_field(data + at, end - at, head)
+        return parse_length(data + at, end - at, head)
     elif size == 17 and equals_word(name, size, b"transfer-encoding", 17):
-        return coding_field(data + at, end - at, head)
+        return parse_codings(data + at, end - at, head)
     return 0
 
 
-cdef int host_field(const char *data, Head *head, Span value) noexcept nogil:
+cdef int parse_host(const char *data, Head *head, Span value) noexcept nogil:
     if head.flags & HOST_SEEN:
         return -REFUSE_HOST_REPEATED
     if not is_valid_host(data + value.start, value.size):
@@ -237,8 +251,11 @@ cdef int host_field(const char *data, Head *head, Span value) noexcept nogil:
     return 0
 
 
-cdef int length_field(const char *value, size_t size, Head *head) noexcept nogil:
-    # 1*DIGIT and once: a list, even of equal numbers, may be read otherwise by somebody else
+cdef int parse_length(const char *value, size_t size, Head *head) noexcept nogil:
+    # RFC 9110 section 8.6:
+    #   Content-Length = 1*DIGIT
+    # Accepted once only. RFC 9110 allows a list of equal numbers to be accepted; other
+    # implementations may read such a list differently.
     cdef size_t i
     cdef int64_t length = 0
     if head.flags & LENGTH_SEEN:
@@ -249,7 +266,7 @@ cdef int length_field(const char *value, size_t size, Head *head) noexcept nogil
         if not c"0" <= value[i] <= c"9":
             return -REFUSE_LENGTH_VALUE
         if length > (INT64_MAX - 9) // 10:
-            length = INT64_MAX      # larger than any limit, whatever digits follow
+            length = INT64_MAX      # larger than any limit; it stays so, whatever digits follow
         else:
             length = length * 10 + (value[i] - c"0")
     head.flags |= LENGTH_SEEN
@@ -257,27 +274,32 @@ cdef int length_field(const char *value, size_t size, Head *head) noexcept nogil
     return 0
 
 
-cdef void connection_field(const char *value, size_t size, Head *head) noexcept nogil:
+cdef void parse_connection(const char *value, size_t size, Head *head) noexcept nogil:
+    # RFC 9110 section 7.6.1:
+    #   Connection        = #connection-option
+    #   connection-option = token
     cdef size_t at = 0
-    cdef Span word
+    cdef Span option
     while at <= size:
-        at = read_list_element(value, size, at, &word)
-        if equals_word(value + word.start, word.size, b"close", 5):
+        at = read_list_element(value, size, at, &option)
+        if equals_word(value + option.start, option.size, b"close", 5):
             head.flags |= CLOSE
 
 
-cdef int coding_field(const char *value, size_t size, Head *head) noexcept nogil:
-    # chunked must be the last coding and stand once, over all lines: RFC 9112 6.1 and 6.3
+cdef int parse_codings(const char *value, size_t size, Head *head) noexcept nogil:
+    # RFC 9112 section 6.1:
+    #   Transfer-Encoding = #transfer-coding
+    # Over all lines, chunked must be there once, and last (section 6.3).
     cdef size_t at = 0
-    cdef Span word
+    cdef Span coding
     while at <= size:
-        at = read_list_element(value, size, at, &word)
-        if word.size == 0:
+        at = read_list_element(value, size, at, &coding)
+        if coding.size == 0:
             return -REFUSE_CODING_LIST
         if head.flags & CHUNKED:
             return -REFUSE_CHUNKED_REPEATED
         head.flags |= CODING_SEEN
-        if equals_word(value + word.start, word.size, b"chunked", 7):
+        if equals_word(value + coding.start, coding.size, b"chunked", 7):
             head.flags |= CHUNKED
         else:
             head.flags |= CODING_UNSUPPORTED
@@ -285,6 +307,7 @@ cdef int coding_field(const char *value, size_t size, Head *head) noexcept nogil
 
 
 cdef int check_head(Head *head) noexcept nogil:
+    # What can be checked only when all fields are known.
     if head.minor and not head.flags & HOST_SEEN:
         return -REFUSE_HOST_MISSING
     if head.flags & CODING_SEEN:
@@ -304,9 +327,9 @@ cdef int check_head(Head *head) noexcept nogil:
 
 
 cdef Span read_field(const char *data, uint32_t *at, Span *name) noexcept nogil:
-    """Step through the field lines of a head that was accepted: return a value and its *name*.
+    """Return the value of the field line at *at*, set its *name*, and move *at* to the next line.
 
-    An empty name says that there are no more.
+    The head must have been accepted by `parse_head`. After the last field the name is empty.
     """
     cdef uint32_t i = at[0]
     cdef Span value
@@ -328,73 +351,3 @@ cdef Span read_field(const char *data, uint32_t *at, Span *name) noexcept nogil:
         i -= 1
     value.size = i - value.start
     return value
-
-
-# The same for Python: tests, fuzzers, and whoever wants to know what a head means.
-
-class ParsedHead(NamedTuple):
-    """What a request head says."""
-
-    used: int
-    method: bytes
-    target: bytes
-    path: bytes
-    query: bytes | None
-    host: bytes
-    minor: int
-    fields: list[tuple[bytes, bytes]]
-    length: int | None
-    chunked: bool
-    close: bool
-
-
-cdef class HeadReader:
-    """Feed bytes until a head is complete."""
-
-    cdef Head head
-    cdef HeadLimits limits
-    cdef bytes data
-
-    def __init__(self, *, uint32_t head_max=16384, uint32_t line_max=8000, uint32_t fields_max=100):
-        self.limits = HeadLimits(head_max, line_max, fields_max)
-        self.reset()
-
-    def reset(self):
-        """Forget what was fed."""
-        memset(&self.head, 0, sizeof(Head))
-        self.data = b""
-
-    def feed(self, data):
-        """Add *data*; return the `ParsedHead`, or None while there must be more.
-
-        Raises `ParseError` as soon as no continuation can be accepted.
-        """
-        self.data += data
-        cdef int used = parse_head(self.data, len(self.data), &self.head, &self.limits)
-        if used < 0:
-            raise ParseError(-used)
-        return self.parsed(used) if used else None
-
-    cdef object parsed(self, int used):
-        cdef Head *head = &self.head
-        cdef Span name, value
-        cdef uint32_t at = head.fields_start
-        fields = []
-        while True:
-            value = read_field(self.data, &at, &name)
-            if name.size == 0:
-                break
-            fields.append((self.text(name), self.text(value)))
-        return ParsedHead(
-            used, self.text(head.method_name), self.text(head.target), self.text(head.path) or b"/",
-            self.text(head.query) if head.query.start else None, self.text(head.host), head.minor,
-            fields, head.length if head.flags & LENGTH_SEEN else None,
-            bool(head.flags & CHUNKED), bool(head.flags & CLOSE))
-
-    cdef bytes text(self, Span span):
-        return self.data[span.start:span.start + span.size]
-
-
-def parse(data, **limits):
-    """Parse *data* as one piece: a `ParsedHead`, or None when it is only the beginning of one."""
-    return HeadReader(**limits).feed(data)

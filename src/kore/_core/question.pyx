@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint32_t
 
-from kore._core.grammar cimport HOST_SIZE_MAX, PORT_MAX, equals_word, normalize_path
+from kore._core.grammar cimport HOST_SIZE_MAX, PORT_SIZE_MAX, equals_word, normalize_path
 from kore._core.parser cimport CHUNKED, PATH_ESCAPED, ASTERISK_FORM, read_field
 
 
@@ -76,7 +76,7 @@ cdef class Question:
         """
         # Asked for every request, hence without a str on the way.
         cdef const char *host = PyBytes_AS_STRING(self.raw) + self.head.host.start
-        cdef char low[HOST_SIZE_MAX + PORT_MAX]
+        cdef char low[HOST_SIZE_MAX + PORT_SIZE_MAX]
         cdef uint32_t size = self.head.host.size
         cdef uint32_t i
         for i in range(size):

@@ -1,9 +1,9 @@
-"""Why requests are refused: one number for each rule that one can break."""
+"""Reasons to refuse a request, one for each rule that it can break; see refusals.pyx."""
 
 
 cdef enum RefusalReason:
     NOT_REFUSED
-    # lines of a head
+    # the lines of a head
     REFUSE_BLANK_LINES
     REFUSE_BARE_LF
     REFUSE_BARE_CR
@@ -34,7 +34,7 @@ cdef enum RefusalReason:
     REFUSE_HOST_REPEATED
     REFUSE_HOST_VALUE
     REFUSE_EXPECTATION
-    # how a body is framed
+    # the framing of a body
     REFUSE_LENGTH_REPEATED
     REFUSE_LENGTH_VALUE
     REFUSE_LENGTH_AND_CODING
@@ -43,7 +43,7 @@ cdef enum RefusalReason:
     REFUSE_CHUNKED_MISSING
     REFUSE_CODING_VERSION
     REFUSE_CODING
-    # a body
+    # the body
     REFUSE_CHUNK_SIZE
     REFUSE_CHUNK_SIZE_RANGE
     REFUSE_CHUNK_LINE_END
@@ -55,10 +55,10 @@ cdef enum RefusalReason:
     REFUSE_TRAILER_LINE_END
     REFUSE_TRAILER_SIZE
     REFUSE_BODY_SIZE
-    # time
+    # time-outs
     REFUSE_HEAD_TIMEOUT
     REFUSE_BODY_TIMEOUT
-    # handshakes of WebSockets
+    # WebSocket handshakes
     REFUSE_WEBSOCKET_METHOD
     REFUSE_WEBSOCKET_UPGRADE
     REFUSE_WEBSOCKET_BODY

@@ -1,10 +1,10 @@
-"""Why requests are refused; see refusals.pyx."""
+"""Reasons to refuse a request; see refusals.pyx."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 class RefusalRule(NamedTuple):
-    """A rule that requests are refused for breaking."""
+    """A rule: its number, and the status, RFC section and text of its refusal."""
 
     number: int
     status: int
@@ -15,7 +15,7 @@ REFUSALS: Final[Mapping[str, RefusalRule]]
 RULES: Final[Mapping[int, RefusalRule]]
 
 class ParseError(Exception):
-    """A head or a chunked body that is refused; `status` is the answer it deserves."""
+    """A head or a body was refused; `status` is that of the response."""
 
     rule: RefusalRule
     status: int

@@ -1,15 +1,16 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Why requests are refused: the status, the text and the RFC's section of each reason.
+"""Reasons to refuse a request, each with its status, its RFC section and a text.
 
-The parsers return minus a reason. What is said about it, to the client, in the log and in access
-logs, stands here and nowhere else. No text has anything of the request in it.
+The parsers return minus a `RefusalReason`. This table is the only place that says what it means to
+the client, in the log, and in access logs (`$refusal`). The texts are constant: nothing that a
+client sent is part of them.
 """
 
 from typing import NamedTuple
 
 
 class RefusalRule(NamedTuple):
-    """A rule that requests are refused for breaking."""
+    """A rule: its number, and the status, RFC section and text of its refusal."""
 
     number: int
     status: int
@@ -149,15 +150,15 @@ REFUSALS = {
         "Sec-WebSocket-Key is not 16 bytes in base64, once"),
     "WEBSOCKET_ORIGIN": RefusalRule(
         REFUSE_WEBSOCKET_ORIGIN, 403, "RFC 6455 10.2",
-        "the origin of a WebSocket is none that may connect"),
+        "the origin of a WebSocket is not allowed"),
 }
 RULES = {rule.number: rule for rule in REFUSALS.values()}
 
 
 class ParseError(Exception):
-    """A head or a chunked body that is refused; `status` is the answer it deserves.
+    """A head or a body was refused, with *reason*, a number of `RULES`.
 
-    *reason* is a number of `RULES`.
+    `status` is that of the response.
     """
 
     def __init__(self, reason: int) -> None:
@@ -168,15 +169,15 @@ class ParseError(Exception):
 
 cdef int STATUS[REASON_COUNT]
 cdef const char *TEXT[REASON_COUNT]
-cdef list encoded = [b""] * <int>REASON_COUNT    # the memory that TEXT points to
+cdef list encoded_texts = [b""] * <int>REASON_COUNT      # the memory that TEXT points to
 
 
 cdef int fill_tables() except -1:
     cdef int reason
     for reason in range(NOT_REFUSED + 1, REASON_COUNT):
-        encoded[reason] = RULES[reason].text.encode("ascii")
+        encoded_texts[reason] = RULES[reason].text.encode("ascii")
         STATUS[reason] = RULES[reason].status
-        TEXT[reason] = <bytes>encoded[reason]
+        TEXT[reason] = <bytes>encoded_texts[reason]
     return 0
 
 
@@ -184,10 +185,10 @@ fill_tables()
 
 
 cdef int refusal_status(int reason) noexcept nogil:
-    """Return the status that answers what is refused."""
+    """Return the status of the response to a refused request."""
     return STATUS[reason]
 
 
 cdef const char *refusal_text(int reason) noexcept nogil:
-    """Return what the reason says, in ASCII without quotes; NULL when nothing was refused."""
+    """Return the text of a reason, ASCII without quotes; NULL for NOT_REFUSED."""
     return TEXT[reason]

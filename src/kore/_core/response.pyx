@@ -9,7 +9,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SI
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 
-from kore._core.grammar cimport equals_word, is_text, is_token
+from kore._core.grammar cimport equals_word, is_field_value, is_token
 
 
 cdef bytes encode_field_name(str name):
@@ -30,7 +30,7 @@ cdef bytes encode_field_value(str name, str value):
         raw = value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError:
         raw = value.strip(" \t").encode("utf-8", "surrogateescape")
-    if not is_text(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw)):
+    if not is_field_value(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw)):
         raise ValueError(f"header {name!r} cannot hold line breaks or controls: {value!r}")
     return raw
 

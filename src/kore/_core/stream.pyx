@@ -67,10 +67,10 @@ cdef class Stream(Source):
         """Read once into the inbox, which grows when it is full."""
         cdef Py_ssize_t count
         borrow_block(&self.inbox, &self.poller.pool)
-        if self.inbox.end == self.inbox.room:
+        if self.inbox.end == self.inbox.capacity:
             reserve_space(
                 &self.inbox, BLOCK_SIZE if self.inbox.start == 0 else 1, &self.poller.pool)
-        count = self.receive(self.inbox.data + self.inbox.end, self.inbox.room - self.inbox.end)
+        count = self.receive(self.inbox.data + self.inbox.end, self.inbox.capacity - self.inbox.end)
         if count > 0:
             self.inbox.end += count
         else:

@@ -44,7 +44,7 @@ cdef class WebSocket(MessageSender):
         cdef WebSocketOptions options = self.options
         self.reason = ""
         self.reader = MessageAssembler.__new__(MessageAssembler)
-        self.reader.begin(options.maxframe, options.maxmessage,
+        self.reader.start(options.frame_max, options.message_max,
                           None if self.deflater is None else self.deflater.unpack,
                           &self.peer.poller.pool)
         return 0
@@ -80,9 +80,9 @@ cdef class WebSocket(MessageSender):
         if event < 0:
             self.fail(-event, REASONS.get(-event, ""))
         elif event == CONTROL:
-            self.control(self.reader.kind, payload)
+            self.control(self.reader.opcode, payload)
         else:
-            self.message(self.reader.kind, payload)
+            self.message(self.reader.opcode, payload)
         return not peer.closed
 
     cdef bint idle(self) noexcept:

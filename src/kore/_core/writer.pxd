@@ -1,4 +1,4 @@
-"""Response heads, as bytes."""
+"""Write response heads, as bytes of HTTP/1; see writer.pyx."""
 
 from libc.stdint cimport int64_t
 
@@ -7,26 +7,25 @@ from kore._core.buffer cimport Buffer, Pool
 
 cdef struct ResponseHead:
     int status
-    bint keep           # the connection goes on
+    bint keep           # the connection stays open for another request
     bint chunked
-    int64_t length      # Content-Length; negative for none
-    bint secure         # the client came over TLS
+    int64_t length      # Content-Length; negative: none
+    bint secure         # the client is connected over TLS
 
 
 cdef class HeadWriter:
-    cdef bytes server
-    cdef bytes alive
-    cdef int64_t second
-    cdef bytes date
-    cdef bytes kept
-    cdef bytes closed
-    cdef bytes hsts
+    cdef bytes server_line
+    cdef bytes keep_alive_lines
+    cdef bytes hsts_line
+    cdef int64_t second             # that the lines below are of
+    cdef bytes date_line
+    cdef bytes keep_alive_block     # server, date and connection: keep-alive
+    cdef bytes close_block          # server, date and connection: close
 
-    cdef int write_head(self, Buffer *out, Pool *pool, ResponseHead *reply, list fields) except -1
+    cdef int write_head(self, Buffer *out, Pool *pool, ResponseHead *head, list fields) except -1
     cdef int write_interim(self, Buffer *out, Pool *pool, int status, list fields) except -1
     cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields) except -1
-    cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *reply,
-                          list fields) except -1
+    cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *head, list fields) except -1
     cdef int update_date(self, int64_t second) except -1
 
 

@@ -1,19 +1,10 @@
-"""Response heads; see writer.pyx."""
+"""Write response heads; see writer.pyx."""
 
-from collections.abc import Iterable
+class HeadWriter:
+    """Writes the heads of a server's responses."""
 
-def reason(status: int) -> str: ...
-def write_head(
-    status: int,
-    fields: Iterable[tuple[str, str]] | None = None,
-    *,
-    keep: bool = True,
-    length: int | None = None,
-    chunked: bool = False,
-    server: bytes = b"kore",
-    keepalive: int = 20,
-    second: int = 0,
-    hsts: int | None = None,
-) -> bytes: ...
+    def __init__(self, server: bytes, keepalive: int, hsts: int = 0) -> None: ...
+
+def reason_phrase(status: int) -> str: ...
 def convert_body(body: object) -> object: ...
 def check_body_iterable(body: object) -> None: ...

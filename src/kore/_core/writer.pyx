@@ -1,18 +1,18 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Write response heads: a status and fields in, bytes out. Pure.
+"""Write response heads as bytes of HTTP/1: status lines, fields, error pages. No I/O.
 
-What is the same for all answers of one second (server, date, connection) is made once a second.
+The lines that are the same for all responses of one second (server, date, connection) are made
+once a second and copied as one block.
 """
 
 from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdio cimport snprintf
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
-from kore._core.buffer cimport append_bytes, drain_pool, return_block, reserve_space
+from kore._core.buffer cimport append_bytes, reserve_space
+from kore._core.format cimport IMF_FIXDATE_SIZE, append_decimal, format_imf_fixdate
 from kore._core.grammar cimport equals_word
-from kore._core.libc cimport gmtime_r, time_t, tm
-from kore._core.response cimport encode_field_name, encode_field_value, has_field, is_named
+from kore._core.response cimport has_field, is_named
 
 from collections.abc import Mapping
 from html import escape
@@ -20,19 +20,13 @@ from http import HTTPStatus
 
 
 cdef enum:
-    LOWEST = 100        # statuses that exist, RFC 9110 15
-    HIGHEST = 599
-
-cdef int64_t LAST_SECOND = 253_402_300_799      # of the year 9999
+    STATUS_MIN = 100    # RFC 9110 section 15
+    STATUS_MAX = 599
 
 cdef bytes HSTS = b"strict-transport-security: max-age=%d; includeSubDomains\r\n"   # RFC 6797
-cdef list STATUS_LINES = [None] * (HIGHEST + 1)
-cdef tuple DAYS = (b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat")
-cdef tuple MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun",
-                     b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+cdef list STATUS_LINES = [None] * (STATUS_MAX + 1)
 
-
-# RFC 9110's own words, where some versions of the standard library still have the older ones.
+# The phrases of RFC 9110, where some versions of the standard library have those of RFC 7231.
 cdef dict PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     414: "URI Too Long",
@@ -41,8 +35,8 @@ cdef dict PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
 }
 
 
-def reason(int status) -> str:
-    """Return the reason phrase of *status*, empty for one nobody has named."""
+def reason_phrase(int status) -> str:
+    """Return the reason phrase of *status*, or an empty string if it is not registered."""
     return PHRASES.get(status, "")
 
 
@@ -57,40 +51,36 @@ cdef str PAGE = """<!DOCTYPE html>
 
 
 cdef tuple error_page(int status, bint pretty):
-    """Return the media type and the body of an answer with nothing but a status to say."""
-    cdef str title = f"{status} {reason(status)}".rstrip()
+    """Return the media type and the body of a response that has no body of its own.
+
+    *pretty* selects HTML for errors.
+    """
+    cdef str title = f"{status} {reason_phrase(status)}".rstrip()
     if pretty and status >= 400:
         return HTML, PAGE.format(title=escape(title)).encode()
     return PLAIN_TEXT, f"{title}\n".encode()
 
 
-for _status in range(LOWEST, HIGHEST + 1):
-    STATUS_LINES[_status] = f"HTTP/1.1 {_status} {reason(_status)}\r\n".encode()
+# RFC 9112 section 4: status-line = HTTP-version SP status-code SP [ reason-phrase ]
+for _status in range(STATUS_MIN, STATUS_MAX + 1):
+    STATUS_LINES[_status] = f"HTTP/1.1 {_status} {reason_phrase(_status)}\r\n".encode()
 
 
 cdef bytes status_line(int status):
-    if not LOWEST <= status <= HIGHEST:     # an index without a check of its own
-        raise ValueError(f"{status} is no status: {LOWEST} to {HIGHEST}")
+    if not STATUS_MIN <= status <= STATUS_MAX:      # boundscheck is off
+        raise ValueError(f"{status} is no status: {STATUS_MIN} to {STATUS_MAX}")
     return <bytes>STATUS_LINES[status]
 
 
-cdef inline int put(Buffer *out, Pool *pool, bytes data) except -1:
+cdef inline int append_object(Buffer *out, Pool *pool, bytes data) except -1:
     return append_bytes(out, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), pool)
 
 
-cdef int put_number(Buffer *out, Pool *pool, int64_t number) except -1:
-    cdef char digits[20]
-    cdef int at = 20
-    while True:
-        at -= 1
-        digits[at] = <char>(c"0" + number % 10)
-        number //= 10
-        if number == 0:
-            return append_bytes(out, digits + at, 20 - at, pool)
-
-
 cdef int write_field(Buffer *out, Pool *pool, object field) except -1:
-    # The line of one field. Nothing is allocated that the garbage collector counts.
+    """Append the line of one field.
+
+    No object is created that the garbage collector tracks, so no finalizer can run meanwhile.
+    """
     cdef bytes name = (<tuple?>field)[0]
     cdef bytes value = (<tuple>field)[1]
     cdef size_t size = PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
@@ -110,25 +100,26 @@ cdef int write_field(Buffer *out, Pool *pool, object field) except -1:
 
 
 cdef bint is_hop_by_hop(object field) noexcept:
-    """Return whether a field says what a switch of protocols says itself."""
+    """Return whether a field is set, or excluded, by the head of an upgrade itself."""
     return (is_named(field, b"connection", 10) or is_named(field, b"upgrade", 7)
             or is_named(field, b"content-length", 14) or is_named(field, b"keep-alive", 10))
 
 
 cdef int check_final_status(int status) except -1:
+    """Raise ValueError unless *status* can end an exchange (RFC 9110 section 15)."""
     if not 200 <= status <= 599:
         raise ValueError(f"{status} is no final status: 200 to 599")
     return 0
 
 
 def convert_body(body: object) -> object:
-    """Turn a body into bytes or a read-only memoryview; what is neither is returned as it is."""
+    """Return a body as bytes or an immutable memoryview; any other object is returned unchanged."""
     if isinstance(body, str):
         return body.encode()
     if not PyObject_CheckBuffer(body):
         return body
     view = memoryview(body)
-    # A read-only view says nothing about its owner: only the memory of bytes never changes.
+    # A read-only view may be one of a mutable object: only the memory of bytes never changes.
     if (isinstance(view.obj, bytes) and view.c_contiguous and view.nbytes
             and view.format in ("B", "b", "c")):
         return view.cast("B")
@@ -136,9 +127,9 @@ def convert_body(body: object) -> object:
 
 
 def check_body_iterable(body: object) -> None:
-    """Refuse what is no body in pieces: whatever gives no bytes and no text when it is iterated.
+    """Raise TypeError unless *body* can be iterated for bytes or str.
 
-    Of an iterator only its items can tell. Raises TypeError.
+    Items are checked here for lists and tuples only; those of an iterator when they are sent.
     """
     kind = type(body).__name__
     expected = f"a body is bytes, str, None, or an iterator of bytes or str, not {kind}"
@@ -159,76 +150,73 @@ def check_body_iterable(body: object) -> None:
 
 
 cdef class HeadWriter:
-    """Heads for one server: its name, and for how many seconds it keeps an idle connection.
+    """Writes the heads of a server's responses.
 
-    *hsts* is for how long browsers shall insist on TLS; 0: nobody tells them.
+    *server* is the value of its Server field, *keepalive* the seconds that an idle connection is
+    kept open, *hsts* the max-age of Strict-Transport-Security (RFC 6797) in seconds; an empty
+    name and 0 leave their field out.
     """
 
     def __cinit__(self, bytes server not None, int keepalive, int64_t hsts=0):
-        self.server = b"server: " + server + b"\r\n" if server else b""
-        self.hsts = HSTS % hsts if hsts else b""
-        self.alive = b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive
+        self.server_line = b"server: " + server + b"\r\n" if server else b""
+        self.hsts_line = HSTS % hsts if hsts else b""
+        self.keep_alive_lines = (
+            b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive)
         self.second = -1
 
     cdef int update_date(self, int64_t second) except -1:
-        # IMF-fixdate, RFC 9110 5.6.7; strftime would ask the locale
-        cdef tm now
-        cdef time_t when = <time_t>second
-        cdef char text[40]
+        """Set the date of the heads that follow, in seconds since 1970."""
+        cdef char text[IMF_FIXDATE_SIZE + 1]
         if second == self.second:
             return 0
-        gmtime_r(&when, &now)
-        snprintf(text, sizeof(text), b"date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n",
-                 PyBytes_AS_STRING(<bytes>DAYS[now.tm_wday]), now.tm_mday,
-                 PyBytes_AS_STRING(<bytes>MONTHS[now.tm_mon]), now.tm_year + 1900,
-                 now.tm_hour, now.tm_min, now.tm_sec)
-        self.date = text
-        self.kept = self.server + self.date + self.alive
-        self.closed = self.server + self.date + b"connection: close\r\n"
+        format_imf_fixdate(text, second)
+        self.date_line = b"date: " + text + b"\r\n"
+        self.keep_alive_block = self.server_line + self.date_line + self.keep_alive_lines
+        self.close_block = self.server_line + self.date_line + b"connection: close\r\n"
         self.second = second
         return 0
 
-    cdef int write_head(self, Buffer *out, Pool *pool, ResponseHead *reply, list fields) except -1:
-        """Append a head to *out*; *fields* holds pairs of bytes, or is None."""
+    cdef int write_head(self, Buffer *out, Pool *pool, ResponseHead *head, list fields) except -1:
+        """Append the head of a final response; *fields* are pairs of bytes, or None."""
         reserve_space(out, 512, pool)
-        put(out, pool, status_line(reply.status))
+        append_object(out, pool, status_line(head.status))
         if fields is None:
-            put(out, pool, self.kept if reply.keep else self.closed)
+            append_object(out, pool, self.keep_alive_block if head.keep else self.close_block)
         else:
-            self.write_fields(out, pool, reply, fields)
-        if reply.secure and (
+            self.write_fields(out, pool, head, fields)
+        if head.secure and (
                 fields is None or not has_field(fields, b"strict-transport-security", 25)):
-            put(out, pool, self.hsts)
-        if reply.chunked:
+            append_object(out, pool, self.hsts_line)
+        if head.chunked:
             append_bytes(out, b"transfer-encoding: chunked\r\n", 28, pool)
-        elif reply.length >= 0:
+        elif head.length >= 0:
             append_bytes(out, b"content-length: ", 16, pool)
-            put_number(out, pool, reply.length)
+            append_decimal(out, head.length, pool)
             append_bytes(out, b"\r\n", 2, pool)
         return append_bytes(out, b"\r\n", 2, pool)
 
     cdef int write_interim(self, Buffer *out, Pool *pool, int status, list fields) except -1:
-        """Append an interim head: a status and the application's fields, nothing else."""
-        put(out, pool, status_line(status))
+        """Append the head of an interim response (1xx): a status and *fields*, nothing else."""
+        append_object(out, pool, status_line(status))
         if fields is not None:
             for field in fields:
                 write_field(out, pool, field)
         return append_bytes(out, b"\r\n", 2, pool)
 
     cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields) except -1:
-        """Append the head that ends HTTP on a connection: the last interim one."""
-        put(out, pool, status_line(101))
+        """Append the head of a 101 response, after which the connection is a WebSocket."""
+        append_object(out, pool, status_line(101))
         if not has_field(fields, b"server", 6):
-            put(out, pool, self.server)
-        put(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
+            append_object(out, pool, self.server_line)
+        append_object(out, pool, b"upgrade: websocket\r\nconnection: upgrade\r\n")
         for field in fields:
             if not is_hop_by_hop(field):
                 write_field(out, pool, field)
         return append_bytes(out, b"\r\n", 2, pool)
 
-    cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *reply,
+    cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *head,
                           list fields) except -1:
-        # The application's own server and date take the place of ours.
+        """Append *fields*, and those of our own that they do not replace: server and date."""
         cdef bint server = False
         cdef bint date = False
         cdef bint upgrade = False
@@ -241,48 +229,16 @@ cdef class HeadWriter:
             date = date or equals_word(name, size, b"date", 4)
             upgrade = upgrade or equals_word(name, size, b"upgrade", 7)
         if not server and not date:
-            put(out, pool, self.kept if reply.keep else self.closed)
+            append_object(out, pool, self.keep_alive_block if head.keep else self.close_block)
         else:
             if not server:
-                put(out, pool, self.server)
+                append_object(out, pool, self.server_line)
             if not date:
-                put(out, pool, self.date)
-            put(out, pool, self.alive if reply.keep else b"connection: close\r\n")
+                append_object(out, pool, self.date_line)
+            append_object(
+                out, pool, self.keep_alive_lines if head.keep else b"connection: close\r\n")
         for field in fields:
             write_field(out, pool, field)
-        if upgrade:     # which always comes with this, RFC 9110 7.8
-            put(out, pool, b"connection: upgrade\r\n")
+        if upgrade:     # RFC 9110 section 7.8: Upgrade requires this option
+            append_object(out, pool, b"connection: upgrade\r\n")
         return 0
-
-
-def write_head(int status, fields=None, *, bint keep=True, length=None, bint chunked=False,
-               bytes server not None=b"kore", int keepalive=20, int64_t second=0, hsts=None):
-    """Return a head as bytes: the writer's door for tests. *hsts* makes it one over TLS.
-
-    ValueError: no status, no second.
-    """
-    if not 0 <= second <= LAST_SECOND:
-        raise ValueError(f"second {second} is in no year of four digits")
-    cdef HeadWriter writer = HeadWriter(server, keepalive, hsts or 0)
-    cdef Pool pool
-    cdef Buffer out
-    cdef ResponseHead reply
-    memset(&pool, 0, sizeof(Pool))
-    out.data = NULL
-    out.start = out.end = out.room = 0
-    reply.status = status
-    reply.keep = keep
-    reply.chunked = chunked
-    reply.length = -1 if length is None else length
-    reply.secure = hsts is not None
-    writer.update_date(second)
-    lines = None
-    if fields is not None:
-        lines = [(encode_field_name(name), encode_field_value(name, value))
-                 for name, value in fields]
-    try:
-        writer.write_head(&out, &pool, &reply, lines)
-        return out.data[out.start:out.end]
-    finally:
-        return_block(&out, &pool)
-        drain_pool(&pool)

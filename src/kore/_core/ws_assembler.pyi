@@ -1,22 +1,9 @@
-"""WebSocket messages; see ws_assembler.pyx."""
-
-from collections.abc import Callable
+"""Assemble WebSocket messages from frames; see ws_assembler.pyx."""
 
 class MessageAssembler:
-    """The messages of one client."""
+    """The incoming messages of one WebSocket."""
 
-    kind: int
-    payload: str | bytes
-
-class Messages:
-    """Feed bytes, get messages."""
-
-    rest: bytes
-    def __init__(
-        self,
-        *,
-        frame_max: int = 1048576,
-        message_max: int = 1048576,
-        inflate: Callable[[bytes, int], bytes] | None = None,
-    ) -> None: ...
-    def feed(self, data: bytes) -> list[tuple[int, str | bytes] | int]: ...
+    @property
+    def opcode(self) -> int: ...
+    @property
+    def payload(self) -> str | bytes: ...

@@ -1,17 +1,17 @@
-"""What may be said over a WebSocket."""
+"""Limits of a route's WebSockets, and checks of what an application sends; see ws_options.pyx."""
 
 from libc.stdint cimport int64_t
 
 
 cdef class WebSocketOptions:
-    cdef readonly int64_t maxframe      # bytes
-    cdef readonly int64_t maxmessage
-    cdef readonly int64_t buffer_max
-    cdef readonly int64_t idle_timeout_ms       # 0: for ever
-    cdef readonly int64_t ping_interval_ms       # 0: never
+    cdef readonly int64_t frame_max             # bytes
+    cdef readonly int64_t message_max           # bytes
+    cdef readonly int64_t buffer_max            # bytes that wait to be sent
+    cdef readonly int64_t idle_timeout_ms       # 0: no limit
+    cdef readonly int64_t ping_interval_ms      # 0: no pings
     cdef readonly int64_t close_timeout_ms
-    cdef readonly bint raise_when_full           # a send that does not fit, instead of closing
-    cdef readonly bytes label           # of the route
+    cdef readonly bint raise_when_full          # a send beyond buffer_max raises, else it closes
+    cdef readonly bytes label                   # of the route
 
 
 cdef int check_opcode(op) except -1

@@ -1,23 +1,13 @@
-"""What may be said over a WebSocket; see ws_options.pyx."""
+"""Limits of a route's WebSockets, and checks of what an application sends; see ws_options.pyx."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from typing_extensions import Buffer
 
 class WebSocketOptions:
-    """What one route allows its WebSockets."""
+    """Limits of the WebSockets of one route."""
 
-    def __init__(
-        self,
-        *,
-        maxframe: int,
-        maxmessage: int,
-        buffer_max: int,
-        timeout: float,
-        ping: float,
-        close_timeout: float,
-        raises: bool,
-        label: bytes,
-    ) -> None: ...
-    @property
-    def maxmessage(self) -> int: ...
+    def __init__(self, limits: Mapping[str, Any], *, label: bytes) -> None: ...
 
 def build_frame(op: int, data: str | Buffer) -> bytes: ...

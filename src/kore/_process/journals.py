@@ -63,13 +63,13 @@ class Journals:
     def abandon(self) -> None:
         """Forget what waits, in a forked process: it is the worker that writes it."""
         for file in self.files:
-            file.sink.abandon()
+            file.sink.discard()
 
     def finish(self) -> None:
         """Write what can still be written, at the end."""
         for file in self.files:
             file.sink.flush()
-            lost = file.sink.lost - file.reported + file.sink.waiting
+            lost = file.sink.lost - file.reported + file.sink.pending
             if lost:
                 why = os.strerror(file.sink.error or errno.EIO)
                 log.error("accesslog %s: %s, %d lines lost at the end", file.path, why, lost)

@@ -122,9 +122,8 @@ class WebSockets:
                 "websocket '%s': ping (%d s) is no shorter than timeout (%d s): nobody is asked",
                 where, own["ping"], own["timeout"],
             )  # fmt: skip
-        raises = own.pop("buffer_full") == "raise"
-        close = self.settings.websocket_close_timeout
-        return WebSocketOptions(**own, raises=raises, close_timeout=close, label=label)
+        own["close_timeout"] = self.settings.websocket_close_timeout
+        return WebSocketOptions(own, label=label)
 
     # ---- what the core tells
 

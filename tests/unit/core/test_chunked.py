@@ -2,8 +2,8 @@
 
 import pytest
 
-from kore._core.chunked import ChunkReader
-from kore._core.parser import ParseError
+from kore._core.refusals import ParseError
+from kore._core.testing import ChunkReader
 from tests.helpers.three_ways import three_ways
 
 Outcome = tuple[bytes, int] | None

@@ -6,18 +6,16 @@ from typing import Any
 
 import pytest
 
-from kore._core.body import read_body
-from kore._core.chunked import ChunkReader
 from kore._core.connection import Connection
 from kore._core.intake import Intake
 from kore._core.listener import Listener
-from kore._core.parser import HeadReader, parse
 from kore._core.poller import Poller, Source
 from kore._core.request import Request
 from kore._core.responder import Responder
 from kore._core.service import Service
 from kore._core.stream import Stream
-from kore._core.writer import reason, write_head
+from kore._core.testing import ChunkReader, HeadReader, parse, read_body, write_head
+from kore._core.writer import reason_phrase
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import LIMITS, Pair, told
 
@@ -60,7 +58,7 @@ DOORS: dict[str, Callable[[], object]] = {
     "head-second": lambda: write_head(200, second=None),
     "head-length": lambda: write_head(200, length="x"),
     "head-fields": lambda: write_head(200, [("a", 1)]),
-    "reason": lambda: reason(None),
+    "reason": lambda: reason_phrase(None),
     "leap": lambda: Poller().leap(None),
     "request": Request,
     "connection": Connection,
@@ -122,7 +120,7 @@ def test_a_connection_of_nobody_does_nothing(kind: type[Any]) -> None:
 def test_a_head_of_no_status_is_an_error(status: int) -> None:
     with pytest.raises(ValueError, match=f"{status} is no status: 100 to 599"):
         write_head(status)
-    assert reason(status) == ""
+    assert reason_phrase(status) == ""
 
 
 @pytest.mark.parametrize("second", [-1, 253402300800, 2**63 - 1, -(2**63)])

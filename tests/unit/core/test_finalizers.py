@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from kore._core.connection import Connection
-from kore._core.frames import built_frame, masked
 from kore._core.request import Request
+from kore._core.testing import encode_frame, mask_payload
 from kore._core.ws_options import WebSocketOptions
 from tests.helpers.collector import MOST, collecting, spring
 from tests.helpers.core_client import Client, get, post
 from tests.helpers.fix_core import Pair, Pending, Route
+from tests.helpers.websocket import LIMITS
 
 Make = Callable[..., Pair]
 Act = Callable[[Request], object]
@@ -126,10 +127,7 @@ def held(trial: Trial, request: Request) -> Pending:
 
 
 def upgrade(trial: Trial, request: Request) -> None:
-    terms = WebSocketOptions(
-        maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=0, ping=0,
-        close_timeout=5, raises=False, label=b"/talk",
-    )  # fmt: skip
+    terms = WebSocketOptions(LIMITS, label=b"/talk")
     trial.arm(request)
     request.upgrade(terms, (None, echo, None), None)
 
@@ -140,8 +138,8 @@ def echo(connection: Connection, op: int, data: bytes) -> None:
 
 
 def message(data: bytes) -> bytes:
-    head = built_frame(2, data)[: -len(data)]
-    return bytes([head[0], head[1] | 0x80]) + head[2:] + KEY + masked(data, KEY)
+    head = encode_frame(2, data)[: -len(data)]
+    return bytes([head[0], head[1] | 0x80]) + head[2:] + KEY + mask_payload(data, KEY)
 
 
 FIRST = get("/first")

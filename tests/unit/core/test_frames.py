@@ -8,13 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 
-from kore._core.frames import built_frame, code_of, masked, read_frame, utf8_state
+from kore._core.testing import (
+    advance_utf8,
+    encode_frame,
+    mask_payload,
+    read_close_code,
+    read_frame_head,
+)
 
 KEY = b"\x01\x02\x03\x04"
 
 
 def head(first: int, length: bytes) -> bytes:
-    """Return a masked frame's head; *length* without the mask's bit."""
+    """Return a mask_payload frame's head; *length* without the mask's bit."""
     return bytes([first, length[0] | 0x80]) + length[1:] + KEY
 
 
@@ -32,8 +38,8 @@ def head(first: int, length: bytes) -> bytes:
 def test_a_length_has_one_form(length: bytes, size: int) -> None:
     data = head(0x82, length)
 
-    assert read_frame(data + b"payload") == (len(data), 2, True, False, KEY, size)
-    assert [read_frame(data[:end]) for end in range(len(data))] == [None] * len(data)
+    assert read_frame_head(data + b"payload") == (len(data), 2, True, False, KEY, size)
+    assert [read_frame_head(data[:end]) for end in range(len(data))] == [None] * len(data)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ def test_a_length_has_one_form(length: bytes, size: int) -> None:
     [b"\x7e\x00\x7d", b"\x7f" + (65535).to_bytes(8, "big"), b"\x7f" + (2**63).to_bytes(8, "big")],
 )
 def test_another_form_is_refused(length: bytes) -> None:
-    assert read_frame(head(0x82, length)) == 1002
+    assert read_frame_head(head(0x82, length)) == 1002
 
 
 @pytest.mark.parametrize("first", range(256))
@@ -49,25 +55,25 @@ def test_only_what_a_client_may_send_is_read(first: int) -> None:
     op, fin, rsv = first & 15, first & 128, first & 0x70
     known = op in {0, 1, 2} or (op in {8, 9, 10} and fin)
 
-    assert (read_frame(head(first, b"\x05")) != 1002) == (known and not rsv)
-    assert (read_frame(head(first, b"\x05"), packing=True) != 1002) == (
+    assert (read_frame_head(head(first, b"\x05")) != 1002) == (known and not rsv)
+    assert (read_frame_head(head(first, b"\x05"), compression=True) != 1002) == (
         known and (not rsv or (rsv == 0x40 and op in {1, 2}))
     )
-    assert read_frame(bytes([first, 5])) == 1002, "without a mask"
+    assert read_frame_head(bytes([first, 5])) == 1002, "without a mask"
 
 
 @pytest.mark.parametrize("op", [8, 9, 10])
 def test_a_control_frame_is_short(op: int) -> None:
-    assert isinstance(read_frame(head(0x80 | op, b"\x7d")), tuple)
-    assert read_frame(head(0x80 | op, b"\x7e\x00\x7e")) == 1002
+    assert isinstance(read_frame_head(head(0x80 | op, b"\x7d")), tuple)
+    assert read_frame_head(head(0x80 | op, b"\x7e\x00\x7e")) == 1002
 
 
 @given(st.binary(max_size=100), st.binary(min_size=4, max_size=4), st.integers(0, 9))
 def test_a_mask_is_repeated_over_the_payload(data: bytes, key: bytes, at: int) -> None:
     expected = bytes(c ^ key[(at + i) % 4] for i, c in enumerate(data))
 
-    assert masked(data, key, at) == expected
-    assert masked(expected, key, at) == data
+    assert mask_payload(data, key, at) == expected
+    assert mask_payload(expected, key, at) == data
 
 
 SIZES = [0, 1, 125, 126, 65535, 65536, 100_000]
@@ -80,9 +86,9 @@ SIZES = [0, 1, 125, 126, 65535, 65536, 100_000]
 def test_frames_are_built_as_others_build_them(op: int, size: int) -> None:
     data = os.urandom(size)
 
-    assert built_frame(op, data) == Frame(Opcode(op), data).serialize(mask=False)
-    first, *rest = built_frame(op, data)
-    assert built_frame(op, data, packed=True) == bytes([first | 0x40, *rest])
+    assert encode_frame(op, data) == Frame(Opcode(op), data).serialize(mask=False)
+    first, *rest = encode_frame(op, data)
+    assert encode_frame(op, data, compressed=True) == bytes([first | 0x40, *rest])
 
 
 # UTF-8: every sequence up to three bytes, and the corners of four.
@@ -105,7 +111,7 @@ SEQUENCES = [
 
 
 def test_utf8_is_what_python_decodes() -> None:
-    wrong = [data for data in map(bytes, SEQUENCES) if (utf8_state(data) == 0) != is_text(data)]
+    wrong = [data for data in map(bytes, SEQUENCES) if (advance_utf8(data) == 0) != is_text(data)]
 
     assert not wrong
 
@@ -115,18 +121,18 @@ def test_utf8_may_come_in_pieces(text: str, data: st.DataObject) -> None:
     encoded = text.encode()
     cut = data.draw(st.integers(0, len(encoded)))
 
-    middle = utf8_state(encoded[:cut])
+    middle = advance_utf8(encoded[:cut])
 
     assert middle is not None
     assert (middle == 0) == is_text(encoded[:cut])
-    assert utf8_state(encoded[cut:], middle) == 0
+    assert advance_utf8(encoded[cut:], middle) == 0
 
 
 @pytest.mark.parametrize(
     "beginning", [b"\xc0", b"\xf5", b"\xed\xa0", b"\xf4\x90", b"a" * 9 + b"\x80"]
 )
 def test_what_cannot_become_utf8_is_known_at_once(beginning: bytes) -> None:
-    assert utf8_state(beginning) is None
+    assert advance_utf8(beginning) is None
 
 
 # Close codes
@@ -140,12 +146,12 @@ def test_close_codes_are_those_that_may_be_sent(code: int) -> None:
     except Exception:  # noqa: BLE001 - whatever the library raises
         allowed = False
 
-    assert code_of(code.to_bytes(2, "big") + b"bye") == (code if allowed else -1002)
+    assert read_close_code(code.to_bytes(2, "big") + b"bye") == (code if allowed else -1002)
 
 
 def test_a_close_frame_has_no_code_or_a_whole_one_and_a_reason_in_utf8() -> None:
-    assert code_of(b"") == 1005
-    assert code_of(b"\x03") == -1002
-    assert code_of(b"\x03\xe8") == 1000
-    assert code_of(b"\x03\xe8\xff") == -1007
-    assert code_of("\x03è€".encode("latin-1", "ignore") + "€".encode()[:2]) == -1007
+    assert read_close_code(b"") == 1005
+    assert read_close_code(b"\x03") == -1002
+    assert read_close_code(b"\x03\xe8") == 1000
+    assert read_close_code(b"\x03\xe8\xff") == -1007
+    assert read_close_code("\x03è€".encode("latin-1", "ignore") + "€".encode()[:2]) == -1007

@@ -4,7 +4,8 @@ import string
 
 import pytest
 
-from kore._core.parser import ParsedHead, ParseError, parse
+from kore._core.refusals import ParseError
+from kore._core.testing import ParsedHead, parse
 
 TOKEN = set((string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~").encode())
 TEXT = {9, *range(0x20, 0x7F), *range(0x80, 0x100)}

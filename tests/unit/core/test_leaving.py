@@ -11,7 +11,7 @@ from kore._core.request import Request
 from kore._core.ws_options import WebSocketOptions
 from tests.helpers.core_client import get, post
 from tests.helpers.fix_core import Pair, Pending
-from tests.helpers.websocket import TEXT, frame
+from tests.helpers.websocket import LIMITS, TEXT, frame
 from tests.unit.core.test_websocket_time import Hub
 
 Make = Callable[..., Pair]
@@ -24,10 +24,7 @@ each_hang_up = pytest.mark.parametrize("tcp", [False, True], ids=["unix", "reset
 
 def websocket(pair: Make, onmsg: Callable[..., Any], *, tcp: bool) -> Pair:
     """Return a pair whose client has a WebSocket."""
-    terms = WebSocketOptions(
-        maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=0, ping=0,
-        close_timeout=5, raises=False, label=b"/ws",
-    )  # fmt: skip
+    terms = WebSocketOptions(LIMITS, label=b"/ws")
 
     def upgrade(request: Request) -> None:
         request.response_header("sec-websocket-accept", "accepted")

@@ -8,12 +8,13 @@ import pytest
 
 from kore._core.accesslog import AccessLog
 from kore._core.log_file import LogFile
+from kore._core.testing import write_log_line
 
 RAW = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
 
 class House:
-    """A sink on a file, and a access_log that writes the same line each time."""
+    """A sink on a file, and an access log that writes the same line each time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +29,7 @@ class House:
 
     def write(self, count: int) -> None:
         for _ in range(count):
-            self.access_log.record(RAW)
+            write_log_line(self.access_log, RAW)
 
 
 @pytest.fixture
@@ -41,19 +42,19 @@ def house(tmp_path: Path) -> Iterator[House]:
 def test_lines_wait_until_they_are_flushed(house: House) -> None:
     house.write(3)
     assert house.path.read_bytes() == b""
-    assert house.sink.waiting == 3
+    assert house.sink.pending == 3
 
     house.sink.flush()
 
     assert house.path.read_bytes() == (b"x" * 99 + b"\n") * 3
-    assert (house.sink.waiting, house.sink.lost, house.sink.error) == (0, 0, 0)
+    assert (house.sink.pending, house.sink.lost, house.sink.error) == (0, 0, 0)
 
 
 def test_many_lines_are_written_before_they_are_flushed(house: House) -> None:
     house.write(1000)
 
-    assert 0 < house.sink.waiting < 200
-    assert house.path.stat().st_size == (1000 - house.sink.waiting) * 100
+    assert 0 < house.sink.pending < 200
+    assert house.path.stat().st_size == (1000 - house.sink.pending) * 100
 
 
 def test_another_file_gets_only_later_lines(house: House, tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_full_disk_is_an_error_and_lines_are_kept_for_later(house: House, tmp_
     house.sink.flush()
 
     assert house.sink.error == errno.ENOSPC
-    assert (house.sink.waiting, house.sink.lost) == (1000, 0)
+    assert (house.sink.pending, house.sink.lost) == (1000, 0)
 
     house.sink.switch(house.open(tmp_path / "new"))
     house.sink.flush()
@@ -85,8 +86,8 @@ def test_what_is_too_much_to_keep_is_lost_and_counted(house: House, tmp_path: Pa
     house.write(10_000)
 
     assert house.sink.lost > 0
-    assert house.sink.lost + house.sink.waiting == 10_000
-    assert house.sink.waiting < 3000
+    assert house.sink.lost + house.sink.pending == 10_000
+    assert house.sink.pending < 3000
 
     house.sink.switch(house.open(tmp_path / "new"))
     house.sink.flush()
@@ -133,7 +134,7 @@ def test_a_pipe_gets_whole_lines_and_nobody_waits_for_its_reader(tmp_path: Path)
 
     assert house.sink.error == errno.EAGAIN
     read = b""
-    while house.sink.waiting:
+    while house.sink.pending:
         read += os.read(reader, 4096)
         house.sink.flush()
     house.sink.close()
@@ -149,7 +150,7 @@ def test_a_line_longer_than_a_write_may_be_still_gets_through(tmp_path: Path) ->
     house = House(tmp_path / "pipe")
     house.sink.switch(house.open(tmp_path / "pipe"), 4096)
     house.write(1)
-    house.writing(b"y" * 10_000).record(RAW)
+    write_log_line(house.writing(b"y" * 10_000), RAW)
     house.write(1)
     house.sink.flush()
 
@@ -162,7 +163,7 @@ def test_a_forked_process_writes_nothing_of_what_it_inherits(house: House) -> No
     house.write(5)
     pid = os.fork()
     if pid == 0:
-        house.sink.abandon()
+        house.sink.discard()
         house.sink.flush()
         os._exit(0)
     os.waitpid(pid, 0)
@@ -176,4 +177,4 @@ def test_a_closed_sink_keeps_its_lines(house: House) -> None:
     house.write(1)
     house.sink.flush()
 
-    assert (house.sink.handle, house.sink.error, house.sink.waiting) == (-1, errno.EBADF, 1)
+    assert (house.sink.fd, house.sink.error, house.sink.pending) == (-1, errno.EBADF, 1)

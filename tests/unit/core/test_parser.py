@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from kore._core.parser import HeadReader, ParsedHead, ParseError, parse
+from kore._core.refusals import ParseError
+from kore._core.testing import HeadReader, ParsedHead, parse
 from tests.helpers.three_ways import three_ways
 
 HOST = b"Host: h\r\n"

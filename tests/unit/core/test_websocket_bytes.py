@@ -8,11 +8,12 @@ import pytest
 
 from kore._core.broadcast import broadcast_frame
 from kore._core.connection import Connection
-from kore._core.frames import built_frame, masked
 from kore._core.request import Request
+from kore._core.testing import encode_frame, mask_payload
 from kore._core.ws_options import WebSocketOptions
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, shake
+from tests.helpers.websocket import LIMITS
 
 Make = Callable[..., Pair]
 BINARY = 2
@@ -37,8 +38,8 @@ class Hub:
 
 def masked_frame(data: bytes, *, op: int = BINARY) -> bytes:
     """Return a message as a client sends it."""
-    head = built_frame(op, data)[: -len(data) or None]
-    return bytes([head[0], head[1] | 0x80]) + head[2:] + KEY + masked(data, KEY)
+    head = encode_frame(op, data)[: -len(data) or None]
+    return bytes([head[0], head[1] | 0x80]) + head[2:] + KEY + mask_payload(data, KEY)
 
 
 def echo(connection: Connection, op: int, data: bytes) -> None:
@@ -49,9 +50,9 @@ def echo(connection: Connection, op: int, data: bytes) -> None:
 def terms(buffer_max: int = 8 * MIB) -> WebSocketOptions:
     """Return what a route allows."""
     return WebSocketOptions(
-        maxframe=4 * MIB, maxmessage=4 * MIB, buffer_max=buffer_max, timeout=0, ping=0,
-        close_timeout=5, raises=False, label=b"/talk",
-    )  # fmt: skip
+        {**LIMITS, "maxframe": 4 * MIB, "maxmessage": 4 * MIB, "buffer_max": buffer_max},
+        label=b"/talk",
+    )
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def answered(house: Pair, data: bytes, want: int) -> bytes:
 )
 def test_a_message_of_any_size_comes_back_as_it_was(talking: Make, size: int) -> None:
     data = bytes(i * 7 % 251 for i in range(size))
-    want = built_frame(BINARY, data)
+    want = encode_frame(BINARY, data)
 
     assert answered(talking(), masked_frame(data), len(want)) == want
 
@@ -103,7 +104,7 @@ def test_a_message_of_any_size_comes_back_as_it_was(talking: Make, size: int) ->
 def test_messages_of_all_sizes_in_one_write_come_back_in_order(talking: Make) -> None:
     sizes = [1, 20_000, 125, 4096, 4097, 0, 16384, 16384, 16384, 70_000, 3, 4097, 126] * 5
     datas = [bytes([i % 256]) * size for i, size in enumerate(sizes)]
-    want = b"".join(built_frame(BINARY, data) for data in datas)
+    want = b"".join(encode_frame(BINARY, data) for data in datas)
 
     assert answered(talking(), b"".join(map(masked_frame, datas)), len(want)) == want
 
@@ -114,15 +115,15 @@ def test_a_message_that_comes_byte_by_byte_is_one_message(talking: Make) -> None
         house.client.send(bytes([byte]))
         house.turn()
 
-    assert house.client.take() == built_frame(BINARY, b"x" * 300)
+    assert house.client.take() == encode_frame(BINARY, b"x" * 300)
 
 
 def test_what_follows_half_a_head_is_understood(talking: Make) -> None:
     house = talking()
     frames = masked_frame(b"a" * 50_000) + masked_frame(b"b" * 50_000)
     cut = len(frames) // 2 + 3  # in the second head
-    answered(house, frames[:cut], len(built_frame(BINARY, b"a" * 50_000)))
-    want = built_frame(BINARY, b"b" * 50_000)
+    answered(house, frames[:cut], len(encode_frame(BINARY, b"a" * 50_000)))
+    want = encode_frame(BINARY, b"b" * 50_000)
 
     assert answered(house, frames[cut:], len(want)) == want
 
@@ -134,7 +135,7 @@ def test_what_a_full_socket_does_not_take_is_sent_later(talking: Make) -> None:
     for data in datas:
         assert connection.websocket_send(BINARY, data)
     assert connection.buffered > 0
-    want = b"".join(built_frame(BINARY, data) for data in datas)
+    want = b"".join(encode_frame(BINARY, data) for data in datas)
 
     assert answered(house, b"", len(want)) == want
     assert connection.buffered == 0
@@ -148,12 +149,12 @@ def test_a_broadcast_comes_to_all_but_its_source_behind_what_they_wait_for(talki
     first, second, third = members(house)
     late = b"w" * MIB
     second.websocket_send(BINARY, late)
-    frame = built_frame(BINARY, b"to all " * 9000)
+    frame = encode_frame(BINARY, b"to all " * 9000)
     broadcast_frame(members(house), frame, third)
     house.turn()
 
     assert house.client.take() == frame
-    want = built_frame(BINARY, late) + frame
+    want = encode_frame(BINARY, late) + frame
     got = b""
     while len(got) < len(want):
         more = others[0].take()
@@ -170,7 +171,7 @@ def test_a_broadcast_cuts_off_who_does_not_read_and_nobody_else(talking: Make) -
     other = house.connect()
     shake(house, other)
     first, second = members(house)
-    frame = built_frame(BINARY, b"f" * 50_000)
+    frame = encode_frame(BINARY, b"f" * 50_000)
     got = b""
     for _ in range(40):
         broadcast_frame([first, second], frame, None)
@@ -186,7 +187,7 @@ def test_a_client_that_is_gone_is_no_trouble_for_a_broadcast(talking: Make) -> N
     house = talking()
     other = house.connect()
     shake(house, other)
-    frame = built_frame(BINARY, b"x" * 125)
+    frame = encode_frame(BINARY, b"x" * 125)
     first, second = members(house)
     house.client.close(reset=True)
     for _ in range(3):
@@ -200,7 +201,7 @@ def test_a_client_that_is_gone_is_no_trouble_for_a_broadcast(talking: Make) -> N
 def test_only_connections_get_a_broadcast(talking: Make) -> None:
     house = talking()
     with pytest.raises(TypeError):
-        broadcast_frame([house], built_frame(BINARY, b""), None)  # type: ignore[list-item]
+        broadcast_frame([house], encode_frame(BINARY, b""), None)  # type: ignore[list-item]
 
 
 def test_a_silent_client_does_not_keep_its_last_message_in_memory(talking: Make) -> None:
@@ -231,7 +232,7 @@ def test_what_a_client_says_before_the_answer_and_its_end_is_heard(pair: Make) -
     Request.upgrade(request, terms(), (None, echo, None), None)
     house.turn()
 
-    assert house.client.take().endswith(b"\r\n\r\n" + built_frame(BINARY, b"early"))
+    assert house.client.take().endswith(b"\r\n\r\n" + encode_frame(BINARY, b"early"))
     assert house.client.end == "closed"
 
 

@@ -10,7 +10,7 @@ from kore._core.request import Request
 from kore._core.websocket import WebSocket
 from kore._core.ws_options import WebSocketOptions
 from tests.helpers.fix_core import Pair, Pending, Task, shake
-from tests.helpers.websocket import CLOSE, TEXT, frame
+from tests.helpers.websocket import CLOSE, LIMITS, TEXT, frame
 
 Make = Callable[..., Pair]
 GOODBYE = frame(CLOSE, b"\x03\xe8")
@@ -56,10 +56,7 @@ class Talk:
         shake(self.house, self.house.client)
 
     def upgrade(self, request: Request) -> None:
-        terms = WebSocketOptions(
-            maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=0, ping=0,
-            close_timeout=5, raises=False, label=b"/close",
-        )  # fmt: skip
+        terms = WebSocketOptions(LIMITS, label=b"/close")
         request.response_header("sec-websocket-accept", "of whatever decides on handshakes")
         Request.upgrade(request, terms, (None, self.onmsg, self.ondisconnect), None)
 

@@ -11,7 +11,7 @@ from kore._core.websocket import WebSocket
 from kore._core.ws_options import WebSocketOptions
 from tests.helpers.core_client import Client
 from tests.helpers.fix_core import Pair, Pending, Task, shake
-from tests.helpers.websocket import PING, PONG, TEXT, Got, frame, parsed
+from tests.helpers.websocket import LIMITS, PING, PONG, TEXT, Got, frame, parsed
 
 Make = Callable[..., Pair]
 
@@ -49,10 +49,7 @@ def timed(pair: Make) -> Callable[..., Pair]:
     """Return what makes a pair whose client has its WebSocket."""
 
     def make(onmsg: Callable[..., Any] | None = None, *, timeout: int = 0, ping: int = 0) -> Pair:
-        terms = WebSocketOptions(
-            maxframe=1 << 20, maxmessage=1 << 20, buffer_max=1 << 20, timeout=timeout, ping=ping,
-            close_timeout=5, raises=False, label=b"/time",
-        )  # fmt: skip
+        terms = WebSocketOptions({**LIMITS, "timeout": timeout, "ping": ping}, label=b"/time")
 
         def upgrade(request: Request) -> None:
             request.response_header("sec-websocket-accept", "of whoever decides on handshakes")

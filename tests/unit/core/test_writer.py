@@ -8,7 +8,8 @@ from itertools import product
 import h11
 import pytest
 
-from kore._core.writer import reason, write_head
+from kore._core.testing import write_head
+from kore._core.writer import reason_phrase
 
 FIELDS = [None, [], [("x-a", "1")], [("X-A", "1"), ("set-cookie", "a=b; c"), ("empty", "")]]
 
@@ -33,7 +34,7 @@ def test_every_status_makes_a_head(status: int) -> None:
     event = parsed(write_head(status, length=None if status in (204, 304) else 0))
 
     assert event.status_code == status
-    assert event.reason == reason(status).encode()
+    assert event.reason == reason_phrase(status).encode()
     assert event.http_version == b"1.1"
 
 
@@ -62,11 +63,11 @@ def test_a_chunked_head_announces_no_length() -> None:
 
 
 def test_phrases_are_those_of_the_specification() -> None:
-    assert reason(200) == "OK"
-    assert reason(413) == "Content Too Large"
-    assert reason(422) == "Unprocessable Content"
-    assert reason(299) == ""
-    assert {status.value for status in HTTPStatus if not reason(status.value)} == set()
+    assert reason_phrase(200) == "OK"
+    assert reason_phrase(413) == "Content Too Large"
+    assert reason_phrase(422) == "Unprocessable Content"
+    assert reason_phrase(299) == ""
+    assert {status.value for status in HTTPStatus if not reason_phrase(status.value)} == set()
 
 
 # RFC 9110 5.6.7, in all its days and months.

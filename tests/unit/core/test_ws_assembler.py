@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from kore._core.ws_assembler import Messages
+from kore._core.testing import MessageReader
 from kore._websocket.deflate import TAIL, Agreement, Deflater
 
 
@@ -31,7 +31,7 @@ def frame(op: int, data: bytes, *, fin: bool = True, rsv1: bool = False) -> byte
 
 def read(data: bytes, cuts: Iterable[int] = (), **limits: Any) -> list[Any]:
     """Return all there is in *data*, which comes in pieces."""
-    messages = Messages(**limits)
+    messages = MessageReader(**limits)
     found = []
     places = [0, *sorted(cuts), len(data)]
     for start, end in pairwise(places):
@@ -186,9 +186,9 @@ def test_what_compression_adds_does_not_count(
         half = len(wire) // 2
         parts = frame(2, wire[:half], fin=False, rsv1=True) + frame(0, wire[half:])
         for sent in (whole, parts):
-            messages = Messages(inflate=Deflater(Agreement()).unpack, **limits)
+            messages = MessageReader(inflate=Deflater(Agreement()).unpack, **limits)
             assert messages.feed(sent) == [expected]
     # It is no way around the limits.
-    messages = Messages(inflate=Deflater(Agreement()).unpack, **limits)
+    messages = MessageReader(inflate=Deflater(Agreement()).unpack, **limits)
     assert messages.feed(frame(2, bytes(size * 9 // 8 + 200), rsv1=True)[:20]) == [1009]
-    assert Messages(**limits).feed(frame(2, bytes(size + 1))[:20]) == [1009]
+    assert MessageReader(**limits).feed(frame(2, bytes(size + 1))[:20]) == [1009]
