@@ -61,7 +61,7 @@ def written(page: Page, plan: Plan, results: Results) -> str:
 def tables(page: Page, results: Results) -> list[str]:
     """Return the sections with figures, each its heading and its table."""
     parts: list[str] = []
-    met = targets.verdicts(results, page.series)
+    met = targets.verdicts(results)
     if met:
         parts += ["## Targets", _targets(met)]
     if any(results.loads.values()):

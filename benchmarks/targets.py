@@ -7,8 +7,7 @@ from rounds import Results
 KIB = 1024
 MB = 1e6
 SYNC_OVER_FLOOR = 1.25
-# An async handler is a scheduled task before Python 3.12, an eager one from then on.
-ASYNC_OVER_FLOOR = {True: 1.3, False: 1.45}
+ASYNC_OVER_FLOOR = 1.35
 ACCESSLOG_MICROSECONDS = 0.5
 IDLE_BYTES = 1.5 * KIB
 START_SECONDS = 0.6
@@ -28,13 +27,12 @@ class Verdict:
     met: bool
 
 
-def verdicts(results: Results, series: str) -> list[Verdict]:
+def verdicts(results: Results) -> list[Verdict]:
     """Return the targets this run can speak about."""
-    eager = tuple(map(int, series.split("."))) >= (3, 12)
     every = [
         _over_floor(results, "plaintext", "sync handler", SYNC_OVER_FLOOR),
         _cheapest(results, "plaintext", "sync handler"),
-        _over_floor(results, "async", "async handler that does not wait", ASYNC_OVER_FLOOR[eager]),
+        _over_floor(results, "async", "async handler that does not wait", ASYNC_OVER_FLOOR),
         _cheapest(results, "pipelined", "pipelined plaintext"),
         _cheapest(results, "parameters", "3 validated parameters"),
         _cheapest(results, "upload", "multipart upload of 10 MiB"),

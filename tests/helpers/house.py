@@ -67,8 +67,8 @@ FLOORS = {
     -9: "_core.recorder",
     -10: "_core.request _core.service",
     -11: "_core.accesslog _core.body _core.content _core.stream _core.writer",
-    -12: """_core.accesslog_format _core.chunked _core.file _core.format _core.log_file
-          _core.poller _core.probes _core.question _core.response _core.ws_assembler
+    -12: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
+          _core.log_file _core.poller _core.probes _core.question _core.response _core.ws_assembler
           _core.ws_options""",
     -13: """_core.buffer _core.frames _core.grammar _core.libc _core.parser
           _core.refusals _core.table""",

@@ -56,8 +56,7 @@ class Bodies:
         assert extras.on_headers is not None  # noqa: S101 - the core asks only where there is one
         verdict = extras.on_headers(request)
         if is_awaitable(verdict):
-            # spawn() is typed for coroutines, and awaits any awaitable of an application.
-            self.tasks.spawn(verdict, request, partial(self._greeted, request))  # type: ignore[arg-type]
+            self.tasks.spawn(verdict, request, partial(self._greeted, request))
             return False
         return self._let_in(request, verdict)
 

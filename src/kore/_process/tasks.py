@@ -2,17 +2,18 @@
 
 import asyncio
 import contextlib
-import itertools
 import sys
 import time
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Awaitable, Callable, Coroutine
+from types import CoroutineType
 from typing import Any, TypeAlias
 
 from kore._aio.loose import being_cancelled, close_unbegun, report
 from kore._aio.tasks import Registry, TaskInfo
+from kore._core.eager_task import TaskStarter
 from kore._core.request import Request, began
-from kore._http.streaming import gate
+from kore._maybe_async import await_result
 
 # Called with a request, what its handler did wrong, or None and what it returned: no answer.
 Report: TypeAlias = Callable[..., None]
@@ -38,7 +39,7 @@ class Tasks(Registry):
         self.report = report
         # Each with its request. The loop itself holds tasks only weakly.
         self.handlers: dict[int, tuple[Task[None], Request]] = {}
-        self.keys = itertools.count()
+        self.starter = TaskStarter(loop, self.handlers, self._conclude, self._fail)
         # What follows requests that are over.
         self.endings: set[Task[Any]] = set()
         self.ending = False
@@ -51,55 +52,36 @@ class Tasks(Registry):
     # ---- handlers
 
     def spawn(
-        self, handler: Handler, request: Request, then: Then | None = None
+        self, handler: Awaitable[Any], request: Request, then: Then | None = None
     ) -> Task[None]:
-        """Run the *handler* of *request* as a task; it is cancelled when the client leaves.
+        """Run the *handler* of *request*: its first step at once, what follows as a task.
 
-        *then* is for what need not answer, such as a hook: it is called with what that returns.
-        Returns the task.
+        The task is cancelled when the client leaves. *then* is for what need not answer, such as a
+        hook: it is called with what that returns. Returns the task.
         """
-        key = next(self.keys)
-        # Asked for before the handler runs, which may put attributes in front of the methods.
-        attend = request.attend
-        guarded = self.guard(handler, request, key, then)
-        if sys.version_info >= (3, 12):     # at once: a handler that does not wait costs no round
-            task = Task(guarded, loop=self.loop, eager_start=True)
-            if task.done():
-                return task
-        else:
-            # Parked inside its `try`: a task cancelled before its first step ends in order too.
-            guarded.send(None)
-            task = Task(guarded, loop=self.loop)
-        self.handlers[key] = task, request
-        attend(task)
-        return task
+        if type(handler) is not CoroutineType:
+            handler = await_result(handler)
+        if self.tracing:
+            handler = await_result(self.traced(handler))
+        return self.starter.start(handler, request, then)
 
-    async def guard(
-        self, handler: Handler, request: Request, key: int, then: Then | None
-    ) -> None:
-        """Await *handler*: whatever it does, its client gets one answer."""
-        fail_rest = request.fail_rest
-        try:
-            if sys.version_info < (3, 12):
-                await gate()
-            result = await (self.traced(handler) if self.tracing else handler)
-            if then is not None:
-                then(result)
-            elif not request.answered and request.is_served:
-                self.report(request, None, result)
-                fail_rest(500)
-            elif request.is_unended:
-                Request.expect_end(request)
-        except BaseException as error:  # SystemExit too: a request ends no worker
-            close_unbegun(handler)
-            ours = isinstance(error, asyncio.CancelledError) and being_cancelled()
-            if not ours:
-                self.report(request, error)
-            fail_rest(503 if self.ending else 500)
-            if ours:
-                raise
-        finally:
-            self.handlers.pop(key, None)
+    def _conclude(self, request: Request, then: Then | None, result: object) -> None:
+        """Go on after a handler that has returned: its client gets one response."""
+        if then is not None:
+            then(result)
+        elif not request.answered and request.is_served:
+            self.report(request, None, result)
+            type(request).fail_rest(request, 500)
+        elif request.is_unended:
+            Request.expect_end(request)
+
+    def _fail(self, request: Request, error: BaseException) -> bool:
+        """Respond for a handler that has raised; True: it ends as it was told to."""
+        is_told = isinstance(error, asyncio.CancelledError) and being_cancelled()
+        if not is_told:
+            self.report(request, error)
+        type(request).fail_rest(request, 503 if self.ending else 500)
+        return is_told
 
     def see_off(
         self, hook: Awaitable[object], where: str, done: Callable[[], None]
