@@ -71,7 +71,7 @@ FLOORS = {
           _core.log_file _core.poller _core.probes _core.question _core.response _core.ws_assembler
           _core.ws_options""",
     -13: """_core.buffer _core.frames _core.grammar _core.libc _core.parser
-          _core.refusals _core.table""",
+          _core.refusals _core.scoreboard_slot _core.table""",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

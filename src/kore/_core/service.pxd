@@ -1,18 +1,10 @@
 """What all connections of a worker share."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t
 
 from kore._core.parser cimport HeadLimits
+from kore._core.scoreboard_slot cimport Slot
 from kore._core.writer cimport HeadWriter
-
-
-cdef struct Slot:               # one worker's place on the scoreboard
-    char running[64]            # label of the route that runs now
-    char waiting[64]            # of the latest one that is suspended
-    uint32_t pending            # requests that are suspended
-    uint32_t state              # the worker's own affair
-    uint64_t served
-    uint32_t connections
 
 
 cdef class Service:

@@ -5,20 +5,10 @@ The core imports nothing of the application or of the worker. It calls what stan
 """
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.string cimport memcpy
+
+from kore._core.scoreboard_slot cimport write_label
 
 from kore._core.poller import complain
-
-cdef enum:
-    LABEL = 63      # bytes of a route's name on the scoreboard, before its NUL
-
-
-cdef inline int put_label(char *place, bytes label) except -1:
-    cdef Py_ssize_t size = min(PyBytes_GET_SIZE(label), LABEL)
-    memcpy(place, PyBytes_AS_STRING(label), size)
-    place[size] = 0
-    return 0
 
 
 cdef class Service:
@@ -163,11 +153,11 @@ cdef class Service:
 
     cdef int begun(self, bytes label) except -1:
         """Name the route that runs now: what the parent reports if this process dies in it."""
-        put_label(self.slot.running, label)
+        write_label(self.slot.running, label)
         return 0
 
     cdef int suspended(self, bytes label) except -1:
-        put_label(self.slot.waiting, label)
+        write_label(self.slot.waiting, label)
         self.slot.pending = self.requests
         return 0
 

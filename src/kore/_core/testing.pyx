@@ -24,6 +24,7 @@ from kore._core.parser cimport (
     CHUNKED, CLOSE, LENGTH_SEEN, Head, HeadLimits, parse_head, read_field)
 from kore._core.refusals cimport REASON_COUNT
 from kore._core.response cimport encode_field_name, encode_field_value
+from kore._core.scoreboard_slot cimport Slot
 from kore._core.writer cimport HeadWriter, ResponseHead
 from kore._core.ws_assembler cimport MESSAGE, MessageAssembler
 
@@ -314,3 +315,27 @@ def format_decimal_digits(int64_t number):
         raise ValueError(f"{number} is negative")
     size = format_decimal(digits + DECIMAL_SIZE_MAX, number)
     return (digits + DECIMAL_SIZE_MAX - size)[:size]
+
+
+# The scoreboard
+
+
+def slot_size():
+    """Return the size of a worker's slot."""
+    return sizeof(Slot)
+
+
+def slot_fields():
+    """Return (offset, size) of each field of a worker's slot by its name."""
+    cdef Slot slot
+    cdef char *base = <char *>&slot
+    return {
+        "running": (<char *>&slot.running - base, sizeof(slot.running)),
+        "waiting": (<char *>&slot.waiting - base, sizeof(slot.waiting)),
+        "pending": (<char *>&slot.pending - base, sizeof(slot.pending)),
+        "state": (<char *>&slot.state - base, sizeof(slot.state)),
+        "served": (<char *>&slot.served - base, sizeof(slot.served)),
+        "connections": (<char *>&slot.connections - base, sizeof(slot.connections)),
+        "heartbeat": (<char *>&slot.heartbeat - base, sizeof(slot.heartbeat)),
+        "blocking": (<char *>&slot.blocking - base, sizeof(slot.blocking)),
+    }

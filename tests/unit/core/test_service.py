@@ -111,8 +111,8 @@ def test_the_workers_own_part_of_the_slot_is_left_alone(pair: Make, slot: Slot) 
 
 
 def test_a_slot_that_is_too_small_is_refused() -> None:
-    with pytest.raises(ValueError, match="a slot needs 152 bytes, not 151"):
-        service(slot=memoryview(bytearray(151)))
+    with pytest.raises(ValueError, match="a slot needs 160 bytes, not 159"):
+        service(slot=memoryview(bytearray(159)))
     with pytest.raises(BufferError):
         service(slot=memoryview(bytes(256)))
 

@@ -4,14 +4,16 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kore._core.testing import slot_fields, slot_size
 from kore._process import scoreboard
 from kore._process.privsep import open_descriptors
-from kore._process.scoreboard import SLOT_SIZE, STATE_AT, Reading, Scoreboard
+from kore._process.scoreboard import LAYOUT, SLOT_SIZE, STATE_AT, Reading, Scoreboard
 
 
 @pytest.fixture
@@ -32,6 +34,44 @@ def test_what_a_worker_writes_the_parent_reads(board: Scoreboard) -> None:
 
     assert board.read(2) == Reading("/slow", "/wait", 7, "ready", 1 << 40, 12)
     assert board.read(1) == board.read(3) == Reading("", "", 0, "starting", 0, 0)
+
+
+def test_layout_is_that_of_the_core() -> None:
+    fields = {
+        name: (scoreboard.offset_of(name), struct.calcsize(form))
+        for name, form in scoreboard.FIELDS.items()
+    }
+
+    assert slot_fields() == fields
+    assert LAYOUT.size <= slot_size() <= SLOT_SIZE
+
+
+def test_worker_maps_its_own_page_only(board: Scoreboard) -> None:
+    before = mapped_board_pages()
+    slot = scoreboard.attach(os.dup(board.fd), 2)
+
+    assert len(slot) == SLOT_SIZE
+    assert mapped_board_pages() - before == {(board.layout.slot_at(2), mmap.PAGESIZE)}
+
+
+def mapped_board_pages() -> set[tuple[int, int]]:
+    """Return (offset in the file, size) of each mapping of a scoreboard in this process."""
+    found = set()
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        if "/memfd:kore-scoreboard" in line:
+            addresses, _, offset, *_ = line.split()
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            found.add((int(offset, 16), end - start))
+    return found
+
+
+def test_layout_follows_from_the_size_of_the_file() -> None:
+    for slots in (1, 2, 3, 16, 17, 64, 255, 256, 1000):
+        for layout in scoreboard.possible_layouts(slots):
+            fd = os.memfd_create("board")
+            os.ftruncate(fd, layout.size)
+            assert scoreboard.read_layout(fd) == layout
+            os.close(fd)
 
 
 def test_a_slot_is_clean_for_the_next_worker(board: Scoreboard) -> None:

@@ -36,7 +36,8 @@ class House:
 
     def enter(self, stage: str) -> None:
         assert self.generation.board is not None
-        slot = memoryview(self.generation.board.pages)[scoreboard.SLOT_SIZE :]
+        board = self.generation.board
+        slot = memoryview(board.pages)[board.layout.slot_at(2) :]
         scoreboard.enter(slot, stage)
         slot.release()
 
