@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import kore
+from kore._api.lazy import LAZY, OPTION
 from kore._conf.builder import DomainHandle
-from kore._conf.directives import Directive, Table
-from kore._conf.legacy import GONE
-from kore._conf.loader import CONTEXTS, TABLES
+from kore._conf.file.directives import Directive, Table
+from kore._conf.file.legacy import GONE
+from kore._conf.file.loader import CONTEXTS, TABLES
 from kore._conf.settings import SETTINGS, Settings
 from kore._httpclient.options import OPTIONS, REFUSED, Option
-from kore._lazy import LAZY, OPTION
 
 HERE = Path(__file__).parent / "reference"
 SETTINGS_STUB = Path(__file__).parents[1] / "src" / "kore" / "_types" / "settings.pyi"

@@ -3,61 +3,61 @@
 import typing as _typing
 
 from kore import errors as errors
-from kore._api import CONN_PROTO_HTTP as CONN_PROTO_HTTP
-from kore._api import CONN_PROTO_UNKNOWN as CONN_PROTO_UNKNOWN
-from kore._api import CONN_PROTO_WEBSOCKET as CONN_PROTO_WEBSOCKET
-from kore._api import CONN_STATE_DISCONNECTING as CONN_STATE_DISCONNECTING
-from kore._api import CONN_STATE_ESTABLISHED as CONN_STATE_ESTABLISHED
-from kore._api import LOG_ALERT as LOG_ALERT
-from kore._api import LOG_CRIT as LOG_CRIT
-from kore._api import LOG_DEBUG as LOG_DEBUG
-from kore._api import LOG_EMERG as LOG_EMERG
-from kore._api import LOG_ERR as LOG_ERR
-from kore._api import LOG_INFO as LOG_INFO
-from kore._api import LOG_NOTICE as LOG_NOTICE
-from kore._api import LOG_WARNING as LOG_WARNING
-from kore._api import MODULE_LOAD as MODULE_LOAD
-from kore._api import MODULE_UNLOAD as MODULE_UNLOAD
-from kore._api import RESULT_ERROR as RESULT_ERROR
-from kore._api import RESULT_OK as RESULT_OK
-from kore._api import RESULT_RETRY as RESULT_RETRY
-from kore._api import TIMER_ONESHOT as TIMER_ONESHOT
-from kore._api import WEBSOCKET_BROADCAST_GLOBAL as WEBSOCKET_BROADCAST_GLOBAL
-from kore._api import WEBSOCKET_BROADCAST_LOCAL as WEBSOCKET_BROADCAST_LOCAL
-from kore._api import WEBSOCKET_OP_BINARY as WEBSOCKET_OP_BINARY
-from kore._api import WEBSOCKET_OP_TEXT as WEBSOCKET_OP_TEXT
-from kore._api import app as app
-from kore._api import bind as bind
-from kore._api import bind_unix as bind_unix
-from kore._api import blocking as blocking
-from kore._api import config as config
-from kore._api import dbsetup as dbsetup
-from kore._api import domain as domain
-from kore._api import fatal as fatal
-from kore._api import fatalx as fatalx
-from kore._api import log as log
-from kore._api import prerequest as prerequest
-from kore._api import privsep as privsep
-from kore._api import pydomain as pydomain
-from kore._api import register_database as register_database
-from kore._api import route as route
-from kore._api import sendobj as sendobj
-from kore._api import sendobj_drained as sendobj_drained
-from kore._api import server as server
-from kore._api import setname as setname
-from kore._api import shutdown as shutdown
-from kore._api import sigtrap as sigtrap
-from kore._api import time as time
-from kore._api import tracer as tracer
-from kore._api import websocket_broadcast as websocket_broadcast
-from kore._api import worker as worker
-from kore._http.tables import HTTP_METHOD_DELETE as HTTP_METHOD_DELETE
-from kore._http.tables import HTTP_METHOD_GET as HTTP_METHOD_GET
-from kore._http.tables import HTTP_METHOD_HEAD as HTTP_METHOD_HEAD
-from kore._http.tables import HTTP_METHOD_OPTIONS as HTTP_METHOD_OPTIONS
-from kore._http.tables import HTTP_METHOD_PATCH as HTTP_METHOD_PATCH
-from kore._http.tables import HTTP_METHOD_POST as HTTP_METHOD_POST
-from kore._http.tables import HTTP_METHOD_PUT as HTTP_METHOD_PUT
+from kore._api.functions import CONN_PROTO_HTTP as CONN_PROTO_HTTP
+from kore._api.functions import CONN_PROTO_UNKNOWN as CONN_PROTO_UNKNOWN
+from kore._api.functions import CONN_PROTO_WEBSOCKET as CONN_PROTO_WEBSOCKET
+from kore._api.functions import CONN_STATE_DISCONNECTING as CONN_STATE_DISCONNECTING
+from kore._api.functions import CONN_STATE_ESTABLISHED as CONN_STATE_ESTABLISHED
+from kore._api.functions import LOG_ALERT as LOG_ALERT
+from kore._api.functions import LOG_CRIT as LOG_CRIT
+from kore._api.functions import LOG_DEBUG as LOG_DEBUG
+from kore._api.functions import LOG_EMERG as LOG_EMERG
+from kore._api.functions import LOG_ERR as LOG_ERR
+from kore._api.functions import LOG_INFO as LOG_INFO
+from kore._api.functions import LOG_NOTICE as LOG_NOTICE
+from kore._api.functions import LOG_WARNING as LOG_WARNING
+from kore._api.functions import MODULE_LOAD as MODULE_LOAD
+from kore._api.functions import MODULE_UNLOAD as MODULE_UNLOAD
+from kore._api.functions import RESULT_ERROR as RESULT_ERROR
+from kore._api.functions import RESULT_OK as RESULT_OK
+from kore._api.functions import RESULT_RETRY as RESULT_RETRY
+from kore._api.functions import TIMER_ONESHOT as TIMER_ONESHOT
+from kore._api.functions import WEBSOCKET_BROADCAST_GLOBAL as WEBSOCKET_BROADCAST_GLOBAL
+from kore._api.functions import WEBSOCKET_BROADCAST_LOCAL as WEBSOCKET_BROADCAST_LOCAL
+from kore._api.functions import WEBSOCKET_OP_BINARY as WEBSOCKET_OP_BINARY
+from kore._api.functions import WEBSOCKET_OP_TEXT as WEBSOCKET_OP_TEXT
+from kore._api.functions import app as app
+from kore._api.functions import bind as bind
+from kore._api.functions import bind_unix as bind_unix
+from kore._api.functions import blocking as blocking
+from kore._api.functions import config as config
+from kore._api.functions import dbsetup as dbsetup
+from kore._api.functions import domain as domain
+from kore._api.functions import fatal as fatal
+from kore._api.functions import fatalx as fatalx
+from kore._api.functions import log as log
+from kore._api.functions import prerequest as prerequest
+from kore._api.functions import privsep as privsep
+from kore._api.functions import pydomain as pydomain
+from kore._api.functions import register_database as register_database
+from kore._api.functions import route as route
+from kore._api.functions import sendobj as sendobj
+from kore._api.functions import sendobj_drained as sendobj_drained
+from kore._api.functions import server as server
+from kore._api.functions import setname as setname
+from kore._api.functions import shutdown as shutdown
+from kore._api.functions import sigtrap as sigtrap
+from kore._api.functions import time as time
+from kore._api.functions import tracer as tracer
+from kore._api.functions import websocket_broadcast as websocket_broadcast
+from kore._api.functions import worker as worker
+from kore._http.methods import HTTP_METHOD_DELETE as HTTP_METHOD_DELETE
+from kore._http.methods import HTTP_METHOD_GET as HTTP_METHOD_GET
+from kore._http.methods import HTTP_METHOD_HEAD as HTTP_METHOD_HEAD
+from kore._http.methods import HTTP_METHOD_OPTIONS as HTTP_METHOD_OPTIONS
+from kore._http.methods import HTTP_METHOD_PATCH as HTTP_METHOD_PATCH
+from kore._http.methods import HTTP_METHOD_POST as HTTP_METHOD_POST
+from kore._http.methods import HTTP_METHOD_PUT as HTTP_METHOD_PUT
 
 if _typing.TYPE_CHECKING:
     from kore._aio.gather import Gather as gather
@@ -67,34 +67,34 @@ if _typing.TYPE_CHECKING:
     from kore._aio.proc import Process as pyproc
     from kore._aio.queue import Queue as pyqueue
     from kore._aio.queue import Queue as queue
+    from kore._aio.sleep import suspend as suspend
     from kore._aio.socket import Socket as pysocket
     from kore._aio.socket import socket_wrap as socket_wrap
-    from kore._aio.suspend import suspend as suspend
     from kore._aio.timer import Timer as pytimer
     from kore._aio.timer import Timer as timer
-    from kore._clients import curl as curl
-    from kore._clients import httpclient as httpclient
+    from kore._api.clients import curl as curl
+    from kore._api.clients import httpclient as httpclient
+    from kore._api.databases import dbexecute as dbexecute
+    from kore._api.databases import dbpipeline as dbpipeline
+    from kore._api.databases import dbquery as dbquery
+    from kore._api.databases import dbstream as dbstream
+    from kore._api.databases import listen as listen
+    from kore._api.databases import transaction as transaction
+    from kore._api.tasks import coroname as coroname
+    from kore._api.tasks import corotrace as corotrace
+    from kore._api.tasks import task_create as task_create
+    from kore._api.tasks import task_id as task_id
+    from kore._api.tasks import task_kill as task_kill
+    from kore._api.tasks import tasks as tasks
     from kore._core.connection import Connection as Connection
     from kore._core.connection import Connection as pyconnection
     from kore._core.request import Request as Request
     from kore._core.request import Request as pyhttp_request
-    from kore._databases import dbexecute as dbexecute
-    from kore._databases import dbpipeline as dbpipeline
-    from kore._databases import dbquery as dbquery
-    from kore._databases import dbstream as dbstream
-    from kore._databases import listen as listen
-    from kore._databases import transaction as transaction
-    from kore._http.files import HttpFile as Upload
-    from kore._http.files import HttpFile as pyhttp_file
+    from kore._http.body.uploaded_file import HttpFile as Upload
+    from kore._http.body.uploaded_file import HttpFile as pyhttp_file
     from kore._httpclient.client import HttpClient as pyhttpclient
     from kore._httpclient.curl import CurlHandle as pycurlhandle
-    from kore._httpclient.names import *  # noqa: F403 - 279 of one kind
-    from kore._tasks import coroname as coroname
-    from kore._tasks import corotrace as corotrace
-    from kore._tasks import task_create as task_create
-    from kore._tasks import task_id as task_id
-    from kore._tasks import task_kill as task_kill
-    from kore._tasks import tasks as tasks
+    from kore._httpclient.curlopts import *  # noqa: F403 - 279 of one kind
 else:  # imported at their first use, which never happens in the parent
-    from kore._lazy import loaded as __getattr__
-    from kore._lazy import public_names as __dir__
+    from kore._api.lazy import loaded as __getattr__
+    from kore._api.lazy import public_names as __dir__

@@ -6,7 +6,7 @@ Only what an application may use. The modules behind it have types of their own.
 from typing import Final, TypeAlias
 
 from kore import errors as errors
-from kore._httpclient.names import *
+from kore._httpclient.curlopts import *
 from kore._types.client import CurlHandle as _CurlHandle
 from kore._types.client import HttpClient as _HttpClient
 from kore._types.client import curl as curl

@@ -19,15 +19,16 @@ from types import ModuleType, TracebackType
 from typing import Any, Final
 
 from kore import _context
-from kore._conf import loader, unusual
+from kore._conf import notices
 from kore._conf.builder import Builder
-from kore._conf.calls import arguments_for, check_hook, is_websocket_callback, place_of, takes
+from kore._conf.file import loader
+from kore._conf.file.syntax import parse
 from kore._conf.foreign import error_hint
-from kore._conf.places import OURS, absolute, working_directory
 from kore._conf.schema import Config
-from kore._conf.syntax import parse
+from kore._conf.signatures import arguments_for, check_hook, is_websocket_callback, place_of, takes
+from kore._conf.source_location import OURS, absolute, working_directory
 from kore._maybe_async import is_awaitable
-from kore._modules import Modules
+from kore._symbols import Symbols
 from kore.errors import ConfigError, Fatal, KoreError, StartError
 
 BLOCKS: Final = contextmanager.__code__.co_filename
@@ -57,7 +58,7 @@ class Application:
         self.path = path
         self.conf = conf
         self.arguments = ["kore", *arguments]
-        self.modules = Modules()
+        self.modules = Symbols()
         self.builder = Builder()
         self.builder.named = self.modules.named
         # What takes the place of that while modules may not configure.
@@ -98,7 +99,7 @@ class Application:
         if hook is None and not self.builder.problems.found:
             with self.listening():
                 call(self.builder.hooks.get("configure"), "configure", self.arguments)
-        self.builder.notices += unusual.notices(self.builder)
+        self.builder.notices += notices.notices(self.builder)
 
     def check_hooks(self) -> None:
         """Take note of hooks that cannot be called, and of names that look like hooks."""

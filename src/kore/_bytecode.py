@@ -16,7 +16,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, Final
 
-from kore._conf.places import OURS
+from kore._conf.source_location import OURS
 
 PACKAGE_DIRECTORIES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 SUFFIXES: Final = tuple(importlib.machinery.BYTECODE_SUFFIXES)

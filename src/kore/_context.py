@@ -12,7 +12,7 @@ from kore.errors import KoreError
 if TYPE_CHECKING:
     from kore._aio.tasks import Registry
     from kore._conf.builder import Builder
-    from kore._process.worker import Worker
+    from kore._process.worker.worker import Worker
 
 
 class Context:

@@ -4,9 +4,9 @@ from hypothesis import event
 from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
-from kore._conf.loader import CONTEXTS, load
+from kore._conf.file.loader import CONTEXTS, load
+from kore._conf.file.syntax import CONTROL, parse
 from kore._conf.settings import SETTINGS
-from kore._conf.syntax import CONTROL, parse
 from kore.errors import ConfigError
 from tests.helpers.conf import App
 from tests.helpers.heads import fuzzed

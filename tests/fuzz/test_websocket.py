@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kore._core.connection import Connection
 from kore._core.request import Request
 from kore._core.ws_options import WebSocketOptions
-from kore._websocket.deflate import Agreement, Deflater
+from kore._websocket.deflate import DeflateParameters, Deflater
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
 from tests.helpers.heads import changed, fuzzed
@@ -71,7 +71,7 @@ class Hub:
         self.closed = self.inside.remove
 
     def handshake(self, request: Request, *_: object) -> bool:
-        deflater = Deflater(Agreement()) if self.packed else None
+        deflater = Deflater(DeflateParameters()) if self.packed else None
         callbacks = (None, self.onmsg, self.ondisconnect)
         return Request.upgrade(request, TERMS, callbacks, deflater)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kore._conf.schema import Declared
+from kore._conf.schema import ParameterRules
 from kore._conf.settings import Settings
-from kore._http.parts import Parts
+from kore._http.request_data import RequestData
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -20,14 +20,14 @@ class Asked:
         query: str = "",
         content: bytes | None = None,
         *,
-        declared: Declared | None = None,
+        declared: ParameterRules | None = None,
         settings: Settings | None = None,
         **fields: str,
     ) -> None:
         self.query_string = query
         self.body_source = content
         self.fields = {name.replace("_", "-"): value for name, value in fields.items()}
-        self.beside = Parts(settings or Settings(), declared or Declared())
+        self.beside = RequestData(settings or Settings(), declared or ParameterRules())
         self.sent: dict[str, str] = {}
         self.answer: tuple[int, Any] | None = None
 

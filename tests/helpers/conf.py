@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kore._conf.builder import Builder
-from kore._conf.loader import load
+from kore._conf.file.loader import load
+from kore._conf.file.syntax import parse
 from kore._conf.schema import Config
-from kore._conf.syntax import parse
 from kore.errors import ConfigError
 
 # A server, in a file of its own, so that the rest can be about something else.

@@ -7,7 +7,7 @@ from typing import Any
 
 from kore._core.service import Service
 from kore._http.streaming import stream
-from kore._process.tasks import Tasks
+from kore._process.worker.tasks import RequestTasks
 from tests.helpers.core_reader_loop import Loop
 from tests.helpers.fix_core import Pair
 from tests.helpers.procs import PATIENCE
@@ -18,7 +18,7 @@ class Served(Pair):
 
     def make_service(self, limits: dict[str, Any], slot: memoryview | None) -> Service:
         loop = asyncio.get_running_loop()
-        self.real = Tasks(loop, lambda _, error: self.failures.append(error))
+        self.real = RequestTasks(loop, lambda _, error: self.failures.append(error))
         return Service(
             limits,
             spawn=self.real.spawn,

@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kore._pgsql.database import Database, Limits, Surroundings
+from kore._pgsql.conninfo import target
+from kore._pgsql.database import Callbacks, Database, PoolLimits
 from kore._pgsql.rows import Rows
-from kore._pgsql.target import target
 
 
 @asynccontextmanager
 async def database(dsn: str, **limits: Any) -> AsyncIterator[Database]:
     """Have a database for the length of a block."""
-    around = Surroundings(lambda call, *words: call(*words), lambda _: None)
-    made = Database(target(dsn, 10, 0), Limits(**limits), around)
+    around = Callbacks(lambda call, *words: call(*words), lambda _: None)
+    made = Database(target(dsn, 10, 0), PoolLimits(**limits), around)
     try:
         yield made
     finally:

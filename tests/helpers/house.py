@@ -12,50 +12,58 @@ SOURCE = ROOT / "src" / "kore"
 
 # Modules by floor; those of the core have floors of their own, under all others.
 FLOORS = {
-    9: "_cli.kodev _cli.run",
-    8: "__main__ _cli.create _cli.project",
-    7: "_cli.main _cli.skeleton _cli.sources _cli.watch",
-    6: "__init__ _api _clients _databases _tasks _lazy",
-    5: """_process.bodies _process.children _process.databases _process.disk _process.endings
-          _process.generation _process.heartbeat _process.holdings _process.incoming
-          _process.journals _process.nursery _process.objects _process.outgoing _process.parent
-          _process.post _process.process_end _process.refusal_log _process.relay _process.roles
-          _process.signals _process.site _process.slow_handlers
-          _process.spawn _process.starts _process.stopping _process.stuck _process.successors
-          _process.talk _process.tasks _process.template _process.trial _process.websockets
-          _process.worker""",
-    4: """_app _bytecode _process.accesslogs _process.addresses _process.background _process.birth
-          _process.channel _process.destination _process.eventloop _process.hostnames _process.lines
-          _process.logs _process.loop _process.openfile _process.orphans _process.output
-          _process.pidfile _process.plan _process.privsep _process.reloads _process.scoreboard
-          _process.sinks _process.sockets _process.terminal _process.workdir""",
-    3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edges _aio.gather
-          _aio.leash _aio.lock _aio.loose _aio.plain_reap _aio.proc _aio.queue _aio.readiness
-          _aio.socket _aio.status _aio.suspend _aio.tasks _aio.timer _aio.tracing
-          _httpclient.client _httpclient.curl _httpclient.exchange _httpclient.stream
-          _httpclient.transfers _httpclient.upload _modules _pgsql.connection _pgsql.database
-          _pgsql.hub _pgsql.listen _pgsql.opening _pgsql.pipeline _pgsql.pool _pgsql.question
-          _pgsql.rows _pgsql.session _pgsql.slices _pgsql.stream _pgsql.target
-          _pgsql.transaction""",
-    2: """_conf.answers _conf.authentications _conf.builder _conf.calls _conf.check _conf.databases
-          _conf.demands _conf.directives _conf.domains _conf.filemaps _conf.legacy _conf.loader
-          _conf.printer _conf.routes _conf.rules _conf.unserved _conf.unusual _conf.wanted
-          _conf.websockets
-          _http.auth _http.filemap
-          _http.parts _http.pipeline _http.router _http.sending _http.steps _http.streaming""",
-    1: """_conf.cpus _conf.foreign _conf.problems _conf.schema _conf.settings _conf.syntax
-          _http.accesslog _http.codings
-          _http.conditions _http.cookies _http.dates _http.field_parameters _http.files
-          _http.flow _http.folder _http.keeping _http.media _http.multipart _http.names
-          _http.params _http.ranges _http.redirects _http.sources _http.spool
-          _http.tables _http.verdicts _httpclient.codings _httpclient.fields
-          _httpclient.later _httpclient.names _httpclient.options _httpclient.plan
-          _httpclient.urls _pgsql.harmless _pgsql.line _pgsql.statements _pgsql.values
-          _process.codec _process.fields _process.mail _process.memory _process.messages
-          _process.parcels
-          _websocket.broadcast _websocket.deflate _websocket.handshake _websocket.rooms""",
-    0: """_conf.guesses _conf.hosts _conf.kinds _conf.paths _conf.places _context _maybe_async
-          _numbers _pgsql.functions _unawaited errors""",
+    10: "_cli.kodev _cli.run",
+    9: "__main__ _cli.create _cli.project",
+    8: "_cli.main _cli.skeleton _cli.sources _cli.watch",
+    7: "__init__",
+    6: "_api.clients _api.databases _api.functions _api.lazy _api.tasks",
+    5: """_process.parent.children _process.parent.generation _process.parent.launcher
+          _process.parent.message_router _process.parent.parent _process.parent.resources
+          _process.parent.respawner _process.parent.shutdown _process.parent.start_watchdog
+          _process.parent.stuck_workers _process.process_end _process.roles _process.spawn
+          _process.template.check_config _process.template.template _process.worker.accesslogs
+          _process.worker.bodies _process.worker.bus _process.worker.bus_receiver
+          _process.worker.bus_sender _process.worker.databases _process.worker.heartbeat
+          _process.worker.io_threads _process.worker.objects _process.worker.parent_link
+          _process.worker.refusal_log _process.worker.routing _process.worker.signals
+          _process.worker.slow_handlers _process.worker.stop_sequence _process.worker.tasks
+          _process.worker.websockets _process.worker.worker""",
+    4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.log.formats
+          _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer
+          _process.output _process.parent.accesslog_files _process.parent.addresses
+          _process.parent.daemon _process.parent.eventloop _process.parent.listeners
+          _process.parent.orphans _process.parent.pidfile _process.parent.reload_requests
+          _process.parent.terminal _process.parent.working_directory _process.plan
+          _process.privsep _process.template.host_lookup _process.worker.eventloop
+          _process.worker.params""",
+    3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edge_poller _aio.gather
+          _aio.lock _aio.nonblocking_io _aio.parent_death _aio.plain_reap _aio.proc _aio.queue
+          _aio.sleep _aio.socket _aio.status _aio.task_utils _aio.tasks _aio.timer _aio.tracing
+          _httpclient.client _httpclient.curl _httpclient.stream _httpclient.transfer
+          _httpclient.transfers _httpclient.upload _pgsql.connect _pgsql.connection
+          _pgsql.conninfo _pgsql.database _pgsql.epoll _pgsql.listen _pgsql.pipeline _pgsql.pool
+          _pgsql.query _pgsql.rows _pgsql.session _pgsql.slices _pgsql.stream _pgsql.transaction
+          _symbols""",
+    2: """_conf.builder _conf.check _conf.databases _conf.domain_rules _conf.file.authentications
+          _conf.file.directives _conf.file.domains _conf.file.legacy _conf.file.loader
+          _conf.file.printer _conf.file.routes _conf.filemaps _conf.notices _conf.pending_routes
+          _conf.route_options _conf.settings_checks _conf.signatures _conf.unserved
+          _conf.websockets _http.auth _http.files.file_response _http.files.filemap _http.pipeline
+          _http.request_data _http.router _http.steps _http.streaming""",
+    1: """_conf.cpus _conf.diagnostics _conf.file.syntax _conf.foreign _conf.schema _conf.settings
+          _http.accesslog _http.body.body_storage _http.body.body_stream _http.body.multipart
+          _http.body.spool _http.body.spool_directory _http.body.uploaded_file _http.cookies
+          _http.field_parameters _http.files.conditions _http.files.content_encoding
+          _http.files.dates _http.files.file_cache _http.files.media _http.files.ranges
+          _http.files.safe_path _http.methods _http.params _http.redirects _http.sync_or_async
+          _httpclient.codings _httpclient.curlopts _httpclient.fields _httpclient.lazy
+          _httpclient.options _httpclient.prepared _httpclient.urls _pgsql.harmless _pgsql.queue
+          _pgsql.statements _pgsql.values _process.ipc.fragments _process.ipc.messages
+          _process.ipc.send_queue _process.ipc.validation _process.worker.codec
+          _process.worker.memory _websocket.broadcast _websocket.deflate _websocket.groups
+          _websocket.handshake""",
+    0: """_conf.hosts _conf.paths _conf.source_location _conf.suggestions _conf.value_types
+          _context _maybe_async _numbers _pgsql.functions _unawaited errors""",
     -1: "_core.broadcast _core.listener _core.testing",
     -2: "_core.connection",
     -3: "_core.lifecycle",
@@ -92,22 +100,29 @@ IMPURE = {
 PURE = (
     "_conf.",
     "_http.",
-    "_pgsql.line",
+    "_pgsql.queue",
     "_pgsql.statements",
     "_pgsql.values",
-    "_process.codec",
-    "_process.messages",
-    "_process.parcels",
+    "_process.worker.codec",
+    "_process.ipc.messages",
+    "_process.ipc.fragments",
     "_websocket.",
 )
 
 SETS_THE_CONTEXT = {
     "_app": {"builder"},
-    "_process.worker": {"worker"},
-    "_api": {"app", "unserved"},
-    "_tasks": {"tasks"},
+    "_process.worker.worker": {"worker"},
+    "_api.functions": {"app", "unserved"},
+    "_api.tasks": {"tasks"},
 }
-READS_THE_CONTEXT = {"_api", "_app", "_clients", "_databases", "_process.worker", "_tasks"}
+READS_THE_CONTEXT = {
+    "_api.clients",
+    "_api.databases",
+    "_api.functions",
+    "_api.tasks",
+    "_app",
+    "_process.worker.worker",
+}
 
 # Which room of `_process` may not import which other ones.
 ROOMS = {
@@ -219,7 +234,7 @@ def allowed(module: str, other: str) -> bool:
     own, floor = FLOOR[module], FLOOR[other]
     if module.startswith("_core.") != other.startswith("_core."):
         return own >= CORE_IS_FOR and floor < 0
-    same_package = module.rpartition(".")[0] == other.rpartition(".")[0]
+    same_package = _package_of(module) == _package_of(other)
     return floor < own or (floor == own and (same_package or floor == DATA))
 
 
@@ -232,6 +247,11 @@ def wrong_rooms(modules: Graph) -> list[str]:
         for closed in ROOMS.get(module.rpartition(".")[0], ())
         if other.startswith(f"{closed}.")
     ]
+
+
+def _package_of(module: str) -> str:
+    """Return the package below `kore` that a module is in, at any depth."""
+    return module.partition(".")[0] if "." in module else ""
 
 
 def rings(modules: Graph) -> list[list[str]]:

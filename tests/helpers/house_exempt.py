@@ -12,19 +12,19 @@ CLASSES: Final = {
 }  # fmt: skip
 # Modules with functions that are one word, or miss their underscore.
 FUNCTIONS: Final = (
-    "_aio", "_api", "_app", "_cli", "_clients", "_conf", "_context", "_core", "_databases", "_http",
-    "_httpclient", "_lazy", "_modules", "_pgsql", "_process", "_tasks", "_websocket",
+    "_aio", "_api", "_app", "_cli", "_conf", "_context", "_core", "_http", "_httpclient", "_pgsql",
+    "_process", "_symbols", "_websocket",
 )  # fmt: skip
 # Modules, and pages, with vague words.
 PROSE: Final = (
-    "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient", "_lazy", "_modules",
-    "_pgsql", "_process", "_websocket", "docs/", "errors",
+    "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient", "_pgsql",
+    "_process", "_symbols", "_websocket", "docs/", "errors",
 )  # fmt: skip
 PARAMETERS: Final = ("_core.accesslog", "_core.ws_options", "_core.service", "_core.writer")
 RINGS: Final = {
-    "_app", "_context", "_process.worker", "_conf.builder", "_conf.databases", "_conf.directives",
-    "_conf.wanted", "_httpclient.exchange", "_httpclient.stream", "_process.children",
-    "_process.generation", "_process.post", "_process.parent.children",
-    "_process.parent.generation", "_process.parent.message_router", "_process.worker.worker",
+    "_app", "_context", "_process.worker", "_conf.builder", "_conf.databases",
+    "_conf.file.directives", "_conf.pending_routes", "_httpclient.transfer",
+    "_httpclient.stream", "_process.parent.children", "_process.parent.generation",
+    "_process.parent.message_router", "_process.worker.worker",
 }  # fmt: skip
 MAP: Final = True

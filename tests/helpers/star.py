@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from kore._aio.loose import close_unbegun
+from kore._aio.task_utils import close_unbegun
 from kore._conf.settings import Settings
-from kore._process.messages import ALL, ECHO, RECEIPT, Gone, Kind, Parcel
-from kore._process.parcels import ROOM
-from kore._process.relay import Relay
+from kore._process.ipc.fragments import ROOM
+from kore._process.ipc.messages import ALL, ECHO, RECEIPT, MessageKind, RoutedMessage, WorkerExited
+from kore._process.worker.bus import MessageBus
 from tests.helpers.core_loop import run
 from tests.helpers.procs import PATIENCE
 
@@ -21,7 +21,7 @@ class Star:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.relays: dict[int, Relay] = {}
+        self.relays: dict[int, MessageBus] = {}
         # Who got what from whom.
         self.said: list[Said] = []
         self.flags: list[int] = []
@@ -30,16 +30,18 @@ class Star:
         for number in (1, 2, 3):
             self.start(number)
 
-    def start(self, number: int) -> Relay:
+    def start(self, number: int) -> MessageBus:
         """Start a worker, perhaps in the place of another one."""
-        relay = Relay(
+        relay = MessageBus(
             number,
             SETTINGS,
             self.loop,
             lambda parcel: self.carry(number, relay, parcel),
             lambda where, error: self.failed.append((where, error)),
         )
-        relay.on(Kind.OBJECT, lambda sender, payload: self.said.append((number, sender, payload)))
+        relay.on(
+            MessageKind.OBJECT, lambda sender, payload: self.said.append((number, sender, payload))
+        )
         self.relays[number] = relay
         relay.open(self.see_off)
         return relay
@@ -48,9 +50,9 @@ class Star:
         """Let a worker end."""
         del self.relays[number]
         for relay in self.relays.values():
-            relay.gone(Gone(number))
+            relay.gone(WorkerExited(number))
 
-    def carry(self, sender: int, relay: Relay, parcel: Parcel) -> None:
+    def carry(self, sender: int, relay: MessageBus, parcel: RoutedMessage) -> None:
         if self.relays.get(sender) is not relay:
             return
         self.flags.append(parcel.flags)
@@ -59,7 +61,7 @@ class Star:
         for number, receiver in self.relays.items():
             mine = number != sender or parcel.flags & ECHO
             if parcel.address == number or (parcel.address == ALL and mine):
-                passed = Parcel(sender, parcel.flags, parcel.payload())
+                passed = RoutedMessage(sender, parcel.flags, parcel.payload())
                 self.loop.call_soon(receiver.parcel, passed)
 
     def see_off(
@@ -74,7 +76,7 @@ class Star:
         return task
 
     def send(self, payload: bytes, worker: int | None = 2, *, echo: bool = False) -> None:
-        self.relays[1].send(Kind.OBJECT, payload, worker, echo=echo)
+        self.relays[1].send(MessageKind.OBJECT, payload, worker, echo=echo)
 
     def posted(self, flag: int) -> int:
         """Return how many parcels with a flag there were."""
@@ -87,7 +89,7 @@ class Star:
 
     async def drained(self, worker: int | None = None) -> None:
         async with asyncio.timeout(PATIENCE):
-            await self.relays[1].drained(Kind.OBJECT, worker)
+            await self.relays[1].drained(MessageKind.OBJECT, worker)
 
 
 Check = Callable[[Star], Coroutine[Any, Any, None]]

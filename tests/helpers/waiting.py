@@ -20,14 +20,14 @@ UNLESS = {
 }
 # Where it is right, and why.
 ALLOWED = {
-    ("_process.background", "start"): "the command in the terminal, not the parent",
-    ("_process.destination", "drain"): "at most a second, at the very end",
-    ("_http.folder", "name"): "in workers only",
-    ("_http.folder", "_create_locked"): "in workers only",
-    ("_process.orphans", "children"): "files of /proc",
-    ("_process.orphans", "is_of_multiprocessing"): "a file of /proc",
-    ("_process.orphans", "mark_in"): "a file of /proc",
-    ("_process.scoreboard", "open_stacks"): "in workers only, a file in memory",
+    ("_process.parent.daemon", "start"): "the command in the terminal, not the parent",
+    ("_process.log.writer", "drain"): "at most a second, at the very end",
+    ("_http.body.spool_directory", "name"): "in workers only",
+    ("_http.body.spool_directory", "_create_locked"): "in workers only",
+    ("_process.parent.orphans", "children"): "files of /proc",
+    ("_process.parent.orphans", "is_of_multiprocessing"): "a file of /proc",
+    ("_process.parent.orphans", "mark_in"): "a file of /proc",
+    ("_process.ipc.scoreboard", "open_stacks"): "in workers only, a file in memory",
 }
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import kore
 from kore import _context
-from kore._process import messages
-from kore._process.messages import Kind, Parcel
-from kore._process.parcels import PIECE, ROOM
+from kore._process.ipc import messages
+from kore._process.ipc.fragments import PIECE, ROOM
+from kore._process.ipc.messages import MessageKind, RoutedMessage
 
 # What came from whom, and under which name: the last number, and how many came.
 SEEN: dict[tuple[int, str], list[int]] = {}
@@ -124,7 +124,7 @@ def raw(data):
 def do_half(argument):
     """Send the first half of an object to a worker, and end."""
     piece = PIECE.pack(time.monotonic_ns(), 2 * ROOM, 0) + bytes(ROOM)
-    raw(messages.encode(Parcel(int(argument), Kind.OBJECT, piece)))
+    raw(messages.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
     do_kill("")
 
 
@@ -132,16 +132,16 @@ def do_flood(argument):
     """Send a worker more than its window, and more."""
     for number in range(1, 2000):
         piece = PIECE.pack(number, ROOM, 0) + bytes(ROOM)
-        raw(messages.encode(Parcel(int(argument), Kind.OBJECT, piece)))
+        raw(messages.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
 
 
 def do_junk(argument):
     """Send what is no piece, and no object."""
     to = int(argument)
     for content in (b"", b"short", PIECE.pack(1, 1 << 31, 0), PIECE.pack(2, 0, 0), bytes(100)):
-        raw(messages.encode(Parcel(to, Kind.OBJECT, content)))
-    _context.current.worker.relay.send(Kind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
-    _context.current.worker.relay.send(Kind.OBJECT, b"\xc1\0", to, echo=False)
+        raw(messages.encode(RoutedMessage(to, MessageKind.OBJECT, content)))
+    _context.current.worker.relay.send(MessageKind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
+    _context.current.worker.relay.send(MessageKind.OBJECT, b"\xc1\0", to, echo=False)
 
 
 def do_fuzz(seed):
@@ -155,19 +155,19 @@ def do_fuzz(seed):
             content = PIECE.pack(rng.getrandbits(64), size, start) + content
         flags = rng.choice([1, 2, 1, 2, 0x101, 0x102, 0x201, 0x202])
         to = rng.randint(1, 3) if flags & messages.RECEIPT else rng.randint(0, 3)
-        raw(messages.encode(Parcel(to, flags & ~messages.ECHO if to else flags, content)))
+        raw(messages.encode(RoutedMessage(to, flags & ~messages.ECHO if to else flags, content)))
 
 
 def do_forge(_):
     """Send what a worker may not."""
     for parcel in (
-        Parcel(9, Kind.OBJECT, b"to nobody"),
-        Parcel(2, 9, b"of no kind"),
-        Parcel(2, 0x8000 | Kind.OBJECT, b"with flags"),
-        Parcel(0, messages.RECEIPT | Kind.OBJECT, b"a receipt to all"),
+        RoutedMessage(9, MessageKind.OBJECT, b"to nobody"),
+        RoutedMessage(2, 9, b"of no kind"),
+        RoutedMessage(2, 0x8000 | MessageKind.OBJECT, b"with flags"),
+        RoutedMessage(0, messages.RECEIPT | MessageKind.OBJECT, b"a receipt to all"),
     ):
         raw(messages.encode(parcel))
-    raw(messages.encode(messages.Gone(2)))
+    raw(messages.encode(messages.WorkerExited(2)))
 
 
 def there(path):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._process.pidfile import owner
+from kore._process.parent.pidfile import owner
 from tests.helpers import procs
 from tests.helpers.syslogd import Syslogd
 from tests.process.house import alive

@@ -12,7 +12,7 @@ from tests.process.house import end, full, get, replaced, serving, status, try_g
 TAKEN_OVER = """
 import os, random, socket, struct, array
 from kore import _context
-from kore._process import messages as m
+from kore._process.ipc import messages as m
 
 HEADER = m.HEADER
 
@@ -52,7 +52,7 @@ def forge(req):
         sock.send(m.encode(m.Forked(1, victim)))
         sock.send(m.encode(m.NotForked(1, "because")))
     sock.send(m.encode(m.Stop(drain=False)))
-    sock.send(m.encode(m.Configured({"settings": {}})))
+    sock.send(m.encode(m.ConfigLoaded({"settings": {}})))
     req.response(200, b"still here")
 
 def descriptors(req):
@@ -60,13 +60,13 @@ def descriptors(req):
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 200))]
     # Far below 1024: a user without privileges may not have more than that on the way.
     for _ in range(3):
-        sock.send(m.encode(m.Log(6, "with descriptors")), rights)
+        sock.send(m.encode(m.LogLine(6, "with descriptors")), rights)
     req.response(200, b"sent")
 
 def flood(req):
     sock = channel()
     for number in range(20000):
-        sock.send(m.encode(m.Log(6, f"flood {number}")))
+        sock.send(m.encode(m.LogLine(6, f"flood {number}")))
     req.response(200, b"done")
 
 def empty(req):

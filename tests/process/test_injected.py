@@ -12,11 +12,11 @@ from tests.helpers import procs
 RUN = """
 import pathlib, sys
 from dataclasses import replace
-from kore._process.nursery import Options
-from kore._process.parent import Parent
+from kore._process.parent.launcher import LaunchOptions
+from kore._process.parent.parent import Parent
 from kore._process.roles import TEMPLATE, WORKER
 template, worker = sys.argv[1:]
-options = Options(
+options = LaunchOptions(
     "app.py", template=replace(TEMPLATE, main=template), worker=replace(WORKER, main=worker)
 )
 
@@ -36,9 +36,9 @@ kore.config.workers = 2
 """
 COMMON = """
 import os, pathlib, random, socket, sys, time
-from kore._process import template
-from kore._process.channel import Channel
-from kore._process.messages import *
+from kore._process.template import template
+from kore._process.ipc.channel import Channel
+from kore._process.ipc.messages import *
 
 real_fork = template.Template.fork_twice
 
@@ -56,7 +56,7 @@ def channel():
 def configured(channel):
     import kore
     from kore import _app
-    channel.send(Configured(_app.load("app.py").plain()))
+    channel.send(ConfigLoaded(_app.load("app.py").plain()))
 
 def worker(birth):
     # Serves nobody; the third one to start ends the server.
@@ -75,7 +75,7 @@ def worker(birth):
         time.sleep(0.01)
     return 1
 """
-REAL = "kore._process.template:main"
+REAL = "kore._process.template.template:main"
 FAKE = "fakes:main"
 
 
@@ -123,8 +123,8 @@ def test_a_worker_that_ends_before_it_is_ready_is_a_failed_start(tmp_path: Path)
 @pytest.mark.parametrize(
     ("sends", "reason"),
     [
-        ("Configured({})", "a configuration that makes no sense"),
-        ("Configured({'name': 1, 'settings': [], 'servers': {}})", "makes no sense"),
+        ("ConfigLoaded({})", "a configuration that makes no sense"),
+        ("ConfigLoaded({'name': 1, 'settings': [], 'servers': {}})", "makes no sense"),
         ("Fatal('no licence')", "no licence"),
         ("Ready(), Fatal('enough')", "a template may not send Ready"),
         ("Forked(1, 1), Fatal('enough')", "nobody asked for worker 1"),

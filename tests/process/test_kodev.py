@@ -15,7 +15,7 @@ import pytest
 from kore._cli.kodev import NATIVE, main
 from kore._cli.skeleton import FILES
 from kore._conf.settings import VERSION
-from kore._process.pidfile import owner
+from kore._process.parent.pidfile import owner
 from tests.helpers import procs
 from tests.helpers.fix_serve import RUNNING, Server
 from tests.process.house import alive, get

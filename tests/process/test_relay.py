@@ -9,9 +9,9 @@ APP = """
 import asyncio
 import kore.errors
 from kore import _context
-from kore._process.messages import Kind
+from kore._process.ipc.messages import MessageKind
 
-KINDS = {"object": Kind.OBJECT, "broadcast": Kind.BROADCAST}
+KINDS = {"object": MessageKind.OBJECT, "broadcast": MessageKind.BROADCAST}
 
 def relay():
     return _context.current.worker.relay

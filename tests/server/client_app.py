@@ -61,7 +61,7 @@ def descriptors(req):
 
 
 def limits(req):
-    from kore._clients import limits
+    from kore._api.clients import limits
 
     req.response(200, " ".join(map(str, limits())))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._http.dates import http_date
+from kore._http.files.dates import http_date
 from tests.helpers.answers import Answer
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.procs import until

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kore._pgsql.database import Database
-from kore._pgsql.stream import Stream
+from kore._pgsql.stream import RowStream
 from kore.errors import DatabaseError
 from tests.helpers.databases import ask, database, outcome, settled, turns
 from tests.helpers.fix_postgres import Worker
@@ -23,12 +23,12 @@ CUT = "a read of the stream was cancelled"
 CLOSED = "the stream was closed before its last row"
 
 
-def stream(of: Database, query: str) -> Stream:
+def stream(of: Database, query: str) -> RowStream:
     """Return a stream of text."""
     return of.stream(query, None, False, False)
 
 
-async def read(rows: Stream) -> list[Any]:
+async def read(rows: RowStream) -> list[Any]:
     """Return all rows, and the error at the end, if there is one."""
     found: list[Any] = []
     try:
@@ -50,7 +50,7 @@ async def until_held(of: Database) -> None:
 def test_after_a_read_that_was_cancelled_the_next_one_is_an_error(
     postgres: Postgres, own: bool
 ) -> None:
-    async def cut(of: Database, other: Database, rows: Stream) -> list[Any]:
+    async def cut(of: Database, other: Database, rows: RowStream) -> list[Any]:
         async with other.transaction(None, readonly=False) as tx:
             await tx.query("SELECT pg_advisory_xact_lock(71)")
             task = asyncio.ensure_future(read(rows))

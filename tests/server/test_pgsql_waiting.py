@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kore._pgsql import listen, pool
-from kore._pgsql.database import Database, Limits, Surroundings
-from kore._pgsql.target import target
+from kore._pgsql.conninfo import target
+from kore._pgsql.database import Callbacks, Database, PoolLimits
 from kore.errors import DatabaseError
 from tests.helpers.databases import ask, database, outcome, turns
 from tests.helpers.fix_postgres import APP, Raised, Worker
@@ -184,8 +184,8 @@ def test_listening_that_is_refused_is_tried_ever_less_often_and_told_once(
             where = f"host=127.0.0.1 port={server.sockets[0].getsockname()[1]} user=x"
             of = Database(
                 target(f"{where} sslmode=disable gssencmode=disable", 10, 0),
-                Limits(),
-                Surroundings(lambda *_: None, told.append),
+                PoolLimits(),
+                Callbacks(lambda *_: None, told.append),
             )
             of.listen("news", lambda *_: None, None)
             while standby.connections < 4:  # noqa: ASYNC110 - counted elsewhere

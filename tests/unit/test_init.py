@@ -6,8 +6,8 @@ import sys
 import pytest
 
 import kore
-from kore._httpclient import names as options_of_libcurl
-from kore._lazy import LAZY
+from kore._api.lazy import LAZY
+from kore._httpclient import curlopts as options_of_libcurl
 
 VALUES = """
     LOG_EMERG=0 LOG_ALERT=1 LOG_CRIT=2 LOG_ERR=3 LOG_WARNING=4 LOG_NOTICE=5 LOG_INFO=6 LOG_DEBUG=7

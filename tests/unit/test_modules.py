@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kore._modules import Modules
+from kore._symbols import Symbols
 
 FIRST = """
 class App:
@@ -33,8 +33,8 @@ def module(name: str, source: str) -> ModuleType:
 
 
 @pytest.fixture
-def modules() -> Modules:
-    made = Modules()
+def modules() -> Symbols:
+    made = Symbols()
     made.add(module("first", FIRST))
     made.add(module("second", SECOND))
     return made
@@ -50,7 +50,7 @@ def modules() -> Modules:
         ("second.other", "other"),
     ],
 )
-def test_a_name_means_a_function(modules: Modules, name: str, qualified: str) -> None:
+def test_a_name_means_a_function(modules: Symbols, name: str, qualified: str) -> None:
     found = modules.symbol(name)
 
     assert found is not None
@@ -60,18 +60,18 @@ def test_a_name_means_a_function(modules: Modules, name: str, qualified: str) ->
 @pytest.mark.parametrize(
     "name", ["", "nobody", "text", "koreapp", "koreapp.nobody", "third.index", "a.b.c", "first."]
 )
-def test_other_names_mean_nothing(modules: Modules, name: str) -> None:
+def test_other_names_mean_nothing(modules: Symbols, name: str) -> None:
     assert modules.symbol(name) is None
 
 
-def test_the_first_module_that_has_a_name_wins(modules: Modules) -> None:
+def test_the_first_module_that_has_a_name_wins(modules: Symbols) -> None:
     first, second = modules.loaded
 
     assert modules.symbol("index") is first.index
     assert modules.symbol("second.index") is second.index
 
 
-def test_a_function_is_called_by_a_name_that_means_it(modules: Modules) -> None:
+def test_a_function_is_called_by_a_name_that_means_it(modules: Symbols) -> None:
     first, second = modules.loaded
 
     assert modules.name_of(first.index) == "index"
@@ -80,13 +80,13 @@ def test_a_function_is_called_by_a_name_that_means_it(modules: Modules) -> None:
     assert modules.name_of(lambda: None) == ""
 
 
-def test_names_are_found_without_looking_at_everything_each_time(modules: Modules) -> None:
+def test_names_are_found_without_looking_at_everything_each_time(modules: Symbols) -> None:
     source = "".join(f"def f{number}(req): ...\n" for number in range(300))
     modules.add(module("many", source + "handlers = [lambda req: None for _ in range(300)]\n"))
     many = modules.loaded[-1]
     asked: list[str] = []
 
-    class Counting(Modules):
+    class Counting(Symbols):
         def symbol(self, name: str) -> Callable[..., Any] | None:
             asked.append(name)
             return super().symbol(name)
@@ -99,7 +99,7 @@ def test_names_are_found_without_looking_at_everything_each_time(modules: Module
     assert len(asked) < 3000
 
 
-def test_a_function_that_is_no_key_has_a_name_too(modules: Modules) -> None:
+def test_a_function_that_is_no_key_has_a_name_too(modules: Symbols) -> None:
     source = (
         "class Page:\n    def __call__(self, req): ...\n"
         "    def __eq__(self, other): return self is other\n"
@@ -110,12 +110,12 @@ def test_a_function_that_is_no_key_has_a_name_too(modules: Modules) -> None:
     assert modules.name_of(modules.loaded[-1].page) == "page"
 
 
-def test_the_names_for_guesses_are_functions_and_methods(modules: Modules) -> None:
+def test_the_names_for_guesses_are_functions_and_methods(modules: Symbols) -> None:
     assert {"index", "other", "koreapp.page"} <= set(modules.symbols())
     assert "text" not in modules.symbols()
 
 
-def test_the_first_module_with_a_hook_wins_and_in_it_the_method(modules: Modules) -> None:
+def test_the_first_module_with_a_hook_wins_and_in_it_the_method(modules: Symbols) -> None:
     first, second = modules.loaded
 
     assert modules.hooks() == {
@@ -125,7 +125,7 @@ def test_the_first_module_with_a_hook_wins_and_in_it_the_method(modules: Modules
     }
 
 
-def test_a_module_is_there_once(modules: Modules) -> None:
+def test_a_module_is_there_once(modules: Symbols) -> None:
     modules.add(modules.loaded[0])
 
     assert len(modules.loaded) == 2

@@ -11,10 +11,10 @@ import weakref
 from asyncio import AbstractEventLoop, Future, Task
 from typing import Any, Protocol
 
-from kore._aio.leash import tie
+from kore._aio.parent_death import tie
 
 
-class Interrupted(Protocol):
+class Interruptible(Protocol):
     """Something that a task may wait for."""
 
     @property
@@ -28,11 +28,11 @@ class Interrupted(Protocol):
         """Give it up."""
 
 
-class Child:
+class ChildWatcher:
     """A process and all of its group. The loop keeps this object until the process is reaped."""
 
     def __init__(
-        self, popen: "subprocess.Popen[bytes]", owner: Task[Any], pipes: "list[Interrupted]"
+        self, popen: "subprocess.Popen[bytes]", owner: Task[Any], pipes: "list[Interruptible]"
     ) -> None:
         self.popen = popen
         self.pipes = pipes

@@ -8,16 +8,16 @@ from contextlib import suppress
 from typing import Any
 
 from kore._aio.addresses import internet_addresses
-from kore._aio.readiness import ClosedError, Direction, in_time, seconds_of
+from kore._aio.nonblocking_io import ClosedError, IoDirection, in_time, seconds_of
 from kore.errors import SocketError
 
 
-class Route:
+class ConnectAttempt:
     """A socket on its way to one of the addresses of a host."""
 
     __slots__ = ("_usable", "_writing")
 
-    def __init__(self, usable: Callable[[], socket.socket], writing: Direction) -> None:
+    def __init__(self, usable: Callable[[], socket.socket], writing: IoDirection) -> None:
         # Who says that it is closed by now.
         self._usable = usable
         self._writing = writing
@@ -52,9 +52,9 @@ class Route:
             failures.clear()
 
     async def _to(self, address: Any, timeout_ms: float | None) -> None:
-        connecting = Connecting(self._usable(), address)
+        connecting = AddressConnector(self._usable(), address)
         try:
-            await self._writing.perform(Connecting.go_on, connecting, timeout_ms)
+            await self._writing.perform(AddressConnector.go_on, connecting, timeout_ms)
         except SocketError:
             raise
         except BaseException:
@@ -62,7 +62,7 @@ class Route:
             raise
 
 
-class Connecting:
+class AddressConnector:
     """A connection that is being made."""
 
     __slots__ = ("address", "begun", "sock")

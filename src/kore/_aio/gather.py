@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Generator
 from contextvars import copy_context
 from typing import Any
 
-from kore._aio.loose import close_unbegun
-from kore._aio.suspend import GATE
+from kore._aio.sleep import GATE
+from kore._aio.task_utils import close_unbegun
 from kore._maybe_async import is_awaitable
 from kore._unawaited import Unawaited, warn_unawaited
 

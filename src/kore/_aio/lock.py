@@ -8,7 +8,7 @@ from sys import _getframe, exc_info
 from types import FrameType
 from typing import Any, Final
 
-from kore._aio.suspend import GATE
+from kore._aio.sleep import GATE
 from kore.errors import KoreError
 
 # A loop in which no task runs.

@@ -7,7 +7,7 @@ from time import monotonic
 from types import FrameType
 from typing import Final, Protocol
 
-from kore._aio.child import Child, late
+from kore._aio.child import ChildWatcher, late
 
 # Seconds. Longer, other clients would notice, and the rest has to be awaited.
 WAIT_MAX: Final = 0.5
@@ -31,7 +31,7 @@ VALUE_USES: Final = _opcodes_named("STORE_", "BUILD_MAP", "FORMAT_", "CONVERT_",
 STATEMENT_ENDS: Final = HANDED_ON | _opcodes_named("STORE_", "POP_JUMP")
 
 
-class Output(Protocol):
+class CapturedOutput(Protocol):
     """A pipe that a process writes to."""
 
     def fileno(self) -> int:
@@ -68,7 +68,7 @@ def _following_opcodes(frame: FrameType) -> Iterator[int]:
     return (opcode for opcode in opcodes if opcode != CACHE)
 
 
-def wait_for_end(child: Child, outputs: Sequence[Output]) -> int | None:
+def wait_for_end(child: ChildWatcher, outputs: Sequence[CapturedOutput]) -> int | None:
     """Wait a moment for the end of a process and return its status; None: it still runs.
 
     What it writes meanwhile is kept for later receivers: it could not end with a full pipe.
@@ -91,7 +91,7 @@ def wait_for_end(child: Child, outputs: Sequence[Output]) -> int | None:
     return status
 
 
-def _read_once(pidfd: int, open_outputs: dict[int, Output], seconds: float) -> None:
+def _read_once(pidfd: int, open_outputs: dict[int, CapturedOutput], seconds: float) -> None:
     """Wait for output or the end, and read what there is."""
     poll = select.poll()
     for fd in (pidfd, *open_outputs):

@@ -11,17 +11,17 @@ from sys import _getframe
 from typing import IO, Any, Final
 
 from kore._aio.affinity import unpinned
-from kore._aio.child import Child
-from kore._aio.plain_reap import is_awaited, wait_for_end
-from kore._aio.readiness import (
+from kore._aio.child import ChildWatcher
+from kore._aio.nonblocking_io import (
     ClosedError,
-    Direction,
-    Sending,
+    IoDirection,
+    PartialSend,
     as_bytes,
     positive,
     seconds_of,
 )
-from kore._aio.status import Ended, Running
+from kore._aio.plain_reap import is_awaited, wait_for_end
+from kore._aio.status import ExitStatus, PendingStatus
 from kore.errors import KoreError, SocketError
 
 # Bytes that are read before they are asked for.
@@ -63,7 +63,7 @@ class Process:
         self._stdout = Pipe(popen.stdout, writing=False)
         self._stderr = Pipe(popen.stderr, writing=False) if stderr else None
         pipes = (self._stdin, self._stdout, self._stderr)
-        self._child = Child(popen, owner, [pipe for pipe in pipes if pipe is not None])
+        self._child = ChildWatcher(popen, owner, [pipe for pipe in pipes if pipe is not None])
         if seconds:
             self._child.expire_in(seconds)
 
@@ -105,7 +105,7 @@ class Process:
         self._child.kill()
         return True
 
-    def reap(self) -> "Ended | Running":
+    def reap(self) -> "ExitStatus | PendingStatus":
         """Return its exit status, to be awaited; once it has ended, an int as it stands.
 
         For a process that a signal ended it is the number of that signal. In a statement without
@@ -115,7 +115,7 @@ class Process:
         if status is None and not is_awaited(_getframe(1)):
             outputs = [pipe for pipe in (self._stdout, self._stderr) if pipe is not None]
             status = wait_for_end(self._child, outputs)
-        return Running(self._child, self) if status is None else Ended(status)
+        return PendingStatus(self._child, self) if status is None else ExitStatus(status)
 
     def __del__(self) -> None:
         if hasattr(self, "_child"):
@@ -137,7 +137,7 @@ class Pipe:
         os.set_blocking(fd, False)
         self._file = file
         self._read = partial(os.read, fd)
-        self._direction = Direction(fd, "send" if writing else "recv", writing=writing)
+        self._direction = IoDirection(fd, "send" if writing else "recv", writing=writing)
 
     @property
     def waits(self) -> bool:
@@ -189,8 +189,8 @@ class Pipe:
         if self._file.closed:
             raise KoreError("stdin closed")
         if data:
-            sending = Sending(partial(os.write, self._file.fileno()), data)
-            await self._direction.perform(Sending.go_on, sending, timeout_ms)
+            sending = PartialSend(partial(os.write, self._file.fileno()), data)
+            await self._direction.perform(PartialSend.go_on, sending, timeout_ms)
 
 
 def running_task() -> Task[Any]:

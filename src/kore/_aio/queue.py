@@ -4,7 +4,7 @@ from asyncio import Future, get_running_loop
 from collections import OrderedDict, deque
 from typing import Any
 
-from kore._aio.suspend import has_result
+from kore._aio.sleep import has_result
 from kore.errors import KoreError, QueueFullError
 
 

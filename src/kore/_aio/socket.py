@@ -16,11 +16,11 @@ from kore._aio.addresses import (
     unix_address,
     unix_name,
 )
-from kore._aio.connecting import Route
-from kore._aio.readiness import (
+from kore._aio.connecting import ConnectAttempt
+from kore._aio.nonblocking_io import (
     ClosedError,
-    Direction,
-    Sending,
+    IoDirection,
+    PartialSend,
     as_bytes,
     in_time,
     positive,
@@ -46,11 +46,11 @@ def socket_wrap(sock: socket.socket) -> "Socket":
         raise SocketError("socket is closed")
     if hasattr(sock, "do_handshake"):
         raise KoreError("a TLS socket cannot be wrapped: its data would go in the clear")
-    own = Own(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
+    own = OwnedSocket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
     return Socket(own, sock)
 
 
-class Received(NamedTuple):
+class ReceivedData(NamedTuple):
     """Data, where they came from, and what came beside them."""
 
     data: bytes
@@ -58,7 +58,7 @@ class Received(NamedTuple):
     beside: Ancillary = []  # noqa: RUF012 - never changed
 
 
-class Own(socket.socket):
+class OwnedSocket(socket.socket):
     """A socket that nobody else has. Forgotten it is closed, and there is nothing to warn of."""
 
     __slots__ = ()
@@ -90,8 +90,8 @@ class Socket:
             self._receive = own.recvfrom
         # Whether more may have come than was taken: else the next piece has to be waited for.
         self._more = True
-        self._reading = Direction(own.fileno(), "recv", writing=False)
-        self._writing = Direction(own.fileno(), "send", writing=True)
+        self._reading = IoDirection(own.fileno(), "recv", writing=False)
+        self._writing = IoDirection(own.fileno(), "send", writing=True)
 
     # ---- receiving
 
@@ -113,7 +113,7 @@ class Socket:
             data = received.data
         self._more = len(data) >= maxlen
         if len(data) > maxlen:  # it was left over from an operation that wanted more
-            data = self._cut(Received(data), maxlen)
+            data = self._cut(ReceivedData(data), maxlen)
         return data or self._nothing()
 
     async def recvfrom(self, maxlen: int, timeout_ms: float | None = None) -> tuple[Any, ...]:
@@ -153,8 +153,8 @@ class Socket:
         except OSError as error:
             raise refusal(error) from None
         if sent < len(data):
-            rest = Sending(sock.send, data, max(sent, 0))
-            await self._writing.perform(Sending.go_on, rest, timeout_ms)
+            rest = PartialSend(sock.send, data, max(sent, 0))
+            await self._writing.perform(PartialSend.go_on, rest, timeout_ms)
 
     async def sendto(self, *arguments: Any, timeout_ms: float | None = None) -> None:
         """Send a datagram: to (ip, port, data), or to (path, data) with a unix socket."""
@@ -179,7 +179,7 @@ class Socket:
         sock = self._usable()
         if sock.family in INTERNET:
             host, port, timeout = filled("connect(host, port)", arguments, 2, timeout_ms)
-            await Route(self._usable, self._writing).to(host, port_number(port), timeout)
+            await ConnectAttempt(self._usable, self._writing).to(host, port_number(port), timeout)
         else:
             path, timeout = filled("connect(path)", arguments, 1, timeout_ms)
             async with in_time(timeout):
@@ -221,7 +221,7 @@ class Socket:
         self._origin = self._socket
         if isinstance(untaken, socket.socket):
             untaken.close()
-        elif isinstance(untaken, Received):
+        elif isinstance(untaken, ReceivedData):
             close_descriptors(untaken.beside)
         return True
 
@@ -241,24 +241,24 @@ class Socket:
     def _nothing(self) -> bytes | None:
         return None if self._stream else b""
 
-    def _message(self, maxlen: int) -> "Received":
+    def _message(self, maxlen: int) -> "ReceivedData":
         data, beside, _, address = self._socket.recvmsg(maxlen, CONTROL, socket.MSG_CMSG_CLOEXEC)
         described = [(len(content), level, kind, content) for level, kind, content in beside]
-        return Received(data, address, described)
+        return ReceivedData(data, address, described)
 
-    def _parts(self, result: Any) -> "Received":
+    def _parts(self, result: Any) -> "ReceivedData":
         """Return what an operation got, which may have been left by one of another kind."""
-        if isinstance(result, Received):
+        if isinstance(result, ReceivedData):
             return result
         if isinstance(result, socket.socket):  # of accept(): this socket has no data
             self._reading.keep(result)
             raise refusal(OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN)))
-        return Received(result) if isinstance(result, bytes) else Received(*result)
+        return ReceivedData(result) if isinstance(result, bytes) else ReceivedData(*result)
 
-    def _cut(self, received: "Received", maxlen: int) -> bytes:
+    def _cut(self, received: "ReceivedData", maxlen: int) -> bytes:
         """Return at most *maxlen* bytes; of a stream the others are left to the next operation."""
         if len(received.data) > maxlen and self._stream:
-            self._reading.keep(Received(received.data[maxlen:], received.address))
+            self._reading.keep(ReceivedData(received.data[maxlen:], received.address))
         return received.data[:maxlen]
 
     def _source(self, data: bytes, address: Any) -> tuple[Any, ...]:
@@ -293,6 +293,6 @@ def accepted(sock: socket.socket) -> socket.socket:
     while True:
         try:
             client, _ = sock.accept()
-            return Own(client.family, client.type, client.proto, client.detach())
+            return OwnedSocket(client.family, client.type, client.proto, client.detach())
         except ConnectionAbortedError:
             continue

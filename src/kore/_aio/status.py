@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from kore.errors import KoreError
 
 
-class Ending(Protocol):
+class Exitable(Protocol):
     """A process, as far as its end goes."""
 
     @property
@@ -17,7 +17,7 @@ class Ending(Protocol):
         """Wait for it."""
 
 
-class Ended(int):
+class ExitStatus(int):
     """The exit status of a process that has ended: an int, and at once there when awaited."""
 
     __slots__ = ()
@@ -27,7 +27,7 @@ class Ended(int):
         return int(self)
 
 
-class Running:
+class PendingStatus:
     """The exit status of a process that had not ended yet. Awaited, it waits for the end.
 
     Used as an int it is the status if the process has ended by then, and else raises KoreError.
@@ -35,7 +35,7 @@ class Running:
 
     __slots__ = ("_kept", "_process")
 
-    def __init__(self, process: Ending, kept: object = None) -> None:
+    def __init__(self, process: Exitable, kept: object = None) -> None:
         self._process = process
         # What must not be forgotten as long as somebody waits.
         self._kept = kept

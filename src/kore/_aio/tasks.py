@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from kore._aio.loose import being_cancelled, close_unbegun, report
+from kore._aio.task_utils import being_cancelled, close_unbegun, report
 from kore._aio.tracing import place_of, traced
 from kore.errors import KoreError
 

@@ -6,21 +6,21 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from kore._aio.loose import being_cancelled, close_unbegun, report
+from kore._aio.task_utils import being_cancelled, close_unbegun, report
 from kore._maybe_async import is_awaitable
 from kore.errors import KoreError
 
 ONESHOT: Final = 1
 
 
-class Nothing:
+class _Unset:
     """The data of a timer that has none; None is something."""
 
     def __repr__(self) -> str:
         return "nothing"
 
 
-NOTHING: Final = Nothing()
+NOTHING: Final = _Unset()
 # Coroutines that timers have begun. Loops hold tasks only weakly.
 RUNNING: Final[set[Task[None]]] = set()
 

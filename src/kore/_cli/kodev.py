@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn
 from kore._cli.create import create
 from kore._cli.project import NoProjectError, Project, found_here, interpreter
 from kore._cli.run import run
-from kore._conf.places import escaped
 from kore._conf.settings import VERSION
+from kore._conf.source_location import escaped
 from kore._process.output import write_error, write_output
-from kore._process.pidfile import owner, tell
+from kore._process.parent.pidfile import owner, tell
 
 USAGE: Final = """\
 usage: kodev command [arguments]

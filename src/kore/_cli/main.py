@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from kore._conf.settings import VERSION
-from kore._process import background
-from kore._process.nursery import Options
 from kore._process.output import write_error, write_output
-from kore._process.parent import Parent
+from kore._process.parent import daemon
+from kore._process.parent.launcher import LaunchOptions
+from kore._process.parent.parent import Parent
 from kore._process.spawn import become
 
 USAGE: Final = """\
@@ -68,7 +68,7 @@ FOREIGN: Final = MappingProxyType(
         "config": "-c names a configuration file",
     }
 )
-TRIAL: Final = "kore._process.trial:main"
+TRIAL: Final = "kore._process.template.check_config:main"
 SHORT: Final = "c:dfhnqrtv"
 LONG: Final = ("help", "pidfile=", "print-config", "version")
 
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None, *, development: bool = False) -
     app, rest = application(rest, conf=flags.get("-c", ""))
     if not app and not flags.get("-c"):
         return refused(f"no application given\n\n{USAGE.split('Signals:')[0].rstrip()}")
-    return run(Options(app, rest, development=development, **from_flags(flags)), flags)
+    return run(LaunchOptions(app, rest, development=development, **from_flags(flags)), flags)
 
 
 def near(option: str) -> str:
@@ -127,13 +127,13 @@ def from_flags(flags: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def attempt(what: str, options: Options) -> NoReturn:
+def attempt(what: str, options: LaunchOptions) -> NoReturn:
     """Become the process that only tries: no import of it here, it loads applications."""
     user = "same user" if options.same_user else ""
     become(TRIAL, [what, user, options.app, options.conf, *options.arguments])
 
 
-def run(options: Options, flags: Collection[str]) -> int:
+def run(options: LaunchOptions, flags: Collection[str]) -> int:
     """Be the parent of a server, or try its configuration only."""
     if "--print-config" in flags:
         attempt("print", options)
@@ -145,7 +145,7 @@ def run(options: Options, flags: Collection[str]) -> int:
         if not parent.to_background:
             return status
     hidden = replace(options, background=True)
-    return background.start(lambda witness: Parent(hidden, witness).run())
+    return daemon.start(lambda witness: Parent(hidden, witness).run())
 
 
 def refused(text: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kore._process.pidfile import owner
+from kore._process.parent.pidfile import owner
 from kore._process.spawn import command
 
 CONF: Final = "kore.conf"
@@ -17,7 +17,7 @@ PACKAGE: Final = "__init__.py"
 # Where `kodev run` has the server's pid, and a server in the background by default.
 PIDFILE: Final = "kore.pid"
 CHECK_SECONDS: Final = 30
-TRIAL: Final = "kore._process.trial:main"
+TRIAL: Final = "kore._process.template.check_config:main"
 
 
 class NoProjectError(Exception):

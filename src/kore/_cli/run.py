@@ -14,12 +14,12 @@ from typing import Any, Final, NoReturn
 from kore._cli.main import main as kore
 from kore._cli.project import PIDFILE, NoProjectError, Project
 from kore._cli.watch import LOOK, Looking, watcher
-from kore._conf.places import escaped
+from kore._conf.source_location import escaped
 from kore._process.output import write_error
-from kore._process.pidfile import owner
+from kore._process.parent.pidfile import owner
+from kore._process.parent.terminal import DEVELOPMENT_STOP
 from kore._process.privsep import die_with
 from kore._process.spawn import command
-from kore._process.terminal import DEVELOPMENT_STOP
 
 # How long a turn waits for files before it looks after signals and the server.
 TURN: Final = 0.05

@@ -4,13 +4,21 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn, Unpack
 
-from kore._conf import answers, calls, check, databases, demands, filemaps, rules, websockets
-from kore._conf.places import caller
-from kore._conf.problems import Problems
+from kore._conf import (
+    check,
+    databases,
+    domain_rules,
+    filemaps,
+    route_options,
+    settings_checks,
+    signatures,
+    websockets,
+)
+from kore._conf.diagnostics import Diagnostics
+from kore._conf.pending_routes import PendingRoute, distinct, guard_maps
 from kore._conf.schema import (
     AccessLogConfig,
     Address,
-    Answer,
     Config,
     Database,
     Domain,
@@ -18,13 +26,14 @@ from kore._conf.schema import (
     Named,
     Prerequest,
     Privsep,
+    RedirectRule,
     Route,
     RouteKeywords,
     Server,
     Tracer,
 )
 from kore._conf.settings import Settings
-from kore._conf.wanted import Wanted, distinct, guard_maps
+from kore._conf.source_location import caller
 from kore.errors import ConfigError, KoreError
 
 DEFAULT_NAME: Final = "kore"
@@ -44,7 +53,7 @@ class DomainHandle:
         self.name = name
         self.attach = attach
         self.where = where
-        self.answers: list[Answer] = []
+        self.answers: list[RedirectRule] = []
         self.log: AccessLogConfig | None = None
         self.tls: list[str] = []
 
@@ -84,14 +93,14 @@ class DomainHandle:
         `$$` a dollar sign. Redirects and refusals come before routes; the first match wins.
         """
         self._builder.open()
-        with demands.labelled(f"domain '{self.name}'"):
-            self.answers.append(answers.redirect(path, status, target))
+        with route_options.labelled(f"domain '{self.name}'"):
+            self.answers.append(domain_rules.redirect(path, status, target))
 
     def return_(self, path: str, status: int) -> None:
         """Refuse paths that the regular expression *path* matches, with 400 to 599."""
         self._builder.open()
-        with demands.labelled(f"domain '{self.name}'"):
-            self.answers.append(answers.refusal(path, status))
+        with route_options.labelled(f"domain '{self.name}'"):
+            self.answers.append(domain_rules.refusal(path, status))
 
     @property
     def accesslog(self) -> NoReturn:
@@ -111,10 +120,10 @@ class DomainHandle:
         """Log requests to a file."""
         if self.log is not None:
             raise ConfigError(f"domain '{self.name}' accesslog already set: {self.log.path}")
-        with demands.labelled(f"domain '{self.name}'"):
-            self.log = answers.log(path, form, self._builder.locate())
+        with route_options.labelled(f"domain '{self.name}'"):
+            self.log = domain_rules.log(path, form, self._builder.locate())
 
-    def made(self, wanted: Sequence[Wanted], problems: Problems) -> Domain:
+    def made(self, wanted: Sequence[PendingRoute], problems: Diagnostics) -> Domain:
         """Return the domain when it is done."""
         routes = guard_maps(distinct(wanted, problems), self.answers)
         return Domain(self.name, self.attach, routes, tuple(self.answers), self.log)
@@ -133,7 +142,7 @@ class Builder:
         # Their further addresses.
         self.more: list[Server] = []
         self.domains: list[DomainHandle] = []
-        self.wanted: list[Wanted] = []
+        self.wanted: list[PendingRoute] = []
         self.databases: dict[str, Database] = {}
         self.tasks: list[Coroutine[Any, Any, Any]] = []
         self.prerequests: list[Prerequest] = []
@@ -145,7 +154,7 @@ class Builder:
         # Finds functions of the application by their names.
         self.named: Named | None = None
         # What a file has wrong; build() adds what shows only at the end, and tells all of it.
-        self.problems = Problems()
+        self.problems = Diagnostics()
         self.name = DEFAULT_NAME
         self.frozen = False
         # Who wants to know of a setting at once, before anything else is configured.
@@ -244,15 +253,15 @@ class Builder:
         if domain is not None and not isinstance(domain, DomainHandle):
             domain = check.text(domain, "domain")
         taken = check.methods(methods)
-        route = Route(path, handler, taken, demands.demands(path, taken, keywords))
-        calls.takes_captures(handler, path, route.pattern)
-        self.wanted.append(Wanted(route, domain, self.locate()))
+        route = Route(path, handler, taken, route_options.demands(path, taken, keywords))
+        signatures.takes_captures(handler, path, route.pattern)
+        self.wanted.append(PendingRoute(route, domain, self.locate()))
 
     def filemaps(self, maps: object, domain: DomainHandle) -> None:
         """Serve the files of directories on a domain."""
         self.open()
         for route in filemaps.routes(maps, domain.name):
-            self.wanted.append(Wanted(route, domain, self.locate()))
+            self.wanted.append(PendingRoute(route, domain, self.locate()))
 
     def privsep(self, wanted: Privsep) -> None:
         """Have a kind of process give something up. What an earlier call said stays."""
@@ -271,7 +280,7 @@ class Builder:
         self.open()
         if not callable(hook):
             raise TypeError(f"prerequest: {hook!r} is not callable")
-        calls.takes(hook, "(req)", "the prerequest")
+        signatures.takes(hook, "(req)", "the prerequest")
         self.prerequests.append(hook)
 
     def database(self, name: str, connstring: str) -> None:
@@ -293,7 +302,7 @@ class Builder:
     @tracer.setter
     def tracer(self, callback: Tracer) -> None:
         self.open()
-        calls.takes(callback, "(type, value, traceback)", "the tracer")
+        signatures.takes(callback, "(type, value, traceback)", "the tracer")
         self._tracer = callback
 
     def rename(self, name: str) -> None:
@@ -315,7 +324,7 @@ class Builder:
         """Check the whole and freeze it, or tell everything that is wrong with it."""
         self.open()
         files = any(one.route.files for one in self.wanted)
-        settings = rules.in_force(self.settings, self._set, self.problems, files=files)
+        settings = settings_checks.in_force(self.settings, self._set, self.problems, files=files)
         servers = list(self.servers.values())
         check.servers(servers, self._placed, self.problems, needed=self._needs_server())
         domains = self._routed()
@@ -338,7 +347,7 @@ class Builder:
             named=self.named,
             notices=(
                 *self.notices,
-                *rules.notices(self.settings, self._set),
+                *settings_checks.notices(self.settings, self._set),
                 *check.privsep_notices(self.privseps.values()),
             ),
         )
@@ -369,7 +378,7 @@ class Builder:
         return bool(self.domains or self.wanted or not runs)
 
     def _routed(self) -> tuple[Domain, ...]:
-        wanted: dict[DomainHandle, list[Wanted]] = {domain: [] for domain in self.domains}
+        wanted: dict[DomainHandle, list[PendingRoute]] = {domain: [] for domain in self.domains}
         # Without any server there is another problem, of which this is only what follows.
         for domain in self.domains if self.servers else ():
             with self.problems.noted(domain.where):
@@ -381,7 +390,7 @@ class Builder:
                 wanted[self._owner(one)].append(self._with_functions(one))
         return tuple(domain.made(routes, self.problems) for domain, routes in wanted.items())
 
-    def _with_functions(self, wanted: Wanted) -> Wanted:
+    def _with_functions(self, wanted: PendingRoute) -> PendingRoute:
         given = wanted.route.demands
         if not given.websocket or self.named is None:
             return wanted
@@ -393,7 +402,7 @@ class Builder:
         route = replace(wanted.route, demands=replace(given, websocket=functions))
         return replace(wanted, route=route)
 
-    def _owner(self, wanted: Wanted) -> DomainHandle:
+    def _owner(self, wanted: PendingRoute) -> DomainHandle:
         if isinstance(wanted.domain, DomainHandle):
             return wanted.domain
         return check.owner(wanted.domain, self.domains)

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from kore._conf import hosts, paths
-from kore._conf.guesses import foreign_captures
-from kore._conf.places import absolute
-from kore._conf.problems import Problems
+from kore._conf.diagnostics import Diagnostics
 from kore._conf.schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Setting
-from kore._http.tables import METHODS
+from kore._conf.source_location import absolute
+from kore._conf.suggestions import foreign_captures
+from kore._http.methods import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
 TLS_KEYWORDS: Final = frozenset({"acme", "cert", "client_verify", "crl", "key", "verify_depth"})
@@ -38,7 +38,7 @@ PORT_MAX: Final = 2**16 - 1
 T = TypeVar("T")
 
 
-class Named(Protocol):
+class NamedFunction(Protocol):
     """A domain as far as its name goes."""
 
     @property
@@ -50,7 +50,7 @@ class Named(Protocol):
         """The name of its server."""
 
 
-D = TypeVar("D", bound=Named)
+D = TypeVar("D", bound=NamedFunction)
 
 
 def later(what: str) -> ConfigError:
@@ -222,7 +222,7 @@ def free_address(wanted: Address, servers: Sequence[Server]) -> None:
             raise ConfigError(f"{wanted} is already the address of server '{server.name}'")
 
 
-def free_domain(name: str, attach: str, domains: Sequence[Named]) -> None:
+def free_domain(name: str, attach: str, domains: Sequence[NamedFunction]) -> None:
     """Refuse a domain that no request could reach: the first match wins."""
     for earlier in domains:
         if earlier.attach == attach and shadows(earlier.name.lower(), name.lower()):
@@ -267,7 +267,7 @@ def owner(wanted: str | None, domains: Sequence[D]) -> D:
 
 
 def servers(
-    configured: Sequence[Server], places: Mapping[str, str], problems: Problems, *, needed: bool
+    configured: Sequence[Server], places: Mapping[str, str], problems: Diagnostics, *, needed: bool
 ) -> None:
     """Take note of servers that cannot be served, or of there being none where one is needed."""
     # With something wrong a server may be missing that was meant to be there.
@@ -287,7 +287,7 @@ def attached(name: str, attach: str, configured: Collection[str]) -> None:
         raise ConfigError(f"domain '{name}': server '{attach}' does not exist, there is {known}")
 
 
-def without_tls(domain: Named, given: Iterable[str], where: str) -> Iterator[str]:
+def without_tls(domain: NamedFunction, given: Iterable[str], where: str) -> Iterator[str]:
     """Yield notices of what a domain says of TLS; its server has none."""
     for keyword in given:
         about, server = f"domain '{domain.name}': {keyword}", f"server '{domain.attach}'"

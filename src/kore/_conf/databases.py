@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from kore._conf import check
+from kore._conf.file.syntax import Block
 from kore._conf.schema import Database
-from kore._conf.syntax import Block
 from kore.errors import ConfigError
 
 if TYPE_CHECKING:
-    from kore._conf.directives import Scope
+    from kore._conf.file.directives import Scope
 
 
 def database(name: object, connstring: object, where: str) -> Database:

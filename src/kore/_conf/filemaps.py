@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from kore._conf import check
-from kore._conf.demands import auth, labelled
-from kore._conf.places import working_directory
-from kore._conf.schema import Demands, Route
+from kore._conf.route_options import auth, labelled
+from kore._conf.schema import Route, RouteRequirements
+from kore._conf.source_location import working_directory
 from kore.errors import ConfigError
 
 METHODS: Final = ("GET", "HEAD")
@@ -66,7 +66,7 @@ def route(uri: str, path: str, given: Any, domain: str) -> Route:
     if reason:
         raise ConfigError(f"failed to create filemap {uri}->{path} for {domain}: {reason}")
     with labelled(f"filemap '{uri}'"):
-        demands = Demands(auth=auth(uri, given))
+        demands = RouteRequirements(auth=auth(uri, given))
     return Route(uri, unserved, METHODS, demands, str(directory))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kore._conf.guesses import meant
+from kore._conf.suggestions import meant
 
 OURS: Final = "kore."
 METHODS: Final = ("get", "post", "put", "patch", "delete", "head", "options")

@@ -75,7 +75,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ParameterRule:
     """What the value of a parameter must fulfil: one of the two is there."""
 
     search: Callable[[str], object] | None = None
@@ -85,11 +85,11 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class ParameterRules:
     """The parameters of a route under one method, by name."""
 
-    query: Mapping[str, Rule] = field(default_factory=dict)
-    body: Mapping[str, Rule] = field(default_factory=dict)
+    query: Mapping[str, ParameterRule] = field(default_factory=dict)
+    body: Mapping[str, ParameterRule] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
 
 
@@ -104,7 +104,7 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
-class Extras:
+class BodyOptions:
     """What a route asks of the way its requests come and go."""
 
     # Called with the request: before its body is read, with each piece of it, when it is over.
@@ -118,16 +118,16 @@ class Extras:
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class RouteRequirements:
     """What must hold before a route's handler runs, and how its requests come."""
 
     # by the method's number
-    declared: Mapping[int, Declared] = field(default_factory=dict)
+    declared: Mapping[int, ParameterRules] = field(default_factory=dict)
     auth: Auth | None = None
     # Say which parameters were wrong, instead of leaving them out.
     strict: bool = False
     # None: nothing out of the ordinary.
-    extras: Extras | None = None
+    extras: BodyOptions | None = None
     # What a handshake on it need not say: keywords of websocket_handshake().
     websocket: Mapping[str, Any] = field(default_factory=dict)
 
@@ -176,7 +176,7 @@ class Route:
     path: str
     handler: Handler
     methods: tuple[str, ...]
-    demands: Demands = field(default_factory=Demands)
+    demands: RouteRequirements = field(default_factory=RouteRequirements)
     files: str = ""
     # The paths of other maps within this one's, without the slash at their ends.
     below: frozenset[str] = field(default=frozenset(), compare=False)
@@ -192,7 +192,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RedirectRule:
     """What a domain answers to paths before any route: a redirect, or without *target* a no."""
 
     path: str
@@ -221,7 +221,7 @@ class Domain:
     server: str
     routes: tuple[Route, ...]
     # In order, and before the routes.
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[RedirectRule, ...] = ()
     accesslog: AccessLogConfig | None = None
 
 

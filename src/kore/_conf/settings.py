@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kore._conf.cpus import usable_cpus
-from kore._conf.kinds import (
+from kore._conf.value_types import (
     FLAG,
     PATH,
     S32,
@@ -18,10 +18,10 @@ from kore._conf.kinds import (
     U8,
     U16,
     U32,
-    Each,
-    Kind,
+    ListOf,
     MediaType,
     Text,
+    ValueType,
     choice,
     count,
     milliseconds,
@@ -38,7 +38,7 @@ GIB: Final = 1 << 30
 class Setting:
     """One row of the table."""
 
-    kind: Kind
+    kind: ValueType
     doc: str
     default: str
     name: str = ""
@@ -52,12 +52,12 @@ class Setting:
 
     def changed(self, current: Any, value: object) -> Any:
         """Return what an assignment of *value* makes of the *current* value."""
-        if isinstance(self.kind, Each) and not isinstance(value, (list, tuple)):
+        if isinstance(self.kind, ListOf) and not isinstance(value, (list, tuple)):
             return (*current, *self.parse(value))
         return self.parse(value)
 
 
-def setting(kind: Kind, default: Any, doc: str, *, shown: str = "") -> Any:
+def setting(kind: ValueType, default: Any, doc: str, *, shown: str = "") -> Any:
     """Declare a field of `Settings`; *shown* is what the reference gives as its default."""
     metadata = {"setting": Setting(kind, doc, shown or in_words(default))}
     if callable(default):
@@ -116,7 +116,7 @@ class Settings:
     )
     worker_set_affinity: bool = setting(FLAG, True, "Pin each worker to a CPU.")
     worker_no_accept: tuple[int, ...] = setting(
-        Each(count(1, U8)), (), "Number of a worker that accepts no connections."
+        ListOf(count(1, U8)), (), "Number of a worker that accepts no connections."
     )
     worker_message_max: int = setting(
         size(1024, GIB), 4194304, "Bytes of a message to other workers, as it travels."
@@ -200,7 +200,7 @@ class Settings:
         FLAG, True, "Have the kernel send files; no: read them, for file systems that need it."
     )
     http_media_type: tuple[str, ...] = setting(
-        Each(MediaType()), (), "Media type of files with these extensions."
+        ListOf(MediaType()), (), "Media type of files with these extensions."
     )
     http_header_max: int = setting(size(1, U16), 16384, "Bytes of a request line and its fields.")
     http_header_timeout: int = setting(

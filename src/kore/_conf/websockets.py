@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from kore._conf import check, hosts
-from kore._conf.calls import takes
-from kore._conf.guesses import meant
-from kore._conf.kinds import TOKEN
 from kore._conf.schema import Named
 from kore._conf.settings import SETTINGS
+from kore._conf.signatures import takes
+from kore._conf.suggestions import meant
+from kore._conf.value_types import TOKEN
 from kore._websocket.handshake import USUAL_PORTS
 from kore.errors import ConfigError
 

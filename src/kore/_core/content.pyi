@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from kore._core.question import Question
-from kore._http.files import HttpFile
+from kore._http.body.uploaded_file import HttpFile
 
 class Content(Question):
     """A question with its body, parameters, cookies and files."""

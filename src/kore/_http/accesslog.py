@@ -79,7 +79,7 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class AccessLogFormat:
     """What the lines of a log look like."""
 
     pieces: tuple[Piece, ...]
@@ -97,7 +97,7 @@ class Format:
         return filled
 
 
-def compiled(text: str) -> Format:
+def compiled(text: str) -> AccessLogFormat:
     """Return the format *text* means: a name of `FORMATS`, or text with variables.
 
     One that begins with a brace is JSON. ValueError: there is no such variable, the lines would
@@ -114,7 +114,7 @@ def compiled(text: str) -> Format:
     is_json = source.startswith("{")
     if is_json:
         refuse_broken_json(found)
-    return Format(found, is_json)
+    return AccessLogFormat(found, is_json)
 
 
 def pieces(source: str) -> Iterator[Piece]:

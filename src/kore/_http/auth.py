@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kore._http.verdicts import Work, consented, drive
+from kore._http.sync_or_async import Work, consented, drive
 
 if TYPE_CHECKING:
     from kore._conf.schema import Auth

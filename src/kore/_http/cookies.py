@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kore._conf.hosts import normalize_host
-from kore._http.dates import http_date
+from kore._http.files.dates import http_date
 
 NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Octets of a value, perhaps in quotes: neither blanks nor quotes, comma, semicolon, backslash.

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from kore._http.verdicts import Work, consented
+from kore._http.sync_or_async import Work, consented
 from kore.errors import RefusedError
 
 if TYPE_CHECKING:
-    from kore._conf.schema import Rule
+    from kore._conf.schema import ParameterRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class ParameterSource:
     """Where parameters come from, and which characters have no business in their values."""
 
     name: str
@@ -25,16 +25,16 @@ class Source:
 NO_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]").search
 LINES_ONLY: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
 
-QUERY: Final = Source("query", NO_CONTROLS)
-FORM: Final = Source("form", LINES_ONLY)
-MULTIPART: Final = Source("form", LINES_ONLY)
+QUERY: Final = ParameterSource("query", NO_CONTROLS)
+FORM: Final = ParameterSource("form", LINES_ONLY)
+MULTIPART: Final = ParameterSource("form", LINES_ONLY)
 
 
 @dataclass(slots=True, eq=False)
-class Judged:
+class ValidatedParameters:
     """The parameters of one source: values that were accepted, names of those that were not."""
 
-    source: Source
+    source: ParameterSource
     values: dict[str, list[str]] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
 
@@ -59,13 +59,13 @@ def unescaped(data: bytes) -> bytes:
 
 
 def judge(
-    source: Source,
+    source: ParameterSource,
     fields: Iterable[tuple[str, bytes]],
-    rules: Mapping[str, "Rule"],
+    rules: Mapping[str, "ParameterRule"],
     request: Any,
-) -> Work[Judged]:
+) -> Work[ValidatedParameters]:
     """Judge the *fields* that are declared in *rules*; the others are nobody's business."""
-    judged = Judged(source)
+    judged = ValidatedParameters(source)
     for name, data in fields:
         rule = rules.get(name)
         if rule is None:

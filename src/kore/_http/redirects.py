@@ -31,21 +31,21 @@ AUTHORITY: Final = re.compile(r"(?:[^@]*@)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class RedirectQuery:
     """The place of the query; *lead* goes with it."""
 
     lead: str
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class RedirectValue:
     """The place of a capture that is a parameter's value, or a part of one: `?a=$1`."""
 
     number: int
 
 
 # Text, the number of a capture, or the query.
-Piece = str | int | Value | Query
+Piece = str | int | RedirectValue | RedirectQuery
 
 
 def target(text: str, groups: int) -> Target:
@@ -60,7 +60,7 @@ def target(text: str, groups: int) -> Target:
         raise ValueError(f"target {text!r} is no URL: behind http: stand two slashes and a host")
     found = tuple(pieces(text))
     for piece in found:
-        number = piece.number if isinstance(piece, Value) else piece
+        number = piece.number if isinstance(piece, RedirectValue) else piece
         if isinstance(number, int) and not 0 < number <= min(groups, CAPTURES_MAX):
             there_are = f"the regular expression has {groups}, of which {CAPTURES_MAX} can be used"
             raise ValueError(f"target '{text}': there is no capture ${number}: {there_are}")
@@ -83,9 +83,9 @@ def pieces(text: str) -> Iterator[Piece]:
         literal = ""
         digits = found["number"] or found["braced"]
         if not digits:
-            yield Query(found["lead"])
+            yield RedirectQuery(found["lead"])
         else:
-            yield Value(int(digits)) if _is_value(text[:at]) else int(digits)
+            yield RedirectValue(int(digits)) if _is_value(text[:at]) else int(digits)
     if literal or text[at:]:
         yield literal + text[at:]
 
@@ -100,9 +100,9 @@ def values(found: tuple[Piece, ...], match: re.Match[str], query: str) -> Iterat
     """Yield the text of each piece. Without a query, what leads it is left out, too."""
     missing = False
     for piece in found:
-        if isinstance(piece, Query):
+        if isinstance(piece, RedirectQuery):
             yield piece.lead + query if query else ""
-        elif isinstance(piece, Value):
+        elif isinstance(piece, RedirectValue):
             # In a path these stand for themselves; in a query they would begin another parameter,
             # or a blank.
             yield (match[piece.number] or "").replace("&", "%26").replace("+", "%2B")
@@ -111,7 +111,7 @@ def values(found: tuple[Piece, ...], match: re.Match[str], query: str) -> Iterat
         else:
             # `?$qs&a=1` keeps a question mark.
             yield "?" + piece[1:] if missing and piece.startswith("&") else piece
-        missing = isinstance(piece, Query) and piece.lead == "?" and not query
+        missing = isinstance(piece, RedirectQuery) and piece.lead == "?" and not query
 
 
 def here(found: tuple[Piece, ...], match: re.Match[str], query: str) -> str:

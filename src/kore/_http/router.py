@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from kore._conf import hosts
 from kore._conf.schema import longest_first
 from kore._http import redirects
-from kore._http.tables import (
+from kore._http.methods import (
     HTTP_METHOD_GET,
     HTTP_METHOD_HEAD,
     HTTP_METHOD_OPTIONS,
@@ -18,7 +18,7 @@ from kore._http.tables import (
 )
 
 if TYPE_CHECKING:
-    from kore._conf.schema import Answer, Domain, Extras, Handler, Route
+    from kore._conf.schema import BodyOptions, Domain, Handler, RedirectRule, Route
 
 CAPTURES_MAX: Final = 15  # Kore's limit, and more than a handler can name
 LABEL_MAX: Final = 63
@@ -30,7 +30,7 @@ NOT_FOUND: Final = 404
 MAPPED: Final = HTTP_METHOD_GET | HTTP_METHOD_HEAD
 
 
-class Request(Protocol):
+class RoutedRequest(Protocol):
     """What routing reads of a request, and what it does to it."""
 
     captures: tuple[str, ...] | None
@@ -75,11 +75,11 @@ class RouteEntry:
     label: bytes
     route: "Route"
     # What it asks for beside being run; None for most.
-    extras: "Extras | None" = None
+    extras: "BodyOptions | None" = None
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RouteTable:
     """The routes of one domain."""
 
     # path -> method -> entry, for what a literal path alone decides
@@ -95,7 +95,7 @@ class Table:
     # Where requests are logged.
     journal: Any = None
     # What comes before all routes, and says whether it has answered.
-    before: Callable[[Request], bool] | None = None
+    before: Callable[[RoutedRequest], bool] | None = None
 
 
 class Router:
@@ -120,9 +120,9 @@ class Router:
         self._methods = bits(
             method for domain in domains for route in domain.routes for method in route.methods
         )
-        self._hosts: dict[str, Table | None] = {}
+        self._hosts: dict[str, RouteTable | None] = {}
 
-    def resolve(self, request: Request) -> RouteEntry | None:
+    def resolve(self, request: RoutedRequest) -> RouteEntry | None:
         """Return the route of *request*, or None: there is none, and it has been answered."""
         # Runs for every request: nothing here that could be decided once.
         known = self._hosts.get(request.bare_host)
@@ -139,7 +139,7 @@ class Router:
                 return entry
         return self._match(request, known)
 
-    def _meet(self, request: Request) -> RouteEntry | None:
+    def _meet(self, request: RoutedRequest) -> RouteEntry | None:
         host = request.bare_host
         if host not in self._hosts:
             self._learn(host)
@@ -166,7 +166,7 @@ class Router:
             None,
         )
 
-    def _match(self, request: Request, known: Table) -> RouteEntry | None:
+    def _match(self, request: RoutedRequest, known: RouteTable) -> RouteEntry | None:
         path, method = request.path, request.method
         is_map = path in known.maps
         allowed = known.methods.get(path, 0) | (MAPPED if is_map else 0)
@@ -198,19 +198,19 @@ def captures(groups: tuple[str, ...]) -> tuple[str, ...]:
     return groups[:CAPTURES_MAX]
 
 
-def served(domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any) -> Table:
+def served(domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any) -> RouteTable:
     """Return the table of a domain."""
     routes = table(domain.routes, fold)
     return replace(routes, journal=journal, before=before(domain.answers))
 
 
-def before(answers: Sequence["Answer"]) -> Callable[[Request], bool] | None:
+def before(answers: Sequence["RedirectRule"]) -> Callable[[RoutedRequest], bool] | None:
     """Return what redirects or refuses a request; None: nothing does."""
     if not answers:
         return None
     rules = [(answer.pattern.search, answer.status, leads(answer)) for answer in answers]
 
-    def look(request: Request) -> bool:
+    def look(request: RoutedRequest) -> bool:
         for search, status, target in rules:
             found = search(request.path)
             if found is not None and not request.is_star:
@@ -221,12 +221,12 @@ def before(answers: Sequence["Answer"]) -> Callable[[Request], bool] | None:
     return look
 
 
-def leads(answer: "Answer") -> redirects.Target | None:
+def leads(answer: "RedirectRule") -> redirects.Target | None:
     """Return what makes the target of a redirect; None: it is a refusal."""
     return redirects.target(answer.target, answer.pattern.groups) if answer.target else None
 
 
-def send(request: Request, status: int, location: str | None) -> None:
+def send(request: RoutedRequest, status: int, location: str | None) -> None:
     """Answer a request that is no route's business."""
     if location is not None:
         request.response_header("location", location)
@@ -236,9 +236,9 @@ def send(request: Request, status: int, location: str | None) -> None:
         request.refuse(status if status >= REFUSAL else NOT_FOUND)
 
 
-def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> Table:
+def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> RouteTable:
     """Decide once what a request would find out each time."""
-    made = Table(maps=frozenset(route.path.rstrip("/") for route in routes if route.files))
+    made = RouteTable(maps=frozenset(route.path.rstrip("/") for route in routes if route.files))
     for route in longest_first(routes):
         path, methods = route.path, bits(route.methods)
         entry = RouteEntry(fold(route), label(path), route, route.demands.extras)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kore._http.auth import authentication
-from kore._http.parts import validation
 from kore._http.pipeline import Step
-from kore._http.verdicts import Work, drive
+from kore._http.request_data import validation
+from kore._http.sync_or_async import Work, drive
 from kore._maybe_async import is_awaitable
 
 if TYPE_CHECKING:

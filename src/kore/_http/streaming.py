@@ -15,7 +15,7 @@ def gate() -> Generator[None, None, None]:
     yield
 
 
-class Request(Protocol):
+class StreamedRequest(Protocol):
     """What a stream needs of a request."""
 
     def open_body(self, status: int) -> None:
@@ -38,7 +38,7 @@ class Request(Protocol):
         """Return what is done when the client has caught up."""
 
 
-class Body:
+class ResponseBody:
     """An async iterable that knows whether its iteration has begun."""
 
     def __init__(self, items: AsyncIterable[object]) -> None:
@@ -63,7 +63,7 @@ def _check_piece(item: object) -> None:
         raise TypeError(f"a piece of a body must be bytes or str, not {kind}") from None
 
 
-async def stream(request: Request, status: int, items: AsyncIterable[object]) -> None:
+async def stream(request: StreamedRequest, status: int, items: AsyncIterable[object]) -> None:
     """Answer *request* with *items*.
 
     The head waits for the first item, so that an iterator which fails at once, or gives no text,

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
-from kore._httpclient import names
+from kore._httpclient import curlopts
 from kore._httpclient.fields import CONTROLS, received, requested
-from kore._httpclient.later import Later
+from kore._httpclient.lazy import LazyAwaitable
 from kore._httpclient.options import POINTER, Setting, all_checked
-from kore._httpclient.plan import (
+from kore._httpclient.prepared import (
     ABSTRACT,
     CUSTOMREQUEST,
     HTTPHEADER,
@@ -18,18 +18,18 @@ from kore._httpclient.plan import (
     POSTFIELDS,
     POSTSIZE,
     UNIX,
-    Plan,
+    PreparedRequest,
     common,
     counted,
     follow,
     milliseconds,
 )
-from kore._httpclient.stream import Stream
+from kore._httpclient.stream import ResponseStream
 from kore._httpclient.urls import checked_url, shown
 from kore.errors import ClientTypeError, KoreError
 
 if TYPE_CHECKING:
-    from kore._httpclient.exchange import Exchange
+    from kore._httpclient.transfer import Transfer
 
 # Those whose `body=` must be given, and those that may have one.
 WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH"})
@@ -37,7 +37,7 @@ MAY_HAVE_BODY: Final = WITH_BODY | {"DELETE"}
 METHODS: Final = MAY_HAVE_BODY | {"GET", "HEAD", "OPTIONS"}
 # Settings with which a head is not the last one: redirects are followed, somebody logs in.
 MORE_HEADS: Final = frozenset(
-    {names.CURLOPT_FOLLOWLOCATION, names.CURLOPT_HTTPAUTH, names.CURLOPT_PROXYAUTH}
+    {curlopts.CURLOPT_FOLLOWLOCATION, curlopts.CURLOPT_HTTPAUTH, curlopts.CURLOPT_PROXYAUTH}
 )
 
 # Digits of a content-length: libcurl has 63 bits for it.
@@ -64,7 +64,7 @@ class ClientKeywords(TypedDict, total=False):
     cookies: bool
 
 
-class Keywords(TypedDict, total=False):
+class RequestKeywords(TypedDict, total=False):
     """Keywords of a request.
 
     *body*: bytes, or an async iterator of bytes. *json*: what to send as JSON instead. *headers*:
@@ -81,7 +81,7 @@ class Keywords(TypedDict, total=False):
     follow: bool | int
 
 
-class Jar:
+class CookieJar:
     """The cookies of a client."""
 
     def __init__(self) -> None:
@@ -104,13 +104,13 @@ class HttpClient:
     """
 
     def __init__(
-        self, url: str, exchange: Callable[[Plan], "Exchange"], given: ClientKeywords
+        self, url: str, exchange: Callable[[PreparedRequest], "Transfer"], given: ClientKeywords
     ) -> None:
         unknown(given, ClientKeywords, "httpclient")
         self.url = checked_url(url)
         self._exchange = exchange
         self._place = f"request to '{shown(url)}' failed"
-        self._jar = Jar() if flag(given, "cookies", default=False) else None
+        self._jar = CookieJar() if flag(given, "cookies", default=False) else None
         settings = [*tls(given), *unix(given)]
         own = all_checked(given.get("curlopt", {}))
         self._fields = [line for each in own if each[0] == HTTPHEADER for line in each[1]]
@@ -118,41 +118,41 @@ class HttpClient:
         self._counted = counted(own)
         self._more_heads = not MORE_HEADS.isdisjoint(number for number, _ in own)
         # Plans without keywords: they are most, and each would be made of the same.
-        self._bare: dict[str, Plan] = {}
+        self._bare: dict[str, PreparedRequest] = {}
         self._settings = [*common(url), *settings, *own]
 
     def __repr__(self) -> str:
         return f"<kore.httpclient {shown(self.url)}>"
 
-    def get(self, **keywords: Unpack[Keywords]) -> Later[Any]:
+    def get(self, **keywords: Unpack[RequestKeywords]) -> LazyAwaitable[Any]:
         """Ask for what is there: status and body, or status, headers and body."""
         return self._ask("GET", keywords)
 
-    def head(self, **keywords: Unpack[Keywords]) -> Later[Any]:
+    def head(self, **keywords: Unpack[RequestKeywords]) -> LazyAwaitable[Any]:
         """Ask for the head of what `get()` would be answered."""
         return self._ask("HEAD", keywords)
 
-    def options(self, **keywords: Unpack[Keywords]) -> Later[Any]:
+    def options(self, **keywords: Unpack[RequestKeywords]) -> LazyAwaitable[Any]:
         """Ask what may be asked."""
         return self._ask("OPTIONS", keywords)
 
-    def post(self, **keywords: Unpack[Keywords]) -> Later[Any]:
+    def post(self, **keywords: Unpack[RequestKeywords]) -> LazyAwaitable[Any]:
         """Send a body to be worked on."""
         return self._ask("POST", keywords)
 
-    def put(self, **keywords: Unpack[Keywords]) -> Later[Any]:
+    def put(self, **keywords: Unpack[RequestKeywords]) -> LazyAwaitable[Any]:
         """Send a body to be kept."""
         return self._ask("PUT", keywords)
 
-    def patch(self, **keywords: Unpack[Keywords]) -> Later[Any]:
+    def patch(self, **keywords: Unpack[RequestKeywords]) -> LazyAwaitable[Any]:
         """Send a body of changes."""
         return self._ask("PATCH", keywords)
 
-    def delete(self, **keywords: Unpack[Keywords]) -> Later[Any]:
+    def delete(self, **keywords: Unpack[RequestKeywords]) -> LazyAwaitable[Any]:
         """Have something removed; a body is possible."""
         return self._ask("DELETE", keywords)
 
-    def stream(self, method: str = "get", **keywords: Unpack[Keywords]) -> Stream:
+    def stream(self, method: str = "get", **keywords: Unpack[RequestKeywords]) -> ResponseStream:
         """Return the body of an answer as an async iterator, whatever its size.
 
         `curl_timeout` is then how long nothing may come, and `curl_recv_max` does not count.
@@ -162,24 +162,24 @@ class HttpClient:
             raise ValueError(f"{method!r} is no method of a client")
         plan, more_heads = self._plan(name, keywords)
         plan.streamed = True
-        return Stream(plan, self._exchange, final=not (more_heads or self._more_heads))
+        return ResponseStream(plan, self._exchange, final=not (more_heads or self._more_heads))
 
-    def _ask(self, method: str, keywords: Keywords) -> Later[Any]:
+    def _ask(self, method: str, keywords: RequestKeywords) -> LazyAwaitable[Any]:
         plan = None if keywords else self._bare.get(method)
         if plan is None:
             plan = self._plan(method, keywords)[0]
             if not keywords:
                 self._bare[method] = plan
-        return Later(partial(self._perform, plan))
+        return LazyAwaitable(partial(self._perform, plan))
 
-    async def _perform(self, plan: Plan) -> Any:
+    async def _perform(self, plan: PreparedRequest) -> Any:
         exchange = self._exchange(plan)
         status, body = await exchange.perform()
         return (status, received(exchange.lines), body) if plan.headers else (status, body)
 
-    def _plan(self, method: str, keywords: Keywords) -> tuple[Plan, bool]:
+    def _plan(self, method: str, keywords: RequestKeywords) -> tuple[PreparedRequest, bool]:
         """Return what is to be done, and whether more than one head may come."""
-        unknown(keywords, Keywords, method.lower())
+        unknown(keywords, RequestKeywords, method.lower())
         body = body_of(method, keywords)
         fields = requested(keywords.get("headers", {}))
         own = all_checked(keywords.get("curlopt", {}))
@@ -194,11 +194,11 @@ class HttpClient:
         ]
         if method == "POST" and body is not None and not isinstance(body, bytes):
             # To libcurl the size of a POST is another option.
-            sizes = [value for number, value in settings if number == names.CURLOPT_INFILESIZE]
+            sizes = [value for number, value in settings if number == curlopts.CURLOPT_INFILESIZE]
             settings += [(POSTSIZE, size) for size in sizes]
         if lines := [*listed, *fields.values()]:
             settings.append((HTTPHEADER, lines))
-        plan = Plan(
+        plan = PreparedRequest(
             settings,
             self._place,
             body=None if isinstance(body, bytes) else body,
@@ -248,16 +248,16 @@ def tls(given: ClientKeywords) -> list[Setting]:
     settings: list[Setting] = []
     if cert is not None:
         settings += [
-            (POINTER + names.CURLOPT_SSLCERT, cert),
-            (POINTER + names.CURLOPT_SSLKEY, key),
+            (POINTER + curlopts.CURLOPT_SSLCERT, cert),
+            (POINTER + curlopts.CURLOPT_SSLKEY, key),
         ]
     if not flag(given, "tlsverify", default=True):
-        settings += [(names.CURLOPT_SSL_VERIFYPEER, 0), (names.CURLOPT_SSL_VERIFYHOST, 0)]
+        settings += [(curlopts.CURLOPT_SSL_VERIFYPEER, 0), (curlopts.CURLOPT_SSL_VERIFYHOST, 0)]
     if bundle := path(given, "cabundle"):
         # Those of the system do not vouch beside it.
         settings += [
-            (POINTER + names.CURLOPT_CAINFO, bundle),
-            (POINTER + names.CURLOPT_CAPATH, None),
+            (POINTER + curlopts.CURLOPT_CAINFO, bundle),
+            (POINTER + curlopts.CURLOPT_CAPATH, None),
         ]
     return settings
 
@@ -270,7 +270,7 @@ def unix(given: ClientKeywords) -> list[Setting]:
     return [(ABSTRACT, name[1:])] if name.startswith(b"@") else [(UNIX, name)]
 
 
-def body_of(method: str, given: Keywords) -> bytes | AsyncIterable[bytes] | None:
+def body_of(method: str, given: RequestKeywords) -> bytes | AsyncIterable[bytes] | None:
     """Return what is to be sent.
 
     KoreError: the method needs a body. TypeError: it has none, or it is not bytes.
@@ -302,7 +302,7 @@ def framing(method: str, body: Any, fields: dict[str, bytes], *, json: bool) -> 
         if length is not None:
             raise ValueError("content-length without a body")
         if method == "HEAD":
-            return [(names.CURLOPT_NOBODY, 1)]
+            return [(curlopts.CURLOPT_NOBODY, 1)]
         return [] if method == "GET" else [(CUSTOMREQUEST, method.encode())]
     size = None if length is None else announced(length)
     # A second's wait for permission that many peers never give.
@@ -319,9 +319,9 @@ def framing(method: str, body: Any, fields: dict[str, bytes], *, json: bool) -> 
         return [(POSTFIELDS, body), (CUSTOMREQUEST, method.encode())]
     if method == "POST":
         fields.setdefault("content-type", b"content-type:")
-        return [(names.CURLOPT_POST, 1), *([] if size is None else [(POSTSIZE, size)])]
+        return [(curlopts.CURLOPT_POST, 1), *([] if size is None else [(POSTSIZE, size)])]
     sized = [] if size is None else [(INFILESIZE, size)]
-    return [(names.CURLOPT_UPLOAD, 1), (CUSTOMREQUEST, method.encode()), *sized]
+    return [(curlopts.CURLOPT_UPLOAD, 1), (CUSTOMREQUEST, method.encode()), *sized]
 
 
 def moved(lines: list[bytes], fields: dict[str, bytes]) -> list[bytes]:

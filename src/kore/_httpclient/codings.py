@@ -7,11 +7,11 @@ import zlib
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from kore._httpclient import names
+from kore._httpclient import curlopts
 from kore._httpclient.fields import received
 from kore._httpclient.options import POINTER, Setting
 
-ACCEPT_ENCODING: Final = POINTER + names.CURLOPT_ACCEPT_ENCODING
+ACCEPT_ENCODING: Final = POINTER + curlopts.CURLOPT_ACCEPT_ENCODING
 # What is asked for by an empty CURLOPT_ACCEPT_ENCODING, which means "all that can be decoded".
 ALL_CODINGS: Final = b"gzip, deflate"
 GZIP: Final = frozenset({b"gzip", b"x-gzip"})
@@ -19,8 +19,8 @@ GZIP: Final = frozenset({b"gzip", b"x-gzip"})
 DECODED_HERE: Final = GZIP | {b"deflate", b"identity", b"*"}
 # Settings with which libcurl passes on something else than the body, or leaves the coding alone.
 RAW: Final = (
-    (names.CURLOPT_HTTP_CONTENT_DECODING, 0),
-    (names.CURLOPT_HEADER, 1),
+    (curlopts.CURLOPT_HTTP_CONTENT_DECODING, 0),
+    (curlopts.CURLOPT_HEADER, 1),
 )
 # The codings among them.
 CODINGS: Final = GZIP | {b"deflate"}
@@ -46,7 +46,7 @@ class Decoder(Protocol):
         """
 
 
-class Gzip:
+class GzipDecoder:
     """Decodes gzip, which may have several members (RFC 1952 section 2.2)."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class Gzip:
         return b"".join(decoded)
 
 
-class Deflate:
+class DeflateDecoder:
     """Decodes deflate: zlib's format (RFC 9110 section 8.4.1.2), or bare as some peers send it."""
 
     def __init__(self) -> None:
@@ -151,9 +151,9 @@ def decoders_of(lines: list[bytes]) -> list[Decoder]:
     decoders: list[Decoder] = []
     for coding in reversed([word.strip().encode() for word in listed.split(",")]):
         if coding in GZIP:
-            decoders.append(Gzip())
+            decoders.append(GzipDecoder())
         elif coding == b"deflate":
-            decoders.append(Deflate())
+            decoders.append(DeflateDecoder())
         elif coding not in {b"", b"identity"}:
             raise ValueError(f"unknown content-encoding {coding.decode()!r}")
     return decoders
@@ -174,7 +174,7 @@ def take_over(settings: Sequence[Setting]) -> list[Setting]:
     if not any(coding_of(word) in CODINGS for word in known):
         return []
     value = b",".join(known).strip()
-    return [(ACCEPT_ENCODING, value), (names.CURLOPT_HTTP_CONTENT_DECODING, 0)]
+    return [(ACCEPT_ENCODING, value), (curlopts.CURLOPT_HTTP_CONTENT_DECODING, 0)]
 
 
 def coding_of(word: bytes) -> bytes:

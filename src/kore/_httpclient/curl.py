@@ -4,15 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kore._httpclient import names
-from kore._httpclient.later import Later
+from kore._httpclient import curlopts
+from kore._httpclient.lazy import LazyAwaitable
 from kore._httpclient.options import IDLE, POINTER, Setting, checked
-from kore._httpclient.plan import INFILESIZE, POSTSIZE, Plan, common, counted
+from kore._httpclient.prepared import INFILESIZE, POSTSIZE, PreparedRequest, common, counted
 from kore._httpclient.urls import checked_url
 from kore.errors import ClientTypeError, KoreError
 
 if TYPE_CHECKING:
-    from kore._httpclient.exchange import Exchange
+    from kore._httpclient.transfer import Transfer
 
 
 class CurlHandle:
@@ -21,7 +21,7 @@ class CurlHandle:
     Only http and https, unless CURLOPT_PROTOCOLS allows others.
     """
 
-    def __init__(self, url: str, exchange: Callable[[Plan], "Exchange"]) -> None:
+    def __init__(self, url: str, exchange: Callable[[PreparedRequest], "Transfer"]) -> None:
         self._exchange = exchange
         self._settings = common(checked_url(url))
         self._own: list[Setting] = []
@@ -52,19 +52,19 @@ class CurlHandle:
         self._body = bytes(body)
         return True
 
-    def run(self) -> Later[bytes]:
+    def run(self) -> LazyAwaitable[bytes]:
         """Run the transfer and return the body of the answer, whatever its status."""
         settings = list(self._settings)
         if self._body is not None:
             size = len(self._body)
-            settings += [(names.CURLOPT_UPLOAD, 1), (INFILESIZE, size), (POSTSIZE, size)]
-        plan = Plan(
+            settings += [(curlopts.CURLOPT_UPLOAD, 1), (INFILESIZE, size), (POSTSIZE, size)]
+        plan = PreparedRequest(
             [*settings, *self._own],
             "request failed",
             body=self._body,
             counted=counted(self._own),
         )
-        return Later(partial(self._perform, plan))
+        return LazyAwaitable(partial(self._perform, plan))
 
-    async def _perform(self, plan: Plan) -> bytes:
+    async def _perform(self, plan: PreparedRequest) -> bytes:
         return (await self._exchange(plan).perform())[1]

@@ -7,7 +7,7 @@ import re
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from kore._httpclient import names
+from kore._httpclient import curlopts
 from kore._httpclient.fields import CONTROLS, TOKEN
 from kore._httpclient.urls import encoded_url
 from kore.errors import ClientTypeError, KoreError
@@ -64,17 +64,17 @@ REFUSED: Final = MappingProxyType(
     }
 )
 # Accepted by libcurl, which has given up doing anything about them.
-IDLE: Final = frozenset({names.CURLOPT_EGDSOCKET, names.CURLOPT_RANDOM_FILE})
+IDLE: Final = frozenset({curlopts.CURLOPT_EGDSOCKET, curlopts.CURLOPT_RANDOM_FILE})
 # The same thing under its present name.
 RENAMED: Final = MappingProxyType(
-    {names.CURLOPT_SOCKS5_GSSAPI_SERVICE: names.CURLOPT_PROXY_SERVICE_NAME}
+    {curlopts.CURLOPT_SOCKS5_GSSAPI_SERVICE: curlopts.CURLOPT_PROXY_SERVICE_NAME}
 )
 
 # What libcurl adds to the number of an option that takes text or a list.
 POINTER: Final = 10_000
 LONG: Final = 2**63
 # Lists of header fields.
-FIELD_LISTS: Final = frozenset({names.CURLOPT_HTTPHEADER, names.CURLOPT_PROXYHEADER})
+FIELD_LISTS: Final = frozenset({curlopts.CURLOPT_HTTPHEADER, curlopts.CURLOPT_PROXYHEADER})
 
 
 class Option(NamedTuple):
@@ -93,7 +93,7 @@ def table() -> dict[int, Option]:
     }
     return {
         number: Option(name, kinds.get(name.removeprefix("CURLOPT_"), ""))
-        for name, number in vars(names).items()
+        for name, number in vars(curlopts).items()
         if name.startswith("CURLOPT_")
     }
 
@@ -127,7 +127,7 @@ def checked(number: int, value: object) -> Setting:
         if number - POINTER in FIELD_LISTS:
             check_fields(option.name, lines)
         return number, lines
-    if number == POINTER + names.CURLOPT_URL and isinstance(value, str):
+    if number == POINTER + curlopts.CURLOPT_URL and isinstance(value, str):
         value = encoded_url(value).decode()
     return number, text(option.name, value)
 

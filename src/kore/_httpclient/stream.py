@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from kore._httpclient.codings import BodyDecoder
 from kore._httpclient.fields import Headers, received, status_of
-from kore._httpclient.later import failed_again
-from kore._httpclient.plan import Plan
+from kore._httpclient.lazy import failed_again
+from kore._httpclient.prepared import PreparedRequest
 from kore.errors import ClientError, KoreError
 
 if TYPE_CHECKING:
-    from kore._httpclient.exchange import Exchange
+    from kore._httpclient.transfer import Transfer
 
 # With so much waiting for its reader, nothing more is taken from the peer.
 ENOUGH: Final = 256 * 1024
@@ -31,7 +31,7 @@ class OverlapError(KoreError):
     """Two read the same stream: the second one must not end it."""
 
 
-class Sink:
+class ResponseSink:
     """Where libcurl puts what comes. It does not know who reads, so that nobody keeps a reader."""
 
     def __init__(self, *, final: bool) -> None:
@@ -81,7 +81,7 @@ class Sink:
             self.waiter.set_result(None)
 
 
-class Stream:
+class ResponseStream:
     """The body of an answer, piece by piece: `async for`; in an `async with` its head is there.
 
     Leaving the `async with`, or forgetting the object, ends the transfer. So does `aclose()`, by
@@ -89,11 +89,17 @@ class Stream:
     raises, because the body is not complete.
     """
 
-    def __init__(self, plan: Plan, exchange: Callable[[Plan], "Exchange"], *, final: bool) -> None:
+    def __init__(
+        self,
+        plan: PreparedRequest,
+        exchange: Callable[[PreparedRequest], "Transfer"],
+        *,
+        final: bool,
+    ) -> None:
         self._plan = plan
         self._make = exchange
-        self._sink = Sink(final=final)
-        self._exchange: Exchange | None = None
+        self._sink = ResponseSink(final=final)
+        self._exchange: Transfer | None = None
         self._future: Future[Any] | None = None
         self._over = False
         # Whether all of the body has been read.

@@ -33,7 +33,7 @@ HAPPENED: Final = tuple(
 CLOSING: Final = 1.0
 
 
-class Limits(NamedTuple):
+class TransferLimits(NamedTuple):
     """What holds for all transfers: `curl_timeout` in seconds, `curl_recv_max` in bytes.
 
     *connections*: so many are open at a time, idle ones among them.
@@ -51,7 +51,7 @@ class Transfers:
     calls, and nothing of the loop's own bookkeeping for each of its turns.
     """
 
-    def __init__(self, loop: AbstractEventLoop, limits: Limits) -> None:
+    def __init__(self, loop: AbstractEventLoop, limits: TransferLimits) -> None:
         self.loop = loop
         self.limits = limits
         self.closed = False
@@ -248,7 +248,7 @@ class Transfers:
 OF_LOOP: Final[dict[AbstractEventLoop, Transfers]] = {}
 
 
-def transfers_of(loop: AbstractEventLoop, limits: Callable[[], Limits]) -> Transfers:
+def transfers_of(loop: AbstractEventLoop, limits: Callable[[], TransferLimits]) -> Transfers:
     """Return the transfers of a loop, within *limits* if they are new."""
     found = OF_LOOP.get(loop)
     if found is None or found.closed:

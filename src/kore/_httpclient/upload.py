@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pycurl
 
-from kore._httpclient.plan import Plan
+from kore._httpclient.prepared import PreparedRequest
 from kore._httpclient.transfers import Curl, Outcome, Transfers
 from kore.errors import ClientError
 
@@ -26,7 +26,9 @@ class Upload:
     one that yields more than it announced must not look complete to the peer.
     """
 
-    def __init__(self, plan: Plan, size: int | None, curl: Curl, transfers: Transfers) -> None:
+    def __init__(
+        self, plan: PreparedRequest, size: int | None, curl: Curl, transfers: Transfers
+    ) -> None:
         self._plan = plan
         self._body: Any = plan.body
         self._announced = size

@@ -14,11 +14,11 @@ import psycopg
 from psycopg.pq import DiagnosticField, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
+from kore._pgsql.connect import cancel
+from kore._pgsql.epoll import LoopEpoll
 from kore._pgsql.harmless import is_harmless, is_indelible
-from kore._pgsql.hub import Hub
-from kore._pgsql.opening import cancel
 from kore._pgsql.rows import COPIES, PIPELINE_SYNC, Results
-from kore._pgsql.statements import Statements
+from kore._pgsql.statements import StatementCache
 from kore.errors import DatabaseError
 
 IDLE: Final = int(TransactionStatus.IDLE)
@@ -37,12 +37,12 @@ NO_COPY: Final = (
 class Connection:
     """An open connection to a server, its own descriptor watched by the event loop."""
 
-    def __init__(self, pgconn: PGconn, hub: Hub, statements: int) -> None:
+    def __init__(self, pgconn: PGconn, hub: LoopEpoll, statements: int) -> None:
         self.pgconn = pgconn
         self.hub = hub
         self.loop = hub.loop
         self.fd = pgconn.socket
-        self.statements = Statements(statements)
+        self.statements = StatementCache(statements)
         # Who waits for what was asked; None: nobody asked.
         self.reply: Future[Results] | None = None
         self.results: Results = []

@@ -5,20 +5,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kore._pgsql.listen import Call, Callback, Listener, Listening
+from kore._pgsql.conninfo import ConnectionTarget
+from kore._pgsql.listen import Call, Callback, NotifyListener, Subscription
 from kore._pgsql.pipeline import batch, pipeline
-from kore._pgsql.pool import Limits, Pool
-from kore._pgsql.question import execute, fetch, form
+from kore._pgsql.pool import ConnectionPool, PoolLimits
+from kore._pgsql.query import execute, fetch, form
 from kore._pgsql.rows import Rows
-from kore._pgsql.session import Session, begin
-from kore._pgsql.stream import Stream
-from kore._pgsql.target import Target
+from kore._pgsql.session import TransactionSession, begin
+from kore._pgsql.stream import RowStream
 from kore._pgsql.transaction import Transaction
 from kore._pgsql.values import parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Callbacks:
     """What calls callbacks, where it is said that a connection was lost, what tasks are called."""
 
     call: Call
@@ -29,9 +29,9 @@ class Surroundings:
 class Database:
     """A database of a worker. Made where the event loop runs."""
 
-    def __init__(self, target: Target, limits: Limits, around: Surroundings) -> None:
-        self.pool = Pool(target, limits, around.describe)
-        self.listener = Listener(target, self.pool.hub, around.call, around.log)
+    def __init__(self, target: ConnectionTarget, limits: PoolLimits, around: Callbacks) -> None:
+        self.pool = ConnectionPool(target, limits, around.describe)
+        self.listener = NotifyListener(target, self.pool.hub, around.call, around.log)
 
     async def query(self, query: str, params: Any, binary: object, bytea: object) -> Rows | None:
         """Return the rows of a query; None: it has no such thing."""
@@ -47,18 +47,18 @@ class Database:
         """Return what each of several queries has for a result."""
         return await self.pool.run(pipeline, batch(queries), form(binary, bytea))
 
-    def stream(self, query: str, params: Any, binary: object, bytea: object) -> Stream:
+    def stream(self, query: str, params: Any, binary: object, bytea: object) -> RowStream:
         """Return what reads the rows of a query as they are needed."""
         wanted = form(binary, bytea)
-        return Stream(Session(self.pool), query, parameters(params), wanted, own=True)
+        return RowStream(TransactionSession(self.pool), query, parameters(params), wanted, own=True)
 
     def transaction(self, isolation: object, *, readonly: bool) -> Transaction:
         """Return a transaction yet to begin."""
-        return Transaction(Session(self.pool, begin(isolation, readonly=readonly)))
+        return Transaction(TransactionSession(self.pool, begin(isolation, readonly=readonly)))
 
     def listen(
         self, channel: str, callback: Callback, again: Callable[[], object] | None
-    ) -> Listening:
+    ) -> Subscription:
         """Have a callback called with what is notified."""
         return self.listener.add(channel, callback, again)
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import psycopg
 
+from kore._pgsql.connect import connect
 from kore._pgsql.connection import Connection
-from kore._pgsql.hub import Hub
-from kore._pgsql.opening import connect
-from kore._pgsql.question import judged
-from kore._pgsql.target import Target
+from kore._pgsql.conninfo import ConnectionTarget
+from kore._pgsql.epoll import LoopEpoll
+from kore._pgsql.query import judged
 from kore.errors import DatabaseError
 
 # Between attempts to connect, in seconds: at first, and at most.
@@ -24,10 +24,10 @@ Callback = Callable[[str, str], object]
 Call = Callable[..., None]
 
 
-class Listening:
+class Subscription:
     """A channel that somebody listens to. Awaited, it says that the server knows."""
 
-    def __init__(self, listener: "Listener", channel: str, callback: Callback) -> None:
+    def __init__(self, listener: "NotifyListener", channel: str, callback: Callback) -> None:
         self.listener = listener
         self.channel = channel
         self.callback = callback
@@ -45,22 +45,22 @@ class Listening:
         self.known.set_result(None)
         return True
 
-    def __await__(self) -> Generator[Any, None, "Listening"]:
+    def __await__(self) -> Generator[Any, None, "Subscription"]:
         yield from asyncio.shield(self.known).__await__()
         return self
 
 
-class Listener:
+class NotifyListener:
     """All that a worker listens to on one database."""
 
     def __init__(
-        self, target: Target, hub: Hub, call: Call, log: Callable[[str], object]
+        self, target: ConnectionTarget, hub: LoopEpoll, call: Call, log: Callable[[str], object]
     ) -> None:
         self.target = target
         self.hub = hub
         self.call = call
         self.log = log
-        self.listenings: list[Listening] = []
+        self.listenings: list[Subscription] = []
         # What the server knows of, on the connection there is.
         self.channels: set[str] = set()
         self.changed = Event()
@@ -71,14 +71,14 @@ class Listener:
 
     def add(
         self, channel: str, callback: Callback, again: Callable[[], object] | None
-    ) -> Listening:
+    ) -> Subscription:
         """Listen to a channel."""
         if not is_channel(channel):
             raise DatabaseError(f"pgsql: {channel!r} is no channel: 1 to {NAME_MAX} bytes, no NUL")
         for given in (callback,) if again is None else (callback, again):
             if not callable(given):
                 raise TypeError(f"listen() cannot call back {given!r}")
-        listening = Listening(self, channel, callback)
+        listening = Subscription(self, channel, callback)
         listening.again = again
         self.listenings.append(listening)
         self.changed.set()
@@ -86,7 +86,7 @@ class Listener:
             self.task = asyncio.get_running_loop().create_task(self.live())
         return listening
 
-    def drop(self, listening: Listening) -> None:
+    def drop(self, listening: Subscription) -> None:
         """Listen to a channel no more."""
         if listening in self.listenings:
             self.listenings.remove(listening)

@@ -8,10 +8,10 @@ from psycopg.pq.abc import PGresult
 
 from kore._pgsql.connection import Connection
 from kore._pgsql.harmless import is_about_rows, is_harmless
-from kore._pgsql.question import (
+from kore._pgsql.query import (
     PREPARABLE,
     TEXT,
-    Form,
+    ResultFormat,
     called,
     found,
     judged,
@@ -21,8 +21,8 @@ from kore._pgsql.question import (
     sending,
 )
 from kore._pgsql.rows import GOOD, TUPLES_OK, Results, Rows, rows, tag
-from kore._pgsql.slices import SLICE, Turns
-from kore._pgsql.statements import Statement
+from kore._pgsql.slices import SLICE, SliceBudget
+from kore._pgsql.statements import PreparedStatement
 from kore._pgsql.values import NONE, Values, parameters, statement
 from kore.errors import DatabaseError
 
@@ -46,7 +46,7 @@ def batch(queries: Iterable[object]) -> Batch:
     return made
 
 
-async def pipeline(connection: Connection, asked: Batch, wanted: Form) -> list[Rows | None]:
+async def pipeline(connection: Connection, asked: Batch, wanted: ResultFormat) -> list[Rows | None]:
     """Return what each query has for a result. They take effect together, or not at all."""
     if not asked:
         return []
@@ -84,11 +84,11 @@ def is_undone(result: PGresult) -> bool:
 
 
 async def converted(
-    results: Results, known: list[Statement | None], wanted: Form
+    results: Results, known: list[PreparedStatement | None], wanted: ResultFormat
 ) -> list[Rows | None]:
     """Return the rows of all results."""
     made: list[Rows | None] = []
-    turns = Turns() if len(results) > SLICE else None
+    turns = SliceBudget() if len(results) > SLICE else None
     for result, prepared in zip(results, known, strict=True):
         names = (prepared.columns if prepared else None) or called(result, prepared)
         count = result.ntuples
@@ -108,7 +108,9 @@ def encoded(connection: Connection, asked: Batch) -> Texts:
     return {query: statement(query) for query, _ in asked if query not in prepared}
 
 
-async def recalled(connection: Connection, asked: Batch, texts: Texts) -> list[Statement | None]:
+async def recalled(
+    connection: Connection, asked: Batch, texts: Texts
+) -> list[PreparedStatement | None]:
     """Return which queries are prepared, or will be on the way; take note of the others."""
     plain = await plain_part(connection, asked)
     await prepare(connection, plain, texts)
@@ -123,7 +125,7 @@ async def plain_part(connection: Connection, asked: Batch) -> Batch:
     """Return the queries before the first one that may leave something behind."""
     if connection.soiled:
         return []
-    prepared, turns = connection.statements.prepared, Turns()
+    prepared, turns = connection.statements.prepared, SliceBudget()
     for index, (query, _) in enumerate(asked):
         if query not in prepared and not is_harmless(query):
             return asked[:index]
@@ -151,15 +153,15 @@ async def prepare(connection: Connection, asked: Batch, texts: Texts) -> None:
 async def sent(
     connection: Connection,
     asked: Batch,
-    known: list[Statement | None],
+    known: list[PreparedStatement | None],
     texts: Texts,
-    wanted: Form,
+    wanted: ResultFormat,
 ) -> Results:
     """Send all, what is to be prepared before its first use, and return the results of queries."""
     sending(connection)
     pgconn, binary = connection.pgconn, wanted.binary
     # What each result belongs to: a statement that is prepared, or a query.
-    order: list[Statement | None] = []
+    order: list[PreparedStatement | None] = []
     pgconn.enter_pipeline_mode()
     connection.pipelined = True
     for (query, (values, formats)), prepared in zip(asked, known, strict=True):
@@ -178,7 +180,7 @@ async def sent(
     return await answered(connection, order)
 
 
-async def answered(connection: Connection, order: list[Statement | None]) -> Results:
+async def answered(connection: Connection, order: list[PreparedStatement | None]) -> Results:
     """Return the results of queries; statements that were not prepared are no longer known."""
     if not any(order):
         return await connection.expect()
@@ -194,7 +196,7 @@ async def answered(connection: Connection, order: list[Statement | None]) -> Res
     return kept(results, order)
 
 
-def kept(results: Results, order: list[Statement | None]) -> Results:
+def kept(results: Results, order: list[PreparedStatement | None]) -> Results:
     """Return the results of queries, and the first error, whatever it belongs to."""
     return [
         result

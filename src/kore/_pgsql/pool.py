@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
+from kore._pgsql.connect import connect
 from kore._pgsql.connection import Connection
-from kore._pgsql.hub import Hub
-from kore._pgsql.line import Line
-from kore._pgsql.opening import connect
-from kore._pgsql.question import judged
-from kore._pgsql.target import Target
+from kore._pgsql.conninfo import ConnectionTarget
+from kore._pgsql.epoll import LoopEpoll
+from kore._pgsql.query import judged
+from kore._pgsql.queue import ConnectionQueue
 from kore.errors import DatabaseError
 
 # A connection that was idle for longer is looked at before it is used.
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PoolLimits:
     """What the settings say, in seconds and counts."""
 
     connections: int = 2
@@ -51,19 +51,24 @@ class Limits:
     wait: float = 30
 
 
-class Pool:
+class ConnectionPool:
     """The connections to one database."""
 
     def __init__(
-        self, target: Target, limits: Limits, describe: Callable[[Task[Any]], str] = Task.get_name
+        self,
+        target: ConnectionTarget,
+        limits: PoolLimits,
+        describe: Callable[[Task[Any]], str] = Task.get_name,
     ) -> None:
         self.target = target
         self.limits = limits
         # What a task is called in messages.
         self.describe = describe
         self.loop = asyncio.get_running_loop()
-        self.hub = Hub(self.loop)
-        self.line: Line[Connection, Future[Connection]] = Line(limits.connections, limits.queue)
+        self.hub = LoopEpoll(self.loop)
+        self.line: ConnectionQueue[Connection, Future[Connection]] = ConnectionQueue(
+            limits.connections, limits.queue
+        )
         self.connections: set[Connection] = set()
         # What goes on behind everybody's back: opening, rescuing.
         self.errands: set[Task[None]] = set()

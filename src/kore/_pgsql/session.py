@@ -7,8 +7,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import psycopg
 
 from kore._pgsql.connection import Connection
-from kore._pgsql.pool import Pool
-from kore._pgsql.question import judged
+from kore._pgsql.pool import ConnectionPool
+from kore._pgsql.query import judged
 from kore._pgsql.rows import tag
 from kore.errors import DatabaseError
 
@@ -33,10 +33,10 @@ def begin(isolation: object, *, readonly: bool) -> bytes:
     return f"{words} READ ONLY".encode() if readonly else words.encode()
 
 
-class Session:
+class TransactionSession:
     """A transaction as those see it who work on it."""
 
-    def __init__(self, pool: Pool, first: bytes = b"BEGIN") -> None:
+    def __init__(self, pool: ConnectionPool, first: bytes = b"BEGIN") -> None:
         self.pool = pool
         self.first = first
         self.connection: Connection | None = None

@@ -15,7 +15,7 @@ SLICE: Final = 64
 TURN: Final = 0.002
 
 
-class Turns:
+class SliceBudget:
     """Lets others have their turn when it is time."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ async def converted(
     if count * columns <= VALUES:
         return made(result, names, (0, count), binary=binary, bytea=bytea)
     found = Rows()
-    turns, step, start = Turns(), max(1, SLICE // columns), 0
+    turns, step, start = SliceBudget(), max(1, SLICE // columns), 0
     while start < count:
         end = min(count, start + step)
         found += made(result, names, (start, end), binary=binary, bytea=bytea)

@@ -6,7 +6,7 @@ Pure. A query that is put together anew each time comes once, and is never prepa
 import secrets
 
 
-class Statement:
+class PreparedStatement:
     """A query that the server knows by a *name*."""
 
     __slots__ = ("columns", "name", "text", "used")
@@ -20,12 +20,12 @@ class Statement:
         self.used = True
 
 
-class Statements:
+class StatementCache:
     """The queries of one connection, at most *limit* of each kind; 0: none is ever prepared."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.prepared: dict[str, Statement] = {}
+        self.prepared: dict[str, PreparedStatement] = {}
         self.once: dict[str, None] = {}
         self.count = 0
         # Behind a pooler several connections may be led to one session of the server. There a name
@@ -48,13 +48,13 @@ class Statements:
         self.count += 1
         return b"kore_%s_%d" % (self.token, self.count)
 
-    def keep(self, query: str, name: bytes, text: bytes | None = None) -> Statement:
+    def keep(self, query: str, name: bytes, text: bytes | None = None) -> PreparedStatement:
         """Keep a query that has been prepared, or is about to be, by its *text*."""
         self.once.pop(query, None)
-        made = self.prepared[query] = Statement(name, text)
+        made = self.prepared[query] = PreparedStatement(name, text)
         return made
 
-    def drop(self, statement: Statement) -> None:
+    def drop(self, statement: PreparedStatement) -> None:
         """Keep a query no more: the server may not know it."""
         for query in [query for query, it in self.prepared.items() if it is statement]:
             del self.prepared[query]

@@ -7,9 +7,9 @@ from typing import Final, Self
 from psycopg.pq.abc import PGresult
 
 from kore._pgsql.connection import Connection
-from kore._pgsql.question import Form, found, sending
+from kore._pgsql.query import ResultFormat, found, sending
 from kore._pgsql.rows import GOOD, TUPLES_OK, Row, Rows, columns, failure, width
-from kore._pgsql.session import Session
+from kore._pgsql.session import TransactionSession
 from kore._pgsql.values import Values, statement
 from kore.errors import DatabaseError
 
@@ -26,7 +26,7 @@ CUT: Final = "pgsql error: a read of the stream was cancelled, so the rows end b
 BUSY: Final = "pgsql error: another task reads this stream"
 
 
-class Stream:
+class RowStream:
     """An async iterator over the rows of a query, each a dict.
 
     With a transaction of its *own*, that is committed after the last row, and rolled back when the
@@ -34,7 +34,13 @@ class Stream:
     """
 
     def __init__(
-        self, session: Session, query: str, values: Values, wanted: Form, *, own: bool
+        self,
+        session: TransactionSession,
+        query: str,
+        values: Values,
+        wanted: ResultFormat,
+        *,
+        own: bool,
     ) -> None:
         self.session = session
         self.own = own

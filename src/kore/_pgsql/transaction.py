@@ -5,10 +5,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from kore._pgsql.pipeline import batch, pipeline
-from kore._pgsql.question import execute, fetch, form
+from kore._pgsql.query import execute, fetch, form
 from kore._pgsql.rows import Rows
-from kore._pgsql.session import Session
-from kore._pgsql.stream import Stream
+from kore._pgsql.session import TransactionSession
+from kore._pgsql.stream import RowStream
 from kore._pgsql.values import parameters
 from kore.errors import DatabaseError
 
@@ -16,7 +16,7 @@ from kore.errors import DatabaseError
 class Transaction:
     """What `async with kore.transaction(db) as tx` runs its queries on."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: TransactionSession) -> None:
         self._session = session
 
     async def query(
@@ -37,9 +37,9 @@ class Transaction:
 
     def stream(
         self, query: str, params: Any = None, *, binary: bool = False, bytea: bool = False
-    ) -> Stream:
+    ) -> RowStream:
         """Do what `kore.dbstream()` does, in this transaction; other queries may come between."""
-        return Stream(self._session, query, parameters(params), form(binary, bytea), own=False)
+        return RowStream(self._session, query, parameters(params), form(binary, bytea), own=False)
 
     def transaction(self) -> "Savepoint":
         """Return a transaction within this one: what goes wrong in it undoes no more than it."""
@@ -65,7 +65,7 @@ class Transaction:
 class Savepoint:
     """A transaction within another one."""
 
-    def __init__(self, transaction: Transaction, session: Session) -> None:
+    def __init__(self, transaction: Transaction, session: TransactionSession) -> None:
         self.transaction = transaction
         self.session = session
         self.name = session.name()

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from kore._conf.places import escaped_lines
+from kore._conf.source_location import escaped_lines
 
 
 def write_output(text: str, program: str) -> int:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from kore._conf.kinds import PATH
 from kore._conf.schema import AccessLogConfig, Address, Privsep, Server
 from kore._conf.settings import SETTINGS, VERSION, Settings
-from kore._process.channel import DESCRIPTORS_MAX
-from kore._process.messages import ProtocolError
+from kore._conf.value_types import PATH
+from kore._process.ipc.channel import DESCRIPTORS_MAX
+from kore._process.ipc.messages import ProtocolError
 from kore.errors import ConfigError, KoreError
 
 FOREGROUND: Final = ("dev", "development")
@@ -20,7 +20,7 @@ HANDED_MAX: Final = DESCRIPTORS_MAX - 3
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ParentConfig:
     """The plain part of a configuration."""
 
     name: str
@@ -30,7 +30,7 @@ class Plan:
     accesslogs: tuple[AccessLogConfig, ...] = ()
 
     @classmethod
-    def read(cls, plain: Mapping[str, Any]) -> "Plan":
+    def read(cls, plain: Mapping[str, Any]) -> "ParentConfig":
         """Return the plan in what a template sent, or raise ProtocolError."""
         try:
             return cls(

@@ -37,7 +37,7 @@ WHERE: Final = signal.SIGRTMIN + 8
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class ProcessRestrictions:
     """What a process of one kind may keep."""
 
     title: str
@@ -49,7 +49,7 @@ class Leave:
     processor: int | None = None
 
 
-def settle(leave: Leave) -> str:
+def settle(leave: ProcessRestrictions) -> str:
     """Give up everything else. Returns a warning, or nothing.
 
     To be called as a child of `leave.parent`. The user look-up and chroot belong before the

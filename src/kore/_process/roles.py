@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
-from kore._process.messages import (
-    Configured,
+from kore._process.ipc.messages import (
+    ConfigLoaded,
     Draining,
     Fatal,
     Forked,
     Hello,
-    Kind,
-    Log,
+    LogLine,
     Message,
+    MessageKind,
     NotForked,
-    Parcel,
-    Patience,
     Ready,
+    RoutedMessage,
     Shutdown,
+    StartTimeout,
 )
 
 # What a template is told that has to leave the terminal.
@@ -52,15 +52,18 @@ class Role:
 TEMPLATE: Final = Role(
     name="template",
     label="template",
-    main="kore._process.template:main",
-    sends=frozenset({Hello, Patience, Configured, Forked, NotForked, Log, Fatal}),
+    main="kore._process.template.template:main",
+    sends=frozenset({Hello, StartTimeout, ConfigLoaded, Forked, NotForked, LogLine, Fatal}),
 )
 WORKER: Final = Role(
     name="worker",
     label="wrk",
-    main="kore._process.worker:main",
-    sends=frozenset({Ready, Draining, Shutdown, Log, Fatal, Parcel}),
-    parcels={Kind.OBJECT: frozenset({"worker"}), Kind.BROADCAST: frozenset({"worker"})},
+    main="kore._process.worker.worker:main",
+    sends=frozenset({Ready, Draining, Shutdown, LogLine, Fatal, RoutedMessage}),
+    parcels={
+        MessageKind.OBJECT: frozenset({"worker"}),
+        MessageKind.BROADCAST: frozenset({"worker"}),
+    },
 )
 
 

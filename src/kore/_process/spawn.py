@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from kore._process.orphans import MARK
+from kore._process.parent.orphans import MARK
 from kore._process.privsep import FOR_THE_PARENT, unblock_signals
 
 # Which interpreter options stand for which attribute of sys.flags.

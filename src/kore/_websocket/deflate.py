@@ -23,7 +23,7 @@ QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class DeflateParameters:
     """What both sides do."""
 
     server_bits: int = WINDOW_MAX
@@ -47,7 +47,7 @@ class Agreement:
         return "; ".join(words)
 
 
-def agreed(offers: str, *, bits: int = WINDOW_MAX) -> Agreement | None:
+def agreed(offers: str, *, bits: int = WINDOW_MAX) -> DeflateParameters | None:
     """Return what to agree on: the first offer that is understood; None without one.
 
     *bits* is the largest window we want to spend memory on, either way.
@@ -60,7 +60,7 @@ def agreed(offers: str, *, bits: int = WINDOW_MAX) -> Agreement | None:
     return None
 
 
-def answered(parameters: Mapping[str, str | None], bits: int) -> Agreement | None:
+def answered(parameters: Mapping[str, str | None], bits: int) -> DeflateParameters | None:
     """Return the answer to an offer, None to one that is not understood (section 7.1)."""
     ours, theirs = "server_max_window_bits", "client_max_window_bits"
     server_bits = window(parameters.get(ours))
@@ -71,7 +71,7 @@ def answered(parameters: Mapping[str, str | None], bits: int) -> Agreement | Non
         return None
     if server_bits < WINDOW_MIN:
         return None
-    return Agreement(
+    return DeflateParameters(
         server_bits=min(server_bits, bits),
         client_bits=min(client_bits, bits) if theirs in parameters else WINDOW_MAX,
         server_alone=FLAGS[0] in parameters,
@@ -114,7 +114,7 @@ class Deflater:
 
     __slots__ = ("_agreement", "_packer", "_unpacker")
 
-    def __init__(self, agreement: Agreement) -> None:
+    def __init__(self, agreement: DeflateParameters) -> None:
         self._agreement = agreement
         # Made when they are needed, kept only where context is taken over: 300 KB for both.
         self._packer: zlib._Compress | None = None

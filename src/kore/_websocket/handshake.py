@@ -16,7 +16,7 @@ SAME: Final = "same"
 USUAL_PORTS: Final[Mapping[str, str]] = {"http": ":80", "https": ":443"}
 
 
-class Asking(Protocol):
+class HandshakeRequest(Protocol):
     """A request, as far as the handshake goes."""
 
     @property
@@ -43,7 +43,7 @@ class Asking(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HandshakeRefusal:
     """Why there is no WebSocket."""
 
     status: int
@@ -53,35 +53,37 @@ class Refusal:
     rule: str = ""
 
 
-def refusal(request: Asking, origins: Collection[str] | None) -> Refusal | None:
+def refusal(request: HandshakeRequest, origins: Collection[str] | None) -> HandshakeRefusal | None:
     """Return what speaks against a WebSocket, or None."""
     versions = request.header_values("sec-websocket-version")
     if request.method_name != "GET" or request.http_version != "1.1":
-        return Refusal(400, "a websocket begins with GET and HTTP/1.1", rule="WEBSOCKET_METHOD")
+        return HandshakeRefusal(
+            400, "a websocket begins with GET and HTTP/1.1", rule="WEBSOCKET_METHOD"
+        )
     if not asks(request, "upgrade", "websocket") or not asks(request, "connection", "upgrade"):
         reason = "this is for websockets: ask for `upgrade: websocket`"
-        return Refusal(400, reason, rule="WEBSOCKET_UPGRADE")
+        return HandshakeRefusal(400, reason, rule="WEBSOCKET_UPGRADE")
     if request.header_values("transfer-encoding") or bodied(request):
-        return Refusal(400, "a websocket's request has no body", rule="WEBSOCKET_BODY")
+        return HandshakeRefusal(400, "a websocket's request has no body", rule="WEBSOCKET_BODY")
     if [version.strip() for version in versions] != [VERSION]:
         # RFC 9110 section 15.5.22 asks for the first, RFC 6455 section 4.4 for the second.
         fields = (("upgrade", "websocket"), ("sec-websocket-version", VERSION))
         reason = f"websocket version {VERSION} is spoken here"
-        return Refusal(426, reason, fields, "WEBSOCKET_VERSION")
+        return HandshakeRefusal(426, reason, fields, "WEBSOCKET_VERSION")
     if not proper_key(request.header_values("sec-websocket-key")):
         reason = "sec-websocket-key must be 16 bytes in base64, once"
-        return Refusal(400, reason, rule="WEBSOCKET_KEY")
+        return HandshakeRefusal(400, reason, rule="WEBSOCKET_KEY")
     if not welcome(request, origins):
-        return Refusal(403, "this origin may not connect", rule="WEBSOCKET_ORIGIN")
+        return HandshakeRefusal(403, "this origin may not connect", rule="WEBSOCKET_ORIGIN")
     return None
 
 
-def asks(request: Asking, name: str, word: str) -> bool:
+def asks(request: HandshakeRequest, name: str, word: str) -> bool:
     """Return whether a word stands in the list of a field."""
     return word in tokens(request.header_values(name))
 
 
-def bodied(request: Asking) -> bool:
+def bodied(request: HandshakeRequest) -> bool:
     """Return whether a length announces a body."""
     return any(value.strip("0 ") for value in request.header_values("content-length"))
 
@@ -99,7 +101,7 @@ def proper_key(values: Sequence[str]) -> bool:
         return False
 
 
-def welcome(request: Asking, origins: Collection[str] | None) -> bool:
+def welcome(request: HandshakeRequest, origins: Collection[str] | None) -> bool:
     """Return whether the page that asks may connect. Who sends no origin is no browser's page.
 
     *origins* may hold `same`, and wildcards, as in `https://*.example.com`; None: all are welcome.
@@ -116,7 +118,7 @@ def welcome(request: Asking, origins: Collection[str] | None) -> bool:
     )
 
 
-def same(origin: str, request: Asking) -> bool:
+def same(origin: str, request: HandshakeRequest) -> bool:
     """Return whether an origin is the host that the request is for, RFC 6454 section 5.
 
     A page with TLS may ask without: then a proxy in front of this server has taken that off. Not

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kore._conf.builder import Builder, DomainHandle
-from kore._conf.places import shown
 from kore._conf.schema import Address, Config, Route
+from kore._conf.source_location import shown
 from kore.errors import ConfigError, KoreError, UnknownSettingError
 
 LOCAL = Address("127.0.0.1", 0)

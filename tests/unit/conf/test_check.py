@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from kore._conf import check, rules
+from kore._conf import check, settings_checks
 from kore._conf.builder import Builder
-from kore._conf.kinds import S32
-from kore._conf.problems import Problems
+from kore._conf.diagnostics import Diagnostics
 from kore._conf.schema import Address, Server
 from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Settings
-from kore._http.tables import METHODS
+from kore._conf.value_types import S32
+from kore._http.methods import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
 
@@ -246,7 +246,7 @@ def test_a_route_without_one_domain_is_refused_in_kores_words(
 
 def noted(call: Callable[..., Any], *arguments: Any) -> list[str]:
     """Return the problems a check takes note of."""
-    problems = Problems()
+    problems = Diagnostics()
     call(*arguments, problems)
     return problems.found
 
@@ -259,7 +259,7 @@ def test_a_server_is_needed() -> None:
 
 
 def test_a_server_may_be_missing_for_another_reason() -> None:
-    problems = Problems()
+    problems = Diagnostics()
     problems.add("kore.conf:1", "wrong")
 
     check.servers([], {}, problems, needed=True)
@@ -312,7 +312,7 @@ def test_good_settings_are_in_force_as_they_are() -> None:
     given = Settings(workers=3, worker_no_accept=(1, 2), http_media_type=("a/b x y", "a/c z"))
 
     places = dict.fromkeys(SETTINGS, "app.py:3")
-    assert rules.in_force(given, places, Problems()) == given
+    assert settings_checks.in_force(given, places, Diagnostics()) == given
 
 
 @pytest.mark.parametrize(
@@ -336,24 +336,26 @@ def test_settings_that_contradict_are_refused_where_they_were_set(
     settings: dict[str, Any], words: str
 ) -> None:
     assert [words] == noted(
-        rules.in_force, Settings(**settings), dict.fromkeys(list(settings)[-1:], "app.py:3")
+        settings_checks.in_force,
+        Settings(**settings),
+        dict.fromkeys(list(settings)[-1:], "app.py:3"),
     )
 
 
 def test_setting_what_is_the_case_anyway_is_allowed() -> None:
-    assert noted(rules.in_force, Settings(), {"http_body_disk_offload": "app.py:3"}) == []
+    assert noted(settings_checks.in_force, Settings(), {"http_body_disk_offload": "app.py:3"}) == []
 
 
 def test_more_connections_bring_more_descriptors() -> None:
     many = Settings(worker_max_connections=10_000)
 
-    assert rules.in_force(many, {}, Problems()).worker_rlimit_nofiles == 10_256
-    assert rules.in_force(Settings(), {}, Problems()).worker_rlimit_nofiles == 768
+    assert settings_checks.in_force(many, {}, Diagnostics()).worker_rlimit_nofiles == 10_256
+    assert settings_checks.in_force(Settings(), {}, Diagnostics()).worker_rlimit_nofiles == 768
 
 
 def test_the_most_connections_there_can_be_bring_a_number_of_descriptors_that_is_allowed() -> None:
     most = Settings(worker_max_connections=S32 - SPARE_DESCRIPTORS)
-    wanted = rules.in_force(most, {}, Problems()).worker_rlimit_nofiles
+    wanted = settings_checks.in_force(most, {}, Diagnostics()).worker_rlimit_nofiles
 
     assert SETTINGS["worker_rlimit_nofiles"].parse(wanted) == wanted
 
@@ -362,13 +364,13 @@ def test_descriptors_that_were_counted_by_the_user_stay_as_they_are() -> None:
     given = Settings(worker_max_connections=10_000, worker_rlimit_nofiles=900)
 
     places = {"worker_rlimit_nofiles": "app.py:3"}
-    assert given == rules.in_force(given, places, Problems())
+    assert given == settings_checks.in_force(given, places, Diagnostics())
 
 
 def test_a_setting_nobody_reads_is_noticed_when_it_is_another_than_the_default() -> None:
     places = {"tls_version": "app.py:3", "tls_cipher": "app.py:4"}
 
-    assert rules.notices(Settings(tls_version="1.3"), places) == (
+    assert settings_checks.notices(Settings(tls_version="1.3"), places) == (
         "app.py:3: tls_version has no effect in this version",
     )
 

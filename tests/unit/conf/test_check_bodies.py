@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from kore._conf import rules
-from kore._conf.kinds import S32
-from kore._conf.problems import Problems
+from kore._conf import settings_checks
+from kore._conf.diagnostics import Diagnostics
 from kore._conf.settings import Settings
+from kore._conf.value_types import S32
 
 NOBODY = 65534
 
 
 def found(given: Settings, place: str = "http_body_disk_offload") -> tuple[Settings, list[str]]:
     """Return the settings in force, and what is wrong with them."""
-    problems = Problems()
-    made = rules.in_force(given, {place: "app.py:3"}, problems)
+    problems = Diagnostics()
+    made = settings_checks.in_force(given, {place: "app.py:3"}, problems)
     return made, problems.found
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kore._conf.builder import Builder
-from kore._conf.printer import Printer
+from kore._conf.file.printer import Printer
 from kore._conf.schema import Database
 from kore.errors import ConfigError, KoreError
 from tests.helpers.conf import built

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kore._conf.builder import Builder
-from kore._conf.printer import Printer
+from kore._conf.file.printer import Printer
 from kore._conf.schema import Address, Auth, Route
 from kore.errors import ConfigError
 from tests.helpers.conf import allowed, complaints, config, domain

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
-from kore._conf.printer import Printer
+from kore._conf.file.printer import Printer
 from kore._conf.schema import Address, Config
 from kore._conf.websockets import CALLBACKS, KEYWORDS, resolved, terms
 from kore.errors import ConfigError

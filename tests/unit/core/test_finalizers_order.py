@@ -9,7 +9,7 @@ import pytest
 
 from kore._core.connection import Connection
 from kore._core.request import Request
-from kore._websocket.deflate import Agreement, Deflater
+from kore._websocket.deflate import DeflateParameters, Deflater
 from tests.helpers.collector import MOST, collecting, spring
 from tests.helpers.core_client import Client, get
 from tests.helpers.fix_core import Pair, shake
@@ -82,7 +82,7 @@ def received(talk: Talk) -> bytes:
 def test_messages_of_finalizers_come_whole_and_in_order(
     pair: Make, own: bytes, compressed: bool
 ) -> None:
-    talk = Talk(pair, Deflater(Agreement()) if compressed else None)
+    talk = Talk(pair, Deflater(DeflateParameters()) if compressed else None)
     data = b""
     with collecting():
         for allocations in range(1, MOST):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kore._conf.schema import Extras
+from kore._conf.schema import BodyOptions
 from kore._core.request import Request
 from tests.helpers.core_client import get, post
 from tests.helpers.core_sink import Sink
@@ -19,8 +19,8 @@ def hook(*_: object) -> None:
     """Stand for a hook: who calls it is the service's business."""
 
 
-STREAM = Extras(stream=True)
-CHUNKS = Extras(on_body_chunk=hook)
+STREAM = BodyOptions(stream=True)
+CHUNKS = BodyOptions(on_body_chunk=hook)
 
 
 def echo(request: Request) -> None:
@@ -32,7 +32,7 @@ def chunked(data: bytes) -> bytes:
     return head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
 
 
-def house(pair: Make, run: Any, extras: Extras | None, **limits: Any) -> Pair:
+def house(pair: Make, run: Any, extras: BodyOptions | None, **limits: Any) -> Pair:
     made: Pair = pair(run, **limits)
     made.route.extras = extras
     return made
@@ -77,7 +77,7 @@ def test_few_bytes_are_not_worth_a_call(pair: Make) -> None:
 @pytest.mark.parametrize("extras", [None, CHUNKS, STREAM], ids=["file", "hook", "stream"])
 @pytest.mark.parametrize("make", [post, chunked])
 def test_nothing_is_read_while_there_is_no_room(
-    pair: Make, make: Callable[[bytes], bytes], extras: Extras | None
+    pair: Make, make: Callable[[bytes], bytes], extras: BodyOptions | None
 ) -> None:
     made = house(pair, None, extras, http_body_disk_offload=10)
     made.room = 1
@@ -164,7 +164,7 @@ def test_the_rest_of_a_large_body_ends_the_connection(
 
 @pytest.mark.parametrize("extras", [STREAM, CHUNKS, None], ids=["stream", "hook", "file"])
 def test_a_client_that_leaves_is_the_end_of_its_body_once(
-    pair: Make, extras: Extras | None
+    pair: Make, extras: BodyOptions | None
 ) -> None:
     made = house(pair, None, extras, http_body_disk_offload=10)
     made.ask(post(bytes(5000))[:-10])
@@ -178,7 +178,7 @@ def test_a_client_that_leaves_is_the_end_of_its_body_once(
 
 @pytest.mark.parametrize("status", [400, 507])
 @pytest.mark.parametrize("extras", [STREAM, CHUNKS, None], ids=["stream", "hook", "file"])
-def test_a_body_may_be_spoiled(pair: Make, extras: Extras | None, status: int) -> None:
+def test_a_body_may_be_spoiled(pair: Make, extras: BodyOptions | None, status: int) -> None:
     made = house(pair, None, extras, http_body_disk_offload=10)
     made.ask(post(bytes(5000))[:-10])
     made.requests[-1].spoil(status)
@@ -229,16 +229,16 @@ def test_a_stream_that_expects_it_is_told_when_its_body_is_wanted(pair: Make) ->
 
 
 def test_a_route_may_have_a_limit_of_its_own(pair: Make) -> None:
-    made = house(pair, echo, Extras(body_max=5), http_body_max=3)
+    made = house(pair, echo, BodyOptions(body_max=5), http_body_max=3)
 
     assert made.ask(post(b"12345") + chunked(b"12345") + post(b"123456")) == [200, 200, 413]
-    small = house(pair, echo, Extras(body_max=0), http_body_max=3)
+    small = house(pair, echo, BodyOptions(body_max=0), http_body_max=3)
     assert small.ask(post(b"") + chunked(b"1")) == [200, 413]
 
 
 @pytest.mark.parametrize("data", [b"", b"abc"])
 def test_a_request_goes_on_when_it_is_let_in(pair: Make, data: bytes) -> None:
-    made = house(pair, echo, Extras(on_headers=hook))
+    made = house(pair, echo, BodyOptions(on_headers=hook))
 
     assert made.ask(post(data)) == [200]
     made.welcome = False
@@ -251,7 +251,7 @@ def test_a_request_goes_on_when_it_is_let_in(pair: Make, data: bytes) -> None:
 
 
 def test_a_request_that_was_answered_does_not_go_on(pair: Make) -> None:
-    made = house(pair, echo, Extras(on_headers=hook))
+    made = house(pair, echo, BodyOptions(on_headers=hook))
     made.welcome = False
     made.ask(post(b"abc") + get())
     made.greeted[0].response(403)
@@ -266,7 +266,7 @@ def test_a_request_that_was_answered_does_not_go_on(pair: Make) -> None:
 
 
 def test_a_body_too_large_is_refused_before_anybody_is_asked(pair: Make) -> None:
-    made = house(pair, echo, Extras(on_headers=hook, on_free=hook), http_body_max=2)
+    made = house(pair, echo, BodyOptions(on_headers=hook, on_free=hook), http_body_max=2)
 
     assert made.ask(post(b"abc")) == [413]
     assert made.greeted == []
@@ -274,7 +274,7 @@ def test_a_body_too_large_is_refused_before_anybody_is_asked(pair: Make) -> None
 
 
 def test_the_end_is_told_for_routes_that_ask_for_it_and_for_no_others(pair: Make) -> None:
-    made = house(pair, echo, Extras(on_free=hook))
+    made = house(pair, echo, BodyOptions(on_free=hook))
     assert made.ask(get() + post(b"abc")) == [200, 200]
     assert len(made.freed) == 2
     made.route.extras = None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kore._conf.schema import Extras
+from kore._conf.schema import BodyOptions
 from kore._core.connection import Connection
 from kore._core.request import Request
 from kore._core.ws_options import WebSocketOptions
@@ -131,7 +131,7 @@ def paused(pair: Make) -> Pair:
     """Return a pair whose handler has taken the first piece of a body; its client has hung up."""
     house = pair(None)
     house.room = 1
-    house.route.extras = Extras(stream=True)
+    house.route.extras = BodyOptions(stream=True)
     leave(house, post(b"x" * 150_000))
     house.turn()
     assert not house.ready()

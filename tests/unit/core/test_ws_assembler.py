@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from kore._core.testing import MessageReader
-from kore._websocket.deflate import TAIL, Agreement, Deflater
+from kore._websocket.deflate import TAIL, DeflateParameters, Deflater
 
 
 def frame(op: int, data: bytes, *, fin: bool = True, rsv1: bool = False) -> bytes:
@@ -186,9 +186,9 @@ def test_what_compression_adds_does_not_count(
         half = len(wire) // 2
         parts = frame(2, wire[:half], fin=False, rsv1=True) + frame(0, wire[half:])
         for sent in (whole, parts):
-            messages = MessageReader(inflate=Deflater(Agreement()).unpack, **limits)
+            messages = MessageReader(inflate=Deflater(DeflateParameters()).unpack, **limits)
             assert messages.feed(sent) == [expected]
     # It is no way around the limits.
-    messages = MessageReader(inflate=Deflater(Agreement()).unpack, **limits)
+    messages = MessageReader(inflate=Deflater(DeflateParameters()).unpack, **limits)
     assert messages.feed(frame(2, bytes(size * 9 // 8 + 200), rsv1=True)[:20]) == [1009]
     assert MessageReader(**limits).feed(frame(2, bytes(size + 1))[:20]) == [1009]

@@ -7,22 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._conf.schema import Rule
-from kore._http.params import FORM, QUERY, Judged, Source, judge, pairs
-from kore._http.verdicts import drive
+from kore._conf.schema import ParameterRule
+from kore._http.params import FORM, QUERY, ParameterSource, ValidatedParameters, judge, pairs
+from kore._http.sync_or_async import drive
 from kore.errors import RefusedError
 
-ANY = Rule(search=re.compile("").search)
-DIGITS = Rule(search=re.compile(r"^[0-9]+\Z").search)
+ANY = ParameterRule(search=re.compile("").search)
+DIGITS = ParameterRule(search=re.compile(r"^[0-9]+\Z").search)
 
 
 def split(text: bytes) -> list[tuple[str, bytes]]:
     return list(pairs(text, 1000))
 
 
-def judged(text: bytes, source: Source = QUERY, **rules: Rule) -> Judged:
+def judged(
+    text: bytes, source: ParameterSource = QUERY, **rules: ParameterRule
+) -> ValidatedParameters:
     found = drive(judge(source, pairs(text, 1000), rules, None))
-    assert isinstance(found, Judged)
+    assert isinstance(found, ValidatedParameters)
     return found
 
 
@@ -104,7 +106,9 @@ def test_a_function_is_asked_about_text_with_the_request() -> None:
         asked.append((request, value))
         return value == "b"
 
-    found = drive(judge(QUERY, pairs(b"v=a&v=b", 10), {"v": Rule(verify=verify)}, "request"))
+    found = drive(
+        judge(QUERY, pairs(b"v=a&v=b", 10), {"v": ParameterRule(verify=verify)}, "request")
+    )
 
     assert asked == [("request", "a"), ("request", "b")]
     assert found.values == {"v": ["b"]}

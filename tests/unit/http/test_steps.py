@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kore._conf.schema import Auth, Declared, Demands, Route, Rule
+from kore._conf.schema import Auth, ParameterRule, ParameterRules, Route, RouteRequirements
 from kore._http.pipeline import fold
 from kore._http.steps import steps
 from tests.helpers.asked import Asked
@@ -15,8 +15,8 @@ def handler(request: Asked) -> None:
     request.response(200, b"handled")
 
 
-def run(request: Asked, *prerequests: Any, demands: Demands | None = None) -> Any:
-    route = Route("/x", handler, ("GET",), demands or Demands())
+def run(request: Asked, *prerequests: Any, demands: RouteRequirements | None = None) -> Any:
+    route = Route("/x", handler, ("GET",), demands or RouteRequirements())
     pending = fold(route, steps(route, prerequests))(request)
     if pending is not None:
         asyncio.run(pending)
@@ -41,8 +41,8 @@ def test_who_asks_comes_first_the_parameters_last() -> None:
         seen.append("parameter")
         return True
 
-    declared = Declared(query={"a": Rule(verify=validator)})
-    demands = Demands({1: declared}, Auth("request", verify))
+    declared = ParameterRules(query={"a": ParameterRule(verify=validator)})
+    demands = RouteRequirements({1: declared}, Auth("request", verify))
     request = Asked("a=1", declared=declared)
 
     assert run(request, lambda _: seen.append("prerequest"), demands=demands) == (200, b"handled")

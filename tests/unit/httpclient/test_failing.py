@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import kore
-from kore._clients import exchange
-from kore._httpclient.plan import Plan
+from kore._api.clients import exchange
+from kore._httpclient.prepared import PreparedRequest
 from kore.errors import ClientError
 from tests.helpers.loops import on_both, until
 from tests.helpers.peer import Asked, Peer, hello
@@ -33,7 +33,7 @@ async def fails(asking: Awaitable[Any]) -> ClientError:
 
 def running() -> int:
     """Return how many transfers there are."""
-    return len(exchange(Plan([], ""))._transfers)
+    return len(exchange(PreparedRequest([], ""))._transfers)
 
 
 async def close(asked: Asked) -> None:

@@ -111,7 +111,7 @@ async def test_what_still_runs_at_the_end_is_cancelled() -> None:
 async def test_more_than_the_connections_allowed_wait_for_their_turn() -> None:
     async with Peer() as peer:
         loop = asyncio.get_running_loop()
-        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.Limits(60, 1000, 3))
+        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.TransferLimits(60, 1000, 3))
         results = await asyncio.gather(*[kore.httpclient(peer.url).get() for _ in range(50)])
         assert results == [(200, b"hello")] * 50
         assert peer.connections <= 3
@@ -124,7 +124,7 @@ async def test_waiting_for_ones_turn_counts_for_the_timeout() -> None:
 
     async with Peer(silent) as peer:
         loop = asyncio.get_running_loop()
-        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.Limits(60, 1000, 1))
+        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.TransferLimits(60, 1000, 1))
         client = kore.httpclient(peer.url)
         first = asyncio.create_task(client.get())
         await until(lambda: peer.asked)

@@ -7,9 +7,9 @@ import pycurl
 import pytest
 
 import kore
-from kore._httpclient import names
+from kore._httpclient import curlopts
 from kore._httpclient.options import IDLE, OPTIONS, POINTER, REFUSED, checked
-from kore._httpclient.plan import ABSTRACT
+from kore._httpclient.prepared import ABSTRACT
 from kore.errors import ClientError, KoreError
 from tests.helpers.loops import on_both
 from tests.helpers.peer import Asked, Peer
@@ -34,7 +34,7 @@ def test_there_are_as_many_as_kore_has() -> None:
         kore.CURLOPT_NOTHING  # noqa: B018
 
 
-@pytest.mark.parametrize("name", sorted(name for name in vars(names) if name[:8] == "CURLOPT_"))
+@pytest.mark.parametrize("name", sorted(name for name in vars(curlopts) if name[:8] == "CURLOPT_"))
 def test_a_number_is_libcurls_without_its_offset(name: str) -> None:
     theirs = getattr(pycurl, name.removeprefix("CURLOPT_"), None)
 

@@ -8,9 +8,9 @@ from asyncio import StreamReader, StreamWriter
 import pytest
 
 from kore._pgsql import pool
-from kore._pgsql.database import Database, Limits, Surroundings
-from kore._pgsql.opening import connect
-from kore._pgsql.target import Target, target
+from kore._pgsql.connect import connect
+from kore._pgsql.conninfo import ConnectionTarget, target
+from kore._pgsql.database import Callbacks, Database, PoolLimits
 from kore.errors import DatabaseError
 
 WELCOME = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
@@ -45,8 +45,8 @@ class Crowded:
 
 def database(port: int, **limits: int) -> Database:
     where = f"host=127.0.0.1 port={port} user=x sslmode=disable gssencmode=disable"
-    around = Surroundings(lambda *_: None, lambda _: None)
-    return Database(target(where, 10, 0), Limits(**limits), around)
+    around = Callbacks(lambda *_: None, lambda _: None)
+    return Database(target(where, 10, 0), PoolLimits(**limits), around)
 
 
 def test_who_waits_is_not_told_of_a_refusal_while_another_connection_is_on_its_way(
@@ -74,7 +74,7 @@ def test_a_lookup_that_hangs_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch
 
     async def main() -> None:
         try:
-            await connect(Target({"host": "slow.test"}, 0.05))
+            await connect(ConnectionTarget({"host": "slow.test"}, 0.05))
         finally:
             over.set()
 

@@ -1,9 +1,9 @@
 """Which queries a connection prepares."""
 
-from kore._pgsql.statements import Statements
+from kore._pgsql.statements import StatementCache
 
 
-def prepared(statements: Statements, query: str) -> list[bytes]:
+def prepared(statements: StatementCache, query: str) -> list[bytes]:
     """Prepare a query; return what had to go."""
     gone = []
     while name := statements.surplus():
@@ -13,7 +13,7 @@ def prepared(statements: Statements, query: str) -> list[bytes]:
 
 
 def test_a_query_is_worth_it_when_it_comes_again() -> None:
-    statements = Statements(10)
+    statements = StatementCache(10)
 
     assert not statements.came_before("a")
     assert not statements.came_before("b")
@@ -21,14 +21,14 @@ def test_a_query_is_worth_it_when_it_comes_again() -> None:
 
 
 def test_zero_prepares_nothing() -> None:
-    statements = Statements(0)
+    statements = StatementCache(0)
 
     assert [statements.came_before("a") for _ in range(3)] == [False] * 3
     assert statements.once == {}
 
 
 def test_what_came_once_is_forgotten_in_time() -> None:
-    statements = Statements(3)
+    statements = StatementCache(3)
     for query in "abcd":
         statements.came_before(query)
 
@@ -36,13 +36,13 @@ def test_what_came_once_is_forgotten_in_time() -> None:
 
 
 def test_names_are_never_used_again() -> None:
-    statements = Statements(2)
+    statements = StatementCache(2)
 
     assert len({statements.name() for _ in range(100)}) == 100
 
 
 def test_what_is_used_stays() -> None:
-    statements = Statements(2)
+    statements = StatementCache(2)
     assert prepared(statements, "a") == []
     assert prepared(statements, "b") == []
     first, second = (each.name for each in statements.prepared.values())
@@ -55,7 +55,7 @@ def test_what_is_used_stays() -> None:
 
 
 def test_what_the_server_forgot_is_forgotten() -> None:
-    statements = Statements(2)
+    statements = StatementCache(2)
     prepared(statements, "a")
     statements.forget()
 
@@ -64,4 +64,4 @@ def test_what_the_server_forgot_is_forgotten() -> None:
 
 def test_no_two_connections_give_the_same_name() -> None:
     """Behind a pooler one's statement would answer the other one's query."""
-    assert Statements(2).name() != Statements(2).name()
+    assert StatementCache(2).name() != StatementCache(2).name()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from kore._conf.schema import Address, Config, Privsep, Server
 from kore._conf.settings import Settings
-from kore._process.messages import ProtocolError
-from kore._process.plan import Plan
+from kore._process.ipc.messages import ProtocolError
+from kore._process.plan import ParentConfig
 from kore.errors import ConfigError
 
 GOOD = json.loads(json.dumps(Config(Settings(), (), ()).plain()))
@@ -21,10 +21,10 @@ def plain(servers: object = (), **settings: object) -> dict[str, Any]:
 
 
 def test_a_plan_survives_the_way_through_json() -> None:
-    plan = Plan.read(plain([SERVER], workers=3, worker_no_accept=[2]))
+    plan = ParentConfig.read(plain([SERVER], workers=3, worker_no_accept=[2]))
 
     assert plan.servers == (Server("http", Address(ip="127.0.0.1", port=80), tls=False),)
-    assert plan == Plan.read(plain([SERVER], workers=3, worker_no_accept=[2]))
+    assert plan == ParentConfig.read(plain([SERVER], workers=3, worker_no_accept=[2]))
     assert list(plan.numbers) == [1, 2, 3]
     assert plan.accepting == [1, 3]
 
@@ -53,20 +53,20 @@ def test_a_plan_survives_the_way_through_json() -> None:
 )
 def test_a_configuration_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="makes no sense"):
-        Plan.read(bad)
+        ParentConfig.read(bad)
 
 
 @given(st.sampled_from(sorted(GOOD["settings"])), st.none() | st.integers() | st.text())
 def test_any_value_of_any_setting_is_a_plan_or_a_protocol_error(name: str, value: object) -> None:
     with contextlib.suppress(ProtocolError):
-        assert Plan.read(plain(**{name: value})).numbers
+        assert ParentConfig.read(plain(**{name: value})).numbers
 
 
 @pytest.mark.parametrize("deployment", ["docker", "production"])
 def test_a_deployment_that_switches_users_is_refused_as_long_as_nobody_does(
     deployment: str,
 ) -> None:
-    plan = Plan.read(plain(deployment=deployment))
+    plan = ParentConfig.read(plain(deployment=deployment))
 
     with pytest.raises(ConfigError, match=f"'{deployment}' needs chroot"):
         plan.refuse_what_is_missing(same_user=False)
@@ -75,7 +75,7 @@ def test_a_deployment_that_switches_users_is_refused_as_long_as_nobody_does(
 
 def test_tls_is_refused_rather_than_left_out() -> None:
     with pytest.raises(ConfigError, match="server 'http' wants TLS"):
-        Plan.read(plain([{**SERVER, "tls": True}])).refuse_what_is_missing(same_user=True)
+        ParentConfig.read(plain([{**SERVER, "tls": True}])).refuse_what_is_missing(same_user=True)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_tls_is_refused_rather_than_left_out() -> None:
 def test_a_pid_file_is_written_for_those_who_want_one(
     settings: dict[str, str], expected: str
 ) -> None:
-    assert Plan.read(plain(**settings)).pidfile() == expected
-    assert Plan.read(plain(**settings)).pidfile(background=True) == (expected or "kore.pid")
+    assert ParentConfig.read(plain(**settings)).pidfile() == expected
+    assert ParentConfig.read(plain(**settings)).pidfile(background=True) == (expected or "kore.pid")
 
 
 WORKER = {
@@ -104,7 +104,7 @@ WORKER = {
 
 
 def test_what_a_process_is_to_give_up_is_read_and_refused() -> None:
-    plan = Plan.read({**plain([SERVER]), "privsep": [WORKER]})
+    plan = ParentConfig.read({**plain([SERVER]), "privsep": [WORKER]})
 
     assert plan.privsep == (Privsep("worker", root="/x", skip=("chroot",)),)
     plan.refuse_what_is_missing(same_user=True)
@@ -115,10 +115,12 @@ def test_what_a_process_is_to_give_up_is_read_and_refused() -> None:
 def test_to_skip_the_chroot_is_what_happens_anyway() -> None:
     skipping = {**WORKER, "root": ""}
 
-    Plan.read({**plain([SERVER]), "privsep": [skipping]}).refuse_what_is_missing(same_user=False)
+    ParentConfig.read({**plain([SERVER]), "privsep": [skipping]}).refuse_what_is_missing(
+        same_user=False
+    )
 
 
 @pytest.mark.parametrize("bad", [5, [5], [{}], [{**WORKER, "root": 5}], [{**WORKER, "skip": 5}]])
 def test_privileges_that_make_no_sense_are_refused(bad: object) -> None:
     with pytest.raises(ProtocolError, match="makes no sense"):
-        Plan.read({**plain([SERVER]), "privsep": bad})
+        ParentConfig.read({**plain([SERVER]), "privsep": bad})

@@ -12,9 +12,10 @@ import pytest
 REPORT = """
 import json, os, resource, signal, sys
 from kore._process import privsep
-from kore._process.privsep import Leave
+from kore._process.privsep import ProcessRestrictions
 {before}
-warning = privsep.settle(Leave("shop [wrk 1]", os.getppid(), frozenset({keep}), **{more}))
+restrictions = ProcessRestrictions("shop [wrk 1]", os.getppid(), frozenset({keep}), **{more})
+warning = privsep.settle(restrictions)
 print(json.dumps({{
     "warning": warning,
     "open": sorted(privsep.open_descriptors()),

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from kore._process.messages import ASK, RECEIPT, Gone, Kind, Parcel
-from kore._process.parcels import ROOM, first_number, number_in, pieces, process_of, receipt
+from kore._process.ipc.fragments import ROOM, first_number, number_in, pieces, process_of, receipt
+from kore._process.ipc.messages import ASK, RECEIPT, MessageKind, RoutedMessage, WorkerExited
 from kore.errors import BusyError
 from tests.helpers.star import Star, checked
 
@@ -19,7 +19,7 @@ async def a_large_one_after_a_small_one(star: Star) -> None:
             star.send(bytes(8 * ROOM))
     # One question is enough, and the answer does not wait until a receipt is due.
     assert star.posted(ASK) == asked + 1
-    window = star.relays[1].outgoing[Kind.OBJECT].windows[2]
+    window = star.relays[1].outgoing[MessageKind.OBJECT].windows[2]
     await star.until(lambda: not len(window))
     star.send(bytes(8 * ROOM))
     await star.drained()
@@ -33,7 +33,7 @@ async def many_small_ones(star: Star) -> None:
         await star.until(lambda: star.relays[2].waiting == 0)
     await star.until(lambda: len(star.said) == 100)
     star.relays[2].farewell()
-    await star.until(lambda: not len(star.relays[1].outgoing[Kind.OBJECT].windows[2]))
+    await star.until(lambda: not len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]))
 
     # Not one for each, however slow this machine is.
     assert 1 <= star.posted(RECEIPT) < 50
@@ -41,14 +41,14 @@ async def many_small_ones(star: Star) -> None:
 
 async def a_receipt_that_nobody_asks_for(star: Star) -> None:
     star.send(b"x")
-    await star.until(lambda: not len(star.relays[1].outgoing[Kind.OBJECT].windows[2]))
+    await star.until(lambda: not len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]))
 
     assert star.posted(ASK) == 0
 
 
 async def one_that_waits_while_more_is_sent(star: Star) -> None:
     held = [asyncio.Event() for _ in range(3)]
-    star.relays[2].on(Kind.OBJECT, lambda _, payload: held[payload[0]].wait())
+    star.relays[2].on(MessageKind.OBJECT, lambda _, payload: held[payload[0]].wait())
     star.send(b"\0")
     first = asyncio.create_task(star.drained())
     await star.until(lambda: star.posted(ASK))
@@ -60,13 +60,13 @@ async def one_that_waits_while_more_is_sent(star: Star) -> None:
     assert not second.done()
     held[1].set()
     await second
-    assert len(star.relays[1].outgoing[Kind.OBJECT].windows[2]) == 1
+    assert len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]) == 1
     held[2].set()
     await star.drained()
 
 
 async def an_end_before_the_answer(star: Star) -> None:
-    star.relays[2].on(Kind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
     waiting = asyncio.create_task(star.drained())
     await star.until(lambda: star.posted(ASK))
@@ -81,16 +81,16 @@ async def an_end_before_the_answer(star: Star) -> None:
 
 async def a_question_of_a_predecessor(star: Star) -> None:
     relay = star.relays[2]
-    relay.on(Kind.OBJECT, lambda *_: asyncio.Event().wait())
+    relay.on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
-    relay.parcel(Parcel(1, Kind.OBJECT | ASK, receipt(2**63)))
+    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ASK, receipt(2**63)))
     star.end(1)
     star.start(1)
     star.start(2)
     star.send(b"new")
     # Nobody's, and of no number: nothing comes of it.
-    relay.parcel(Parcel(9, Kind.OBJECT | ASK, receipt(1)))
-    relay.parcel(Parcel(1, Kind.OBJECT | ASK, b"?"))
+    relay.parcel(RoutedMessage(9, MessageKind.OBJECT | ASK, receipt(1)))
+    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ASK, b"?"))
     await star.drained()
 
     assert star.said[-1] == (2, 1, b"new")
@@ -115,17 +115,17 @@ async def two_processes_of_one_number(star: Star) -> None:
         await handled.wait()
         received.append(payload)
 
-    relay.on(Kind.OBJECT, receive)
+    relay.on(MessageKind.OBJECT, receive)
     old, new = first_number(101) + 1, first_number(102) + 1
     sent = {old: b"o" * (3 * ROOM), new: b"n" * (2 * ROOM + 7)}
     lanes = [[head + body for head, body in pieces(at, sent[at])] for at in (old, new)]
     for piece_of_old, piece_of_new in zip(*lanes, strict=True):
-        relay.parcel(Parcel(1, Kind.OBJECT, piece_of_old))
-        relay.parcel(Parcel(1, Kind.OBJECT, piece_of_new))
+        relay.parcel(RoutedMessage(1, MessageKind.OBJECT, piece_of_old))
+        relay.parcel(RoutedMessage(1, MessageKind.OBJECT, piece_of_new))
         # Another process of that number ends, which takes nothing from these.
-        relay.gone(Gone(1, pid=100))
+        relay.gone(WorkerExited(1, pid=100))
     for at in (old, new):
-        relay.parcel(Parcel(1, Kind.OBJECT | ASK, receipt(at)))
+        relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ASK, receipt(at)))
     handled.set()
     await star.until(lambda: len(received) == 2)
 
@@ -135,14 +135,14 @@ async def two_processes_of_one_number(star: Star) -> None:
 
 
 async def a_receipt_for_another_process(star: Star) -> None:
-    star.relays[2].on(Kind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"not handled")
-    ours = star.relays[1].outgoing[Kind.OBJECT]
+    ours = star.relays[1].outgoing[MessageKind.OBJECT]
     other = first_number(process_of(ours.number) + 1)
-    star.relays[1].parcel(Parcel(2, Kind.OBJECT | RECEIPT, receipt(other + 5)))
+    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | RECEIPT, receipt(other + 5)))
 
     assert len(ours.windows[2]) == 1
-    star.relays[1].parcel(Parcel(2, Kind.OBJECT | RECEIPT, receipt(ours.number)))
+    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | RECEIPT, receipt(ours.number)))
     assert len(ours.windows[2]) == 0
 
 

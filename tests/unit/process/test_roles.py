@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from kore._process import messages
+from kore._process.ipc import messages
 from kore._process.roles import TEMPLATE, WORKER, Role, Verdict, entry, verdict
 
 
@@ -26,7 +26,7 @@ def test_nobody_but_the_parent_gives_orders() -> None:
 
 
 def test_a_worker_does_not_speak_for_the_template() -> None:
-    assert not WORKER.sends & {messages.Configured, messages.Forked, messages.NotForked}
+    assert not WORKER.sends & {messages.ConfigLoaded, messages.Forked, messages.NotForked}
 
 
 def test_titles_and_names_in_the_log() -> None:

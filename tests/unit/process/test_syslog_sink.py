@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from kore._conf.settings import Settings
-from kore._process.destination import Destination
+from kore._process.log.writer import LogWriter
 
 
 @pytest.fixture
-def destination(tmp_path: Path) -> Iterator[Destination]:
-    ours = Destination()
+def destination(tmp_path: Path) -> Iterator[LogWriter]:
+    ours = LogWriter()
     yield ours
     ours.reopen()
 
@@ -31,7 +31,7 @@ def settings(path: Path, form: str = "text") -> Settings:
 
 
 def test_a_stream_gets_each_record_with_a_nul_behind_it(
-    destination: Destination, tmp_path: Path
+    destination: LogWriter, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_STREAM) as server:
@@ -56,7 +56,7 @@ def test_a_stream_gets_each_record_with_a_nul_behind_it(
     assert all(record.startswith("<30>") for record in records)
 
 
-def test_a_stream_that_was_closed_is_opened_again(destination: Destination, tmp_path: Path) -> None:
+def test_a_stream_that_was_closed_is_opened_again(destination: LogWriter, tmp_path: Path) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_STREAM) as server:
         destination.system(settings(path), "kore")
@@ -70,7 +70,7 @@ def test_a_stream_that_was_closed_is_opened_again(destination: Destination, tmp_
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("character", ["x", "\x01", "\U0001f600"])
 def test_no_record_is_too_large_for_datagrams(
-    destination: Destination, tmp_path: Path, form: str, character: str
+    destination: LogWriter, tmp_path: Path, form: str, character: str
 ) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_DGRAM) as server:
@@ -87,7 +87,7 @@ def test_no_record_is_too_large_for_datagrams(
 
 
 def test_what_the_other_side_cannot_take_is_counted(
-    destination: Destination, tmp_path: Path
+    destination: LogWriter, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_DGRAM) as server:

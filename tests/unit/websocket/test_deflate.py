@@ -9,14 +9,14 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 from websockets.headers import parse_extension
 
-from kore._websocket.deflate import TAIL, Agreement, Deflater, agreed
+from kore._websocket.deflate import TAIL, DeflateParameters, Deflater, agreed
 
 BITS = st.sampled_from([None, 9, 10, 15])
 
 
 def test_the_plain_offer_is_taken() -> None:
-    assert agreed("permessage-deflate") == Agreement()
-    assert Agreement().text() == "permessage-deflate"
+    assert agreed("permessage-deflate") == DeflateParameters()
+    assert DeflateParameters().text() == "permessage-deflate"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_is_inflated_is_bounded() -> None:
     bomb = zlib.compressobj(wbits=-15)
     data = bomb.compress(bytes(100_000_000)) + bomb.flush(zlib.Z_SYNC_FLUSH)
 
-    assert len(Deflater(Agreement()).unpack(data, 1000)) == 1000
+    assert len(Deflater(DeflateParameters()).unpack(data, 1000)) == 1000
 
 
 def last_block(data: bytes) -> bytes:
@@ -115,7 +115,7 @@ def last_block(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_last_block_does_not_end_the_conversation(alone: bool) -> None:
-    deflater = Deflater(Agreement(client_alone=alone))
+    deflater = Deflater(DeflateParameters(client_alone=alone))
     # The RFC's own bytes first.
     hello = bytes([0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00])
 
@@ -130,10 +130,10 @@ def test_a_last_block_does_not_end_the_conversation(alone: bool) -> None:
 def test_several_last_blocks_are_one_message() -> None:
     block = last_block(b"abc").removesuffix(b"\x00")
 
-    assert Deflater(Agreement()).unpack(block * 3 + b"\x00" + TAIL, 100) == b"abcabcabc"
-    assert len(Deflater(Agreement()).unpack(block * 3 + b"\x00" + TAIL, 5)) == 5
+    assert Deflater(DeflateParameters()).unpack(block * 3 + b"\x00" + TAIL, 100) == b"abcabcabc"
+    assert len(Deflater(DeflateParameters()).unpack(block * 3 + b"\x00" + TAIL, 5)) == 5
     with pytest.raises(ValueError, match="too many last blocks"):
-        Deflater(Agreement()).unpack(b"\x03\x00" * 100_000 + TAIL, 100)
+        Deflater(DeflateParameters()).unpack(b"\x03\x00" * 100_000 + TAIL, 100)
 
 
 @pytest.mark.parametrize(
@@ -152,13 +152,13 @@ def test_an_offer_in_a_quoted_value_is_none(offers: str) -> None:
 
 @pytest.mark.parametrize("offers", ['a; b="x, y", permessage-deflate', "a;, permessage-deflate, "])
 def test_an_offer_behind_a_quoted_value_is_one(offers: str) -> None:
-    assert agreed(offers) == Agreement()
+    assert agreed(offers) == DeflateParameters()
 
 
 @pytest.mark.parametrize("octet", [b"", b"\0"])
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_last_block_with_or_without_its_octet_is_a_message(octet: bytes, *, alone: bool) -> None:
-    deflater = Deflater(Agreement(client_alone=alone))
+    deflater = Deflater(DeflateParameters(client_alone=alone))
     found = []
     for text in (b"first", b"second", b"third"):
         packer = zlib.compressobj(wbits=-15)

@@ -1,0 +1,1 @@
+"""The public functions of `kore`: find the worker of this process and delegate."""

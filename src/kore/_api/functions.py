@@ -1,0 +1,378 @@
+"""Every function of `import kore`: find out where we are, and delegate."""
+
+import logging
+import operator
+import os
+import signal
+import syslog
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from time import monotonic_ns
+from typing import Any, Final, NoReturn, TypeVar, Unpack
+
+from kore import _context, _symbols
+from kore._conf import check
+from kore._conf.builder import Builder, DomainHandle
+from kore._conf.schema import Prerequest, RouteKeywords, Tracer
+from kore._conf.settings import SETTINGS
+from kore._conf.source_location import is_importing
+from kore._conf.unserved import UnservedBuilder
+from kore.errors import Fatal, KoreError
+
+LOG_EMERG: Final = syslog.LOG_EMERG
+LOG_ALERT: Final = syslog.LOG_ALERT
+LOG_CRIT: Final = syslog.LOG_CRIT
+LOG_ERR: Final = syslog.LOG_ERR
+LOG_WARNING: Final = syslog.LOG_WARNING
+LOG_NOTICE: Final = syslog.LOG_NOTICE
+LOG_INFO: Final = syslog.LOG_INFO
+LOG_DEBUG: Final = syslog.LOG_DEBUG
+
+RESULT_ERROR: Final = 0
+RESULT_OK: Final = 1
+RESULT_RETRY: Final = 2
+
+MODULE_LOAD: Final = _symbols.MODULE_LOAD
+MODULE_UNLOAD: Final = _symbols.MODULE_UNLOAD
+
+TIMER_ONESHOT: Final = 1
+
+CONN_PROTO_UNKNOWN: Final = 0
+CONN_PROTO_HTTP: Final = 1
+CONN_PROTO_WEBSOCKET: Final = 2
+CONN_STATE_ESTABLISHED: Final = 2
+CONN_STATE_DISCONNECTING: Final = 3
+
+WEBSOCKET_OP_TEXT: Final = 1
+WEBSOCKET_OP_BINARY: Final = 2
+WEBSOCKET_BROADCAST_LOCAL: Final = 1
+WEBSOCKET_BROADCAST_GLOBAL: Final = 2
+
+pydomain = DomainHandle
+
+# The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
+LEVELS: Final = (
+    logging.CRITICAL,
+    logging.CRITICAL,
+    logging.CRITICAL,
+    logging.ERROR,
+    logging.WARNING,
+    (logging.INFO + logging.WARNING) // 2,
+    logging.INFO,
+    logging.DEBUG,
+)
+# Those that no process hears of, and those that mean its end: to go on would be to fault for ever.
+UNTRAPPABLE: Final = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGSTOP,
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+    }
+)
+# A priority may come with a facility in its higher bits.
+PRIORITY_MASK: Final = 7
+
+F = TypeVar("F", bound=Callable[..., Any])
+P = TypeVar("P", bound=Prerequest)
+
+
+class Configuration:
+    """All settings by name: `kore.config.workers = 4` before the start, readable ever after."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        check.setting(name)
+        current = _context.current
+        if current.worker is not None:
+            return getattr(current.worker.config.settings, name)
+        written = current.builder or current.unserved or configuring()
+        return getattr(written.settings, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        configuring().set(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"kore.config.{name} cannot be deleted, only set")
+
+    def __dir__(self) -> list[str]:
+        return list(SETTINGS)
+
+    def __repr__(self) -> str:
+        return "<kore.config>"
+
+
+config: Final = Configuration()
+
+
+def configuring() -> Builder:
+    """Return the configuration being written.
+
+    A module that is imported without a server, by a test say, has one that nothing will serve.
+    Raises KoreError if nothing is being configured.
+    """
+    current = _context.current
+    if current.builder is None and current.worker is None and is_importing():
+        current.unserved = current.unserved or UnservedBuilder()
+        return current.unserved
+    return _context.configuring()
+
+
+# What is served
+
+
+def server(
+    name: str = "default",
+    *,
+    ip: str | None = None,
+    port: int | str | None = None,
+    path: str | None = None,
+    tls: bool = True,
+) -> None:
+    """Listen on *ip* and *port*, or on a unix socket at *path* (`@name`: an abstract one).
+
+    *ip* is an address, IPv4 or IPv6, or a host's name. Port 0 is any free port.
+    """
+    # In C Kore a keyword that is no text asks for nothing.
+    address = check.address(ip or None, port, path or None)
+    configuring().server(
+        check.text(name, "name"), address, tls=check.typed(tls, bool, "tls")
+    )
+
+
+def bind(ip: str, port: int | str) -> bool:
+    """Listen without TLS on *ip* and *port*, beside what other calls of it have named.
+
+    The older spelling of `server()`: all of them are the server `default`.
+    """
+    configuring().bind(check.address(ip, port, None))
+    return True
+
+
+def bind_unix(path: str) -> bool:
+    """Listen without TLS on a unix socket, as `bind()` does on an address."""
+    configuring().bind(check.address(None, None, path))
+    return True
+
+
+def privsep(
+    process: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    runas: str | None = None,
+    skip: Sequence[str] = (),
+) -> None:
+    """Have the processes `worker`, `keymgr` or `acme` give something up when they start.
+
+    *root*: all of the file system but this directory. *runas*: their user, for this one. *skip*:
+    a list that may name "chroot": then *root* is where they go, and no more.
+    """
+    configuring().privsep(check.privsep(process, root, runas, skip))
+
+
+def domain(
+    host: str,
+    attach: str = "default",
+    *,
+    accesslog: str | None = None,
+    accesslog_format: str = "combined",
+    **tls: object,
+) -> DomainHandle:
+    """Serve the host name *host*, which may hold wildcards, on the server named *attach*.
+
+    Requests are logged to the file *accesslog*, as `combined`, as `json`, or as a text with
+    variables says.
+    """
+    return configuring().domain(
+        host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **tls
+    )
+
+
+def route(
+    path: str,
+    *,
+    domain: str | DomainHandle | None = None,
+    methods: Sequence[str] | None = None,
+    **keywords: Unpack[RouteKeywords],
+) -> Callable[[F], F]:
+    """Have the decorated function answer requests for *path*. See `route()` of a domain.
+
+    *domain* may be left out where there is only one.
+    """
+    builder = configuring()
+    # Now, because a forgotten pair of parentheses would never come to the rest.
+    if callable(path):
+        raise TypeError('path must be str, not a function: write @kore.route("/") above it')
+    check.text(path, "path")
+
+    def decorate(handler: F) -> F:
+        builder.route(path, handler, methods=methods, domain=domain, **keywords)
+        return handler
+
+    return decorate
+
+
+def prerequest(function: P) -> P:
+    """Call *function*, a coroutine or not, with each request before its handler; False stops it.
+
+    A decorator. Several run in the order in which they were given. One that returns False
+    answers the request itself.
+    """
+    configuring().prerequest(function)
+    return function
+
+
+def dbsetup(name: str, connstring: str) -> bool:
+    """Give the PostgreSQL database of a connection string a name, for `dbquery()` and its kin.
+
+    *connstring* is what libpq takes: `"host=/run/postgresql dbname=shop"`, or an URI. In a worker
+    the name is that worker's: `koreapp.workerstart()` gives it to all.
+    """
+    worker = _context.current.worker
+    databases = configuring() if worker is None else worker.databases
+    databases.database(name, connstring)
+    return True
+
+
+register_database = dbsetup
+
+
+# What runs
+
+
+def tracer(callback: Tracer) -> bool:
+    """Have *callback* called with type, value and traceback of what nothing caught."""
+    if not callable(callback):
+        raise KoreError("object not callable")
+    owner = _context.current.worker or configuring()
+    if owner.tracer is not None:
+        raise KoreError("tracer already set")
+    owner.tracer = callback
+    return True
+
+
+# Between workers
+
+
+def sendobj(obj: object, worker: int | None = None) -> None:
+    """Send an object to the `koreapp.onmsg` of worker number *worker*, or of all, this one too.
+
+    It arrives as an object of its own, equal and of the same type, made of None, bool, int,
+    float, str, bytes, list, tuple, dict, set, frozenset, datetime, date, time and timedelta; what
+    else it may be made of, `worker_message_pickle` decides.
+
+    Nothing waits. errors.BusyError: a worker has not handled enough of what was sent before, and
+    nobody is sent this. TypeError: an object that cannot be sent. ValueError: one that is too
+    large, nested too deep or part of itself, or a worker that does not exist.
+    """
+    _context.worker().objects.send(obj, worker)
+
+
+async def sendobj_drained(worker: int | None = None) -> None:
+    """Wait until objects sent from here have been handled: all, or those to one worker.
+
+    What was sent to a worker that ended counts as handled; the log says how much that was.
+    """
+    await _context.worker().objects.drained(worker)
+
+
+# This process and its server
+
+
+def worker() -> int | None:
+    """Return the number of this worker, from 1 on, or None where no worker runs."""
+    return None if _context.current.worker is None else _context.current.worker.number
+
+
+def log(priority: int, message: str) -> bool:
+    """Write a line to the server's log, with one of the LOG_ priorities."""
+    exact = operator.index(priority) & PRIORITY_MASK
+    text = check.typed(message, str, "message")
+    logging.getLogger("kore").log(LEVELS[exact], "%s", text, extra={"priority": exact})
+    return True
+
+
+def time() -> int:
+    """Return the milliseconds of a clock that never goes back; it is not the time of day."""
+    return monotonic_ns() // 1_000_000
+
+
+def websocket_broadcast(
+    src: Any,
+    op: int,
+    data: Any,
+    scope: int = WEBSOCKET_BROADCAST_LOCAL,
+    *,
+    group: str | None = None,
+) -> bool:
+    """Send a message to all WebSockets but *src*: of this worker, or with GLOBAL of all workers.
+
+    *group* addresses those that have joined it with `conn.join()`. Who does not read is cut off,
+    as `websocket_buffer_max` says. Raises TypeError for another op or other data, ValueError for a
+    text that is not UTF-8, RuntimeError in another thread. GLOBAL goes to all workers or to none:
+    BusyError while one of them is behind, TooLargeError above `worker_message_max`.
+    """
+    _context.worker().websockets.broadcast(src, op, data, scope, group)
+    return True
+
+
+def fatal(reason: str) -> NoReturn:
+    """End this worker, with the reason in the log; a new one takes its place.
+
+    Before the start: the server does not start.
+    """
+    if _context.current.worker is None:
+        raise Fatal(check.typed(reason, str, "reason"))
+    _context.current.worker.fatal(check.typed(reason, str, "reason"))
+
+
+def fatalx(reason: str) -> NoReturn:
+    """End the whole server, with the reason in the log and status 1."""
+    if _context.current.worker is None:
+        raise Fatal(check.typed(reason, str, "reason"))
+    _context.current.worker.fatalx(check.typed(reason, str, "reason"))
+
+
+def shutdown() -> bool:
+    """Stop the whole server in good order: what was accepted is answered first."""
+    if _context.current.worker is None:
+        raise Fatal("kore_shutdown: called from parent")
+    _context.current.worker.shutdown()
+    return True
+
+
+def blocking() -> AbstractContextManager[None]:
+    """Return a context manager for code that blocks the event loop for long, on purpose.
+
+    While its block runs, this worker is not reported as stuck, nor replaced after
+    `worker_stuck_timeout`. Its other clients wait all the same.
+    """
+    worker = _context.current.worker
+    return nullcontext() if worker is None else worker.heartbeat.blocking()
+
+
+def sigtrap(number: int) -> None:
+    """Tell the `signal` hook of one more signal: in this worker; before the start, in all.
+
+    ValueError: there is no such signal, or it cannot be caught.
+    """
+    number = operator.index(number)
+    if number not in signal.valid_signals() or number in UNTRAPPABLE:
+        raise ValueError(f"signal {number} cannot be trapped")
+    (_context.current.worker or configuring()).trap(number)
+
+
+def app(*value: object) -> Any:
+    """Keep an object for the application, `app(obj)`, or return the one kept, `app()`."""
+    if len(value) != 1:
+        return _context.current.app
+    _context.current.app = value[0]
+    return True
+
+
+def setname(name: str) -> None:
+    """Set the name that process titles begin with: in a worker that of its own."""
+    (_context.current.worker or configuring()).rename(name)

@@ -1,0 +1,1 @@
+"""The configuration file: syntax, directives, printer."""

@@ -1,0 +1,1 @@
+"""Request bodies: storage, streams, forms, uploaded files."""

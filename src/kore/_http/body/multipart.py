@@ -1,0 +1,202 @@
+"""Multipart forms, RFC 7578, by the push parser of the library of that name, in slices.
+
+Files are not copied: what is known of one is where in the body it begins and how long it is.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from multipart import (
+    MultipartError,
+    ParserLimitReached,
+    PushMultipartParser,
+    content_disposition_unquote,
+)
+
+from kore._http.body.body_storage import BodyStorage
+from kore._http.field_parameters import parse_parameters, unquote_value
+from kore.errors import RefusedError
+
+BOUNDARY_MAX: Final = 70  # RFC 2046 5.1.1
+FIELDS_MAX: Final = 1 << 24  # bytes of all fields, which are kept in memory
+# Bytes parsed at a time, and those after which others have their turn: a millisecond or so.
+SLICE: Final = 1 << 16
+TURN: Final = 1 << 20
+# Most heads of parts are shorter.
+HEAD: Final = 512
+# RFC 8187, which RFC 7578 forbids here and some clients send all the same.
+EXTENDED_NAME: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*'(\S*)", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class FormLimits:
+    """How much of a form is looked at; its size is limited as that of any body."""
+
+    parts: int
+    header: int
+
+
+@dataclass(frozen=True, slots=True)
+class FormPart:
+    """A field of a form with its *data*, or a file when it has a *filename*.
+
+    *start* and *length* say where in the body it is.
+    """
+
+    name: str
+    filename: str | None
+    content_type: str
+    start: int
+    length: int
+    data: bytes = b""
+
+
+def read(
+    body: BodyStorage, content_type: str, limits: FormLimits, fields: Collection[str]
+) -> Iterator[FormPart | None]:
+    """Yield the parts of a form, of *fields* with their data, and None now and then: a pause.
+
+    Raises RefusedError for a form that is none, or over a limit.
+    """
+    try:
+        yield from Form(body, boundary(content_type), limits, fields).parts()
+    except ParserLimitReached as error:
+        raise RefusedError(413, f"multipart form: {error}") from None
+    except MultipartError as error:
+        raise RefusedError(400, f"multipart form: {error}") from None
+
+
+def boundary(content_type: str) -> bytes:
+    """Return the boundary a content type announces."""
+    text = unquote_value(parse_parameters(content_type).get("boundary", ""))
+    if not 0 < len(text) <= BOUNDARY_MAX:
+        raise RefusedError(400, f"multipart form: a boundary has 1 to {BOUNDARY_MAX} bytes")
+    return bytes(text.encode("latin-1"))
+
+
+class Form:
+    """A form that is being read."""
+
+    def __init__(
+        self, body: BodyStorage, boundary: bytes, limits: FormLimits, fields: Collection[str]
+    ) -> None:
+        self._body = body
+        self._delimiter = b"\r\n--" + boundary
+        self._limits = limits
+        self._fields = fields
+        # Latin-1 because it cannot fail; `utf8` makes text of it.
+        self._parser = PushMultipartParser(
+            boundary,
+            max_header_size=limits.header,
+            max_segment_count=limits.parts,
+            header_charset="latin-1",
+        )
+        # Where the head of the next part begins, and the content of this one.
+        self._head = 0
+        self._start = 0
+        self._length = 0
+        # Whether a part has begun, and what its head says.
+        self._segment: Any = None
+        self._name = ""
+        self._filename: str | None = None
+        self._kept: list[bytes] | None = None
+        self._room = FIELDS_MAX
+
+    def parts(self) -> Iterator[FormPart | None]:
+        """Yield the parts between the boundaries."""
+        self._find_first()
+        if self._complete():
+            return  # a form without parts
+        with self._parser:
+            for place in range(0, len(self._body), SLICE):
+                if self._complete():
+                    return  # what follows is nobody's business either
+                for event in self._parser.parse(self._body.read(place, SLICE)):
+                    if event is None:
+                        yield self._end()
+                    elif isinstance(event, bytes):
+                        self._data(event)
+                    else:
+                        self._begin(event)
+                if place % TURN == TURN - SLICE:
+                    yield None
+
+    def _find_first(self) -> None:
+        # What stands before the first boundary is nobody's business, and must not be much.
+        found = self._body.read(0, SLICE).find(self._delimiter[2:])
+        if found < 0:
+            raise RefusedError(400, f"multipart form: no boundary in the first {SLICE} bytes")
+        if found and self._body.read(max(found - 2, 0), 2) != b"\r\n":
+            raise RefusedError(400, "multipart form: the first boundary begins no line")
+        self._head = found + len(self._delimiter)
+
+    def _complete(self) -> bool:
+        return self._segment is None and self._body.read(self._head - 2, 2) == b"--"
+
+    def _begin(self, segment: Any) -> None:
+        self._segment = segment
+        self._start = self._end_of_head()
+        self._length = 0
+        said = parse_parameters(segment.header("Content-Disposition", ""))
+        self._name = _read_value(said, "name") or ""
+        self._filename = _file_name(said)
+        field = self._filename is None and self._name in self._fields
+        self._kept = [] if field else None
+
+    def _end_of_head(self) -> int:
+        # The parser does not say where it is. But it has just seen the first empty line from here.
+        size = HEAD
+        while True:
+            found = self._body.read(self._head, size).find(b"\r\n\r\n")
+            if found >= 0:
+                return self._head + found + 4
+            size *= 8
+
+    def _data(self, piece: bytes) -> None:
+        self._length += len(piece)
+        if self._kept is not None:
+            self._room -= len(piece)
+            if self._room < 0:
+                raise RefusedError(413, f"multipart form: more than {FIELDS_MAX} bytes of fields")
+            self._kept.append(piece)
+
+    def _end(self) -> FormPart:
+        segment, self._segment = self._segment, None
+        self._head = self._start + self._length + len(self._delimiter) + 2
+        return FormPart(
+            self._name,
+            self._filename,
+            segment.content_type or "",
+            self._start,
+            self._length,
+            b"".join(self._kept or ()),
+        )
+
+
+def _file_name(said: Mapping[str, str]) -> str | None:
+    """Return the name of a file, or None for a field."""
+    name = _read_value(said, "filename")
+    if name is not None:
+        return name
+    extended = EXTENDED_NAME.fullmatch(unquote_value(said.get("filename*", "")))
+    if extended is None:
+        return None
+    return unquote_to_bytes(extended[2]).decode(extended[1], "replace")
+
+
+def _read_value(said: Mapping[str, str], name: str) -> str | None:
+    """Return the text of a parameter as browsers write it; None: it is missing."""
+    value = said.get(name)
+    if value is None:
+        return None
+    if value[:1] == '"' and (len(value) == 1 or value[-1] != '"'):
+        value = value[1:]  # a quote that never ends
+    return utf8(content_disposition_unquote(value, name == "filename"))
+
+
+def utf8(text: str) -> str:
+    """Return what was meant by text that was read as Latin-1."""
+    return text.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""The template process: loads the application and forks workers."""

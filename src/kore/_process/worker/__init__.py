@@ -1,0 +1,1 @@
+"""A worker process: event loop, request tasks, message bus."""

@@ -1,0 +1,116 @@
+"""What is printed, read again, is the same configuration."""
+
+import re
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kore._conf.builder import Builder
+from kore._conf.file.printer import Printer
+from kore._conf.schema import Address, Config, RouteRequirements
+from tests.helpers.conf import App, config
+
+NAMES = {name: (lambda req, *_: None) for name in ("index", "koreapp.page", "hello.allowed", "no")}
+METHODS = ["get", "head", "post", "put", "delete", "options", "patch"]
+# Line breaks, control characters and bytes that are not UTF-8 (surrogates), too.
+letters = st.characters(exclude_characters="\0") | st.characters(categories=["Cc", "Cs", "Z"])
+letters = letters.filter(lambda letter: letter != "\0") | st.sampled_from(" $\"\\{}#'\n\udcff")
+word = st.text(letters, min_size=1)
+names = st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), min_size=1)
+patterns = ["^[0-9]+$", "[[:alpha:]]", "", "a b", "$$", "#", '"']
+regex = word.map(re.escape) | st.sampled_from(patterns)
+functions = st.sampled_from(sorted(NAMES)).map(NAMES.__getitem__)
+rules = st.dictionaries(word, regex | functions, max_size=3)
+auths = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["cookie", "header"]),
+        "value": st.sampled_from(["session", "x-key", "auth"]),
+        "verify": functions,
+    },
+    optional={"redirect": st.sampled_from(["/login", "https://x/?a=$b#c"])},
+)
+
+
+@st.composite
+def routes(draw: st.DrawFn) -> dict[str, Any]:
+    methods = draw(st.lists(st.sampled_from(METHODS), min_size=1, unique=True))
+    keywords: dict[str, Any] = {name: draw(rules) for name in methods if name != "head"}
+    keywords["qs"] = draw(rules)
+    declared = sorted({name for given in keywords.values() for name in given})
+    if declared:
+        keywords["required"] = draw(st.lists(st.sampled_from(declared), unique=True))
+    if draw(st.booleans()):
+        keywords["auth"] = draw(auths)
+    strict, handler = draw(st.booleans()), draw(functions)
+    return {"methods": methods, "strict": strict, "handler": handler, **keywords}
+
+
+def printed(made: Config) -> str:
+    names = {function: name for name, function in NAMES.items()}
+    return Printer(lambda function: names.get(function, "")).text(made, [])
+
+
+def demanded(demands: RouteRequirements) -> object:
+    """Return demands without what two equal regular expressions differ in."""
+    return (
+        demands.strict,
+        demands.auth,
+        {
+            method: (
+                {name: (rule.text, rule.verify) for name, rule in declared.query.items()},
+                {name: (rule.text, rule.verify) for name, rule in declared.body.items()},
+                declared.required,
+            )
+            for method, declared in demands.declared.items()
+            if declared.query or declared.body
+        },
+    )
+
+
+@given(st.lists(routes(), max_size=4), st.lists(names, min_size=1, max_size=2, unique=True))
+def test_a_configuration_survives_the_way_through_text(
+    wanted: list[dict[str, Any]], names: list[str]
+) -> None:
+    builder = Builder()
+    for number, name in enumerate(names, 1):
+        builder.server(name, Address(ip="127.0.0.1", port=number), tls=False)
+    domain = builder.domain("*", names[0])
+    for number, one in enumerate(wanted):
+        path = f"/{number}" if number % 2 else f"^/{number}/([0-9]+)[ ]?$"
+        domain.route(path, one["handler"], **{k: v for k, v in one.items() if k != "handler"})
+    made = builder.build()
+    # As it goes through a file.
+    text = printed(made).encode().decode()
+
+    again = config(text, App(NAMES), server=False)
+
+    assert printed(again) == text
+    assert again.settings == made.settings
+    assert again.servers == made.servers
+    for first, other in zip(made.domains[0].routes, again.domains[0].routes, strict=True):
+        assert first.path == other.path
+        assert (first.handler, first.methods) == (other.handler, other.methods)
+        assert demanded(first.demands) == demanded(other.demands)
+
+
+def test_a_route_that_demands_nothing_says_so_in_a_line() -> None:
+    builder = Builder()
+    builder.server("http", Address(path="@x"), tls=False)
+    builder.domain("*", "http").route("/x", NAMES["index"])
+
+    assert "    route /x {\n        handler index\n    }\n" in printed(builder.build())
+
+
+def test_what_a_file_cannot_say_is_said_once() -> None:
+    builder = Builder()
+    builder.server("s", Address(ip="127.0.0.1", port=1), tls=False)
+    verify = [lambda req, value: True, lambda req, value: False]
+    domain = builder.domain("*", "s")
+    domain.route("/a", NAMES["index"], methods=["get"], get=dict(zip("vw", verify, strict=True)))
+    names = {function: name for name, function in NAMES.items()}
+    printer = Printer(lambda function: names.get(function, ""))
+    printer.text(builder.build(), [])
+
+    (notice,) = printer.notices
+    assert notice.startswith("route '/a': not expressible in a file: <lambda> at ")

@@ -1,0 +1,48 @@
+"""Problems are collected, put in the order of the files, and told as one error."""
+
+import pytest
+
+from kore._conf.diagnostics import Diagnostics
+from kore.errors import ConfigError
+
+
+def told(problems: Diagnostics) -> str:
+    with pytest.raises(ConfigError) as raised:
+        problems.tell()
+    return str(raised.value)
+
+
+def test_without_problems_nothing_is_told() -> None:
+    Diagnostics().tell()
+
+
+def test_one_problem_is_a_sentence() -> None:
+    problems = Diagnostics()
+    with problems.noted("kore.conf:3", "route '/'"):
+        raise ConfigError("no handler")
+
+    assert told(problems) == "kore.conf:3: route '/': no handler"
+
+
+def test_several_are_told_in_the_order_of_the_lines() -> None:
+    problems = Diagnostics()
+    for where in ("kore.conf:10", "", "more.conf:1", "kore.conf:9"):
+        problems.add(where, "wrong")
+
+    assert told(problems) == (
+        "4 errors in the configuration:\n"
+        "kore.conf:9: wrong\nkore.conf:10: wrong\nmore.conf:1: wrong\nwrong"
+    )
+
+
+def test_the_same_is_said_once() -> None:
+    problems = Diagnostics()
+    problems.add("kore.conf:1", "wrong")
+    problems.add("kore.conf:1", "wrong")
+
+    assert told(problems) == "kore.conf:1: wrong"
+
+
+def test_what_is_no_error_of_the_configuration_goes_through() -> None:
+    with pytest.raises(ZeroDivisionError), Diagnostics().noted():
+        raise ZeroDivisionError

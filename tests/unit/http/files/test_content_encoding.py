@@ -1,0 +1,52 @@
+"""Accept-Encoding: which of our codings a client takes, and which it likes best."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kore._http.files.content_encoding import SUFFIXES, accepted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gzip", ("gzip",)),
+        ("GZIP", ("gzip",)),
+        ("x-gzip", ("gzip",)),
+        ("gzip, deflate, br, zstd", ("br", "zstd", "gzip")),
+        ("gzip;q=1.0, br;q=0.5", ("gzip", "br")),
+        ("br ; q=0.5,gzip", ("gzip", "br")),
+        ("br;q=0, gzip", ("gzip",)),
+        ("br;q=0.000", ()),
+        ("*", ("br", "zstd", "gzip")),
+        ("*;q=0.5, gzip", ("gzip", "br", "zstd")),
+        ("*, br;q=0", ("zstd", "gzip")),
+        ("*;q=0", ()),
+        ("identity", ()),
+        ("identity;q=0.5, gzip;q=0.4", ()),
+        ("identity;q=0.4, gzip;q=0.5", ("gzip",)),
+        ("identity;q=0, gzip", ("gzip",)),
+        ("deflate", ()),
+        ("gzipped", ()),
+        ("gzip;level=9", ()),
+        ("gzip;q=2", ()),
+        ("gzip;q=-1", ()),
+        ("gzip;q=nan", ()),
+        (",, gzip ,", ("gzip",)),
+        ("br gzip", ()),
+        ("", ()),
+        ("gzip," * 100, ()),
+    ],
+)
+def test_a_client_gets_what_it_likes_best(text: str, expected: tuple[str, ...]) -> None:
+    assert accepted([text]) == expected
+
+
+def test_several_fields_are_one_list() -> None:
+    assert accepted(["br", "gzip"]) == ("br", "gzip")
+    assert accepted([]) == ()
+
+
+@given(st.text())
+def test_no_text_is_an_error(text: str) -> None:
+    assert set(accepted([text])) <= SUFFIXES.keys()

@@ -1,0 +1,105 @@
+"""Asking the application: at once where it can be, later where it must be."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from enum import IntEnum
+from typing import Any
+
+import pytest
+
+import kore
+from kore._http.sync_or_async import Work, at_once, consented, drive
+from kore.errors import KoreError
+
+
+def yes(value: object) -> bool:
+    return True
+
+
+async def later(value: object) -> bool:
+    await asyncio.sleep(0)
+    return value == "yes"
+
+
+class Waits:
+    def __call__(self, value: object) -> Awaitable[bool]:
+        return later(value)
+
+
+def two(first: Callable[..., Any], second: Callable[..., Any]) -> Work[list[bool]]:
+    one = yield from consented(first, "yes")
+    other = yield from consented(second, "no")
+    return [one, other]
+
+
+def test_work_that_never_waits_is_done_at_once() -> None:
+    assert drive(two(yes, yes)) == [True, True]
+
+
+@pytest.mark.parametrize("verify", [later, Waits()])
+def test_work_that_waits_is_a_coroutine(verify: Callable[..., Any]) -> None:
+    pending = drive(two(verify, verify))
+
+    assert asyncio.run(pending) == [True, False]
+
+
+class Result(IntEnum):
+    """An application's own names for what functions of C Kore return."""
+
+    NO = 0
+    YES = 1
+
+
+async def awaited(verdict: object) -> object:
+    await asyncio.sleep(0)
+    return verdict
+
+
+def ask(verdict: object) -> list[bool]:
+    """Return what is made of a verdict that is there at once, and of one that is awaited."""
+    later = drive(consented(lambda _: awaited(verdict), "x"))
+    return [drive(consented(lambda _: verdict, "x")), asyncio.run(later)]
+
+
+@pytest.mark.parametrize("verdict", [True, 1, kore.RESULT_OK, Result.YES])
+def test_true_and_result_ok_are_a_yes(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
+    assert ask(verdict) == [True, True]
+    assert [record for record in caplog.records if record.name == "kore"] == []
+
+
+@pytest.mark.parametrize("verdict", [False, None, 0, kore.RESULT_ERROR, Result.NO])
+def test_a_plain_no_is_not_logged(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="kore")
+
+    assert ask(verdict) == [False, False]
+    assert [record for record in caplog.records if record.name == "kore"] == []
+
+
+@pytest.mark.parametrize(
+    "verdict", [2, -1, kore.RESULT_RETRY, 1.0, "yes", "", [True], {}, object()]
+)
+def test_other_values_are_a_no_and_logged(
+    verdict: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert ask(verdict) == [False, False]
+    assert caplog.text.count("validator did not return True/False") == 2
+
+
+def test_what_is_needed_now_cannot_wait() -> None:
+    assert at_once(two(yes, yes)) == [True, True]
+    with pytest.raises(KoreError, match="must be awaited"):
+        at_once(two(yes, later))  # and the coroutine of `later` does not complain
+
+
+def test_an_error_goes_to_who_asked() -> None:
+    def fails(value: object) -> bool:
+        raise LookupError(value)
+
+    async def fails_later(value: object) -> bool:
+        raise LookupError(value)
+
+    with pytest.raises(LookupError):
+        drive(consented(fails, "x"))
+    with pytest.raises(LookupError):
+        asyncio.run(drive(consented(fails_later, "x")))

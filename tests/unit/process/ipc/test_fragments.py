@@ -1,0 +1,162 @@
+"""What is cut in pieces comes together again, or not at all; windows count what is on its way."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kore._process.ipc.fragments import (
+    OVERHEAD,
+    PIECE,
+    ROOM,
+    Reassembler,
+    SendWindow,
+    cost,
+    number_in,
+    receipt,
+)
+from kore._process.ipc.fragments import pieces as heads_and_bodies
+from kore._process.ipc.messages import ProtocolError
+
+LIMIT = 5 * ROOM
+SIZES = st.sampled_from([0, 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 2 * ROOM + 7, LIMIT])
+Complete = tuple[int, int, bytes | None]
+
+
+def pieces(number: int, payload: bytes) -> list[bytes]:
+    """Return the contents of the parcels, as they arrive."""
+    return [head + body for head, body in heads_and_bodies(number, payload)]
+
+
+def fed(assembly: Reassembler, contents: list[bytes]) -> list[Complete]:
+    return [done for content in contents if (done := assembly.add(content)) is not None]
+
+
+@given(st.lists(SIZES, max_size=4))
+def test_what_was_cut_comes_together(sizes: list[int]) -> None:
+    sent = [bytes([at]) * size for at, size in enumerate(sizes)]
+    contents = [piece for at, payload in enumerate(sent, 1) for piece in pieces(at, payload)]
+
+    assert fed(Reassembler(LIMIT), contents) == [
+        (at, len(payload), payload) for at, payload in enumerate(sent, 1)
+    ]
+
+
+@given(st.lists(SIZES, min_size=2, max_size=4), st.data())
+def test_half_a_message_is_none(sizes: list[int], data: st.DataObject) -> None:
+    sent = [bytes([at]) * size for at, size in enumerate(sizes)]
+    contents = [piece for at, payload in enumerate(sent, 1) for piece in pieces(at, payload)]
+    missed = data.draw(st.integers(0, len(contents)))
+    for number, _, payload in fed(Reassembler(LIMIT), contents[missed:]):
+        assert payload in (None, sent[number - 1])
+
+
+def test_a_message_whose_beginning_was_missed_is_counted_as_one() -> None:
+    first, *rest = pieces(7, b"x" * (3 * ROOM))
+
+    assert fed(Reassembler(LIMIT), rest) == [(7, 3 * ROOM, None)]
+    assert fed(Reassembler(LIMIT), [first]) == []
+
+
+def test_a_new_message_takes_the_place_of_one_that_was_never_finished() -> None:
+    first, *_ = pieces(7, b"x" * (3 * ROOM))
+
+    assert fed(Reassembler(LIMIT), [first, *pieces(8, b"whole")]) == [(8, 5, b"whole")]
+
+
+def test_pieces_of_two_messages_are_never_mixed() -> None:
+    first, _ = pieces(7, b"x" * (2 * ROOM))
+    _, second = pieces(8, b"y" * (2 * ROOM))
+
+    assert fed(Reassembler(LIMIT), [first, second]) == [(8, 2 * ROOM, None)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        PIECE.pack(1, 0, 0)[:-1],
+        PIECE.pack(1, LIMIT + 1, 0) + b"x" * ROOM,
+        PIECE.pack(1, 5, 0) + b"four",
+        PIECE.pack(1, 5, 0) + b"sixsix",
+        PIECE.pack(1, 2 * ROOM, 0) + b"small",
+        PIECE.pack(1, 2 * ROOM, 5) + b"x" * ROOM,
+        PIECE.pack(1, ROOM, ROOM) + b"beyond",
+    ],
+)
+def test_what_is_no_piece_is_refused(content: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        Reassembler(LIMIT).add(content)
+
+
+@given(st.lists(st.binary(max_size=40)))
+def test_no_bytes_do_harm(contents: list[bytes]) -> None:
+    assembly = Reassembler(LIMIT)
+    for content in contents:
+        try:
+            assembly.add(content)
+        except ProtocolError:
+            continue
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2**32 - 1)] * 2, st.integers(0, 3)), max_size=8))
+def test_no_numbers_do_harm(heads: list[tuple[int, int, int]]) -> None:
+    assembly = Reassembler(LIMIT)
+    for size, start, number in heads:
+        body = bytes(min(ROOM, max(0, size - start)))
+        try:
+            done = assembly.add(PIECE.pack(number, size, start) + body)
+        except ProtocolError:
+            continue
+        assert done is None or done[2] is None or len(done[2]) == size <= LIMIT
+
+
+def test_a_receipt_says_its_number() -> None:
+    assert number_in(receipt(2**63)) == 2**63
+    with pytest.raises(ProtocolError, match="size"):
+        number_in(b"1234567")
+
+
+def test_each_piece_costs() -> None:
+    assert cost(0) == OVERHEAD
+    assert cost(ROOM) == ROOM + OVERHEAD
+    assert cost(ROOM + 1) == ROOM + 1 + 2 * OVERHEAD
+
+
+def test_a_window_has_room_for_one_however_large() -> None:
+    window = SendWindow(cost(10))
+
+    assert window.has_room(1000)
+    window.add(1, 1000)
+    assert not window.has_room(0)
+    window.settle(1)
+    assert window.has_room(1000)
+
+
+def test_a_receipt_settles_all_up_to_its_number() -> None:
+    window = SendWindow(10 * cost(1))
+    for number in range(1, 11):
+        window.add(number, cost(1))
+
+    assert not window.has_room(cost(1))
+    window.settle(4)
+    assert len(window) == 6
+    assert window.owes(5)
+    assert not window.owes(4)
+    assert window.bytes == 6 * cost(1)
+    window.settle(3)
+    assert len(window) == 6
+    assert window.clear() == 6
+    assert window.bytes == 0
+    assert not window.owes(10)
+
+
+def test_a_question_is_open_until_it_is_answered_or_nobody_is_there() -> None:
+    window = SendWindow(cost(1))
+    window.asked = 4
+    window.settle(3)
+    assert window.asked == 4
+    window.settle(5)
+    assert window.asked == 0
+    window.asked = 6
+    window.clear()
+    assert window.asked == 0

@@ -1,0 +1,176 @@
+import contextlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kore._process.ipc import messages
+from kore._process.ipc.messages import (
+    ConfigLoaded,
+    Draining,
+    Fatal,
+    Fork,
+    Forked,
+    Hello,
+    LogLine,
+    Message,
+    MessageKind,
+    NotForked,
+    ProtocolError,
+    Ready,
+    Reopened,
+    RoutedMessage,
+    Shutdown,
+    Signal,
+    StartTimeout,
+    Stop,
+    WorkerExited,
+    decode,
+    encode,
+)
+
+EACH: list[Message] = [
+    Draining(),
+    Hello("0.1.0"),
+    ConfigLoaded({"name": "kore", "settings": {"workers": 2}, "servers": []}),
+    Fork(3, ("http",), accesslogs=1),
+    Reopened(2),
+    Forked(3, 4711),
+    NotForked(3, "Resource temporarily unavailable"),
+    Ready(),
+    Stop(drain=True),
+    Stop(drain=True, patient=True, accept=False),
+    Shutdown(),
+    LogLine(3, "two\nlines, ünïcode"),
+    LogLine(3, "failed", "Traceback\nof it, ünïcode"),
+    Signal(15),
+    Fatal(""),
+    StartTimeout(90),
+    RoutedMessage(3, MessageKind.OBJECT | messages.ECHO, b"\0anything"),
+    WorkerExited(3),
+]
+
+
+def datagram(code: int, payload: bytes, *, version: int = 1, flags: int = 0, to: int = 0) -> bytes:
+    return messages.HEADER.pack(version, code, flags, to, len(payload), 0) + payload
+
+
+@pytest.mark.parametrize("message", EACH, ids=repr)
+def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
+    descriptors = (5, 6, 7, 8, 9)[: getattr(message, "announced", 0)]
+
+    received = decode(encode(message), descriptors)
+
+    if isinstance(message, Fork | Reopened):
+        message = replace(message, descriptors=descriptors)
+    assert received == message
+
+
+def test_every_kind_is_among_those_tried_here() -> None:
+    assert {type(message) for message in EACH} == set(messages.KINDS.values())
+
+
+def test_the_header_has_sixteen_bytes_and_no_source() -> None:
+    assert encode(Ready(), sequence=7) == bytes([1, Ready.code, 0, 0, *[0] * 11, 7])
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b"\1\5\0", "shorter than a header"),
+        (datagram(5, b"", version=2), "version 2"),
+        (datagram(5, b"", flags=1), "flags 0x1"),
+        (datagram(5, b"", to=9), "destination 9 does not exist"),
+        (datagram(99, b""), "type 99 does not exist"),
+        (datagram(5, b"")[:-1] + b"\0\0", "another length than announced"),
+        (datagram(7, b"{}")[:-1], "another length than announced"),
+        (datagram(3, b"not json"), "Forked is not JSON"),
+        (datagram(3, b"[" * 100_000), "Forked is not JSON"),
+        (datagram(3, b"[]"), "Forked has other fields"),
+        (datagram(3, b'{"number": 1}'), "Forked has other fields"),
+        (datagram(3, b'{"number": 1, "pid": 2, "more": 3}'), "Forked has other fields"),
+        (datagram(3, b'{"number": 1, "pid": "2"}'), "Forked has a field of a wrong type"),
+        (datagram(3, b'{"number": true, "pid": 2}'), "Forked has a field of a wrong type"),
+        (datagram(3, b'{"number": -1, "pid": 2}'), "Forked has a field of a wrong type"),
+        (datagram(3, b'{"number": 1, "pid": 1e3}'), "Forked has a field of a wrong type"),
+        (datagram(3, b'{"number": 1, "pid": 99999999999}'), "Forked has a field of a wrong type"),
+        (
+            datagram(2, b'{"number": 1, "servers": [1], "accesslogs": 0, "slot": 1}'),
+            "Fork has a field of a wrong type",
+        ),
+        (datagram(1, b'{"plain": []}'), "ConfigLoaded has a field of a wrong type"),
+        (datagram(8, b""), "Log is empty"),
+        (datagram(13, b"", version=2, flags=1), "version 2"),
+        (datagram(13, b"x", flags=1)[:-1], "another length than announced"),
+    ],
+)
+def test_a_bad_datagram_is_refused_with_what_is_wrong_about_it(bad: bytes, why: str) -> None:
+    with pytest.raises(ProtocolError, match=why):
+        decode(bad)
+
+
+@pytest.mark.parametrize("descriptors", [(), (4, 5)])
+def test_a_reopened_log_comes_with_one_descriptor(descriptors: tuple[int, ...]) -> None:
+    with pytest.raises(ProtocolError, match=f"Reopened with {len(descriptors)} descriptors"):
+        decode(encode(Reopened(1)), descriptors)
+
+
+@pytest.mark.parametrize("descriptors", [(), (4, 5, 6), (4, 5, 6, 7, 8)])
+def test_a_fork_needs_the_descriptors_it_announces(descriptors: tuple[int, ...]) -> None:
+    with pytest.raises(ProtocolError, match=f"Fork with {len(descriptors)} descriptors"):
+        decode(encode(Fork(1, ("one",))), descriptors)
+
+
+def test_nothing_but_a_fork_may_bring_descriptors() -> None:
+    with pytest.raises(ProtocolError, match="Ready with descriptors"):
+        decode(encode(Ready()), (3,))
+
+
+def test_a_structure_that_does_not_fit_is_not_sent() -> None:
+    with pytest.raises(ProtocolError, match="larger than"):
+        encode(ConfigLoaded({"name": "x" * messages.SIZE_MAX}))
+
+
+@pytest.mark.parametrize("kind", [lambda text: LogLine(3, text), Fatal], ids=["LogLine", "Fatal"])
+def test_text_that_does_not_fit_keeps_its_start_and_its_end(kind: Any) -> None:
+    text = "first " + "€" * messages.SIZE_MAX + " last"
+    sent = encode(kind(text))
+
+    assert len(sent) <= messages.SIZE_MAX
+    start, note, end = decode(sent).text.split("\n")  # type: ignore[attr-defined]
+    assert start == "first " + "€" * (len(start) - 6), "no half of a character"
+    assert end == "€" * (len(end) - 5) + " last"
+    kept = len((start + end).encode())
+    assert note == f"[{len(text.encode()) - kept} bytes left out]"
+
+
+def test_text_that_is_not_unicode_still_arrives() -> None:
+    received = decode(encode(LogLine(3, "\ud800 odd")))
+
+    assert received == LogLine(3, "\\ud800 odd")
+    assert decode(datagram(9, b"\xff odd")) == Fatal("\ufffd odd")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
+    for code in (0, *messages.KINDS):
+        try:
+            message = decode(datagram(code, data))
+        except ProtocolError:
+            continue
+        assert type(message).code == code
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.sampled_from([1, 2, 3, 4, 5, 6, 7]),
+)
+def test_any_json_is_a_message_or_a_protocol_error(content: object, code: int) -> None:
+    with contextlib.suppress(ProtocolError):
+        assert type(decode(datagram(code, json.dumps(content).encode()))).code == code

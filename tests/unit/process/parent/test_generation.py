@@ -1,0 +1,56 @@
+from kore._process.parent.generation import HEALTHY_AFTER, LONGEST_DELAY, Backoff, Generation
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def crashes(backoff: Backoff, count: int) -> list[float]:
+    waits = []
+    for _ in range(count):
+        backoff.start()
+        waits.append(backoff.wait())
+    return waits
+
+
+def test_the_first_restart_is_immediate_and_then_the_delay_doubles() -> None:
+    assert crashes(Backoff(Clock()), 10) == [0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10]
+
+
+def test_a_longer_life_shortens_the_wait() -> None:
+    clock = Clock()
+    backoff = Backoff(clock)
+    crashes(backoff, 5)
+    backoff.start()
+    clock.now += 1.0
+
+    assert round(backoff.wait(), 6) == 0.6
+
+
+def test_a_healthy_life_is_a_new_start() -> None:
+    clock = Clock()
+    backoff = Backoff(clock)
+    crashes(backoff, 20)
+    backoff.start()
+    clock.now += HEALTHY_AFTER
+
+    assert backoff.wait() == 0
+    backoff.start()
+    assert round(backoff.wait(), 6) == 0.1
+
+
+def test_nobody_waits_longer_than_the_longest_delay() -> None:
+    assert max(crashes(Backoff(Clock()), 1000)) == LONGEST_DELAY
+
+
+def test_a_generation_without_a_configuration_has_nothing_to_wait_for() -> None:
+    generation = Generation()
+
+    assert not generation.complete
+    assert generation.workers == []
+    assert generation.patience(patient=True) == 0
+    assert generation.whereabouts(1) == "in no route"
+    generation.close()
