@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ class Run:
     cpu: float
     user: float
     system: float
+    client: float  # CPU of wrk
     rate: float
     p99: float | None  # unknown when pipelined
     busy: float
@@ -42,9 +44,10 @@ def present() -> bool:
 def drive(server: Server, workload: Workload, seconds: int, core: int) -> Run:
     """Load a server for some seconds; return what it cost per request."""
     _wrk(server, workload, WARM_UP, core)
-    before = measure.cpu(server.pid)
+    before, client_before = measure.cpu(server.pid), _children_cpu()
     counted = _wrk(server, workload, seconds, core)
     used = measure.cpu(server.pid).since(before)
+    client_used = _children_cpu() - client_before
     requests = counted["requests"]
     if not requests:
         raise LoadError(f"{workload.name}: no request was answered")
@@ -53,6 +56,7 @@ def drive(server: Server, workload: Workload, seconds: int, core: int) -> Run:
         cpu=used.total * micro,
         user=used.user * micro,
         system=used.system * micro,
+        client=client_used * micro,
         rate=requests / counted["seconds"],
         # wrk corrects its latencies for coordinated omission and supposes one request at a time.
         p99=counted["p99"] if workload.depth == 1 else None,
@@ -60,6 +64,12 @@ def drive(server: Server, workload: Workload, seconds: int, core: int) -> Run:
         wrong=int(counted["bad"] + counted["broken"]),
         memory=measure.memory(measure.tree(server.pid)),
     )
+
+
+def _children_cpu() -> float:
+    # wrk has been waited for, the server has not.
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _wrk(server: Server, workload: Workload, seconds: int, core: int) -> dict[str, float]:

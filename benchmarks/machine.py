@@ -9,6 +9,7 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 MEMINFO = Path("/proc/meminfo")
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 OWN = ("kore-server", "uvloop")
 
 
@@ -18,6 +19,7 @@ def described(python_version: str) -> list[tuple[str, str]]:
         ("CPU", f"{_cpu()}, {os.cpu_count()} cores"),
         ("memory", _memory()),
         ("kernel", f"{platform.system()} {platform.release()}"),
+        ("TCP", CONGESTION.read_text().strip() if CONGESTION.exists() else "unknown"),
         ("Python", python_version),
         ("load generator", _wrk()),
     ]

@@ -129,6 +129,12 @@ PEERS = {
             "{bin}/python nginx_app.py cached",
             serves=FILES,
         ),
+        Peer(
+            "nginx-nopush",
+            "nginx, tcp_nopush",
+            "{bin}/python nginx_app.py nopush",
+            serves=FILES,
+        ),
     )
 }
 

@@ -75,7 +75,7 @@ def tables(page: Page, results: Results) -> list[str]:
 
 def _loads(page: Page, results: Results) -> str:
     head = (
-        "workload", "server", "CPU µs", "user", "system", "requests/s", "p99 ms",
+        "workload", "server", "CPU µs", "user", "system", "client CPU µs", "requests/s", "p99 ms",
         "RSS MB", "PSS MB", "core busy", "/ floor", "/ kore", "not 2xx, or broken",
     )  # fmt: skip
     rows = [
@@ -94,6 +94,7 @@ def _workload(title: str, page: Page, best: dict[str, Run]) -> Iterable[Sequence
             f"{run.cpu:.2f}",
             f"{run.user:.2f}",
             f"{run.system:.2f}",
+            f"{run.client:.2f}",
             f"{run.rate:,.0f}",
             "-" if run.p99 is None else f"{run.p99 / 1000:.2f}",
             f"{run.memory.rss / MB:.1f}",
