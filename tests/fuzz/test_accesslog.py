@@ -1,4 +1,4 @@
-"""Whatever a client sends, a line of the access log is one line, and says what an oracle says."""
+"""Access log lines of random requests: one line each, with the values of a simple oracle."""
 
 import json
 import tempfile
@@ -44,7 +44,7 @@ def everything() -> Iterator[Lines]:
 @given(TARGETS, FIELDS)
 @example("/?", [])
 @example("http://h", [(b"x", b"")])
-def test_a_request_becomes_the_line_that_the_oracle_writes(
+def test_line_of_a_request_is_that_of_the_oracle(
     text: Lines, in_json: Lines, target: str, fields: list[tuple[bytes, bytes]]
 ) -> None:
     head = b"".join(b"%b: %b\r\n" % field for field in fields)
@@ -61,7 +61,7 @@ def test_a_request_becomes_the_line_that_the_oracle_writes(
 @example(b"GET /?a HTTP/9.9\r\n", 1, True)
 @example(b"BREW /\xff HTTP/1.1\r\n\r\n", 1, False)
 @example(b"GET * HTTP/1.1\r\n", 1, True)
-def test_whatever_came_is_one_line_of_plain_text_and_of_json(
+def test_any_input_is_one_line_of_text_and_of_json(
     text: Lines, everything: Lines, raw: bytes, number: int, complete: bool
 ) -> None:
     for made in (text, everything):

@@ -1,4 +1,4 @@
-"""Every chunked body that we and h11 both accept is the same bytes to both, however it was cut."""
+"""Random chunked bodies: those that h11 accepts as well are decoded alike, however they are cut."""
 
 from itertools import pairwise
 
@@ -81,7 +81,7 @@ def h11_reading(data: bytes) -> tuple[bytes, int] | None:
 
 
 @fuzzed(bodies())
-def test_what_h11_accepts_too_is_the_same_body(data: bytes) -> None:
+def test_body_accepted_by_h11_is_decoded_alike(data: bytes) -> None:
     mine, theirs = ours([data + TAIL]), h11_reading(data + TAIL)
     if isinstance(mine, tuple):
         event("we accept")
@@ -90,7 +90,7 @@ def test_what_h11_accepts_too_is_the_same_body(data: bytes) -> None:
 
 
 @fuzzed(bodies(), st.lists(st.integers(0, 100), max_size=6))
-def test_it_makes_no_difference_how_a_body_is_cut(data: bytes, cuts: list[int]) -> None:
+def test_body_is_decoded_alike_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
     whole = ours([data])
     edges = [0, *sorted(cuts), len(data)]
 

@@ -21,7 +21,7 @@ TAIL = b"GET /tail HTTP/1.1\r\nHost: tail\r\n\r\n"
 
 
 class Meaning(NamedTuple):
-    """What a head says, in nobody's own words."""
+    """What a head says, independent of the parser."""
 
     used: int
     method: bytes
@@ -80,7 +80,7 @@ def h11_reading(data: bytes) -> Meaning | None:
 
 
 @fuzzed(heads())
-def test_what_h11_accepts_too_means_the_same_to_both(data: bytes) -> None:
+def test_head_accepted_by_h11_is_parsed_alike(data: bytes) -> None:
     mine, theirs = ours(data + TAIL), h11_reading(data + TAIL)
     if isinstance(mine, ParsedHead) and theirs is not None:
         event("both accept")
@@ -123,7 +123,7 @@ class Llhttp:
 
 
 @fuzzed(heads())
-def test_what_llhttp_accepts_too_means_the_same_to_both(data: bytes) -> None:
+def test_head_accepted_by_llhttp_is_parsed_alike(data: bytes) -> None:
     mine = ours(data)
     if not isinstance(mine, ParsedHead):
         return
@@ -148,7 +148,7 @@ def test_what_llhttp_accepts_too_means_the_same_to_both(data: bytes) -> None:
 
 
 @fuzzed(heads(), st.lists(st.integers(0, 200), max_size=8))
-def test_it_makes_no_difference_how_a_head_is_cut(data: bytes, cuts: list[int]) -> None:
+def test_head_is_parsed_alike_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
     three_ways(parse, data, ParseError)
 
     assert fed(data, list(range(len(data)))) == ours(data)

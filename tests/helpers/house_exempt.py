@@ -20,7 +20,7 @@ PROSE: Final = (
     "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient", "_pgsql",
     "_process", "_symbols", "_websocket", "docs/", "errors",
 )  # fmt: skip
-PARAMETERS: Final = ("_core.accesslog", "_core.ws_options", "_core.service", "_core.writer")
+PARAMETERS: Final = ("_core.service",)
 RINGS: Final = {
     "_app", "_context", "_process.worker", "_conf.builder", "_conf.databases",
     "_conf.file.directives", "_conf.pending_routes", "_httpclient.transfer",

@@ -14,7 +14,8 @@ from kore._core.accesslog cimport AccessLog, LogEntry
 from kore._core.body cimport BodyReader
 from kore._core.buffer cimport Buffer, Pool, drain_pool, return_block
 from kore._core.chunked cimport CHUNK_DATA, CHUNK_END, ChunkDecoder, ChunkSpan, decode_chunks
-from kore._core.format cimport DECIMAL_SIZE_MAX, format_decimal
+from kore._core.format cimport (
+    DECIMAL_SIZE_MAX, IMF_FIXDATE_SIZE, format_decimal, format_imf_fixdate)
 from kore._core.frames cimport (
     FRAME_HEAD_MAX, UTF8_STATE_MAX, Frame, check_utf8, parse_close_code, parse_frame_head,
     unmask_payload, write_frame_head)
@@ -243,8 +244,7 @@ def write_head(int status, fields=None, *, int64_t second=0, bint keep=True, len
     *options* are `chunked`, `server`, `keepalive` and `hsts`; with the last one, even if it is 0,
     the client is connected over TLS. Raises ValueError if the status or the second does not exist.
     """
-    if not 0 <= second <= SECOND_MAX:
-        raise ValueError(f"second {second} is in no year of four digits")
+    check_second(second)
     hsts = options.pop("hsts", None)
     cdef HeadWriter writer = HeadWriter(
         options.pop("server", b"kore"), options.pop("keepalive", 20), hsts or 0)
@@ -307,14 +307,30 @@ def write_log_line(AccessLog access_log not None, bytes raw not None, values=(),
     access_log.write(&entry)
 
 
-def format_decimal_digits(int64_t number):
-    """Return the decimal digits of a number, which must not be negative."""
+def format_number(int64_t number):
+    """Return the decimal digits of a number. Raises ValueError if it is negative."""
     cdef char digits[DECIMAL_SIZE_MAX]
     cdef int size
     if number < 0:
         raise ValueError(f"{number} is negative")
     size = format_decimal(digits + DECIMAL_SIZE_MAX, number)
     return (digits + DECIMAL_SIZE_MAX - size)[:size]
+
+
+def format_date(int64_t second):
+    """Return a moment, in seconds since 1970, as an IMF-fixdate.
+
+    Raises ValueError if its year has not four digits.
+    """
+    cdef char text[IMF_FIXDATE_SIZE + 1]
+    check_second(second)
+    return text[:format_imf_fixdate(text, second)]
+
+
+cdef int check_second(int64_t second) except -1:
+    if not 0 <= second <= SECOND_MAX:
+        raise ValueError(f"second {second} is in no year of four digits")
+    return 0
 
 
 # The scoreboard

@@ -17,7 +17,7 @@ V4 = struct.pack("=H", socket.AF_INET) + struct.pack("!H", 8080) + bytes([192, 0
 V6 = struct.pack("=H", socket.AF_INET6) + struct.pack("!HI", 80, 0) + bytes([0x20, 1, *[0] * 13, 1])
 
 
-def test_the_combined_format_is_that_of_kore(tmp_path: Path) -> None:
+def test_combined_format_is_that_of_kore(tmp_path: Path) -> None:
     with lines(tmp_path / "log") as log:
         fields = b"User-Agent: curl/8\r\nReferer: http://r/\r\n\r\n"
         line = log.line(GET + fields, status=404, body_sent=9, address=V4)
@@ -46,7 +46,7 @@ def test_the_combined_format_is_that_of_kore(tmp_path: Path) -> None:
         ("$worker $pid $server_name $status", b"1 7 * 200\n"),
     ],
 )
-def test_each_variable_has_its_value(tmp_path: Path, form: str, line: bytes) -> None:
+def test_variable_has_its_value(tmp_path: Path, form: str, line: bytes) -> None:
     fields = b'Empty:\r\nTwice: one\r\ntwice: two\r\nOdd: "\\\t\xff~\r\n\r\n'
     with lines(tmp_path / "log", form) as log:
         given = {"sent": 30, "body_sent": 20, "received": 10, "duration_ms": 12003}
@@ -54,7 +54,7 @@ def test_each_variable_has_its_value(tmp_path: Path, form: str, line: bytes) -> 
         assert log.line(GET + fields, address=V4, **given) == line
 
 
-def test_the_other_kind_of_address_and_none(tmp_path: Path) -> None:
+def test_ipv6_address_and_missing_address(tmp_path: Path) -> None:
     with lines(tmp_path / "log", "$remote_addr $remote_port") as log:
         assert log.line(GET + b"\r\n", address=V6) == b"2001::1 80\n"
         assert log.line(GET + b"\r\n") == b"- -\n"
@@ -76,7 +76,7 @@ def test_times_are_those_of_the_clock(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_no_request_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_malformed_request_is_logged_as_far_as_it_goes(tmp_path: Path) -> None:
     form = "$request|$request_no_args|$request_method|$uri|$host|$http_x"
     with lines(tmp_path / "log", form) as log:
         assert log.line(b"\r\n\x16\x03\x01 /?a\r\nx: y\r\n\r\n") == (
@@ -90,7 +90,7 @@ def test_what_is_no_request_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
         )
 
 
-def test_json_has_nothing_where_there_is_nothing(tmp_path: Path) -> None:
+def test_json_has_empty_strings_for_missing_values(tmp_path: Path) -> None:
     with lines(tmp_path / "log", "json") as log:
         raw = GET + b'Referer: "\\\xc3\xbc\r\n\r\n'
         told = json.loads(log.line(raw, duration_ms=1500, complete=False))
@@ -100,14 +100,14 @@ def test_json_has_nothing_where_there_is_nothing(tmp_path: Path) -> None:
     assert (told["request_time"], told["status"], told["pid"]) == (1.5, 200, 7)
 
 
-def test_a_long_field_is_logged_whole(tmp_path: Path) -> None:
+def test_long_field_is_logged_completely(tmp_path: Path) -> None:
     with lines(tmp_path / "log", "$http_user_agent") as log:
         line = log.line(GET + b"User-Agent: " + b"\xff" * 60_000 + b"\r\n\r\n")
 
     assert line == b"\\xFF" * 60_000 + b"\n"
 
 
-def test_a_journal_needs_a_sink_and_takes_bytes(tmp_path: Path) -> None:
+def test_wrong_argument_types_raise(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         AccessLog(None, [])  # type: ignore[arg-type]
     with pytest.raises(TypeError):
@@ -117,6 +117,6 @@ def test_a_journal_needs_a_sink_and_takes_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pieces", [[("nothing", b"")], [("http", b"%d" % n) for n in range(17)]])
-def test_a_journal_takes_what_it_knows(pieces: list[tuple[str, bytes]]) -> None:
+def test_unknown_variable_or_too_many_fields_raise(pieces: list[tuple[str, bytes]]) -> None:
     with pytest.raises((KeyError, ValueError)):
         AccessLog(LogFile(-1), pieces)

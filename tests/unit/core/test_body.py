@@ -1,4 +1,4 @@
-"""Bodies by length and chunked: whole, refused early, paid for only when they come."""
+"""Bodies with a length, and chunked ones: collected, refused early, allocated as they arrive."""
 
 import tracemalloc
 
@@ -21,7 +21,7 @@ def status(pieces: list[bytes], length: int | None = None, *, size_max: int = 1 
 
 
 @pytest.mark.parametrize("size", [1, 2, 65535, 65536, 65537, 300_000])
-def test_a_body_has_the_length_that_was_announced(size: int) -> None:
+def test_body_ends_at_its_announced_length(size: int) -> None:
     data = bytes(i % 251 for i in range(size))
 
     assert read_body([data + b"tail"], size) == (data, b"tail")
@@ -29,12 +29,12 @@ def test_a_body_has_the_length_that_was_announced(size: int) -> None:
     assert read_body([data[:1], data[1:] + b"tail"], size) == (data, b"tail")
 
 
-def test_a_body_of_no_bytes_is_complete_at_once() -> None:
+def test_empty_body_is_complete_at_once() -> None:
     assert read_body([], 0) == (b"", b"")
     assert read_body([b"tail"], 0) == (b"", b"tail")
 
 
-def test_a_body_that_comes_byte_by_byte_is_the_same() -> None:
+def test_body_received_byte_by_byte_is_collected() -> None:
     data = bytes(range(256)) * 300
 
     assert read_body([bytes([byte]) for byte in data], len(data)) == (data, b"")
@@ -42,7 +42,7 @@ def test_a_body_that_comes_byte_by_byte_is_the_same() -> None:
 
 @pytest.mark.parametrize("size", [1, 15, 16, 65536, 300_000])
 @pytest.mark.parametrize("piece", [1, 7, 4096])
-def test_a_chunked_body_is_joined(size: int, piece: int) -> None:
+def test_chunks_are_joined(size: int, piece: int) -> None:
     data = bytes(i % 251 for i in range(size))[: 1000 * piece]
     sent = b"".join(chunk(data[at : at + piece]) for at in range(0, len(data), piece))
 
@@ -50,19 +50,19 @@ def test_a_chunked_body_is_joined(size: int, piece: int) -> None:
     assert read_body([sent]) is None
 
 
-def test_a_chunked_body_of_no_bytes_is_empty() -> None:
+def test_chunked_body_without_chunks_is_empty() -> None:
     assert read_body([b"0\r\n\r\n"]) == (b"", b"")
     assert read_body([b"0\r\n\r\n"], size_max=0) == (b"", b"")
 
 
-def test_a_chunked_body_may_be_cut_anywhere() -> None:
+def test_chunked_body_may_be_cut_anywhere() -> None:
     sent = chunk(b"a") + chunk(b"bc" * 20) + b"0\r\nX: y\r\n\r\n"
 
     for at in range(len(sent)):
         assert read_body([sent[:at], sent[at:]]) == (b"a" + b"bc" * 20, b"")
 
 
-def test_a_chunked_body_may_be_as_large_as_the_limit_and_no_larger() -> None:
+def test_chunked_body_is_limited_to_size_max() -> None:
     assert (
         read_body([chunk(b"a" * 600), chunk(b"b" * 400), b"0\r\n\r\n"], size_max=1000) is not None
     )
@@ -70,7 +70,7 @@ def test_a_chunked_body_may_be_as_large_as_the_limit_and_no_larger() -> None:
     assert status([chunk(b"a")], size_max=0) == 413
 
 
-def test_a_chunk_that_is_too_large_is_refused_with_its_first_byte() -> None:
+def test_large_chunk_is_refused_at_its_first_byte() -> None:
     assert read_body([b"3e8\r\n" + b"a" * 999], size_max=1000) is None
     assert status([b"3e9\r\n", b"a"], size_max=1000) == 413
     assert status([chunk(b"a"), b"3e8\r\n", b"a"], size_max=1000) == 413
@@ -87,17 +87,17 @@ def test_huge_chunk_size_is_compared_without_overflow(size: int, size_max: int) 
         assert read_body([chunk(b"x"), announced, b"y" * 4096], size_max=size_max) is None
 
 
-def test_a_limit_without_end_is_no_trouble() -> None:
+def test_largest_limit_does_not_overflow() -> None:
     assert read_body([chunk(b"x"), b"0\r\n\r\n"], size_max=LARGEST) == (b"x", b"")
     assert read_body([b"%x\r\n" % LARGEST, b"y"], size_max=LARGEST) is None
 
 
 @pytest.mark.parametrize("data", [b"x\r\n", b"3\r\nabcd", b"0\r\nbad\r\n"])
-def test_a_chunked_body_that_is_none_is_refused(data: bytes) -> None:
+def test_invalid_chunked_body_is_refused(data: bytes) -> None:
     assert status([data]) == 400
 
 
-def test_an_announced_length_costs_nothing() -> None:
+def test_announced_length_allocates_nothing() -> None:
     """Not even address space, let alone what the kernel would have to find."""
     tracemalloc.start()
     try:
@@ -109,7 +109,7 @@ def test_an_announced_length_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_takes_no_more_than_twice_its_size(*, chunked: bool) -> None:
+def test_body_allocates_at_most_twice_its_size(*, chunked: bool) -> None:
     piece = b"a" * 65536
     tracemalloc.start()
     try:
@@ -126,7 +126,7 @@ def test_a_body_takes_no_more_than_twice_its_size(*, chunked: bool) -> None:
         tracemalloc.stop()
 
 
-def test_bodies_that_are_given_up_are_given_back() -> None:
+def test_abandoned_bodies_are_freed() -> None:
     tracemalloc.start()
     try:
         for _ in range(20):
@@ -136,7 +136,7 @@ def test_bodies_that_are_given_up_are_given_back() -> None:
         tracemalloc.stop()
 
 
-def test_a_body_is_a_value_of_its_own() -> None:
+def test_body_is_not_shared_with_the_reader() -> None:
     bodies = [read_body([b"x", b"y" * n], n + 1) for n in (0, 0, 3)]
 
     assert [body and body[0] for body in bodies] == [b"x", b"x", b"xyyy"]

@@ -1,4 +1,4 @@
-"""Chunked bodies: what they hold, where they end, and what is refused."""
+"""Chunked bodies: their content, their end, and what is refused."""
 
 import pytest
 
@@ -70,17 +70,17 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("data", "body"), ACCEPTED)
-def test_a_chunked_body_is_read(data: bytes, body: bytes) -> None:
+def test_valid_body_is_decoded(data: bytes, body: bytes) -> None:
     assert read(data) == (body, len(data))
 
 
 @pytest.mark.parametrize(("wanted", "data"), REFUSED)
-def test_what_is_no_chunked_body_is_refused(wanted: int, data: bytes) -> None:
+def test_invalid_body_is_refused_with_status(wanted: int, data: bytes) -> None:
     assert status(data) == wanted
 
 
 @pytest.mark.parametrize(("data", "body"), ACCEPTED)
-def test_it_makes_no_difference_where_a_body_is_cut(data: bytes, body: bytes) -> None:
+def test_body_is_decoded_alike_wherever_it_is_cut(data: bytes, body: bytes) -> None:
     for at in range(len(data)):
         reader = ChunkReader()
         first, used = reader.feed(data[:at])
@@ -89,7 +89,7 @@ def test_it_makes_no_difference_where_a_body_is_cut(data: bytes, body: bytes) ->
         assert (first + rest, at + used, reader.done) == (body, len(data), True)
 
 
-def test_what_follows_a_body_is_left_alone() -> None:
+def test_bytes_after_the_body_are_not_used() -> None:
     reader = ChunkReader()
 
     assert reader.feed(b"0\r\n\r\nGET /") == (b"", 5)
@@ -97,7 +97,7 @@ def test_what_follows_a_body_is_left_alone() -> None:
     assert reader.done
 
 
-def test_a_reader_that_gets_nothing_wants_more() -> None:
+def test_empty_input_changes_nothing() -> None:
     reader = ChunkReader()
 
     assert reader.feed(b"") == (b"", 0)
@@ -105,7 +105,7 @@ def test_a_reader_that_gets_nothing_wants_more() -> None:
 
 
 @pytest.mark.parametrize("size", [(1 << 63) - 1, 1 << 62, 1 << 32, (1 << 32) - 1])
-def test_the_largest_chunks_are_counted_right(size: int) -> None:
+def test_large_chunk_sizes_are_counted(size: int) -> None:
     reader = ChunkReader()
 
     assert reader.feed(b"%x\r\n" % size + b"y" * 5000)[0] == b"y" * 5000
@@ -113,7 +113,7 @@ def test_the_largest_chunks_are_counted_right(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 63, (1 << 64) - 1, 1 << 64, 1 << 400])
-def test_a_chunk_that_no_number_holds_is_refused(size: int) -> None:
+def test_chunk_size_beyond_64_bits_is_refused(size: int) -> None:
     assert status(b"%x\r\n" % size) == 400
 
 
@@ -127,7 +127,7 @@ def test_a_chunk_that_no_number_holds_is_refused(size: int) -> None:
         (b"0\r\n", b"X", 431),
     ],
 )
-def test_more_overhead_than_4096_bytes_is_refused(start: bytes, filler: bytes, wanted: int) -> None:
+def test_overhead_limit_is_4096_bytes(start: bytes, filler: bytes, wanted: int) -> None:
     data = (start + filler * 4096)[:4096]
 
     assert decode(data) is None

@@ -1,4 +1,4 @@
-"""What Python can call with anything: an exception, never a crash."""
+"""Every function that Python can call with wrong arguments raises, and does not crash."""
 
 import socket
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from kore._core.testing import ChunkReader, HeadReader, parse, read_body, write_
 from kore._core.writer import reason_phrase
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import LIMITS, Pair, told
+from tests.helpers.house import SOURCE
 
 Make = Callable[..., Pair]
 # Asked for its descriptor it would be an AttributeError.
@@ -26,7 +27,7 @@ NOTHING = dict.fromkeys(("spawn", "stream", "failed", "defer", "later", "future"
 
 
 def service(**limits: Any) -> Service:
-    """Return one without anybody behind it."""
+    """Return a service without callables."""
     return Service({**LIMITS, **limits}, **NOTHING)  # type: ignore[arg-type]
 
 
@@ -66,19 +67,19 @@ DOORS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_what_is_no_object_of_its_kind_is_a_type_error(door: str) -> None:
+def test_wrong_type_raises_type_error(door: str) -> None:
     expected = BufferError if door == "service-read-only" else TypeError
     with pytest.raises(expected):
         DOORS[door]()
 
 
 @pytest.mark.parametrize("field", [("a", None), (None, "a")])
-def test_a_field_without_a_name_or_a_value_is_none(field: Any) -> None:
+def test_field_without_name_or_value_raises(field: Any) -> None:
     with pytest.raises((TypeError, AttributeError), match="None"):
         write_head(200, [field])
 
 
-def test_a_listener_begins_once(pair: Make) -> None:
+def test_listener_cannot_be_initialized_twice(pair: Make) -> None:
     house = pair()
     with pytest.raises(RuntimeError, match="begins once"):
         Listener.__init__(house.listener, house.poller, house.service, house.socket, house.find)
@@ -86,7 +87,7 @@ def test_a_listener_begins_once(pair: Make) -> None:
     assert house.ask(get(), house.connect()) == [200]
 
 
-def test_a_listener_wants_a_service_that_was_set_up(pair: Make) -> None:
+def test_listener_requires_an_initialized_service(pair: Make) -> None:
     house = pair()
     with pytest.raises(ValueError, match="never set up"):
         Listener(house.poller, Service.__new__(Service), house.socket, house.find)
@@ -95,7 +96,7 @@ def test_a_listener_wants_a_service_that_was_set_up(pair: Make) -> None:
 
 
 @pytest.mark.parametrize("bad", [None, socket.socket])
-def test_a_listener_without_a_socket_leaves_nothing_behind(pair: Make, bad: Any) -> None:
+def test_listener_without_socket_leaves_no_entry(pair: Make, bad: Any) -> None:
     house = pair(worker_max_connections=1)
     with pytest.raises((AttributeError, TypeError)):
         Listener(house.poller, house.service, bad, house.find)
@@ -106,31 +107,31 @@ def test_a_listener_without_a_socket_leaves_nothing_behind(pair: Make, bad: Any)
 
 
 @pytest.mark.parametrize("kind", [Source, Stream, Responder, Intake, Connection])
-def test_a_connection_of_nobody_does_nothing(kind: type[Any]) -> None:
+def test_uninitialized_connection_does_nothing(kind: type[Any]) -> None:
     """Not by its constructor: by way of __new__, which every class has."""
-    nobody = kind.__new__(kind)
+    empty = kind.__new__(kind)
     for name in ("resume", "disconnect"):
-        getattr(nobody, name, lambda: None)()
-    getattr(nobody, "stop_skipping", lambda _: None)(None)
+        getattr(empty, name, lambda: None)()
+    getattr(empty, "stop_skipping", lambda _: None)(None)
 
-    assert (getattr(nobody, "fd", -1), getattr(nobody, "addr", "-")) == (-1, "-")
+    assert (getattr(empty, "fd", -1), getattr(empty, "addr", "-")) == (-1, "-")
 
 
 @pytest.mark.parametrize("status", [-(2**31), -1, 0, 99, 600, 1000, 2**31 - 1])
-def test_a_head_of_no_status_is_an_error(status: int) -> None:
+def test_unknown_status_raises(status: int) -> None:
     with pytest.raises(ValueError, match=f"{status} is no status: 100 to 599"):
         write_head(status)
     assert reason_phrase(status) == ""
 
 
 @pytest.mark.parametrize("second", [-1, 253402300800, 2**63 - 1, -(2**63)])
-def test_a_head_of_no_year_is_an_error(second: int) -> None:
+def test_second_beyond_four_digit_years_raises(second: int) -> None:
     with pytest.raises(ValueError, match="no year"):
         write_head(200, second=second)
     assert b"date: Fri, 31 Dec 9999 23:59:59 GMT\r\n" in write_head(200, second=253402300799)
 
 
-def test_what_does_not_fit_into_a_number_is_an_error() -> None:
+def test_number_out_of_range_raises() -> None:
     for door in (
         lambda: write_head(2**31),
         lambda: write_head(200, length=2**63),
@@ -144,7 +145,7 @@ def test_what_does_not_fit_into_a_number_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("label", [None, "text", 5])
-def test_a_route_without_a_label_is_an_error_of_its_own_requests(pair: Make, label: Any) -> None:
+def test_route_without_label_fails_its_own_requests(pair: Make, label: Any) -> None:
     house = pair()
     house.route.label = label
     assert house.ask(get()) == [500]
@@ -154,7 +155,7 @@ def test_a_route_without_a_label_is_an_error_of_its_own_requests(pair: Make, lab
     assert house.ask(get()) == [200]
 
 
-def test_a_refusal_names_methods_by_text(pair: Make) -> None:
+def test_allow_must_be_text(pair: Make) -> None:
     def refuse(request: Request) -> None:
         for allow in (None, b"GET", 5):
             with pytest.raises(TypeError, match="allow"):
@@ -173,7 +174,7 @@ ANSWERS: list[Callable[[Request, int], object]] = [
 
 
 @pytest.mark.parametrize("status", [-(2**31), -1, 0, 99, 101, 600, 1000, 2**31 - 1])
-def test_an_answer_of_no_status_is_an_error_and_another_is_still_possible(
+def test_response_is_possible_after_an_unknown_status(
     pair: Make, status: int
 ) -> None:
     def try_all(request: Request) -> int:
@@ -185,7 +186,7 @@ def test_an_answer_of_no_status_is_an_error_and_another_is_still_possible(
     assert told(pair, get(), try_all) == len(ANSWERS)
 
 
-def test_a_body_in_pieces_begins_with_its_head_and_has_one(pair: Make) -> None:
+def test_streamed_body_has_one_head_and_begins_with_it(pair: Make) -> None:
     house = pair(None)
     house.ask(get())
     (request,) = house.held
@@ -200,3 +201,13 @@ def test_a_body_in_pieces_begins_with_its_head_and_has_one(pair: Make) -> None:
     house.client.read()
 
     assert (house.client.statuses, house.client.last.body) == ([200], b"x")
+
+
+def test_package_does_not_import_the_module_for_tests() -> None:
+    importers = {
+        str(path)
+        for path in SOURCE.rglob("*.p*")
+        if path.suffix in {".py", ".pyx", ".pxd"} and "_core.testing" in path.read_text()
+    }
+
+    assert importers == set()

@@ -43,7 +43,7 @@ def find(request: pytest.FixtureRequest, root: Path) -> Iterator[Open]:
     os.close(fd)
 
 
-def test_a_file_is_described(find: Open, root: Path) -> None:
+def test_file_has_size_and_type(find: Open, root: Path) -> None:
     file = find("file")
     assert file is not None
     about = (root / "file").stat()
@@ -54,7 +54,7 @@ def test_a_file_is_described(find: Open, root: Path) -> None:
 
 
 @pytest.mark.parametrize("second", [0, -1, -9_300_000_000, 9_223_372_036, 10**10, 2**34 - 1])
-def test_a_file_has_the_time_that_its_file_system_keeps(
+def test_mtime_is_that_of_the_file_system(
     find: Open, root: Path, second: int
 ) -> None:
     os.utime(root / "file", ns=(0, second * 10**9 + 5))
@@ -64,14 +64,14 @@ def test_a_file_has_the_time_that_its_file_system_keeps(
     assert file.mtime_ns == (root / "file").stat().st_mtime_ns
 
 
-def test_a_file_deep_down_is_found(find: Open) -> None:
+def test_deeply_nested_file_is_found(find: Open) -> None:
     file = find("a/b/deep")
 
     assert file is not None
     assert file.size == 4
 
 
-def test_a_directory_is_one(find: Open) -> None:
+def test_directory_is_recognized(find: Open) -> None:
     file = find("a/b")
 
     assert file is not None
@@ -86,7 +86,7 @@ def test_a_directory_is_one(find: Open) -> None:
         "a/b/../../../secret", "\udcff", "file\udc80",
     ],
 )  # fmt: skip
-def test_what_is_not_there_or_not_beneath_is_none(find: Open, name: str) -> None:
+def test_missing_and_outside_names_return_none(find: Open, name: str) -> None:
     assert find(name) is None
 
 
@@ -94,7 +94,7 @@ def test_what_is_not_there_or_not_beneath_is_none(find: Open, name: str) -> None
     "target",
     ["../secret", "/etc/passwd", "../safe-evil", "..", "a/../../secret", "/proc/self/root", "self"],
 )
-def test_no_link_leads_out(find: Open, root: Path, target: str) -> None:
+def test_link_that_leads_out_returns_none(find: Open, root: Path, target: str) -> None:
     (root / "self").symlink_to("self")
     (root / "link").symlink_to(target)
     (root / "a" / "link").symlink_to("../" + target if target[0] != "/" else target)
@@ -105,7 +105,7 @@ def test_no_link_leads_out(find: Open, root: Path, target: str) -> None:
             assert find(link + rest) is None or target == "self"
 
 
-def test_links_that_stay_inside_are_followed_where_the_kernel_knows_the_way(
+def test_inner_links_are_followed_with_openat2_only(
     root: Path, find: Open, request: pytest.FixtureRequest
 ) -> None:
     (root / "link").symlink_to("a/b/deep")
@@ -118,7 +118,7 @@ def test_links_that_stay_inside_are_followed_where_the_kernel_knows_the_way(
         assert (file is None) == walking, name
 
 
-def test_a_magic_link_is_none(root: Path) -> None:
+def test_magic_link_returns_none(root: Path) -> None:
     fd = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY)
     try:
         with (root / "file").open() as file:
@@ -129,7 +129,7 @@ def test_a_magic_link_is_none(root: Path) -> None:
         os.close(fd)
 
 
-def test_a_fifo_is_not_waited_for(find: Open, root: Path) -> None:
+def test_fifo_is_opened_without_waiting(find: Open, root: Path) -> None:
     os.mkfifo(root / "fifo")
     file = find("fifo")
 
@@ -138,14 +138,14 @@ def test_a_fifo_is_not_waited_for(find: Open, root: Path) -> None:
     assert not file.is_directory
 
 
-def test_a_socket_is_none(find: Open, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_returns_none(find: Open, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(root)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind("sock")
         assert find("sock") is None
 
 
-def test_a_device_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_is_not_a_regular_file(monkeypatch: pytest.MonkeyPatch) -> None:
     fd = os.open("/dev", os.O_PATH | os.O_DIRECTORY)
     try:
         file = open_beneath(fd, "null")
@@ -156,20 +156,20 @@ def test_a_device_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_an_error(find: Open, root: Path) -> None:
+def test_unreadable_file_raises(find: Open, root: Path) -> None:
     (root / "file").chmod(0)
     with pytest.raises(PermissionError):
         find("file")
 
 
-def test_a_descriptor_that_is_none_is_an_error() -> None:
+def test_invalid_descriptor_raises() -> None:
     for walking in (False, True):
         with pytest.raises(OSError, match="Bad file descriptor"):
             open_beneath(10**6, "file", walking=walking)
 
 
-def test_a_link_that_changes_all_the_time_never_leads_out(outside: Path, find: Open) -> None:
-    """Somebody may rename while we look up: a directory for a link that leads out, and back."""
+def test_changing_link_never_leads_out(outside: Path, find: Open) -> None:
+    """Another process exchanges a directory and a link that leads out, all the time."""
     root, stop = outside / "safe", threading.Event()
     (root / "door").mkdir()
     (root / "door" / "secret").write_text("safe")
@@ -196,7 +196,7 @@ def test_a_link_that_changes_all_the_time_never_leads_out(outside: Path, find: O
     assert contents <= {b"safe"}
 
 
-def test_a_file_is_closed_with_its_last_piece(root: Path) -> None:
+def test_file_is_closed_with_its_last_range(root: Path) -> None:
     before = descriptors()
     file = open_file(root / "file")
     pieces = [file.get_range(0, 2), file.get_range(2, 3)]
@@ -208,7 +208,7 @@ def test_a_file_is_closed_with_its_last_piece(root: Path) -> None:
     assert descriptors() == before
 
 
-def test_nobody_makes_one_by_hand(root: Path) -> None:
+def test_constructors_raise(root: Path) -> None:
     for kind in (OpenFile, FileRange):
         with pytest.raises(TypeError):
             kind()

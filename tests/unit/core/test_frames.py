@@ -1,4 +1,4 @@
-"""WebSocket frames, judged by Python's decoder and by the websockets library."""
+"""WebSocket frames, compared with Python's UTF-8 decoder and with the websockets library."""
 
 import itertools
 import os
@@ -35,7 +35,7 @@ def head(first: int, length: bytes) -> bytes:
         (b"\x7f" + (2**63 - 1).to_bytes(8, "big"), 2**63 - 1),
     ],
 )
-def test_a_length_has_one_form(length: bytes, size: int) -> None:
+def test_length_is_read_in_its_shortest_form(length: bytes, size: int) -> None:
     data = head(0x82, length)
 
     assert read_frame_head(data + b"payload") == (len(data), 2, True, False, KEY, size)
@@ -46,12 +46,12 @@ def test_a_length_has_one_form(length: bytes, size: int) -> None:
     "length",
     [b"\x7e\x00\x7d", b"\x7f" + (65535).to_bytes(8, "big"), b"\x7f" + (2**63).to_bytes(8, "big")],
 )
-def test_another_form_is_refused(length: bytes) -> None:
+def test_length_in_a_longer_form_is_refused(length: bytes) -> None:
     assert read_frame_head(head(0x82, length)) == 1002
 
 
 @pytest.mark.parametrize("first", range(256))
-def test_only_what_a_client_may_send_is_read(first: int) -> None:
+def test_frames_of_servers_and_unknown_opcodes_are_refused(first: int) -> None:
     op, fin, rsv = first & 15, first & 128, first & 0x70
     known = op in {0, 1, 2} or (op in {8, 9, 10} and fin)
 
@@ -63,13 +63,13 @@ def test_only_what_a_client_may_send_is_read(first: int) -> None:
 
 
 @pytest.mark.parametrize("op", [8, 9, 10])
-def test_a_control_frame_is_short(op: int) -> None:
+def test_control_frame_is_limited_to_125_bytes(op: int) -> None:
     assert isinstance(read_frame_head(head(0x80 | op, b"\x7d")), tuple)
     assert read_frame_head(head(0x80 | op, b"\x7e\x00\x7e")) == 1002
 
 
 @given(st.binary(max_size=100), st.binary(min_size=4, max_size=4), st.integers(0, 9))
-def test_a_mask_is_repeated_over_the_payload(data: bytes, key: bytes, at: int) -> None:
+def test_mask_is_repeated_over_the_payload(data: bytes, key: bytes, at: int) -> None:
     expected = bytes(c ^ key[(at + i) % 4] for i, c in enumerate(data))
 
     assert mask_payload(data, key, at) == expected
@@ -83,7 +83,7 @@ SIZES = [0, 1, 125, 126, 65535, 65536, 100_000]
     ("op", "size"),
     [*itertools.product([1, 2], SIZES), *itertools.product([8, 9, 10], SIZES[:3])],
 )
-def test_frames_are_built_as_others_build_them(op: int, size: int) -> None:
+def test_frames_are_encoded_as_by_websockets(op: int, size: int) -> None:
     data = os.urandom(size)
 
     assert encode_frame(op, data) == Frame(Opcode(op), data).serialize(mask=False)
@@ -110,14 +110,14 @@ SEQUENCES = [
 ]
 
 
-def test_utf8_is_what_python_decodes() -> None:
+def test_utf8_check_agrees_with_python() -> None:
     wrong = [data for data in map(bytes, SEQUENCES) if (advance_utf8(data) == 0) != is_text(data)]
 
     assert not wrong
 
 
 @given(st.text(max_size=60), st.data())
-def test_utf8_may_come_in_pieces(text: str, data: st.DataObject) -> None:
+def test_utf8_is_checked_across_pieces(text: str, data: st.DataObject) -> None:
     encoded = text.encode()
     cut = data.draw(st.integers(0, len(encoded)))
 
@@ -131,7 +131,7 @@ def test_utf8_may_come_in_pieces(text: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     "beginning", [b"\xc0", b"\xf5", b"\xed\xa0", b"\xf4\x90", b"a" * 9 + b"\x80"]
 )
-def test_what_cannot_become_utf8_is_known_at_once(beginning: bytes) -> None:
+def test_invalid_utf8_is_found_at_its_first_byte(beginning: bytes) -> None:
     assert advance_utf8(beginning) is None
 
 
@@ -139,7 +139,7 @@ def test_what_cannot_become_utf8_is_known_at_once(beginning: bytes) -> None:
 
 
 @pytest.mark.parametrize("code", [*range(995, 1020), 1999, 2999, 3000, 4999, 5000, 65535])
-def test_close_codes_are_those_that_may_be_sent(code: int) -> None:
+def test_close_codes_of_the_protocol_are_accepted(code: int) -> None:
     try:
         Close(code, "bye").check()
         allowed = True
@@ -149,7 +149,7 @@ def test_close_codes_are_those_that_may_be_sent(code: int) -> None:
     assert read_close_code(code.to_bytes(2, "big") + b"bye") == (code if allowed else -1002)
 
 
-def test_a_close_frame_has_no_code_or_a_whole_one_and_a_reason_in_utf8() -> None:
+def test_close_frame_with_half_a_code_or_invalid_reason_is_refused() -> None:
     assert read_close_code(b"") == 1005
     assert read_close_code(b"\x03") == -1002
     assert read_close_code(b"\x03\xe8") == 1000

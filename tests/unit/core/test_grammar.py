@@ -1,4 +1,4 @@
-"""Character classes, host names and list words, seen through the heads that use them."""
+"""Character classes, hosts and list elements, tested through the heads that use them."""
 
 import string
 
@@ -80,7 +80,7 @@ def accepts(data: bytes) -> bool:
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_host_is_taken_as_it_stands(host: str) -> None:
+def test_valid_host_is_accepted_unchanged(host: str) -> None:
     found = parse(head(b"Host: " + host.encode()))
 
     assert isinstance(found, ParsedHead)
@@ -89,22 +89,22 @@ def test_a_host_is_taken_as_it_stands(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
-def test_what_cannot_be_a_host_is_refused(host: str) -> None:
+def test_invalid_host_is_refused(host: str) -> None:
     assert not accepts(head(b"Host: " + host.encode("latin-1")))
 
 
 @pytest.mark.parametrize("host", [h for h in NO_HOSTS if not set(h) & set("/?")])
-def test_what_cannot_be_a_host_is_refused_in_the_target_too(host: str) -> None:
+def test_invalid_host_in_target_is_refused(host: str) -> None:
     assert not accepts(f"GET http://{host}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode("latin-1"))
 
 
-def test_a_field_name_holds_token_characters_and_no_other() -> None:
+def test_field_name_is_a_token() -> None:
     named = {c for c in range(256) if accepts(head(b"Host: h", b"a%cb: v" % c))}
 
     assert named == TOKEN | {ord(":")}, "a colon ends the name sooner"
 
 
-def test_a_method_holds_token_characters_and_no_other() -> None:
+def test_method_is_a_token() -> None:
     def status(c: int) -> int:
         with pytest.raises(ParseError) as refusal:
             parse(b"X%cX / HTTP/1.1\r\nHost: h\r\n\r\n" % c)
@@ -113,11 +113,11 @@ def test_a_method_holds_token_characters_and_no_other() -> None:
     assert {c for c in range(256) if status(c) == 501} == TOKEN
 
 
-def test_a_field_value_holds_text_and_no_other() -> None:
+def test_field_value_excludes_controls() -> None:
     assert {c for c in range(256) if accepts(head(b"Host: h", b"n: a%cb" % c))} == TEXT
 
 
-def test_a_target_holds_visible_characters_and_no_fragment() -> None:
+def test_target_excludes_blanks_and_fragment() -> None:
     path = {c for c in range(256) if accepts(b"GET /a%cb HTTP/1.1\r\nHost: h\r\n\r\n" % c)}
     query = {c for c in range(256) if accepts(b"GET /?a%cb HTTP/1.1\r\nHost: h\r\n\r\n" % c)}
 
@@ -139,7 +139,7 @@ def test_a_target_holds_visible_characters_and_no_fragment() -> None:
         ",,close",
     ],
 )
-def test_a_word_is_found_in_a_list(value: str) -> None:
+def test_list_element_is_found(value: str) -> None:
     found = parse(head(b"Host: h", b"Connection: " + value.encode()))
 
     assert found is not None
@@ -149,14 +149,14 @@ def test_a_word_is_found_in_a_list(value: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", "closed", "xclose", "clo se", "close;q=1", "c,lose", "clos\xe5"]
 )
-def test_a_word_is_not_found_in_another(value: str) -> None:
+def test_list_element_is_compared_whole(value: str) -> None:
     found = parse(head(b"Host: h", b"Connection: " + value.encode("latin-1")))
 
     assert found is not None
     assert not found.close
 
 
-def test_names_have_no_case() -> None:
+def test_names_are_compared_without_case() -> None:
     found = parse(head(b"hOsT: h", b"cOnTeNt-LeNgTh: 3", b"CONNECTION: cLoSe"))
 
     assert found is not None
@@ -164,5 +164,5 @@ def test_names_have_no_case() -> None:
 
 
 @pytest.mark.parametrize("name", [b"HOS\x14", b"CONTENT\x0dLENGTH", b"hos4", b"ho5t"])
-def test_only_letters_have_a_case(name: bytes) -> None:
+def test_case_applies_to_letters_only(name: bytes) -> None:
     assert not accepts(head(name + b": h"))

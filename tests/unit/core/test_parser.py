@@ -1,4 +1,4 @@
-"""Heads that are accepted, and what they say; heads that are refused, and with which status."""
+"""Request heads: what valid ones are parsed to, and with which status others are refused."""
 
 from functools import partial
 from typing import Any
@@ -147,19 +147,19 @@ REFUSED: list[tuple[int, bytes]] = [
 
 
 @pytest.mark.parametrize(("data", "says"), ACCEPTED, ids=lambda value: repr(value)[:60])
-def test_a_head_is_accepted_and_says(data: bytes, says: dict[str, Any]) -> None:
+def test_valid_head_is_parsed(data: bytes, says: dict[str, Any]) -> None:
     found = read(data)
 
     assert {name: getattr(found, name) for name in says} == says
 
 
 @pytest.mark.parametrize(("wanted", "data"), REFUSED, ids=lambda value: repr(value)[:60])
-def test_a_head_is_refused_with_its_status(wanted: int, data: bytes) -> None:
+def test_invalid_head_is_refused_with_status(wanted: int, data: bytes) -> None:
     assert status(data) == wanted
 
 
 @pytest.mark.parametrize("data", [data for data, _ in ACCEPTED], ids=lambda value: repr(value)[:60])
-def test_a_head_that_came_in_two_parts_means_the_same(data: bytes) -> None:
+def test_valid_head_in_two_parts_is_parsed_alike(data: bytes) -> None:
     whole = parse(data)
 
     for at in range(len(data)):
@@ -169,7 +169,7 @@ def test_a_head_that_came_in_two_parts_means_the_same(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [data for _, data in REFUSED], ids=lambda value: repr(value)[:60])
-def test_a_bad_head_that_came_in_two_parts_gets_the_same_status(data: bytes) -> None:
+def test_invalid_head_in_two_parts_is_refused_alike(data: bytes) -> None:
     whole = status(data)
 
     for at in range(len(data)):
@@ -192,25 +192,25 @@ def sized_head(size: int) -> bytes:
     return head(host=HOST + b"".join(fields) + b"last: " + b"v" * (rest - 8) + b"\r\n")
 
 
-def test_a_request_line_of_8000_bytes_is_the_longest() -> None:
+def test_request_line_limit_is_8000_bytes() -> None:
     assert len(read(sized_line(8000)).target) == 8000 - len("GET  HTTP/1.1")
     assert status(sized_line(8001)) == 414
     assert read(b"\r\n\r\n" + sized_line(8000))
     assert status(b"\r\n\r\n" + sized_line(8001)) == 414
 
 
-def test_a_line_that_is_too_long_is_refused_before_it_ends() -> None:
+def test_long_request_line_is_refused_before_its_end() -> None:
     assert parse(b"G" * 8000) is None
     assert status(b"G" * 8001) == 414
 
 
-def test_a_head_of_16384_bytes_is_the_longest() -> None:
+def test_head_limit_is_16384_bytes() -> None:
     assert len(sized_head(16384)) == 16384
     assert read(sized_head(16384)).used == 16384
     assert status(sized_head(16385)) == 431
 
 
-def test_a_head_that_is_too_long_is_refused_before_it_ends() -> None:
+def test_long_head_is_refused_before_its_end() -> None:
     start = head(host=HOST + b"n: ")[:-2]
 
     assert parse(start + b"v" * (16383 - len(start))) is None
@@ -218,13 +218,13 @@ def test_a_head_that_is_too_long_is_refused_before_it_ends() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 5))
-def test_a_head_whose_end_would_be_too_late_is_refused_at_the_limit(cut: int) -> None:
+def test_head_cut_at_the_limit_is_refused(cut: int) -> None:
     data = sized_head(16384 + cut)[:16384]
 
     assert status(data) == 431
 
 
-def test_100_fields_are_the_most() -> None:
+def test_field_limit_is_100() -> None:
     fields = [b"a: b"] * 99
 
     assert len(read(head(b"GET / HTTP/1.1", *fields)).fields) == 100
@@ -232,14 +232,14 @@ def test_100_fields_are_the_most() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 13, 14, 20])
-def test_small_limits_hold_too(size: int) -> None:
+def test_small_limits_are_enforced(size: int) -> None:
     line = b"GET / HTTP/1.1"
 
     assert (status(head(line), line_max=size) == 414) if size < len(line) else read(head(line))
     assert status(head(line), head_max=size) == 431
 
 
-def test_limits_of_nothing_refuse_everything() -> None:
+def test_zero_limits_refuse_everything() -> None:
     assert status(b"G", head_max=0) == 431
     assert status(b"G", line_max=0) == 414
     assert status(head(), fields_max=0) == 431
@@ -249,7 +249,7 @@ def test_limits_of_nothing_refuse_everything() -> None:
         HeadReader(head_max=1 << 32)
 
 
-def test_no_number_of_lines_is_too_much_for_the_largest_limits() -> None:
+def test_largest_limits_accept_many_lines() -> None:
     most = (1 << 32) - 1
     data = head(b"GET / HTTP/1.1", *[b"a:"] * 20_000)
 
@@ -260,13 +260,13 @@ def test_no_number_of_lines_is_too_much_for_the_largest_limits() -> None:
 
 
 @pytest.mark.parametrize("digits", [str((1 << 63) - 1), str(1 << 63), str(1 << 64), "9" * 5000])
-def test_a_length_that_no_number_holds_is_the_largest_one(digits: str) -> None:
+def test_length_beyond_64_bits_is_the_largest_number(digits: str) -> None:
     assert (
         read(head(b"GET / HTTP/1.1", b"Content-Length: " + digits.encode())).length == (1 << 63) - 1
     )
 
 
-def test_a_reader_forgets_what_it_was_told_to() -> None:
+def test_reset_discards_what_was_fed() -> None:
     reader = HeadReader()
     reader.feed(b"nonsense")
     reader.reset()
@@ -274,7 +274,7 @@ def test_a_reader_forgets_what_it_was_told_to() -> None:
     assert reader.feed(head()) == parse(head())
 
 
-def test_a_refusal_says_its_status() -> None:
+def test_parse_error_names_its_status() -> None:
     with pytest.raises(ParseError, match="refused with 414") as refusal:
         parse(b"G" * 8001)
 

@@ -1,4 +1,4 @@
-"""WebSocket messages from frames: what was sent is what arrives, or is refused."""
+"""Messages assembled from frames: those that were sent, or a close code."""
 
 import random
 import zlib
@@ -64,7 +64,7 @@ def conversations(draw: st.DrawFn) -> tuple[bytes, list[tuple[int, str | bytes]]
 
 
 @given(conversations(), st.data())
-def test_messages_arrive_however_they_were_cut(
+def test_messages_are_assembled_however_they_are_cut(
     conversation: tuple[bytes, list[tuple[int, str | bytes]]], data: st.DataObject
 ) -> None:
     wire, expected = conversation
@@ -95,20 +95,20 @@ def test_messages_arrive_however_they_were_cut(
         ([frame(2, b"x" * 60, fin=False), frame(0, b"x" * 60)], 1009),
     ],
 )
-def test_what_may_not_be_is_refused(frames: list[bytes], code: int) -> None:
+def test_invalid_frames_are_refused(frames: list[bytes], code: int) -> None:
     wire = b"".join(frames)
 
     assert read(wire, message_max=100)[-1] == code
     assert read(wire, range(len(wire)), message_max=100)[-1] == code
 
 
-def test_text_that_cannot_become_utf8_is_refused_before_it_ends() -> None:
+def test_invalid_utf8_is_refused_before_the_message_ends() -> None:
     assert read(frame(1, b"abc\xff", fin=False)) == [1007]
     whole = frame(1, b"a" * 100 + b"\xff" + b"a" * 1000)
     assert read(whole[:150]) == [1007]
 
 
-def test_a_length_over_the_limit_is_refused_without_its_payload() -> None:
+def test_length_above_the_limit_is_refused_before_its_payload() -> None:
     head = frame(2, b"x" * 70_000)[:14]
 
     assert read(head, frame_max=69_999) == [1009]
@@ -136,7 +136,7 @@ def packed(*texts: bytes) -> list[bytes]:
     return [(raw.compress(text) + raw.flush(zlib.Z_SYNC_FLUSH))[:-4] for text in texts]
 
 
-def test_a_compressed_message_is_inflated_whatever_its_frames() -> None:
+def test_compressed_message_is_inflated_across_frames() -> None:
     first, second = packed("größe ".encode() * 50, b"again " * 50)
     wire = (
         frame(1, first[:5], fin=False, rsv1=True)
@@ -161,7 +161,7 @@ def test_a_compressed_message_is_inflated_whatever_its_frames() -> None:
         ([frame(9, b"x", rsv1=True)], 1002),
     ],
 )
-def test_bad_compressed_messages_are_refused(frames: list[bytes], code: int) -> None:
+def test_invalid_compressed_messages_are_refused(frames: list[bytes], code: int) -> None:
     assert read(b"".join(frames), inflate=inflater(), message_max=100_000) == [code]
 
 
@@ -170,7 +170,7 @@ def test_bad_compressed_messages_are_refused(frames: list[bytes], code: int) -> 
     ("level", "memory", "strategy"),
     [(1, 8, 0), (9, 1, 0), (0, 8, 0), (9, 9, zlib.Z_FIXED), (6, 1, zlib.Z_HUFFMAN_ONLY)],
 )
-def test_what_compression_adds_does_not_count(
+def test_overhead_of_compression_is_not_counted(
     size: int, level: int, memory: int, strategy: int
 ) -> None:
     def packed(data: bytes) -> bytes:

@@ -23,7 +23,7 @@ def board() -> Iterator[Scoreboard]:
     with_three.close()
 
 
-def test_what_a_worker_writes_the_parent_reads(board: Scoreboard) -> None:
+def test_parent_reads_what_a_worker_writes(board: Scoreboard) -> None:
     slot = scoreboard.attach(os.dup(board.fd), 2)
     slot[0:5] = b"/slow"
     slot[64:69] = b"/wait"
@@ -74,7 +74,7 @@ def test_layout_follows_from_the_size_of_the_file() -> None:
             os.close(fd)
 
 
-def test_a_slot_is_clean_for_the_next_worker(board: Scoreboard) -> None:
+def test_clear_zeroes_a_slot(board: Scoreboard) -> None:
     slot = scoreboard.attach(os.dup(board.fd), 1)
     slot[:] = b"x" * SLOT_SIZE
     board.clear(1)
@@ -95,11 +95,11 @@ def test_a_slot_is_clean_for_the_next_worker(board: Scoreboard) -> None:
         (SlotSnapshot("", "", 0, "starting", 0, 0), "in no route"),
     ],
 )
-def test_whereabouts_name_the_route_that_matters(reading: SlotSnapshot, sentence: str) -> None:
+def test_activity_names_the_relevant_route(reading: SlotSnapshot, sentence: str) -> None:
     assert reading.whereabouts() == sentence
 
 
-def test_what_a_worker_does_before_it_serves_is_a_word(board: Scoreboard) -> None:
+def test_stage_before_serving_is_published(board: Scoreboard) -> None:
     slot = scoreboard.attach(os.dup(board.fd), 2)
     said = []
     for stage in ("workerstart", "x" * 100, ""):
@@ -114,14 +114,14 @@ def test_any_bytes_can_be_read(slot: bytes) -> None:
     assert scoreboard.read(slot).whereabouts()
 
 
-def test_a_worker_cannot_take_the_pages_away_from_the_parent(board: Scoreboard) -> None:
+def test_file_cannot_be_resized(board: Scoreboard) -> None:
     with pytest.raises(PermissionError):
         os.ftruncate(board.fd, 0)
     with pytest.raises(PermissionError):
         os.ftruncate(board.fd, 1 << 20)
 
 
-def test_an_attached_slot_holds_one_descriptor_only(board: Scoreboard) -> None:
+def test_attached_slot_holds_one_descriptor(board: Scoreboard) -> None:
     before = open_descriptors()
     slot = scoreboard.attach(os.dup(board.fd), 1)
 
@@ -130,7 +130,7 @@ def test_an_attached_slot_holds_one_descriptor_only(board: Scoreboard) -> None:
 
 
 @pytest.mark.parametrize("slots", [1, 2])
-def test_the_stacks_of_a_worker_are_what_it_writes(slots: int) -> None:
+def test_parent_reads_the_stacks_of_a_worker(slots: int) -> None:
     board = Scoreboard(slots)
     stacks, offset = scoreboard.open_stacks(board.fd, slots)
     os.write(stacks, b"in index\n")
@@ -141,7 +141,7 @@ def test_the_stacks_of_a_worker_are_what_it_writes(slots: int) -> None:
     board.close()
 
 
-def test_where_files_must_be_small_there_are_slots_only() -> None:
+def test_file_size_limit_leaves_slots_only() -> None:
     code = (
         "import resource, signal; from kore._process.ipc import scoreboard as s; "
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
