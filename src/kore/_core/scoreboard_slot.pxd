@@ -1,7 +1,7 @@
 """A worker's slot of the scoreboard, which its parent reads: what runs, and counters.
 
 The same fields are declared in Python, in scoreboard.py, because the parent does not import the
-core; tests/unit/process/test_scoreboard.py compares offsets and sizes.
+core; tests/unit/process/ipc/test_scoreboard.py compares offsets and sizes.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
