@@ -7,7 +7,7 @@ JOBS ?= 4
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-websockets soak fuzz autobahn sanitize dist clean
+.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-websockets soak fuzz autobahn sanitize cover dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -19,7 +19,7 @@ $(BIN)/python:
 
 # Editable, so that a change of Python code needs no new build; the core is rebuilt when its files change.
 $(VENV)/.built: $(BIN)/python pyproject.toml $(CORE)
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[test,check]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[test,check,cover]'
 	@touch $@
 
 demo: $(VENV)/.built ## Build, install and serve the demo application on http://127.0.0.1:8888
@@ -71,6 +71,9 @@ autobahn: $(VENV)/.built ## The Autobahn|Testsuite (needs a Python 2.7); writes 
 
 sanitize: ## The core's unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 	PYTHON=$(PYTHON) tests/sanitize.sh
+
+cover: $(VENV)/.built ## How much of the code the tests run; writes docs/coverage.md. An hour.
+	$(BIN)/python -m tests.cover $(ARGS)
 
 dist: $(VENV)/.built ## Build sdist and wheel into dist/
 	$(BIN)/python -m pip install --quiet build && $(BIN)/python -m build

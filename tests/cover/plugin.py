@@ -1,0 +1,47 @@
+"""For pytest: record which file of tests a line was run for, and which tests start a server."""
+
+import json
+import os
+from pathlib import Path
+
+import coverage
+import pytest
+
+# A test with one of these talks to a server of its own or to a shared one.
+FIXTURES = {"serve", "serve_module", "serve_session", "postgres", "own_postgres"}
+# Files that start commands themselves.
+STARTERS = ("subprocess", "fix_serve", "process.house", "conf_house", "objects_house")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    """Tell this process, and all that it starts, which file the lines are run for."""
+    name = item.nodeid.partition("::")[0]
+    if os.environ.get("COVERAGE_CONTEXT") != name:
+        os.environ["COVERAGE_CONTEXT"] = name
+        if measuring := coverage.Coverage.current():
+            measuring.switch_context(name)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Write down how many tests there are, and how many of them need a server."""
+    if hasattr(session.config, "workerinput") and session.config.workerinput["workerid"] != "gw0":
+        return
+    servers = [item for item in session.items if needs_server(item)]
+    functions = {(item.path, item.function) for item in session.items}
+    counts = {
+        "tests": len(session.items),
+        "tests with a server": len(servers),
+        "functions": len(functions),
+        "functions with a server": len({(item.path, item.function) for item in servers}),
+    }
+    Path("tests.json").write_text(json.dumps(counts))
+
+
+def needs_server(item: pytest.Item) -> bool:
+    """Return whether a test is about processes: by its fixtures, or by its place and imports."""
+    if FIXTURES.intersection(item.fixturenames):
+        return True
+    return item.path.parent.name in {"process", "server", "parity"} and any(
+        name in item.path.read_text() for name in STARTERS
+    )
