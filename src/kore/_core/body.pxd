@@ -15,6 +15,7 @@ cdef class BodyReader:
     cdef int64_t length             # the announced length, or -1 for chunked
     cdef int64_t size_max           # larger bodies are refused
     cdef readonly bint complete
+    cdef size_t refused_at          # offset, in the data last fed, of the bytes that were refused
     cdef ChunkDecoder chunks
 
     cdef int start(self, int64_t length, int64_t size_max) except -1

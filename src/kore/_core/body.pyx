@@ -54,6 +54,7 @@ cdef class BodyReader:
         while event == CHUNK_DATA:
             event = decode_chunks(data + at, size - at, &self.chunks, &used, &span)
             if event < 0:
+                self.refused_at = at + used
                 return event
             if event == CHUNK_DATA:
                 # The announced rest of this chunk counts as well, so that a body that is too
@@ -61,6 +62,7 @@ cdef class BodyReader:
                 # compared and never added, which could overflow.
                 allowed = self.size_max - self.total - <int64_t>span.size
                 if allowed < 0 or self.chunks.left > allowed:
+                    self.refused_at = at + used
                     return -REFUSE_BODY_SIZE
                 self.copy_in(data + at + span.start, span.size)
             at += used

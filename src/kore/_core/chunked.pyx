@@ -46,8 +46,8 @@ cdef int decode_chunks(const char *data, size_t size, ChunkDecoder *decoder, siz
                        ChunkSpan *span) noexcept nogil:
     """Decode the next *size* bytes: return a ChunkEvent, or minus the reason to refuse them.
 
-    *used* is set to the number of bytes that were consumed, *span* to the body's bytes among them
-    if the event is CHUNK_DATA.
+    *used* is set to the number of bytes that were consumed, which the refused byte follows; *span*
+    to the body's bytes among them if the event is CHUNK_DATA.
     """
     cdef size_t i = 0
     cdef int result
@@ -61,6 +61,7 @@ cdef int decode_chunks(const char *data, size_t size, ChunkDecoder *decoder, siz
                 decoder.overhead = 0
             used[0] = i + span.size
             return CHUNK_DATA
+        used[0] = i
         decoder.overhead += 1
         if decoder.overhead > OVERHEAD_MAX:
             return -(REFUSE_TRAILER_SIZE if decoder.state >= TRAILER else REFUSE_CHUNK_LINE_SIZE)

@@ -31,6 +31,10 @@ cdef enum HeadFlag:
     EXPECT_OTHER = 2048         # Expect has any other value
 
 
+cdef enum:
+    QUOTE_SIZE_MAX = 64         # bytes of malformed input that are quoted in the log
+
+
 cdef struct HeadLimits:
     uint32_t head           # bytes of request line, fields and the empty line
     uint32_t line           # bytes of the request line
@@ -57,4 +61,6 @@ cdef struct Head:
 
 cdef int parse_head(const char *data, size_t size, Head *head,
                     const HeadLimits *limits) noexcept nogil
+cdef Span find_offending(const char *data, size_t size, const Head *head,
+                         int reason) noexcept nogil
 cdef Span read_field(const char *data, uint32_t *at, Span *name) noexcept nogil

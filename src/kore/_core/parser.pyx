@@ -326,6 +326,53 @@ cdef int check_head(Head *head) noexcept nogil:
     return 0
 
 
+cdef Span find_offending(const char *data, size_t size, const Head *head,
+                         int reason) noexcept nogil:
+    """Return the bytes of a refused head to quote in the log, at most QUOTE_SIZE_MAX.
+
+    They are the beginning of the line that breaks the rule, or its part up to a character that is
+    not allowed. Where no single line breaks it, they are the request line. Of a field that holds
+    credentials only the name is quoted.
+    """
+    cdef size_t start = head.line_start
+    cdef size_t last = start            # the byte that must be among them
+    cdef size_t end
+    if start < size and data[start] == c"\r":
+        start = 0
+        while start < size and (data[start] == c"\r" or data[start] == c"\n"):
+            start += 1
+        last = start
+    elif head.line_count and is_secret_field(data + start, size - start):
+        last = start
+        while data[last] != c":":
+            last += 1
+        return Span(<uint32_t>start, <uint32_t>(last + 1 - start))
+    elif (reason == REFUSE_BARE_LF or reason == REFUSE_BARE_CR or reason == REFUSE_LINE_CHARACTER
+          or reason == REFUSE_FIELD_CHARACTER):
+        last = min(<size_t>head.scanned, size - 1)
+        if last - start >= QUOTE_SIZE_MAX:
+            start = last + 1 - QUOTE_SIZE_MAX
+        if data[last] == c"\r" or data[last] == c"\n":
+            return Span(<uint32_t>start, <uint32_t>(last + 1 - start))
+    end = start
+    while end < size and end - start < QUOTE_SIZE_MAX and (
+            end <= last or (data[end] != c"\r" and data[end] != c"\n")):
+        end += 1
+    return Span(<uint32_t>start, <uint32_t>(end - start))
+
+
+cdef bint is_secret_field(const char *line, size_t size) noexcept nogil:
+    # whether a line is one of a field with credentials
+    cdef size_t length = 0
+    while length < size and CHAR_CLASS[<unsigned char>line[length]] & TCHAR:
+        length += 1
+    if length == size or line[length] != c":":
+        return False
+    return (equals_word(line, length, b"authorization", 13)
+            or equals_word(line, length, b"cookie", 6)
+            or equals_word(line, length, b"proxy-authorization", 19))
+
+
 cdef Span read_field(const char *data, uint32_t *at, Span *name) noexcept nogil:
     """Return the value of the field line at *at*, set its *name*, and move *at* to the next line.
 

@@ -23,6 +23,7 @@ class ParsedHead(NamedTuple):
 class HeadReader:
     """Parses a request head that is fed in pieces."""
 
+    quote: bytes
     def __init__(
         self, *, head_max: int = 16384, line_max: int = 8000, fields_max: int = 100
     ) -> None: ...

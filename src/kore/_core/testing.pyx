@@ -22,7 +22,7 @@ from kore._core.frames cimport (
 from kore._core.grammar cimport Span
 from kore._core.libc cimport sockaddr_in6
 from kore._core.parser cimport (
-    CHUNKED, CLOSE, LENGTH_SEEN, Head, HeadLimits, parse_head, read_field)
+    CHUNKED, CLOSE, LENGTH_SEEN, Head, HeadLimits, find_offending, parse_head, read_field)
 from kore._core.refusals cimport REASON_COUNT
 from kore._core.response cimport encode_field_name, encode_field_value
 from kore._core.scoreboard_slot cimport Slot
@@ -61,6 +61,7 @@ cdef class HeadReader:
     cdef Head head
     cdef HeadLimits limits
     cdef bytes data
+    cdef readonly bytes quote
 
     def __init__(self, *, uint32_t head_max=16384, uint32_t line_max=8000, uint32_t fields_max=100):
         self.limits = HeadLimits(head_max, line_max, fields_max)
@@ -74,11 +75,14 @@ cdef class HeadReader:
     def feed(self, data):
         """Add *data*; return a `ParsedHead`, or None if it is incomplete.
 
-        Raises `ParseError` as soon as nothing that follows could make it valid.
+        Raises `ParseError` as soon as nothing that follows could make it valid; `quote` has the
+        bytes for the log then.
         """
         self.data += data
         cdef int used = parse_head(self.data, len(self.data), &self.head, &self.limits)
         if used < 0:
+            self.quote = self.bytes_of(
+                find_offending(self.data, len(self.data), &self.head, -used))
             raise ParseError(-used)
         return self.result(used) if used else None
 

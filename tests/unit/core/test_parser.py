@@ -279,3 +279,37 @@ def test_parse_error_names_its_status() -> None:
         parse(b"G" * 8001)
 
     assert refusal.value.status == 414
+
+
+LINE = b"GET / HTTP/1.1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "quote"),
+    [
+        (b"\x16\x03\x01\x02", b"\x16\x03\x01\x02"),
+        (b"\r\nGET /\x00b HTTP/1.1\r\n", b"GET /\x00b HTTP/1.1"),
+        (b"GET / HTTP/1.1\nHost: h\r\n", b"GET / HTTP/1.1\n"),
+        (b"GET / HTTP/1.1\rHost: h\r\n", b"GET / HTTP/1.1\r"),
+        (b"G\xc4T / HTTP/1.1\r\n", b"G\xc4T / HTTP/1.1"),
+        (b"GET /" + b"a" * 9000, b"GET /" + b"a" * 59),
+        (b"GET /" + b"a" * 100 + b"\x01 b", b"a" * 63 + b"\x01"),
+        (LINE + b"Host: h\r\nbad name: v\r\n\r\n", b"bad name: v"),
+        (LINE + b"A: " + b"a" * 100 + b"\x7f\r\n", b"a" * 63 + b"\x7f"),
+        (LINE + b"A: b\r\n\r\n", b"GET / HTTP/1.1"),
+        (b"\r\n" + LINE + b"\r\n", b"GET / HTTP/1.1"),
+        (b"\r\n\r\n\r\nGET", b"GET"),
+        (b"\r\n\r\n\r\n", b""),
+        (LINE + b"Authorization: secret\x01\r\n", b"Authorization:"),
+        (LINE + b"Cookie: secret" + b"a" * 200 + b"\x01\r\n", b"Cookie:"),
+        (LINE + b"Proxy-authorization: secret\n", b"Proxy-authorization:"),
+        (LINE + b"Cookies: public\x01\r\n", b"Cookies: public\x01"),
+        (b"Cookie: secret\x01\r\n", b"Cookie: secret\x01"),
+    ],
+)
+def test_offending_bytes_are_found(data: bytes, quote: bytes) -> None:
+    reader = HeadReader()
+    with pytest.raises(ParseError):
+        reader.feed(data)
+
+    assert reader.quote == quote
