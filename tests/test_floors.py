@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from kore._api.lazy import LAZY
 from tests.helpers.house import (
     CYTHON,
     FILES,
@@ -162,16 +163,15 @@ def test_an_init_has_a_docstring_and_no_code() -> None:
 
 
 def test_the_public_names_are_exports_and_nothing_else() -> None:
-    docstring, *exports = ast.parse(PYTHON["__init__"]).body
+    docstring, *imports = ast.parse(PYTHON["__init__"]).body
 
     assert isinstance(docstring, ast.Expr)
-    assert ast.unparse(exports.pop(0)) == "import typing as _typing"
-    types = exports.pop()
-    assert isinstance(types, ast.If)
-    assert {type(node) for node in (*types.body, *types.orelse)} == {ast.ImportFrom}
-    for node in exports:
-        assert isinstance(node, ast.ImportFrom)
-        assert [alias.name for alias in node.names] == [alias.asname for alias in node.names]
+    assert [ast.unparse(node) for node in imports] == [
+        "from kore import _context as _context",
+        "from kore._api.lazy import list_names as __dir__",
+        "from kore._api.lazy import load_name as __getattr__",
+    ]
+    assert {name for name, place in LAZY.items() if not place.startswith("kore._")} == set()
 
 
 def test_the_public_names_are_those_of_the_reference() -> None:

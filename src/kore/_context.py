@@ -1,7 +1,6 @@
 """What this process is right now: the only mutable global of the package."""
 
 import atexit
-import inspect
 import os
 import sys
 from types import FrameType
@@ -59,7 +58,7 @@ def how_to_start() -> str:
 def _is_called_by_program() -> bool:
     """Return whether the program itself called into this package, not a module of it."""
     ours = __name__.partition(".")[0]
-    frame: FrameType | None = inspect.currentframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - inspect is large
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
         if name.partition(".")[0] != ours:

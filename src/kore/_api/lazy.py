@@ -1,15 +1,26 @@
-"""Public names that are loaded when somebody asks for them."""
+"""The public names: where each of them is, and loading it when it is first used."""
 
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from kore._conf.foreign import module_hint
-
-# Loaded when asked for. The parent imports this package too: it may be root, and runs no compiled
-# code of ours; it has no event loop, and no use for 7 MB of asyncio.
+FUNCTIONS: Final = """
+    CONN_PROTO_HTTP CONN_PROTO_UNKNOWN CONN_PROTO_WEBSOCKET
+    CONN_STATE_DISCONNECTING CONN_STATE_ESTABLISHED
+    LOG_ALERT LOG_CRIT LOG_DEBUG LOG_EMERG LOG_ERR LOG_INFO LOG_NOTICE LOG_WARNING
+    MODULE_LOAD MODULE_UNLOAD RESULT_ERROR RESULT_OK RESULT_RETRY TIMER_ONESHOT
+    WEBSOCKET_BROADCAST_GLOBAL WEBSOCKET_BROADCAST_LOCAL WEBSOCKET_OP_BINARY WEBSOCKET_OP_TEXT
+    app bind bind_unix blocking config dbsetup domain fatal fatalx log prerequest privsep pydomain
+    register_database route sendobj sendobj_drained server setname shutdown sigtrap time tracer
+    websocket_broadcast worker
+"""
+METHODS: Final = "DELETE GET HEAD OPTIONS PATCH POST PUT"
+# Where each name is, `module:attribute`. The parent imports this package and uses none of them: it
+# runs no compiled code of ours, has no event loop, and no use for their memory.
 LAZY: Final[Mapping[str, str]] = {
+    **{name: f"kore._api.functions:{name}" for name in FUNCTIONS.split()},
+    **{f"HTTP_METHOD_{name}": f"kore._http.methods:HTTP_METHOD_{name}" for name in METHODS.split()},
     "Connection": "kore._core.connection:Connection",
     "Request": "kore._core.request:Request",
     "Upload": "kore._http.body.uploaded_file:HttpFile",
@@ -50,34 +61,45 @@ LAZY: Final[Mapping[str, str]] = {
 OPTION: Final = "CURLOPT_"
 
 
-def loaded(name: str) -> Any:
-    """Return one of the public names that are loaded when asked for, and keep it."""
+def load_name(name: str) -> Any:
+    """Return a public name, and keep it as an attribute of the package."""
     if name.startswith(OPTION):
-        return option(name)
+        return load_option(name)
     if name == "__all__":  # `from kore import *`
-        return public_names()
+        return list_names()
+    if name == "errors":
+        return import_module("kore.errors")
     if name not in LAZY:
-        # Tools ask for names such as __wrapped__.
-        known = [*vars(sys.modules["kore"]), *LAZY]
-        hint = "" if name.startswith("_") else module_hint(name, known)
-        raise AttributeError(f"module 'kore' has no attribute {name!r}{hint}")
+        raise AttributeError(f"module 'kore' has no attribute {name!r}{_hint_at(name)}")
     module, _, attribute = LAZY[name].partition(":")
     value = getattr(import_module(module), attribute)
     setattr(sys.modules["kore"], name, value)
     return value
 
 
-def public_names() -> list[str]:
-    """Return every public name, of what is loaded and of what is not yet."""
-    loaded_now = vars(sys.modules["kore"])
+def list_names() -> list[str]:
+    """Return every public name, loaded or not."""
     options = vars(import_module("kore._httpclient.curlopts"))
-    names = {name for name in loaded_now if not name.startswith("_")}
-    return sorted({*names, *LAZY, *(name for name in options if name.startswith(OPTION))})
+    return sorted(
+        {"errors", *LAZY, *(name for name in options if name.startswith(OPTION)), *_own_names()}
+    )
 
 
-def option(name: str) -> int:
+def load_option(name: str) -> int:
     """Return the number of an option of libcurl."""
     number: int | None = getattr(import_module("kore._httpclient.curlopts"), name, None)
     if number is None:
         raise AttributeError(f"module 'kore' has no attribute {name!r}")
     return number
+
+
+def _own_names() -> set[str]:
+    return {name for name in vars(sys.modules["kore"]) if not name.startswith("_")}
+
+
+def _hint_at(name: str) -> str:
+    if name.startswith("_"):  # tools ask for names such as __wrapped__
+        return ""
+    from kore._conf.foreign import module_hint
+
+    return module_hint(name, [*_own_names(), *LAZY])
