@@ -57,6 +57,7 @@ class Launcher:
         self.options = options
         self.children = children
         self.starts = StartWatchdog(children.loop, hangs)
+        self.spawn = spawn
 
     def template(self, generation: Generation, seconds: int) -> None:
         """Start a fresh interpreter that loads the application. OSError: there is none.
@@ -75,7 +76,7 @@ class Launcher:
             orders += [options.app, options.conf]
             try:
                 arguments = orders + options.arguments
-                pid = spawn(options.template.main, arguments, keep=end, mark=mark)
+                pid = self.spawn(options.template.main, arguments, keep=end, mark=mark)
             except OSError:
                 ours.close()
                 raise
