@@ -41,8 +41,8 @@ cdef class AccessLog:
     cdef bint json
     cdef Span values[FIELD_COUNT_MAX]   # of the fields; start 0: the request does not have it
     cdef int64_t second                 # that the two timestamps are of
-    cdef char local_time[32]
-    cdef char iso_time[32]
+    cdef char local_time[96]            # longer than needed, for gcc's format-truncation check
+    cdef char iso_time[96]
 
     cdef int write(self, const LogEntry *entry) except -1
     cdef int append_line(self, const LogEntry *entry) except -1

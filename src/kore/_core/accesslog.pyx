@@ -347,10 +347,10 @@ cdef class AccessLog:
         snprintf(self.local_time, sizeof(self.local_time),
                  b"%02d/%s/%04d:%02d:%02d:%02d %c%02d%02d",
                  now.tm_mday, MONTH_NAMES[now.tm_mon], now.tm_year + 1900,
-                 now.tm_hour, now.tm_min, now.tm_sec, sign, zone // 60, zone % 60)
+                 now.tm_hour, now.tm_min, now.tm_sec, sign, <int>(zone // 60), <int>(zone % 60))
         snprintf(self.iso_time, sizeof(self.iso_time),
                  b"%04d-%02d-%02dT%02d:%02d:%02d%c%02d:%02d",
                  now.tm_year + 1900, now.tm_mon + 1, now.tm_mday,
-                 now.tm_hour, now.tm_min, now.tm_sec, sign, zone // 60, zone % 60)
+                 now.tm_hour, now.tm_min, now.tm_sec, sign, <int>(zone // 60), <int>(zone % 60))
         self.second = second
         return 0

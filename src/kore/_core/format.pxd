@@ -5,6 +5,7 @@ strftime(3) is not used, because its names of days and months depend on the loca
 
 from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
+from libc.string cimport memcpy
 
 from kore._core.buffer cimport Buffer, Pool, append_bytes
 from kore._core.libc cimport gmtime_r, time_t, tm
@@ -50,9 +51,13 @@ cdef inline int format_imf_fixdate(char *out, int64_t second) noexcept nogil:
     RFC 9110 section 5.6.7: IMF-fixdate, like "Sun, 06 Nov 1994 08:49:37 GMT". *out* must have
     IMF_FIXDATE_SIZE + 1 bytes, and the year four digits.
     """
+    cdef char text[96]      # for any values of the fields, as far as the compiler knows
     cdef tm at
     cdef time_t when = <time_t>second
     gmtime_r(&when, &at)
-    return snprintf(out, IMF_FIXDATE_SIZE + 1, b"%s, %02d %s %04d %02d:%02d:%02d GMT",
-                    DAY_NAMES[at.tm_wday], at.tm_mday, MONTH_NAMES[at.tm_mon], at.tm_year + 1900,
-                    at.tm_hour, at.tm_min, at.tm_sec)
+    snprintf(text, sizeof(text), b"%s, %02d %s %04d %02d:%02d:%02d GMT",
+             DAY_NAMES[at.tm_wday], at.tm_mday, MONTH_NAMES[at.tm_mon], at.tm_year + 1900,
+             at.tm_hour, at.tm_min, at.tm_sec)
+    memcpy(out, text, IMF_FIXDATE_SIZE)
+    out[IMF_FIXDATE_SIZE] = 0
+    return IMF_FIXDATE_SIZE

@@ -1,4 +1,4 @@
-"""What the core takes from the C library, and from Python's: declarations only."""
+"""Declarations of the functions, structs and constants of the C library that the core uses."""
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -58,7 +58,7 @@ cdef extern from "<sys/ioctl.h>" nogil:
 
 
 cdef extern from "<linux/sockios.h>" nogil:
-    unsigned long SIOCOUTQ      # bytes the peer has not acknowledged
+    unsigned long SIOCOUTQ      # number of bytes that the peer has not acknowledged
 
 
 cdef extern from "<sys/uio.h>" nogil:
@@ -167,7 +167,7 @@ cdef extern from "<fcntl.h>" nogil:
 
 
 cdef inline int64_t monotonic_ms() noexcept nogil:
-    """Milliseconds on a clock that nobody sets, a few of them coarse: timeouts need no better."""
+    """Return milliseconds on a monotonic clock, as of the latest timer tick (1 to 10 ms ago)."""
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
     return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000

@@ -1,7 +1,7 @@
-"""A table of objects by descriptor, with keys that are never given twice: what epoll reports.
+"""A table of objects by descriptor, whose keys are unique: epoll reports keys, not pointers.
 
-A key holds the descriptor in its lower half and a generation in its upper half, so that an event
-for an object that is gone, or that has given its descriptor to another one, finds nothing.
+A key has the descriptor in its lower half and a generation in its upper half. An event for an
+object that was removed, even if its descriptor is in use again, finds no entry.
 """
 
 from cpython.ref cimport PyObject
@@ -15,27 +15,27 @@ cdef enum:
 
 
 cdef struct Entry:
-    uint64_t key                # 0: there is none
-    PyObject *owner             # borrowed
+    uint64_t key                # 0: the entry is free
+    PyObject *owner             # a borrowed reference
 
 
 cdef struct Table:
     Entry *entries              # by descriptor
-    size_t room
+    size_t capacity
     uint32_t generation         # of the latest key
 
 
 cdef inline uint64_t add_entry(Table *table, int handle, PyObject *owner) except 0:
-    """Enter *owner* in place of what was there, and return its key."""
-    cdef size_t room = max(table.room * 2, <size_t>handle + FIRST_ENTRIES)
+    """Enter *owner*, in place of an earlier one of the descriptor; return its key."""
+    cdef size_t capacity = max(table.capacity * 2, <size_t>handle + FIRST_ENTRIES)
     cdef Entry *entries
-    if <size_t>handle >= table.room:
-        entries = <Entry *>realloc(table.entries, room * sizeof(Entry))
+    if <size_t>handle >= table.capacity:
+        entries = <Entry *>realloc(table.entries, capacity * sizeof(Entry))
         if entries == NULL:
             raise MemoryError
-        memset(entries + table.room, 0, (room - table.room) * sizeof(Entry))
+        memset(entries + table.capacity, 0, (capacity - table.capacity) * sizeof(Entry))
         table.entries = entries
-        table.room = room
+        table.capacity = capacity
     table.generation = max(table.generation + 1, 1)     # a key is not 0
     table.entries[handle].key = <uint64_t>table.generation << 32 | <uint32_t>handle
     table.entries[handle].owner = owner
@@ -43,20 +43,21 @@ cdef inline uint64_t add_entry(Table *table, int handle, PyObject *owner) except
 
 
 cdef inline PyObject *find_entry(Table *table, uint64_t key) noexcept nogil:
-    """Return the owner of *key*, NULL if it is gone."""
+    """Return the owner of *key*, or NULL if it was removed."""
     cdef size_t handle = <uint32_t>key
-    if handle >= table.room or table.entries[handle].key != key:
+    if handle >= table.capacity or table.entries[handle].key != key:
         return NULL
     return table.entries[handle].owner
 
 
 cdef inline void remove_entry(Table *table, uint64_t key) noexcept nogil:
+    """Remove the entry of *key*, if it is there."""
     if find_entry(table, key) != NULL:
         memset(&table.entries[<uint32_t>key], 0, sizeof(Entry))
 
 
 cdef inline void clear_table(Table *table) noexcept nogil:
-    """Forget all, and free the memory."""
+    """Remove all entries, and free the memory."""
     free(table.entries)
     table.entries = NULL
-    table.room = 0
+    table.capacity = 0

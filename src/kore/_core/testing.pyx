@@ -300,7 +300,7 @@ def write_log_line(AccessLog access_log not None, bytes raw not None, values=(),
     entry.complete = rest.pop("complete")
     entry.status = rest.pop("status")
     refusal = rest.pop("refusal", 0)
-    entry.refusal = refusal if 0 <= refusal < REASON_COUNT else 0
+    entry.refusal = refusal if 0 <= refusal < <int>REASON_COUNT else 0
     entry.sent = rest.pop("sent", 0)
     entry.body_sent = rest.pop("body_sent", 0)
     entry.received = rest.pop("received", 0)
