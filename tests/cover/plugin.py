@@ -5,12 +5,30 @@ import os
 from pathlib import Path
 
 import coverage
+import hypothesis
 import pytest
 
 # A test with one of these talks to a server of its own or to a shared one.
 FIXTURES = {"serve", "serve_module", "serve_session", "postgres", "own_postgres"}
 # Files that start commands themselves.
 STARTERS = ("subprocess", "fix_serve", "process.house", "conf_house", "objects_house")
+
+# They run each line of the core millions of times, and none that others do not.
+REPETITIVE = ("test_more_overhead_than_4096_bytes_is_refused",)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Draw few examples: traced code is slow, and most lines are run by the first ones."""
+    hypothesis.settings.register_profile(
+        "cover", parent=hypothesis.settings.get_profile("same"), max_examples=20
+    )
+    hypothesis.settings.load_profile("cover")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what takes minutes when it is traced."""
+    items[:] = [item for item in items if not item.name.startswith(REPETITIVE)]
 
 
 @pytest.hookimpl(tryfirst=True)
