@@ -14,8 +14,7 @@ from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from traceback import FrameSummary, TracebackException
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Final
 
 from kore import _context
@@ -23,15 +22,14 @@ from kore._conf import notices
 from kore._conf.builder import Builder
 from kore._conf.file import loader
 from kore._conf.file.syntax import parse
-from kore._conf.foreign import error_hint
 from kore._conf.schema import Config
 from kore._conf.signatures import arguments_for, check_hook, is_websocket_callback, place_of, takes
-from kore._conf.source_location import OURS, absolute, working_directory
+from kore._conf.source_location import absolute, working_directory
 from kore._maybe_async import is_awaitable
 from kore._symbols import Symbols
+from kore._tracebacks import format_traceback
 from kore.errors import ConfigError, Fatal, KoreError, StartError
 
-BLOCKS: Final = contextmanager.__code__.co_filename
 FAILED: Final = {"configure": "failed to configure your application"}
 
 
@@ -203,7 +201,7 @@ def module_at(path: str) -> ModuleType:
     try:
         return import_package(place) if place.is_dir() else import_file(place)
     except Exception as error:
-        raise ConfigError(f"{path}: failed to import module\n{traceback_text(error)}") from error
+        raise ConfigError(f"{path}: failed to import module\n{format_traceback(error)}") from error
 
 
 def imported(path: str) -> ModuleType:
@@ -212,7 +210,7 @@ def imported(path: str) -> ModuleType:
     try:
         return run()
     except Exception as error:
-        text = traceback_text(error)
+        text = format_traceback(error)
         raise StartError(f"{text}fatal: {path}: failed to import module") from error
 
 
@@ -309,7 +307,7 @@ def call(hook: Callable[..., Any] | None, name: str, *arguments: object) -> None
     try:
         pending = hook(*arguments_for(name, hook, arguments))
     except Exception as error:
-        text = traceback_text(error)
+        text = format_traceback(error)
         raise StartError(f"{text}fatal: {FAILED.get(name, f'{name}() failed')}") from error
     if is_awaitable(pending):
         if close := getattr(pending, "close", None):
@@ -323,51 +321,4 @@ def reason(error: BaseException) -> str:
         return f"the application ended itself while it was loaded, with status {error.code or 0}"
     if isinstance(error, (KoreError, SystemExit)):
         return str(error)
-    return traceback_text(error)
-
-
-def traceback_text(error: BaseException) -> str:
-    """Return a traceback without the frames that led into the application, or out of it."""
-    report = TracebackException.from_exception(error)
-    parts = [report]
-    for part in parts:
-        own = theirs(part.stack)
-        # Where none is the application's, ours are better than nothing; but a syntax error says
-        # itself where it is.
-        part.stack[:] = own or ([] if isinstance(error, SyntaxError) else part.stack)
-        parts += filter(None, [part.__cause__, part.__context__, *(part.exceptions or ())])
-    return "".join(report.format()) + error_hint(error)
-
-
-def theirs(stack: Sequence[FrameSummary]) -> list[FrameSummary]:
-    """Return the frames of the application."""
-    found: list[FrameSummary] = []
-    ours = False
-    for frame in reversed(stack):
-        # The end of a `with` block of ours is a frame of the library's.
-        ours = internal(frame.filename, frame.name) or (ours and frame.filename == BLOCKS)
-        if not ours:
-            found.insert(0, frame)
-    return found
-
-
-def own_frames(error: BaseException) -> TracebackType | None:
-    """Return the traceback from the application's first frame on."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        code = trace.tb_frame.f_code
-        if not internal(code.co_filename, code.co_name):
-            break
-        trace = trace.tb_next
-    return trace
-
-
-def internal(filename: str, function: str) -> bool:
-    """Return whether a frame is this package's, the import system's or the event loop's."""
-    # Compiled modules know where they were built from, not where they are; the constructor of a
-    # dataclass has no file.
-    return (
-        filename.startswith((OURS, "<frozen importlib", "uvloop/"))
-        or "kore/_core/" in filename
-        or (filename, function) == ("<string>", "__init__")
-    )
+    return format_traceback(error)

@@ -1,17 +1,56 @@
-"""What this process is right now: the only mutable global of the package."""
+"""What this process is right now: the only mutable global of the package.
+
+A process is being configured, is a worker, or is neither. The public functions of `kore` look here
+to find out which, and delegate to the configuration or to the worker.
+"""
 
 import atexit
 import os
 import sys
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from kore.errors import KoreError
 
 if TYPE_CHECKING:
     from kore._aio.tasks import Registry
     from kore._conf.builder import Builder
-    from kore._process.worker.worker import Worker
+    from kore._conf.schema import Config, Tracer
+    from kore._process.worker.databases import Databases
+    from kore._process.worker.heartbeat import Heartbeat
+    from kore._process.worker.objects import Objects
+    from kore._process.worker.websockets import WebSockets
+
+
+class RunningWorker(Protocol):
+    """The worker that this process is, as far as the public functions use it."""
+
+    number: int
+    config: "Config"
+    tracer: "Tracer | None"
+    heartbeat: "Heartbeat"
+    objects: "Objects"
+    databases: "Databases"
+    websockets: "WebSockets"
+
+    @property
+    def tasks(self) -> "Registry":
+        """The tasks and handlers of this worker."""
+
+    def trap(self, number: int) -> None:
+        """Call the application's signal hook for one more signal to this process."""
+
+    def rename(self, name: str) -> None:
+        """Set the name that the title of this process begins with."""
+
+    def fatal(self, text: str) -> NoReturn:
+        """End this worker at once, with *text* in the log; the parent replaces it."""
+
+    def fatalx(self, text: str) -> NoReturn:
+        """End the whole server with status 1 and *text*."""
+
+    def shutdown(self) -> None:
+        """Ask the parent to stop the server in good order."""
 
 
 class Context:
@@ -22,30 +61,39 @@ class Context:
 
     def __init__(self) -> None:
         self.builder: Builder | None = None
-        # What modules configure that are imported without a server.
+        # The configuration of modules that are imported without a server.
         self.unserved: Builder | None = None
-        self.worker: Worker | None = None
+        self.worker: RunningWorker | None = None
         # Tasks of an asyncio program that is no worker.
         self.tasks: Registry | None = None
-        # What kore.app(obj) keeps: the application's, never read by us.
+        # The object kept by kore.app(obj): the application's, never read by this package.
         self.app: object = None
 
 
 current: Final = Context()
 
 
-def configuring() -> "Builder":
-    """Return the configuration being written."""
+def require_builder() -> "Builder":
+    """Return the configuration being written. Raises KoreError if there is none."""
     if current.builder is None:
         raise KoreError(f"nothing is being configured: {how_to_start()}")
     return current.builder
 
 
+def require_worker() -> RunningWorker:
+    """Return the worker this process is. Raises KoreError if it is none."""
+    if current.worker is None:
+        raise KoreError(
+            "no worker runs here: call this in a handler, a task or koreapp.workerstart()"
+        )
+    return current.worker
+
+
 def how_to_start() -> str:
     """Return what to do so that something is being configured."""
-    # The first is gone when a program has ended.
+    # A program that has ended has no __main__ any more.
     file = getattr(sys.modules.get("__main__"), "__file__", None) or next(iter(sys.argv), "")
-    # `python -m PROGRAM` and commands that are installed are no applications, unless they call us.
+    # `python -m PROGRAM` and installed commands are no applications, unless they call this package.
     if file.endswith("__main__.py") and _is_called_by_program():
         file = os.path.dirname(file)  # noqa: PTH120 - no pathlib for the parent's sake
     elif not file.endswith(".py") or file.endswith("__main__.py"):
@@ -68,7 +116,7 @@ def _is_called_by_program() -> bool:
 
 
 def warn_of_unserved_program() -> None:
-    """Say how to start an application that python itself has run, and that has hooks only."""
+    """Print how to start an application that python itself has run, and that has hooks only."""
     program = sys.modules.get("__main__")
     app = getattr(program, "koreapp", None)
     kind = app if isinstance(app, type) else type(app)
@@ -81,12 +129,3 @@ def warn_of_unserved_program() -> None:
 
 
 atexit.register(warn_of_unserved_program)
-
-
-def worker() -> "Worker":
-    """Return the worker this process is."""
-    if current.worker is None:
-        raise KoreError(
-            "no worker runs here: call this in a handler, a task or koreapp.workerstart()"
-        )
-    return current.worker

@@ -25,7 +25,7 @@ FLOORS = {
           _process.template.check_config _process.template.template _process.worker.accesslogs
           _process.worker.bodies _process.worker.bus _process.worker.bus_receiver
           _process.worker.bus_sender _process.worker.databases _process.worker.heartbeat
-          _process.worker.io_threads _process.worker.objects _process.worker.parent_link
+          _process.worker.objects _process.worker.parent_link
           _process.worker.refusal_log _process.worker.routing _process.worker.signals
           _process.worker.slow_handlers _process.worker.stop_sequence _process.worker.tasks
           _process.worker.websockets _process.worker.worker""",
@@ -33,10 +33,10 @@ FLOORS = {
           _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer
           _process.output _process.parent.accesslog_files _process.parent.addresses
           _process.parent.daemon _process.parent.eventloop _process.parent.listeners
-          _process.parent.orphans _process.parent.pidfile _process.parent.reload_requests
+          _process.parent.orphans _process.parent.parent_death
+          _process.parent.pidfile _process.parent.reload_requests
           _process.parent.terminal _process.parent.working_directory _process.plan
-          _process.privsep _process.template.host_lookup _process.worker.eventloop
-          _process.worker.params""",
+          _process.privsep _process.template.host_lookup _process.worker.params""",
     3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edge_poller _aio.gather
           _aio.lock _aio.nonblocking_io _aio.parent_death _aio.plain_reap _aio.proc _aio.queue
           _aio.sleep _aio.socket _aio.status _aio.task_utils _aio.tasks _aio.timer _aio.tracing
@@ -44,7 +44,7 @@ FLOORS = {
           _httpclient.transfers _httpclient.upload _pgsql.connect _pgsql.connection
           _pgsql.conninfo _pgsql.database _pgsql.epoll _pgsql.listen _pgsql.pipeline _pgsql.pool
           _pgsql.query _pgsql.rows _pgsql.session _pgsql.slices _pgsql.stream _pgsql.transaction
-          _symbols""",
+          _symbols _tracebacks""",
     2: """_conf.builder _conf.check _conf.databases _conf.domain_rules _conf.file.authentications
           _conf.file.directives _conf.file.domains _conf.file.legacy _conf.file.loader
           _conf.file.printer _conf.file.routes _conf.filemaps _conf.notices _conf.pending_routes

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from kore._aio.task_utils import close_unbegun
+from kore._aio.task_utils import close_if_not_started
 from kore._conf.settings import Settings
 from kore._process.ipc.fragments import ROOM
 from kore._process.ipc.messages import ALL, ECHO, RECEIPT, MessageKind, RoutedMessage, WorkerExited
@@ -43,7 +43,7 @@ class Star:
             MessageKind.OBJECT, lambda sender, payload: self.said.append((number, sender, payload))
         )
         self.relays[number] = relay
-        relay.open(self.see_off)
+        relay.open(self.run_after_request)
         return relay
 
     def end(self, number: int) -> None:
@@ -64,14 +64,14 @@ class Star:
                 passed = RoutedMessage(sender, parcel.flags, parcel.payload())
                 self.loop.call_soon(receiver.parcel, passed)
 
-    def see_off(
+    def run_after_request(
         self, hook: Awaitable[object], _: str, done: Callable[[], None]
     ) -> asyncio.Task[None]:
         async def last() -> None:
             await hook
 
         task = asyncio.create_task(last())
-        task.add_done_callback(lambda _: close_unbegun(hook))
+        task.add_done_callback(lambda _: close_if_not_started(hook))
         task.add_done_callback(lambda _: done())
         return task
 

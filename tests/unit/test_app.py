@@ -350,5 +350,5 @@ def test_after_loading_nothing_can_be_configured() -> None:
 
     config = _app.load("app.py")
 
-    assert _context.configuring().frozen
-    assert _context.configuring().settings is config.settings
+    assert _context.require_builder().frozen
+    assert _context.require_builder().settings is config.settings

@@ -9,13 +9,13 @@ from kore.errors import KoreError
 
 def test_a_plain_interpreter_configures_nothing_and_is_no_worker() -> None:
     with pytest.raises(KoreError, match="nothing is being configured: call this on import"):
-        _context.configuring()
+        _context.require_builder()
     with pytest.raises(KoreError, match="no worker runs here: call this in a handler"):
-        _context.worker()
+        _context.require_worker()
 
 
 def test_whoever_asks_gets_what_was_set(builder: Builder) -> None:
     _context.current.worker = worker = object()  # type: ignore[assignment]
 
-    assert _context.configuring() is builder
-    assert _context.worker() is worker
+    assert _context.require_builder() is builder
+    assert _context.require_worker() is worker

@@ -11,7 +11,7 @@ import weakref
 from asyncio import AbstractEventLoop, Future, Task
 from typing import Any, Protocol
 
-from kore._aio.parent_death import tie
+from kore._aio.parent_death import kill_with_parent
 
 
 class Interruptible(Protocol):
@@ -43,7 +43,7 @@ class ChildWatcher:
         self.waiters: set[Future[None]] = set()
         self.owner = weakref.ref(owner)
         owner.add_done_callback(self.abandon)
-        self.leash = tie(self.loop, popen.pid)
+        self.leash = kill_with_parent(self.loop, popen.pid)
         self.pidfd = self.watch()
 
     @property

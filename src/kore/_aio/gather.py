@@ -7,7 +7,7 @@ from contextvars import copy_context
 from typing import Any
 
 from kore._aio.sleep import GATE
-from kore._aio.task_utils import close_unbegun
+from kore._aio.task_utils import close_if_not_started
 from kore._maybe_async import is_awaitable
 from kore._unawaited import Unawaited, warn_unawaited
 
@@ -95,7 +95,7 @@ class Gather(Unawaited):
             await GATE
             self._results[at] = await self._awaitables[at]
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it is a result like others
-            close_unbegun(self._awaitables[at])
+            close_if_not_started(self._awaitables[at])
             self._results[at] = error
         self._left -= 1
         if self._end.done():
@@ -114,4 +114,4 @@ class Gather(Unawaited):
     def _close_the_unbegun(self) -> None:
         # Nobody else knows them. There are none when the arguments were refused.
         for each in getattr(self, "_awaitables", ()):
-            close_unbegun(each)
+            close_if_not_started(each)

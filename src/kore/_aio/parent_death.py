@@ -1,9 +1,10 @@
-"""Processes end with the server, however that ends: the kernel sees to it.
+"""Kill child processes when the server's parent process dies, by the kernel.
 
-The parent of the workers holds a pipe, and never writes to it. A worker opens its other end anew
-for each process it starts, and asks the kernel for a signal to that process's group, SIGKILL, when
-something happens there. All that can happen is the parent's end. It comes before that of workers,
-which the kernel ends behind their parent, and whatever they are doing.
+The parent of the workers holds a pipe and never writes to it. For each process that it starts, a
+worker reopens the read end and asks the kernel, with O_ASYNC and F_SETSIG, to send SIGKILL to that
+process's group when the pipe has an event (fcntl(2)). The only event it can have is the parent's
+end. The signals are sent before the workers end, which the kernel kills after their parent, and
+whatever the workers are doing.
 """
 
 import contextlib
@@ -17,55 +18,43 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-OPEN: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+OPEN_FLAGS: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+# The read end of the parent's pipe, by the event loop of the worker that has it.
+PIPE_FDS: Final[WeakKeyDictionary["AbstractEventLoop", int]] = WeakKeyDictionary()
 
 
-class ParentDeathPipe:
-    """Both ends of the pipe, in the parent: with one reader at least it has no other events."""
-
-    def __init__(self) -> None:
-        self.fd, self._end = os.pipe()
-        # Workers of another user open it, too; who has not been given it cannot.
-        os.fchmod(self.fd, 0o444)
-
-    def close(self) -> None:
-        """Let go: everybody on it has ended."""
-        os.close(self._end)
-        os.close(self.fd)
+def set_parent_death_fd(loop: "AbstractEventLoop", fd: int) -> None:
+    """Set the pipe whose end kills the processes that are started in *loop*."""
+    PIPE_FDS[loop] = fd
 
 
-LEASHES: Final[WeakKeyDictionary["AbstractEventLoop", int]] = WeakKeyDictionary()
+def kill_with_parent(loop: "AbstractEventLoop", group: int) -> int:
+    """Have the kernel kill the process group *group* when the parent ends.
 
-
-def hold(loop: "AbstractEventLoop", fd: int) -> None:
-    """Have processes that are started in this loop end with whoever has the other end of *fd*."""
-    LEASHES[loop] = fd
-
-
-def tie(loop: "AbstractEventLoop", group: int) -> int:
-    """Have a group of processes end so. Return what to close when it is let go, or -1.
-
-    The kernel keeps the group, not its number, so nobody else is ever meant.
+    Returns a descriptor whose closing cancels that, or -1 if it is not possible here. The kernel
+    keeps the group itself, not its number, which therefore may be used again.
     """
-    fd = LEASHES.get(loop, -1)
-    own = -1
-    if fd >= 0:
+    pipe_fd = PIPE_FDS.get(loop, -1)
+    fd = -1
+    if pipe_fd >= 0:
         with contextlib.suppress(OSError):  # no /proc here, or no descriptor is left
-            own = os.open(f"/proc/self/fd/{fd}", OPEN)
-            fcntl.fcntl(own, fcntl.F_SETOWN, -group)
-            fcntl.fcntl(own, fcntl.F_SETSIG, signal.SIGKILL)
-            fcntl.fcntl(own, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
-    return own
+            fd = os.open(f"/proc/self/fd/{pipe_fd}", OPEN_FLAGS)
+            fcntl.fcntl(fd, fcntl.F_SETOWN, -group)
+            fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(fd, fcntl.F_SETFL, os.O_NONBLOCK | os.O_ASYNC)
+    return fd
 
 
-def await_end(loop: "AbstractEventLoop", seconds: float) -> None:
-    """Wait until the kernel has done this, at most so long; for who ends before it is ended.
+def wait_for_parent_death(loop: "AbstractEventLoop", timeout: float) -> None:
+    """Wait, at most *timeout* seconds, until the kernel has sent the signals.
 
-    What is tied is let go with this process, and it may be faster than the end of the other one.
+    For a worker that ends because its parent has: the end of this process closes its descriptors,
+    which would cancel the signals if it came before the parent's end is complete.
     """
-    fd = LEASHES.get(loop, -1)
-    waiter = select.poll()
-    waiter.register(fd, 0)
-    if waiter.poll(seconds * 1000):
-        # The end is seen a moment before the signals are sent. This waits for them.
+    fd = PIPE_FDS.get(loop, -1)
+    poll = select.poll()
+    poll.register(fd, 0)
+    if poll.poll(timeout * 1000):
+        # The hang-up is visible a moment before the signals are sent. This read waits for them.
         os.read(fd, 1)

@@ -1,36 +1,49 @@
-"""What nobody else looks after: coroutines that will not run, errors that nobody caught."""
+"""Helpers for tasks: the running one, its cancellation, coroutines that never started, errors."""
 
 import contextlib
-from asyncio import current_task, get_running_loop
+from asyncio import Task, current_task, get_running_loop
 from collections.abc import Coroutine
+from typing import Any
 
 from kore._unawaited import Unawaited
+from kore.errors import KoreError
 
 
-def close_unbegun(awaitable: object) -> None:
-    """Close a coroutine that may never have begun, and drop our own awaitables without a warning.
+def get_running_task(reason: str) -> Task[Any]:
+    """Return the running task. Raises KoreError with *reason* if none runs."""
+    try:
+        task = current_task()
+    except RuntimeError:  # no event loop runs
+        task = None
+    if task is None:
+        raise KoreError(reason)
+    return task
 
-    One that has ended does not mind.
+
+def close_if_not_started(awaitable: object) -> None:
+    """Close a coroutine that may never have started, and drop our own awaitables without a warning.
+
+    Closing a coroutine that has ended does nothing.
     """
-    if isinstance(awaitable, Coroutine) and not runs_elsewhere(awaitable):
+    if isinstance(awaitable, Coroutine) and not _is_in_use(awaitable):
         awaitable.close()
     if isinstance(awaitable, Unawaited):
         awaitable._drop()  # noqa: SLF001 - of a base class of ours, not for applications
 
 
-def runs_elsewhere(coroutine: object) -> bool:
-    """Whether somebody else awaits it, who would never hear that it was closed, or it runs."""
-    suspended = getattr(coroutine, "cr_suspended", False)
-    return bool(suspended or getattr(coroutine, "cr_running", False))
+def _is_in_use(coroutine: object) -> bool:
+    """Return whether a coroutine runs, or is awaited by another task, which must go on with it."""
+    is_suspended = getattr(coroutine, "cr_suspended", False)
+    return bool(is_suspended or getattr(coroutine, "cr_running", False))
 
 
-def being_cancelled() -> bool:
-    """Tell our own cancellation from a CancelledError that was met somewhere else."""
+def is_cancelling() -> bool:
+    """Return whether a CancelledError is the running task's own, not one it met elsewhere."""
     task = current_task()
     return task is None or task.cancelling() > 0
 
 
-def report(where: str, error: BaseException) -> None:
-    """Hand what nobody caught to the event loop. Without one it is the end, and no error."""
+def report_unhandled(where: str, error: BaseException) -> None:
+    """Pass an exception to the event loop's exception handler; without a loop, drop it."""
     with contextlib.suppress(RuntimeError):
         get_running_loop().call_exception_handler({"message": where, "exception": error})

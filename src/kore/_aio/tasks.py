@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from kore._aio.task_utils import being_cancelled, close_unbegun, report
+from kore._aio.task_utils import close_if_not_started, is_cancelling, report_unhandled
 from kore._aio.tracing import place_of, traced
 from kore.errors import KoreError
 
@@ -60,9 +60,9 @@ class Registry:
         try:
             await (self.traced(coroutine) if self.tracing else coroutine)
         except BaseException as error:  # SystemExit too: a task ends no worker
-            if isinstance(error, CancelledError) and being_cancelled():
+            if isinstance(error, CancelledError) and is_cancelling():
                 raise
-            report(f"task {number} ({name_of(coroutine)})", error)
+            report_unhandled(f"task {number} ({name_of(coroutine)})", error)
         finally:
             del self.entries[number]
 
@@ -134,7 +134,7 @@ class Registry:
 
     def forget(self, number: int, coroutine: Coroutine[Any, Any, Any], _: Task[None]) -> None:
         """Strike off a task that has ended without running, perhaps."""
-        close_unbegun(coroutine)
+        close_if_not_started(coroutine)
         self.entries.pop(number, None)
 
     def cancel_all(self) -> None:

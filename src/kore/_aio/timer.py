@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
-from kore._aio.task_utils import being_cancelled, close_unbegun, report
+from kore._aio.task_utils import close_if_not_started, is_cancelling, report_unhandled
 from kore._maybe_async import is_awaitable
 from kore.errors import KoreError
 
@@ -101,7 +101,7 @@ class Timer:
         try:
             await pending
         except BaseException as error:  # SystemExit too: it ends no loop
-            if isinstance(error, CancelledError) and being_cancelled():
+            if isinstance(error, CancelledError) and is_cancelling():
                 raise
             self._report(error)
 
@@ -110,7 +110,7 @@ class Timer:
         self._task = None
         if task.cancelled():  # whoever did so wants no more of it: the loop ends, perhaps
             self.close()
-        close_unbegun(pending)
+        close_if_not_started(pending)
 
     def _report(self, error: BaseException) -> None:
-        report(repr(self), error)
+        report_unhandled(repr(self), error)

@@ -118,7 +118,7 @@ def configuring() -> Builder:
     if current.builder is None and current.worker is None and is_importing():
         current.unserved = current.unserved or UnservedBuilder()
         return current.unserved
-    return _context.configuring()
+    return _context.require_builder()
 
 
 # What is served
@@ -268,7 +268,7 @@ def sendobj(obj: object, worker: int | None = None) -> None:
     nobody is sent this. TypeError: an object that cannot be sent. ValueError: one that is too
     large, nested too deep or part of itself, or a worker that does not exist.
     """
-    _context.worker().objects.send(obj, worker)
+    _context.require_worker().objects.send(obj, worker)
 
 
 async def sendobj_drained(worker: int | None = None) -> None:
@@ -276,7 +276,7 @@ async def sendobj_drained(worker: int | None = None) -> None:
 
     What was sent to a worker that ended counts as handled; the log says how much that was.
     """
-    await _context.worker().objects.drained(worker)
+    await _context.require_worker().objects.drained(worker)
 
 
 # This process and its server
@@ -315,7 +315,7 @@ def websocket_broadcast(
     text that is not UTF-8, RuntimeError in another thread. GLOBAL goes to all workers or to none:
     BusyError while one of them is behind, TooLargeError above `worker_message_max`.
     """
-    _context.worker().websockets.broadcast(src, op, data, scope, group)
+    _context.require_worker().websockets.broadcast(src, op, data, scope, group)
     return True
 
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from kore._aio.parent_death import ParentDeathPipe
 from kore._conf.settings import VERSION
 from kore._http.body.spool_directory import sweep
 from kore._process.ipc.messages import Reopened
@@ -17,6 +16,7 @@ from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Generation
 from kore._process.parent.launcher import LaunchOptions
 from kore._process.parent.listeners import Listeners, Named, shown
+from kore._process.parent.parent_death import ParentDeathPipe
 from kore._process.parent.pidfile import DirectoryMark, Pidfile
 from kore._process.plan import ParentConfig
 from kore.errors import ConfigError

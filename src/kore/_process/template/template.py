@@ -52,6 +52,7 @@ from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, entry
 from kore._process.template.host_lookup import plain_with_addresses
 from kore._process.worker import databases, objects
 from kore._process.worker.params import WorkerParams
+from kore._tracebacks import format_traceback
 
 # For last words, when the parent is busy.
 FLUSH_SECONDS: Final = 1.0
@@ -195,7 +196,7 @@ class Template:
                 if is_awaitable(pending):
                     asyncio.run(await_result(pending))
             except Exception as error:  # noqa: BLE001 - whatever an application raises
-                text = _app.traceback_text(error)
+                text = format_traceback(error)
                 self.channel.send(
                     LogLine(handlers.ERR, "the last hook of the application failed", text)
                 )
@@ -260,7 +261,7 @@ class Template:
         except SystemExit as end:
             status = exit_status(end)
         except BaseException as error:  # noqa: BLE001 - it is the last frame of this process
-            text = _app.traceback_text(error)
+            text = format_traceback(error)
             channel.send(LogLine(handlers.ERR, f"worker {order.number} cannot go on", text))
         finally:
             leave(channel, status)
@@ -291,7 +292,7 @@ class Template:
             accesslogs=tuple(accesslogs),
             stacks=scoreboard.open_stacks(board, order.slot or order.number),
             slot=scoreboard.attach(board, order.slot or order.number),
-            leash=leash,
+            death_pipe=leash,
             cpus=cpus,
             parent=self.orders.parent,
             development=self.orders.development,

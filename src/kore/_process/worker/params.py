@@ -21,7 +21,7 @@ class WorkerParams:
     # Its place on the scoreboard, writable.
     slot: memoryview
     # What ends the processes it starts with the parent.
-    leash: int
+    death_pipe: int
     # Those of the server, before this process was pinned to one.
     cpus: frozenset[int]
     # The parent's pid.

@@ -26,10 +26,6 @@ from kore._process.worker.tasks import RequestTasks
 NOTHING: Final = ParameterRules()
 
 
-def nothing() -> None:
-    """Do nothing when something has been closed."""
-
-
 class Routing:
     """The domains of a configuration, as one worker has them."""
 
@@ -93,13 +89,13 @@ class Routing:
         body = ResponseBody(items)
         task = self.tasks.spawn(stream(request, status, body), request)
 
-        def close_unbegun(_: object) -> None:
+        def close_if_not_started(_: object) -> None:
             if not body.begun:
                 self.discard(request, items)
 
-        task.add_done_callback(close_unbegun)
+        task.add_done_callback(close_if_not_started)
 
     def discard(self, request: Request, items: Any) -> None:
         """Close an async iterator whose items are not sent."""
         if close := getattr(items, "aclose", None):
-            self.tasks.see_off(close(), f"route '{Request.where(request)}'", nothing)
+            self.tasks.run_after_request(close(), f"route '{Request.where(request)}'")

@@ -9,7 +9,7 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, Protocol
 
-from kore._aio.task_utils import being_cancelled
+from kore._aio.task_utils import is_cancelling
 from kore._aio.tracing import place_of
 from kore._conf.settings import Settings
 from kore._maybe_async import call_maybe_async
@@ -156,6 +156,6 @@ class StopSequence:
         try:
             await hook
         except BaseException as error:  # SystemExit too: it ends already
-            if isinstance(error, asyncio.CancelledError) and being_cancelled():
+            if isinstance(error, asyncio.CancelledError) and is_cancelling():
                 raise
             self.worker.failed(name, error)

@@ -146,7 +146,7 @@ class WebSockets:
 
     def converse(self, socket: WebSocket, callback: Awaitable[object]) -> None:
         """Await a callback; messages of that client wait."""
-        task = self.tasks.converse(callback)
+        task = self.tasks.run_callback(callback)
         if task.done():
             self.over(socket, task)
         else:

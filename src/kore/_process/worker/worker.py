@@ -12,8 +12,7 @@ from typing import Any, Final, NoReturn
 
 from kore import _context
 from kore._aio.affinity import record_cpus, run_on
-from kore._aio.parent_death import await_end, hold
-from kore._app import own_frames, traceback_text
+from kore._aio.parent_death import set_parent_death_fd, wait_for_parent_death
 from kore._conf import check
 from kore._conf.schema import Config, Tracer
 from kore._conf.settings import SETTINGS
@@ -42,7 +41,6 @@ from kore._process.worker.accesslogs import AccessLogs
 from kore._process.worker.bodies import Bodies
 from kore._process.worker.bus import MessageBus
 from kore._process.worker.databases import Databases
-from kore._process.worker.eventloop import new_loop
 from kore._process.worker.heartbeat import Heartbeat
 from kore._process.worker.memory import Trimmer
 from kore._process.worker.objects import Objects
@@ -56,7 +54,14 @@ from kore._process.worker.stop_sequence import StopSequence
 from kore._process.worker.tasks import RequestTasks, WorkerTask
 from kore._process.worker.websockets import WebSockets
 from kore._symbols import MODULE_LOAD, MODULE_UNLOAD
+from kore._tracebacks import format_traceback, skip_internal_frames
 from kore.errors import RefusedError
+
+try:
+    import uvloop
+except ImportError:  # there may be no wheel for this platform
+    # To mypy the name is a module, which cannot become None.
+    uvloop = None  # type: ignore[assignment]
 
 # How often deadlines are looked at, as in C Kore.
 SWEEP: Final = 0.5
@@ -69,6 +74,13 @@ FLUSH_TIMEOUT: Final = 1.0
 def main(birth: WorkerParams) -> int:
     """Serve until told to stop; return the exit status."""
     return Worker(birth).run()
+
+
+def create_event_loop() -> AbstractEventLoop:
+    """Return a new uvloop event loop, or asyncio's if uvloop is missing or KORE_LOOP=asyncio."""
+    if uvloop is None or os.environ.get("KORE_LOOP") == "asyncio":
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 class Worker:
@@ -84,8 +96,8 @@ class Worker:
         self.status = 0
         # New code takes over from this.
         self.replaced = False
-        self.loop = new_loop()
-        hold(self.loop, birth.leash)
+        self.loop = create_event_loop()
+        set_parent_death_fd(self.loop, birth.death_pipe)
         record_cpus(self.loop, birth.cpus)
         self.cpus = birth.cpus
         self.talk = ParentLink(self.channel, self.loop)
@@ -192,7 +204,7 @@ class Worker:
         await self.tell_modules(MODULE_LOAD)
         enter(self.slot, "")
         self.heartbeat.open()
-        self.relay.open(self.tasks.see_off)
+        self.relay.open(self.tasks.run_after_request)
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
         self.site.listen(self.poller, self.service)
@@ -246,7 +258,7 @@ class Worker:
         self.poller.drain()
         await self.tasks.cancel_requests(self.stop.step_timeout())
         self.poller.close()
-        await self.bodies.farewell(self.stop.step_timeout())
+        await self.bodies.shut_down(self.stop.step_timeout())
 
     def stop_hooks(self) -> Iterator[tuple[str, Callable[..., Any], tuple[object, ...]]]:
         """Yield the functions of the application to call at the end: name, function, arguments."""
@@ -313,7 +325,7 @@ class Worker:
     def orphaned(self) -> NoReturn:
         """End: without a parent there is no worker."""
         self.journals.finish()
-        await_end(self.loop, FLUSH_TIMEOUT)
+        wait_for_parent_death(self.loop, FLUSH_TIMEOUT)
         os._exit(1)
 
     # ---- what handlers do
@@ -352,14 +364,14 @@ class Worker:
         """Hand what nobody caught to the tracer, or to the log."""
         if self.tracer is not None:
             try:
-                traced = self.tracer(type(error), error, own_frames(error))
+                traced = self.tracer(type(error), error, skip_internal_frames(error))
                 if is_awaitable(traced):
                     self.tasks.create(await_result(traced))
             except BaseException as again:  # noqa: BLE001 - a tracer cannot end a worker either
                 log.error("the tracer failed with %r", again, exc_info=again)
             else:
                 return
-        text = traceback_text(error)
+        text = format_traceback(error)
         log.error("uncaught exception %r in %s", error, where, extra={"detail": text})
 
     def on_loop_error(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
