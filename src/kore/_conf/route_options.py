@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kore._conf import check, websockets
@@ -18,6 +17,7 @@ from kore._conf.schema import (
 )
 from kore._conf.settings import SETTINGS
 from kore._conf.signatures import takes, verifies
+from kore._dataclass import dataclass
 from kore._http.methods import METHODS
 from kore.errors import ConfigError
 

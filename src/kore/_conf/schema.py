@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypedDict
 
 from kore._conf import paths
 from kore._conf.settings import Settings
+from kore._dataclass import asdict, dataclass, field
 from kore.errors import ConfigError
 
 # Called with the request and the captures; returns None, or a coroutine that is run as a task.

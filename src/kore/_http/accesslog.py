@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from kore._dataclass import dataclass
 
 # A variable with its name, and "http" with that of a header field; text with None.
 Piece = tuple[str | None, str]

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
 from kore._conf.hosts import normalize_host
+from kore._dataclass import MISSING, dataclass, fields
 from kore._http.files.dates import http_date
 
 NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -5,8 +5,9 @@ Clients choose what is captured. What they choose leads to no other host than th
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+from kore._dataclass import dataclass
 
 CAPTURES_MAX: Final = 15  # as in Kore
 

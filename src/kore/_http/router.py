@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kore._conf import hosts
 from kore._conf.schema import longest_first
+from kore._dataclass import dataclass, field, replace
 from kore._http import redirects
 from kore._http.methods import (
     HTTP_METHOD_GET,

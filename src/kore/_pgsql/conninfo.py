@@ -4,7 +4,6 @@ import asyncio
 import ipaddress
 import random
 import socket
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -12,6 +11,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
+from kore._dataclass import dataclass
 from kore.errors import ConfigError, DatabaseError
 
 # Unless the string says otherwise. Peers that vanish are noticed within a minute, not in hours.

@@ -1,12 +1,12 @@
 """What is asked on a connection, and what is made of the answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import psycopg
 from psycopg.pq.abc import PGresult
 
+from kore._dataclass import dataclass
 from kore._pgsql.connection import Connection
 from kore._pgsql.harmless import is_harmless
 from kore._pgsql.rows import (

@@ -1,6 +1,5 @@
 """The authentication blocks of kore.conf."""
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ from kore._conf.file.directives import Directive, Scope, Table
 from kore._conf.file.syntax import Block
 from kore._conf.route_options import TOKEN, URL, Matching, rule
 from kore._conf.signatures import verifies
+from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 AUTHENTICATED_BY: Final = ("cookie", "header", "request")

@@ -1,6 +1,5 @@
 """The domain and route blocks of kore.conf."""
 
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -10,6 +9,7 @@ from kore._conf.file.directives import Directive, Scope, Table, flag, number, op
 from kore._conf.file.routes import RouteScope, add_route
 from kore._conf.file.syntax import Block
 from kore._conf.schema import AccessLogConfig, RedirectRule, compiled
+from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 DEPTH_MAX: Final = 2**31 - 1

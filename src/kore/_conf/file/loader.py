@@ -4,7 +4,6 @@ Names may be used above the line that defines them: what refers to them is read 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from kore._conf.file.domains import DOMAIN, domain, finish_domain
 from kore._conf.file.routes import ROUTE
 from kore._conf.file.syntax import Block, quoted
 from kore._conf.schema import Address, Privsep, value_regex
+from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 # Authentications refer to validators, domains to both.

@@ -1,6 +1,5 @@
 """What a worker serves: routes made callable, files behind them, sockets they are asked on."""
 
-from dataclasses import replace
 from typing import Any, Final
 
 from kore._conf.schema import Config, ParameterRules, Route
@@ -11,6 +10,7 @@ from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.service import Service
+from kore._dataclass import replace
 from kore._http.files.file_cache import OpenFileCache
 from kore._http.files.filemap import Directory, Filemap, policy
 from kore._http.pipeline import fold
