@@ -3,10 +3,14 @@
 import contextlib
 import gc
 import importlib
+import os
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# Servers and the core of this process check each transition of a connection's stages.
+os.environ.setdefault("KORE_CHECK_STAGES", "1")
 
 # Their asserts explain themselves as a test's own do.
 pytest.register_assert_rewrite("tests.helpers")

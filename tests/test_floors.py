@@ -306,9 +306,9 @@ def test_the_map_has_one_row_for_each_file() -> None:
         ("_process.worker.worker", "_http.router", True),
         ("_http.router", "_core.request", False),
         ("_process.worker.worker", "_core.listener", True),
-        ("_core.stream", "_core.connection", False),
-        ("_core.connection", "_core.stream", True),
-        ("_core.stream", "errors", False),
+        ("_core.transport", "_core.connection", False),
+        ("_core.connection", "_core.transport", True),
+        ("_core.transport", "errors", False),
     ],
 )
 def test_up_and_sideways_are_told_from_down(module: str, other: str, *, good: bool) -> None:
@@ -366,15 +366,15 @@ def test_a_relative_import_is_refused() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "from kore._core.stream cimport Stream",
-        "from kore._core.stream cimport (\n    Stream)",
-        "from kore._core cimport stream",
-        "cimport kore._core.stream",
-        "import kore._core.stream",
+        "from kore._core.transport cimport Transport",
+        "from kore._core.transport cimport (\n    Transport)",
+        "from kore._core cimport transport",
+        "cimport kore._core.transport",
+        "import kore._core.transport",
     ],
 )
 def test_cython_imports_are_found(source: str) -> None:
-    assert "_core.stream" in set(map(resolved, cython_imports(source)))
+    assert "_core.transport" in set(map(resolved, cython_imports(source)))
 
 
 def test_other_breaches_are_found() -> None:

@@ -5,32 +5,29 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kore._core.service import Service
 from kore._http.streaming import stream
 from kore._process.worker.tasks import RequestTasks
 from tests.helpers.core_reader_loop import Loop
-from tests.helpers.fix_core import Pair
+from tests.helpers.fix_core import Pair, make_hooks
 from tests.helpers.procs import PATIENCE
 
 
 class Served(Pair):
     """A pair for use within `asyncio.run`: `until` turns loop and poller together."""
 
-    def make_service(self, limits: dict[str, Any], slot: memoryview | None) -> Service:
+    def make_hooks(self) -> Any:
         loop = asyncio.get_running_loop()
         self.real = RequestTasks(loop, lambda _, error: self.failures.append(error))
-        return Service(
-            limits,
-            spawn=self.real.spawn,
-            stream=lambda request, status, items: self.real.spawn(
+        return make_hooks(
+            start_task=self.real.spawn,
+            send_stream=lambda request, status, items: self.real.spawn(
                 stream(request, status, items), request
             ),
-            failed=lambda _, error, *result: self.failures.append(error),
-            defer=loop.call_soon,
-            later=loop.call_later,
-            future=loop.create_future,
-            parts=lambda request, route: None,
-            slot=slot,
+            report_failure=lambda _, error, *result: self.failures.append(error),
+            call_soon=loop.call_soon,
+            call_later=loop.call_later,
+            create_future=loop.create_future,
+            make_request_data=lambda request, route: None,
         )
 
     def make_loop(self) -> Any:

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -19,7 +20,7 @@ from kore._core.connection import Connection
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
-from kore._core.service import Service
+from kore._core.server_context import ServerContext
 from tests.helpers.core_client import Client, get
 from tests.helpers.core_reader_loop import Loop
 from tests.helpers.core_sink import Sink
@@ -30,7 +31,19 @@ HUSH: Final = 5  # milliseconds without an event after which loopback TCP counts
 SPIN: Final = 200  # turns with events and without progress
 HELLO: Final = b"hello world"
 
+# What the core calls: the attributes of its hooks.
+HOOKS: Final = (
+    "start_task", "send_stream", "discard_stream", "report_failure", "log_refusal", "call_soon",
+    "call_later", "create_future", "make_request_data", "make_body_sink", "call_on_headers",
+    "release_body", "query", "websockets",
+)  # fmt: skip
+
 Run = Callable[..., object]
+
+
+def make_hooks(**hooks: Any) -> Any:
+    """Return hooks for a context; those that are not given are None."""
+    return SimpleNamespace(**{**dict.fromkeys(HOOKS), **hooks})
 
 
 def hello(request: Request) -> None:
@@ -140,26 +153,28 @@ class Pair:
         self.poller = Poller()
         self.loop = self.make_loop()
         self.poller.attach_loop(self.loop)
-        self.service = self.make_service({**LIMITS, **limits}, slot)
+        self.service = self.make_context({**LIMITS, **limits}, slot)
+        self.listeners = 1
         self.listener = Listener(self.poller, self.service, self.socket, self.find)
         self.client = self.connect()
 
-    def make_service(self, limits: dict[str, Any], slot: memoryview | None) -> Service:
-        return Service(
-            limits,
-            spawn=self.spawn,
-            stream=lambda *stream: self.streams.append(stream),
-            discard=lambda _, items: self.discarded.append(items),
-            failed=lambda _, error, *result: self.failures.append(error),
-            defer=self.deferred.append,
-            later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
-            future=self.future,
-            parts=lambda request, route: None,
-            sink=lambda *asked: self.sink_of(*asked),
-            greet=self.greet,
-            free=lambda request, extras, sink: self.freed.append((request, sink)),
-            hub=self.hub,
-            slot=slot,
+    def make_context(self, limits: dict[str, Any], slot: memoryview | None) -> ServerContext:
+        return ServerContext(limits, self.make_hooks(), slot)
+
+    def make_hooks(self) -> Any:
+        return make_hooks(
+            start_task=self.spawn,
+            send_stream=lambda *stream: self.streams.append(stream),
+            discard_stream=lambda _, items: self.discarded.append(items),
+            report_failure=lambda _, error, *result: self.failures.append(error),
+            call_soon=self.deferred.append,
+            call_later=lambda _, call, *args: self.laters.append(lambda: call(*args)),
+            create_future=self.future,
+            make_request_data=lambda request, route: None,
+            make_body_sink=lambda *asked: self.sink_of(*asked),
+            call_on_headers=self.greet,
+            release_body=lambda request, extras, sink: self.freed.append((request, sink)),
+            websockets=self.hub,
         )
 
     def make_loop(self) -> Any:
@@ -284,7 +299,7 @@ class Pair:
 
         Only its clock is ahead then, so limits may be so long that no delay of the machine counts.
         """
-        self.poller.leap(round(seconds * 1000))
+        self.poller.advance_clock(round(seconds * 1000))
         self.poller.sweep()
         self.turn()
 
@@ -336,8 +351,8 @@ class Pair:
 
     @property
     def listening(self) -> int:
-        """1 as long as the listener is among the sources."""
-        return int(not self.service.draining and self.poller.fileno() >= 0)
+        """How many listeners are among the sources."""
+        return self.listeners * int(not self.service.draining and self.poller.fileno() >= 0)
 
 
 def listening(*, tcp: bool) -> socket.socket:

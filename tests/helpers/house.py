@@ -25,10 +25,10 @@ FLOORS = {
           _process.template.check_config _process.template.template _process.worker.accesslogs
           _process.worker.bodies _process.worker.bus _process.worker.bus_receiver
           _process.worker.bus_sender _process.worker.databases _process.worker.heartbeat
-          _process.worker.objects _process.worker.parent_link
-          _process.worker.refusal_log _process.worker.routing _process.worker.signals
-          _process.worker.slow_handlers _process.worker.stop_sequence _process.worker.tasks
-          _process.worker.websockets _process.worker.worker""",
+          _process.worker.hooks _process.worker.objects
+          _process.worker.parent_link _process.worker.refusal_log _process.worker.routing
+          _process.worker.signals _process.worker.slow_handlers _process.worker.stop_sequence
+          _process.worker.tasks _process.worker.websockets _process.worker.worker""",
     4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.log.formats
           _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer
           _process.output _process.parent.accesslog_files _process.parent.addresses
@@ -65,21 +65,19 @@ FLOORS = {
           _websocket.handshake""",
     0: """_conf.hosts _conf.paths _conf.source_location _conf.suggestions _conf.value_types
           _context _maybe_async _numbers _pgsql.functions _unawaited errors""",
-    -1: "_core.broadcast _core.listener _core.testing",
-    -2: "_core.connection",
-    -3: "_core.lifecycle",
-    -4: "_core.websocket",
-    -5: "_core.sender",
-    -6: "_core.intake",
-    -7: "_core.receiver",
-    -8: "_core.responder",
-    -9: "_core.recorder",
-    -10: "_core.request _core.service",
-    -11: "_core.accesslog _core.body _core.content _core.stream _core.writer",
-    -12: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
-          _core.log_file _core.poller _core.probes _core.question _core.response _core.ws_assembler
-          _core.ws_options""",
-    -13: """_core.buffer _core.frames _core.grammar _core.libc _core.parser
+    -1: "_core.broadcast _core.listener _core.testing _core.testing_protocol",
+    -2: "_core.http1",
+    -3: "_core.http1_reader",
+    -4: "_core.connection _core.dispatch _core.exchange_log",
+    -5: "_core.request _core.websocket",
+    -6: "_core.request_body _core.sender",
+    -7: "_core.exchange _core.transport",
+    -8: "_core.server_context _core.socket_stream",
+    -9: "_core.accesslog _core.body _core.request_head _core.writer",
+    -10: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
+          _core.log_file _core.poller _core.probes _core.protocol _core.response _core.state
+          _core.ws_assembler _core.ws_options""",
+    -11: """_core.buffer _core.frames _core.grammar _core.libc _core.parser
           _core.refusals _core.scoreboard_slot _core.table""",
     # Below all, since everything may use it.
     -99: "_dataclass",

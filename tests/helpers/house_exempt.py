@@ -7,8 +7,9 @@ from typing import Final
 
 # Class names that several modules define.
 CLASSES: Final = {
-    "Child", "Connection", "Database", "Fatal", "File", "Form", "Kind", "Limits", "Listener",
-    "Mark", "Plan", "Reader", "Reading", "Request", "Route", "Sink", "Source", "Stream", "Target",
+    "Child", "Connection", "Database", "Exchange", "Fatal", "File", "Form", "Kind", "Limits",
+    "Listener", "Mark", "Plan", "Reader", "Reading", "Request", "Route", "Sink", "Source", "Stream",
+    "Target",
 }  # fmt: skip
 # Modules with functions that are one word, or miss their underscore.
 FUNCTIONS: Final = (
@@ -20,7 +21,7 @@ PROSE: Final = (
     "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient", "_pgsql",
     "_process", "_symbols", "_websocket", "docs/", "errors",
 )  # fmt: skip
-PARAMETERS: Final = ("_core.service",)
+PARAMETERS: Final = ()
 RINGS: Final = {
     "_app", "_context", "_process.worker", "_conf.builder", "_conf.databases",
     "_conf.file.directives", "_conf.pending_routes", "_httpclient.transfer",

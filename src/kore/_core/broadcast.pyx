@@ -9,6 +9,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject, PyTypeObject
 
 from kore._core.connection cimport Connection
+from kore._core.transport cimport Transport
 from kore._core.websocket cimport WebSocket
 
 cdef extern from *:
@@ -34,19 +35,21 @@ def broadcast_frame(list members not None, bytes frame not None, source):
 
     Raises nothing: a member whose send buffer is full is disconnected. Each system call evicts the
     next members from the caches, so they are fetched in advance: first the connection, then its
-    WebSocket, whose address is in the connection.
+    WebSocket and its transport, whose addresses are in the connection.
     """
     cdef Connection member
     cdef Py_ssize_t connection_size = (<PyTypeObject *>Connection).tp_basicsize
     cdef Py_ssize_t websocket_size = (<PyTypeObject *>WebSocket).tp_basicsize
+    cdef Py_ssize_t transport_size = (<PyTypeObject *>Transport).tp_basicsize
     cdef Py_ssize_t i = 0
     while i < PyList_GET_SIZE(members):
         if i + 2 * PREFETCH_AHEAD < PyList_GET_SIZE(members):
             prefetch_object(PyList_GET_ITEM(members, i + 2 * PREFETCH_AHEAD), connection_size)
         if i + PREFETCH_AHEAD < PyList_GET_SIZE(members):
             member = members[i + PREFETCH_AHEAD]
-            prefetch_object(<PyObject *>member.socket, websocket_size)
+            prefetch_object(<PyObject *>member.websocket, websocket_size)
+            prefetch_object(<PyObject *>member.transport, transport_size)
         member = members[i]
-        if member is not source and member.socket is not None:
-            member.socket.post(frame)
+        if member is not source and member.websocket is not None:
+            member.websocket.send_prepared_frame(frame)
         i += 1

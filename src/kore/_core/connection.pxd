@@ -1,12 +1,11 @@
 """A client's connection, as applications see it."""
 
-from libc.stdint cimport int64_t
+from kore._core.transport cimport Transport
+from kore._core.websocket cimport WebSocket
 
-from kore._core.lifecycle cimport Lifecycle
 
-
-cdef class Connection(Lifecycle):
+cdef class Connection:
+    cdef Transport transport
+    cdef WebSocket websocket    # None while it speaks HTTP
+    cdef bint disconnecting     # the application has ended it
     cdef dict __dict__
-
-    cdef int64_t idle_since(self) noexcept
-    cdef int make_way(self, int64_t since) except -1

@@ -5,9 +5,7 @@ from typing import Any
 
 from typing_extensions import Buffer
 
-from kore._core.lifecycle import Lifecycle
-
-class Connection(Lifecycle):
+class Connection:
     """A client's connection."""
 
     @property

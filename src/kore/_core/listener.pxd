@@ -3,22 +3,25 @@
 from libc.stdint cimport int64_t
 
 from kore._core.accesslog cimport AccessLog
-from kore._core.connection cimport Connection
-from kore._core.poller cimport Source
-from kore._core.service cimport Service
+from kore._core.poller cimport PollSource
+from kore._core.protocol cimport Protocol
+from kore._core.server_context cimport ServerContext
+from kore._core.transport cimport Transport
 
 
-cdef class Listener(Source):
-    cdef Service service
+cdef class Listener(PollSource):
+    cdef ServerContext context
     cdef object resolve
+    cdef object protocol        # what makes the first protocol of a connection; None: HTTP/1
     cdef AccessLog access_log
-    cdef list idle              # (since when, connection), the one that is idle longest last
-    cdef int64_t said           # when it was last said that the worker is full, or an address
+    cdef list idle              # (since when, transport), the one that is idle longest last
+    cdef int64_t warned_at      # when it was last logged that the worker is full, or an address
 
     cdef int accept(self) except -2
-    cdef int admit(self, Connection client, int handle) except -2
+    cdef int admit(self, Transport client, int fd) except -2
+    cdef Protocol make_protocol(self)
     cdef bint make_room(self) except -1
     cdef list find_idle(self)
-    cdef bint may_enter(self, Connection client) except -1
-    cdef int say(self, str text, object number) except -1
-    cdef int rest(self) except -1
+    cdef bint count_network(self, Transport client) except -1
+    cdef int warn(self, str text, object number) except -1
+    cdef int back_off(self) except -1

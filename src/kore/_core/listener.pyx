@@ -5,9 +5,11 @@ from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EPERM, EPROTO, errno
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy, memset
 
+from kore._core.libc cimport close as close_fd
 from kore._core.libc cimport (
-    close, AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, IN6_IS_ADDR_V4MAPPED, SOCK_CLOEXEC,
+    AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, IN6_IS_ADDR_V4MAPPED, SOCK_CLOEXEC,
     SOCK_NONBLOCK, accept4, sockaddr, sockaddr_in, sockaddr_in6, socklen_t)
+from kore._core.http1 cimport Http1
 from kore._core.poller cimport Poller
 
 import logging
@@ -17,8 +19,8 @@ from operator import itemgetter
 log = logging.getLogger("kore")
 
 cdef enum:
-    SAID_MS = 60000     # before it is said again that the worker, or an address, is full
-    REST_MS = 500       # before accepting is tried again when the system has no descriptors left
+    WARN_MS = 60000     # before it is logged again that the worker, or an address, is full
+    BACK_OFF_MS = 500   # before accepting is tried again when the system has no descriptors left
 
 
 cdef void unmap(sockaddr_in6 *address) noexcept nogil:
@@ -35,79 +37,89 @@ cdef void unmap(sockaddr_in6 *address) noexcept nogil:
     memcpy(address, &plain, sizeof(plain))
 
 
-cdef class Listener(Source):
+cdef class Listener(PollSource):
     """A listening socket; *resolve* finds the route of a request that came through it.
 
-    *access_log* is for what no domain can be found for.
+    *access_log* is for requests of which no domain is known. *protocol(resolve, access_log)* makes
+    the first protocol of each connection; None: HTTP/1.
     """
 
-    def __init__(self, Poller poller not None, Service service not None, sock, resolve,
-                 AccessLog access_log=None):
-        if self.service is not None:
+    def __init__(self, Poller poller not None, ServerContext context not None, sock, resolve,
+                 AccessLog access_log=None, protocol=None):
+        if self.context is not None:
             raise RuntimeError("a listener begins once")
-        if service.listeners is None:
-            raise ValueError("a service that was never set up")
+        if context.listeners is None:
+            raise ValueError("a context that was never set up")
         self.is_listener = True
-        self.service = service
+        self.context = context
+        self.protocol = protocol
         self.access_log = access_log
         self.resolve = resolve
         # A descriptor of our own, closed like every source's.
         self.attach(poller, os.dup(sock.fileno()))
-        service.listeners.append(self)
+        context.listeners.append(self)
         self.resume()
 
     def resume(self):
         """Accept again."""
-        if not self.closed and not self.service.full:
+        if not self.closed and not self.context.full:
             self.watch(EPOLLIN)
 
     cdef int on_event(self, uint32_t events) except -1:
         cdef int _turn
         if events & (EPOLLERR | EPOLLHUP):      # somebody shut it down: it would say so for ever
-            log.error("fd %d: the listening socket is gone", self.handle)
-            return self.shut()
+            log.error("fd %d: the listening socket is gone", self.fd)
+            return self.close()
         try:
-            for _turn in range(self.service.burst):
-                if self.service.full:
+            for _turn in range(self.context.limits.accept_limit):
+                if self.context.full:
                     if _turn:               # whether another one waits, the next event will say
                         return 0
-                    return 0 if self.make_room() else self.rest()
+                    return 0 if self.make_room() else self.back_off()
                 if self.accept() < 0:
                     return 0
         except Exception:       # the other clients still want to be let in
             log.exception("cannot accept a client")
-            self.rest()
+            self.back_off()
         return 0
 
     cdef int accept(self) except -2:
         """Take one client: 0, or -1 when there is none."""
-        cdef Connection client = Connection.__new__(Connection)
+        cdef Transport client = Transport.__new__(Transport)
         cdef socklen_t size = sizeof(client.address)
-        cdef int handle = accept4(self.handle, <sockaddr *>&client.address, &size,
-                                  SOCK_NONBLOCK | SOCK_CLOEXEC)
-        if handle >= 0:
+        cdef int fd = accept4(self.fd, <sockaddr *>&client.address, &size,
+                              SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd >= 0:
             unmap(&client.address)
-            return self.admit(client, handle)
+            return self.admit(client, fd)
         if errno in (EINTR, ECONNABORTED, EPROTO, EPERM):   # that client's trouble, not ours
             return 0
         if errno != EAGAIN:
             log.error("cannot accept clients: %s; trying again soon", os.strerror(errno))
-            self.rest()
+            self.back_off()
         return -1
 
-    cdef int admit(self, Connection client, int handle) except -2:
-        client.access_log = self.access_log
-        if self.service.network_limit and not self.may_enter(client):
-            close(handle)
+    cdef int admit(self, Transport client, int fd) except -2:
+        if self.context.limits.network_limit and not self.count_network(client):
+            close_fd(fd)
             return 0
         try:
-            client.open(self.poller, self.service, self.resolve, handle)
+            client.open(self.poller, self.context, fd, self.make_protocol())
         except (OSError, MemoryError):      # no more watches, no more memory: others go on
-            client.shut()
+            client.close()
             log.exception("cannot serve another client")
-            self.rest()
+            self.back_off()
             return -1
         return 0
+
+    cdef Protocol make_protocol(self):
+        cdef Http1 http
+        if self.protocol is not None:
+            return self.protocol(self.resolve, self.access_log)
+        http = Http1.__new__(Http1)
+        http.resolve = self.resolve
+        http.access_log = self.access_log
+        return http
 
     cdef bint make_room(self) except -1:
         """Close the connection that is idle longest; False: none is idle.
@@ -115,30 +127,30 @@ cdef class Listener(Source):
         The room is there when this batch is over. Those that are found are kept: none of them
         became idle after one that is not among them, so looking at all is rarely necessary.
         """
-        cdef Connection client
+        cdef Transport client
         if not self.idle:
             self.idle = self.find_idle()
         while self.idle:
             since, client = self.idle.pop()
             if client.idle_since() == since:
-                client.make_way(since)
+                client.make_room(since)
                 if client.closed:
-                    self.say("closing idle connections: this worker has as many as it may have "
-                             "(worker_max_connections %d)", self.service.connection_limit)
+                    self.warn("closing idle connections: this worker has as many as it may have "
+                              "(worker_max_connections %d)", self.context.limits.connection_limit)
                     return True
         return False
 
     cdef list find_idle(self):
         cdef list found = []
         for source in self.poller.sources.values():
-            if isinstance(source, Connection):
-                since = (<Connection>source).idle_since()
+            if isinstance(source, Transport):
+                since = (<Transport>source).idle_since()
                 if since:
                     found.append((since, source))
         found.sort(key=itemgetter(0), reverse=True)
         return found
 
-    cdef bint may_enter(self, Connection client) except -1:
+    cdef bint count_network(self, Transport client) except -1:
         """Count a client by its address; of IPv6 by its network, for a host has all of a /64."""
         cdef int family = (<sockaddr *>&client.address).sa_family
         cdef bytes network
@@ -148,23 +160,23 @@ cdef class Listener(Source):
             network = (<char *>&client.address.sin6_addr)[:8]
         else:
             return True
-        if not self.service.enters_network(network):
-            self.say("refusing connections of an address that has as many as it may have "
-                     "(worker_max_connections_per_address %d)", self.service.network_limit)
+        if not self.context.add_network(network):
+            self.warn("refusing connections of an address that has as many as it may have "
+                      "(worker_max_connections_per_address %d)", self.context.limits.network_limit)
             return False
         client.network = network
         return True
 
-    cdef int say(self, str text, object number) except -1:
+    cdef int warn(self, str text, object number) except -1:
         """Log something that may happen for every client, at most once in a while."""
         cdef int64_t now = self.poller.now()
-        if not self.said or now >= self.said + SAID_MS:
-            self.said = now
+        if not self.warned_at or now >= self.warned_at + WARN_MS:
+            self.warned_at = now
             log.warning(text, number)
         return 0
 
-    cdef int rest(self) except -1:
-        self.deadline = self.poller.now() + REST_MS
+    cdef int back_off(self) except -1:
+        self.deadline = self.poller.now() + BACK_OFF_MS
         return self.watch(0)
 
     cdef int on_deadline(self) except -1:
@@ -175,4 +187,4 @@ cdef class Listener(Source):
         # Who was let in by the kernel is served here, unless another process takes them over.
         while accept and self.accept() == 0:
             pass
-        return self.shut()
+        return self.close()

@@ -4,11 +4,11 @@
 The poller needs little of an event loop: `attach_loop` registers its own descriptor with one, and
 `dispatch` does the rest.
 
-Closing has two steps. `shut` only marks a source: it gets no more events, and whatever asks for its
-`closed` stops. Memory, tasks and descriptor are released by `on_closed` when the batch is over, or
-soon where there is none. `shut` may be called from anywhere, also from a finalizer that the garbage
-collector runs inside of an allocation of the core itself, and the frames below go on with what they
-hold.
+Closing has two steps. `close` only marks a source: it gets no more events, and loops that look at
+its `closed` stop. Memory, tasks and descriptor are released by `on_closed` when the batch is over,
+or soon where there is none. `close` may be called from anywhere, also from a finalizer that the
+garbage collector runs inside of an allocation of the core, and the frames below go on with what
+they hold.
 
 epoll is given a number and a generation for each source, never a pointer. The kernel watches open
 files, not descriptors: when an application duplicates a descriptor and closes it, events go on to
@@ -21,8 +21,9 @@ from cpython.ref cimport PyObject
 from libc.errno cimport errno
 
 from kore._core.buffer cimport drain_pool
+from kore._core.libc cimport close as close_fd
 from kore._core.libc cimport (
-    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, close, epoll_create1, epoll_ctl,
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, epoll_create1, epoll_ctl,
     epoll_event, epoll_wait)
 from kore._core.table cimport add_entry, clear_table, find_entry, remove_entry
 
@@ -35,7 +36,7 @@ cdef enum:
     BATCH = 256     # events of one dispatch; the rest is ready again at once
 
 
-def complain(text, *arguments):
+def log_exception(text, *arguments):
     """Log the exception at hand. A log that fails itself must not cost anybody a connection."""
     try:
         log.exception(text, *arguments)
@@ -58,7 +59,7 @@ cdef class Poller:
         drain_pool(&self.pool)
         clear_table(&self.table)
         if self.epfd >= 0:
-            close(self.epfd)
+            close_fd(self.epfd)
 
     def fileno(self):
         """Return the descriptor that is readable when `dispatch` has work."""
@@ -90,29 +91,29 @@ cdef class Poller:
     def dispatch(self):
         """Run everything that is ready. Never blocks, never raises."""
         if not self.in_batch:       # else called by what it calls
-            self.work()
+            self.run_batch()
 
-    cdef int work(self) except? -1:
+    cdef int run_batch(self) except? -1:
         """Run a batch of what is ready; return how many events that were."""
         cdef epoll_event ready[BATCH]
         cdef PyObject *found
-        cdef Source source
+        cdef PollSource source
         cdef int i
         cdef int count
         count = epoll_wait(self.epfd, ready, BATCH, 0)
         self.events += max(count, 0)
-        self.begin()
+        self.begin_batch()
         for i in range(count):
             found = find_entry(&self.table, ready[i].data.u64)
             if found == NULL:
                 self.stale = True
                 continue
-            source = <Source>found          # self.sources owns it until it is released
+            source = <PollSource>found          # self.sources owns it until it is released
             if not source.closed:           # by an earlier event of this batch
-                self.run(source, ready[i].events)
-        self.end()
+                self.handle_event(source, ready[i].events)
+        self.end_batch()
         if self.stale:
-            self.renew()
+            self.replace_epoll()
         return count
 
     def sweep(self):
@@ -120,21 +121,21 @@ cdef class Poller:
 
         What has come is looked at before: who blocks this process makes nobody else late.
         """
-        cdef Source source
+        cdef PollSource source
         cdef int64_t due
         cdef Py_ssize_t left = len(self.sources)
         if self.in_batch:
             return
         due = self.now()
-        while left > 0 and self.work() == BATCH:    # not for ever: more may come all the time
+        while left > 0 and self.run_batch() == BATCH:    # not for ever: more may come all the time
             left -= BATCH
-        self.begin()
+        self.begin_batch()
         for source in list(self.sources.values()):
             if source.deadline and source.deadline <= due and not source.closed:
-                self.run(source, 0)
-        self.end()
+                self.handle_event(source, 0)
+        self.end_batch()
 
-    def leap(self, int milliseconds):
+    def advance_clock(self, int milliseconds):
         """Be so much later from now on: nobody has to wait for a deadline to see what it does."""
         self.ahead += milliseconds
 
@@ -143,40 +144,40 @@ cdef class Poller:
 
         *accept*: let in who waits at the door first; otherwise somebody else will.
         """
-        cdef Source source
+        cdef PollSource source
         cdef set known = set()
         if self.in_batch:
             return
-        self.begin()
+        self.begin_batch()
         # Listeners first, and closed at once: what the kernel queues after their last accept is
         # lost, and the others may take their time.
         for source in list(self.sources.values()):
             if source.is_listener:
-                self.finish(source, patient, accept)
+                self.drain_source(source, patient, accept)
                 if source.closed and source in self.closing:
                     self.closing.remove(source)
                     self.release(source)
         while len(known) < len(self.sources):
             for source in set(self.sources.values()) - known:
                 known.add(source)
-                self.finish(source, patient, accept)
-        self.end()
+                self.drain_source(source, patient, accept)
+        self.end_batch()
 
     def close(self):
         """Close every source and the poller itself."""
-        cdef Source source
+        cdef PollSource source
         self.detach_loop()
         for source in list(self.sources.values()):
-            source.shut()
-        self.reap()
+            source.close()
+        self.release_closed()
         if self.epfd >= 0:
-            close(self.epfd)
+            close_fd(self.epfd)
             self.epfd = -1
 
-    def reap_closed(self):
+    def release_scheduled(self):
         """Release what was closed outside of a batch."""
-        self.planned = False
-        self.reap()
+        self.release_planned = False
+        self.release_closed()
 
     def abandon(self):
         """Let go of everything, in a child that somebody forked from this process.
@@ -185,28 +186,28 @@ cdef class Poller:
         watched nor keep clients and ports open that are not its own; from here on nothing of
         this poller works in it.
         """
-        cdef Source source
+        cdef PollSource source
         if self.epfd >= 0:
-            close(self.epfd)
+            close_fd(self.epfd)
             self.epfd = -1
         for source in list(self.sources.values()):
             source.closed = True
-            close(source.handle)
-            source.handle = -1
+            close_fd(source.fd)
+            source.fd = -1
         # Not released: that would speak for clients that the other process goes on to serve.
-        self.abandoned = list(self.sources.values())
+        self.forsaken = list(self.sources.values())
         self.closing = []
         self.sources.clear()
         clear_table(&self.table)
 
-    cdef int mine(self, str what) except -1:
+    cdef int check_thread(self, str what) except -1:
         """Raise RuntimeError in another thread than the worker's."""
         if self.thread != PyThread_get_thread_ident():
             raise RuntimeError(f"{what} belongs to the worker's thread: "
                                "use loop.call_soon_threadsafe()")
         return 0
 
-    cdef run(self, Source source, uint32_t events):
+    cdef handle_event(self, PollSource source, uint32_t events):
         # events 0: its deadline has passed
         try:
             if events:
@@ -214,33 +215,33 @@ cdef class Poller:
             else:
                 source.on_deadline()
         except BaseException:   # SystemExit too: nothing an application raises ends a worker
-            self.give_up(source)
+            self.close_after_error(source)
 
-    cdef int begin(self) except -1:
+    cdef int begin_batch(self) except -1:
         self.in_batch = True
         return 0
 
-    cdef int end(self) except -1:
+    cdef int end_batch(self) except -1:
         self.in_batch = False
-        return self.reap()
+        return self.release_closed()
 
-    cdef finish(self, Source source, bint patient, bint accept):
+    cdef drain_source(self, PollSource source, bint patient, bint accept):
         try:
             if not source.closed:
                 source.on_drain(patient, accept)
         except BaseException:
-            self.give_up(source)
+            self.close_after_error(source)
 
-    cdef give_up(self, Source source):
-        complain("fd %d: closed after an unexpected error", source.handle)
+    cdef close_after_error(self, PollSource source):
+        log_exception("fd %d: closed after an unexpected error", source.fd)
         try:
-            source.shut()
+            source.close()
         except BaseException:
-            complain("fd %d: and closing it failed too", source.handle)
+            log_exception("fd %d: and closing it failed too", source.fd)
 
-    cdef int renew(self) except -1:
+    cdef int replace_epoll(self) except -1:
         """Replace the epoll instance by one that watches the open sources and nothing else."""
-        cdef Source source
+        cdef PollSource source
         cdef int fresh = -1
         self.stale = False
         if self.epfd >= 0:
@@ -249,7 +250,7 @@ cdef class Poller:
             return 0
         loop = self.loop
         self.detach_loop()
-        close(self.epfd)
+        close_fd(self.epfd)
         self.epfd = fresh
         for source in list(self.sources.values()):
             if source.registered and not source.closed:
@@ -260,18 +261,18 @@ cdef class Poller:
 
     # ---- closing
 
-    cdef int plan_reap(self) except -1:
-        """See to it that `reap` follows; never fails: at the latest the next sweep does it."""
-        if self.in_batch or self.planned or self.loop is None:
+    cdef int schedule_release(self) except -1:
+        """Have `release_closed` called; never fails: at the latest the next sweep does it."""
+        if self.in_batch or self.release_planned or self.loop is None:
             return 0
         try:
-            self.loop.call_soon(self.reap_closed)
-            self.planned = True
+            self.loop.call_soon(self.release_scheduled)
+            self.release_planned = True
         except BaseException:   # a loop that is closed, a stack that is used up
             pass
         return 0
 
-    cdef int reap(self) except -1:
+    cdef int release_closed(self) except -1:
         """Release what was closed, unless a batch is under way, and what that closes."""
         cdef list closed
         if self.in_batch:
@@ -286,44 +287,44 @@ cdef class Poller:
                 self.in_batch = False
         return 0
 
-    cdef release(self, Source source):
-        cdef int handle = source.handle
+    cdef release(self, PollSource source):
+        cdef int fd = source.fd
         try:
             source.on_closed()
         except BaseException:
-            complain("fd %d: releasing what it held failed", handle)
-        if source.handle < 0:
+            log_exception("fd %d: releasing what it held failed", fd)
+        if source.fd < 0:
             return
-        source.handle = -1
-        self.sources.pop(handle, None)
+        source.fd = -1
+        self.sources.pop(fd, None)
         remove_entry(&self.table, source.key)
-        if not source.lost:
-            close(handle)
+        if not source.fd_lost:
+            close_fd(fd)
 
 
-cdef class Source:
+cdef class PollSource:
     """A descriptor that a poller watches."""
 
     def __cinit__(self):
-        self.handle = -1
+        self.fd = -1
         self.closed = True      # until it has something to close
 
     def __dealloc__(self):
-        if self.handle >= 0:
-            close(self.handle)
+        if self.fd >= 0:
+            close_fd(self.fd)
 
-    cdef int attach(self, Poller poller, int handle) except -1:
-        """Begin: *handle* belongs to this source from here on."""
-        cdef Source before = poller.sources.pop(handle, None)
+    cdef int attach(self, Poller poller, int fd) except -1:
+        """Begin: *fd* belongs to this source from here on."""
+        cdef PollSource before = poller.sources.pop(fd, None)
         self.poller = poller
-        self.handle = handle
-        self.key = add_entry(&poller.table, handle, <PyObject *>self)
-        poller.sources[handle] = self
+        self.fd = fd
+        self.key = add_entry(&poller.table, fd, <PyObject *>self)
+        poller.sources[fd] = self
         self.closed = False
         if before is not None:      # its descriptor was closed behind its back, and is another now
             before.registered = False
-            before.handle = -1
-            before.shut()
+            before.fd = -1
+            before.close()
         return 0
 
     cdef int watch(self, uint32_t events) except -1:
@@ -334,7 +335,7 @@ cdef class Source:
             return 0
         event.events = events
         event.data.u64 = self.key
-        if epoll_ctl(self.poller.epfd, op, self.handle, &event) < 0:
+        if epoll_ctl(self.poller.epfd, op, self.fd, &event) < 0:
             raise OSError(errno, os.strerror(errno))
         self.watched = events
         self.registered = True
@@ -343,7 +344,7 @@ cdef class Source:
     cdef int unwatch(self) except -1:
         """Have nothing reported, not even a hang-up, until `watch` is called again."""
         if self.registered and not self.closed:
-            epoll_ctl(self.poller.epfd, EPOLL_CTL_DEL, self.handle, NULL)
+            epoll_ctl(self.poller.epfd, EPOLL_CTL_DEL, self.fd, NULL)
             self.registered = False
         return 0
 
@@ -353,8 +354,8 @@ cdef class Source:
         event.events = self.watched
         event.data.u64 = self.key
         if self.registered and not self.closed and epoll_ctl(
-                self.poller.epfd, EPOLL_CTL_MOD, self.handle, &event) < 0:
-            return self.shut()
+                self.poller.epfd, EPOLL_CTL_MOD, self.fd, &event) < 0:
+            return self.close()
         return 0
 
     cdef int register_again(self) except -1:
@@ -365,11 +366,11 @@ cdef class Source:
         try:
             self.watch(self.watched)
         except OSError:         # its descriptor was closed behind its back
-            self.lost = True
-            self.shut()
+            self.fd_lost = True
+            self.close()
         return 0
 
-    cdef int shut(self) except -1:
+    cdef int close(self) except -1:
         """End: no event comes here any more. All that it holds is released by `on_closed`."""
         if self.closed:
             return 0
@@ -378,10 +379,10 @@ cdef class Source:
         # Not left to close(): a forked child may hold the same open file, and epoll would go on
         # to report events for it. If it is not this descriptor's any more, neither is the number.
         if self.registered and self.poller.epfd >= 0 and epoll_ctl(
-                self.poller.epfd, EPOLL_CTL_DEL, self.handle, NULL) < 0:
-            self.lost = True
+                self.poller.epfd, EPOLL_CTL_DEL, self.fd, NULL) < 0:
+            self.fd_lost = True
         self.poller.closing.append(self)
-        return self.poller.plan_reap()
+        return self.poller.schedule_release()
 
     cdef int on_closed(self) except -1:
         """Release what a closed source holds; nothing of the core works with it any more."""
@@ -394,4 +395,4 @@ cdef class Source:
         return 0
 
     cdef int on_drain(self, bint patient, bint accept) except -1:
-        return self.shut()
+        return self.close()

@@ -12,13 +12,13 @@ cdef enum:
     PROBES = 4
 
 
-cdef inline int set_number(int handle, int level, int option, int number) noexcept:
+cdef inline int set_option(int handle, int level, int option, int number) noexcept:
     return setsockopt(handle, level, option, &number, sizeof(number))
 
 
-cdef inline void probe_often(int handle) noexcept:
+cdef inline void enable_keepalive_probes(int handle) noexcept:
     """Have TCP find out when the client's system knows nothing of the connection any more."""
-    set_number(handle, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_SECONDS)
-    set_number(handle, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_SECONDS)
-    set_number(handle, IPPROTO_TCP, TCP_KEEPCNT, PROBES)
-    set_number(handle, SOL_SOCKET, SO_KEEPALIVE, 1)
+    set_option(handle, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_SECONDS)
+    set_option(handle, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_SECONDS)
+    set_option(handle, IPPROTO_TCP, TCP_KEEPCNT, PROBES)
+    set_option(handle, SOL_SOCKET, SO_KEEPALIVE, 1)

@@ -1,31 +1,21 @@
-"""One question; see request.pyx."""
+"""The request as a handler sees it; see request.pyx."""
 
 from asyncio import Future
 from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from kore._core.accesslog import AccessLog
 from kore._core.connection import Connection
-from kore._core.content import Content
 from kore._core.file import FileRange
-from kore._core.stream import Stream
+from kore._core.request_body import RequestBody
 from kore._core.ws_options import WebSocketOptions
-
-class Peer(Stream):
-    """The client, as a request needs it."""
 
 def began(request: Request) -> float: ...
 
-class Request(Content):
+class Request(RequestBody):
     """An HTTP request, and the way to answer it."""
 
     captures: tuple[str, ...] | None
-    access_log: AccessLog | None
-    @property
-    def answered(self) -> bool: ...
-    @property
-    def status(self) -> int: ...
     @property
     def connection(self) -> Connection: ...
     def pgsql(
@@ -84,7 +74,7 @@ class Request(Content):
     def want_body(self) -> None: ...
     def spoil(self, status: int) -> None: ...
     def note_refusal(self, reason: int) -> None: ...
-    def open_body(self, status: int) -> None: ...
+    def open_body(self, status: int, length: int = ...) -> None: ...
     @property
     def is_unended(self) -> bool: ...
     def expect_end(self) -> None: ...

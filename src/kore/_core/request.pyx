@@ -1,14 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""The request as a handler sees it: the question, what came with it, and the way to answer."""
+"""The request as a handler sees it: its head, its body, and the way to respond."""
 
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.pythread cimport PyThread_get_thread_ident
+from libc.stdint cimport int64_t
 
+from kore._core.exchange cimport IN_PIECES
 from kore._core.parser cimport HEAD
 from kore._core.refusals cimport REASON_COUNT
 from kore._core.response cimport (
     encode_field_name, encode_field_value, is_named, merge_fields, set_field)
+from kore._core.server_context cimport ServerContext
 from kore._core.writer cimport check_final_status
 
 from kore._core.writer import check_body_iterable, convert_body
@@ -31,88 +34,11 @@ cdef int status_number(object status, object body) except? -1:
 def began(Request request not None):
     """Return when the head of a request was complete, in seconds of the monotonic clock."""
     # No attribute: applications have their own on requests.
-    return request.begun / 1000
+    return request.started_at / 1000
 
 
-cdef class Peer(Stream):
-    """The client, as a request needs it."""
-
-    cdef int answer(self, Request request, int status, object body) except -1:
-        return 0
-
-    cdef int excuse(self, Request request, int status) except -1:
-        return 0
-
-    cdef int answer_pieces(self, Request request, int status, object pieces) except -1:
-        return 0
-
-    cdef int stream(self, Request request, int status, object first, object rest) except -1:
-        return 0
-
-    cdef int spawn_stream(self, Request request, int status, object body) except -1:
-        return 0
-
-    cdef int discard_body(self, Request request, object body) except -1:
-        return 0
-
-    cdef int expect_end(self, Request request) except -1:
-        return 0
-
-    cdef int open_body(self, Request request, int status) except -1:
-        return 0
-
-    cdef bint write_body(self, Request request, object item) except -1:
-        return True
-
-    cdef int end_body(self, Request request) except -1:
-        return 0
-
-    cdef object when_sent(self):
-        return None
-
-    cdef bint handshake(self, Request request, tuple callbacks, dict options) except -1:
-        return False
-
-    cdef bint upgrade(self, Request request, object options, tuple callbacks,
-                      object deflater, object protocol) except -1:
-        return False
-
-    cdef object parts_of(self, Request request):
-        return None
-
-    cdef object database(self):
-        return None
-
-    cdef bint serves(self, Request request) noexcept:
-        return False
-
-    cdef int break_off(self) except -1:
-        return 0
-
-    cdef int proceed(self, Request request) except -1:
-        return 0
-
-    cdef int take_more(self, Request request) except -1:
-        return 0
-
-    cdef int want_body(self, Request request) except -1:
-        return 0
-
-    cdef int spoil(self, Request request, int status) except -1:
-        return 0
-
-    cdef int tell_refused(self, int reason) except -1:
-        return 0
-
-
-cdef Peer NOBODY = Peer.__new__(Peer)
-
-
-cdef class Request(Content):
-    """An HTTP request, and the way to answer it. `kore.http_request` in Kore's words."""
-
-    def __cinit__(self):
-        self.peer = NOBODY
+cdef class Request(RequestBody):
+    """An HTTP request, and the way to respond to it. `kore.http_request` in Kore's words."""
 
     def __init__(self):
         raise TypeError("cannot create 'kore.http_request' instances")
@@ -120,19 +46,16 @@ cdef class Request(Content):
     def __repr__(self):
         return f"<kore.http_request {self.method_name} {self.path}>"
 
-    cdef object parts(self):
-        return self.peer.parts_of(self)
-
     @property
     def connection(self):
         """The client's connection."""
-        return self.peer
+        return self.http.get_connection()
 
     # ---- a database
 
     def pgsql(self, db, query, params=None, *, binary=False, bytea=False):
         """Ask a database. See `kore.dbquery()`."""
-        return self.peer.database()(db, query, params, binary, bytea)
+        return self.http.context.query(db, query, params, binary, bytea)
 
     # ---- the answer
 
@@ -153,7 +76,7 @@ cdef class Request(Content):
                 raise ValueError(f"content-length must be a number of bytes, not {value!r}")
             self.declared = int(value)
         elif key == "connection":
-            self.closing = self.closing or "close" in value.lower()
+            self.wants_close = self.wants_close or "close" in value.lower()
         elif key != "keep-alive":
             if self.fields is None:
                 self.fields = []
@@ -185,24 +108,25 @@ cdef class Request(Content):
         second answer. When the client has left there is nobody to tell, and it is ignored.
         """
         cdef int number = status if PyLong_CheckExact(status) else status_number(status, body)
-        self.may_answer()
+        self.check_unanswered()
         if not 100 <= number <= 599 or number == 101:
             raise ValueError(f"{status} is no status: 200 to 599, or 100 to 199 before the answer")
         if body is None:
             body = b""
         elif not PyBytes_CheckExact(body):
             body = convert_body(body)
-            self.may_answer()       # a conversion may run code of the application
+            self.check_unanswered()       # a conversion may run code of the application
         if PyBytes_CheckExact(body) or isinstance(body, memoryview):
-            if self.peer.serves(self):
-                self.peer.answer(self, number, body)
+            if self.http.serves(self):
+                self.respond_whole(number, body)
             return True
         return self.respond_streaming(number, body)
 
-    cdef int may_answer(self, str what="response()") except -1:
+    cdef int check_unanswered(self, str what="response()") except -1:
         if self.answered:
             raise RuntimeError("response() was already called for this request")
-        if self.peer.poller is not None and self.peer.poller.thread != PyThread_get_thread_ident():
+        cdef ServerContext context = self.http.context
+        if context is not None and context.thread != PyThread_get_thread_ident():
             raise RuntimeError(f"{what} belongs to the worker's thread: hand the result back to "
                                "the handler, or use loop.call_soon_threadsafe()")
         return 0
@@ -212,79 +136,55 @@ cdef class Request(Content):
         check_body_iterable(body)
         endless = hasattr(body, "__aiter__")
         rest = body if endless else iter(body)
-        if not self.peer.serves(self):
-            self.peer.discard_body(self, rest)
+        if not self.http.serves(self):
+            self.discard_iterator(rest)
             return False
         if self.head.method == HEAD or status < 200 or status in (204, 205, 304):
-            self.peer.answer(self, status, b"" if status == 205 else None)
-            self.peer.discard_body(self, rest)
+            self.respond_whole(status, b"" if status == 205 else None)
+            self.discard_iterator(rest)
             return True
         if endless:
             self.answered = True
-            self.peer.spawn_stream(self, status, body)
+            self.http.context.send_stream(self, status, body)
             return True
         try:
-            self.begin_stream(status, rest)
+            self.start_iterator(status, rest)
         except BaseException:
-            self.peer.discard_body(self, rest)
+            self.discard_iterator(rest)
             raise
         return True
 
-    cdef int begin_stream(self, int status, object rest) except -1:
+    cdef int start_iterator(self, int status, object rest) except -1:
         # The first item before the head: what fails at once can still be answered with 500.
         cdef object first = next(rest, b"")
         if self.answered:
             raise RuntimeError("response() was called again by the iterator it was given")
-        if self.peer.serves(self):
-            self.peer.stream(self, status, first, rest)
+        if self.http.serves(self):
+            self.respond_iterator(status, first, rest)
         else:
-            self.peer.discard_body(self, rest)
+            self.discard_iterator(rest)
         return 0
 
     def refuse(self, int status, str allow not None="", int64_t size=-1):
         """Answer in the server's own name; *allow*: methods that would do, *size*: of the file."""
         check_final_status(status)
-        self.decline(status, allow, size)
-
-    # Not through the methods above: an application may have put attributes in front of them.
-
-    cdef int decline(self, int status, str allow, int64_t size=-1) except -1:
-        if self.answered or not self.peer.serves(self):
-            return 0
-        self.fields = []
-        if allow:
-            self.fields.append((b"allow", encode_field_value("allow", allow)))
-        if size >= 0:
-            self.fields.append((b"content-range", b"bytes */%d" % size))
-        if status == 204:
-            return self.peer.answer(self, status, b"")
-        return self.peer.excuse(self, status)
-
-    cdef int give_up(self, int status) except -1:
-        if not self.opened:
-            self.answered = False
-            return self.decline(status, "")
-        return self.peer.break_off() if self.peer.serves(self) else 0
-
-    cdef int give_up_rest(self, int status) except -1:
-        """Do so after an error, if the answer has not begun or only the handler can end it."""
-        return self.give_up(status) if not self.answered or self.lacks_end() else 0
+        self.send_error(status, allow, size)
 
     def fail_rest(self, int status):
         """Do as `fail`, unless an answer is queued or something else goes on with it."""
-        self.give_up_rest(status)
+        self.fail_unfinished(status)
 
     def fail(self, int status=500):
         """Answer 500, or what *status* says; break the answer off when a part of it is out."""
         check_final_status(status)
-        self.give_up(status)
+        self.fail_or_abort(status)
 
     def note_refusal(self, int reason):
         """Have the logs say why this request is refused: a number of `kore._core.refusals`."""
         if not 0 < reason < REASON_COUNT:
             raise ValueError(f"{reason} is no reason to refuse a request")
         self.refusal = reason
-        self.peer.tell_refused(reason)
+        self.http.note_refusal(reason)
 
     def websocket_handshake(self, onconnect=None, onmsg=None, ondisconnect=None, **options):
         """Answer with a WebSocket; False: the client asked for none, and was told why.
@@ -296,17 +196,18 @@ cdef class Request(Content):
         buffer_max, buffer_full, compress. Raises RuntimeError after response() and for keywords
         that make no sense, NameError for a name that the application does not have.
         """
-        self.may_answer("websocket_handshake()")
-        if not self.peer.serves(self):
+        self.check_unanswered("websocket_handshake()")
+        if not self.http.serves(self):
             return False
-        return self.peer.handshake(self, (onconnect, onmsg, ondisconnect), options)
+        return self.http.context.websockets.handshake(
+            self, self.route, (onconnect, onmsg, ondisconnect), options)
 
     # ---- for those who run requests
 
     def upgrade(self, options, tuple callbacks, deflater, protocol=None):
         """Switch to a WebSocket."""
-        self.may_answer()
-        return self.peer.serves(self) and self.peer.upgrade(self, options, callbacks, deflater,
+        self.check_unanswered()
+        return self.http.serves(self) and self.http.upgrade(self, callbacks, options, deflater,
                                                             protocol)
 
     def answer_pieces(self, int status, fields not None, tuple pieces):
@@ -314,55 +215,56 @@ cdef class Request(Content):
 
         Fields that the application has set take the place of those of the same names.
         """
-        self.may_answer()
+        self.check_unanswered()
         self.fields = merge_fields(fields, self.fields)
-        if self.peer.serves(self):
-            self.peer.answer_pieces(self, status, pieces)
+        if self.http.serves(self):
+            self.respond_in_parts(status, pieces)
 
     def where(self):
         """Name the route, as logs do."""
         return self.path if self.route is None else self.route.label.decode("utf-8", "replace")
 
     def attend(self, task):
-        """Say which task works on this request: it is cancelled when the client leaves."""
-        if self.peer.closed and not self.finished:
+        """Register a task that works on this request: it is cancelled when the client leaves."""
+        if not self.finished and not self.http.carries(self):
             task.cancel()       # it left while the task took its first step
         elif self.task is None or self.task.done():
             self.task = task
         else:
-            self.helper = task
+            self.stream_task = task
 
     def working(self):
         """Return the tasks that still work on this request."""
-        return [task for task in (self.task, self.helper) if task is not None and not task.done()]
+        return [task for task in (self.task, self.stream_task)
+                if task is not None and not task.done()]
 
     def proceed(self):
         """Go on with a request whose `on_headers` has been awaited."""
-        self.peer.proceed(self)
+        self.http.proceed(self)
 
     def take_more(self):
         """Say that there is room for more of the body, after a piece that filled it."""
-        self.peer.take_more(self)
+        if self.resume_sink():
+            self.http.resume_body(self)
 
     def want_body(self):
         """Say that the body is wanted: a client that waits to hear it is told so."""
-        self.peer.want_body(self)
+        self.http.send_continue(self)
 
     def spoil(self, int status):
         """Answer *status* in place of the handler, which is cancelled: the body cannot be had."""
-        self.peer.spoil(self, status)
+        self.fail_and_cancel(status)
 
-    def open_body(self, int status):
-        """Write the head of a response whose body comes in pieces."""
+    def open_body(self, int status, int64_t length=IN_PIECES):
+        """Write the head of a response whose body comes in pieces.
+
+        *length* is announced, if given: a longer body is an error then, a shorter one is cut off.
+        """
         check_final_status(status)
-        if self.opened and self.peer.serves(self):
+        if self.opened and self.http.serves(self):
             raise RuntimeError("the head of this response is written already")
         self.by_hand = not self.answered    # else an iterator is what is written
-        self.peer.open_body(self, status)
-
-    cdef bint lacks_end(self) noexcept:
-        """Return whether a body that the handler writes itself has not ended."""
-        return self.by_hand and self.opened and not self.finished and self.peer.serves(self)
+        self.begin_body(status, length)
 
     @property
     def is_unended(self):
@@ -372,28 +274,28 @@ cdef class Request(Content):
     def expect_end(self):
         """Take note that the handler is done: nothing but end_body() may be missing."""
         if self.lacks_end():
-            self.peer.expect_end(self)
+            self.http.expect_end(self)
 
     @property
     def is_served(self):
         """True while there is a client that waits for the answer, or for the rest of it."""
-        return self.peer.serves(self) and not self.peer.broken
+        return self.http.serves(self) and self.http.can_send(self)
 
     def write_body(self, item):
         """Queue a piece of the body; False when the client is slow, or gone: see `is_served`."""
         self.check_opened()
-        return self.peer.write_body(self, item)
+        return self.write_piece(item)
 
     def end_body(self):
         """Say that the body is complete."""
         self.check_opened()
-        self.peer.end_body(self)
+        self.finish_body()
 
     cdef int check_opened(self) except -1:
-        if not self.opened and self.peer.serves(self):
+        if not self.opened and self.http.serves(self):
             raise RuntimeError("open_body() comes first")
         return 0
 
     def drained(self):
         """Return a future that is done when the client has taken what waited."""
-        return self.peer.when_sent()
+        return self.http.when_sent(self)

@@ -1,4 +1,6 @@
 """Outgoing WebSocket messages of one connection; see sender.pyx."""
 
-class MessageSender:
+from kore._core.protocol import Protocol
+
+class MessageSender(Protocol):
     """Sends the messages of one WebSocket."""

@@ -1,15 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Outgoing WebSocket messages of one connection: made into frames, sent or queued, limited."""
+"""Outgoing WebSocket messages: made into frames, sent or queued, limited."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_Check
 
-from kore._core.buffer cimport BLOCK_SIZE
 from kore._core.frames cimport FRAME_HEAD_MAX, OP_PONG, write_frame_head
 from kore._core.ws_options cimport check_opcode, encode_payload
 
 cdef enum:
-    TOGETHER = 4096     # bytes up to which copying a message is cheaper than sending it by itself
     POLICY = 1008
 
 
@@ -21,9 +19,9 @@ cdef class MessageSender:
 
     cdef int64_t buffered(self) noexcept:
         """Return how many bytes of ours the socket has not taken."""
-        if self.peer.broken:
+        if self.transport.broken:
             return 0
-        return max(self.before + self.said - self.peer.transferred, 0)
+        return max(self.before + self.queued_size - self.transport.sent_size, 0)
 
     cdef bint send(self, object asked, object data) except -1:
         """Queue a message, and send it unless more is about to follow; False: it is too late."""
@@ -31,23 +29,24 @@ cdef class MessageSender:
         cdef Py_ssize_t size = 0
         cdef bytes payload
         cdef int op
-        self.peer.poller.mine("websocket_send()")
+        self.transport.poller.check_thread("websocket_send()")
         op = check_opcode(asked)
-        if self.phase != OPEN or self.peer.broken:
+        if self.phase != OPEN or self.transport.broken:
             return False
         if self.deflater is None and PyUnicode_Check(data):
             text = PyUnicode_AsUTF8AndSize(data, &size)     # lives as long as the str
-            return self.has_room(size) and self.put(op, False, text, size, None)
+            return self.has_room(size) and self.put_message(op, False, text, size, None)
         payload = encode_payload(op, data)
         if not self.has_room(PyBytes_GET_SIZE(payload)):
             return False
         if self.phase != OPEN:              # what was called has ended it
             return False
         if self.deflater is not None:       # only now: what is not sent must not be referred to
-            return self.send_packed(op, payload)
-        return self.put(op, False, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), payload)
+            return self.send_compressed(op, payload)
+        return self.put_message(
+            op, False, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), payload)
 
-    cdef bint send_packed(self, int op, bytes payload) except -1:
+    cdef bint send_compressed(self, int op, bytes payload) except -1:
         """Compress and queue a message, then those that code called meanwhile has sent.
 
         Each refers to what was compressed before, so they leave in the order of compression: what a
@@ -56,49 +55,40 @@ cdef class MessageSender:
         cdef list entry = [op, payload]
         cdef list backlog = []
         cdef bint sent
-        if self.packing is not None:
-            self.packing.append(entry)
+        if self.compressing is not None:
+            self.compressing.append(entry)
             return True
-        self.packing = backlog
+        self.compressing = backlog
         try:
-            sent = self.put_packed(op, payload)
+            sent = self.put_compressed(op, payload)
             while backlog and self.phase == OPEN:
                 op, payload = backlog.pop(0)
-                self.put_packed(op, payload)
+                self.put_compressed(op, payload)
         finally:
-            self.packing = None
+            self.compressing = None
         return sent
 
-    cdef bint put_packed(self, int op, bytes payload) except -1:
-        cdef bytes packed = self.deflater.pack(payload)
+    cdef bint put_compressed(self, int op, bytes payload) except -1:
+        cdef bytes compressed = self.deflater.pack(payload)
         if self.phase != OPEN:              # what was called has ended it
             return False
-        return self.put(op, True, PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed), packed)
+        return self.put_message(
+            op, True, PyBytes_AS_STRING(compressed), PyBytes_GET_SIZE(compressed), compressed)
 
-    cdef bint put(self, int op, bint packed, const char *data, size_t size, object owner) except -1:
+    cdef bint put_message(self, int op, bint compressed, const char *data, size_t size,
+                          bytes owner) except -1:
         cdef char head[FRAME_HEAD_MAX]
-        cdef int length = write_frame_head(head, op, packed, size)
-        self.say(head, length, data, size, owner)
+        cdef int length = write_frame_head(head, op, compressed, size)
+        self.send_frame(head, length, data, size, owner)
         return True
 
-    cdef int say(self, const char *head, size_t length, const char *data, size_t size,
-                 object owner) except -1:
+    cdef int send_frame(self, const char *head, size_t length, const char *data, size_t size,
+                        bytes owner) except -1:
         """Send a frame in two pieces; what the socket does not take is queued. *owner*: of data."""
-        cdef size_t gone = 0
-        self.peer.prepare_parts(size)
-        # Small answers to what has come together leave together.
-        if size > TOGETHER or not self.peer.advancing:
-            gone = self.peer.send_now(head, length, data, size)
-        self.said += length + size
-        if gone < length:
-            self.peer.put(head + gone, length - gone)
-        gone -= min(gone, length)
-        if owner is not None and size - gone > BLOCK_SIZE:
-            self.peer.put_rest(owner, gone)
-        else:
-            self.peer.put(data + gone, size - gone)
-        self.alive()
-        return self.peer.settle()
+        self.transport.send(head, length, data, size, owner)
+        self.queued_size += length + size
+        self.note_sent()
+        return self.transport.flush_and_rearm()
 
     cdef bint has_room(self, int64_t size) except -1:
         """Return whether so much may be queued; if not, do what the options say."""
@@ -113,15 +103,15 @@ cdef class MessageSender:
         self.leave(POLICY, "too slow", self.options.close_timeout_ms)
         return False
 
-    cdef bint post(self, bytes frame) except -1:
+    cdef bint send_prepared_frame(self, bytes frame) except -1:
         """Queue a frame that is made already; who does not read is cut off, nothing is raised."""
-        if self.phase != OPEN or self.peer.broken:
+        if self.phase != OPEN or self.transport.broken:
             return False
         if (self.buffered() + PyBytes_GET_SIZE(frame) > self.options.buffer_max
                 and self.buffered()):
             self.leave(POLICY, "too slow", self.options.close_timeout_ms)
             return False
-        self.say(NULL, 0, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), frame)
+        self.send_frame(NULL, 0, PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame), frame)
         return True
 
     cdef int put_control(self, int op, bytes payload) except -1:
@@ -130,13 +120,13 @@ cdef class MessageSender:
         if op == OP_PONG and self.buffered() > self.options.buffer_max:
             self.leave(POLICY, "too slow", self.options.close_timeout_ms)
             return 0
-        self.peer.put(head, length)
-        self.peer.put(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
-        self.said += length + PyBytes_GET_SIZE(payload)
+        self.transport.queue_copy(head, length)
+        self.transport.queue_copy(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+        self.queued_size += length + PyBytes_GET_SIZE(payload)
         return 0
 
-    cdef int alive(self) except -1:
+    cdef int note_sent(self) except -1:
         """Take note of what we send: it counts as life where no pings find out about that."""
         if self.options.idle_timeout_ms and not self.options.ping_interval_ms:
-            self.peer.limit = self.peer.poller.now() + self.options.idle_timeout_ms
+            self.due = self.transport.poller.now() + self.options.idle_timeout_ms
         return 0

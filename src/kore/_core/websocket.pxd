@@ -2,45 +2,50 @@
 
 from libc.stdint cimport int64_t
 
-from kore._core.ws_assembler cimport MessageAssembler
+from kore._core.protocol cimport Protocol
 from kore._core.sender cimport MessageSender
+from kore._core.server_context cimport ServerContext
+from kore._core.transport cimport Transport
+from kore._core.ws_assembler cimport MessageAssembler
 
 
 cdef class WebSocket(MessageSender):
+    cdef object connection      # as applications see it
+    cdef Protocol http          # as long as its last responses are not sent and logged, or None
     cdef object onmsg
     cdef object ondisconnect
-    cdef object protocol        # the name of the sub-protocol, or None
-    cdef MessageAssembler reader
-    cdef bint deaf              # what still comes is for nobody
-    cdef bint parted            # the application knows of the end
-    cdef bint unlisted          # the registry of the worker has forgotten it
+    cdef object subprotocol     # its name, or None
+    cdef MessageAssembler assembler
+    cdef bint paused            # the client has to wait for callbacks
+    cdef bint ignores_input     # what still comes is dropped
+    cdef bint disconnect_called     # the application knows of the end
+    cdef bint unregistered      # the registry of the worker has forgotten it
     cdef bint delivering
     cdef list tasks             # callbacks that wait for something; None: there was none so far
     cdef list backlog           # messages that came meanwhile, as (op, payload)
-    cdef Py_ssize_t held_back   # bytes of these
+    cdef Py_ssize_t backlog_size    # bytes of these
     cdef readonly int code      # why it is closed; 0: it is not
     cdef readonly str reason
-    cdef int64_t heard          # when the client last sent something
-    cdef int64_t asked          # when it was pinged since then for the first time; 0: it was not
+    cdef int64_t received_at    # when the client last sent something
+    cdef int64_t pinged_at      # when it was pinged since then for the first time; 0: it was not
 
-    cdef int begin(self) except -1
+    cdef int prepare(self, Transport transport, object connection) except -1
     cdef int open(self, object onconnect) except -1
-    cdef bint step(self) except -1
+    cdef ServerContext context(self)
+    cdef bint parse_frame(self) except -1
     cdef bint idle(self) noexcept
-    cdef bint held_up(self) noexcept
-    cdef void hears(self) noexcept
-    cdef int64_t given_up_at(self) noexcept
-    cdef int ask(self) except -1
+    cdef bint is_backlog_full(self) noexcept
+    cdef void note_received(self) noexcept
+    cdef int64_t reply_deadline(self) noexcept
     cdef int control(self, int op, bytes payload) except -1
+    cdef int hang_up(self, bint linger) except -1
     cdef int message(self, int op, object payload) except -1
     cdef int deliver(self, int op, object payload) except -1
     cdef int call(self, object callback, tuple arguments) except -1
     cdef int deliver_rest(self) except -1
-    cdef int64_t patience(self) noexcept
+    cdef int64_t quiet_limit(self) noexcept
     cdef bint disconnect(self, object code, object reason) except -1
     cdef int end(self) except -1
-    cdef int unlist(self) except -1
+    cdef int unregister(self) except -1
     cdef int fail(self, int code, str reason) except -1
-    cdef int on_deadline(self) except -1
-    cdef void cut(self) noexcept
-    cdef int gone(self) except -1
+    cdef int drop_connection(self) except -1

@@ -5,15 +5,16 @@ A callback that has to wait is a task. What the client sends meanwhile is kept, 
 a limit; then its socket is not read. Up to there pings are answered at once.
 """
 
-from kore._core.buffer cimport buffered_size, consume_bytes
+from kore._core.buffer cimport buffered_size, shrink_block
 from kore._core.frames cimport OP_CLOSE, OP_PING, OP_PONG
 from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
-from kore._core.intake cimport Intake
 from kore._core.ws_assembler cimport CONTROL, MORE
 from kore._core.ws_options cimport WebSocketOptions, check_close_code, build_close_payload
 from kore._core.sender cimport CLOSING, OPEN, OVER
+from kore._core.server_context cimport ServerContext
+from kore._core.transport cimport Transport
 
-from kore._core.poller import complain
+from kore._core.poller import log_exception
 
 from inspect import isawaitable
 from types import CoroutineType
@@ -31,6 +32,7 @@ cdef enum:
     NO_CODE = 1005      # what the application sees of a close frame without one
     ABNORMAL = 1006     # and of none
     INTERNAL_ERROR = 1011
+    SERVICE_RESTART = 1012      # the WebSocket registry's
 
 # What a refusal of our own says, for whoever looks at a browser's console.
 cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", 1009: "too large"}
@@ -39,58 +41,95 @@ cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", 100
 cdef class WebSocket(MessageSender):
     """The WebSocket of one connection."""
 
-    cdef int begin(self) except -1:
-        """Make everything that messages need."""
+    cdef int prepare(self, Transport transport, object connection) except -1:
+        """Allocate everything that messages need, before the upgrade is sent."""
         cdef WebSocketOptions options = self.options
+        self.transport = transport
+        self.connection = connection
         self.reason = ""
-        self.reader = MessageAssembler.__new__(MessageAssembler)
-        self.reader.start(options.frame_max, options.message_max,
-                          None if self.deflater is None else self.deflater.unpack,
-                          &self.peer.poller.pool)
+        self.reads_widely = True
+        self.assembler = MessageAssembler.__new__(MessageAssembler)
+        self.assembler.start(options.frame_max, options.message_max,
+                             None if self.deflater is None else self.deflater.unpack,
+                             &transport.poller.pool)
         return 0
 
     cdef int open(self, object onconnect) except -1:
         """Begin, behind what was queued before; tell the application."""
-        self.peer.limit = 0
-        self.hears()
-        self.peer.service.hub.opened(self.peer)
+        self.note_received()
+        self.context().websockets.opened(self.connection)
         if onconnect is not None:
-            self.call(onconnect, (self.peer,))
+            self.call(onconnect, (self.connection,))
         return 0
+
+    cdef ServerContext context(self):
+        return self.transport.context
 
     # ---- what the client says
 
-    cdef bint step(self) except -1:
-        """Understand one frame of the inbox; False: there is none, or nobody who could hear it."""
-        cdef Intake peer = self.peer
+    cdef bint on_input(self) except -1:
+        if self.parse_frame():
+            return True
+        # Half a head, or what waits for a slow callback, must not hold a wide block.
+        shrink_block(&self.transport.inbox, &self.transport.poller.pool)
+        return False
+
+    cdef bint parse_frame(self) except -1:
+        """Work on one frame of the inbox; False: there is none, or it has to wait."""
+        cdef Transport transport = self.transport
         cdef object payload
         cdef size_t used = 0
         cdef int event
-        peer.blocked = self.buffered() > self.options.buffer_max // 2
-        if peer.blocked or peer.paused or not buffered_size(&peer.inbox) or self.phase == OVER:
+        self.blocked = self.buffered() > self.options.buffer_max // 2
+        if self.blocked or self.paused or not buffered_size(&transport.inbox) or (
+                self.phase == OVER):
             return False
-        self.hears()
-        event = self.reader.feed(
-            peer.inbox.data + peer.inbox.start, buffered_size(&peer.inbox), &used)
-        consume_bytes(&peer.inbox, min(used, buffered_size(&peer.inbox)), &peer.poller.pool)
+        self.note_received()
+        event = self.assembler.feed(transport.inbox.data + transport.inbox.start,
+                                    buffered_size(&transport.inbox), &used)
+        transport.consume_input(min(used, buffered_size(&transport.inbox)))
         if event == MORE:
             return False
-        # Nobody keeps it longer than the application: this client may be silent for hours.
-        payload, self.reader.payload = self.reader.payload, None
+        # Drop our reference: a client that is idle must not pin its last message.
+        payload, self.assembler.payload = self.assembler.payload, None
         if event < 0:
             self.fail(-event, REASONS.get(-event, ""))
         elif event == CONTROL:
-            self.control(self.reader.opcode, payload)
+            self.control(self.assembler.opcode, payload)
         else:
-            self.message(self.reader.opcode, payload)
-        return not peer.closed
+            self.message(self.assembler.opcode, payload)
+        return not transport.closed
+
+    cdef bint wants_input(self) noexcept:
+        return not self.paused
+
+    cdef bint has_input(self) noexcept:
+        return self.paused
+
+    cdef bint is_working(self) noexcept:
+        return True
+
+    cdef int on_eof(self) except -1:
+        if self.idle() and not self.transport.yielded:
+            self.hang_up(False)
+        return 0
+
+    cdef bint on_output_lost(self) except -1:
+        return self.transport.ended and not self.transport.has_unfinished_input()
+
+    cdef bint on_flushed(self) except -1:
+        """Log what HTTP had queued before the upgrade."""
+        if self.http is not None and not self.http.on_flushed():
+            self.http = None
+        return False
 
     cdef bint idle(self) noexcept:
         return not self.tasks and not self.backlog
 
-    cdef int ask(self) except -1:
-        """Find out whether a client that stopped sending is still there: its system will tell."""
-        return self.put_control(OP_PING, b"") if self.phase == OPEN else 0
+    cdef bint send_probe(self) except -1:
+        if self.phase == OPEN:
+            self.put_control(OP_PING, b"")
+        return False
 
     cdef int control(self, int op, bytes payload) except -1:
         if op == OP_PING and self.phase == OPEN:
@@ -101,12 +140,19 @@ cdef class WebSocket(MessageSender):
             self.code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
             self.reason = payload[2:].decode()
             self.put_control(OP_CLOSE, payload[:2])
-        self.peer.linger = True     # or what comes behind it were a reset, and destroyed the answer
-        self.peer.hang_up()
+        self.hang_up(True)      # what comes behind it must not cause a reset
         return self.end()
 
+    cdef int hang_up(self, bint linger) except -1:
+        """Close when all that is queued has been sent."""
+        cdef Transport transport = self.transport
+        if not transport.is_closing():
+            transport.close_after_flush(linger or buffered_size(&transport.inbox) > 0)
+            transport.consume_input(buffered_size(&transport.inbox))
+        return 0
+
     cdef int message(self, int op, object payload) except -1:
-        if self.deaf:
+        if self.ignores_input:
             return 0
         if self.idle() and not self.delivering:
             return self.deliver(op, payload)
@@ -116,49 +162,50 @@ cdef class WebSocket(MessageSender):
         if self.backlog is None:
             self.backlog = backlog
         self.backlog.append(entry)
-        self.held_back += len(payload)
-        self.peer.paused = self.held_up()
+        self.backlog_size += len(payload)
+        self.paused = self.is_backlog_full()
         return 0
 
-    cdef bint held_up(self) noexcept:
+    cdef bint is_backlog_full(self) noexcept:
         """Return whether the client has to wait; once it does, until half of it is done."""
-        cdef int part = 2 if self.peer.paused else 1
+        cdef int part = 2 if self.paused else 1
         return (len(self.backlog) >= WAITING_MESSAGES // part
-                or self.held_back >= WAITING_BYTES // part)
+                or self.backlog_size >= WAITING_BYTES // part)
 
     cdef int deliver(self, int op, object payload) except -1:
         if self.onmsg is not None:
-            self.call(self.onmsg, (self.peer, op, payload))
+            self.call(self.onmsg, (self.connection, op, payload))
         return 0
 
     cdef int call(self, object callback, tuple arguments) except -1:
         """Call the application. Nothing it raises goes further than this."""
-        cdef object context = PyContext_CopyCurrent()
-        cdef bint outermost = self.peer.service.slot.running[0] == 0
+        cdef object variables = PyContext_CopyCurrent()
+        cdef ServerContext context = self.context()
+        cdef bint outermost = context.slot.running[0] == 0
         cdef object pending
         if outermost:
-            self.peer.service.begun(self.options.label)
-        PyContext_Enter(context)
+            context.publish_running(self.options.label)
+        PyContext_Enter(variables)
         try:
             pending = callback(*arguments)
             if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
-                self.peer.service.hub.converse(self, pending)
+                context.websockets.converse(self, pending)
         except BaseException as error:      # SystemExit too, as in a handler
             self.spoiled(error)
         finally:
-            PyContext_Exit(context)
+            PyContext_Exit(variables)
         if outermost:
-            self.peer.service.slot.running[0] = 0
-        self.hears()            # while the callback ran, the client waited for us
+            context.slot.running[0] = 0
+        self.note_received()    # while the callback ran, the client waited for us
         return 0
 
     def spoiled(self, error):
         """Report what a callback raised; this connection cannot be trusted to make sense now."""
         try:
-            self.peer.service.hub.failed(self.options.label, error)
+            self.context().websockets.failed(self.options.label, error)
         except BaseException:   # where there is no stack left for that, for instance
-            complain("cannot report %r", error)
-        self.deaf = True
+            log_exception("cannot report %r", error)
+        self.ignores_input = True
         self.backlog = None
         self.fail(INTERNAL_ERROR, "")
 
@@ -174,63 +221,64 @@ cdef class WebSocket(MessageSender):
         self.tasks.remove(task)
         if not self.tasks and not self.delivering:
             self.deliver_rest()
+        self.drop_connection()
 
     cdef int deliver_rest(self) except -1:
         """Deliver what has waited, and let more come."""
         self.delivering = True
         try:
-            while self.backlog and not self.tasks and not self.deaf:
+            while self.backlog and not self.tasks and not self.ignores_input:
                 op, payload = self.backlog.pop(0)
-                self.held_back -= len(payload)
+                self.backlog_size -= len(payload)
                 self.deliver(op, payload)
         finally:
             self.delivering = False
-        if self.backlog and self.tasks and not (self.peer.paused and not self.held_up()):
+        if self.backlog and self.tasks and not (self.paused and not self.is_backlog_full()):
             return 0
-        self.peer.paused = False
-        self.hears()                # it has waited for us
-        if not self.tasks and (self.peer.closed or self.phase == OVER):
-            self.part()
-        return 0 if self.peer.closed else self.peer.advance()
+        self.paused = False
+        self.note_received()        # it has waited for us
+        if not self.tasks and (self.transport.closed or self.phase == OVER):
+            self.call_ondisconnect()
+        return 0 if self.transport.closed else self.transport.advance()
 
     # ---- time
 
-    cdef int64_t patience(self) noexcept:
+    cdef int64_t quiet_limit(self) noexcept:
         """Return for how long nothing need happen; 0: for ever."""
         cdef int64_t idle = self.options.idle_timeout_ms
         cdef int64_t ping = self.options.ping_interval_ms
         return min(idle, ping) if idle and ping else idle or ping
 
-    cdef void hears(self) noexcept:
+    cdef void note_received(self) noexcept:
         """Take note that the client is there."""
-        self.heard = self.peer.poller.now()
-        self.asked = 0
-        if self.phase == OPEN and self.patience():
-            self.peer.limit = self.heard + self.patience()
+        self.received_at = self.transport.poller.now()
+        self.pinged_at = 0
+        if self.phase == OPEN and self.quiet_limit():
+            self.due = self.received_at + self.quiet_limit()
 
     cdef int on_deadline(self) except -1:
-        cdef int64_t now = self.peer.poller.now()
+        cdef int64_t now = self.transport.poller.now()
         cdef int64_t idle = self.options.idle_timeout_ms
         cdef int64_t ping = self.options.ping_interval_ms
         if self.phase != OPEN:
-            return self.peer.shut()
-        self.peer.limit = now + self.patience()
+            return self.transport.close()
+        self.due = now + self.quiet_limit()
         # It takes its time to read, and there is another limit for that; or it waits for us.
-        if self.buffered() or self.peer.paused or (self.backlog and not ping):
-            self.asked = 0
-            return self.peer.settle()
-        if idle and (not 0 < ping < idle or (self.asked and now >= self.given_up_at())):
+        if self.buffered() or self.paused or (self.backlog and not ping):
+            self.pinged_at = 0
+            return self.transport.flush_and_rearm()
+        if idle and (not 0 < ping < idle or (self.pinged_at and now >= self.reply_deadline())):
             return self.fail(GOING_AWAY, "idle for too long")
         self.put_control(OP_PING, b"")
-        self.asked = self.asked or now
+        self.pinged_at = self.pinged_at or now
         if idle:
-            self.peer.limit = min(self.peer.limit, self.given_up_at())
-        return self.peer.settle()
+            self.due = min(self.due, self.reply_deadline())
+        return self.transport.flush_and_rearm()
 
-    cdef int64_t given_up_at(self) noexcept:
+    cdef int64_t reply_deadline(self) noexcept:
         """Return when a client that was pinged is silent for too long: we may have asked late."""
         return self.options.idle_timeout_ms + max(
-            self.heard, self.asked - self.options.ping_interval_ms - LATE)
+            self.received_at, self.pinged_at - self.options.ping_interval_ms - LATE)
 
     # ---- the end
 
@@ -242,27 +290,27 @@ cdef class WebSocket(MessageSender):
         self.code = code
         self.reason = reason
         self.put_control(OP_CLOSE, build_close_payload(code, reason))
-        self.peer.limit = self.peer.poller.now() + wait_ms if wait_ms else 0
-        self.peer.settle()
+        self.due = self.transport.poller.now() + wait_ms if wait_ms else 0
+        self.transport.flush_and_rearm()
         return True
 
     cdef bint disconnect(self, object code, object reason) except -1:
         """Close because the application wants to: it hears no more of this client."""
         check_close_code(code, reason)
-        if self.phase == OVER or self.parted:
+        if self.phase == OVER or self.disconnect_called:
             return False
-        self.deaf = True
+        self.ignores_input = True
         self.backlog = None
-        self.peer.paused = False
+        self.paused = False
         if self.phase == OPEN:
             self.code = code
             self.reason = reason
         try:
-            self.part()
+            self.call_ondisconnect()
         finally:        # or nobody would ever close it
             self.leave(code, reason, self.options.close_timeout_ms)
         if self.phase == CLOSING:       # it was leaving before
-            self.peer.limit = self.peer.poller.now() + self.options.close_timeout_ms
+            self.due = self.transport.poller.now() + self.options.close_timeout_ms
         return True
 
     cdef int fail(self, int code, str reason) except -1:
@@ -272,11 +320,10 @@ cdef class WebSocket(MessageSender):
             self.code = code
             self.reason = reason
         if self.phase != OVER:
-            self.peer.linger = True
-            self.peer.paused = False
-            self.peer.hang_up()
+            self.paused = False
+            self.hang_up(True)
             self.end()
-        return self.peer.settle()
+        return self.transport.flush_and_rearm()
 
     cdef int end(self) except -1:
         """Take note that nothing will be said any more, though the connection may linger.
@@ -285,53 +332,69 @@ cdef class WebSocket(MessageSender):
         client's callback or broadcast may be on the stack.
         """
         self.phase = OVER
-        self.unlist()
-        if self.idle() and not self.parted:
-            self.peer.service.defer(self.part)
+        self.unregister()
+        if self.idle() and not self.disconnect_called:
+            self.context().call_soon(self.call_ondisconnect)
         return 0
 
-    cdef int unlist(self) except -1:
+    cdef int unregister(self) except -1:
         """Have the registry of the worker forget this client, once."""
-        if not self.unlisted:
-            self.unlisted = True
-            self.peer.service.hub.closed(self.peer)
+        if not self.unregistered:
+            self.unregistered = True
+            self.context().websockets.closed(self.connection)
         return 0
 
-    cdef void cut(self) noexcept:
-        """Take note that the connection is closed; `gone` follows."""
+    cdef int64_t next_deadline(self, bint pending) noexcept:
+        return self.due
+
+    cdef int on_drain(self, bint patient) except -1:
+        self.leave(SERVICE_RESTART, "service restart", 0)
+        return 0
+
+    cdef void on_shut(self) noexcept:
         self.phase = OVER
         self.code = self.code or ABNORMAL
 
-    cdef int gone(self) except -1:
-        """The connection is closed: soon tell the application, which may be in the middle of it."""
-        self.reader.drop()
-        self.deflater = self.reader.inflate = None      # 300 KB, whoever keeps the connection
-        self.unlist()
-        if self.parted:
-            return 0
+    cdef int on_closed(self) except -1:
+        """Soon tell the application, which may be in the middle of something with it."""
+        if self.http is not None:
+            self.http.on_closed()
+        self.assembler.drop()
+        self.deflater = self.assembler.inflate = None      # 300 KB, whoever keeps the connection
+        self.unregister()
+        if self.disconnect_called:
+            return self.drop_connection()
         if self.idle():
-            self.peer.service.defer(self.part)
+            self.context().call_soon(self.call_ondisconnect)
         else:
-            self.peer.service.later(self.options.close_timeout_ms / 1000, self.give_up)
+            self.context().call_later(self.options.close_timeout_ms / 1000, self.give_up)
+        return 0
+
+    cdef int drop_connection(self) except -1:
+        """Let go of the connection when nothing needs it any more: each holds the other."""
+        if self.transport.closed and self.unregistered and self.disconnect_called and (
+                not self.tasks):
+            self.connection = None
         return 0
 
     def give_up(self):
         """End what still works for a client that is gone."""
         if self.backlog:
-            self.peer.service.hub.lost(self.options.label, len(self.backlog))
+            self.context().websockets.lost(self.options.label, len(self.backlog))
         self.backlog = None
         for task in list(self.tasks or ()):
             task.cancel()
 
-    def part(self):
+    def call_ondisconnect(self):
         """Tell the application that it has lost this client. Once."""
         cdef object ondisconnect = self.ondisconnect
-        if self.parted:
+        if self.disconnect_called:
             return
-        self.parted = True
-        self.deaf = True
+        self.disconnect_called = True
+        self.ignores_input = True
         self.ondisconnect = self.onmsg = None
         if ondisconnect is not None:
-            self.call(ondisconnect, (self.peer,))
+            self.call(ondisconnect, (self.connection,))
         if self.tasks:
-            self.peer.service.later(self.options.close_timeout_ms / 1000, self.give_up)
+            self.context().call_later(self.options.close_timeout_ms / 1000, self.give_up)
+        self.drop_connection()

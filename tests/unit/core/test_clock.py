@@ -20,7 +20,7 @@ def blocking(pair: Make, **options: Any) -> Pair:
 
     def run(request: Request) -> None:
         if request.path == "/block":
-            house.poller.leap(BLOCKED)
+            house.poller.advance_clock(BLOCKED)
         request.response(200, b"done")
 
     house: Pair = pair(run, **options)

@@ -12,6 +12,7 @@ import pytest
 
 from kore._core.connection import Connection
 from kore._core.request import Request
+from kore._core.testing_protocol import resume
 from tests.helpers.core_client import get, post
 from tests.helpers.fix_core import Pair
 
@@ -294,8 +295,7 @@ def test_a_connection_that_nobody_opened_is_harmless() -> None:
     connection = Connection.__new__(Connection)
 
     assert (connection.fd, connection.addr, connection.disconnect()) == (-1, "-", False)
-    connection.resume()
-    connection.stop_skipping(None)
+    resume(connection)
 
 
 class Sub(Connection):
@@ -312,13 +312,13 @@ def test_a_subclass_of_a_connection_is_harmless() -> None:
 def test_resuming_from_within_changes_nothing(pair: Make) -> None:
     def items(request: Request) -> Iterator[bytes]:
         for _ in range(3):
-            request.connection.resume()
+            resume(request.connection)
             yield b"x"
 
     def answer(request: Request) -> None:
-        request.connection.resume()
+        resume(request.connection)
         request.response(200, items(request))
-        request.connection.resume()
+        resume(request.connection)
 
     house = pair(answer)
     house.client.send(get() * 3)

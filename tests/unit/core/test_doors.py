@@ -7,40 +7,40 @@ from typing import Any
 import pytest
 
 from kore._core.connection import Connection
-from kore._core.intake import Intake
+from kore._core.http1 import Http1
 from kore._core.listener import Listener
-from kore._core.poller import Poller, Source
+from kore._core.poller import Poller, PollSource
+from kore._core.protocol import Protocol
 from kore._core.request import Request
-from kore._core.responder import Responder
-from kore._core.service import Service
-from kore._core.stream import Stream
+from kore._core.server_context import ServerContext
+from kore._core.socket_stream import SocketStream
 from kore._core.testing import ChunkReader, HeadReader, parse, read_body, write_head
+from kore._core.transport import Transport
 from kore._core.writer import reason_phrase
 from tests.helpers.core_client import get
-from tests.helpers.fix_core import LIMITS, Pair, told
+from tests.helpers.fix_core import LIMITS, Pair, make_hooks, told
 from tests.helpers.house import SOURCE
 
 Make = Callable[..., Pair]
 # Asked for its descriptor it would be an AttributeError.
 SOCKET: Any = object()
-NOTHING = dict.fromkeys(("spawn", "stream", "failed", "defer", "later", "future", "parts"))
 
 
-def service(**limits: Any) -> Service:
-    """Return a service without callables."""
-    return Service({**LIMITS, **limits}, **NOTHING)  # type: ignore[arg-type]
+def context(**limits: Any) -> ServerContext:
+    """Return a context whose hooks do nothing."""
+    return ServerContext({**LIMITS, **limits}, make_hooks())
 
 
 # Each of these had an object where there is none now.
 DOORS: dict[str, Callable[[], object]] = {
-    "listener-poller": lambda: Listener(None, service(), SOCKET, print),
-    "listener-service": lambda: Listener(Poller(), None, SOCKET, print),
-    "listener-other": lambda: Listener(service(), Poller(), SOCKET, print),
-    "service-limits": lambda: Service(None, **NOTHING),
-    "service-limit": lambda: service(http_header_max=None),
-    "service-version": lambda: service(worker_accept_threshold="x"),
-    "service-slot": lambda: service().set_slot(5),
-    "service-read-only": lambda: service().set_slot(bytes(256)),
+    "listener-poller": lambda: Listener(None, context(), SOCKET, print),
+    "listener-context": lambda: Listener(Poller(), None, SOCKET, print),
+    "listener-other": lambda: Listener(context(), Poller(), SOCKET, print),
+    "context-limits": lambda: ServerContext(None, make_hooks()),
+    "context-limit": lambda: context(http_header_max=None),
+    "context-version": lambda: context(worker_accept_threshold="x"),
+    "context-slot": lambda: context().set_slot(5),
+    "context-read-only": lambda: context().set_slot(bytes(256)),
     "head-reader": lambda: HeadReader(head_max=None),
     "head-reader-feed": lambda: HeadReader().feed(None),
     "head-reader-text": lambda: HeadReader().feed("GET"),
@@ -60,7 +60,7 @@ DOORS: dict[str, Callable[[], object]] = {
     "head-length": lambda: write_head(200, length="x"),
     "head-fields": lambda: write_head(200, [("a", 1)]),
     "reason": lambda: reason_phrase(None),
-    "leap": lambda: Poller().leap(None),
+    "leap": lambda: Poller().advance_clock(None),
     "request": Request,
     "connection": Connection,
 }
@@ -68,7 +68,7 @@ DOORS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("door", DOORS)
 def test_wrong_type_raises_type_error(door: str) -> None:
-    expected = BufferError if door == "service-read-only" else TypeError
+    expected = BufferError if door == "context-read-only" else TypeError
     with pytest.raises(expected):
         DOORS[door]()
 
@@ -90,7 +90,7 @@ def test_listener_cannot_be_initialized_twice(pair: Make) -> None:
 def test_listener_requires_an_initialized_service(pair: Make) -> None:
     house = pair()
     with pytest.raises(ValueError, match="never set up"):
-        Listener(house.poller, Service.__new__(Service), house.socket, house.find)
+        Listener(house.poller, ServerContext.__new__(ServerContext), house.socket, house.find)
 
     assert len(house.poller) == 2
 
@@ -106,13 +106,15 @@ def test_listener_without_socket_leaves_no_entry(pair: Make, bad: Any) -> None:
     assert len(house.poller) == 1
 
 
-@pytest.mark.parametrize("kind", [Source, Stream, Responder, Intake, Connection])
+@pytest.mark.parametrize(
+    "kind", [PollSource, SocketStream, Transport, Protocol, Http1, Connection]
+)
 def test_uninitialized_connection_does_nothing(kind: type[Any]) -> None:
     """Not by its constructor: by way of __new__, which every class has."""
     empty = kind.__new__(kind)
     for name in ("resume", "disconnect"):
         getattr(empty, name, lambda: None)()
-    getattr(empty, "stop_skipping", lambda _: None)(None)
+    getattr(empty, "stop_draining", lambda _: None)(None)
 
     assert (getattr(empty, "fd", -1), getattr(empty, "addr", "-")) == (-1, "-")
 
@@ -137,7 +139,7 @@ def test_number_out_of_range_raises() -> None:
         lambda: write_head(200, length=2**63),
         lambda: HeadReader(head_max=-1),
         lambda: HeadReader(fields_max=2**32),
-        lambda: service(http_header_max=2**32),
+        lambda: context(http_header_max=2**32),
         lambda: read_body([], 2**63),
     ):
         with pytest.raises(OverflowError):

@@ -9,6 +9,7 @@ import pytest
 
 from kore._core.connection import Connection
 from kore._core.request import Request
+from kore._core.testing_protocol import resume
 from kore._websocket.deflate import DeflateParameters, Deflater
 from tests.helpers.collector import MOST, collecting, spring
 from tests.helpers.core_client import Client, get
@@ -105,7 +106,7 @@ def test_a_finalizer_loses_no_line_of_the_access_log(logged: Logged) -> None:  #
 
     def finalize(request: Request) -> None:
         fired.append(request)
-        request.connection.resume()
+        resume(request.connection)
 
     with collecting():
         for allocations in range(1, MOST):

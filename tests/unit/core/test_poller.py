@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._core.poller import Poller, Source
+from kore._core.poller import Poller, PollSource
 from kore._core.request import Request
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
@@ -42,7 +42,7 @@ def test_a_closed_poller_is_harmless() -> None:
 
 def test_a_source_of_nobody_is_harmless() -> None:
     before = descriptors()
-    sources = [Source() for _ in range(3)]
+    sources = [PollSource() for _ in range(3)]
     del sources
 
     assert descriptors() == before

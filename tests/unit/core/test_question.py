@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kore._core.question import Question
 from kore._core.request import Request
+from kore._core.request_head import RequestHead
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, told
 
@@ -230,7 +230,7 @@ def test_a_field_is_asked_for_by_text(pair: Make, name: Any) -> None:
 
 
 def test_a_question_that_nobody_asked_is_empty() -> None:
-    question = Question()
+    question = RequestHead()
 
     assert (question.method, question.method_name, question.path) == (0, "", "/")
     assert (question.host, question.bare_host, question.query_string) == ("", "", "")

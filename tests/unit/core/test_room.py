@@ -21,7 +21,7 @@ def full(pair: Make, run: Callable[[Request], object] | None = None) -> Pair:
     for number in range(FULL):
         client = house.client if not number else house.connect()
         assert house.ask(get("/idle"), client) == [200]
-        house.poller.leap(100)
+        house.poller.advance_clock(100)
     return house
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from kore._core.request import Request
-from kore._core.service import Service
+from kore._core.server_context import ServerContext
 from tests.helpers.core_client import get, post
-from tests.helpers.fix_core import LIMITS, Pair
+from tests.helpers.fix_core import LIMITS, Pair, make_hooks
 
 Make = Callable[..., Pair]
 SLOT = struct.Struct("=64s64sII Q I")
@@ -117,9 +117,8 @@ def test_a_slot_that_is_too_small_is_refused() -> None:
         service(slot=memoryview(bytes(256)))
 
 
-def service(limits: dict[str, Any] | None = None, **options: Any) -> Service:
-    nothing = dict.fromkeys(["spawn", "stream", "failed", "defer", "later", "future", "parts"])
-    return Service(limits or LIMITS, **nothing, **options)  # type: ignore[arg-type]
+def service(limits: dict[str, Any] | None = None, **options: Any) -> ServerContext:
+    return ServerContext(limits or LIMITS, make_hooks(), **options)
 
 
 @pytest.mark.parametrize("name", [name for name in LIMITS if name.startswith("http_header")])

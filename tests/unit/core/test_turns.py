@@ -22,7 +22,7 @@ def slow(pair: Make, **options: object) -> Pair:
 
     def run(request: Request) -> None:
         if request.path == "/slow":
-            house.poller.leap(LONG)
+            house.poller.advance_clock(LONG)
         request.response(200, request.path.encode())
 
     house = pair(run, http_request_ms=TURN, **options)
@@ -124,7 +124,7 @@ def test_messages_take_turns_as_well(pair: Make) -> None:
             request.upgrade(terms(), (None, hear, None), None)
 
     def hear(connection: Connection, op: int, data: bytes) -> None:
-        house.poller.leap(LONG)
+        house.poller.advance_clock(LONG)
         heard.append(len(house.seen))
 
     heard: list[int] = []

@@ -183,7 +183,7 @@ def test_half_of_what_waits_is_handled_before_more_is_read(timed: Make) -> None:
 
 def test_a_callback_that_blocks_for_longer_than_the_timeout_closes_nothing(timed: Make) -> None:
     def block(connection: Connection, op: int, data: object) -> None:
-        house.poller.leap(60_000)
+        house.poller.advance_clock(60_000)
 
     house: Pair = timed(block, timeout=50)
     house.client.send(frame(TEXT, "block"))

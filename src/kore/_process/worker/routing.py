@@ -9,7 +9,7 @@ from kore._core.file import open_beneath
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
-from kore._core.service import Service
+from kore._core.server_context import ServerContext
 from kore._dataclass import replace
 from kore._http.files.file_cache import OpenFileCache
 from kore._http.files.filemap import Directory, Filemap, policy
@@ -55,7 +55,7 @@ class Routing:
             if route.files
         }
 
-    def listen(self, poller: Poller, service: Service) -> None:
+    def listen(self, poller: Poller, service: ServerContext) -> None:
         """Accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
             # One that joins others on a reload does not do so yet.

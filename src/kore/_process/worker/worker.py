@@ -18,7 +18,7 @@ from kore._conf.schema import Config, Tracer
 from kore._conf.settings import SETTINGS
 from kore._core.poller import Poller
 from kore._core.request import Request
-from kore._core.service import Service
+from kore._core.server_context import ServerContext
 from kore._maybe_async import await_result, call_maybe_async, is_awaitable
 from kore._process.ipc.messages import (
     Draining,
@@ -42,6 +42,7 @@ from kore._process.worker.bodies import Bodies
 from kore._process.worker.bus import MessageBus
 from kore._process.worker.databases import Databases
 from kore._process.worker.heartbeat import Heartbeat
+from kore._process.worker.hooks import WorkerHooks
 from kore._process.worker.memory import Trimmer
 from kore._process.worker.objects import Objects
 from kore._process.worker.params import WorkerParams
@@ -118,24 +119,27 @@ class Worker:
         self.site = Routing(birth, self.tasks, self.journals, slow)
         self.poller = Poller()
         self.trimmer = Trimmer()
-        self.service = Service(
+        hooks = WorkerHooks(
+            start_task=self.tasks.spawn,
+            send_stream=self.site.stream,
+            discard_stream=self.site.discard,
+            report_failure=self.report,
+            log_refusal=RefusalLog(monotonic),
+            call_soon=self.loop.call_soon,
+            call_later=self.loop.call_later,
+            create_future=self.loop.create_future,
+            make_request_data=self.site.parts,
+            make_body_sink=self.bodies.sink,
+            call_on_headers=self.bodies.greet,
+            release_body=self.bodies.free,
+            query=self.databases.query,
+            websockets=self.websockets,
+        )
+        self.service = ServerContext(
             # Not asdict(): its deep copies would cost each worker 350 KB of shared pages.
             {name: getattr(birth.config.settings, name) for name in SETTINGS},
-            spawn=self.tasks.spawn,
-            stream=self.site.stream,
-            discard=self.site.discard,
-            failed=self.report,
-            refused=RefusalLog(monotonic),
-            defer=self.loop.call_soon,
-            later=self.loop.call_later,
-            future=self.loop.create_future,
-            parts=self.site.parts,
-            sink=self.bodies.sink,
-            greet=self.bodies.greet,
-            free=self.bodies.free,
-            hub=self.websockets,
-            pgsql=self.databases.query,
-            slot=birth.slot,
+            hooks,
+            birth.slot,
         )
 
     # ---- from start to end
