@@ -302,7 +302,7 @@ def test_the_map_has_one_row_for_each_file() -> None:
         ("_http.router", "_conf.builder", False),
         ("_http.router", "_http.pipeline", True),
         ("_http.router", "_conf.schema", True),
-        ("_conf.schema", "_http.methods", True),
+        ("_conf.schema", "_values.methods", True),
         ("_process.worker.worker", "_http.router", True),
         ("_http.router", "_core.request", False),
         ("_process.worker.worker", "_core.listener", True),

@@ -49,22 +49,24 @@ FLOORS = {
           _conf.file.directives _conf.file.domains _conf.file.legacy _conf.file.loader
           _conf.file.printer _conf.file.routes _conf.filemaps _conf.notices _conf.pending_routes
           _conf.route_options _conf.settings_checks _conf.signatures _conf.unserved
-          _conf.websockets _http.auth _http.files.file_response _http.files.filemap _http.pipeline
-          _http.request_data _http.router _http.steps _http.streaming""",
-    1: """_conf.cpus _conf.diagnostics _conf.file.syntax _conf.foreign _conf.schema _conf.settings
-          _http.accesslog _http.body.body_storage _http.body.body_stream _http.body.multipart
-          _http.body.spool _http.body.spool_directory _http.body.uploaded_file _http.cookies
-          _http.field_parameters _http.files.conditions _http.files.content_encoding
-          _http.files.dates _http.files.file_cache _http.files.media _http.files.ranges
-          _http.files.safe_path _http.methods _http.params _http.redirects _http.sync_or_async
+          _conf.websockets _http.auth _http.files.file_response _http.files.filemap
+          _http.pipeline _http.redirects _http.request_data _http.router _http.steps
+          _http.streaming""",
+    1: """_conf.cpus _conf.diagnostics _conf.file.syntax _conf.foreign _conf.schema
+          _conf.settings _conf.value_types _http.body.body_storage _http.body.body_stream
+          _http.body.multipart _http.body.spool _http.body.spool_directory
+          _http.body.uploaded_file _http.cookies _http.field_parameters _http.files.conditions
+          _http.files.content_encoding _http.files.file_cache _http.files.media
+          _http.files.ranges _http.files.safe_path _http.params _http.sync_or_async
           _httpclient.codings _httpclient.curlopts _httpclient.fields _httpclient.lazy
           _httpclient.options _httpclient.prepared _httpclient.urls _pgsql.harmless _pgsql.queue
           _pgsql.statements _pgsql.values _process.ipc.fragments _process.ipc.messages
           _process.ipc.send_queue _process.ipc.validation _process.worker.codec
           _process.worker.memory _websocket.broadcast _websocket.deflate _websocket.groups
           _websocket.handshake""",
-    0: """_conf.hosts _conf.paths _conf.source_location _conf.suggestions _conf.value_types
-          _context _maybe_async _numbers _pgsql.functions _unawaited errors""",
+    0: """_conf.source_location _conf.suggestions _context _maybe_async _numbers _pgsql.functions
+          _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
+          _values.methods _values.paths _values.redirect_target errors""",
     -1: "_core.broadcast _core.listener _core.testing _core.testing_protocol",
     -2: "_core.http1",
     -3: "_core.http1_reader",
@@ -107,6 +109,7 @@ PURE = (
     "_process.worker.codec",
     "_process.ipc.messages",
     "_process.ipc.fragments",
+    "_values.",
     "_websocket.",
 )
 

@@ -10,7 +10,7 @@ from kore._core.accesslog import AccessLog
 from kore._core.log_file import LogFile
 from kore._core.refusals import ParseError
 from kore._core.testing import ParsedHead, parse, write_log_line
-from kore._http.accesslog import FORMATS, compiled
+from kore._values.accesslog_format import FORMATS, compile_format
 
 
 class Lines:
@@ -20,8 +20,8 @@ class Lines:
         self.path = path
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self.sink = LogFile(fd)
-        self.format = compiled(form)
-        pieces = self.format.filled({"worker": "1", "pid": "7", "server_name": "*"})
+        self.format = compile_format(form)
+        pieces = self.format.fill_constants({"worker": "1", "pid": "7", "server_name": "*"})
         self.access_log = AccessLog(self.sink, pieces, json=self.format.json)
 
     def line(self, raw: bytes, *, address: bytes = b"\0\0", **values: object) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._http.files.dates import http_date
+from kore._values.dates import format_http_date
 from tests.helpers.answers import Answer
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.procs import until
@@ -283,7 +283,7 @@ def test_a_file_from_the_future_has_no_date(server: Server, www: Path, second: i
 
     assert (answer.status, answer.get("last-modified")) == (200, None)
     assert answer.get("etag")
-    now = http_date(int(time.time()))
+    now = format_http_date(int(time.time()))
     assert ask(server, "/future.txt", f"If-Modified-Since: {now}").status == 200
     assert ask(server, "/future.txt", f"If-Unmodified-Since: {now}").status == 412
 
@@ -300,7 +300,7 @@ def test_a_file_older_than_1970_has_its_date(server: Server, www: Path) -> None:
 def test_two_versions_within_a_second_are_told_apart(server: Server, www: Path) -> None:
     """The date is said, and believed, when no other version can get it any more."""
     second = int(time.time()) + 1
-    date = http_date(second)
+    date = format_http_date(second)
     for text in ("A" * 20, "B" * 20):
         (www / "next").write_text(text)
         os.utime(www / "next", (second, second))

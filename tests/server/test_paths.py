@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._conf.paths import normalize_path
+from kore._values.paths import normalize_path
 from tests.helpers.answers import Answer
 from tests.helpers.build import get, request
 from tests.helpers.fix_serve import Launcher, Server

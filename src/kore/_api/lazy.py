@@ -20,7 +20,10 @@ METHODS: Final = "DELETE GET HEAD OPTIONS PATCH POST PUT"
 # runs no compiled code of ours, has no event loop, and no use for their memory.
 LAZY: Final[Mapping[str, str]] = {
     **{name: f"kore._api.functions:{name}" for name in FUNCTIONS.split()},
-    **{f"HTTP_METHOD_{name}": f"kore._http.methods:HTTP_METHOD_{name}" for name in METHODS.split()},
+    **{
+        f"HTTP_METHOD_{name}": f"kore._values.methods:HTTP_METHOD_{name}"
+        for name in METHODS.split()
+    },
     "Connection": "kore._core.connection:Connection",
     "Request": "kore._core.request:Request",
     "Upload": "kore._http.body.uploaded_file:HttpFile",

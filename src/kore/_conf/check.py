@@ -8,13 +8,14 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
-from kore._conf import hosts, paths
 from kore._conf.diagnostics import Diagnostics
 from kore._conf.schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Setting
 from kore._conf.source_location import absolute
 from kore._conf.suggestions import foreign_captures
-from kore._http.methods import METHODS
+from kore._values import hosts, paths
+from kore._values.grammar import PORT_MAX, UNIX_PATH_MAX, parse_port
+from kore._values.methods import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
 TLS_KEYWORDS: Final = frozenset({"acme", "cert", "client_verify", "crl", "key", "verify_depth"})
@@ -31,9 +32,7 @@ FIRST_SERVER: Final = (
     "`bind 127.0.0.1 8888` and `tls no`"
 )
 
-UNIX_PATH_MAX: Final = 107  # bytes of sun_path, its NUL left out
 HOST_MAX: Final = 253  # RFC 1035 section 2.3.4, written as text
-PORT_MAX: Final = 2**16 - 1
 
 T = TypeVar("T")
 
@@ -132,13 +131,11 @@ def address(ip: object, port: object, path: object) -> Address:
 
 def port_number(port: object) -> int:
     """Return a port given as int or as digits."""
-    digits = port.strip() if isinstance(port, str) else port
-    if isinstance(digits, str) and digits.isascii() and digits.isdecimal():
-        digits = int(digits)
-    if type(digits) is not int or not 0 <= digits <= PORT_MAX:
+    number = parse_port(port.strip() if isinstance(port, str) else port)
+    if number is None:
         allowed = f"a number up to {PORT_MAX}, 0 for any free port"
         raise ConfigError(f"missing or invalid 'port' keyword: {port!r} is not {allowed}")
-    return digits
+    return number
 
 
 def socket_path(path: object) -> str:

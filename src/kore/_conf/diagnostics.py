@@ -26,9 +26,7 @@ class Diagnostics:
             self.found.append(line)
 
     @contextmanager
-    def noted(
-        self, where: str = "", label: str = "", words: Iterable[str] = ()
-    ) -> Iterator[None]:
+    def noted(self, where: str = "", label: str = "", words: Iterable[str] = ()) -> Iterator[None]:
         """Take note of what the block raises, and go on. *words* are what the file says there."""
         try:
             yield

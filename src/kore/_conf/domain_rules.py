@@ -5,7 +5,7 @@ from typing import Final
 from kore._conf import check
 from kore._conf.schema import AccessLogConfig, RedirectRule
 from kore._conf.source_location import absolute
-from kore._http import accesslog, redirects
+from kore._values import accesslog_format, redirect_target
 from kore.errors import ConfigError
 
 REDIRECTS: Final = (300, 399)
@@ -18,7 +18,7 @@ def redirect(path: object, status: object, target: object) -> RedirectRule:
         check.text(path, "path"), code(status, "redirect", REDIRECTS), check.text(target, "target")
     )
     try:
-        redirects.target(answer.target, answer.pattern.groups)
+        redirect_target.compile_target(answer.target, answer.pattern.groups)
     except ValueError as error:
         raise ConfigError(f"redirect '{answer.path}': {error}") from None
     return answer
@@ -42,7 +42,7 @@ def log(path: object, form: object, where: str) -> AccessLogConfig:
     path = "/dev/stdout" if path == "-" else absolute(check.path_name(path, "accesslog"))
     form = check.text(form, "the format of accesslog")
     try:
-        accesslog.compiled(form)
+        accesslog_format.compile_format(form)
     except ValueError as error:
         raise ConfigError(f"accesslog: {error}") from None
     return AccessLogConfig(path, form, where)

@@ -7,7 +7,7 @@ from kore._conf import check
 from kore._conf.diagnostics import Diagnostics
 from kore._conf.schema import Guard, RedirectRule, Route, longest_first
 from kore._dataclass import dataclass, replace
-from kore._http.methods import METHODS
+from kore._values.methods import METHODS
 
 if TYPE_CHECKING:
     from kore._conf.builder import DomainHandle

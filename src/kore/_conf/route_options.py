@@ -18,7 +18,8 @@ from kore._conf.schema import (
 from kore._conf.settings import SETTINGS
 from kore._conf.signatures import takes, verifies
 from kore._dataclass import dataclass
-from kore._http.methods import METHODS
+from kore._values.grammar import is_token, is_visible_ascii
+from kore._values.methods import METHODS
 from kore.errors import ConfigError
 
 METHOD_WORDS: Final = frozenset(map(str.lower, METHODS))
@@ -33,10 +34,8 @@ KEYWORDS: Final = (
 HOOKS: Final = ("on_headers", "on_body_chunk", "on_free")
 # Methods whose parameters stand in the query; those of the others come in a body.
 ASKING: Final = ("GET", "HEAD", "OPTIONS")
-KINDS: Final = ("cookie", "header", "request")
+AUTH_KINDS: Final = ("cookie", "header", "request")
 AUTH_KEYWORDS: Final = ("type", "value", "verify", "redirect")
-URL: Final = re.compile(r"[!-~]+")
-TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 Rules = Mapping[str, ParameterRule]
 
@@ -214,10 +213,10 @@ def auth(path: str, given: object) -> Auth | None:
         known = ", ".join(AUTH_KEYWORDS)
         raise ConfigError(f"unknown '{unknown[0]}' in auth dictionary, allowed are {known}")
     kind, verify = given.get("type"), given.get("verify")
-    known = ", ".join(KINDS)
+    known = ", ".join(AUTH_KINDS)
     if not isinstance(kind, str):
         raise ConfigError(f"missing or invalid 'type' keyword in auth dictionary: one of {known}")
-    if kind not in KINDS:
+    if kind not in AUTH_KINDS:
         raise ConfigError(f"invalid 'type' ({kind}) in auth dictionary for '{path}', not {known}")
     if not callable(verify):
         what = "a function that returns True for those to let in"
@@ -230,7 +229,7 @@ def credential(kind: str, value: object) -> str:
     """Return the name of the cookie or header to look at."""
     if kind == "request" and value is None:
         return ""
-    if not isinstance(value, str) or not TOKEN.fullmatch(value):
+    if not isinstance(value, str) or not is_token(value):
         raise ConfigError(f"missing or invalid 'value' keyword: {value!r} is no name of a {kind}")
     return value
 
@@ -239,6 +238,6 @@ def target(redirect: object) -> str:
     """Return where to send clients that are not let in."""
     if redirect is None:
         return ""
-    if not isinstance(redirect, str) or not URL.fullmatch(redirect):
+    if not isinstance(redirect, str) or not is_visible_ascii(redirect):
         raise ConfigError(f"invalid 'redirect' keyword: {redirect!r} is no URL")
     return redirect

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
-from kore._conf import paths
 from kore._conf.settings import Settings
 from kore._dataclass import asdict, dataclass, field
+from kore._values import paths
 from kore.errors import ConfigError
 
 # Called with the request and the captures; returns None, or a coroutine that is run as a task.

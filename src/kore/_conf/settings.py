@@ -95,11 +95,13 @@ class Settings:
 
     workers: int = setting(count(1, U8), usable_cpus, "Worker processes.", shown="one for each CPU")
     worker_max_connections: int = setting(
-        count(1, S32 - SPARE_DESCRIPTORS), 512,
+        count(1, S32 - SPARE_DESCRIPTORS),
+        512,
         "Connections a worker holds at a time; full, it closes those that are idle longest.",
     )
     worker_max_connections_per_address: int = setting(
-        count(0, S32), 0,
+        count(0, S32),
+        0,
         "Connections a worker holds of one address, of IPv6 of a network of 64 bits; 0: any.",
     )
     worker_rlimit_nofiles: int = setting(
@@ -230,7 +232,8 @@ class Settings:
         seconds(1), 60, "Seconds a client may take nothing of its answer."
     )
     http_half_closed_timeout: int = setting(
-        seconds(1), 3,
+        seconds(1),
+        3,
         "Seconds after which a client is taken for gone that ended its sending side, while its "
         "answer is not ready; unless its system acknowledges what is sent to it.",
     )

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from kore._dataclass import dataclass, field
+from kore._values.grammar import TOKEN
 
 U8: Final = 2**8 - 1
 U16: Final = 2**16 - 1
@@ -22,7 +23,6 @@ MILLISECONDS: Final = MappingProxyType({"ms": 1, "s": 1000})
 FLAGS: Final = MappingProxyType(
     {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 )
-TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 section 5.6.2, no password
 
 
 class ValueType(Protocol):

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from kore._conf import check, hosts
+from kore._conf import check
 from kore._conf.schema import Named
 from kore._conf.settings import SETTINGS
 from kore._conf.signatures import takes
 from kore._conf.suggestions import meant
-from kore._conf.value_types import TOKEN
-from kore._websocket.handshake import USUAL_PORTS
+from kore._values import hosts
+from kore._values.grammar import DEFAULT_PORTS, TOKEN
 from kore.errors import ConfigError
 
 F = TypeVar("F")
@@ -94,7 +94,7 @@ def _normalize_origin(origin: str) -> str:
     """Return an origin as browsers send it: a host in ASCII, without the port of its scheme."""
     scheme, slashes, place = origin.partition("://")
     if "*" not in place:
-        place = place.removesuffix(USUAL_PORTS.get(scheme.lower(), ""))
+        place = place.removesuffix(DEFAULT_PORTS.get(scheme.lower(), ""))
     if origin.isascii():
         return scheme + slashes + place
     host, colon, port = place.partition(":")

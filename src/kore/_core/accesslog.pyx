@@ -2,9 +2,9 @@
 """Format one line for each exchange, and write it to a log file.
 
 An `AccessLog` has a format, a list of parts: literal text and variables. The format is parsed in
-Python (`_http/accesslog.py`); here it is applied to a `LogEntry`, without Python objects, because
-that happens for every request. Everything that a client chose is escaped, so that it can neither
-end a quoted string nor begin another line.
+Python (`_values/accesslog_format.py`); here it is applied to a `LogEntry`, without Python objects,
+because that happens for every request. Everything that a client chose is escaped, so that it can
+neither end a quoted string nor begin another line.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from kore._conf.hosts import normalize_host
 from kore._dataclass import MISSING, dataclass, fields
-from kore._http.files.dates import http_date
+from kore._values.dates import format_http_date
+from kore._values.grammar import is_token
+from kore._values.hosts import normalize_host
 
-NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Octets of a value, perhaps in quotes: neither blanks nor quotes, comma, semicolon, backslash.
 VALUE: Final = re.compile(r'("?)[!#-+\--:<-\[\]-~]*\1')
 PATH: Final = re.compile(r"/[ -:<-~]*")
@@ -51,7 +51,7 @@ class Cookie:
     same_site: str | None = "Lax"
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
+        if not is_token(self.name):
             raise ValueError(f"cookie name {self.name!r} is not a token (letters, digits, hyphens)")
         if not VALUE.fullmatch(self.value):
             raise ValueError(
@@ -164,4 +164,4 @@ def date(when: datetime | float) -> str:
         second = int(when.timestamp() if isinstance(when, datetime) else when)
     except (ValueError, OverflowError):
         return ""
-    return http_date(second) if second >= FIRST_SECOND else ""
+    return format_http_date(second) if second >= FIRST_SECOND else ""

@@ -6,11 +6,11 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from kore._conf import hosts
 from kore._conf.schema import longest_first
 from kore._dataclass import dataclass, field, replace
-from kore._http import redirects
-from kore._http.methods import (
+from kore._http.redirects import RedirectedRequest, compile_rules, redirect_to_directory
+from kore._values import hosts
+from kore._values.methods import (
     HTTP_METHOD_GET,
     HTTP_METHOD_HEAD,
     HTTP_METHOD_OPTIONS,
@@ -18,53 +18,29 @@ from kore._http.methods import (
 )
 
 if TYPE_CHECKING:
-    from kore._conf.schema import BodyOptions, Domain, Handler, RedirectRule, Route
+    from kore._conf.schema import BodyOptions, Domain, Handler, Route
 
 CAPTURES_MAX: Final = 15  # Kore's limit, and more than a handler can name
 LABEL_MAX: Final = 63
 # Clients choose the names that a wildcard domain answers to.
 HOSTS_MAX: Final = 1024
-REFUSAL: Final = 400
-NOT_FOUND: Final = 404
 # What is asked of files.
 MAPPED: Final = HTTP_METHOD_GET | HTTP_METHOD_HEAD
 
 
-class RoutedRequest(Protocol):
-    """What routing reads of a request, and what it does to it."""
+class RoutedRequest(RedirectedRequest, Protocol):
+    """What routing reads of a request, and what it sets."""
 
     captures: tuple[str, ...] | None
-    # Where it is logged.
     access_log: Any
 
     @property
     def bare_host(self) -> str:
-        """The host in lower case, without port and last dot; empty: HTTP/1.0 without a host."""
-
-    @property
-    def path(self) -> str:
-        """The path in its normal form, without its query."""
+        """The host in lower case, without port and last dot; empty for HTTP/1.0 without a host."""
 
     @property
     def method(self) -> int:
         """One of the HTTP_METHOD numbers."""
-
-    @property
-    def is_star(self) -> bool:
-        """Whether this is `OPTIONS *`, about the whole server."""
-
-    @property
-    def query_string(self) -> str:
-        """What follows the question mark; empty when nothing does."""
-
-    def refuse(self, status: int, allow: str = "") -> None:
-        """Answer without a route."""
-
-    def response_header(self, name: str, value: str) -> object:
-        """Set a field of the answer."""
-
-    def response(self, status: int, body: None = None) -> object:
-        """Answer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +159,7 @@ class Router:
                 return entry
             allowed |= methods
         if is_map and method & MAPPED:
-            redirects.redirect_to_directory(request)
+            redirect_to_directory(request)
         elif not allowed:
             request.refuse(404)
         else:
@@ -201,39 +177,7 @@ def captures(groups: tuple[str, ...]) -> tuple[str, ...]:
 def served(domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any) -> RouteTable:
     """Return the table of a domain."""
     routes = table(domain.routes, fold)
-    return replace(routes, journal=journal, before=before(domain.answers))
-
-
-def before(answers: Sequence["RedirectRule"]) -> Callable[[RoutedRequest], bool] | None:
-    """Return what redirects or refuses a request; None: nothing does."""
-    if not answers:
-        return None
-    rules = [(answer.pattern.search, answer.status, leads(answer)) for answer in answers]
-
-    def look(request: RoutedRequest) -> bool:
-        for search, status, target in rules:
-            found = search(request.path)
-            if found is not None and not request.is_star:
-                send(request, status, target and target(found, request.query_string))
-                return True
-        return False
-
-    return look
-
-
-def leads(answer: "RedirectRule") -> redirects.Target | None:
-    """Return what makes the target of a redirect; None: it is a refusal."""
-    return redirects.target(answer.target, answer.pattern.groups) if answer.target else None
-
-
-def send(request: RoutedRequest, status: int, location: str | None) -> None:
-    """Answer a request that is no route's business."""
-    if location is not None:
-        request.response_header("location", location)
-        request.response(status)
-    else:
-        # Also what was captured may not be the part of a host's name that it stands for.
-        request.refuse(status if status >= REFUSAL else NOT_FOUND)
+    return replace(routes, journal=journal, before=compile_rules(domain.answers))
 
 
 def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> RouteTable:

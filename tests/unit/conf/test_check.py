@@ -14,7 +14,7 @@ from kore._conf.diagnostics import Diagnostics
 from kore._conf.schema import Address, Server
 from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Settings
 from kore._conf.value_types import S32
-from kore._http.methods import METHODS
+from kore._values.methods import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
 

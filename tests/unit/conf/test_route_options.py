@@ -8,7 +8,7 @@ import pytest
 
 from kore._conf.route_options import demands
 from kore._conf.schema import Auth, BodyOptions, ParameterRules, RouteRequirements
-from kore._http.methods import METHODS
+from kore._values.methods import METHODS
 from kore.errors import ConfigError
 
 GET, POST, PUT, HEAD, OPTIONS = (METHODS[n] for n in ("GET", "POST", "PUT", "HEAD", "OPTIONS"))

@@ -7,9 +7,9 @@ import pytest
 
 from kore._conf.schema import Domain, Route
 from kore._http import router as module
-from kore._http.methods import METHODS
 from kore._http.pipeline import fold
 from kore._http.router import RouteEntry, Router
+from kore._values.methods import METHODS
 
 
 @dataclass

@@ -6,12 +6,11 @@ from typing import Any, Final
 from kore._conf import check
 from kore._conf.file.directives import Directive, Scope, Table
 from kore._conf.file.syntax import Block
-from kore._conf.route_options import TOKEN, URL, Matching, rule
+from kore._conf.route_options import AUTH_KINDS, Matching, rule
 from kore._conf.signatures import verifies
 from kore._dataclass import dataclass, field
+from kore._values.grammar import is_token, is_visible_ascii
 from kore.errors import ConfigError
-
-AUTHENTICATED_BY: Final = ("cookie", "header", "request")
 
 
 @dataclass(slots=True)
@@ -51,9 +50,9 @@ def authenticate(scope: AuthenticationScope, block: Block) -> None:
 def authentication_type(scope: AuthenticationScope, block: Block) -> None:
     """Read `authentication_type cookie|header|request`."""
     kind = block.arguments[0]
-    if kind not in AUTHENTICATED_BY:
+    if kind not in AUTH_KINDS:
         raise ConfigError(
-            f"unknown authentication type '{kind}', there are {', '.join(AUTHENTICATED_BY)}"
+            f"unknown authentication type '{kind}', there are {', '.join(AUTH_KINDS)}"
         )
     scope.auth["type"] = kind
 
@@ -61,7 +60,7 @@ def authentication_type(scope: AuthenticationScope, block: Block) -> None:
 def authentication_value(scope: AuthenticationScope, block: Block) -> None:
     """Read `authentication_value NAME`."""
     name = check.text(block.arguments[0], block.keyword)
-    if not TOKEN.fullmatch(name):
+    if not is_token(name):
         raise ConfigError(f"{block.keyword} {name!r} is no name of a cookie or a header")
     scope.auth["value"] = name
 
@@ -80,7 +79,7 @@ def authentication_validator(scope: AuthenticationScope, block: Block) -> None:
 def authentication_uri(scope: AuthenticationScope, block: Block) -> None:
     """Read `authentication_uri URI`."""
     uri = check.text(block.arguments[0], block.keyword)
-    if not URL.fullmatch(uri):
+    if not is_visible_ascii(uri):
         raise ConfigError(f"{block.keyword} {uri!r} is no URL")
     scope.auth["redirect"] = uri
 

@@ -26,7 +26,7 @@ from kore._conf.schema import (
 from kore._conf.settings import SETTINGS
 from kore._conf.source_location import escaped, shown
 from kore._dataclass import dataclass, field
-from kore._http.methods import METHODS
+from kore._values.methods import METHODS
 
 # Read by whoever starts the server, and of no effect in a file.
 LEFT_OUT = frozenset({"file"})

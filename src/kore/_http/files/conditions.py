@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from kore._dataclass import dataclass
-from kore._http.files.dates import parsed
+from kore._values.dates import parse_http_date
 
 GO_ON: Final = 0
 NOT_MODIFIED: Final = 304
@@ -56,7 +56,7 @@ def range_applies(ask: Ask, version: FileVersion) -> bool:
         return False
     if values[0] == version.etag:
         return True
-    return version.settled and parsed(values[0]) == version.modified
+    return version.settled and parse_http_date(values[0]) == version.modified
 
 
 def tags(text: str, *, weak: bool) -> list[str]:
@@ -68,4 +68,4 @@ def tags(text: str, *, weak: bool) -> list[str]:
 
 def moment(values: Sequence[str]) -> int | None:
     """Return the second a field names; None when it is missing, or is to be ignored."""
-    return parsed(values[0]) if len(values) == 1 else None
+    return parse_http_date(values[0]) if len(values) == 1 else None

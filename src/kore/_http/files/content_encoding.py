@@ -4,13 +4,13 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from kore._values.grammar import TOKEN
+
 # Coding and the suffix of files that are in it, the best first.
 SUFFIXES: Final = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 # Some clients' name for it, RFC 9110 section 8.4.1.3.
 ALIASES: Final = {"x-gzip": "gzip"}
-ONE: Final = re.compile(
-    r"(?P<coding>[!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(?P<q>[01](?:\.[0-9]{0,3})?))?"
-)
+ONE: Final = re.compile(rf"(?P<coding>{TOKEN})(?:[ \t]*;[ \t]*q=(?P<q>[01](?:\.[0-9]{{0,3}})?))?")
 # Clients choose the text: what is longer is nobody's, and not worth to be remembered.
 LONGEST: Final = 200
 

@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol
 
 from kore._dataclass import dataclass
 from kore._http.files import conditions
-from kore._http.files.dates import http_date
 from kore._http.files.ranges import Part, wanted
-from kore._http.methods import HTTP_METHOD_GET
+from kore._values.dates import format_http_date
+from kore._values.methods import HTTP_METHOD_GET
 
 # Files of which a worker remembers what it says about them, some 1.5 KiB each.
 KNOWN_MAX: Final = 512
@@ -100,7 +100,7 @@ def about(size: int, mtime_ns: int, inode: int, kind: FileVariant) -> FileHeader
     fields = {
         "content-type": kind.type,
         "content-encoding": kind.coding,
-        "last-modified": http_date(modified),
+        "last-modified": format_http_date(modified),
         "etag": etag,
         "accept-ranges": "bytes",
         "vary": "accept-encoding" if kind.varies else "",

@@ -9,7 +9,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from kore._conf.paths import PLAIN
 from kore._dataclass import dataclass
 from kore._http.auth import admitted
 from kore._http.files.content_encoding import SUFFIXES, accepted
@@ -18,6 +17,7 @@ from kore._http.files.media import Table, table
 from kore._http.files.safe_path import extension, name_of
 from kore._http.redirects import redirect_to_directory
 from kore._http.sync_or_async import Work, drive
+from kore._values.paths import UNESCAPED
 
 if TYPE_CHECKING:
     from kore._conf.schema import Guard, Route
@@ -172,7 +172,7 @@ class Filemap:
         """Return what protects a file by its own path, for a request that left out its end."""
         if found.file is None or found.name == name:
             return None
-        path = request.path + quote(found.name[len(name) :], PLAIN)
+        path = request.path + quote(found.name[len(name) :], UNESCAPED)
         for guard in self.guards:
             if request.method in guard.methods and guard.fits(path):
                 return guard if guard.status or guard.auth else None

@@ -10,8 +10,8 @@ from kore._conf.schema import Config, Domain
 from kore._core.accesslog import AccessLog
 from kore._core.log_file import LogFile
 from kore._dataclass import dataclass
-from kore._http.accesslog import compiled
 from kore._process.log.handlers import log
+from kore._values.accesslog_format import compile_format
 
 
 @dataclass(slots=True)
@@ -78,9 +78,9 @@ class AccessLogs:
 def journal(domain: Domain, sink: LogFile, number: int) -> AccessLog:
     """Return what logs the requests of a domain."""
     assert domain.accesslog is not None  # noqa: S101 - who calls has looked
-    form = compiled(domain.accesslog.format)
+    form = compile_format(domain.accesslog.format)
     constants = {"server_name": domain.name, "worker": str(number), "pid": str(os.getpid())}
-    return AccessLog(sink, form.filled(constants), json=form.json)
+    return AccessLog(sink, form.fill_constants(constants), json=form.json)
 
 
 def report(file: AccessLogFile) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from kore._conf.file.printer import Printer
 from kore._conf.schema import Auth
-from kore._http.methods import METHODS
+from kore._values.methods import METHODS
 from tests.helpers.conf import allowed, built, complaints, config, domain, index, route
 
 LATER = "is not part of this version yet"

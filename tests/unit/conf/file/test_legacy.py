@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kore._conf.schema import Address, Config, Privsep
-from kore._http.methods import METHODS
+from kore._values.methods import METHODS
 from tests.helpers.conf import allowed, built, complaints, config, domain, index
 
 VALIDATORS = "validator v_id regex ^[0-9]+$\n"
@@ -142,7 +142,8 @@ def test_without_certificates_they_serve_plain_http(more: str) -> None:
     made = config(f"bind ::1 80\nbind_unix /x\n{more}{OLD_DOMAIN}", server=False)
 
     assert [(str(server.address), server.tls) for server in made.servers] == [
-        ("[::1]:80", False), ("/x", False),
+        ("[::1]:80", False),
+        ("/x", False),
     ]
     assert made.domains[0].server == "default"
     assert made.notices[0] == (

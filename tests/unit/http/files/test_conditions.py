@@ -12,11 +12,11 @@ from kore._http.files.conditions import (
     range_applies,
     verdict,
 )
-from kore._http.files.dates import http_date
+from kore._values.dates import format_http_date
 
 TAG = '"abc-1"'
 CHANGED = 1_000_000_000
-THEN, BEFORE, AFTER = (http_date(CHANGED + by) for by in (0, -1, 1))
+THEN, BEFORE, AFTER = (format_http_date(CHANGED + by) for by in (0, -1, 1))
 
 
 def judged(fields: Mapping[str, str | list[str]], *, settled: bool = True) -> int:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
-from kore._conf.paths import normalize_literal, normalize_path, normalize_regex
 from kore._conf.schema import compiled
+from kore._values.paths import normalize_literal, normalize_path, normalize_regex
 from kore.errors import ConfigError
 
 

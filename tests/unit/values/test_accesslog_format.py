@@ -4,13 +4,13 @@ import re
 import pytest
 
 from kore._core import accesslog as core
-from kore._http.accesslog import CONSTANTS, FORMATS, VARIABLES, compiled
+from kore._values.accesslog_format import CONSTANTS, FORMATS, VARIABLES, compile_format
 
 
 def test_a_format_is_text_and_variables() -> None:
-    form = compiled('$remote_addr "${http_X_Real_IP}" $$status.')
+    form = compile_format('$remote_addr "${http_X_Real_IP}" $$status.')
 
-    assert form.pieces == (
+    assert form.parts == (
         ("remote_addr", ""),
         (None, ' "'),
         ("http", "x-real-ip"),
@@ -23,7 +23,7 @@ def test_a_format_is_text_and_variables() -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_named_formats_are_formats(name: str) -> None:
-    assert compiled(name) == compiled(FORMATS[name])
+    assert compile_format(name) == compile_format(FORMATS[name])
 
 
 def test_the_core_knows_every_variable() -> None:
@@ -31,20 +31,20 @@ def test_the_core_knows_every_variable() -> None:
 
 
 def test_what_never_changes_becomes_text_and_is_escaped() -> None:
-    form = compiled('$server_name "$pid" $status')
+    form = compile_format('$server_name "$pid" $status')
 
-    filled = form.filled({"server_name": 'a"b\n', "pid": "7"})
+    filled = form.fill_constants({"server_name": 'a"b\n', "pid": "7"})
 
     assert b"".join(text for _, text in filled) == b'a\\x22b\\x0A "7" '
     assert [variable for variable, _ in filled if variable] == ["status"]
-    assert compiled('{"a":"$server_name"}').filled({"server_name": 'ü"'})[1] == (
+    assert compile_format('{"a":"$server_name"}').fill_constants({"server_name": 'ü"'})[1] == (
         None,
         b"\\u00C3\\u00BC\\u0022",
     )
 
 
 def test_a_format_that_begins_with_a_brace_is_json() -> None:
-    assert compiled('{"status":$status,"agent":"$http_user_agent"}').json
+    assert compile_format('{"status":$status,"agent":"$http_user_agent"}').json
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_format_that_begins_with_a_brace_is_json() -> None:
 )
 def test_a_format_that_cannot_be_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
-        compiled(text)
+        compile_format(text)
 
 
 def test_the_json_format_names_what_it_holds() -> None:

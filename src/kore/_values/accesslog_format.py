@@ -1,4 +1,4 @@
-"""Formats of access logs: text with nginx's variables becomes pieces, or an error says why not."""
+"""Formats of access logs: text with the variables of nginx, parsed into parts for the core."""
 
 import json
 import re
@@ -8,15 +8,15 @@ from typing import Final
 
 from kore._dataclass import dataclass
 
-# A variable with its name, and "http" with that of a header field; text with None.
-Piece = tuple[str | None, str]
+# A variable and "", "http" and the name of a header field, or None and literal text.
+FormatPart = tuple[str | None, str]
 
 FIELDS_MAX: Final = 16
-FIELD: Final = "http_"
+FIELD_PREFIX: Final = "http_"
 VARIABLE: Final = re.compile(r"\$(?:\{(?P<braced>\w*)\}|(?P<name>\w+))", re.ASCII)
 FIELD_NAME: Final = re.compile(r"[a-z0-9_]+")
 
-# What each variable is, for the guide and for errors. The core knows those of the first table.
+# What each variable is, for the guide and for errors. The core computes those of the first table.
 VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "remote_addr": "the client's address; `-` on a Unix socket",
@@ -24,7 +24,7 @@ VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
         "time_local": "when the line was written, `22/Nov/2026:19:07:03 +0000`",
         "time_iso8601": "likewise, `2026-11-22T19:07:03+00:00`",
         "msec": "likewise, in seconds since 1970 with milliseconds",
-        "request": "method, target and protocol; the first line of what was no request",
+        "request": "method, target and protocol; of a malformed request its first line",
         "request_no_args": "likewise, without the query",
         "request_method": "the method",
         "request_uri": "the target as it was sent, with the query",
@@ -49,7 +49,7 @@ CONSTANTS: Final[Mapping[str, str]] = MappingProxyType(
         "pid": "the worker's process id",
     }
 )
-NUMBERS: Final = frozenset(
+NUMERIC_VARIABLES: Final = frozenset(
     [
         "body_bytes_sent",
         "bytes_sent",
@@ -81,73 +81,73 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class AccessLogFormat:
-    """What the lines of a log look like."""
+    """A format, parsed."""
 
-    pieces: tuple[Piece, ...]
-    # Values are escaped for JSON strings, and what is missing is empty.
+    parts: tuple[FormatPart, ...]
+    # Values are escaped for JSON strings, and missing ones are empty.
     json: bool
 
-    def filled(self, constants: Mapping[str, str]) -> list[tuple[str | None, bytes]]:
-        """Return the pieces as the core takes them, with *constants* for what never changes."""
+    def fill_constants(self, constants: Mapping[str, str]) -> list[tuple[str | None, bytes]]:
+        """Return the parts as the core takes them, with the values of *constants* as text."""
         filled: list[tuple[str | None, bytes]] = []
-        for variable, text in self.pieces:
+        for variable, text in self.parts:
             if variable is not None and variable in constants:
-                filled.append((None, escaped(constants[variable], json=self.json).encode()))
+                filled.append((None, _escape_value(constants[variable], json=self.json).encode()))
             else:
                 filled.append((variable, text.encode()))
         return filled
 
 
-def compiled(text: str) -> AccessLogFormat:
-    """Return the format *text* means: a name of `FORMATS`, or text with variables.
+def compile_format(text: str) -> AccessLogFormat:
+    """Return the format for a name in `FORMATS`, or for text with variables.
 
-    One that begins with a brace is JSON. ValueError: there is no such variable, the lines would
-    not be lines, or not JSON.
+    Text that begins with a brace is JSON. Raises ValueError if there is no such variable, if the
+    text has control characters, or if its lines would not be JSON.
     """
     source = FORMATS.get(text, text)
     if not source.isprintable():
         raise ValueError("a format is one line, of printable characters")
-    found = tuple(pieces(source))
-    if all(variable is None for variable, _ in found):
+    parts = tuple(_split_format(source))
+    if all(variable is None for variable, _ in parts):
         raise ValueError(f"'{text}' is neither {' nor '.join(FORMATS)}, and has no variable")
-    if len({name for variable, name in found if variable == "http"}) > FIELDS_MAX:
+    if len({name for variable, name in parts if variable == "http"}) > FIELDS_MAX:
         raise ValueError(f"more than {FIELDS_MAX} header fields")
     is_json = source.startswith("{")
     if is_json:
-        refuse_broken_json(found)
-    return AccessLogFormat(found, is_json)
+        _check_json(parts)
+    return AccessLogFormat(parts, is_json)
 
 
-def pieces(source: str) -> Iterator[Piece]:
-    """Yield what a format consists of."""
+def _split_format(source: str) -> Iterator[FormatPart]:
+    """Yield the variables of a format and the text between them."""
     at = 0
     for found in VARIABLE.finditer(source):
         if found.start() > at:
             yield None, source[at : found.start()]
-        yield variable(found["name"] if found["braced"] is None else found["braced"])
+        yield _parse_variable(found["name"] if found["braced"] is None else found["braced"])
         at = found.end()
     if at < len(source):
         yield None, source[at:]
 
 
-def variable(name: str) -> Piece:
-    """Return the piece of a variable."""
+def _parse_variable(name: str) -> FormatPart:
+    """Return the part for a variable. Raises ValueError if there is no such variable."""
     if name in VARIABLES or name in CONSTANTS:
         return name, ""
-    field = name.removeprefix(FIELD)
+    field = name.removeprefix(FIELD_PREFIX)
     if field == name or not FIELD_NAME.fullmatch(field.lower()):
         known = ", ".join(f"${known}" for known in (*VARIABLES, *CONSTANTS))
         raise ValueError(f"unknown variable ${name}: there are {known} and $http_FIELD")
     return "http", field.lower().replace("_", "-")
 
 
-def refuse_broken_json(found: Sequence[Piece]) -> None:
-    """Raise ValueError for a format that could make lines that are no JSON."""
+def _check_json(parts: Sequence[FormatPart]) -> None:
+    """Raise ValueError if a format could produce lines that are not JSON."""
 
     def sample(number: str, text: str) -> str:
         return "".join(
-            literal if variable is None else number if variable in NUMBERS else text
-            for variable, literal in found
+            literal if variable is None else number if variable in NUMERIC_VARIABLES else text
+            for variable, literal in parts
         )
 
     for line in (sample("0", ""), sample("1.5", "x")):
@@ -158,8 +158,8 @@ def refuse_broken_json(found: Sequence[Piece]) -> None:
             raise ValueError(f"lines of this format are no JSON ({error}): {hint}") from None
 
 
-def escaped(text: str, *, json: bool) -> str:
-    """Return *text* fit for a quoted string, as the core escapes what clients send."""
+def _escape_value(text: str, *, json: bool) -> str:
+    """Escape *text* for a quoted string, as the core escapes values from clients."""
     form = "\\u{:04X}" if json else "\\x{:02X}"
     return "".join(
         chr(byte) if 0x20 <= byte < 0x7F and byte not in b'"\\' else form.format(byte)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kore._http.redirects import target
+from kore._values.redirect_target import compile_target
 
 
 def led(path: str, regex: str, text: str, query: str = "") -> str | None:
@@ -12,7 +12,7 @@ def led(path: str, regex: str, text: str, query: str = "") -> str | None:
     pattern = re.compile(regex)
     found = pattern.search(path)
     assert found is not None
-    return target(text, pattern.groups)(found, query)
+    return compile_target(text, pattern.groups)(found, query)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_part_of_a_name_is_a_name_or_nothing_is_there(label: str) -> None:
 )
 def test_a_target_that_cannot_be_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
-        target(text, 2)
+        compile_target(text, 2)
 
 
 HOSTS = {"https://a.test/$1", "https://a.test$1", "//a.test$1?$qs"}
@@ -158,12 +158,12 @@ def test_no_path_leads_a_browser_away(captured: str, query: str) -> None:
     found = re.fullmatch("(.*)", captured)
     assert found is not None
     for text in LOCAL:
-        made = target(text, 1)(found, query)
+        made = compile_target(text, 1)(found, query)
         assert made is not None
         assert made.startswith("/")
         assert made[1:2] not in ("/", "\\")
     for text in HOSTS:
-        made = target(text, 1)(found, query)
+        made = compile_target(text, 1)(found, query)
         assert made is not None
         host = re.split(r"[/?#\\]", made.partition("//")[2])[0]
         assert host == "a.test"

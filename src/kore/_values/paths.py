@@ -1,24 +1,27 @@
-"""Paths of routes, compared with the normal form of a request's path.
+"""Paths of routes in the normal form of request paths.
 
-Requests have one spelling for each path (`normalize_path` in `_core/grammar.pyx`). What is
-configured gets the same one; what no request can have is refused, with the spelling that works.
+The core normalizes the path of each request (`normalize_path` in `_core/grammar.pyx`). Configured
+paths and regular expressions are normalized the same way. Those that no request could match are
+refused, and the error shows the spelling that works.
 """
 
 import re
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-# What stands for itself, beside letters, digits and `-._~`: as the URL standard has it.
-PLAIN: Final = "/!$&'()*+,;=:@[]|"
-SLASH: Final = re.compile("%2[Ff]")
+# Not escaped beside letters, digits and `-._~`: as in the URL standard.
+UNESCAPED: Final = "/!$&'()*+,;=:@[]|"
+ESCAPED_SLASH: Final = re.compile("%2[Ff]")
 
 ESCAPE: Final = r"%(?!00)[0-9A-Fa-f]{2}"
-# What can stand in a request target before its query.
-POSSIBLE: Final = re.compile(rf"(?:[!\"$&->@-\[\]-~]|{ESCAPE})*")
+# A request target up to its query.
+TARGET_PATH: Final = re.compile(rf"(?:[!\"$&->@-\[\]-~]|{ESCAPE})*")
 # RFC 3986 section 6.2.2.2: no client has a reason to escape these.
-UNRESERVED: Final = re.compile(r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
-# A regular expression piece by piece. What begins a group, repeats, or stands in brackets stays as
-# it is, and so does what is escaped and means no character of its own.
+UNRESERVED_ESCAPE: Final = re.compile(
+    r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])"
+)
+# The parts of a regular expression. Starts of groups, repetitions, bracket expressions, and escapes
+# like `\d` are kept as they are.
 PIECES: Final = re.compile(
     rf"\\?(?P<escape>{ESCAPE})|(?P<impossible>\\?[^!-~]|#)|(?P<escaped>\\[\"<>^`{{}}]|[\"<>`])"
     r"|\(\?#[^)]*\)|\(\?(?:P<\w+>|P=\w+\)|<[=!]|>)|\{(?:[0-9]+(?:,[0-9]*)?|,[0-9]*)\}|(?P<brace>[{}])"
@@ -26,17 +29,17 @@ PIECES: Final = re.compile(
     re.DOTALL,
 )
 # Comments, escaped characters, bracket expressions, single characters.
-TOKENS: Final = re.compile(
-    r"\(\?#[^)]*\)|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]|.", re.DOTALL
-)
-# Repetitions that may be none, behind a token.
+TOKENS: Final = re.compile(r"\(\?#[^)]*\)|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]])*\]|.", re.DOTALL)
+# A repetition that matches zero times, too, behind a token.
 OPTIONAL: Final = re.compile(r"[?*]|\{0*[,}]")
 VERBOSE: Final = re.compile(r"\(\?[aimsuL]*x")
 
 
 def normalize_path(path: str) -> str:
-    """Return the one spelling of a path, all of whose percent signs begin escapes."""
-    return "%2F".join(quote(unquote_to_bytes(piece), PLAIN) for piece in SLASH.split(path))
+    """Return the normal form of a path in which each percent sign begins an escape."""
+    return "%2F".join(
+        quote(unquote_to_bytes(piece), UNESCAPED) for piece in ESCAPED_SLASH.split(path)
+    )
 
 
 def normalize_literal(path: str) -> str:
@@ -44,22 +47,22 @@ def normalize_literal(path: str) -> str:
 
     Raises ValueError if no request has such a path.
     """
-    if POSSIBLE.fullmatch(path) and not UNRESERVED.search(path):
+    if TARGET_PATH.fullmatch(path) and not UNRESERVED_ESCAPE.search(path):
         return normalize_path(path)
     query = "; the query is no part of the path" if "?" in path else ""
     raise ValueError(f"no request has this path, write '{_suggest_path(path)}'{query}")
 
 
 def _suggest_path(path: str) -> str:
-    """Return a path that requests can have, close to *path*."""
+    """Return a path that requests can have and that is close to *path*."""
     text = re.sub(r"%(?![0-9A-Fa-f]{2})|%(?=00)", "%25", path)
-    return normalize_path(quote(text, PLAIN + "%"))
+    return normalize_path(quote(text, UNESCAPED + "%"))
 
 
 def normalize_regex(text: str) -> str:
-    """Return a regular expression whose characters are spelled as in the normal form.
+    """Return a regular expression with its literal characters in normal form.
 
-    Raises ValueError if it has one that stands in no path, such as a blank outside of a verbose
+    Raises ValueError if it needs a character that no path has, such as a blank outside of a verbose
     expression.
     """
     if found := _find_needed(text):
@@ -70,7 +73,7 @@ def normalize_regex(text: str) -> str:
 
 
 def _find_needed(text: str) -> str | None:
-    """Return `?` or a backslash that a regular expression cannot match without; None: neither."""
+    """Return `?` or a backslash if every match of a regular expression has one, else None."""
     depth, needed = 0, None
     for found in TOKENS.finditer(text):
         piece = found[0]
@@ -83,7 +86,7 @@ def _find_needed(text: str) -> str | None:
 
 
 def _normalize_piece(found: re.Match[str], *, is_verbose: bool) -> str:
-    """Return a piece of a regular expression in the spelling of requests."""
+    """Return a part of a regular expression in normal form."""
     if found["escape"]:
         return re.escape(normalize_path(found["escape"]))
     if found["impossible"] and not is_verbose:

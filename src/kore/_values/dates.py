@@ -1,4 +1,4 @@
-"""Dates in fields: RFC 9110 section 5.6.7. Written in one form, read in three."""
+"""Dates of header fields, RFC 9110 section 5.6.7: formatted in one form, parsed in three."""
 
 import re
 import time
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-# Not strftime(), which asks the locale.
+# Not strftime(), which depends on the locale.
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS: Final = (
     *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
@@ -22,14 +22,14 @@ FORMS: Final = tuple(
         rf"[MTWFS][a-z]{{2}} {MONTH} (?P<day>[ \d]\d) {CLOCK} (?P<year>\d{{4}})",
     )
 )
-LONGEST: Final = len("Wednesday, 06-Nov-94 08:49:37 GMT")
-# A year of two digits that seems to be further ahead is of the century before.
+DATE_SIZE_MAX: Final = len("Wednesday, 06-Nov-94 08:49:37 GMT")
+# A year of two digits that would be more years ahead belongs to the century before: RFC 9110.
 YEARS_AHEAD: Final = 50
 
 
 @lru_cache(512)
-def http_date(second: int) -> str:
-    """Return a moment as IMF-fixdate; nothing when its year has not four digits."""
+def format_http_date(second: int) -> str:
+    """Return a Unix time as IMF-fixdate; "" if its year does not have four digits."""
     try:
         at = time.gmtime(second)
     except (OverflowError, OSError, ValueError):
@@ -40,25 +40,25 @@ def http_date(second: int) -> str:
     return f"{day} {at.tm_hour:02}:{at.tm_min:02}:{at.tm_sec:02} GMT"
 
 
-def parsed(text: str) -> int | None:
-    """Return the second a date stands for; None for what is no date, which is to be ignored."""
-    # Clients choose the text: what no date is as long as is not worth to be remembered.
-    return read(text) if len(text) <= LONGEST else None
+def parse_http_date(text: str) -> int | None:
+    """Return the Unix time of a date; None if the text is not a date, and is to be ignored."""
+    # Clients choose the text: longer ones would only fill the cache.
+    return _parse_date(text) if len(text) <= DATE_SIZE_MAX else None
 
 
 @lru_cache(512)
-def read(text: str) -> int | None:
-    """Return the second of a date, None for what is none."""
+def _parse_date(text: str) -> int | None:
+    """Parse a date, or return None."""
     for form in FORMS:
         if found := form.fullmatch(text):
-            return second_of(found)
+            return _to_timestamp(found)
     return None
 
 
-def second_of(found: re.Match[str]) -> int | None:
-    """Return the second of a date in one of the three forms."""
+def _to_timestamp(found: re.Match[str]) -> int | None:
+    """Return the Unix time of a date in one of the three forms; None if there is no such day."""
     day, hour, minute, second = (int(found[of]) for of in ("day", "hour", "minute", "second"))
-    year, month = full_year(found["year"]), MONTHS.index(found["month"]) + 1
+    year, month = _expand_year(found["year"]), MONTHS.index(found["month"]) + 1
     try:
         at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
@@ -66,10 +66,10 @@ def second_of(found: re.Match[str]) -> int | None:
     return int(at.timestamp())
 
 
-def full_year(digits: str) -> int:
-    """Return a year, of two digits as well."""
+def _expand_year(digits: str) -> int:
+    """Return a year of four or two digits as a number."""
     if len(digits) > 2:
         return int(digits)
-    this = time.gmtime().tm_year
-    year = this - this % 100 + int(digits)
-    return year - 100 if year > this + YEARS_AHEAD else year
+    now = time.gmtime().tm_year
+    year = now - now % 100 + int(digits)
+    return year - 100 if year > now + YEARS_AHEAD else year

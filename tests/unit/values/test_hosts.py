@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
-from kore._conf.hosts import compile_wildcard, normalize_host
 from kore._core.testing import parse
+from kore._values.hosts import compile_wildcard, normalize_host
 from kore.errors import ConfigError
 from tests.helpers.build import request
 

@@ -1,6 +1,6 @@
 """The numbers of the methods are Kore's."""
 
-from kore._http.methods import METHODS
+from kore._values.methods import METHODS
 
 
 def test_methods_are_distinct_bits() -> None:

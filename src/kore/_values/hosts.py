@@ -1,4 +1,4 @@
-"""Names of hosts: what a Host field can be, wildcards, names in other scripts as DNS has them."""
+"""Host names: valid Host fields, wildcards, and names in other scripts as A-labels."""
 
 import re
 from collections.abc import Callable
@@ -8,34 +8,34 @@ from typing import Final
 
 LABEL_MAX: Final = 63  # RFC 1035 section 2.3.4
 # Full stops of other scripts, RFC 3490 section 3.1.
-DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")
+FULL_STOPS: Final = re.compile("[.\u3002\uff0e\uff61]")
 # Letters that names have had since IDNA2008, and that nameprep replaces.
-KEPT: Final = re.compile("([\u00df\u03c2\u200c\u200d])")
+KEPT_LETTERS: Final = re.compile("([\u00df\u03c2\u200c\u200d])")
 # As `valid_host` in `_core/grammar.pyx` reads the field: RFC 3986 section 3.2.2.
-NAME: Final = re.compile(r"[0-9A-Za-z!$&'()*+;=._~-]+")
-LITERAL: Final = re.compile(r"\[[0-9A-Fa-f:.*]+\]|\[[vV][0-9A-Za-z!$&'()*+,;=:._~-]+\]")
+HOST_NAME: Final = re.compile(r"[0-9A-Za-z!$&'()*+;=._~-]+")
+IP_LITERAL: Final = re.compile(r"\[[0-9A-Fa-f:.*]+\]|\[[vV][0-9A-Za-z!$&'()*+,;=:._~-]+\]")
 
-PORT: Final = re.compile(r"(?:[^:\[]*|\[.*\]):[0-9]*")
+HOST_WITH_PORT: Final = re.compile(r"(?:[^:\[]*|\[.*\]):[0-9]*")
 
 
 def normalize_host(host: str) -> str:
-    """Return a host in ASCII and without the dot at its end, `*` included.
+    """Return a host name, which may have wildcards, in ASCII and without the dot at its end.
 
-    Raises ValueError if no Host field can name it.
+    Raises ValueError if no Host field can have it.
     """
     if not host.isascii():
-        host = ".".join(map(_label_to_ascii, DOTS.split(host)))
+        host = ".".join(map(_label_to_ascii, FULL_STOPS.split(host)))
     if len(host) > 1:
         host = host.removesuffix(".")
-    if NAME.fullmatch(host):
+    if HOST_NAME.fullmatch(host):
         return host
-    if LITERAL.fullmatch(host):
+    if IP_LITERAL.fullmatch(host):
         return normalize_address(host)
     if "://" in host or "/" in host:
         raise ValueError("write the name of the host alone, without scheme and path")
-    if host.count(":") > 1 and LITERAL.fullmatch(f"[{host}]"):
+    if host.count(":") > 1 and IP_LITERAL.fullmatch(f"[{host}]"):
         raise ValueError(f"an IPv6 address stands in brackets here: '[{host}]'")
-    if PORT.fullmatch(host):
+    if HOST_WITH_PORT.fullmatch(host):
         raise ValueError("leave the port out, it is the server's")
     if ":" in host:
         raise ValueError("an IPv6 address has hexadecimal digits and colons in brackets, no zone")
@@ -45,7 +45,7 @@ def normalize_host(host: str) -> str:
 
 
 def normalize_address(host: str) -> str:
-    """Return an IPv6 address in brackets in its shortest form, and any other host as it is."""
+    """Return an IPv6 address in brackets in its shortest form, any other host unchanged."""
     try:
         return f"[{IPv6Address(host[1:-1])}]" if host.startswith("[") else host
     except ValueError:
@@ -53,10 +53,12 @@ def normalize_address(host: str) -> str:
 
 
 def _label_to_ascii(label: str) -> str:
-    """Return the A-label of one part of a name (RFC 5890), in lower case."""
+    """Return the A-label (RFC 5890) of one label of a name, in lower case."""
     try:
-        parts = KEPT.split(label)
-        prepared = "".join(part if KEPT.fullmatch(part) else nameprep(part) for part in parts)
+        parts = KEPT_LETTERS.split(label)
+        prepared = "".join(
+            part if KEPT_LETTERS.fullmatch(part) else nameprep(part) for part in parts
+        )
     except UnicodeError as error:
         raise ValueError(f"{label!r} is no part of a host's name: {error}") from None
     if prepared.isascii():
@@ -64,11 +66,11 @@ def _label_to_ascii(label: str) -> str:
     if "*" in prepared:
         raise ValueError(f"{label!r}: write '*' apart from letters beyond ASCII")
     found = f"xn--{prepared.encode('punycode').decode()}"
-    if len(found) > LABEL_MAX or not NAME.fullmatch(found):
+    if len(found) > LABEL_MAX or not HOST_NAME.fullmatch(found):
         raise ValueError(f"{label!r} is no part of a host's name")
     return found
 
 
 def compile_wildcard(name: str) -> Callable[[str], re.Match[str] | None]:
-    """Return what matches the hosts, in lower case, that a name with wildcards stands for."""
+    """Return a function that matches hosts in lower case against a name with wildcards."""
     return re.compile(".*".join(map(re.escape, name.lower().split("*")))).fullmatch

@@ -4,18 +4,18 @@ import time
 
 import pytest
 
-from kore._http.files.dates import http_date, parsed
+from kore._values.dates import format_http_date, parse_http_date
 
 
 def test_a_date_is_written_as_the_standard_has_it() -> None:
-    assert http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT"
-    assert http_date(0) == "Thu, 01 Jan 1970 00:00:00 GMT"
-    assert http_date(-1) == "Wed, 31 Dec 1969 23:59:59 GMT"
+    assert format_http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT"
+    assert format_http_date(0) == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert format_http_date(-1) == "Wed, 31 Dec 1969 23:59:59 GMT"
 
 
 @pytest.mark.parametrize("second", [10**12, 10**18, -(10**12), 2**70])
 def test_what_has_no_year_of_four_digits_is_not_written(second: int) -> None:
-    assert http_date(second) == ""
+    assert format_http_date(second) == ""
 
 
 @pytest.mark.parametrize(
@@ -27,18 +27,18 @@ def test_what_has_no_year_of_four_digits_is_not_written(second: int) -> None:
     ],
 )
 def test_the_three_forms_of_the_standard_are_read(text: str) -> None:
-    assert parsed(text) == 784111777
+    assert parse_http_date(text) == 784111777
 
 
 def test_every_date_is_read_as_it_is_written() -> None:
     for second in range(0, 2**33, 12_345_678):
-        assert parsed(http_date(second)) == second
+        assert parse_http_date(format_http_date(second)) == second
 
 
 def test_a_year_of_two_digits_is_not_far_ahead() -> None:
     year = time.gmtime().tm_year
     for ahead, century in ((49, 0), (51, -100)):
-        date = parsed(f"Sunday, 06-Nov-{(year + ahead) % 100:02} 08:49:37 GMT")
+        date = parse_http_date(f"Sunday, 06-Nov-{(year + ahead) % 100:02} 08:49:37 GMT")
         assert date is not None
         expected = year + ahead + century
         assert time.gmtime(date).tm_year == expected
@@ -55,4 +55,4 @@ def test_a_year_of_two_digits_is_not_far_ahead() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_date_is_none(text: str) -> None:
-    assert parsed(text) is None
+    assert parse_http_date(text) is None
