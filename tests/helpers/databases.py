@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kore._pgsql.conninfo import target
+from kore._pgsql.conninfo import parse_conninfo
 from kore._pgsql.database import Callbacks, Database, PoolLimits
 from kore._pgsql.rows import Rows
 
@@ -13,8 +13,8 @@ from kore._pgsql.rows import Rows
 @asynccontextmanager
 async def database(dsn: str, **limits: Any) -> AsyncIterator[Database]:
     """Have a database for the length of a block."""
-    around = Callbacks(lambda call, *words: call(*words), lambda _: None)
-    made = Database(target(dsn, 10, 0), PoolLimits(**limits), around)
+    callbacks = Callbacks(lambda call, *words: call(*words), lambda _: None)
+    made = Database(parse_conninfo(dsn, 10, 0), PoolLimits(**limits), callbacks)
     try:
         yield made
     finally:
@@ -28,8 +28,8 @@ async def ask(of: Database, query: str, *values: object) -> Rows | None:
 
 async def settled(of: Database) -> None:
     """Wait until all connections are proven or closed."""
-    while of.pool.errands:
-        await asyncio.wait(of.pool.errands)
+    while of.pool.background_tasks:
+        await asyncio.wait(of.pool.background_tasks)
 
 
 async def turns(count: int, until: Callable[[], bool] = lambda: False) -> None:

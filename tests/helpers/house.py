@@ -42,9 +42,9 @@ FLOORS = {
           _aio.sleep _aio.socket _aio.status _aio.task_utils _aio.tasks _aio.timer _aio.tracing
           _httpclient.client _httpclient.curl _httpclient.stream _httpclient.transfer
           _httpclient.transfers _httpclient.upload _pgsql.connect _pgsql.connection
-          _pgsql.conninfo _pgsql.database _pgsql.epoll _pgsql.listen _pgsql.pipeline _pgsql.pool
-          _pgsql.query _pgsql.rows _pgsql.session _pgsql.slices _pgsql.stream _pgsql.transaction
-          _symbols _tracebacks""",
+          _pgsql.conninfo _pgsql.database _pgsql.epoll _pgsql.errors _pgsql.listen
+          _pgsql.pipeline _pgsql.pool _pgsql.query _pgsql.rows _pgsql.session _pgsql.slices
+          _pgsql.stream _pgsql.transaction _symbols _tracebacks""",
     2: """_conf.builder _conf.check _conf.databases _conf.domain_rules _conf.file.authentications
           _conf.file.directives _conf.file.domains _conf.file.legacy _conf.file.loader
           _conf.file.printer _conf.file.routes _conf.filemaps _conf.notices _conf.pending_routes

@@ -13,12 +13,12 @@ CLASSES: Final = {
 }  # fmt: skip
 # Modules with functions that are one word, or miss their underscore.
 FUNCTIONS: Final = (
-    "_aio", "_api", "_app", "_cli", "_conf", "_context", "_core", "_http", "_httpclient", "_pgsql",
+    "_aio", "_api", "_app", "_cli", "_conf", "_context", "_core", "_http", "_httpclient",
     "_process", "_symbols", "_websocket",
 )  # fmt: skip
 # Modules, and pages, with vague words.
 PROSE: Final = (
-    "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient", "_pgsql",
+    "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient",
     "_process", "_symbols", "_websocket", "docs/", "errors",
 )  # fmt: skip
 PARAMETERS: Final = ()

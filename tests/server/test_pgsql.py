@@ -263,7 +263,7 @@ def test_copy_is_an_error_and_harms_nobody_else(worker: Worker, query: str) -> N
 
 
 def test_listen_in_a_query_is_an_error(worker: Worker, postgres: Postgres) -> None:
-    with pytest.raises(Raised, match=r"use listen\(\)"):
+    with pytest.raises(Raised, match=r"use kore\.listen\(\)"):
         worker.do(q("LISTEN nobody"))
     code = """
         return [await kore.dbquery("db", "SELECT count(*) AS n FROM pg_listening_channels()")

@@ -106,7 +106,7 @@ def test_a_late_request_to_cancel_ends_no_other_query(postgres: Postgres) -> Non
         async with (
             gate(postgres) as way,
             database(postgres.dsn) as other,
-            database(way.dsn, connections=1, cancel=60) as of,
+            database(way.dsn, connection_limit=1, cancel_timeout=60) as of,
         ):
             async with other.transaction(None, readonly=False) as tx:
                 await tx.query("SELECT pg_advisory_xact_lock(81)")
@@ -116,7 +116,7 @@ def test_a_late_request_to_cancel_ends_no_other_query(postgres: Postgres) -> Non
                 await way.arrived.wait()
             # The lock is free, and the query comes to its end before it can be cancelled.
             (connection,) = of.pool.connections
-            await turns(100_000_000, lambda: connection.reply is None)
+            await turns(100_000_000, lambda: connection.pending is None)
             # Its client leaves while the request to cancel is on its way.
             request.cancel()
             await outcome(request)
@@ -140,7 +140,7 @@ def test_a_connection_whose_request_to_cancel_never_arrives_is_given_up(
     async def main() -> tuple[object, bool]:
         async with (
             gate(postgres) as way,
-            database(way.dsn, connections=1, cancel=0.2) as of,
+            database(way.dsn, connection_limit=1, cancel_timeout=0.2) as of,
             database(postgres.dsn) as other,
         ):
             async with other.transaction(None, readonly=False) as tx:
@@ -159,7 +159,7 @@ def test_a_connection_whose_request_to_cancel_never_arrives_is_given_up(
 
 def test_a_request_to_cancel_that_arrives_before_its_query_is_repeated(postgres: Postgres) -> None:
     async def main() -> object:
-        async with gate(postgres) as way, database(way.dsn, connections=1) as of:
+        async with gate(postgres) as way, database(way.dsn, connection_limit=1) as of:
             assert await ask(of, "SELECT 1 AS a") == [{"a": "1"}]
             way.held = b"pg_sleep(600)"
             way.opened.set()
@@ -177,7 +177,7 @@ def test_what_runs_when_its_task_is_cancelled_at_any_moment_harms_no_other(
     postgres: Postgres,
 ) -> None:
     async def main() -> list[object]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             found = []
             for moment in range(1, 120, 3):
                 task = asyncio.ensure_future(ask(of, "SELECT pg_sleep(0.0005)"))
@@ -199,7 +199,7 @@ def test_a_savepoint_that_is_left_at_any_moment_spares_its_transaction(postgres:
 
     async def main() -> list[object]:
         async with (
-            database(postgres.dsn, connections=1) as of,
+            database(postgres.dsn, connection_limit=1) as of,
             of.transaction(None, readonly=False) as tx,
         ):
             found = []

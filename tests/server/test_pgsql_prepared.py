@@ -51,7 +51,7 @@ def test_a_prepared_query_that_raises_such_an_error_itself_runs_once(
     insert = "INSERT INTO triggered VALUES ($1)"
 
     async def main() -> tuple[int, Any]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             for _ in range(3):
                 await ask(of, insert, 0)
             before = int(postgres.sql("SELECT last_value FROM runs"))
@@ -71,7 +71,7 @@ def test_a_pipeline_that_commits_in_the_middle_runs_once(postgres: Postgres) -> 
     queries = ["INSERT INTO counted VALUES (1)", "COMMIT", "SELECT * FROM shifting"]
 
     async def main() -> Any:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             for _ in range(3):
                 await pipeline(of, queries)
             postgres.sql("ALTER TABLE shifting ADD b int")
@@ -89,7 +89,7 @@ def test_a_pipeline_survives_a_change_of_its_tables(postgres: Postgres) -> None:
     queries = ["SELECT 1 AS a", "SELECT * FROM shifting", "INSERT INTO shifting (a) VALUES (1)"]
 
     async def main() -> Any:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             for _ in range(3):
                 await pipeline(of, queries)
             postgres.sql("ALTER TABLE shifting ADD b int")
@@ -106,7 +106,7 @@ def test_a_pipeline_survives_a_change_of_its_tables(postgres: Postgres) -> None:
 def test_a_pipeline_may_create_a_table_and_use_it(postgres: Postgres, within: bool) -> None:
     async def main() -> list[Any]:
         found = []
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             for _ in range(4):
                 if within:
                     async with of.transaction(None, readonly=False) as tx:
@@ -122,7 +122,7 @@ def test_a_transaction_may_change_a_table_whose_query_is_prepared(postgres: Post
     postgres.sql("DROP TABLE IF EXISTS shifting; CREATE TABLE shifting (a int)")
 
     async def main() -> Any:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             for _ in range(3):
                 await ask(of, "SELECT * FROM shifting")
             async with of.transaction(None, readonly=False) as tx:
@@ -140,7 +140,7 @@ def test_a_pipeline_prepares_what_comes_twice_and_no_more_than_the_limit(
     postgres: Postgres,
 ) -> None:
     async def main() -> list[Any]:
-        async with database(postgres.dsn, connections=1, prepared=10) as of:
+        async with database(postgres.dsn, connection_limit=1, prepared_limit=10) as of:
             many = [(f"SELECT {n} + $1::int AS n", [n]) for n in range(30)] * 2
             found = [[int(rows[0]["n"]) for rows in await pipeline(of, many)] for _ in range(2)]
             return [*found, await prepared(of)]
@@ -154,7 +154,7 @@ def test_after_a_pipeline_that_fails_or_is_cancelled_it_is_known_what_is_prepare
 ) -> None:
     async def main() -> list[int]:
         counts = []
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             good = [("SELECT $1::int AS a", [1])] * 2
             bad = [*good, "SELECT 1/0", *[("SELECT $1::int AS b", [1])] * 2, "SELECT * FROM none"]
             await outcome(pipeline(of, bad))
@@ -187,7 +187,7 @@ class Text(str):
 
 def test_a_pipeline_of_different_texts_looks_at_each_a_few_times(postgres: Postgres) -> None:
     async def main() -> int:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             found = await pipeline(of, [Text(f"SELECT {n} AS n") for n in range(3000)])
             return len(found)
 
@@ -223,7 +223,7 @@ def test_columns_in_another_encoding_have_names_all_the_same(postgres: Postgres)
     named = 'SELECT 1 AS "\u00fc"'
 
     async def main() -> list[Any]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             odd = await ask(of, f"SET client_encoding TO LATIN1; {named}")
             async with of.transaction(None, readonly=False) as tx:
                 await tx.query("SET LOCAL client_encoding TO LATIN1")
@@ -255,8 +255,8 @@ def test_large_results_leave_others_their_turn(postgres: Postgres) -> None:
             while not of.pool.connections or task.done():  # noqa: ASYNC110 - a set is enough
                 await asyncio.sleep(0)
             (connection,) = of.pool.connections
-            await turns(1_000_000, lambda: connection.reply is not None)
-            await turns(1_000_000, lambda: connection.reply is None)
+            await turns(1_000_000, lambda: connection.pending is not None)
+            await turns(1_000_000, lambda: connection.pending is None)
             rounds = 0
             while not task.done():
                 rounds += 1

@@ -91,7 +91,7 @@ def test_one_that_reads_hears_that_another_task_has_closed_the_stream(
     postgres: Postgres, moment: int
 ) -> None:
     async def main() -> tuple[list[Any], list[Any], Any]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             rows = stream(of, MANY + " WHERE pg_sleep(0.001) IS NOT NULL")
             task = asyncio.ensure_future(read(rows))
             await turns(moment)
@@ -125,7 +125,7 @@ def test_a_stream_of_a_transaction_may_be_closed_while_it_is_read(postgres: Post
 
 def test_a_stream_that_was_read_to_its_end_stays_ended(postgres: Postgres) -> None:
     async def main() -> list[Any]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             rows = stream(of, MANY)
             count = len(await read(rows))
             await rows.aclose()
@@ -173,14 +173,14 @@ def test_no_connection_is_left_by_streams_that_are_cancelled_at_any_moment(
     postgres: Postgres,
 ) -> None:
     async def main() -> list[int]:
-        async with database(postgres.dsn, connections=2) as of:
+        async with database(postgres.dsn, connection_limit=2) as of:
             for moment in range(1, 60, 3):
                 task = asyncio.ensure_future(read(stream(of, MANY)))
                 await turns(moment, task.done)
                 task.cancel()
                 await outcome(task)
             await settled(of)
-            line = of.pool.line
-            return [line.open - len(line.idle), line.opening, len(line.waiting)]
+            queue = of.pool.queue
+            return [queue.open_count - len(queue.idle), queue.opening_count, len(queue.waiters)]
 
     assert asyncio.run(main()) == [0, 0, 0]

@@ -117,7 +117,7 @@ async def seen(of: Database) -> Rows | None:
 
 async def left(dsn: str, way: Way, texts: list[str], moments: list[int]) -> list[Any]:
     """Return what is seen at first, and after each cancelled attempt."""
-    async with database(dsn, connections=1) as of:
+    async with database(dsn, connection_limit=1) as of:
         found = [await seen(of)]
         for moment in moments:
             task = asyncio.ensure_future(outcome(way(of, texts)))
@@ -144,7 +144,7 @@ def test_nothing_is_seen_of_what_was_cancelled_failed_or_done(
 @pytest.mark.parametrize("text", LEAVING)
 def test_nothing_is_seen_of_a_query_that_comes_again(postgres: Postgres, text: str) -> None:
     async def main() -> tuple[Any, ...]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             first = await seen(of)
             for _ in range(3):
                 await outcome(ask(of, text))
@@ -171,7 +171,7 @@ RUNNING = """SELECT count(*) FROM pg_stat_activity
 
 def test_what_leaves_nothing_costs_no_prepared_statement(postgres: Postgres) -> None:
     async def main() -> tuple[int, int]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             for number in range(3):
                 await ask(of, "SELECT $1::int AS a", number)
             (connection,) = of.pool.connections
@@ -197,7 +197,7 @@ def test_a_variable_of_an_applications_own_is_not_even_known_afterwards(
     look = "SELECT current_setting('app.tenant', true) AS tenant"
 
     async def main() -> tuple[Any, ...]:
-        async with database(postgres.dsn, connections=1) as of:
+        async with database(postgres.dsn, connection_limit=1) as of:
             first = await ask(of, look)
             task = asyncio.ensure_future(outcome(way(of, ["SET app.tenant = 'alice'"])))
             await turns(moment, task.done)

@@ -136,9 +136,7 @@ def test_several_queries_in_one_go_are_part_of_the_transaction(
         ("await anext(tx.stream('SELECT 1'))", "the transaction is over"),
     ],
 )
-def test_after_its_end_a_transaction_takes_no_queries(
-    worker: Worker, code: str, text: str
-) -> None:
+def test_after_its_end_a_transaction_takes_no_queries(worker: Worker, code: str, text: str) -> None:
     with pytest.raises(Raised, match=text):
         worker.do(f'async with kore.transaction("db") as tx: pass\n{code}')
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kore._pgsql import listen, pool
-from kore._pgsql.conninfo import target
+from kore._pgsql.conninfo import parse_conninfo
 from kore._pgsql.database import Callbacks, Database, PoolLimits
 from kore.errors import DatabaseError
 from tests.helpers.databases import ask, database, outcome, turns
@@ -33,7 +33,7 @@ def test_when_all_wait_for_another_connection_the_last_one_gives_in(
     postgres: Postgres, most: int
 ) -> None:
     async def main() -> tuple[list[Any], Any]:
-        async with database(postgres.dsn, connections=most, wait=600) as of:
+        async with database(postgres.dsn, connection_limit=most, wait_timeout=600) as of:
             met: list[int] = []
             work = (outcome(hold(of, met, most)) for _ in range(most))
             return await asyncio.gather(*work), await ask(of, "SELECT 3 AS a")
@@ -48,7 +48,7 @@ def test_when_all_wait_for_another_connection_the_last_one_gives_in(
 
 def test_a_stream_that_is_read_holds_its_connection_like_a_transaction(postgres: Postgres) -> None:
     async def main() -> None:
-        async with database(postgres.dsn, connections=1, wait=600) as of:
+        async with database(postgres.dsn, connection_limit=1, wait_timeout=600) as of:
             async for _ in of.stream("SELECT * FROM generate_series(1, 9)", None, False, False):
                 await ask(of, "SELECT 1")
 
@@ -58,7 +58,7 @@ def test_a_stream_that_is_read_holds_its_connection_like_a_transaction(postgres:
 
 def test_as_long_as_a_connection_is_free_or_comes_back_none_gives_in(postgres: Postgres) -> None:
     async def main() -> list[Any]:
-        async with database(postgres.dsn, connections=2, wait=600) as of:
+        async with database(postgres.dsn, connection_limit=2, wait_timeout=600) as of:
             one = await hold(of, [], 1)
             # The other one is in use, but not by a task that waits.
             busy = asyncio.ensure_future(ask(of, "SELECT pg_sleep(0.05)"))
@@ -102,14 +102,14 @@ def test_a_query_that_waits_for_too_long_hears_what_has_the_connections(
 
 def test_queries_give_up_waiting_each_in_its_time(postgres: Postgres) -> None:
     async def main() -> list[Any]:
-        async with database(postgres.dsn, connections=1, wait=0.05) as of:
+        async with database(postgres.dsn, connection_limit=1, wait_timeout=0.05) as of:
             async with of.transaction(None, readonly=False):
                 waiting = [asyncio.ensure_future(outcome(ask(of, "SELECT 1"))) for _ in range(3)]
                 await asyncio.sleep(0)
                 waiting[1].cancel()
                 found = await asyncio.gather(*waiting, return_exceptions=True)
                 found.append(await outcome(asyncio.create_task(ask(of, "SELECT 1"))))
-            return [*map(type, found), await ask(of, "SELECT 1 AS a"), len(of.pool.line.waiting)]
+            return [*map(type, found), await ask(of, "SELECT 1 AS a"), len(of.pool.queue.waiters)]
 
     late, cancelled = DatabaseError, asyncio.CancelledError
     assert asyncio.run(main()) == [late, cancelled, late, late, [{"a": "1"}], 0]
@@ -117,11 +117,11 @@ def test_queries_give_up_waiting_each_in_its_time(postgres: Postgres) -> None:
 
 def test_zero_is_no_limit_in_time(postgres: Postgres) -> None:
     async def main() -> Any:
-        async with database(postgres.dsn, connections=1, wait=0) as of:
+        async with database(postgres.dsn, connection_limit=1, wait_timeout=0) as of:
             busy = asyncio.ensure_future(ask(of, "SELECT pg_sleep(0.01)"))
             task = asyncio.ensure_future(ask(of, "SELECT 1 AS a"))
             await turns(10)
-            assert of.pool.watch is None
+            assert of.pool.wait_timer is None
             await busy
             return await task
 
@@ -131,19 +131,19 @@ def test_zero_is_no_limit_in_time(postgres: Postgres) -> None:
 def test_a_connection_that_was_refused_is_tried_again_for_those_who_wait(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "RELUCTANCE", 0.01)
+    monkeypatch.setattr(pool, "CONNECT_BACKOFF", 0.01)
     postgres.sql("DROP ROLE IF EXISTS few; CREATE ROLE few LOGIN CONNECTION LIMIT 1")
 
     async def main() -> tuple[Any, Any]:
         dsn = postgres.dsn.replace("user=postgres", "user=few")
         async with (
-            database(dsn, wait=600) as of,
+            database(dsn, wait_timeout=600) as of,
             database(postgres.dsn) as other,
             of.transaction(None, readonly=False),
         ):
             task = asyncio.ensure_future(ask(of, "SELECT 1 AS a"))
-            await turns(100_000_000, lambda: of.pool.reluctance > 0.02)
-            refusal = of.pool.refusal
+            await turns(100_000_000, lambda: of.pool.backoff > 0.02)
+            refusal = of.pool.last_refusal
             await ask(other, "ALTER ROLE few CONNECTION LIMIT 10")
             return refusal, await task
 
@@ -176,21 +176,21 @@ class Standby:
 def test_listening_that_is_refused_is_tried_ever_less_often_and_told_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listen, "DELAY_MAX", 0.4)
+    monkeypatch.setattr(listen, "RECONNECT_DELAY_MAX", 0.4)
 
     async def main() -> tuple[list[str], float]:
         standby, told = Standby(), []
         async with await asyncio.start_server(standby.serve, "127.0.0.1", 0) as server:
             where = f"host=127.0.0.1 port={server.sockets[0].getsockname()[1]} user=x"
             of = Database(
-                target(f"{where} sslmode=disable gssencmode=disable", 10, 0),
+                parse_conninfo(f"{where} sslmode=disable gssencmode=disable", 10, 0),
                 PoolLimits(),
                 Callbacks(lambda *_: None, told.append),
             )
             of.listen("news", lambda *_: None, None)
             while standby.connections < 4:  # noqa: ASYNC110 - counted elsewhere
                 await asyncio.sleep(0.01)
-            delay = of.listener.delay
+            delay = of.listener.reconnect_delay
             await of.close(1)
             await asyncio.wait(filter(None, standby.tasks))
         return told, delay

@@ -7,7 +7,7 @@ from kore import _context
 from kore.errors import KoreError
 
 if TYPE_CHECKING:
-    from kore._pgsql.listen import Callback, Subscription
+    from kore._pgsql.listen import NotifyCallback, Subscription
     from kore._pgsql.rows import Rows
     from kore._pgsql.stream import RowStream
     from kore._pgsql.transaction import Transaction
@@ -68,7 +68,7 @@ def transaction(
 
 
 def listen(
-    db: str, channel: str, callback: "Callback", *, again: Callable[[], object] | None = None
+    db: str, channel: str, callback: "NotifyCallback", *, again: Callable[[], object] | None = None
 ) -> "Subscription":
     """Call *callback*, a coroutine or not, with channel and payload of each NOTIFY.
 

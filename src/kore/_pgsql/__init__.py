@@ -1,1 +1,1 @@
-"""PostgreSQL: libpq, through psycopg's thin layer over it, on the event loop of a worker."""
+"""PostgreSQL client of a worker: libpq, through psycopg's thin binding, on the event loop."""

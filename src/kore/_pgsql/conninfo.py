@@ -1,4 +1,4 @@
-"""Connection strings: what libpq makes of them, where they lead, what we add."""
+"""Connection strings: parsed by libpq, completed with defaults, resolved to addresses."""
 
 import asyncio
 import ipaddress
@@ -14,16 +14,17 @@ from psycopg.pq import Conninfo
 from kore._dataclass import dataclass
 from kore.errors import ConfigError, DatabaseError
 
-# Unless the string says otherwise. Peers that vanish are noticed within a minute, not in hours.
-ADDED: Final = {
+# Unless the string says otherwise. With these keep-alives a server that vanished is noticed
+# within a minute, not in hours.
+DEFAULT_KEYWORDS: Final = {
     "application_name": "kore",
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
 DEFAULT_PORT: Final = "5432"
-# What decides where to try, in a string or in the environment.
-LEADING: Final = frozenset(
+# Keywords that decide which addresses are tried, in the string or in the environment.
+ADDRESS_KEYWORDS: Final = frozenset(
     {b"host", b"hostaddr", b"port", b"target_session_attrs", b"load_balance_hosts"}
 )
 
@@ -32,71 +33,84 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTarget:
-    """Where a database is, as libpq's keywords; *timeout* in seconds for each address."""
+    """A parsed connection string: libpq's *keywords*, and a *timeout* for each address (s)."""
 
-    words: dict[str, str]
+    keywords: dict[str, str]
     timeout: float
 
 
-def target(connstring: str, timeout: float, statement_ms: int) -> ConnectionTarget:
-    """Read a connection string. ConfigError: libpq does not understand it."""
+def parse_conninfo(
+    connstring: str, connect_timeout: float, statement_timeout_ms: int
+) -> ConnectionTarget:
+    """Parse a connection string.
+
+    *connect_timeout*, in seconds, holds if the string has none; a *statement_timeout_ms* of 0
+    is no limit. Raises ConfigError if libpq does not understand the string.
+    """
     try:
         options = Conninfo.parse(connstring.encode())
     except (psycopg.Error, UnicodeError) as error:
         raise ConfigError(str(error).strip()) from None
-    words = {option.keyword.decode(): option.val.decode() for option in options if option.val}
-    own = words.pop("connect_timeout", "")
-    if own.strip().lstrip("-").isdigit() and int(own) > 0:
-        timeout = float(own)
-    return ConnectionTarget(ADDED | words | forced(words, statement_ms), timeout)
+    keywords = {option.keyword.decode(): option.val.decode() for option in options if option.val}
+    given = keywords.pop("connect_timeout", "")
+    if given.strip().lstrip("-").isdigit() and int(given) > 0:
+        connect_timeout = float(given)
+    overrides = _build_overrides(keywords, statement_timeout_ms)
+    return ConnectionTarget(DEFAULT_KEYWORDS | keywords | overrides, connect_timeout)
 
 
-def forced(words: dict[str, str], statement_ms: int) -> dict[str, str]:
-    """Return what must be so whatever the string says."""
-    made = {"client_encoding": "UTF8"}
-    if statement_ms:
-        # What a RESET leads back to; the last one of several counts.
-        given = words.get("options", "")
-        made["options"] = f"{given} -c statement_timeout={statement_ms}".strip()
-    return made
+def _build_overrides(keywords: dict[str, str], statement_timeout_ms: int) -> dict[str, str]:
+    """Return the keywords that hold whatever the string says."""
+    overrides = {"client_encoding": "UTF8"}
+    if statement_timeout_ms:
+        # As a start option, so that RESET leads back to it. The last of several options counts.
+        given = keywords.get("options", "")
+        overrides["options"] = f"{given} -c statement_timeout={statement_timeout_ms}".strip()
+    return overrides
 
 
-async def attempts(words: dict[str, str]) -> list[bytes]:
-    """Return a string for each address to be tried: libpq would wait for names to be resolved."""
+async def resolve_attempts(keywords: dict[str, str]) -> list[bytes]:
+    """Return a connection string for each address to try; libpq would block in the lookup.
+
+    Raises DatabaseError if no host can be resolved.
+    """
     known = {
         option.keyword.decode(): option.val.decode()
         for option in Conninfo.get_defaults()
-        if option.keyword in LEADING and option.val
-    } | words
-    if "service" in words or known.get("hostaddr") or not known.get("host"):
-        return [make_conninfo("", **words).encode()]
-    found: list[bytes] = []
+        if option.keyword in ADDRESS_KEYWORDS and option.val
+    } | keywords
+    if "service" in keywords or known.get("hostaddr") or not known.get("host"):
+        return [make_conninfo("", **keywords).encode()]
+    attempts: list[bytes] = []
     problem: Exception | None = None
-    for host, port in shuffled(pairs(known["host"], known.get("port", "")), known):
+    for host, port in _order_attempts(_pair_hosts(known["host"], known.get("port", "")), known):
         try:
-            for address in shuffled(await resolved(host, port), known):
-                one = words | {"host": host, "port": port} | address
-                found.append(make_conninfo("", **one).encode())
+            for address in _order_attempts(await _resolve_host(host, port), known):
+                attempt = keywords | {"host": host, "port": port} | address
+                attempts.append(make_conninfo("", **attempt).encode())
         except (OSError, UnicodeError) as error:
             problem = error
-    if not found:
+    if not attempts:
         raise DatabaseError(f"pgsql error: cannot resolve host '{known['host']}': {problem}")
     if known.get("target_session_attrs") == "prefer-standby":
-        # libpq goes round twice; of one address it would take whatever is there.
+        # libpq tries all addresses twice; with a single address it accepts any server there.
         standby = b" target_session_attrs=standby"
-        return [each + standby for each in found] + found
-    return found
+        return [each + standby for each in attempts] + attempts
+    return attempts
 
 
-def shuffled(those: list[T], known: dict[str, str]) -> list[T]:
-    """Return hosts, or addresses of one, in the order in which to try them."""
+def _order_attempts(candidates: list[T], known: dict[str, str]) -> list[T]:
+    """Return hosts, or the addresses of one, in the order in which to try them."""
     if known.get("load_balance_hosts") == "random":
-        return random.sample(those, len(those))
-    return those
+        return random.sample(candidates, len(candidates))
+    return candidates
 
 
-def pairs(hosts: str, ports: str) -> list[tuple[str, str]]:
-    """Return each host with its port; one port is for all."""
+def _pair_hosts(hosts: str, ports: str) -> list[tuple[str, str]]:
+    """Return each host with its port; a single port holds for all.
+
+    Raises DatabaseError if the numbers of hosts and ports differ.
+    """
     names, numbers = hosts.split(","), ports.split(",")
     if len(numbers) == 1:
         numbers *= len(names)
@@ -105,18 +119,18 @@ def pairs(hosts: str, ports: str) -> list[tuple[str, str]]:
     return [(name, number or DEFAULT_PORT) for name, number in zip(names, numbers, strict=True)]
 
 
-async def resolved(host: str, port: str) -> list[dict[str, str]]:
-    """Return the addresses of a host, as libpq's keywords; a directory of sockets has none."""
-    if not host or host.startswith(("/", "@")) or is_address(host):
+async def _resolve_host(host: str, port: str) -> list[dict[str, str]]:
+    """Return the addresses of a host as libpq's keywords; none for a socket directory."""
+    if not host or host.startswith(("/", "@")) or _is_ip_address(host):
         return [{}]
-    # Not the loop's own: uvloop could not be closed before one that hangs comes to its end.
-    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await asyncio.get_running_loop().run_in_executor(None, look)
-    return [{"hostaddr": str(address[0])} for *_, address in found]
+    # Not loop.getaddrinfo(): a loop of uvloop cannot be closed while such a lookup hangs.
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    addresses = await asyncio.get_running_loop().run_in_executor(None, look_up)
+    return [{"hostaddr": str(address[0])} for *_, address in addresses]
 
 
-def is_address(host: str) -> bool:
-    """Return whether a host is an address already."""
+def _is_ip_address(host: str) -> bool:
+    """Return whether a host is an IP address, with or without a zone."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

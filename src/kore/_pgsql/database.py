@@ -1,4 +1,4 @@
-"""What an application can do with a database: ask, stream, listen, have transactions."""
+"""The operations an application has on a database: query, stream, listen, transaction."""
 
 from asyncio import Task
 from collections.abc import Callable, Iterable
@@ -6,63 +6,75 @@ from typing import Any
 
 from kore._dataclass import dataclass
 from kore._pgsql.conninfo import ConnectionTarget
-from kore._pgsql.listen import Call, Callback, NotifyListener, Subscription
-from kore._pgsql.pipeline import batch, pipeline
+from kore._pgsql.listen import CallApplication, NotifyCallback, NotifyListener, Subscription
+from kore._pgsql.pipeline import parse_batch, run_pipeline
 from kore._pgsql.pool import ConnectionPool, PoolLimits
-from kore._pgsql.query import execute, fetch, form
+from kore._pgsql.query import execute_query, fetch_rows, parse_format
 from kore._pgsql.rows import Rows
-from kore._pgsql.session import TransactionSession, begin
+from kore._pgsql.session import TransactionSession, build_begin
 from kore._pgsql.stream import RowStream
 from kore._pgsql.transaction import Transaction
-from kore._pgsql.values import parameters
+from kore._pgsql.values import encode_params
 
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """What calls callbacks, where it is said that a connection was lost, what tasks are called."""
+    """What the worker does for a database: call the application, log, name a task."""
 
-    call: Call
+    call: CallApplication
     log: Callable[[str], object]
-    describe: Callable[[Task[Any]], str] = Task.get_name
+    describe_task: Callable[[Task[Any]], str] = Task.get_name
 
 
 class Database:
-    """A database of a worker. Made where the event loop runs."""
+    """A database of a worker: a pool of connections, and a connection for notifications.
 
-    def __init__(self, target: ConnectionTarget, limits: PoolLimits, around: Callbacks) -> None:
-        self.pool = ConnectionPool(target, limits, around.describe)
-        self.listener = NotifyListener(target, self.pool.hub, around.call, around.log)
+    Create it on the event loop that it will use.
+    """
+
+    def __init__(self, target: ConnectionTarget, limits: PoolLimits, callbacks: Callbacks) -> None:
+        self.pool = ConnectionPool(target, limits, callbacks.describe_task)
+        self.listener = NotifyListener(target, self.pool.epoll, callbacks.call, callbacks.log)
 
     async def query(self, query: str, params: Any, binary: object, bytea: object) -> Rows | None:
-        """Return the rows of a query; None: it has no such thing."""
-        return await self.pool.run(fetch, query, parameters(params), form(binary, bytea))
+        """Return the rows of a query; None if it returns none, as an INSERT."""
+        return await self.pool.run(
+            fetch_rows, query, encode_params(params), parse_format(binary, bytea)
+        )
 
     async def execute(self, query: str, params: Any) -> int:
-        """Return how many rows a query touched."""
-        return await self.pool.run(execute, query, parameters(params))
+        """Run a query; return how many rows it affected."""
+        return await self.pool.run(execute_query, query, encode_params(params))
 
     async def pipeline(
         self, queries: Iterable[object], binary: object, bytea: object
     ) -> list[Rows | None]:
-        """Return what each of several queries has for a result."""
-        return await self.pool.run(pipeline, batch(queries), form(binary, bytea))
+        """Return the result of each of several queries that are sent at once."""
+        return await self.pool.run(run_pipeline, parse_batch(queries), parse_format(binary, bytea))
 
     def stream(self, query: str, params: Any, binary: object, bytea: object) -> RowStream:
-        """Return what reads the rows of a query as they are needed."""
-        wanted = form(binary, bytea)
-        return RowStream(TransactionSession(self.pool), query, parameters(params), wanted, own=True)
+        """Return an iterator over the rows of a query, which reads some rows at a time."""
+        result_format = parse_format(binary, bytea)
+        session = TransactionSession(self.pool)
+        return RowStream(
+            session, query, encode_params(params), result_format, owns_transaction=True
+        )
 
     def transaction(self, isolation: object, *, readonly: bool) -> Transaction:
-        """Return a transaction yet to begin."""
-        return Transaction(TransactionSession(self.pool, begin(isolation, readonly=readonly)))
+        """Return a transaction that has not begun yet."""
+        begin = build_begin(isolation, readonly=readonly)
+        return Transaction(TransactionSession(self.pool, begin))
 
     def listen(
-        self, channel: str, callback: Callback, again: Callable[[], object] | None
+        self, channel: str, callback: NotifyCallback, on_relisten: Callable[[], object] | None
     ) -> Subscription:
-        """Have a callback called with what is notified."""
-        return self.listener.add(channel, callback, again)
+        """Call *callback* for each notification on *channel*.
 
-    async def close(self, seconds: float) -> None:
-        """Hang up."""
+        *on_relisten* is called after the connection was lost and opened again.
+        """
+        return self.listener.add(channel, callback, on_relisten)
+
+    async def close(self, seconds_max: float) -> None:
+        """Close all connections; wait so long at most for queries that are being cancelled."""
         await self.listener.close()
-        await self.pool.close(seconds)
+        await self.pool.close(seconds_max)

@@ -1,7 +1,7 @@
-"""The descriptors of all connections to one database, behind one of the event loop's.
+"""One epoll instance for all connections to a database, watched by the event loop.
 
-Not the loop's own watchers: after an error libuv stops one for good, and what the server said
-before it hung up is still to be read then.
+The connections are not registered with the loop itself: libuv stops watching a descriptor after
+an error, but the server's last message is still to be read then.
 """
 
 import contextlib
@@ -10,44 +10,44 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import Final
 
-BATCH: Final = 64
+EVENTS_MAX: Final = 64
 
-Ready = Callable[[int], object]
+EventCallback = Callable[[int], object]
 
 
 class LoopEpoll:
-    """An epoll instance; each descriptor has a callable that is told which events there are."""
+    """An epoll instance with a callback for each descriptor, which is called with its events."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop = loop
         self.epoll = select.epoll()
-        self.calls: dict[int, Ready] = {}
+        self.callbacks: dict[int, EventCallback] = {}
         loop.add_reader(self.epoll.fileno(), self.dispatch)
 
-    def watch(self, fd: int, ready: Ready) -> None:
-        """Call *ready* when *fd* can be read."""
-        self.calls[fd] = ready
+    def watch(self, fd: int, callback: EventCallback) -> None:
+        """Call *callback* when *fd* is readable."""
+        self.callbacks[fd] = callback
         self.epoll.register(fd, select.EPOLLIN)
 
-    def want(self, fd: int, *, writing: bool) -> None:
-        """Say whether to call when *fd* can be written, too."""
-        self.epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if writing else 0))
+    def watch_writable(self, fd: int, *, wanted: bool) -> None:
+        """Call back when *fd* is writable, too; or, if not *wanted*, only when it is readable."""
+        self.epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if wanted else 0))
 
-    def forget(self, fd: int) -> None:
-        """Call no more for *fd*, which may be closed already."""
-        if self.calls.pop(fd, None) is not None:
-            # Closed ones the kernel has forgotten by itself.
+    def unwatch(self, fd: int) -> None:
+        """Stop watching *fd*, which may be closed already."""
+        if self.callbacks.pop(fd, None) is not None:
+            # The kernel removes a closed descriptor by itself.
             with contextlib.suppress(OSError):
                 self.epoll.unregister(fd)
 
     def dispatch(self) -> None:
-        """Call for all that are ready."""
-        for fd, events in self.epoll.poll(0, BATCH):
-            if (ready := self.calls.get(fd)) is not None:
-                ready(events)
+        """Call back for the descriptors that are ready."""
+        for fd, events in self.epoll.poll(0, EVENTS_MAX):
+            if (callback := self.callbacks.get(fd)) is not None:
+                callback(events)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching all descriptors."""
         if not self.epoll.closed:
             self.loop.remove_reader(self.epoll.fileno())
             self.epoll.close()

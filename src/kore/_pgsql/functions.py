@@ -1,12 +1,12 @@
-"""Names that may stand before a parenthesis in a query that leaves nothing on its connection.
+"""Names that may precede a parenthesis in a harmless query (see `harmless.py`).
 
 Functions that change the session are not among them: set_config(), setseed(), session-level
-advisory locks, what runs a query it is given as text.
+advisory locks, functions that run a query given as text.
 """
 
 from typing import Final
 
-# Keywords that cannot be functions of an application: conditions, clauses, types with a size.
+# Keywords that cannot be the name of an application's function: clauses, types with a size.
 _WORDS: Final = """
     all and any array as asc between bit bpchar case char character current_time
     current_timestamp dec decimal desc distinct else except exists float from group having ilike
@@ -15,7 +15,7 @@ _WORDS: Final = """
     time timestamp timestamptz timetz to union using values varbit varchar when where window
 """
 
-# Functions of PostgreSQL's own schema. nextval() and setval() leave what an INSERT leaves, too.
+# Functions of pg_catalog. The effect of nextval() and setval() is one that INSERT has, too.
 _FUNCTIONS: Final = """
     abs acos acosd acosh age array_agg array_append array_cat array_dims array_fill array_length
     array_lower array_ndims array_position array_positions array_prepend array_remove

@@ -1,8 +1,9 @@
-"""Which queries are known to leave nothing on their connection, by their text alone. Pure.
+"""Decide by its text whether a query may leave anything in its session: settings, locks. Pure.
 
-What is not known here is followed by DISCARD ALL. The text is not parsed: it is cut into words, and
-whatever is not plainly one of a few forms counts as unknown. What runs without being named in the
-text is out of its sight: triggers, rules, views, operators and casts of an application's own.
+After a query that is not known to be harmless, the session is reset by DISCARD ALL. The text is
+not parsed: it is split into tokens, and only a few plain forms count as harmless. The effects of
+what the text does not name are not seen: triggers, rules, views, and an application's own
+operators and casts.
 """
 
 import re
@@ -12,43 +13,43 @@ from typing import Final
 
 from kore._pgsql.functions import FUNCTIONS, WORDS
 
-# Longer texts are looked at each time: keeping them would cost more than it saves.
-KEPT_MAX: Final = 4096
+# The result for a longer text is not cached: its memory would cost more than the time saved.
+CACHED_SIZE_MAX: Final = 4096
 
-# What is set aside before words are looked at.
+# Replaced before the text is split into tokens.
 LITERALS: Final = re.compile(r"""'[^']*'|"[^"]*"|--[^\n\r]*|/\*.*?\*/""", re.DOTALL)
 QUOTED: Final = "quoted_name"
-# A word or a sign. All that is not ASCII is part of a word, as it is for PostgreSQL.
+# A word or a sign. As in PostgreSQL, all characters beyond ASCII are part of a word.
 TOKEN: Final = re.compile(r"[A-Za-z_0-9$\x80-\U0010ffff]+|[^ \t\n\r\f\v]")
 SPECIAL: Final = re.compile(r"""['"]|--|/\*""")
-# A dollar sign that is no parameter may begin a literal, and UESCAPE spell a name, in ways that
-# are not followed here.
+# A dollar sign that is not a parameter may begin a dollar-quoted literal, which is not parsed here;
+# neither are names with UESCAPE.
 DOLLAR: Final = re.compile(r"\$(?!\d)", re.ASCII)
 FIRST: Final = re.compile(r"[ \t\n\r\f\v(]*([a-z]+)(?![a-z_0-9$\x80-\U0010ffff])")
 CAPITALS: Final = re.compile(r"[A-Z]+")
 
-# How a statement may begin: those that read and write rows ...
-ROWS: Final = frozenset(
+# First words of harmless statements: those that read and write rows ...
+ROW_STATEMENTS: Final = frozenset(
     {"select", "insert", "update", "delete", "merge", "values", "table", "with"}
 )
-# ... and those that end with the transaction, or change no session.
-PASSING: Final = frozenset(
+# ... and those whose effect ends with the transaction, or that do not change the session.
+TRANSIENT: Final = frozenset(
     {"begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release", "show",
      "notify", "truncate", "lock"}
 )  # fmt: skip
-PASSING_SETS: Final = frozenset({"local", "transaction", "constraints"})
-# Not even in a transaction: what was read before would be read otherwise.
+TRANSIENT_SETS: Final = frozenset({"local", "transaction", "constraints"})
+# Not harmless even if local to the transaction: they change how the text of the query is read.
 ENCODINGS: Final = frozenset({"client_encoding", "names", QUOTED})
-# A name after one of these is no function: of a table or of a result, and columns follow.
-NAMING: Final = frozenset({"into", "as", "with", "recursive", "grouping", "update"})
+# A name after one of these is a table's or a result's, not a function's; columns follow it.
+BEFORE_TABLE_NAMES: Final = frozenset({"into", "as", "with", "recursive", "grouping", "update"})
 KNOWN: Final = WORDS | FUNCTIONS
-# Keywords that an application may have functions of, unless they follow these.
-PAIRS: Final = frozenset(
+# Keywords that may also be names of an application's functions, except in these pairs.
+KEYWORD_PAIRS: Final = frozenset(
     {("group", "by"), ("order", "by"), ("partition", "by"), ("on", "conflict"),
      ("bit", "varying"), ("char", "varying"), ("character", "varying"), ("nchar", "varying")}
 )  # fmt: skip
-# What DISCARD ALL does not undo: only another connection is free of it. An application's own
-# variables are empty from then on, but there.
+# Effects that outlast DISCARD ALL, so that the connection has to be closed. Custom variables
+# (`a.b`) become empty by it, but continue to exist.
 INDELIBLE: Final = re.compile(
     r"\b(?:set_config|setseed|seed|load|dblink_\w+|pg_(?:create|copy)_\w+_slot|pg_backup_start"
     r"|pg_start_backup|pg_replication_origin_session_setup)\b"
@@ -58,33 +59,34 @@ INDELIBLE: Final = re.compile(
 
 
 def is_harmless(query: str) -> bool:
-    """Return whether a query is known to leave nothing on its connection, however it ends."""
-    return _kept(query) if len(query) <= KEPT_MAX else _looked_at(query)
+    """Return whether a query is known to leave nothing in its session, even if it is cancelled."""
+    return _check_cached(query) if len(query) <= CACHED_SIZE_MAX else _check_query(query)
 
 
 def is_about_rows(query: str) -> bool:
-    """Return whether a query that is harmless reads or writes rows."""
+    """Return whether a harmless query reads or writes rows."""
     words = TOKEN.findall(LITERALS.sub(" ", query))
-    return next((each.lower() for each in words if each != "("), "") in ROWS
+    return next((each.lower() for each in words if each != "("), "") in ROW_STATEMENTS
 
 
 def is_indelible(query: str) -> bool:
-    """Return whether a query may leave what DISCARD ALL does not undo."""
+    """Return whether a query may have an effect that outlasts DISCARD ALL."""
     return not is_harmless(query) and INDELIBLE.search(query) is not None
 
 
-def _looked_at(query: str) -> bool:
-    """Look at the text of a query."""
+def _check_query(query: str) -> bool:
+    """Return whether the text of a query is one of the harmless forms."""
     text = query
     if SPECIAL.search(query):
-        # Whether a backslash is part of the literal depends on a setting; see ENCODINGS, too.
+        # Whether a backslash escapes the quote depends on a setting; for client_encoding, see
+        # ENCODINGS.
         if "\\'" in query or "client_encoding" in query.lower():
             return False
         try:
-            text = LITERALS.sub(_set_aside, query)
+            text = LITERALS.sub(_replace_literal, query)
         except ValueError:
             return False
-    # Not lower(): a letter like K, the sign for kelvin, would become one of ASCII.
+    # Not lower() for all: it maps some letters beyond ASCII, like the kelvin sign, to ASCII.
     text = text.lower() if text.isascii() else CAPITALS.sub(lambda it: it.group().lower(), text)
     if "uescape" in text or ("$" in text and DOLLAR.search(text)):
         return False
@@ -93,11 +95,14 @@ def _looked_at(query: str) -> bool:
     return all(_is_harmless_statement(each) for each in text.split(";"))
 
 
-_kept = lru_cache(maxsize=1024)(_looked_at)
+_check_cached = lru_cache(maxsize=1024)(_check_query)
 
 
-def _set_aside(found: re.Match[str]) -> str:
-    """Return what stands for a literal, a quoted name or a comment."""
+def _replace_literal(found: re.Match[str]) -> str:
+    """Return the replacement of a literal, a quoted name or a comment.
+
+    Raises ValueError for a comment within a comment.
+    """
     literal = found.group()
     if literal[0] == "'":
         return "'"
@@ -109,11 +114,11 @@ def _set_aside(found: re.Match[str]) -> str:
 
 
 def _is_harmless_statement(statement: str) -> bool:
-    """Return whether one statement, or none at all, leaves nothing."""
+    """Return whether one statement, or an empty one, is harmless."""
     first = FIRST.match(statement)
-    if first is None or first.group(1) not in ROWS:
+    if first is None or first.group(1) not in ROW_STATEMENTS:
         tokens = TOKEN.findall(statement)
-        return not tokens or _is_passing(tokens)
+        return not tokens or _is_transient(tokens)
     if "(" not in statement and "into" not in statement:
         return True
     tokens = TOKEN.findall(statement)
@@ -122,30 +127,30 @@ def _is_harmless_statement(statement: str) -> bool:
             if index and not _is_known(tokens, index - 1):
                 return False
         elif each.endswith("into") and not _is_row_target(tokens, index):
-            # SELECT INTO makes a table, temporary or not.
+            # SELECT INTO creates a table, possibly a temporary one.
             return False
     return True
 
 
 def _is_row_target(tokens: list[str], index: int) -> bool:
-    """Return whether a word that ends in `into` is the INTO of an INSERT or MERGE, or a name.
+    """Return whether a word that ends in `into` is the INTO of INSERT or MERGE, or a name.
 
     INSERT and MERGE may be names, too: `SELECT 1 AS insert INTO t`.
     """
     if tokens[index] != "into":
-        # To servers before PostgreSQL 15 a number may be followed by a word without a blank.
+        # Before PostgreSQL 15 a word may follow a number without a blank.
         return tokens[index][0] not in "0123456789$"
     if tokens[index - 1] not in {"insert", "merge"}:
         return False
     before = tokens[index - 2] if index > 1 else "("
     if before == ")":
-        # Only a WITH query is followed by a statement.
-        return tokens[_opening(tokens, index - 2) - 1] in {"as", "materialized"}
+        # Only a parenthesis of WITH is followed by a statement.
+        return tokens[_find_opening(tokens, index - 2) - 1] in {"as", "materialized"}
     return before == "("
 
 
-def _opening(tokens: list[str], closing: int) -> int:
-    """Return where the parenthesis is opened that is closed at *closing*; 0 if nowhere."""
+def _find_opening(tokens: list[str], closing: int) -> int:
+    """Return the index of the parenthesis that matches the one at *closing*; 0 if none does."""
     depth = 0
     for index in range(closing, 0, -1):
         depth += (tokens[index] == ")") - (tokens[index] == "(")
@@ -154,32 +159,32 @@ def _opening(tokens: list[str], closing: int) -> int:
     return 0
 
 
-def _is_passing(tokens: list[str]) -> bool:
-    """Return whether a statement that is not about rows leaves nothing."""
+def _is_transient(tokens: list[str]) -> bool:
+    """Return whether a statement that is not about rows is harmless."""
     if tokens[0] == "set":
-        return tokens[1:2] != [] and tokens[1] in PASSING_SETS and ENCODINGS.isdisjoint(tokens)
-    return tokens[0] in PASSING
+        return tokens[1:2] != [] and tokens[1] in TRANSIENT_SETS and ENCODINGS.isdisjoint(tokens)
+    return tokens[0] in TRANSIENT
 
 
 def _is_known(tokens: list[str], last: int) -> bool:
-    """Return whether what ends at *last*, before a parenthesis, is no function, or a known one."""
+    """Return whether the token before a parenthesis is not a function, or a harmless one."""
     name = tokens[last]
     if not name[0].isalnum() and name[0] not in "_$" and name.isascii():
         return True  # a sign: an operator, a comma, another parenthesis
     if name == "operator":
-        return False  # of a schema that may be an application's; a function may follow
+        return False  # OPERATOR(schema.+) may name an application's, and a function may follow
     first = last
     while first >= 2 and tokens[first - 1] == ".":
         first -= 2
     before = tokens[first - 1] if first else ""
     if first < last:
         is_own = last - first == 2 and tokens[first] == "pg_catalog" and name in FUNCTIONS
-        return is_own or before in NAMING
-    if name in KNOWN or before in NAMING or (before, name) in PAIRS:
+        return is_own or before in BEFORE_TABLE_NAMES
+    if name in KNOWN or before in BEFORE_TABLE_NAMES or (before, name) in KEYWORD_PAIRS:
         return True
     if name == "set_config":
         return _is_local(tokens, last + 1)
-    # The columns of a result in parentheses, unless it is `DISTINCT ON (...) f(...)`.
+    # The columns of a subquery, unless it is `DISTINCT ON (...) f(...)`.
     return before == ")" and ("distinct", "on") not in pairwise(tokens)
 
 

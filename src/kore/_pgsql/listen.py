@@ -1,4 +1,4 @@
-"""LISTEN: a connection of its own, opened again whenever it is lost."""
+"""LISTEN: notifications, on a connection of their own that is opened again when it is lost."""
 
 import asyncio
 from asyncio import Event, Future
@@ -8,184 +8,208 @@ from typing import Any, Final
 import psycopg
 
 from kore._pgsql.connect import connect
-from kore._pgsql.connection import Connection
+from kore._pgsql.connection import PgConnection
 from kore._pgsql.conninfo import ConnectionTarget
 from kore._pgsql.epoll import LoopEpoll
-from kore._pgsql.query import judged
+from kore._pgsql.query import check_results
 from kore.errors import DatabaseError
 
-# Between attempts to connect, in seconds: at first, and at most.
-DELAY: Final = 0.05
-DELAY_MAX: Final = 1.0
-NAME_MAX: Final = 63  # bytes of an identifier: longer ones would be cut
+# Seconds between attempts to connect: at first, and at most.
+RECONNECT_DELAY: Final = 0.05
+RECONNECT_DELAY_MAX: Final = 1.0
+IDENTIFIER_SIZE_MAX: Final = 63  # bytes; PostgreSQL truncates longer ones
 
-Callback = Callable[[str, str], object]
-# Has a callback called: what raises is reported, what is a coroutine is run.
-Call = Callable[..., None]
+NotifyCallback = Callable[[str, str], object]
+# Calls a function of the application: reports what it raises, runs it if it is a coroutine.
+CallApplication = Callable[..., None]
 
 
 class Subscription:
-    """A channel that somebody listens to. Awaited, it says that the server knows."""
+    """A callback for a channel. Awaiting it waits until the server has confirmed LISTEN."""
 
-    def __init__(self, listener: "NotifyListener", channel: str, callback: Callback) -> None:
+    def __init__(self, listener: "NotifyListener", channel: str, callback: NotifyCallback) -> None:
         self.listener = listener
         self.channel = channel
         self.callback = callback
-        self.again: Callable[[], object] | None = None
-        self.known: Future[None] = asyncio.get_running_loop().create_future()
+        self.on_relisten: Callable[[], object] | None = None
+        self.confirmed: Future[None] = asyncio.get_running_loop().create_future()
 
     def close(self) -> None:
-        """Listen no more."""
-        self.listener.drop(self)
+        """Stop listening."""
+        self.listener.remove(self)
 
-    def told(self) -> bool:
-        """Tell who awaits this that the server knows; return whether that is news."""
-        if self.known.done():
+    def confirm(self) -> bool:
+        """Complete the future that is awaited; return whether this is the first time."""
+        if self.confirmed.done():
             return False
-        self.known.set_result(None)
+        self.confirmed.set_result(None)
         return True
 
     def __await__(self) -> Generator[Any, None, "Subscription"]:
-        yield from asyncio.shield(self.known).__await__()
+        yield from asyncio.shield(self.confirmed).__await__()
         return self
 
 
 class NotifyListener:
-    """All that a worker listens to on one database."""
+    """The subscriptions of a worker on one database, and their connection.
+
+    The connection is open while there are subscriptions. A lost one is opened again, with
+    back-off.
+    """
 
     def __init__(
-        self, target: ConnectionTarget, hub: LoopEpoll, call: Call, log: Callable[[str], object]
+        self,
+        target: ConnectionTarget,
+        epoll: LoopEpoll,
+        call: CallApplication,
+        log: Callable[[str], object],
     ) -> None:
         self.target = target
-        self.hub = hub
+        self.epoll = epoll
         self.call = call
         self.log = log
-        self.listenings: list[Subscription] = []
-        # What the server knows of, on the connection there is.
+        self.subscriptions: list[Subscription] = []
+        # Channels that the server listens to for the current connection.
         self.channels: set[str] = set()
+        # Subscriptions were added or removed, or the connection was lost.
         self.changed = Event()
-        # Until the next attempt to connect, and whether the last one came to nothing.
-        self.delay = DELAY
-        self.is_refused = False
+        self.reconnect_delay = RECONNECT_DELAY
+        # The failure has been logged: once until the next success.
+        self.is_failing = False
         self.task: asyncio.Task[None] | None = None
 
     def add(
-        self, channel: str, callback: Callback, again: Callable[[], object] | None
+        self, channel: str, callback: NotifyCallback, on_relisten: Callable[[], object] | None
     ) -> Subscription:
-        """Listen to a channel."""
-        if not is_channel(channel):
-            raise DatabaseError(f"pgsql: {channel!r} is no channel: 1 to {NAME_MAX} bytes, no NUL")
-        for given in (callback,) if again is None else (callback, again):
+        """Subscribe a callback to a channel.
+
+        Raises DatabaseError if the name of the channel is invalid, TypeError if a callback is not
+        callable.
+        """
+        if not _is_channel_name(channel):
+            raise DatabaseError(
+                f"pgsql: {channel!r} is no channel: 1 to {IDENTIFIER_SIZE_MAX} bytes, no NUL"
+            )
+        for given in (callback,) if on_relisten is None else (callback, on_relisten):
             if not callable(given):
-                raise TypeError(f"listen() cannot call back {given!r}")
-        listening = Subscription(self, channel, callback)
-        listening.again = again
-        self.listenings.append(listening)
+                raise TypeError(f"listen(): callback must be callable, not {given!r}")
+        subscription = Subscription(self, channel, callback)
+        subscription.on_relisten = on_relisten
+        self.subscriptions.append(subscription)
         self.changed.set()
         if self.task is None or self.task.done():
-            self.task = asyncio.get_running_loop().create_task(self.live())
-        return listening
+            self.task = asyncio.get_running_loop().create_task(self.run())
+        return subscription
 
-    def drop(self, listening: Subscription) -> None:
-        """Listen to a channel no more."""
-        if listening in self.listenings:
-            self.listenings.remove(listening)
-            listening.told()
+    def remove(self, subscription: Subscription) -> None:
+        """Remove a subscription, and UNLISTEN if it was the last of its channel."""
+        if subscription in self.subscriptions:
+            self.subscriptions.remove(subscription)
+            subscription.confirm()
             self.changed.set()
 
-    async def live(self) -> None:
-        """Be connected as long as somebody listens."""
-        while self.listenings:
+    async def run(self) -> None:
+        """Keep a connection open while there are subscriptions."""
+        while self.subscriptions:
             try:
-                connection = await self.connected()
-            except Exception as error:  # noqa: BLE001 - nothing else would try again
-                self.refused(error)
+                connection = await self.open_connection()
+            except Exception as error:  # noqa: BLE001 - after any error it is tried again
+                self.back_off(error)
             else:
-                begun = connection.loop.time()
+                start_time = connection.loop.time()
                 try:
-                    await self.attend(connection)
+                    await self.serve_connection(connection)
                 finally:
                     connection.close()
-                if connection.loop.time() - begun > DELAY_MAX:
-                    self.delay = DELAY
-            if self.listenings:
-                await asyncio.sleep(self.delay)
+                if connection.loop.time() - start_time > RECONNECT_DELAY_MAX:
+                    self.reconnect_delay = RECONNECT_DELAY
+            if self.subscriptions:
+                await asyncio.sleep(self.reconnect_delay)
 
-    def refused(self, error: Exception) -> None:
-        """Try again later, ever less often; say so once."""
-        if not self.is_refused:
+    def back_off(self, error: Exception) -> None:
+        """Log the first of several failures, and double the delay before the next attempt."""
+        if not self.is_failing:
             self.log(f"cannot listen, trying on: {error}")
-        self.delay, self.is_refused = min(self.delay * 2, DELAY_MAX), True
+        self.reconnect_delay = min(self.reconnect_delay * 2, RECONNECT_DELAY_MAX)
+        self.is_failing = True
 
-    async def connected(self) -> Connection:
-        """Return a connection that passes on what it hears."""
+    async def open_connection(self) -> PgConnection:
+        """Return a new connection. Raises DatabaseError if it is refused."""
         pgconn = await connect(self.target)
-        connection = Connection(pgconn, self.hub, 0)
-        connection.on_notify = self.heard
+        connection = PgConnection(pgconn, self.epoll, 0)
+        connection.on_notify = self.on_notify
         connection.on_lost = lambda _: self.changed.set()
         self.channels = set()
         return connection
 
-    async def attend(self, connection: Connection) -> None:
-        """Listen to what is wanted, until the connection is lost or nobody listens."""
+    async def serve_connection(self, connection: PgConnection) -> None:
+        """Keep the server's channels up to date until the connection is lost or not needed."""
         try:
-            while self.listenings and connection.lost is None:
+            while self.subscriptions and connection.lost_error is None:
                 self.changed.clear()
-                await self.adjust(connection)
-                self.is_refused = False
+                await self.update_channels(connection)
+                self.is_failing = False
                 await self.changed.wait()
         except (DatabaseError, psycopg.Error) as error:
-            self.refused(error)
+            self.back_off(error)
         else:
-            if connection.lost is not None:
-                self.log(f"listening again soon: {connection.lost}")
-                self.delay = min(self.delay * 2, DELAY_MAX)
+            if connection.lost_error is not None:
+                self.log(f"listening again soon: {connection.lost_error}")
+                self.reconnect_delay = min(self.reconnect_delay * 2, RECONNECT_DELAY_MAX)
 
-    async def adjust(self, connection: Connection) -> None:
-        """Have the server know what is wanted, and those who want it."""
-        wanted = {listening.channel for listening in self.listenings}
+    async def update_channels(self, connection: PgConnection) -> None:
+        """Run LISTEN and UNLISTEN for what has changed. Raises DatabaseError if one fails."""
+        wanted = {subscription.channel for subscription in self.subscriptions}
         for channel in self.channels - wanted:
-            await order(connection, "UNLISTEN", channel)
+            await _run_listen(connection, "UNLISTEN", channel)
             self.channels.discard(channel)
         for channel in wanted - self.channels:
-            await order(connection, "LISTEN", channel)
+            await _run_listen(connection, "LISTEN", channel)
             self.channels.add(channel)
-            self.announce(channel)
-        # Those whose channel others listened to before.
-        for listening in self.listenings:
-            if listening.channel in self.channels:
-                listening.told()
+            self.confirm_channel(channel)
+        # New subscriptions to a channel that had one before.
+        for subscription in self.subscriptions:
+            if subscription.channel in self.channels:
+                subscription.confirm()
 
-    def announce(self, channel: str) -> None:
-        """Tell those who listen to a channel that it works, again or for the first time."""
-        for listening in [each for each in self.listenings if each.channel == channel]:
-            if not listening.told() and listening.again is not None:
-                self.call(listening.again)
+    def confirm_channel(self, channel: str) -> None:
+        """Confirm the subscriptions of a channel; call `on_relisten` of those that were before."""
+        for subscription in self.list_subscriptions(channel):
+            if not subscription.confirm() and subscription.on_relisten is not None:
+                self.call(subscription.on_relisten)
 
-    def heard(self, channel: str, payload: str) -> None:
-        """Pass a notification on."""
-        for listening in [each for each in self.listenings if each.channel == channel]:
-            self.call(listening.callback, channel, payload)
+    def on_notify(self, channel: str, payload: str) -> None:
+        """Call the callbacks of a channel."""
+        for subscription in self.list_subscriptions(channel):
+            self.call(subscription.callback, channel, payload)
+
+    def list_subscriptions(self, channel: str) -> list[Subscription]:
+        """Return the subscriptions of a channel, a copy: callbacks may add and remove some."""
+        return [each for each in self.subscriptions if each.channel == channel]
 
     async def close(self) -> None:
-        """Listen no more to anything."""
-        self.listenings = []
+        """Remove all subscriptions and close the connection."""
+        self.subscriptions = []
         if self.task is not None:
             self.task.cancel()
             await asyncio.wait([self.task])
 
 
-def is_channel(name: object) -> bool:
-    """Return whether a server would take a name for what it is."""
+def _is_channel_name(name: object) -> bool:
+    """Return whether a name can be a channel's without being truncated."""
     try:
-        return isinstance(name, str) and "\0" not in name and 1 <= len(name.encode()) <= NAME_MAX
+        return (
+            isinstance(name, str)
+            and "\0" not in name
+            and 1 <= len(name.encode()) <= IDENTIFIER_SIZE_MAX
+        )
     except UnicodeError:
         return False
 
 
-async def order(connection: Connection, word: str, channel: str) -> None:
-    """Run LISTEN or UNLISTEN."""
+async def _run_listen(connection: PgConnection, command: str, channel: str) -> None:
+    """Run LISTEN or UNLISTEN. Raises DatabaseError if it fails."""
     quoted = channel.replace('"', '""')
-    for result in await connection.command(f'{word} "{quoted}"'.encode()):
+    for result in await connection.send_command(f'{command} "{quoted}"'.encode()):
         if result.error_message:
-            judged([result])
+            check_results([result])

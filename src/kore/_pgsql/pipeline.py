@@ -1,4 +1,4 @@
-"""Several queries in one go: one way to the server and back for all of them."""
+"""Run several queries in one round trip to the server, in libpq's pipeline mode."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,200 +6,228 @@ from itertools import islice
 
 from psycopg.pq.abc import PGresult
 
-from kore._pgsql.connection import Connection
+from kore._pgsql.connection import PgConnection
 from kore._pgsql.harmless import is_about_rows, is_harmless
 from kore._pgsql.query import (
     PREPARABLE,
-    TEXT,
+    TEXT_FORMAT,
     ResultFormat,
-    called,
-    found,
-    judged,
-    make_room,
-    refusal,
-    renewed,
-    sending,
+    check_results,
+    convert_result,
+    drop_stale_statements,
+    ensure_idle,
+    evict_statements,
+    get_column_names,
+    make_prepared_error,
 )
-from kore._pgsql.rows import GOOD, TUPLES_OK, Results, Rows, rows, tag
-from kore._pgsql.slices import SLICE, SliceBudget
+from kore._pgsql.rows import (
+    SUCCESS_STATUSES,
+    TUPLES_OK,
+    Results,
+    Rows,
+    convert_text_rows,
+    get_command_tag,
+)
+from kore._pgsql.slices import SLICE_VALUES, SliceBudget
 from kore._pgsql.statements import PreparedStatement
-from kore._pgsql.values import NONE, Values, parameters, statement
+from kore._pgsql.values import NO_PARAMS, EncodedParams, encode_params, encode_query
 from kore.errors import DatabaseError
 
-Batch = list[tuple[str, Values]]
+Batch = list[tuple[str, EncodedParams]]
 # Queries as libpq takes them.
-Texts = dict[str, bytes]
+EncodedQueries = dict[str, bytes]
 
 
-def batch(queries: Iterable[object]) -> Batch:
-    """Return queries to be asked in one go: text, or pairs of text and parameters."""
-    made: Batch = []
+def parse_batch(queries: Iterable[object]) -> Batch:
+    """Return the queries of a pipeline: each is text, or a tuple of text and parameters.
+
+    Raises DatabaseError if one is neither.
+    """
+    batch: Batch = []
     for each in [queries] if isinstance(queries, str) else queries:
         if type(each) is tuple and len(each) == 2 and type(each[0]) is str:
-            made.append((each[0], parameters(each[1])))
+            batch.append((each[0], encode_params(each[1])))
         elif isinstance(each, str):
-            made.append((each, NONE))
+            batch.append((each, NO_PARAMS))
         else:
             raise DatabaseError(
-                f"pgsql: query {len(made)} is not a str, nor a tuple of it and params"
+                f"pgsql: query {len(batch)} is not a str, nor a tuple of it and params"
             )
-    return made
+    return batch
 
 
-async def pipeline(connection: Connection, asked: Batch, wanted: ResultFormat) -> list[Rows | None]:
-    """Return what each query has for a result. They take effect together, or not at all."""
-    if not asked:
+async def run_pipeline(
+    connection: PgConnection, batch: Batch, result_format: ResultFormat
+) -> list[Rows | None]:
+    """Run the queries of a batch; return the rows of each, None for one that returns none.
+
+    They take effect together or not at all. Raises DatabaseError for the first that fails.
+    """
+    if not batch:
         return []
-    texts: Texts = {}
-    prepared = connection.statements.prepared
-    known = [prepared.get(query) for query, _ in asked]
-    if connection.soiled or not all(known):
-        texts = encoded(connection, asked)
-        known = await recalled(connection, asked, texts)
-    results = await sent(connection, asked, known, texts, wanted)
-    if (failed := first_failure(results)) is not None:
-        # What came before it has been undone with it, if it was no end of a transaction.
-        again = not connection.soiled and all(map(is_undone, results))
-        if not await renewed(connection, failed, again=again):
-            raise refusal(connection, failed)
-        known = [None] * len(asked)
-        results = await sent(connection, asked, known, texts, wanted)
-    if texts:
-        judged([result for result, each in zip(results, known, strict=True) if each is None])
-    return await converted(results, known, wanted)
+    encoded: EncodedQueries = {}
+    cache = connection.statements.prepared
+    prepared = [cache.get(query) for query, _ in batch]
+    if connection.needs_reset or not all(prepared):
+        encoded = _encode_unprepared(connection, batch)
+        prepared = await _prepare_batch(connection, batch, encoded)
+    results = await _send_batch(connection, batch, prepared, encoded, result_format)
+    if (failed := _find_failure(results)) is not None:
+        # Earlier queries were rolled back with it, unless one of them ended a transaction.
+        may_retry = not connection.needs_reset and all(map(_has_no_effect, results))
+        if not await drop_stale_statements(connection, failed, may_retry=may_retry):
+            raise make_prepared_error(connection, failed)
+        prepared = [None] * len(batch)
+        results = await _send_batch(connection, batch, prepared, encoded, result_format)
+    if encoded:
+        pairs = zip(results, prepared, strict=True)
+        check_results([result for result, statement in pairs if statement is None])
+    return await _convert_results(results, prepared, result_format)
 
 
-def first_failure(results: Results) -> PGresult | None:
+def _find_failure(results: Results) -> PGresult | None:
     """Return the first result that is an error."""
     for result in results:
         status = result.status
-        if status != TUPLES_OK and status not in GOOD:
+        if status != TUPLES_OK and status not in SUCCESS_STATUSES:
             return result
     return None
 
 
-def is_undone(result: PGresult) -> bool:
-    """Return whether a query that failed, or whose pipeline did, has had no effect."""
-    return result.status not in GOOD or tag(result) in PREPARABLE
+def _has_no_effect(result: PGresult) -> bool:
+    """Return whether a query of a failed pipeline has no effect: it failed or is rolled back."""
+    return result.status not in SUCCESS_STATUSES or get_command_tag(result) in PREPARABLE
 
 
-async def converted(
-    results: Results, known: list[PreparedStatement | None], wanted: ResultFormat
+async def _convert_results(
+    results: Results, prepared: list[PreparedStatement | None], result_format: ResultFormat
 ) -> list[Rows | None]:
     """Return the rows of all results."""
-    made: list[Rows | None] = []
-    turns = SliceBudget() if len(results) > SLICE else None
-    for result, prepared in zip(results, known, strict=True):
-        names = (prepared.columns if prepared else None) or called(result, prepared)
+    converted: list[Rows | None] = []
+    budget = SliceBudget() if len(results) > SLICE_VALUES else None
+    for result, statement in zip(results, prepared, strict=True):
+        known_names = statement.column_names if statement else None
+        names = known_names or get_column_names(result, statement)
         count = result.ntuples
-        if count <= SLICE and wanted is TEXT and names:
-            # Many small ones: a coroutine for each would take longer than its rows.
-            made.append(rows(result, names, 0, count))
+        if count <= SLICE_VALUES and result_format is TEXT_FORMAT and names:
+            # A coroutine for each of many small results would take longer than its rows.
+            converted.append(convert_text_rows(result, names, 0, count))
         else:
-            made.append(await found(result, names, wanted))
-        if turns is not None and not len(made) % SLICE:
-            await turns.pause()
-    return made
+            converted.append(await convert_result(result, names, result_format))
+        if budget is not None and not len(converted) % SLICE_VALUES:
+            await budget.yield_if_spent()
+    return converted
 
 
-def encoded(connection: Connection, asked: Batch) -> Texts:
-    """Return the texts of queries that are not prepared, as libpq takes them."""
+# Preparing
+
+
+def _encode_unprepared(connection: PgConnection, batch: Batch) -> EncodedQueries:
+    """Return the texts of the queries that are not prepared, as libpq takes them."""
     prepared = connection.statements.prepared
-    return {query: statement(query) for query, _ in asked if query not in prepared}
+    return {query: encode_query(query) for query, _ in batch if query not in prepared}
 
 
-async def recalled(
-    connection: Connection, asked: Batch, texts: Texts
+async def _prepare_batch(
+    connection: PgConnection, batch: Batch, encoded: EncodedQueries
 ) -> list[PreparedStatement | None]:
-    """Return which queries are prepared, or will be on the way; take note of the others."""
-    plain = await plain_part(connection, asked)
-    await prepare(connection, plain, texts)
-    for query, _ in islice(asked, len(plain), None):
-        connection.note(query)
-    # What comes after something unknown may find other tables than those it was prepared for.
+    """Return for each query its statement, prepared or to be prepared with the pipeline.
+
+    Records the effects of the queries that are not known to be harmless.
+    """
+    harmless = await _take_harmless(connection, batch)
+    await _add_statements(connection, harmless, encoded)
+    for query, _ in islice(batch, len(harmless), None):
+        connection.note_effects(query)
+    # After a query with unknown effects, a prepared statement may refer to other tables.
     get = connection.statements.prepared.get
-    return [get(query) for query, _ in plain] + [None] * (len(asked) - len(plain))
+    return [get(query) for query, _ in harmless] + [None] * (len(batch) - len(harmless))
 
 
-async def plain_part(connection: Connection, asked: Batch) -> Batch:
-    """Return the queries before the first one that may leave something behind."""
-    if connection.soiled:
+async def _take_harmless(connection: PgConnection, batch: Batch) -> Batch:
+    """Return the queries before the first one that may leave something in the session."""
+    if connection.needs_reset:
         return []
-    prepared, turns = connection.statements.prepared, SliceBudget()
-    for index, (query, _) in enumerate(asked):
+    prepared, budget = connection.statements.prepared, SliceBudget()
+    for index, (query, _) in enumerate(batch):
         if query not in prepared and not is_harmless(query):
-            return asked[:index]
-        if index % SLICE == SLICE - 1:
-            await turns.pause()
-    return asked
+            return batch[:index]
+        if index % SLICE_VALUES == SLICE_VALUES - 1:
+            await budget.yield_if_spent()
+    return batch
 
 
-async def prepare(connection: Connection, asked: Batch, texts: Texts) -> None:
-    """Have prepared what comes more than once, here or since the connection was opened."""
+async def _add_statements(connection: PgConnection, batch: Batch, encoded: EncodedQueries) -> None:
+    """Add the queries that are repeated, in the batch or since the connection was opened."""
     statements = connection.statements
-    counts = Counter(query for query, _ in asked)
+    counts = Counter(query for query, _ in batch)
     new = [
         query
         for query in counts.keys() - statements.prepared.keys()
-        if (statements.came_before(query) or counts[query] > 1) and is_about_rows(query)
+        if (statements.note_use(query) or counts[query] > 1) and is_about_rows(query)
     ]
     if statements.limit and new:
         del new[statements.limit :]
-        await make_room(connection, len(new))
+        await evict_statements(connection, len(new))
         for query in new:
-            statements.keep(query, statements.name(), texts[query])
+            statements.add(query, statements.make_name(), encoded[query])
 
 
-async def sent(
-    connection: Connection,
-    asked: Batch,
-    known: list[PreparedStatement | None],
-    texts: Texts,
-    wanted: ResultFormat,
+# Sending
+
+
+async def _send_batch(
+    connection: PgConnection,
+    batch: Batch,
+    prepared: list[PreparedStatement | None],
+    encoded: EncodedQueries,
+    result_format: ResultFormat,
 ) -> Results:
-    """Send all, what is to be prepared before its first use, and return the results of queries."""
-    sending(connection)
-    pgconn, binary = connection.pgconn, wanted.binary
-    # What each result belongs to: a statement that is prepared, or a query.
+    """Send all queries, each statement's preparation before its first use; return the results."""
+    ensure_idle(connection)
+    pgconn, binary = connection.pgconn, result_format.binary
+    # What each result will belong to: the preparation of a statement, or a query (None).
     order: list[PreparedStatement | None] = []
     pgconn.enter_pipeline_mode()
-    connection.pipelined = True
-    for (query, (values, formats)), prepared in zip(asked, known, strict=True):
-        if prepared is not None:
-            if prepared.text is not None:
-                pgconn.send_prepare(prepared.name, prepared.text)
-                prepared.text = None
-                order.append(prepared)
-            prepared.used = True
-            pgconn.send_query_prepared(prepared.name, values, formats, binary)
+    connection.in_pipeline = True
+    for (query, (values, formats)), statement in zip(batch, prepared, strict=True):
+        if statement is not None:
+            if statement.text is not None:
+                pgconn.send_prepare(statement.name, statement.text)
+                statement.text = None
+                order.append(statement)
+            statement.used = True
+            pgconn.send_query_prepared(statement.name, values, formats, binary)
         else:
-            text = texts.get(query) or statement(query)
+            text = encoded.get(query) or encode_query(query)
             pgconn.send_query_params(text, values, None, formats, binary)
         order.append(None)
     pgconn.pipeline_sync()
-    return await answered(connection, order)
+    return await _receive_results(connection, order)
 
 
-async def answered(connection: Connection, order: list[PreparedStatement | None]) -> Results:
-    """Return the results of queries; statements that were not prepared are no longer known."""
+async def _receive_results(
+    connection: PgConnection, order: list[PreparedStatement | None]
+) -> Results:
+    """Return the results of queries; remove statements whose preparation failed."""
     if not any(order):
-        return await connection.expect()
+        return await connection.start_query()
     try:
-        results = await connection.expect()
+        results = await connection.start_query()
     except BaseException:
-        # The server may know some of the names, or none.
-        connection.soiled = True
+        # The server may know some of the statements.
+        connection.needs_reset = True
         raise
-    for result, prepared in zip(results, order, strict=True):
-        if prepared is not None and result.status not in GOOD:
-            connection.statements.drop(prepared)
-    return kept(results, order)
+    for result, statement in zip(results, order, strict=True):
+        if statement is not None and result.status not in SUCCESS_STATUSES:
+            connection.statements.remove(statement)
+    return _select_results(results, order)
 
 
-def kept(results: Results, order: list[PreparedStatement | None]) -> Results:
-    """Return the results of queries, and the first error, whatever it belongs to."""
+def _select_results(results: Results, order: list[PreparedStatement | None]) -> Results:
+    """Return the results of queries, and all errors, those of preparations among them."""
     return [
         result
-        for result, prepared in zip(results, order, strict=True)
-        if prepared is None or result.status not in GOOD
+        for result, statement in zip(results, order, strict=True)
+        if statement is None or result.status not in SUCCESS_STATUSES
     ]

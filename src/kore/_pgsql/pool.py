@@ -1,4 +1,9 @@
-"""The connections of a worker to one database: lent, taken back, proven, closed."""
+"""The connections of a worker to one database: acquired, released, reset, closed when idle.
+
+A query runs on a connection that is acquired for it alone (`run()`); a transaction or a stream
+acquires one for longer (`session.py`). `queue.py` decides which waiter is next. A connection
+that may not be as it was is reset in the background before it is used again.
+"""
 
 import asyncio
 from asyncio import Future, Task, TimerHandle
@@ -11,19 +16,21 @@ import psycopg
 
 from kore._dataclass import dataclass
 from kore._pgsql.connect import connect
-from kore._pgsql.connection import Connection
+from kore._pgsql.connection import PgConnection
 from kore._pgsql.conninfo import ConnectionTarget
 from kore._pgsql.epoll import LoopEpoll
-from kore._pgsql.query import judged
+from kore._pgsql.errors import copy_error, map_error
+from kore._pgsql.query import check_results
 from kore._pgsql.queue import ConnectionQueue
 from kore.errors import DatabaseError
 
-# A connection that was idle for longer is looked at before it is used.
-FRESH: Final = 0.002
-# Between two attempts to open another connection beside those there are: at first, and at most.
-RELUCTANCE: Final = 0.5
-RELUCTANCE_MAX: Final = 1.0
+# A connection that was idle for more seconds is checked before it is used.
+UNCHECKED_SECONDS_MAX: Final = 0.002
+# Seconds between attempts to open a connection after one was refused: at first, and at most.
+CONNECT_BACKOFF: Final = 0.5
+CONNECT_BACKOFF_MAX: Final = 1.0
 CLOSED: Final = "pgsql error: the connection was closed"
+STOPPING: Final = "pgsql error: the worker is about to end"
 LEFT_OPEN: Final = (
     "failed to perform query: it left a transaction open, which was rolled back: "
     "use kore.transaction()"
@@ -40,15 +47,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """What the settings say, in seconds and counts."""
+    """The settings of a pool: counts, and times in seconds."""
 
-    connections: int = 2
-    queue: int = 1000
-    idle: float = 60
-    cancel: float = 5
-    prepared: int = 100
-    # How long a query may wait for a connection; 0: for ever.
-    wait: float = 30
+    connection_limit: int = 2
+    waiter_limit: int = 1000
+    idle_timeout: float = 60
+    cancel_timeout: float = 5
+    prepared_limit: int = 100
+    # How long a query may wait for a connection; 0: no limit.
+    wait_timeout: float = 30
 
 
 class ConnectionPool:
@@ -58,295 +65,312 @@ class ConnectionPool:
         self,
         target: ConnectionTarget,
         limits: PoolLimits,
-        describe: Callable[[Task[Any]], str] = Task.get_name,
+        describe_task: Callable[[Task[Any]], str] = Task.get_name,
     ) -> None:
         self.target = target
         self.limits = limits
-        # What a task is called in messages.
-        self.describe = describe
+        self.describe_task = describe_task
         self.loop = asyncio.get_running_loop()
-        self.hub = LoopEpoll(self.loop)
-        self.line: ConnectionQueue[Connection, Future[Connection]] = ConnectionQueue(
-            limits.connections, limits.queue
+        self.epoll = LoopEpoll(self.loop)
+        self.queue: ConnectionQueue[PgConnection, Future[PgConnection]] = ConnectionQueue(
+            limits.connection_limit, limits.waiter_limit
         )
-        self.connections: set[Connection] = set()
-        # What goes on behind everybody's back: opening, rescuing.
-        self.errands: set[Task[None]] = set()
-        self.closed = False
-        self.sweeping = False
-        self.tired_until = 0.0
-        self.reluctance = RELUCTANCE
-        # What the last attempt came to, for messages.
-        self.refusal = ""
-        self.retry: TimerHandle | None = None
-        self.watch: TimerHandle | None = None
-        # Tasks that have a connection for some time, with how many; those that wait for another.
+        self.connections: set[PgConnection] = set()
+        # Tasks that open or reset a connection.
+        self.background_tasks: set[Task[None]] = set()
+        self.is_closed = False
+        self.sweep_scheduled = False
+        # After a refusal: no attempt before this time, as long as connections are open.
+        self.next_attempt_time = 0.0
+        self.backoff = CONNECT_BACKOFF
+        # Why the last attempt failed, for messages.
+        self.last_refusal = ""
+        self.retry_timer: TimerHandle | None = None
+        self.wait_timer: TimerHandle | None = None
+        # Tasks with a transaction or stream, by the number of connections each holds; and those
+        # among them that wait for another connection.
         self.holders: Counter[Task[Any]] = Counter()
-        self.blocked: set[Task[Any]] = set()
-        # Until when a refusal may be due to how many were asked for at a time.
-        self.patient_until = 0.0
+        self.waiting_holders: set[Task[Any]] = set()
+        # Until then a refusal may be due to too many attempts at a time; 0: none is under way.
+        self.burst_deadline = 0.0
 
-    # ---- lending
+    # ---- acquire and release
 
     async def run(self, work: Callable[..., Awaitable[T]], *arguments: object) -> T:
-        """Do some work on a connection, and see that it is as it was when it is taken back."""
-        connection = self.idle() or await self.lend()
+        """Call *work* with an acquired connection and *arguments*, and release the connection.
+
+        Raises DatabaseError if there is no connection, or if a transaction was left open.
+        """
+        connection = self.pop_idle() or await self.acquire()
         connection.holder = asyncio.current_task()
         try:
             result = await work(connection, *arguments)
         except BaseException as error:
-            self.take_back(connection)
+            self.release(connection)
             if isinstance(error, psycopg.Error):
-                raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
+                raise map_error(error) from None
             raise
-        if connection.is_idle and not connection.soiled:
-            self.give(connection)
+        if connection.is_idle and not connection.needs_reset:
+            self.hand_over(connection)
         else:
-            left_open = connection.lost is None and connection.in_transaction
-            self.take_back(connection)
+            left_open = connection.lost_error is None and connection.in_transaction
+            self.release(connection)
             if left_open:
                 raise DatabaseError(LEFT_OPEN)
         return result
 
-    def idle(self) -> Connection | None:
-        """Return a connection that nobody uses, if there is one."""
-        idle = self.line.idle
+    def pop_idle(self) -> PgConnection | None:
+        """Acquire an idle connection that is still open; None if there is none."""
+        idle = self.queue.idle
         while idle:
             connection = idle.pop()
             now = self.loop.time()
-            if now - connection.used < FRESH or connection.answers():
-                connection.used = now
+            if now - connection.last_used < UNCHECKED_SECONDS_MAX or connection.check_alive():
+                connection.last_used = now
                 return connection
         return None
 
-    async def lend(self) -> Connection:
-        """Wait for a connection. DatabaseError: none can be had, or not in time."""
-        if self.closed:
-            raise DatabaseError("pgsql error: the worker is about to end")
-        waiter: Future[Connection] = self.loop.create_future()
-        wait = self.limits.wait
-        self.line.stand(waiter, self.loop.time() + wait if wait else inf)
-        self.open_more()
-        self.watch_line()
+    async def acquire(self) -> PgConnection:
+        """Wait for a connection.
+
+        Raises DatabaseError if too many tasks wait, none can be opened, or none is free in time.
+        """
+        if self.is_closed:
+            raise DatabaseError(STOPPING)
+        waiter: Future[PgConnection] = self.loop.create_future()
+        timeout = self.limits.wait_timeout
+        self.queue.add_waiter(waiter, self.loop.time() + timeout if timeout else inf)
+        self.open_needed()
+        self.set_wait_timer()
         try:
-            # A task that holds no connection keeps none from the others.
+            # A deadlock is possible only among tasks that hold a connection.
             task = asyncio.current_task() if self.holders else None
             if task is not None and task in self.holders:
-                return await self.lend_another(task, waiter)
+                return await self.acquire_another(task, waiter)
             return await waiter
         except BaseException as error:
-            self.line.leave(waiter)
+            self.queue.remove_waiter(waiter)
             if isinstance(error, asyncio.CancelledError):
-                self.decline(waiter)
+                self.release_unused(waiter)
             raise
 
-    async def lend_another(self, task: Task[Any], waiter: Future[Connection]) -> Connection:
-        """Wait for another connection, unless all are held by tasks that wait for one, too."""
-        self.blocked.add(task)
+    async def acquire_another(self, task: Task[Any], waiter: Future[PgConnection]) -> PgConnection:
+        """Wait for a connection in a task that holds one.
+
+        Raises DatabaseError if all connections are held by tasks that wait for another one.
+        """
+        self.waiting_holders.add(task)
         try:
-            held = sum(self.holders[each] for each in self.blocked)
-            is_full = not self.line.has_room and not self.line.opening
-            if held >= self.line.open and is_full and not waiter.done():
-                raise DatabaseError(f"{DEADLOCK}: {self.users()}")
+            held = sum(self.holders[each] for each in self.waiting_holders)
+            is_full = not self.queue.has_room and not self.queue.opening_count
+            if held >= self.queue.open_count and is_full and not waiter.done():
+                raise DatabaseError(f"{DEADLOCK}: {self.describe_use()}")
             return await waiter
         finally:
-            self.blocked.discard(task)
+            self.waiting_holders.discard(task)
 
-    def decline(self, waiter: Future[Connection]) -> None:
-        """Give back what a task was lent that had been cancelled by then."""
+    def release_unused(self, waiter: Future[PgConnection]) -> None:
+        """Release the connection that a waiter got after its task had been cancelled."""
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-            self.give(waiter.result())
+            self.hand_over(waiter.result())
 
-    def watch_line(self) -> None:
-        """See to it that none waits for too long."""
-        if self.watch is None and self.line.waiting and self.limits.wait:
-            self.watch = self.loop.call_at(self.line.waiting[0][1], self.expire)
+    def set_wait_timer(self) -> None:
+        """Set a timer for the deadline of the first waiter."""
+        if self.wait_timer is None and self.queue.waiters and self.limits.wait_timeout:
+            self.wait_timer = self.loop.call_at(self.queue.waiters[0][1], self.fail_expired)
 
-    def expire(self) -> None:
-        """Tell those who have waited for too long which tasks have the connections."""
-        self.watch = None
-        for waiter in self.line.overdue(self.loop.time()):
-            reason = f"{TIMEOUT.format(self.limits.wait)}: {self.users()}{self.refusal}"
+    def fail_expired(self) -> None:
+        """Fail the waiters past their deadline; the error says which tasks have the connections."""
+        self.wait_timer = None
+        for waiter in self.queue.pop_expired(self.loop.time()):
+            timeout = TIMEOUT.format(self.limits.wait_timeout)
+            reason = f"{timeout}: {self.describe_use()}{self.last_refusal}"
             waiter.set_exception(DatabaseError(reason))
-        self.watch_line()
+        self.set_wait_timer()
 
-    def users(self) -> str:
-        """Return which tasks have the connections, and since when."""
+    def describe_use(self) -> str:
+        """Return which tasks have the connections, and for how long."""
         now = self.loop.time()
-        found = [
-            f"{self.describe(each.holder)} for {now - each.used:.1f} s"
+        uses = [
+            f"{self.describe_task(each.holder)} for {now - each.last_used:.1f} s"
             for each in self.connections
             if each.holder is not None
         ]
-        others = len(self.connections) - len(found)
+        others = len(self.connections) - len(uses)
         if others:
-            found.append(f"{others} being cleaned")
-        return f"{len(self.connections)} open: {', '.join(sorted(found)) or 'none'}"
+            uses.append(f"{others} being cleaned")
+        return f"{len(self.connections)} open: {', '.join(sorted(uses)) or 'none'}"
 
-    def give(self, connection: Connection) -> None:
-        """Lend a connection to who waits longest, or keep it."""
-        if connection.lost is not None:
+    def hand_over(self, connection: PgConnection) -> None:
+        """Give a clean connection to the first waiter, or make it idle."""
+        if connection.lost_error is not None:
             return
         connection.holder = None
-        connection.used = self.loop.time()
-        if self.line.waiting and (waiter := self.line.next()) is not None:
+        connection.last_used = self.loop.time()
+        if self.queue.waiters and (waiter := self.queue.pop_waiter()) is not None:
             waiter.set_result(connection)
         else:
-            self.line.idle.append(connection)
-            self.sweep_later()
+            self.queue.idle.append(connection)
+            self.schedule_sweep()
 
-    def hold(self, task: Task[Any] | None) -> Task[Any] | None:
-        """Take note of a task that has a connection for more than one query; return it."""
+    def release(self, connection: PgConnection) -> None:
+        """Release a connection in any state; it is reset first if it needs it."""
+        if connection.lost_error is not None:
+            return
+        if connection.is_idle and not connection.needs_reset:
+            self.hand_over(connection)
+        else:
+            connection.holder = None
+            self.run_in_background(self.reset(connection))
+
+    def add_holder(self, task: Task[Any] | None) -> Task[Any] | None:
+        """Count a connection that a task holds for more than one query; return the task."""
         if task is not None:
             self.holders[task] += 1
         return task
 
-    def release(self, task: Task[Any] | None) -> None:
-        """Take note of a task that has one connection less."""
+    def remove_holder(self, task: Task[Any] | None) -> None:
+        """Count a connection less for a task."""
         if task is not None:
             self.holders[task] -= 1
             if not self.holders[task]:
                 del self.holders[task]
 
-    def take_back(self, connection: Connection) -> None:
-        """Take back a connection in whatever state."""
-        if connection.lost is not None:
-            return
-        if connection.is_idle and not connection.soiled:
-            self.give(connection)
-        else:
-            connection.holder = None
-            self.errand(self.rescue(connection))
-
     # ---- opening
 
-    def open_more(self) -> None:
-        """Open as many connections as are waited for, and allowed."""
-        while self.line.wants_more and not self.closed and self.eager():
-            self.line.opening += 1
-            self.errand(self.open())
+    def open_needed(self) -> None:
+        """Start to open as many connections as waiters need and the limit allows."""
+        while self.queue.needs_connection and not self.is_closed and self.may_connect():
+            self.queue.opening_count += 1
+            self.run_in_background(self.add_connection())
 
-    def eager(self) -> bool:
-        """Whether to try: not at once after a refusal, as long as there are others."""
-        return not self.line.open or self.loop.time() >= self.tired_until
+    def may_connect(self) -> bool:
+        """Return whether to try now: not soon after a refusal, if other connections are open."""
+        return not self.queue.open_count or self.loop.time() >= self.next_attempt_time
 
-    async def open(self) -> None:
-        """Open one more connection."""
-        self.patient_until = self.patient_until or self.loop.time() + RELUCTANCE
+    async def add_connection(self) -> None:
+        """Open a connection and hand it over."""
+        self.burst_deadline = self.burst_deadline or self.loop.time() + CONNECT_BACKOFF
         try:
             pgconn = await connect(self.target)
-        except Exception as error:  # noqa: BLE001 - whoever waits has to hear of it
-            self.line.opening -= 1
-            self.tire(error)
-            self.disappoint(error)
+        except Exception as error:  # noqa: BLE001 - any error is for the waiters
+            self.queue.opening_count -= 1
+            self.schedule_retry(error)
+            self.fail_waiters(error)
             return
         except BaseException:
-            self.line.opening -= 1
+            self.queue.opening_count -= 1
             raise
-        self.line.opening -= 1
-        self.line.open += 1
-        self.patient_until = 0.0
-        self.reluctance, self.refusal = RELUCTANCE, ""
-        connection = Connection(pgconn, self.hub, self.limits.prepared)
-        connection.on_lost = self.lost
+        self.queue.opening_count -= 1
+        self.queue.open_count += 1
+        self.burst_deadline = 0.0
+        self.backoff, self.last_refusal = CONNECT_BACKOFF, ""
+        connection = PgConnection(pgconn, self.epoll, self.limits.prepared_limit)
+        connection.on_lost = self.on_lost
         self.connections.add(connection)
-        self.give(connection)
+        self.hand_over(connection)
 
-    def tire(self, error: Exception) -> None:
-        """Try again later, for those who wait: ever less often, as long as it is refused."""
-        self.refusal = f"; another was refused: {error}"
-        self.tired_until = self.loop.time() + self.reluctance
-        if self.retry is None:
-            self.retry = self.loop.call_later(self.reluctance, self.try_again)
+    def schedule_retry(self, error: Exception) -> None:
+        """Try again later for those who wait, with back-off."""
+        self.last_refusal = f"; another was refused: {error}"
+        self.next_attempt_time = self.loop.time() + self.backoff
+        if self.retry_timer is None:
+            self.retry_timer = self.loop.call_later(self.backoff, self.retry)
 
-    def try_again(self) -> None:
-        """Open what is still waited for."""
-        self.retry, self.tired_until = None, 0.0
-        self.reluctance = min(self.reluctance * 2, RELUCTANCE_MAX)
-        self.open_more()
+    def retry(self) -> None:
+        """Open the connections that are still needed."""
+        self.retry_timer, self.next_attempt_time = None, 0.0
+        self.backoff = min(self.backoff * 2, CONNECT_BACKOFF_MAX)
+        self.open_needed()
 
-    def disappoint(self, error: Exception) -> None:
-        """Tell those who wait in vain why there is no connection.
+    def fail_waiters(self, error: Exception) -> None:
+        """Fail all waiters because no connection can be opened.
 
-        A server that has room for some of several refuses the others first: not at once, then.
+        Not at once while other attempts are under way: a server with room for only some of
+        several connections may refuse one before it accepts another.
         """
-        if self.line.opening and self.loop.time() < self.patient_until:
+        if self.queue.opening_count and self.loop.time() < self.burst_deadline:
             return
-        self.patient_until = 0.0
-        for waiter in self.line.hopeless():
-            reason = error if isinstance(error, DatabaseError) else f"pgsql error: {error}"
-            waiter.set_exception(DatabaseError(str(reason).strip()))
+        self.burst_deadline = 0.0
+        for waiter in self.queue.pop_unservable():
+            if isinstance(error, DatabaseError):
+                waiter.set_exception(copy_error(error))
+            else:
+                waiter.set_exception(map_error(error))
 
-    def lost(self, connection: Connection) -> None:
-        """Notice that a connection is no more."""
+    def on_lost(self, connection: PgConnection) -> None:
+        """Remove a connection that was closed, and open another one if it is needed."""
         self.connections.discard(connection)
-        self.line.open -= 1
-        if connection in self.line.idle:
-            self.line.idle.remove(connection)
-        self.open_more()
+        self.queue.open_count -= 1
+        if connection in self.queue.idle:
+            self.queue.idle.remove(connection)
+        self.open_needed()
 
-    # ---- behind everybody's back
+    # ---- in the background
 
-    def errand(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something that nobody waits for."""
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in a task of the pool."""
         task = self.loop.create_task(work)
-        self.errands.add(task)
-        task.add_done_callback(self.errands.discard)
+        self.background_tasks.add(task)
+        task.add_done_callback(self.background_tasks.discard)
 
-    async def rescue(self, connection: Connection) -> None:
-        """Bring a connection back to where nothing runs and nothing is left; or hang up."""
+    async def reset(self, connection: PgConnection) -> None:
+        """Reset a connection and hand it over; close it if that fails or takes too long."""
         try:
-            async with asyncio.timeout(self.limits.cancel):
-                await self.clean(connection)
+            async with asyncio.timeout(self.limits.cancel_timeout):
+                await self.reset_session(connection)
         except (TimeoutError, DatabaseError, psycopg.Error):
-            proven = False
+            is_clean = False
         except BaseException:
-            connection.lose(DatabaseError(CLOSED))
+            connection.mark_lost(DatabaseError(CLOSED))
             raise
         else:
-            proven = connection.is_idle
-        if proven:
-            self.give(connection)
+            is_clean = connection.is_idle
+        if is_clean:
+            self.hand_over(connection)
         else:
-            connection.lose(DatabaseError(CLOSED))
+            connection.mark_lost(DatabaseError(CLOSED))
 
-    async def clean(self, connection: Connection) -> None:
-        """End what runs, roll back, and throw away what was left behind."""
-        await connection.halt()
-        if connection.is_spent:
+    async def reset_session(self, connection: PgConnection) -> None:
+        """Cancel the running query, roll back, and discard the state of the session.
+
+        Raises DatabaseError or psycopg.Error if the connection has to be closed instead.
+        """
+        await connection.cancel_running()
+        if connection.must_close:
             raise DatabaseError(CLOSED)
         if connection.in_transaction:
-            judged(await connection.command(b"ROLLBACK"))
-        if connection.soiled:
-            judged(await connection.command(b"DISCARD ALL"))
-            connection.statements.forget()
-            connection.soiled = False
+            check_results(await connection.send_command(b"ROLLBACK"))
+        if connection.needs_reset:
+            check_results(await connection.send_command(b"DISCARD ALL"))
+            connection.statements.clear()
+            connection.needs_reset = False
 
-    def sweep_later(self) -> None:
-        """Have a look at idle connections, some time."""
-        if self.limits.idle and not self.sweeping and not self.closed:
-            self.sweeping = True
-            self.loop.call_later(self.limits.idle / 2, self.sweep)
+    def schedule_sweep(self) -> None:
+        """Schedule a sweep, if none is."""
+        if self.limits.idle_timeout and not self.sweep_scheduled and not self.is_closed:
+            self.sweep_scheduled = True
+            self.loop.call_later(self.limits.idle_timeout / 2, self.sweep)
 
     def sweep(self) -> None:
-        """Close what was idle for too long."""
-        self.sweeping = False
-        latest = self.loop.time() - self.limits.idle
-        for connection in [each for each in self.line.idle if each.used <= latest]:
-            connection.lose(DatabaseError(CLOSED))
-        if self.line.idle:
-            self.sweep_later()
+        """Close the connections that were idle for too long."""
+        self.sweep_scheduled = False
+        latest = self.loop.time() - self.limits.idle_timeout
+        for connection in [each for each in self.queue.idle if each.last_used <= latest]:
+            connection.mark_lost(DatabaseError(CLOSED))
+        if self.queue.idle:
+            self.schedule_sweep()
 
-    async def close(self, seconds: float) -> None:
-        """Hang up, after what is being cancelled has been, for so long at most."""
-        self.closed = True
-        for timer in (self.retry, self.watch):
+    async def close(self, seconds_max: float) -> None:
+        """Close all connections; wait so long at most for those that are being reset."""
+        self.is_closed = True
+        for timer in (self.retry_timer, self.wait_timer):
             if timer is not None:
                 timer.cancel()
-        if self.errands:
-            await asyncio.wait(self.errands, timeout=seconds)
-        for task in self.errands:
+        if self.background_tasks:
+            await asyncio.wait(self.background_tasks, timeout=seconds_max)
+        for task in self.background_tasks:
             task.cancel()
         for connection in list(self.connections):
-            connection.lose(DatabaseError("pgsql error: the worker is about to end"))
-        self.hub.close()
+            connection.mark_lost(DatabaseError(STOPPING))
+        self.epoll.close()

@@ -1,7 +1,7 @@
-"""Who gets which connection next, and when another one is opened. Pure.
+"""Which waiter gets a connection next, and when a pool opens another one. Pure.
 
-First come, first served. Connections that are used are used again, so that the others can be
-closed. It knows neither what a connection is nor what waits.
+First come, first served. The connection that was used last is used first, so that the others
+become idle and can be closed. The class is generic: it knows neither connections nor futures.
 """
 
 from collections import deque
@@ -12,10 +12,10 @@ from kore.errors import DatabaseError
 
 
 class ConnectionWaiter(Protocol):
-    """A future, as far as it matters here."""
+    """The part of a future that the queue uses."""
 
     def done(self) -> bool:
-        """Whether nobody waits any more."""
+        """Return whether the waiter has its result already, or was cancelled."""
 
 
 C = TypeVar("C")
@@ -23,70 +23,68 @@ W = TypeVar("W", bound=ConnectionWaiter)
 
 
 class ConnectionQueue(Generic[C, W]):
-    """The connections of a pool, and those who wait for one.
+    """The idle connections of a pool, its waiters, and the numbers of connections.
 
-    *most* connections at a time, 0: no limit; *patient* may wait beside those whose connection is
-    on its way.
+    There are at most *connection_limit* connections, 0: no limit. Besides the waiters for which a
+    connection is being opened, at most *waiter_limit* may wait.
     """
 
-    def __init__(self, most: int, patient: int) -> None:
-        self.most = most
-        self.patient = patient
-        # The one used last is the last one.
+    def __init__(self, connection_limit: int, waiter_limit: int) -> None:
+        self.connection_limit = connection_limit
+        self.waiter_limit = waiter_limit
+        # A stack: the last one was used last.
         self.idle: list[C] = []
-        # Each with the time at which it has waited for too long.
-        self.waiting: deque[tuple[W, float]] = deque()
-        # All that are open, idle or not.
-        self.open = 0
-        self.opening = 0
+        # Each with its deadline.
+        self.waiters: deque[tuple[W, float]] = deque()
+        # Open connections, idle or not; and attempts to open one.
+        self.open_count = 0
+        self.opening_count = 0
 
     @property
-    def wants_more(self) -> bool:
+    def needs_connection(self) -> bool:
         """Whether another connection should be opened."""
-        return len(self.waiting) > self.opening and self.has_room
+        return len(self.waiters) > self.opening_count and self.has_room
 
     @property
     def has_room(self) -> bool:
         """Whether another connection may be opened."""
-        return not self.most or self.open + self.opening < self.most
+        limit = self.connection_limit
+        return not limit or self.open_count + self.opening_count < limit
 
-    def stand(self, waiter: W, deadline: float = inf) -> None:
-        """Wait for a connection. DatabaseError: too many do."""
-        due = self.opening + self.has_room
-        if len(self.waiting) >= self.patient + due:
+    def add_waiter(self, waiter: W, deadline: float = inf) -> None:
+        """Queue a waiter. Raises DatabaseError if too many wait already."""
+        due = self.opening_count + self.has_room
+        if len(self.waiters) >= self.waiter_limit + due:
             raise DatabaseError("pgsql error: no available connection")
-        self.waiting.append((waiter, deadline))
+        self.waiters.append((waiter, deadline))
 
-    def leave(self, waiter: W) -> None:
-        """Wait no more."""
-        for entry in self.waiting:
+    def remove_waiter(self, waiter: W) -> None:
+        """Remove a waiter that has given up, if it is still queued."""
+        for entry in self.waiters:
             if entry[0] is waiter:
-                self.waiting.remove(entry)
+                self.waiters.remove(entry)
                 return
 
-    def overdue(self, now: float) -> list[W]:
-        """Return those who have waited for too long, and let them wait no more."""
-        found: list[W] = []
-        # Deadlines are in the order in which they were set.
-        while self.waiting and self.waiting[0][1] <= now:
-            found.append(self.waiting.popleft()[0])
-        return [waiter for waiter in found if not waiter.done()]
-
-    def next(self) -> W | None:
-        """Return who has waited longest."""
-        while self.waiting:
-            waiter, _ = self.waiting.popleft()
+    def pop_waiter(self) -> W | None:
+        """Remove and return the waiter that has waited longest."""
+        while self.waiters:
+            waiter, _ = self.waiters.popleft()
             if not waiter.done():
                 return waiter
         return None
 
-    def hopeless(self) -> list[W]:
-        """Return those who wait for what will not come: the way to the server is closed.
+    def pop_expired(self, now: float) -> list[W]:
+        """Remove and return the waiters whose deadline has passed."""
+        expired: list[W] = []
+        # The wait timeout is the same for all, so deadlines ascend.
+        while self.waiters and self.waiters[0][1] <= now:
+            expired.append(self.waiters.popleft()[0])
+        return [waiter for waiter in expired if not waiter.done()]
 
-        As long as there is a connection there is hope.
-        """
-        if self.open:
+    def pop_unservable(self) -> list[W]:
+        """Remove and return all waiters if there is no open connection that could serve them."""
+        if self.open_count:
             return []
-        found = [waiter for waiter, _ in self.waiting if not waiter.done()]
-        self.waiting.clear()
-        return found
+        waiters = [waiter for waiter, _ in self.waiters if not waiter.done()]
+        self.waiters.clear()
+        return waiters

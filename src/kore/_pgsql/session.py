@@ -1,28 +1,34 @@
-"""One connection for some queries that belong together, from BEGIN to COMMIT or ROLLBACK."""
+"""The connection of a transaction: acquired at BEGIN, released after COMMIT or ROLLBACK.
+
+Transactions, savepoints and streams run on it. Tasks may share it, one query at a time. A query
+that is cancelled fails the transaction, or the innermost savepoint, which is rolled back first.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-import psycopg
-
-from kore._pgsql.connection import Connection
+from kore._pgsql.connection import PgConnection
+from kore._pgsql.errors import map_errors
 from kore._pgsql.pool import ConnectionPool
-from kore._pgsql.query import judged
-from kore._pgsql.rows import tag
+from kore._pgsql.query import check_results
+from kore._pgsql.rows import get_command_tag
 from kore.errors import DatabaseError
 
 ISOLATIONS: Final = ("read committed", "repeatable read", "serializable")
-OVER: Final = "pgsql error: the transaction is over, or has not begun"
-FAILED: Final = "pgsql error: a query had failed, so the transaction was rolled back"
-CUT: Final = "pgsql error: a query was cancelled, so the transaction is rolled back"
+NOT_BEGUN: Final = "pgsql error: the transaction is over, or has not begun"
+ROLLED_BACK: Final = "pgsql error: a query had failed, so the transaction was rolled back"
+CANCELLED: Final = "pgsql error: a query was cancelled, so the transaction is rolled back"
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
-def begin(isolation: object, *, readonly: bool) -> bytes:
-    """Return the statement that begins a transaction. ValueError: there is no such isolation."""
+def build_begin(isolation: object, *, readonly: bool) -> bytes:
+    """Return the statement that begins a transaction.
+
+    Raises ValueError for an unknown isolation level, DatabaseError if *readonly* is no bool.
+    """
     words = "BEGIN"
     if isolation is not None:
         if not isinstance(isolation, str) or isolation.lower() not in ISOLATIONS:
@@ -34,153 +40,165 @@ def begin(isolation: object, *, readonly: bool) -> bytes:
 
 
 class TransactionSession:
-    """A transaction as those see it who work on it."""
+    """A transaction on a connection of its own; *begin_statement* starts it."""
 
-    def __init__(self, pool: ConnectionPool, first: bytes = b"BEGIN") -> None:
+    def __init__(self, pool: ConnectionPool, begin_statement: bytes = b"BEGIN") -> None:
         self.pool = pool
-        self.first = first
-        self.connection: Connection | None = None
+        self.begin_statement = begin_statement
+        # None: not begun, or over.
+        self.connection: PgConnection | None = None
         # The task that began it.
         self.owner: asyncio.Task[Any] | None = None
-        # Tasks may share a transaction: one query at a time.
-        self.turn = asyncio.Lock()
-        self.names = 0
-        # A query was cancelled: nobody knows whether it has run.
-        self.cut = False
-        # What takes back the work of savepoints that were left in the middle.
-        self.undo = ""
-        # A savepoint is about to be made: that is not cut off.
-        self.is_entering = False
+        self.lock = asyncio.Lock()
+        self.name_count = 0
+        # A query was cancelled, and may or may not have run.
+        self.cancelled_midway = False
+        # Statements that roll back savepoints whose block was left by an exception.
+        self.pending_rollback = ""
+        # SAVEPOINT is under way. If its task is cancelled, it runs to its end all the same.
+        self.is_creating_savepoint = False
 
     async def begin(self) -> None:
-        """Take a connection, and begin."""
-        async with self.turn:
+        """Acquire a connection and begin. Raises DatabaseError if that fails, or it has begun."""
+        async with self.lock:
             if self.connection is not None:
                 raise DatabaseError("pgsql error: the transaction has begun already")
-            connection = self.pool.idle() or await self.pool.lend()
+            connection = self.pool.pop_idle() or await self.pool.acquire()
             connection.holder = asyncio.current_task()
             try:
-                judged(await connection.command(self.first))
+                check_results(await connection.send_command(self.begin_statement))
             except BaseException:
-                self.pool.take_back(connection)
+                self.pool.release(connection)
                 raise
-            self.connection, self.cut, self.undo = connection, False, ""
-            self.is_entering = False
-            self.owner = self.pool.hold(connection.holder)
+            self.connection = connection
+            self.cancelled_midway, self.pending_rollback = False, ""
+            self.is_creating_savepoint = False
+            self.owner = self.pool.add_holder(connection.holder)
 
     async def run(
         self,
-        work: Callable[Concatenate[Connection, P], Awaitable[T]],
+        work: Callable[Concatenate[PgConnection, P], Awaitable[T]],
         *arguments: P.args,
         **keywords: P.kwargs,
     ) -> T:
-        """Do some work on the connection, when it is its turn."""
-        async with self.turn:
+        """Call *work* with the connection, after earlier calls have ended.
+
+        Raises DatabaseError if the transaction cannot be used, or is over after the call.
+        """
+        async with self.lock:
             try:
-                connection = await self.usable()
-                result = await work(connection, *arguments, **keywords)
+                with map_errors():
+                    connection = await self.ensure_usable()
+                    result = await work(connection, *arguments, **keywords)
             except asyncio.CancelledError:
-                self.cut = True
+                self.cancelled_midway = True
                 raise
-            except psycopg.Error as error:
-                raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
             if not connection.in_transaction:
                 raise DatabaseError("pgsql error: a query has ended the transaction")
             return result
 
-    async def command(self, text: str) -> None:
-        """Run a statement of ours."""
-        await self.run(order, text)
-
-    async def enter(self, savepoint: str) -> None:
-        """Make a savepoint. If that is cancelled, it is taken back, and no more."""
-        try:
-            await self.run(self.make_savepoint, savepoint)
-        except asyncio.CancelledError:
-            if self.is_entering:
-                self.cut = False
-                self.give_up(savepoint)
-            raise
-
-    async def make_savepoint(self, connection: Connection, savepoint: str) -> None:
-        """Make a savepoint on the connection."""
-        self.is_entering = True
-        try:
-            await order(connection, f"SAVEPOINT {savepoint}")
-        except Exception:
-            self.is_entering = False
-            raise
-        self.is_entering = False
-
-    def give_up(self, savepoint: str) -> None:
-        """Have the work since a savepoint taken back by what comes next."""
-        self.undo += f"ROLLBACK TO {savepoint}; RELEASE {savepoint};"
-
-    def name(self) -> str:
-        """Return a name for a savepoint or a cursor."""
-        self.names += 1
-        return f"kore_{self.names}"
+    async def run_command(self, text: str) -> None:
+        """Run a statement of this package, such as RELEASE."""
+        await self.run(run_command, text)
 
     async def end(self, *, commit: bool) -> None:
-        """End it, and give the connection back. DatabaseError: it could not be committed."""
-        try:
-            async with self.turn:
-                connection = await self.usable()
-                results = await connection.command(b"COMMIT" if commit else b"ROLLBACK")
-                judged(results)
-                if commit and tag(results[-1]) != "COMMIT":
-                    raise DatabaseError(FAILED)
-        except psycopg.Error as error:
-            raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
-        finally:
-            self.leave()
+        """Commit or roll back, and release the connection.
 
-    def leave(self) -> None:
-        """Give the connection back, in whatever state: what is open is rolled back."""
+        Raises DatabaseError if the transaction could not be committed.
+        """
+        try:
+            with map_errors():
+                async with self.lock:
+                    connection = await self.ensure_usable()
+                    results = await connection.send_command(b"COMMIT" if commit else b"ROLLBACK")
+                    check_results(results)
+                    # COMMIT of a failed transaction succeeds, but rolls back.
+                    if commit and get_command_tag(results[-1]) != "COMMIT":
+                        raise DatabaseError(ROLLED_BACK)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Release the connection in any state; the pool rolls back an open transaction."""
         connection, self.connection = self.connection, None
         if connection is not None:
-            self.pool.release(self.owner)
+            self.pool.remove_holder(self.owner)
             self.owner = None
-            self.pool.take_back(connection)
+            self.pool.release(connection)
 
-    async def usable(self) -> Connection:
-        """Return the connection. DatabaseError: it is gone, or of no use any more."""
+    async def ensure_usable(self) -> PgConnection:
+        """Return the connection, after pending rollbacks.
+
+        Raises DatabaseError if the transaction is not open, lost, or failed by a cancelled query.
+        """
         if self.connection is None:
-            raise DatabaseError(OVER)
-        if self.connection.lost is not None:
-            raise self.connection.lost
-        if self.undo:
-            await self.take_back(self.connection)
-        if self.cut:
-            raise DatabaseError(CUT)
+            raise DatabaseError(NOT_BEGUN)
+        if self.connection.lost_error is not None:
+            raise self.connection.lost_error
+        if self.pending_rollback:
+            await self.roll_back_savepoints(self.connection)
+        if self.cancelled_midway:
+            raise DatabaseError(CANCELLED)
         return self.connection
 
-    async def take_back(self, connection: Connection) -> None:
-        """Take back the work of a savepoint, and what may still run in it."""
-        undo, self.undo = self.undo, ""
-        # Unless it comes to its end here.
-        self.cut = True
+    # ---- savepoints
+
+    def make_name(self) -> str:
+        """Return a new name for a savepoint or a cursor."""
+        self.name_count += 1
+        return f"kore_{self.name_count}"
+
+    async def create_savepoint(self, name: str) -> None:
+        """Create a savepoint. If the task is cancelled meanwhile, only that is rolled back."""
         try:
-            async with asyncio.timeout(self.pool.limits.cancel):
-                if not self.is_entering:
-                    await connection.halt()
-                elif connection.reply is not None:
+            await self.run(self.send_savepoint, name)
+        except asyncio.CancelledError:
+            if self.is_creating_savepoint:
+                self.cancelled_midway = False
+                self.roll_back_later(name)
+            raise
+
+    async def send_savepoint(self, connection: PgConnection, name: str) -> None:
+        """Run SAVEPOINT; after a cancellation `is_creating_savepoint` stays set."""
+        self.is_creating_savepoint = True
+        try:
+            await run_command(connection, f"SAVEPOINT {name}")
+        except Exception:
+            self.is_creating_savepoint = False
+            raise
+        self.is_creating_savepoint = False
+
+    def roll_back_later(self, savepoint: str) -> None:
+        """Roll back to a savepoint and release it before the next query runs."""
+        self.pending_rollback += f"ROLLBACK TO {savepoint}; RELEASE {savepoint};"
+
+    async def roll_back_savepoints(self, connection: PgConnection) -> None:
+        """Run the pending rollback, after the query that may still run has been cancelled.
+
+        Raises DatabaseError if that takes longer than the pool's `cancel_timeout`.
+        """
+        rollback, self.pending_rollback = self.pending_rollback, ""
+        # Stays set if this is cancelled or fails.
+        self.cancelled_midway = True
+        try:
+            async with asyncio.timeout(self.pool.limits.cancel_timeout):
+                if not self.is_creating_savepoint:
+                    await connection.cancel_running()
+                elif connection.pending is not None:
                     await connection.abandon()
-                self.is_entering = False
-                await order(connection, undo)
+                self.is_creating_savepoint = False
+                await run_command(connection, rollback)
         except TimeoutError:
-            raise DatabaseError(CUT) from None
-        self.cut = False
+            raise DatabaseError(CANCELLED) from None
+        self.cancelled_midway = False
 
-    async def settle(self) -> None:
-        """Take back what is to be taken back, now."""
-        try:
-            async with self.turn:
-                await self.usable()
-        except psycopg.Error as error:
-            raise DatabaseError(f"pgsql error: {str(error).strip()}") from None
+    async def flush_rollback(self) -> None:
+        """Run the pending rollback now. Raises DatabaseError if it fails."""
+        with map_errors():
+            async with self.lock:
+                await self.ensure_usable()
 
 
-async def order(connection: Connection, text: str) -> None:
-    """Run a statement of ours on a connection."""
-    judged(await connection.command(text.encode()))
+async def run_command(connection: PgConnection, text: str) -> None:
+    """Run a statement of this package on a connection. Raises DatabaseError if it fails."""
+    check_results(await connection.send_command(text.encode()))

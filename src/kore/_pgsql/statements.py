@@ -1,68 +1,73 @@
-"""Which queries a connection has prepared: those that came twice, the least used ones first out.
+"""Cache of a connection's prepared statements: a query is prepared when it is used again. Pure.
 
-Pure. A query that is put together anew each time comes once, and is never prepared.
+A query whose text differs each time is used once and never prepared. The cache evicts by the
+CLOCK algorithm: the oldest statement that was not used since it was last looked at.
 """
 
 import secrets
 
 
 class PreparedStatement:
-    """A query that the server knows by a *name*."""
+    """A query that the server knows by *name*."""
 
-    __slots__ = ("columns", "name", "text", "used")
+    __slots__ = ("column_names", "name", "text", "used")
 
     def __init__(self, name: bytes, text: bytes | None = None) -> None:
         self.name = name
-        # What the server has yet to be sent, if anything.
+        # To be sent to the server before the first use; None: it has been.
         self.text = text
-        # What its results are called, once there was one.
-        self.columns: tuple[str, ...] | None = None
+        # Known after the first result.
+        self.column_names: tuple[str, ...] | None = None
+        # Since the eviction last looked at it.
         self.used = True
 
 
 class StatementCache:
-    """The queries of one connection, at most *limit* of each kind; 0: none is ever prepared."""
+    """The prepared statements of one connection, at most *limit*, and as many candidates.
+
+    With a *limit* of 0 no query is prepared.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.prepared: dict[str, PreparedStatement] = {}
-        self.once: dict[str, None] = {}
-        self.count = 0
-        # Behind a pooler several connections may be led to one session of the server. There a name
-        # that another one has given must not be taken for ours.
+        self.seen_once: dict[str, None] = {}
+        self.name_count = 0
+        # Behind a pooler several connections may share a session of the server. The token tells
+        # our names from those of other connections.
         self.token = secrets.token_hex(8).encode()
 
-    def came_before(self, query: str) -> bool:
-        """Take note of a query that could be prepared; say whether it is worth it."""
+    def note_use(self, query: str) -> bool:
+        """Record the use of a query that could be prepared; return whether it was used before."""
         if not self.limit:
             return False
-        if query in self.once:
+        if query in self.seen_once:
             return True
-        if len(self.once) >= self.limit:
-            del self.once[next(iter(self.once))]
-        self.once[query] = None
+        if len(self.seen_once) >= self.limit:
+            del self.seen_once[next(iter(self.seen_once))]
+        self.seen_once[query] = None
         return False
 
-    def name(self) -> bytes:
+    def make_name(self) -> bytes:
         """Return a name that no statement of this connection has had."""
-        self.count += 1
-        return b"kore_%s_%d" % (self.token, self.count)
+        self.name_count += 1
+        return b"kore_%s_%d" % (self.token, self.name_count)
 
-    def keep(self, query: str, name: bytes, text: bytes | None = None) -> PreparedStatement:
-        """Keep a query that has been prepared, or is about to be, by its *text*."""
-        self.once.pop(query, None)
-        made = self.prepared[query] = PreparedStatement(name, text)
-        return made
+    def add(self, query: str, name: bytes, text: bytes | None = None) -> PreparedStatement:
+        """Add a query that is prepared; with *text*, one that is sent before its first use."""
+        self.seen_once.pop(query, None)
+        statement = self.prepared[query] = PreparedStatement(name, text)
+        return statement
 
-    def drop(self, statement: PreparedStatement) -> None:
-        """Keep a query no more: the server may not know it."""
+    def remove(self, statement: PreparedStatement) -> None:
+        """Remove a statement that the server may not know."""
         for query in [query for query, it in self.prepared.items() if it is statement]:
             del self.prepared[query]
 
-    def surplus(self, room: int = 1) -> bytes | None:
-        """Return the name of a statement that has to go before *room* others are prepared.
+    def evict(self, room: int = 1) -> bytes | None:
+        """Evict a statement if there is no room for *room* others; return its name.
 
-        One that was used since it was last looked at has another chance.
+        A statement that was used since the last look is kept once more.
         """
         while len(self.prepared) > self.limit - room:
             query, oldest = next(iter(self.prepared.items()))
@@ -73,6 +78,6 @@ class StatementCache:
             self.prepared[query] = oldest
         return None
 
-    def forget(self) -> None:
-        """Forget all: the server did."""
+    def clear(self) -> None:
+        """Remove all statements: the server has dropped them."""
         self.prepared.clear()

@@ -1,4 +1,4 @@
-"""Rows as they are needed: a cursor on the server, read some rows at a time."""
+"""Row streams: the rows of a query, fetched from a cursor on the server some at a time."""
 
 import contextlib
 from types import TracebackType
@@ -6,57 +6,70 @@ from typing import Final, Self
 
 from psycopg.pq.abc import PGresult
 
-from kore._pgsql.connection import Connection
-from kore._pgsql.query import ResultFormat, found, sending
-from kore._pgsql.rows import GOOD, TUPLES_OK, Row, Rows, columns, failure, width
+from kore._pgsql.connection import PgConnection
+from kore._pgsql.errors import copy_error, make_query_error
+from kore._pgsql.query import ResultFormat, convert_result, ensure_idle
+from kore._pgsql.rows import (
+    SUCCESS_STATUSES,
+    TUPLES_OK,
+    Row,
+    Rows,
+    decode_column_names,
+    estimate_row_size,
+)
 from kore._pgsql.session import TransactionSession
-from kore._pgsql.values import Values, statement
+from kore._pgsql.values import EncodedParams, encode_query
 from kore.errors import DatabaseError
 
-# Rows that are read at a time: at first, when nothing is known of their size, and at most.
-FIRST: Final = 4
-BATCH: Final = 500
-GROWTH: Final = 16
-# What they may have in values and, as far as can be told from those before, in bytes.
-VALUES: Final = 20_000
-BYTES: Final = 1 << 20
+# Rows of the first FETCH, when their size is unknown, of the largest one, and by how much one
+# may be larger than the one before.
+FIRST_FETCH_COUNT: Final = 4
+FETCH_COUNT_MAX: Final = 500
+FETCH_GROWTH_MAX: Final = 16
+# Values, and estimated bytes, of one FETCH.
+FETCH_VALUES_MAX: Final = 20_000
+FETCH_SIZE_MAX: Final = 1 << 20
 
 CLOSED: Final = "pgsql error: the stream was closed before its last row"
-CUT: Final = "pgsql error: a read of the stream was cancelled, so the rows end before the last one"
+CANCELLED: Final = (
+    "pgsql error: a read of the stream was cancelled, so the rows end before the last one"
+)
 BUSY: Final = "pgsql error: another task reads this stream"
 
 
 class RowStream:
     """An async iterator over the rows of a query, each a dict.
 
-    With a transaction of its *own*, that is committed after the last row, and rolled back when the
-    stream is closed, or dropped, before.
+    If it *owns_transaction*, the transaction is committed after the last row, and rolled back when
+    the stream is closed, or garbage-collected, before.
     """
 
     def __init__(
         self,
         session: TransactionSession,
         query: str,
-        values: Values,
-        wanted: ResultFormat,
+        params: EncodedParams,
+        result_format: ResultFormat,
         *,
-        own: bool,
+        owns_transaction: bool,
     ) -> None:
         self.session = session
-        self.own = own
+        self.owns_transaction = owns_transaction
         self.query = query
-        self.encoded = statement(query)
-        self.values = values
-        self.wanted = wanted
+        self.encoded_query = encode_query(query)
+        self.params = params
+        self.result_format = result_format
+        # The name of the cursor; empty: there is none yet.
         self.cursor = ""
         self.names: tuple[str, ...] | None = None
-        # The next one is the last one.
+        # Fetched rows in reverse: the next one is the last.
         self.rows: list[Row] = []
-        self.count = FIRST
-        # All have been read; or no more will be, and this is why.
-        self.over = False
-        self.cut: DatabaseError | None = None
-        self.reading = False
+        self.fetch_count = FIRST_FETCH_COUNT
+        # All rows have been fetched.
+        self.is_exhausted = False
+        # Why no more rows can be fetched, although there may be some.
+        self.end_error: DatabaseError | None = None
+        self.is_reading = False
 
     def __aiter__(self) -> Self:
         return self
@@ -67,18 +80,18 @@ class RowStream:
         return self.rows.pop()
 
     async def aclose(self) -> None:
-        """Read no more. Another task that reads, or goes on to, hears that rows are missing."""
-        if self.cut is not None or (self.over and not self.rows):
+        """Close the stream. A task that reads it, now or later, gets DatabaseError."""
+        if self.end_error is not None or (self.is_exhausted and not self.rows):
             return
-        over, self.rows = self.over, []
-        self.cut = DatabaseError(CLOSED)
-        if over or self.session.connection is None:
+        is_exhausted, self.rows = self.is_exhausted, []
+        self.end_error = DatabaseError(CLOSED)
+        if is_exhausted or self.session.connection is None:
             return
-        if not self.own:
+        if not self.owns_transaction:
             if self.cursor:
-                await self.session.command(f"CLOSE {self.cursor}")
-        elif self.reading:
-            self.session.leave()
+                await self.session.run_command(f"CLOSE {self.cursor}")
+        elif self.is_reading:
+            self.session.release()
         else:
             await self.session.end(commit=False)
 
@@ -89,118 +102,121 @@ class RowStream:
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
         if kind is not None and not issubclass(kind, Exception):
-            self.drop()
+            self.abandon()
         else:
             await self.aclose()
 
     def __del__(self) -> None:
-        # A `break` in an `async for` leads here at once; a collection of garbage in any thread.
-        if self.own and self.session.connection is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and all connections
-                self.session.pool.loop.call_soon_threadsafe(self.session.leave)
+        # Called at once after a `break` in `async for`; by the garbage collector in any thread.
+        if self.owns_transaction and self.session.connection is not None:
+            # RuntimeError: the loop is closed, and all connections with it.
+            with contextlib.suppress(RuntimeError):
+                self.session.pool.loop.call_soon_threadsafe(self.session.release)
 
-    # ---- inside
+    # ---- reading
 
     async def read(self) -> None:
-        """Read the next rows. StopAsyncIteration: there are none. DatabaseError: some are lost."""
-        if self.cut is not None:
-            raise again(self.cut)
-        if self.over:
+        """Fetch the next rows into `rows`.
+
+        Raises StopAsyncIteration after the last row, DatabaseError if rows cannot be fetched or
+        another task is fetching.
+        """
+        if self.end_error is not None:
+            raise copy_error(self.end_error)
+        if self.is_exhausted:
             raise StopAsyncIteration
-        if self.reading:
+        if self.is_reading:
             raise DatabaseError(BUSY)
-        self.reading = True
+        self.is_reading = True
         try:
-            rows = await self.next_rows()
+            rows = await self.fetch_next()
         except BaseException as error:
-            closed = self.cut if isinstance(error, DatabaseError) else None
-            self.drop(error)
+            closed = self.end_error if isinstance(error, DatabaseError) else None
+            self.abandon(error)
             if closed is not None:
-                raise again(closed) from None
+                raise copy_error(closed) from None
             raise
         finally:
-            self.reading = False
+            self.is_reading = False
         if not rows:
             raise StopAsyncIteration
         rows.reverse()
         self.rows = rows
 
-    async def next_rows(self) -> Rows:
-        """Return the next rows; with the last ones, what is left to do is done."""
+    async def fetch_next(self) -> Rows:
+        """Return the next rows; after the last ones, finish. Raises DatabaseError if closed."""
         if not self.cursor:
-            await self.begin()
-        self.check()
-        count = self.count
+            await self.open_cursor()
+        self.raise_if_closed()
+        count = self.fetch_count
         rows = await self.session.run(self.fetch)
-        self.check()
+        self.raise_if_closed()
         if len(rows) < count:
             await self.finish()
-            self.check()
-            self.over = True
+            self.raise_if_closed()
+            self.is_exhausted = True
         return rows
 
-    def check(self) -> None:
-        """Raise DatabaseError if the stream has been closed meanwhile."""
-        if self.cut is not None:
-            raise self.cut
+    def raise_if_closed(self) -> None:
+        """Raise DatabaseError if the stream was closed while a task was waiting."""
+        if self.end_error is not None:
+            raise self.end_error
 
-    async def begin(self) -> None:
-        """Have a cursor made."""
-        if self.own:
+    async def open_cursor(self) -> None:
+        """Declare the cursor, in a transaction."""
+        if self.owns_transaction:
             await self.session.begin()
-        self.cursor = self.session.name()
+        self.cursor = self.session.make_name()
         await self.session.run(self.declare)
 
-    async def declare(self, connection: Connection) -> None:
-        """Make the cursor."""
-        values, formats = self.values
-        sending(connection)
-        connection.note(self.query)
-        words = b"DECLARE %s NO SCROLL CURSOR FOR %s" % (self.cursor.encode(), self.encoded)
-        connection.pgconn.send_query_params(words, values, None, formats)
-        for result in await connection.expect():
-            if result.status not in GOOD:
-                raise failure(result)
+    async def declare(self, connection: PgConnection) -> None:
+        """Run DECLARE. Raises DatabaseError if the query is wrong."""
+        values, formats = self.params
+        ensure_idle(connection)
+        connection.note_effects(self.query)
+        text = b"DECLARE %s NO SCROLL CURSOR FOR %s" % (self.cursor.encode(), self.encoded_query)
+        connection.pgconn.send_query_params(text, values, None, formats)
+        for result in await connection.start_query():
+            if result.status not in SUCCESS_STATUSES:
+                raise make_query_error(result)
 
-    async def fetch(self, connection: Connection) -> Rows:
-        """Return the next rows."""
-        sending(connection)
-        words = b"FETCH %d FROM %s" % (self.count, self.cursor.encode())
-        connection.pgconn.send_query_params(words, [], None, None, self.wanted.binary)
-        (result,) = await connection.expect()
+    async def fetch(self, connection: PgConnection) -> Rows:
+        """Run FETCH and return its rows. Raises DatabaseError if the query fails."""
+        ensure_idle(connection)
+        text = b"FETCH %d FROM %s" % (self.fetch_count, self.cursor.encode())
+        connection.pgconn.send_query_params(text, [], None, None, self.result_format.binary)
+        (result,) = await connection.start_query()
         if result.status != TUPLES_OK:
-            raise failure(result)
+            raise make_query_error(result)
         if self.names is None:
-            self.names = columns(result)
-        self.count = reasonable(self.count, result)
-        return await found(result, self.names, self.wanted) or Rows()
+            self.names = decode_column_names(result)
+        self.fetch_count = _choose_fetch_count(self.fetch_count, result)
+        return await convert_result(result, self.names, self.result_format) or Rows()
 
     async def finish(self) -> None:
-        """Commit, or close the cursor: all has been read."""
-        if self.own:
+        """Commit, or close the cursor, after the last row."""
+        if self.owns_transaction:
             await self.session.end(commit=True)
         else:
-            await self.session.command(f"CLOSE {self.cursor}")
+            await self.session.run_command(f"CLOSE {self.cursor}")
 
-    def drop(self, error: BaseException | None = None) -> None:
-        """Read no more, and wait for nothing."""
-        if self.cut is None:
-            self.cut = error if isinstance(error, DatabaseError) else DatabaseError(CUT)
+    def abandon(self, error: BaseException | None = None) -> None:
+        """End the stream because of an error or a cancellation, without waiting."""
+        if self.end_error is None:
+            self.end_error = error if isinstance(error, DatabaseError) else DatabaseError(CANCELLED)
         self.rows = []
-        if self.own:
-            self.session.leave()
+        if self.owns_transaction:
+            self.session.release()
 
 
-def reasonable(count: int, result: PGresult) -> int:
-    """Return how many rows to read next, after *count* of which *result* has what there was."""
+def _choose_fetch_count(count: int, result: PGresult) -> int:
+    """Return how many rows to fetch next, by the size of those of *result*."""
     if not result.ntuples:
         return count
     limits = (
-        count * GROWTH, BATCH, VALUES // max(1, result.nfields), BYTES // max(1, width(result))
-    )  # fmt: skip
+        count * FETCH_GROWTH_MAX,
+        FETCH_COUNT_MAX,
+        FETCH_VALUES_MAX // max(1, result.nfields),
+        FETCH_SIZE_MAX // max(1, estimate_row_size(result)),
+    )
     return max(1, min(limits))
-
-
-def again(error: DatabaseError) -> DatabaseError:
-    """Return the same error, to be raised once more."""
-    return DatabaseError(str(error), error.sqlstate, error.fields)

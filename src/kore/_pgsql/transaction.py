@@ -1,20 +1,20 @@
-"""Transactions: committed when their block ends, rolled back by what goes wrong in it."""
+"""Transactions: committed at the end of their block, rolled back if an exception leaves it."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from kore._pgsql.pipeline import batch, pipeline
-from kore._pgsql.query import execute, fetch, form
+from kore._pgsql.pipeline import parse_batch, run_pipeline
+from kore._pgsql.query import execute_query, fetch_rows, parse_format
 from kore._pgsql.rows import Rows
 from kore._pgsql.session import TransactionSession
 from kore._pgsql.stream import RowStream
-from kore._pgsql.values import parameters
+from kore._pgsql.values import encode_params
 from kore.errors import DatabaseError
 
 
 class Transaction:
-    """What `async with kore.transaction(db) as tx` runs its queries on."""
+    """A transaction as an application uses it: `async with kore.transaction(db) as tx`."""
 
     def __init__(self, session: TransactionSession) -> None:
         self._session = session
@@ -23,26 +23,29 @@ class Transaction:
         self, query: str, params: Any = None, *, binary: bool = False, bytea: bool = False
     ) -> Rows | None:
         """Do what `kore.dbquery()` does, in this transaction."""
-        return await self._session.run(fetch, query, parameters(params), form(binary, bytea))
+        result_format = parse_format(binary, bytea)
+        return await self._session.run(fetch_rows, query, encode_params(params), result_format)
 
     async def execute(self, query: str, params: Any = None) -> int:
         """Do what `kore.dbexecute()` does, in this transaction."""
-        return await self._session.run(execute, query, parameters(params))
+        return await self._session.run(execute_query, query, encode_params(params))
 
     async def pipeline(
         self, queries: Iterable[object], *, binary: bool = False, bytea: bool = False
     ) -> list[Rows | None]:
         """Do what `kore.dbpipeline()` does, in this transaction."""
-        return await self._session.run(pipeline, batch(queries), form(binary, bytea))
+        batch, result_format = parse_batch(queries), parse_format(binary, bytea)
+        return await self._session.run(run_pipeline, batch, result_format)
 
     def stream(
         self, query: str, params: Any = None, *, binary: bool = False, bytea: bool = False
     ) -> RowStream:
         """Do what `kore.dbstream()` does, in this transaction; other queries may come between."""
-        return RowStream(self._session, query, parameters(params), form(binary, bytea), own=False)
+        encoded, result_format = encode_params(params), parse_format(binary, bytea)
+        return RowStream(self._session, query, encoded, result_format, owns_transaction=False)
 
     def transaction(self) -> "Savepoint":
-        """Return a transaction within this one: what goes wrong in it undoes no more than it."""
+        """Return a nested transaction, a savepoint: a failure in it rolls back only its part."""
         return Savepoint(self, self._session)
 
     async def __aenter__(self) -> Self:
@@ -55,11 +58,11 @@ class Transaction:
         if kind is None:
             await self._session.end(commit=True)
         elif not issubclass(kind, Exception):
-            # Cancelled: nobody waits for the end of it.
-            self._session.leave()
+            # Cancelled: do not wait. The pool rolls back in the background.
+            self._session.release()
         else:
-            # What made it fail says more than what makes the end of it fail.
-            await quietly(self._session.end(commit=False))
+            # The exception of the block says more than an error of the rollback.
+            await _ignore_database_error(self._session.end(commit=False))
 
 
 class Savepoint:
@@ -68,26 +71,26 @@ class Savepoint:
     def __init__(self, transaction: Transaction, session: TransactionSession) -> None:
         self.transaction = transaction
         self.session = session
-        self.name = session.name()
+        self.name = session.make_name()
 
     async def __aenter__(self) -> Transaction:
-        await self.session.enter(self.name)
+        await self.session.create_savepoint(self.name)
         return self.transaction
 
     async def __aexit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
         if kind is None:
-            await self.session.command(f"RELEASE {self.name}")
+            await self.session.run_command(f"RELEASE {self.name}")
             return
-        self.session.give_up(self.name)
-        # Cancelled: nobody waits for it. Whatever comes next in the transaction will.
+        self.session.roll_back_later(self.name)
+        # If cancelled, do not wait: the rollback runs before the next query of the transaction.
         if issubclass(kind, Exception):
-            await quietly(self.session.settle())
+            await _ignore_database_error(self.session.flush_rollback())
 
 
-async def quietly(work: Any) -> None:
-    """Await what may fail because something else has failed before."""
+async def _ignore_database_error(work: Awaitable[None]) -> None:
+    """Await a rollback that may fail because of an earlier error, which is reported instead."""
     try:
         await work
     except DatabaseError:

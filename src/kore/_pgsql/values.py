@@ -1,4 +1,4 @@
-"""Values of an application become parameters of a query. Pure."""
+"""Encoding of an application's values as the parameters of a query. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -6,25 +6,25 @@ from typing import Any, Final
 from kore.errors import DatabaseError
 
 PARAMETERS_MAX: Final = 65535  # 16 bits in a Bind message
-BINARY: Final = 1
-TEXT: Final = 0
+FORMAT_BINARY: Final = 1
+FORMAT_TEXT: Final = 0
 
-# What libpq takes: None is NULL; formats where one of them is binary.
-Values = tuple[list[bytes | None], list[int] | None]
-NONE: Final[Values] = ([], None)
+# Values, None for NULL, and their formats as libpq takes them; formats None: all are text.
+EncodedParams = tuple[list[bytes | None], list[int] | None]
+NO_PARAMS: Final[EncodedParams] = ([], None)
 
 
-def text(value: str) -> bytes:
-    """Encode text; libpq would end it at a NUL without a word."""
+def _encode_text(value: str) -> bytes:
+    """Encode text. Raises ValueError for a NUL, at which libpq would silently end the text."""
     encoded = value.encode()
     if b"\0" in encoded:
         raise ValueError("has a NUL, which no text of PostgreSQL can have")
     return encoded
 
 
-# The server makes of text whatever type the parameter has.
+# The server converts text to the type of the parameter.
 ENCODERS: Final[Mapping[type, Callable[[Any], bytes | None]]] = {
-    str: text,
+    str: _encode_text,
     bytes: bytes,
     bytearray: bytes,
     memoryview: bytes,
@@ -33,73 +33,79 @@ ENCODERS: Final[Mapping[type, Callable[[Any], bytes | None]]] = {
     bool: lambda value: b"t" if value else b"f",
     type(None): lambda _: None,
 }
-BYTES: Final = (bytes, bytearray, memoryview)
+BYTES_TYPES: Final = (bytes, bytearray, memoryview)
 
 
-def parameters(params: object) -> Values:
-    """Return a list of parameters as libpq takes it."""
+def encode_params(params: object) -> EncodedParams:
+    """Return a list of parameters as libpq takes it. Raises DatabaseError if one is invalid."""
     if params is None:
-        return NONE
+        return NO_PARAMS
     if not isinstance(params, (list, tuple)):
         raise DatabaseError("pgsql: params keyword must be a list")
     if len(params) > PARAMETERS_MAX:
         raise DatabaseError("pgsql: list length too large")
-    plain: list[bytes | None] = []
+    # The common types first; one value of another type sends all to the general way.
+    values: list[bytes | None] = []
     try:
         for value in params:
             kind = type(value)
             if kind is int:
-                plain.append(b"%d" % value)
+                values.append(b"%d" % value)
             elif kind is str and value.isascii() and "\0" not in value:
-                plain.append(value.encode())
+                values.append(value.encode())
             else:
-                return unlike(params)
+                return _encode_mixed(params)
     except ValueError:  # an int of thousands of digits
-        return unlike(params)
-    return plain, None
+        return _encode_mixed(params)
+    return values, None
 
 
-def unlike(params: Sequence[object]) -> Values:
-    """Return parameters of all kinds."""
+def _encode_mixed(params: Sequence[object]) -> EncodedParams:
+    """Return parameters of any types. Raises DatabaseError if one is invalid."""
     try:
         values = [ENCODERS[type(value)](value) for value in params]
     except (KeyError, ValueError):
-        values = [item(index, value) for index, value in enumerate(params)]
-    return values, formats(params)
+        values = [_encode_item(index, value) for index, value in enumerate(params)]
+    return values, _choose_formats(params)
 
 
-def formats(params: Sequence[object]) -> list[int] | None:
-    """Return the formats of parameters: bytes are binary, all else is text. None: all are text."""
+def _choose_formats(params: Sequence[object]) -> list[int] | None:
+    """Return the format of each parameter: binary for bytes, else text; None: all are text."""
     for value in params:
-        if isinstance(value, BYTES):
-            return [BINARY if isinstance(each, BYTES) else TEXT for each in params]
+        if isinstance(value, BYTES_TYPES):
+            return [
+                FORMAT_BINARY if isinstance(each, BYTES_TYPES) else FORMAT_TEXT for each in params
+            ]
     return None
 
 
-def item(index: int, value: object) -> bytes | None:
-    """Return one parameter, or say which one it is that cannot be one."""
+def _encode_item(index: int, value: object) -> bytes | None:
+    """Return one parameter. Raises DatabaseError that names its index if it is invalid."""
     for kind in type(value).__mro__:
         if kind in ENCODERS:
             try:
                 return ENCODERS[kind](value)
             except ValueError as error:
-                raise DatabaseError(f"pgsql: item {index} {flaw(error)}") from None
+                raise DatabaseError(f"pgsql: item {index} {_describe_flaw(error)}") from None
     raise DatabaseError(
         f"pgsql: item {index} is not a string or bytes, int, float, bool or None, "
         f"but {type(value).__name__}"
     )
 
 
-def statement(query: object) -> bytes:
-    """Return the text of a query as libpq takes it."""
+def encode_query(query: object) -> bytes:
+    """Return the text of a query as libpq takes it.
+
+    Raises TypeError if it is no str, DatabaseError if it has a NUL or is not valid Unicode.
+    """
     if not isinstance(query, str):
         raise TypeError(f"query must be str, not {type(query).__name__}")
     try:
-        return text(query)
+        return _encode_text(query)
     except ValueError as error:
-        raise DatabaseError(f"pgsql: the query {flaw(error)}") from None
+        raise DatabaseError(f"pgsql: the query {_describe_flaw(error)}") from None
 
 
-def flaw(error: ValueError) -> str:
-    """Return what is wrong with a text."""
+def _describe_flaw(error: ValueError) -> str:
+    """Return why text could not be encoded, as the end of a sentence."""
     return "cannot be encoded in UTF-8" if isinstance(error, UnicodeError) else str(error)

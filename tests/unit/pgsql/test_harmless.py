@@ -1,4 +1,4 @@
-"""Which queries are known to leave nothing on their connection."""
+"""Which queries are known to leave nothing in their session."""
 
 import pytest
 
@@ -97,14 +97,14 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("query", HARMLESS)
-def test_what_is_plainly_about_rows_or_ends_with_its_transaction_is_harmless(query: str) -> None:
+def test_statement_about_rows_or_local_to_its_transaction_is_harmless(query: str) -> None:
     assert is_harmless(query)
     # The same when it is too long to be kept.
     assert is_harmless(query + " " * 5000)
 
 
 @pytest.mark.parametrize("query", UNKNOWN)
-def test_what_may_leave_something_is_not_known_to_be_harmless(query: str) -> None:
+def test_statement_with_unknown_effects_is_not_harmless(query: str) -> None:
     assert not is_harmless(query)
     assert not is_harmless(query + "\n" + " " * 5000)
 
@@ -124,7 +124,7 @@ def test_what_may_leave_something_is_not_known_to_be_harmless(query: str) -> Non
         ("SELECT seed FROM plants", False),
     ],
 )
-def test_what_outlasts_discard_all_is_known(query: str, expected: bool) -> None:
+def test_effects_that_outlast_discard_all_are_known(query: str, expected: bool) -> None:
     assert is_indelible(query) is expected
 
 
@@ -132,5 +132,5 @@ def test_what_outlasts_discard_all_is_known(query: str, expected: bool) -> None:
     ("query", "expected"),
     [("-- x\n ( SELECT 1)", True), ("Values (1)", True), ("COMMIT", False), ("", False)],
 )
-def test_what_reads_or_writes_rows_can_be_prepared(query: str, expected: bool) -> None:
+def test_statement_about_rows_is_preparable(query: str, expected: bool) -> None:
     assert is_about_rows(query) is expected

@@ -1,4 +1,4 @@
-"""Opening connections, to servers that do what a test says."""
+"""Opening of connections, to servers that a test plays."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ import pytest
 
 from kore._pgsql import pool
 from kore._pgsql.connect import connect
-from kore._pgsql.conninfo import ConnectionTarget, target
+from kore._pgsql.conninfo import ConnectionTarget, parse_conninfo
 from kore._pgsql.database import Callbacks, Database, PoolLimits
 from kore.errors import DatabaseError
 
@@ -18,8 +18,8 @@ DONE = b"C\0\0\0\x08SET\0Z\0\0\0\x05I"
 REFUSED = b"E\0\0\0\x19SFATAL\0C53300\0Mfull\0\0"
 
 
-class Crowded:
-    """A server with room for one, that says no before it says yes."""
+class FullServer:
+    """A server with room for one connection, which refuses the others before it accepts one."""
 
     def __init__(self) -> None:
         self.first = True
@@ -45,30 +45,30 @@ class Crowded:
 
 def database(port: int, **limits: int) -> Database:
     where = f"host=127.0.0.1 port={port} user=x sslmode=disable gssencmode=disable"
-    around = Callbacks(lambda *_: None, lambda _: None)
-    return Database(target(where, 10, 0), PoolLimits(**limits), around)
+    callbacks = Callbacks(lambda *_: None, lambda _: None)
+    return Database(parse_conninfo(where, 10, 0), PoolLimits(**limits), callbacks)
 
 
-def test_who_waits_is_not_told_of_a_refusal_while_another_connection_is_on_its_way(
+def test_waiters_do_not_fail_while_another_attempt_is_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool, "RELUCTANCE", 60.0)
+    monkeypatch.setattr(pool, "CONNECT_BACKOFF", 60.0)
 
     async def main() -> list[object]:
-        crowded = Crowded()
-        async with await asyncio.start_server(crowded.serve, "127.0.0.1", 0) as server:
-            asked = database(server.sockets[0].getsockname()[1], connections=2)
+        server_side = FullServer()
+        async with await asyncio.start_server(server_side.serve, "127.0.0.1", 0) as server:
+            asked = database(server.sockets[0].getsockname()[1], connection_limit=2)
             queries = (asked.query("SET x = 1", None, False, False) for _ in range(5))
             try:
                 return list(await asyncio.gather(*queries))
             finally:
                 await asked.close(1)
-                await asyncio.wait(filter(None, crowded.tasks))
+                await asyncio.wait(filter(None, server_side.tasks))
 
     assert asyncio.run(main()) == [None] * 5
 
 
-def test_a_lookup_that_hangs_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_lookup_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60))
 

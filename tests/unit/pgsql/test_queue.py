@@ -1,4 +1,4 @@
-"""Who gets which connection next."""
+"""The order in which waiters get connections, and when another connection is needed."""
 
 import pytest
 
@@ -7,56 +7,67 @@ from kore.errors import DatabaseError
 
 
 class Waiter:
-    """Somebody who waits, or has gone."""
+    """A future in name only, which may have been cancelled."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.gone = False
+        self.is_cancelled = False
 
     def done(self) -> bool:
-        return self.gone
+        return self.is_cancelled
 
     def __repr__(self) -> str:
         return self.name
 
 
-def line(most: int = 2, patient: int = 10) -> ConnectionQueue[str, Waiter]:
-    return ConnectionQueue(most, patient)
+def make_queue(connection_limit: int = 2, waiter_limit: int = 10) -> ConnectionQueue[str, Waiter]:
+    return ConnectionQueue(connection_limit, waiter_limit)
 
 
-def test_first_come_first_served() -> None:
-    made = line()
+def test_waiters_are_served_in_order() -> None:
+    queue = make_queue()
     waiters = [Waiter(name) for name in "abc"]
     for waiter in waiters:
-        made.stand(waiter)
+        queue.add_waiter(waiter)
 
-    assert [made.next(), made.next(), made.next(), made.next()] == [*waiters, None]
+    assert [queue.pop_waiter() for _ in range(4)] == [*waiters, None]
 
 
-def test_who_has_gone_is_passed_over() -> None:
-    made = line()
+def test_cancelled_waiter_is_skipped() -> None:
+    queue = make_queue()
     first, second = Waiter("first"), Waiter("second")
-    made.stand(first)
-    made.stand(second)
-    first.gone = True
+    queue.add_waiter(first)
+    queue.add_waiter(second)
+    first.is_cancelled = True
 
-    assert made.next() is second
+    assert queue.pop_waiter() is second
 
 
-def test_who_leaves_makes_room() -> None:
-    made = line(most=1, patient=0)
-    made.opening = 1
+def test_removed_waiter_makes_room() -> None:
+    queue = make_queue(connection_limit=1, waiter_limit=0)
+    queue.opening_count = 1
     first = Waiter("first")
-    made.stand(first)
+    queue.add_waiter(first)
     with pytest.raises(DatabaseError, match="pgsql error: no available connection"):
-        made.stand(Waiter("second"))
-    made.leave(first)
-    made.leave(first)
-    made.stand(Waiter("third"))
+        queue.add_waiter(Waiter("second"))
+    queue.remove_waiter(first)
+    queue.remove_waiter(first)
+    queue.add_waiter(Waiter("third"))
+
+
+def test_expired_waiters_are_removed() -> None:
+    queue = make_queue()
+    waiters = [Waiter(name) for name in "abc"]
+    for deadline, waiter in enumerate(waiters):
+        queue.add_waiter(waiter, deadline)
+    waiters[0].is_cancelled = True
+
+    assert queue.pop_expired(1.5) == [waiters[1]]
+    assert queue.pop_waiter() is waiters[2]
 
 
 @pytest.mark.parametrize(
-    ("most", "is_open", "opening", "waiting", "wanted"),
+    ("limit", "open_count", "opening_count", "waiting", "needed"),
     [
         (2, 0, 0, 0, False),
         (2, 0, 0, 1, True),
@@ -67,24 +78,24 @@ def test_who_leaves_makes_room() -> None:
         (0, 50, 0, 1, True),
     ],
 )
-def test_connections_are_opened_for_those_who_wait(
-    most: int, is_open: int, opening: int, waiting: int, *, wanted: bool
+def test_connections_are_opened_for_waiters_up_to_the_limit(
+    limit: int, open_count: int, opening_count: int, waiting: int, *, needed: bool
 ) -> None:
-    made = line(most)
-    made.open, made.opening = is_open, opening
+    queue = make_queue(limit)
+    queue.open_count, queue.opening_count = open_count, opening_count
     for number in range(waiting):
-        made.stand(Waiter(str(number)))
+        queue.add_waiter(Waiter(str(number)))
 
-    assert made.wants_more is wanted
+    assert queue.needs_connection is needed
 
 
-def test_as_long_as_there_is_a_connection_there_is_hope() -> None:
-    made = line()
+def test_waiters_are_unservable_only_without_open_connections() -> None:
+    queue = make_queue()
     waiters = [Waiter("a"), Waiter("b")]
     for waiter in waiters:
-        made.stand(waiter)
-    made.open = 1
-    assert made.hopeless() == []
-    made.open = 0
-    assert made.hopeless() == waiters
-    assert made.hopeless() == []
+        queue.add_waiter(waiter)
+    queue.open_count = 1
+    assert queue.pop_unservable() == []
+    queue.open_count = 0
+    assert queue.pop_unservable() == waiters
+    assert queue.pop_unservable() == []

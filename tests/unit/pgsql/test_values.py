@@ -1,4 +1,4 @@
-"""Values become parameters."""
+"""Encoding of parameters and queries."""
 
 import enum
 from decimal import Decimal
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._pgsql.values import parameters, statement
+from kore._pgsql.values import encode_params, encode_query
 from kore.errors import DatabaseError
 
 
@@ -32,14 +32,14 @@ class Size(enum.IntEnum):
         ([-(10**30)], [b"-1" + b"0" * 30], None),
     ],
 )
-def test_parameters_are_what_libpq_takes(
+def test_params_are_encoded_for_libpq(
     params: list[object] | None, values: list[bytes], formats: list[int] | None
 ) -> None:
-    assert parameters(params) == (values, formats)
+    assert encode_params(params) == (values, formats)
 
 
 @pytest.mark.parametrize(
-    ("params", "said"),
+    ("params", "message"),
     [
         ({"a": 1}, "pgsql: params keyword must be a list"),
         ("a", "pgsql: params keyword must be a list"),
@@ -50,15 +50,15 @@ def test_parameters_are_what_libpq_takes(
         ([1] * 65536, "pgsql: list length too large"),
     ],
 )
-def test_what_cannot_be_a_parameter_is_refused(params: object, said: str) -> None:
-    with pytest.raises(DatabaseError, match=said):
-        parameters(params)
+def test_invalid_params_are_refused(params: object, message: str) -> None:
+    with pytest.raises(DatabaseError, match=message):
+        encode_params(params)
 
 
 @given(st.lists(st.one_of(st.text(), st.binary(), st.integers(), st.none(), st.booleans())))
-def test_every_parameter_stays_one(params: list[object]) -> None:
+def test_each_param_has_one_value(params: list[object]) -> None:
     try:
-        values, formats = parameters(params)
+        values, formats = encode_params(params)
     except DatabaseError as error:
         assert "NUL" in str(error) or "UTF-8" in str(error)  # noqa: PT017
         return
@@ -72,13 +72,13 @@ def test_every_parameter_stays_one(params: list[object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "said"), [("a\0b", "the query has a NUL"), ("\ud800", "cannot be encoded")]
+    ("query", "message"), [("a\0b", "the query has a NUL"), ("\ud800", "cannot be encoded")]
 )
-def test_a_query_that_would_be_cut_is_refused(query: str, said: str) -> None:
-    with pytest.raises(DatabaseError, match=said):
-        statement(query)
+def test_query_that_libpq_would_truncate_is_refused(query: str, message: str) -> None:
+    with pytest.raises(DatabaseError, match=message):
+        encode_query(query)
 
 
-def test_a_query_is_text() -> None:
+def test_query_must_be_str() -> None:
     with pytest.raises(TypeError, match="query must be str, not bytes"):
-        statement(b"SELECT 1")
+        encode_query(b"SELECT 1")

@@ -45,7 +45,7 @@ def check_one(wanted: Wanted, settings: "Settings") -> None:
 
 def target(wanted: Wanted, settings: "Settings") -> Any:
     """Return where a database is."""
-    return import_module("kore._pgsql.conninfo").target(
+    return import_module("kore._pgsql.conninfo").parse_conninfo(
         wanted.connstring, settings.pgsql_connect_timeout, settings.pgsql_statement_timeout
     )
 
@@ -84,12 +84,12 @@ class Databases:
             raise DatabaseError(f"pgsql error: no database found named {name!r}, there is {known}")
         settings, library = self.settings, import_module(LIBRARY)
         limits = library.PoolLimits(
-            connections=settings.pgsql_conn_max,
-            queue=settings.pgsql_queue_limit,
-            idle=settings.pgsql_idle_timeout,
-            cancel=settings.pgsql_cancel_timeout,
-            prepared=settings.pgsql_prepared_max,
-            wait=settings.pgsql_queue_timeout,
+            connection_limit=settings.pgsql_conn_max,
+            waiter_limit=settings.pgsql_queue_limit,
+            idle_timeout=settings.pgsql_idle_timeout,
+            cancel_timeout=settings.pgsql_cancel_timeout,
+            prepared_limit=settings.pgsql_prepared_max,
+            wait_timeout=settings.pgsql_queue_timeout,
         )
         around = library.Callbacks(
             self.call,
