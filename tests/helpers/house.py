@@ -64,9 +64,9 @@ FLOORS = {
           _process.ipc.send_queue _process.ipc.validation _process.worker.codec
           _process.worker.memory _websocket.broadcast _websocket.deflate _websocket.groups
           _websocket.handshake""",
-    0: """_conf.source_location _conf.suggestions _context _maybe_async _numbers _pgsql.functions
-          _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
-          _values.methods _values.paths _values.redirect_target errors""",
+    0: """_conf.server_schema _conf.source_location _conf.suggestions _context _maybe_async _numbers
+          _pgsql.functions _unawaited _values.accesslog_format _values.dates _values.grammar
+          _values.hosts _values.methods _values.paths _values.redirect_target errors""",
     -1: "_core.broadcast _core.listener _core.testing _core.testing_protocol",
     -2: "_core.http1",
     -3: "_core.http1_reader",

@@ -1,6 +1,5 @@
 """The `kore` command: options, then an application, then the application's own arguments."""
 
-import difflib
 import getopt
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -104,6 +103,8 @@ def near(option: str) -> str:
     """Return a guess at what an unknown option was meant to be."""
     if option in FOREIGN:
         return f": {FOREIGN[option]}"
+    import difflib  # only for a mistake: the parent, which this becomes, stays small
+
     names = [name.rstrip("=") for name in LONG]
     found = difflib.get_close_matches(option, names, n=1) if option not in names else []
     return f" (did you mean --{found[0]}?)" if found else ""

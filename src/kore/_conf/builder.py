@@ -16,21 +16,18 @@ from kore._conf import (
 from kore._conf.diagnostics import Diagnostics
 from kore._conf.pending_routes import PendingRoute, distinct, guard_maps
 from kore._conf.schema import (
-    AccessLogConfig,
-    Address,
     Config,
     Database,
     Domain,
     Handler,
     Named,
     Prerequest,
-    Privsep,
     RedirectRule,
     Route,
     RouteKeywords,
-    Server,
     Tracer,
 )
+from kore._conf.server_schema import AccessLogConfig, Address, Privsep, Server
 from kore._conf.settings import Settings
 from kore._conf.source_location import caller
 from kore._dataclass import replace

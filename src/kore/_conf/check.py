@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
 from kore._conf.diagnostics import Diagnostics
-from kore._conf.schema import Address, Privsep, Server
+from kore._conf.server_schema import Address, Privsep, Server
 from kore._conf.settings import SETTINGS, Setting
 from kore._conf.source_location import absolute
 from kore._conf.suggestions import foreign_captures

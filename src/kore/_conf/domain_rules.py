@@ -3,7 +3,8 @@
 from typing import Final
 
 from kore._conf import check
-from kore._conf.schema import AccessLogConfig, RedirectRule
+from kore._conf.schema import RedirectRule
+from kore._conf.server_schema import AccessLogConfig
 from kore._conf.source_location import absolute
 from kore._values import accesslog_format, redirect_target
 from kore.errors import ConfigError

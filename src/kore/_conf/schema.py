@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
+from kore._conf.server_schema import AccessLogConfig, Privsep, Server
 from kore._conf.settings import Settings
 from kore._dataclass import asdict, dataclass, field
 from kore._values import paths
@@ -44,34 +45,6 @@ POSIX_CLASSES: Final[Mapping[str, str]] = {
 # Or a dollar sign.
 PIECES: Final = re.compile(r"\\.|\[\^?\]?(?:\[:\w*:\]|\\.|[^\]\\])*\]|\$", re.DOTALL)
 CLASS: Final = re.compile(r"\\.|\[:(?P<name>\w*):\]", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a server listens: an IP address or host name with a port, or a unix socket.
-
-    A *path* that begins with `@` is an abstract unix socket.
-    """
-
-    ip: str = ""
-    port: int = 0
-    path: str = ""
-    # The IP address that *ip* stood for when the application was loaded, if that is a name.
-    numeric: str = field(default="", compare=False)
-
-    def __str__(self) -> str:
-        if self.path:
-            return self.path
-        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One address of a server; one that listens on several is several of these, of one name."""
-
-    name: str
-    address: Address
-    tls: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,15 +178,6 @@ class RedirectRule:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLogConfig:
-    """The file that requests are logged to, and how."""
-
-    path: str
-    format: str = "combined"
-    where: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Domain:
     """A host name, perhaps with wildcards, on one server, and its routes in order."""
 
@@ -231,18 +195,6 @@ class Database:
 
     name: str
     connstring: str = field(repr=False)
-    where: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Privsep:
-    """What one kind of process gives up: its view of the file system, its user."""
-
-    process: str
-    root: str = ""
-    runas: str = ""
-    skip: tuple[str, ...] = ()
-    # Where it was asked for. A line more above it does not make it another one.
     where: str = field(default="", compare=False)
 
 

@@ -1,8 +1,9 @@
 """Where something was written: file and line."""
 
-import inspect
 import os
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 # How the names of the files begin that the import system's functions have.
@@ -37,7 +38,7 @@ def escaped_lines(text: str) -> str:
 
 def caller() -> str:
     """Return file and line of the call into this package."""
-    frame = inspect.currentframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - inspect is large
     while frame is not None and frame.f_code.co_filename.startswith(OURS):
         frame = frame.f_back
     return "?" if frame is None else f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
@@ -51,7 +52,7 @@ def shown(filename: str) -> str:
 def is_importing() -> bool:
     """Return whether a module is being imported that is not the program itself."""
     in_module = False
-    frame = inspect.currentframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - as above
     while frame is not None:
         if frame.f_code.co_name == "<module>":
             in_module = frame.f_globals.get("__name__") != "__main__"

@@ -4,7 +4,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from kore._conf.builder import Builder, DomainHandle
-from kore._conf.schema import Address, Tracer
+from kore._conf.schema import Tracer
+from kore._conf.server_schema import Address
 
 
 class UnservedBuilder(Builder):

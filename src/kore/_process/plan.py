@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kore._conf.schema import AccessLogConfig, Address, Privsep, Server
+from kore._conf.server_schema import AccessLogConfig, Address, Privsep, Server
 from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore._conf.value_types import PATH
 from kore._dataclass import dataclass, fields

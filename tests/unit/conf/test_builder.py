@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from kore._conf.builder import Builder, DomainHandle
-from kore._conf.schema import Address, Config, Route
+from kore._conf.schema import Config, Route
+from kore._conf.server_schema import Address
 from kore._conf.source_location import shown
 from kore.errors import ConfigError, KoreError, UnknownSettingError
 

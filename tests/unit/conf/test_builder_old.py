@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from kore._conf.builder import Builder
-from kore._conf.schema import Address, Privsep
+from kore._conf.server_schema import Address, Privsep
 from kore.errors import ConfigError
 
 

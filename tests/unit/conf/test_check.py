@@ -11,7 +11,7 @@ import pytest
 from kore._conf import check, settings_checks
 from kore._conf.builder import Builder
 from kore._conf.diagnostics import Diagnostics
-from kore._conf.schema import Address, Server
+from kore._conf.server_schema import Address, Server
 from kore._conf.settings import SETTINGS, SPARE_DESCRIPTORS, Settings
 from kore._conf.value_types import S32
 from kore._values.methods import METHODS

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kore._conf.builder import Builder
-from kore._conf.schema import AccessLogConfig, Address
+from kore._conf.server_schema import AccessLogConfig, Address
 from kore.errors import ConfigError, KoreError
 
 

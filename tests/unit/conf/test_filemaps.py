@@ -9,7 +9,8 @@ import pytest
 
 from kore._conf.builder import Builder
 from kore._conf.file.printer import Printer
-from kore._conf.schema import Address, Auth, Route
+from kore._conf.schema import Auth, Route
+from kore._conf.server_schema import Address
 from kore.errors import ConfigError
 from tests.helpers.conf import allowed, complaints, config, domain
 

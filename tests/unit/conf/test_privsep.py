@@ -8,7 +8,7 @@ import pytest
 import kore
 from kore import _context
 from kore._conf.builder import Builder
-from kore._conf.schema import Privsep
+from kore._conf.server_schema import Privsep
 from kore.errors import ConfigError
 from tests.helpers.conf import config
 

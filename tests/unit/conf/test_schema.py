@@ -6,7 +6,8 @@ import string
 
 import pytest
 
-from kore._conf.schema import POSIX_CLASSES, Address, Config, Domain, Route, Server
+from kore._conf.schema import POSIX_CLASSES, Config, Domain, Route
+from kore._conf.server_schema import Address, Server
 from kore._conf.settings import Settings
 from kore.errors import ConfigError
 

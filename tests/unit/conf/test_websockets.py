@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
 from kore._conf.file.printer import Printer
-from kore._conf.schema import Address, Config
+from kore._conf.schema import Config
+from kore._conf.server_schema import Address
 from kore._conf.websockets import CALLBACKS, KEYWORDS, resolved, terms
 from kore.errors import ConfigError
 from tests.helpers.conf import App, complaints, config, index, route

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._conf.schema import Address, Config, Privsep, Server
+from kore._conf.schema import Config
+from kore._conf.server_schema import Address, Privsep, Server
 from kore._conf.settings import Settings
 from kore._process.ipc.messages import ProtocolError
 from kore._process.plan import ParentConfig

@@ -8,7 +8,8 @@ from kore._conf.builder import COMBINED, DomainHandle
 from kore._conf.file.directives import Directive, Scope, Table, flag, number, opened
 from kore._conf.file.routes import RouteScope, add_route
 from kore._conf.file.syntax import Block
-from kore._conf.schema import AccessLogConfig, RedirectRule, compiled
+from kore._conf.schema import RedirectRule, compiled
+from kore._conf.server_schema import AccessLogConfig
 from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 

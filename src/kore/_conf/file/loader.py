@@ -23,7 +23,8 @@ from kore._conf.file.directives import (
 from kore._conf.file.domains import DOMAIN, domain, finish_domain
 from kore._conf.file.routes import ROUTE
 from kore._conf.file.syntax import Block, quoted
-from kore._conf.schema import Address, Privsep, value_regex
+from kore._conf.schema import value_regex
+from kore._conf.server_schema import Address, Privsep
 from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 

@@ -11,7 +11,6 @@ from typing import Any, Final
 from kore._conf.file.syntax import quoted
 from kore._conf.route_options import ASKING, Matching
 from kore._conf.schema import (
-    Address,
     Auth,
     BodyOptions,
     Config,
@@ -21,8 +20,8 @@ from kore._conf.schema import (
     RedirectRule,
     Route,
     RouteRequirements,
-    Server,
 )
+from kore._conf.server_schema import Address, Server
 from kore._conf.settings import SETTINGS
 from kore._conf.source_location import escaped, shown
 from kore._dataclass import dataclass, field

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 
-from kore._conf.schema import AccessLogConfig
+from kore._conf.server_schema import AccessLogConfig
 from kore._process.log.handlers import log
 from kore._process.log.open_file import open_log
 from kore.errors import ConfigError

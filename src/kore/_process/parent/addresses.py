@@ -3,7 +3,7 @@
 import socket
 from typing import Any, Final
 
-from kore._conf.schema import Address
+from kore._conf.server_schema import Address
 from kore._dataclass import dataclass
 
 # An IPv4 address among those of IPv6.

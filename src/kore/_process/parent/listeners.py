@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from kore._conf.schema import Address, Server
+from kore._conf.server_schema import Address, Server
 from kore._process.parent.addresses import SocketAddress, collide, resolve
 from kore.errors import ConfigError
 

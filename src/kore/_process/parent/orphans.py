@@ -8,7 +8,6 @@ therefore has a mark in its environment, which the programs it starts inherit.
 import contextlib
 import ctypes
 import os
-import secrets
 import signal
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ MULTIPROCESSING: Final = b"-c\0from multiprocessing."
 
 def new_mark() -> str:
     """Return a mark for a template."""
-    return f"{os.getpid()}-{secrets.token_hex(8)}-{FROM_TEMPLATE}0000"
+    return f"{os.getpid()}-{os.urandom(8).hex()}-{FROM_TEMPLATE}0000"
 
 
 def mark_of(template: str, letter: str, number: int) -> str:

@@ -3,7 +3,8 @@
 import socket
 from typing import Any
 
-from kore._conf.schema import Address, Config
+from kore._conf.schema import Config
+from kore._conf.server_schema import Address
 from kore._process.parent.addresses import resolve
 from kore._process.parent.listeners import binding
 

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from kore._conf.schema import Address, Config, Privsep
+from kore._conf.schema import Config
+from kore._conf.server_schema import Address, Privsep
 from kore._values.methods import METHODS
 from tests.helpers.conf import allowed, built, complaints, config, domain, index
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kore._conf.schema import Address, Privsep
+from kore._conf.server_schema import Address, Privsep
 from kore._conf.settings import SETTINGS
 from tests.helpers.conf import App, built, complaints, config, domain
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
 from kore._conf.file.printer import Printer
-from kore._conf.schema import Address, Config, RouteRequirements
+from kore._conf.schema import Config, RouteRequirements
+from kore._conf.server_schema import Address
 from tests.helpers.conf import App, config
 
 NAMES = {name: (lambda req, *_: None) for name in ("index", "koreapp.page", "hello.allowed", "no")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._conf.schema import Address, Server
+from kore._conf.server_schema import Address, Server
 from kore._process.parent.listeners import Listeners, shown
 from kore._process.template.host_lookup import numeric
 from kore.errors import ConfigError

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kore._conf.schema import Address, Server
+from kore._conf.server_schema import Address, Server
 from kore._conf.settings import Settings
 from kore._process.ipc.channel import Channel, pair
 from kore._process.ipc.messages import Message, Stop
