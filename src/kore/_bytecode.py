@@ -11,12 +11,12 @@ import os
 import sys
 import sysconfig
 import time
+from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, Final
 
 from kore._conf.source_location import OURS
-from kore._dataclass import dataclass
 
 PACKAGE_DIRECTORIES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 SUFFIXES: Final = tuple(importlib.machinery.BYTECODE_SUFFIXES)

@@ -82,7 +82,6 @@ FLOORS = {
     -11: """_core.buffer _core.frames _core.grammar _core.libc _core.parser
           _core.refusals _core.scoreboard_slot _core.table""",
     # Below all, since everything may use it.
-    -99: "_dataclass",
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
 DATA = 1

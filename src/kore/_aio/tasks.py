@@ -5,6 +5,7 @@ import itertools
 import operator
 from asyncio import CancelledError, Task, get_running_loop
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, TypeAlias
@@ -12,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 from kore._aio.task_utils import close_if_not_started, is_cancelling, report_unhandled
 from kore._aio.tracing import place_of, traced
-from kore._dataclass import dataclass
 from kore.errors import KoreError
 
 

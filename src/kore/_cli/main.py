@@ -3,12 +3,12 @@
 import getopt
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from kore._conf.settings import VERSION
-from kore._dataclass import replace
 from kore._process.output import write_error, write_output
 from kore._process.parent import daemon
 from kore._process.parent.launcher import LaunchOptions

@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kore._dataclass import dataclass
 from kore._process.parent.pidfile import owner
 from kore._process.spawn import command
 

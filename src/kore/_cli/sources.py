@@ -9,9 +9,8 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
-
-from kore._dataclass import dataclass
 
 SUFFIXES: Final = frozenset(
     {

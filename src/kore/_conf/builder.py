@@ -1,6 +1,7 @@
 """The configuration while it is being written. Both doors, calls and text, end here."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NoReturn, Unpack
 
 from kore._conf import (
@@ -30,7 +31,6 @@ from kore._conf.schema import (
 from kore._conf.server_schema import AccessLogConfig, Address, Privsep, Server
 from kore._conf.settings import Settings
 from kore._conf.source_location import caller
-from kore._dataclass import replace
 from kore.errors import ConfigError, KoreError
 
 DEFAULT_NAME: Final = "kore"

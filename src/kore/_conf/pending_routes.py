@@ -1,12 +1,12 @@
 """The routes of a domain, as they were asked for and as they will be."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kore._conf import check
 from kore._conf.diagnostics import Diagnostics
 from kore._conf.schema import Guard, RedirectRule, Route, longest_first
-from kore._dataclass import dataclass, replace
 from kore._values.methods import METHODS
 
 if TYPE_CHECKING:

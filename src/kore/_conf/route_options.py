@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kore._conf import check, websockets
@@ -17,7 +18,6 @@ from kore._conf.schema import (
 )
 from kore._conf.settings import SETTINGS
 from kore._conf.signatures import takes, verifies
-from kore._dataclass import dataclass
 from kore._values.grammar import is_token, is_visible_ascii
 from kore._values.methods import METHODS
 from kore.errors import ConfigError

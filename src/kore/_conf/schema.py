@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypedDict
 
 from kore._conf.server_schema import AccessLogConfig, Privsep, Server
 from kore._conf.settings import Settings
-from kore._dataclass import asdict, dataclass, field
 from kore._values import paths
 from kore.errors import ConfigError
 

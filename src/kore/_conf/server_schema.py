@@ -1,6 +1,6 @@
 """What the parent uses of a configuration: addresses, users, files; values only, frozen."""
 
-from kore._dataclass import dataclass, field
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

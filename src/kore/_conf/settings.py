@@ -4,6 +4,7 @@ Adding a setting is adding a field to `Settings`; `kore.config` and the referenc
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -27,7 +28,6 @@ from kore._conf.value_types import (
     seconds,
     size,
 )
-from kore._dataclass import dataclass, field, fields, replace
 from kore.errors import ConfigError
 
 VERSION: Final = "0.1.0"

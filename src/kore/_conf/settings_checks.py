@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from kore._conf.diagnostics import Diagnostics
 from kore._conf.settings import SPARE_DESCRIPTORS, Settings
 from kore._conf.source_location import absolute
-from kore._dataclass import replace
 from kore._http.body.spool_directory import distrust, try_out
 from kore.errors import ConfigError
 

@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from kore._dataclass import dataclass, field
 from kore._values.grammar import TOKEN
 
 U8: Final = 2**8 - 1

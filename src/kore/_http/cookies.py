@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from kore._dataclass import MISSING, dataclass, fields
 from kore._values.dates import format_http_date
 from kore._values.grammar import is_token
 from kore._values.hosts import normalize_host

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from kore._dataclass import dataclass, field
 from kore._http.sync_or_async import Work, consented
 from kore.errors import RefusedError
 

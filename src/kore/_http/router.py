@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kore._conf.schema import longest_first
-from kore._dataclass import dataclass, field, replace
 from kore._http.redirects import RedirectedRequest, compile_rules, redirect_to_directory
 from kore._values import hosts
 from kore._values.methods import (

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import AsyncIterable
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from kore._conf.settings import VERSION
-from kore._dataclass import dataclass
 from kore._httpclient import curlopts
 from kore._httpclient.codings import take_over
 from kore._httpclient.fields import TOKEN

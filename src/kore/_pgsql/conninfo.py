@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import random
 import socket
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -11,7 +12,6 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import Conninfo
 
-from kore._dataclass import dataclass
 from kore.errors import ConfigError, DatabaseError
 
 # Unless the string says otherwise. With these keep-alives a server that vanished is noticed

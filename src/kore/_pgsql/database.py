@@ -2,9 +2,9 @@
 
 from asyncio import Task
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from kore._dataclass import dataclass
 from kore._pgsql.conninfo import ConnectionTarget
 from kore._pgsql.listen import CallApplication, NotifyCallback, NotifyListener, Subscription
 from kore._pgsql.pipeline import parse_batch, run_pipeline

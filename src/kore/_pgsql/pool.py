@@ -9,12 +9,12 @@ import asyncio
 from asyncio import Future, Task, TimerHandle
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeVar
 
 import psycopg
 
-from kore._dataclass import dataclass
 from kore._pgsql.connect import connect
 from kore._pgsql.connection import PgConnection
 from kore._pgsql.conninfo import ConnectionTarget

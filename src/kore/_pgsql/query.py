@@ -1,12 +1,12 @@
 """Run one query on a connection, prepared if it is used again, and convert its result."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from kore._dataclass import dataclass
 from kore._pgsql.connection import PgConnection
 from kore._pgsql.errors import has_not_run, make_query_error
 from kore._pgsql.harmless import is_harmless

@@ -1,12 +1,12 @@
 """What the parent takes from a configuration: checked once more, for a child has sent it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from kore._conf.server_schema import AccessLogConfig, Address, Privsep, Server
 from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore._conf.value_types import PATH
-from kore._dataclass import dataclass, fields
 from kore._process.ipc.channel import DESCRIPTORS_MAX
 from kore._process.ipc.messages import ProtocolError
 from kore.errors import ConfigError, KoreError

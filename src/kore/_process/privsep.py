@@ -7,10 +7,9 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from threading import get_ident
 from typing import Any, Final
-
-from kore._dataclass import dataclass
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_NAME: Final = 15

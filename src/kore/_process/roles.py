@@ -2,10 +2,10 @@
 
 import enum
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
-from kore._dataclass import dataclass, field
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Draining,

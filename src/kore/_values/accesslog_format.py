@@ -3,10 +3,9 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
-
-from kore._dataclass import dataclass
 
 # A variable and "", "http" and the name of a header field, or None and literal text.
 FormatPart = tuple[str | None, str]

@@ -6,9 +6,9 @@ name: an open redirect.
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from kore._dataclass import dataclass
 from kore._values.grammar import is_visible_ascii
 
 CAPTURES_MAX: Final = 15  # as in Kore

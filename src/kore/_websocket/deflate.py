@@ -3,9 +3,8 @@
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
-
-from kore._dataclass import dataclass
 
 NAME: Final = "permessage-deflate"
 WINDOW_MAX: Final = 15

@@ -5,9 +5,8 @@ import binascii
 import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
-
-from kore._dataclass import dataclass
 
 VERSION: Final = "13"
 KEY_SIZE: Final = 16

@@ -1,5 +1,6 @@
 """The authentication blocks of kore.conf."""
 
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -8,7 +9,6 @@ from kore._conf.file.directives import Directive, Scope, Table
 from kore._conf.file.syntax import Block
 from kore._conf.route_options import AUTH_KINDS, Matching, rule
 from kore._conf.signatures import verifies
-from kore._dataclass import dataclass, field
 from kore._values.grammar import is_token, is_visible_ascii
 from kore.errors import ConfigError
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -12,7 +13,6 @@ from kore._conf.schema import Handler
 from kore._conf.settings import SETTINGS
 from kore._conf.source_location import escaped_lines
 from kore._conf.suggestions import meant
-from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 YES_NO: Final = {"yes": True, "no": False}

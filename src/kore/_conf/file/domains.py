@@ -1,5 +1,6 @@
 """The domain and route blocks of kore.conf."""
 
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -10,7 +11,6 @@ from kore._conf.file.routes import RouteScope, add_route
 from kore._conf.file.syntax import Block
 from kore._conf.schema import RedirectRule, compiled
 from kore._conf.server_schema import AccessLogConfig
-from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 DEPTH_MAX: Final = 2**31 - 1

@@ -1,5 +1,6 @@
 """Spellings of earlier releases: read as what they are called today where that is the same."""
 
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -10,7 +11,6 @@ from kore._conf.file.domains import DomainScope, run_route
 from kore._conf.file.routes import RouteScope, method_of
 from kore._conf.file.syntax import Block, quoted
 from kore._conf.suggestions import meant
-from kore._dataclass import dataclass, replace
 from kore.errors import ConfigError
 
 RENAMED: Final = MappingProxyType(

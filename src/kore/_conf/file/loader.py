@@ -4,6 +4,7 @@ Names may be used above the line that defines them: what refers to them is read 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -25,7 +26,6 @@ from kore._conf.file.routes import ROUTE
 from kore._conf.file.syntax import Block, quoted
 from kore._conf.schema import value_regex
 from kore._conf.server_schema import Address, Privsep
-from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 # Authentications refer to validators, domains to both.

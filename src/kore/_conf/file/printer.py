@@ -6,6 +6,7 @@ that nothing defines: such a file is refused when it is loaded.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kore._conf.file.syntax import quoted
@@ -24,7 +25,6 @@ from kore._conf.schema import (
 from kore._conf.server_schema import Address, Server
 from kore._conf.settings import SETTINGS
 from kore._conf.source_location import escaped, shown
-from kore._dataclass import dataclass, field
 from kore._values.methods import METHODS
 
 # Read by whoever starts the server, and of no effect in a file.

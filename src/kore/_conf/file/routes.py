@@ -1,5 +1,6 @@
 """The route blocks of kore.conf."""
 
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -9,7 +10,6 @@ from kore._conf.file.directives import Directive, Scope, Table, flag, yes_or_no
 from kore._conf.file.syntax import Block
 from kore._conf.schema import Handler
 from kore._conf.suggestions import meant
-from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 

@@ -8,12 +8,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from kore._conf.diagnostics import Diagnostics
 from kore._conf.source_location import escaped
-from kore._dataclass import dataclass, field
 from kore.errors import ConfigError
 
 # Far more than anybody nests, far less than what ends a recursion.

@@ -5,6 +5,7 @@ Files are not copied: what is known of one is where in the body it begins and ho
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -15,7 +16,6 @@ from multipart import (
     content_disposition_unquote,
 )
 
-from kore._dataclass import dataclass
 from kore._http.body.body_storage import BodyStorage
 from kore._http.field_parameters import parse_parameters, unquote_value
 from kore.errors import RefusedError

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from kore._dataclass import dataclass
 from kore._values.dates import parse_http_date
 
 GO_ON: Final = 0

@@ -1,11 +1,11 @@
 """An open file becomes an answer: its fields, preconditions, ranges."""
 
 import secrets
+from dataclasses import dataclass
 from functools import lru_cache
 from time import time
 from typing import Any, Final, Protocol
 
-from kore._dataclass import dataclass
 from kore._http.files import conditions
 from kore._http.files.ranges import Part, wanted
 from kore._values.dates import format_http_date

@@ -4,12 +4,12 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from kore._dataclass import dataclass
 from kore._http.auth import admitted
 from kore._http.files.content_encoding import SUFFIXES, accepted
 from kore._http.files.file_response import FileVariant, ResponseFile, send

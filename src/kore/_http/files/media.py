@@ -6,10 +6,9 @@ answers should not depend on what else is installed.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
-
-from kore._dataclass import dataclass
 
 # A browser shows nothing of this type and guesses at nothing behind it: RFC 9110 section 8.3.
 UNKNOWN: Final = "application/octet-stream"

@@ -8,9 +8,9 @@ import enum
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Self
 
-from kore._dataclass import dataclass, fields, replace
 from kore._process.ipc.validation import CHECKS
 from kore.errors import KoreError
 

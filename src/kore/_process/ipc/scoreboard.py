@@ -11,9 +11,8 @@ import fcntl
 import mmap
 import os
 import struct
+from dataclasses import dataclass
 from typing import Final
-
-from kore._dataclass import dataclass
 
 # The fields of a slot and their types, aligned as in C: the same as `Slot` of
 # _core/scoreboard_slot.pxd, to which the core writes. The parent does not import the core, so a

@@ -6,9 +6,8 @@ of its own, and these begin with a mark that no record begins with.
 
 import json
 import time
+from dataclasses import dataclass, replace
 from typing import Final
-
-from kore._dataclass import dataclass, replace
 
 # Whatever could end a line, or move a terminal's cursor. Tabs stay. A table, and str.translate():
 # a function called for each of them by re.sub() takes 30 times as long.

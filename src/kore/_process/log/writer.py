@@ -7,11 +7,11 @@ never blocks: what nobody takes waits, and what waits too long is lost and count
 import errno
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from kore._conf.settings import Settings
 from kore._conf.source_location import absolute
-from kore._dataclass import dataclass
 from kore._process.log import outputs
 from kore._process.log.formats import Record
 from kore._process.log.outputs import FileOutput, Sink, SyslogOutput

@@ -1,10 +1,10 @@
 """Where servers listen, as the kernel sees it: one place may be spelled in many ways."""
 
 import socket
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kore._conf.server_schema import Address
-from kore._dataclass import dataclass
 
 # An IPv4 address among those of IPv6.
 MAPPED: Final = bytes(10) + b"\xff\xff"

@@ -8,9 +8,9 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from kore._dataclass import dataclass
 from kore._process.ipc.channel import Channel
 from kore._process.ipc.messages import LogLine, Message, ProtocolError, RoutedMessage, Signal, Stop
 from kore._process.log.formats import DETAIL_LINES_MAX

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from kore._conf.settings import Settings
-from kore._dataclass import dataclass, field
 from kore._process.ipc.scoreboard import Scoreboard
 from kore._process.parent.children import Child
 from kore._process.parent.listeners import Named

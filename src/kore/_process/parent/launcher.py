@@ -3,9 +3,9 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from kore._dataclass import dataclass, field
 from kore._process.ipc.channel import Channel, pair
 from kore._process.ipc.messages import Fork, Forked, NotForked, ProtocolError, StartTimeout
 from kore._process.parent import orphans

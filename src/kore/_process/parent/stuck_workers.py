@@ -2,9 +2,9 @@
 
 import contextlib
 import os
+from dataclasses import dataclass
 from typing import Final
 
-from kore._dataclass import dataclass
 from kore._process.ipc.scoreboard import SlotSnapshot
 from kore._process.log.handlers import log
 from kore._process.parent.children import Child, Children

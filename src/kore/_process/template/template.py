@@ -14,12 +14,12 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from kore import _app
 from kore._bytecode import BytecodePolicy
 from kore._conf.settings import VERSION
-from kore._dataclass import dataclass
 from kore._maybe_async import await_result, is_awaitable
 from kore._process.ipc import scoreboard
 from kore._process.ipc.channel import Channel, close_all

@@ -5,11 +5,11 @@ import os
 import select
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kore._conf.schema import Config, Domain
 from kore._core.accesslog import AccessLog
 from kore._core.log_file import LogFile
-from kore._dataclass import dataclass
 from kore._process.log.handlers import log
 from kore._values.accesslog_format import compile_format
 

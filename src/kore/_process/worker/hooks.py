@@ -1,9 +1,8 @@
 """What the core of a worker calls, as one object."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-
-from kore._dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

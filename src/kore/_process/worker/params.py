@@ -1,9 +1,9 @@
 """What a worker is given when it starts."""
 
 import socket
+from dataclasses import dataclass
 
 from kore._conf.schema import Config
-from kore._dataclass import dataclass
 from kore._process.ipc.channel import Channel
 
 

@@ -1,5 +1,6 @@
 """What a worker serves: routes made callable, files behind them, sockets they are asked on."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from kore._conf.schema import Config, ParameterRules, Route
@@ -10,7 +11,6 @@ from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.server_context import ServerContext
-from kore._dataclass import replace
 from kore._http.files.file_cache import OpenFileCache
 from kore._http.files.filemap import Directory, Filemap, policy
 from kore._http.pipeline import fold
