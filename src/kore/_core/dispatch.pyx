@@ -62,7 +62,7 @@ cdef int refuse(Request request, int reason) except -1:
         return 0
     request.refusal = reason
     request.send_error(refusal_status(reason), "")
-    return request.http.note_refusal(reason)
+    return request.http.note_refusal(reason, request.quote_head(reason))
 
 
 cdef int resume_request(Request request) except -1:

@@ -38,7 +38,7 @@ cdef class HttpProtocol(Protocol):
     cdef int close_after(self, Exchange exchange) except -1
     cdef int expect_body(self, Exchange exchange, int64_t size_max) except -1
     cdef int expect_end(self, Exchange exchange) except -1
-    cdef int note_refusal(self, int reason) except -1
+    cdef int note_refusal(self, int reason, bytes quote) except -1
     cdef object get_connection(self)
     cdef bint upgrade(self, Exchange exchange, tuple callbacks, object options, object deflater,
                       object subprotocol) except -1
@@ -107,7 +107,7 @@ cdef class Exchange(RequestHead):
     cdef int fail_or_abort(self, int status) except -1
     cdef int fail_unfinished(self, int status) except -1
     cdef int fail_and_cancel(self, int status) except -1
-    cdef int refuse_body(self, int reason) except -1
+    cdef int refuse_body(self, int reason, bytes quote) except -1
     cdef int divert_body(self) except -1
     cdef Py_ssize_t feed_body(self, const char *data, size_t size) except? -1
     cdef int fill_sink(self) except -1

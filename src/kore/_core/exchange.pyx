@@ -113,8 +113,8 @@ cdef class HttpProtocol(Protocol):
         """The handler has returned: see whether anything can still end the response."""
         return 0
 
-    cdef int note_refusal(self, int reason) except -1:
-        """Have it logged that a request was refused."""
+    cdef int note_refusal(self, int reason, bytes quote) except -1:
+        """Have it logged that a request was refused; *quote* has the bytes that break the rule."""
         return 0
 
     cdef object get_connection(self):
@@ -347,14 +347,14 @@ cdef class Exchange(RequestHead):
         self.fail_or_abort(status)
         return self.cancel_tasks()
 
-    cdef int refuse_body(self, int reason) except -1:
+    cdef int refuse_body(self, int reason, bytes quote) except -1:
         """Give up on a request whose body breaks a rule."""
         cdef HttpProtocol http = self.http
         if not http.carries(self):
             return 0
         self.refusal = reason
         self.fail_and_cancel(refusal_status(reason))
-        return http.note_refusal(reason)
+        return http.note_refusal(reason, quote)
 
     # ---- the body of the request
 

@@ -162,8 +162,8 @@ cdef class Http1(Http1Reader):
         resume_request(exchange)
         return self.transport.advance()
 
-    cdef int note_refusal(self, int reason) except -1:
-        return self.context.note_refusal(self.get_connection(), reason)
+    cdef int note_refusal(self, int reason, bytes quote) except -1:
+        return self.context.note_refusal(self.get_connection(), reason, quote)
 
     cdef object get_connection(self):
         cdef Connection connection
@@ -249,7 +249,7 @@ cdef class Http1(Http1Reader):
             self.stage_deadline = request.body_deadline()
             if self.stage_deadline > self.transport.poller.now():
                 return self.transport.flush_and_rearm()
-            request.refuse_body(REFUSE_BODY_TIMEOUT)
+            request.refuse_body(REFUSE_BODY_TIMEOUT, b"")
         else:
             return self.transport.close()
         return self.transport.flush_and_rearm()

@@ -29,6 +29,8 @@ cdef class Http1Reader(HttpProtocol):
     cdef bint skip_blank_line(self) except -1
     cdef int begin_exchange(self, int used) except -1
     cdef int reject_malformed(self, int reason) except -1
+    cdef bytes quote_input(self, int reason)
+    cdef bytes quote_body(self, BodyReader reader, int reason)
     cdef bint receives(self) noexcept
     cdef bint next_body(self) except -1
     cdef int finish_body(self, Request request) except -1

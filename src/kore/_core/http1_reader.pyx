@@ -12,9 +12,10 @@ from libc.string cimport memset
 from kore._core.buffer cimport BLOCK_SIZE, buffered_size
 from kore._core.dispatch cimport dispatch_request, report_and_fail, run_handler
 from kore._core.exchange_log cimport Malformed, log_malformed
+from kore._core.grammar cimport Span
 from kore._core.libc cimport time
-from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, parse_head
-from kore._core.refusals cimport refusal_status
+from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, find_offending, parse_head
+from kore._core.refusals cimport REFUSE_BODY_SIZE, REFUSE_HEAD_TIMEOUT, refusal_status
 from kore._core.state cimport (
     CLOSING, DRAINING, IDLE, READING_BODY, READING_HEAD, RUNNING, STREAMING, check_transition,
     stage_checks)
@@ -23,6 +24,7 @@ from kore._core.writer cimport ResponseHead, error_page
 cdef enum:
     DRAIN_MAX = 65536       # bytes of a body that is not wanted: cheaper than a new connection
     PIECE_SIZE = 65536      # bytes of it that are dropped at a time
+    BODY_QUOTE_MAX = 16     # bytes of a malformed chunked body that are quoted in the log
 
 # A body that is not wanted has this long, in seconds, to arrive after its request is over.
 DRAIN_TIMEOUT = 0.1
@@ -132,7 +134,7 @@ cdef class Http1Reader(HttpProtocol):
         cdef Transport transport = self.transport
         cdef int status = refusal_status(reason)
         cdef Malformed found
-        cdef bytes kind, text
+        cdef bytes kind, text, quote
         kind, text = error_page(status, self.context.limits.pretty_errors)
         cdef ResponseHead head = ResponseHead(status, False, False, len(text), self.secure)
         cdef list fields = [(b"content-type", kind)]
@@ -150,9 +152,29 @@ cdef class Http1Reader(HttpProtocol):
             transport.queue_copy(PyBytes_AS_STRING(text), len(text))
         if self.access_log is not None:
             log_malformed(transport, self.access_log, &found)
+        quote = self.quote_input(reason)
         self.linger = True
         self.hang_up()
-        return self.note_refusal(reason)
+        return self.note_refusal(reason, quote)
+
+    cdef bytes quote_input(self, int reason):
+        """Return the received bytes to quote in the log when a head is refused."""
+        cdef Transport transport = self.transport
+        cdef const char *data = transport.inbox.data + transport.inbox.start
+        cdef Span quote
+        if reason == REFUSE_HEAD_TIMEOUT or not buffered_size(&transport.inbox):
+            return b""
+        quote = find_offending(data, buffered_size(&transport.inbox), &self.head, reason)
+        return (data + quote.start)[:quote.size]
+
+    cdef bytes quote_body(self, BodyReader reader, int reason):
+        """Return the received bytes to quote in the log when a chunked body is refused."""
+        cdef Transport transport = self.transport
+        cdef size_t start = min(reader.refused_at, buffered_size(&transport.inbox))
+        cdef size_t size = min(buffered_size(&transport.inbox) - start, <size_t>BODY_QUOTE_MAX)
+        if reason == REFUSE_BODY_SIZE:      # nothing is wrong with its bytes
+            return b""
+        return (transport.inbox.data + transport.inbox.start + start)[:size]
 
     # ---- bodies of requests
 
@@ -211,7 +233,7 @@ cdef class Http1Reader(HttpProtocol):
                 used = request.feed_body(transport.inbox.data + transport.inbox.start,
                                          buffered_size(&transport.inbox))
                 if used < 0:
-                    request.refuse_body(-used)
+                    request.refuse_body(-used, self.quote_body(request.reader, -used))
                     return False
                 transport.consume_input(used)
             request.fill_sink()

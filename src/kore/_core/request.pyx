@@ -184,7 +184,7 @@ cdef class Request(RequestBody):
         if not 0 < reason < REASON_COUNT:
             raise ValueError(f"{reason} is no reason to refuse a request")
         self.refusal = reason
-        self.http.note_refusal(reason)
+        self.http.note_refusal(reason, self.quote_head(reason))
 
     def websocket_handshake(self, onconnect=None, onmsg=None, ondisconnect=None, **options):
         """Answer with a WebSocket; False: the client asked for none, and was told why.

@@ -12,3 +12,4 @@ cdef class RequestHead:
     cdef str decode_span(self, Span span)
     cdef bint find_field(self, const char *name, size_t length, Span *value) noexcept
     cdef bint has_body(self) noexcept
+    cdef bytes quote_head(self, int reason)

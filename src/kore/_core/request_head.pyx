@@ -1,12 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """The head of a request: names and values stay spans of the received bytes until they are read."""
 
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport uint32_t
 
 from kore._core.grammar cimport HOST_SIZE_MAX, PORT_SIZE_MAX, equals_word, normalize_path
-from kore._core.parser cimport CHUNKED, PATH_ESCAPED, ASTERISK_FORM, read_field
+from kore._core.parser cimport ASTERISK_FORM, CHUNKED, PATH_ESCAPED, find_offending, read_field
 
 
 cdef class RequestHead:
@@ -34,6 +34,12 @@ cdef class RequestHead:
 
     cdef bint has_body(self) noexcept:
         return self.head.length > 0 or self.head.flags & CHUNKED
+
+    cdef bytes quote_head(self, int reason):
+        """Return the bytes of the head to quote in the log when it is refused."""
+        cdef Span quote = find_offending(
+            PyBytes_AS_STRING(self.raw), PyBytes_GET_SIZE(self.raw), &self.head, reason)
+        return self.raw[quote.start:quote.start + quote.size]
 
     @property
     def method(self):

@@ -14,7 +14,10 @@ from kore._core.grammar cimport equals_word, is_field_value, is_token
 
 cdef bytes encode_field_name(str name):
     """Return *name* as bytes. Raises ValueError if it is not a token (RFC 9110 5.1)."""
-    cdef bytes raw = name.encode("latin-1", "replace")
+    cdef bytes raw
+    if name is None:        # which Cython accepts as a str
+        raise TypeError("the name of a field is a str, not None")
+    raw = name.encode("latin-1", "replace")
     if not is_token(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw)):
         raise ValueError(f"header name {name!r} is not a token (letters, digits, hyphens)")
     return raw
@@ -26,6 +29,8 @@ cdef bytes encode_field_value(str name, str value):
     Raises ValueError if it holds line breaks or control characters.
     """
     cdef bytes raw
+    if value is None:
+        raise TypeError(f"the value of header {name!r} is a str, not None")
     try:
         raw = value.strip(" \t").encode("latin-1")
     except UnicodeEncodeError:

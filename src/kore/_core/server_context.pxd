@@ -61,7 +61,7 @@ cdef class ServerContext:
     cdef int add_connection(self) except -1
     cdef int remove_connection(self) except -1
     cdef int report(self, object request, object error, object result=*) except -1
-    cdef int note_refusal(self, object connection, int reason) except -1
+    cdef int note_refusal(self, object connection, int reason, bytes quote) except -1
     cdef int publish_running(self, bytes label) except -1
     cdef int publish_waiting(self, bytes label) except -1
     cdef int end_request(self) except -1

@@ -49,8 +49,8 @@ class ServerHooks(Protocol):
         self, request: Request, error: BaseException | None, result: object = None
     ) -> None:
         """Report an error of a handler; None: it gave no response, or did not end it."""
-    def log_refusal(self, connection: Connection, reason: int) -> None:
-        """Note that a request was refused, and for which reason."""
+    def log_refusal(self, connection: Connection, reason: int, quote: bytes) -> None:
+        """Note that a request was refused, for which reason, and the bytes to quote."""
     def call_soon(self, callback: Callable[[], object]) -> object:
         """Call *callback* in the next turn of the event loop."""
     def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> object:

@@ -157,12 +157,12 @@ cdef class ServerContext:
             log_exception("cannot report %r", error)
         return 0
 
-    cdef int note_refusal(self, object connection, int reason) except -1:
+    cdef int note_refusal(self, object connection, int reason, bytes quote) except -1:
         """Have it logged that a request was refused, and why."""
         if self.log_refusal is None:
             return 0
         try:
-            self.log_refusal(connection, reason)
+            self.log_refusal(connection, reason, quote)
         except BaseException:
             log_exception("cannot log that a request was refused")
         return 0
