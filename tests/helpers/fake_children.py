@@ -5,7 +5,7 @@ The pids are beyond those that the kernel gives, so a signal to one of them reac
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,7 +14,8 @@ import pytest
 
 from kore._conf.schema import Config
 from kore._conf.settings import VERSION, Settings
-from kore._process.ipc.channel import Channel, close_all
+from kore._process.ipc.channel import Channel, close_descriptors
+from kore._process.ipc.descriptors import CHANNEL
 from kore._process.ipc.messages import ConfigLoaded, Fork, Forked, Hello, Message, Ready, Stop
 from kore._process.parent import children
 from kore._process.parent.children import Child
@@ -69,7 +70,7 @@ class FakeChild:
         """Close the channel, and the descriptors that came with orders the test ignores."""
         if self.channel.fileno() >= 0:
             for order in self.receive(Fork):
-                close_all(order.descriptors)
+                close_descriptors(order.descriptors)
             self.channel.close()
 
     def exit(self, *, code: int = 0, killed_by: int = 0) -> None:
@@ -95,12 +96,14 @@ class FakeFamily:
         self.parent.loop.after = lambda *entry: self.later.append(entry)  # type: ignore[method-assign]
         self.spawn_error: OSError | None = None
 
-    def spawn(self, main: str, arguments: list[str], *, keep: int, mark: str = "") -> int:
+    def spawn(
+        self, main: str, arguments: list[str], *, descriptors: Mapping[str, int], mark: str = ""
+    ) -> int:
         """Stand in for a new interpreter."""
         if self.spawn_error:
             raise self.spawn_error
         self.commands.append((main, arguments))
-        self.templates.append(self.child(os.dup(keep)))
+        self.templates.append(self.child(os.dup(descriptors[CHANNEL])))
         return self.templates[-1].pid
 
     def child(self, descriptor: int, number: int = 0) -> FakeChild:
@@ -161,7 +164,7 @@ class FakeFamily:
         workers = []
         for order in template.receive(Fork):
             end, *others = order.descriptors
-            close_all(tuple(others))
+            close_descriptors(tuple(others))
             workers.append(self.child(end, order.number))
             template.send(Forked(order.number, workers[-1].pid))
         return workers

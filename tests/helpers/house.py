@@ -21,7 +21,7 @@ FLOORS = {
     5: """_process.parent.children _process.parent.generation _process.parent.launcher
           _process.parent.message_router _process.parent.parent _process.parent.resources
           _process.parent.respawner _process.parent.shutdown _process.parent.start_watchdog
-          _process.parent.stuck_workers _process.process_end _process.roles _process.spawn
+          _process.parent.stuck_workers _process.spawn
           _process.template.check_config _process.template.template _process.worker.accesslogs
           _process.worker.bodies _process.worker.bus _process.worker.bus_receiver
           _process.worker.bus_sender _process.worker.databases _process.worker.heartbeat
@@ -36,6 +36,7 @@ FLOORS = {
           _process.parent.orphans _process.parent.parent_death
           _process.parent.pidfile _process.parent.reload_requests
           _process.parent.terminal _process.parent.working_directory _process.plan
+          _process.process_end _process.process_marks _process.roles
           _process.privsep _process.template.host_lookup _process.worker.params""",
     3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edge_poller _aio.gather
           _aio.lock _aio.nonblocking_io _aio.parent_death _aio.plain_reap _aio.proc _aio.queue
@@ -60,7 +61,8 @@ FLOORS = {
           _http.files.ranges _http.files.safe_path _http.params _http.sync_or_async
           _httpclient.codings _httpclient.curlopts _httpclient.fields _httpclient.lazy
           _httpclient.options _httpclient.prepared _httpclient.urls _pgsql.harmless _pgsql.queue
-          _pgsql.statements _pgsql.values _process.ipc.fragments _process.ipc.messages
+          _pgsql.statements _pgsql.values
+          _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
           _process.ipc.send_queue _process.ipc.validation _process.worker.codec
           _process.worker.memory _websocket.broadcast _websocket.deflate _websocket.groups
           _websocket.handshake""",

@@ -6,13 +6,22 @@ from typing import Any
 
 from kore._aio.task_utils import close_if_not_started
 from kore._conf.settings import Settings
-from kore._process.ipc.fragments import ROOM
-from kore._process.ipc.messages import ALL, ECHO, RECEIPT, MessageKind, RoutedMessage, WorkerExited
+from kore._process.ipc.fragments import FRAGMENT_SIZE
+from kore._process.ipc.messages import (
+    ACK,
+    ALL_WORKERS,
+    ECHO,
+    MessageKind,
+    RoutedMessage,
+    WorkerExited,
+)
 from kore._process.worker.bus import MessageBus
 from tests.helpers.core_loop import run
 from tests.helpers.procs import PATIENCE
 
-SETTINGS = Settings(workers=3, worker_message_max=8 * ROOM, worker_message_window=8 * ROOM)
+SETTINGS = Settings(
+    workers=3, worker_message_max=8 * FRAGMENT_SIZE, worker_message_window=8 * FRAGMENT_SIZE
+)
 Said = tuple[int, int, bytes]
 
 
@@ -56,11 +65,11 @@ class Star:
         if self.relays.get(sender) is not relay:
             return
         self.flags.append(parcel.flags)
-        if parcel.flags & RECEIPT:
+        if parcel.flags & ACK:
             self.receipts.append(bytes(parcel.content))
         for number, receiver in self.relays.items():
             mine = number != sender or parcel.flags & ECHO
-            if parcel.address == number or (parcel.address == ALL and mine):
+            if parcel.address == number or (parcel.address == ALL_WORKERS and mine):
                 passed = RoutedMessage(sender, parcel.flags, parcel.payload())
                 self.loop.call_soon(receiver.parcel, passed)
 

@@ -24,9 +24,9 @@ ALLOWED = {
     ("_process.log.writer", "drain"): "at most a second, at the very end",
     ("_http.body.spool_directory", "name"): "in workers only",
     ("_http.body.spool_directory", "_create_locked"): "in workers only",
-    ("_process.parent.orphans", "children"): "files of /proc",
-    ("_process.parent.orphans", "is_of_multiprocessing"): "a file of /proc",
-    ("_process.parent.orphans", "mark_in"): "a file of /proc",
+    ("_process.parent.orphans", "_list_children"): "files of /proc",
+    ("_process.parent.orphans", "_is_of_multiprocessing"): "a file of /proc",
+    ("_process.parent.orphans", "_read_mark"): "a file of /proc",
     ("_process.ipc.scoreboard", "open_stacks"): "in workers only, a file in memory",
 }
 

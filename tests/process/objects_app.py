@@ -9,7 +9,7 @@ from pathlib import Path
 import kore
 from kore import _context
 from kore._process.ipc import messages
-from kore._process.ipc.fragments import PIECE, ROOM
+from kore._process.ipc.fragments import FRAGMENT_HEADER, FRAGMENT_SIZE
 from kore._process.ipc.messages import MessageKind, RoutedMessage
 
 # What came from whom, and under which name: the last number, and how many came.
@@ -123,7 +123,7 @@ def raw(data):
 
 def do_half(argument):
     """Send the first half of an object to a worker, and end."""
-    piece = PIECE.pack(time.monotonic_ns(), 2 * ROOM, 0) + bytes(ROOM)
+    piece = FRAGMENT_HEADER.pack(time.monotonic_ns(), 2 * FRAGMENT_SIZE, 0) + bytes(FRAGMENT_SIZE)
     raw(messages.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
     do_kill("")
 
@@ -131,14 +131,20 @@ def do_half(argument):
 def do_flood(argument):
     """Send a worker more than its window, and more."""
     for number in range(1, 2000):
-        piece = PIECE.pack(number, ROOM, 0) + bytes(ROOM)
+        piece = FRAGMENT_HEADER.pack(number, FRAGMENT_SIZE, 0) + bytes(FRAGMENT_SIZE)
         raw(messages.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
 
 
 def do_junk(argument):
     """Send what is no piece, and no object."""
     to = int(argument)
-    for content in (b"", b"short", PIECE.pack(1, 1 << 31, 0), PIECE.pack(2, 0, 0), bytes(100)):
+    for content in (
+        b"",
+        b"short",
+        FRAGMENT_HEADER.pack(1, 1 << 31, 0),
+        FRAGMENT_HEADER.pack(2, 0, 0),
+        bytes(100),
+    ):
         raw(messages.encode(RoutedMessage(to, MessageKind.OBJECT, content)))
     _context.current.worker.relay.send(MessageKind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
     _context.current.worker.relay.send(MessageKind.OBJECT, b"\xc1\0", to, echo=False)
@@ -150,11 +156,13 @@ def do_fuzz(seed):
     for _ in range(300):
         content = rng.randbytes(rng.choice([0, 5, 16, 20, 200, 5000]))
         if rng.random() < 0.7:
-            size = rng.choice([len(content), 0, 5, ROOM, 2 * ROOM, rng.getrandbits(32)])
-            start = rng.choice([0, 0, 0, ROOM, rng.getrandbits(32)])
-            content = PIECE.pack(rng.getrandbits(64), size, start) + content
+            size = rng.choice(
+                [len(content), 0, 5, FRAGMENT_SIZE, 2 * FRAGMENT_SIZE, rng.getrandbits(32)]
+            )
+            start = rng.choice([0, 0, 0, FRAGMENT_SIZE, rng.getrandbits(32)])
+            content = FRAGMENT_HEADER.pack(rng.getrandbits(64), size, start) + content
         flags = rng.choice([1, 2, 1, 2, 0x101, 0x102, 0x201, 0x202])
-        to = rng.randint(1, 3) if flags & messages.RECEIPT else rng.randint(0, 3)
+        to = rng.randint(1, 3) if flags & messages.ACK else rng.randint(0, 3)
         raw(messages.encode(RoutedMessage(to, flags & ~messages.ECHO if to else flags, content)))
 
 
@@ -164,7 +172,7 @@ def do_forge(_):
         RoutedMessage(9, MessageKind.OBJECT, b"to nobody"),
         RoutedMessage(2, 9, b"of no kind"),
         RoutedMessage(2, 0x8000 | MessageKind.OBJECT, b"with flags"),
-        RoutedMessage(0, messages.RECEIPT | MessageKind.OBJECT, b"a receipt to all"),
+        RoutedMessage(0, messages.ACK | MessageKind.OBJECT, b"a receipt to all"),
     ):
         raw(messages.encode(parcel))
     raw(messages.encode(messages.WorkerExited(2)))

@@ -31,7 +31,7 @@ channel = Blocking
 
 def packed(code, payload, version=1, flags=0, to=0, length=None):
     size = len(payload) if length is None else length
-    return HEADER.pack(version, code, flags, to, size, 0) + payload
+    return HEADER.pack(version, code, flags, to, size) + payload
 
 def fuzz(req, seed):
     rng = random.Random(int(seed))
@@ -146,7 +146,7 @@ def test_descriptors_are_not_forced_on_the_parent(serve: Launcher) -> None:
     full(server, 1)
     count = len(procs.descriptors(server.process.pid))
     try_get(server, "/descriptors")
-    server.log.wait("broke the protocol: too large, or with descriptors nobody takes")
+    server.log.wait("broke the protocol: datagram too large, or with unexpected descriptors")
     assert get(server)
     status(server)
 

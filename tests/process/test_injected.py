@@ -123,8 +123,11 @@ def test_a_worker_that_ends_before_it_is_ready_is_a_failed_start(tmp_path: Path)
 @pytest.mark.parametrize(
     ("sends", "reason"),
     [
-        ("ConfigLoaded({})", "a configuration that makes no sense"),
-        ("ConfigLoaded({'name': 1, 'settings': [], 'servers': {}})", "makes no sense"),
+        ("ConfigLoaded({})", "invalid configuration message"),
+        (
+            "ConfigLoaded({'name': 1, 'settings': [], 'servers': {}})",
+            "invalid configuration message",
+        ),
         ("Fatal('no licence')", "no licence"),
         ("Ready(), Fatal('enough')", "a template may not send Ready"),
         ("Forked(1, 1), Fatal('enough')", "nobody asked for worker 1"),
@@ -174,7 +177,7 @@ def main():
     for _ in range(1000):
         data = bytearray(rng.randbytes(rng.choice([1, 16, 60, 5000, 140000])))
         if len(data) > 15:
-            HEADER.pack_into(data, 0, 1, rng.choice([1, 2, 3, 4, 5, 8]), 0, 0, len(data) - 16, 0)
+            HEADER.pack_into(data, 0, 1, rng.choice([1, 2, 3, 4, 5, 8]), 0, 0, len(data) - 16)
         talk.socket.send(data)
 """
     ended = run(tmp_path, source, FAKE)

@@ -57,9 +57,7 @@ def test_the_order_of_each_sender_is_kept_under_load(three: Server) -> None:
     assert "after" not in three.log.text(min(starts))
 
 
-def test_a_worker_that_blocks_makes_senders_wait_and_nobody_else(
-    three: Server, gate: Path
-) -> None:
+def test_a_worker_that_blocks_makes_senders_wait_and_nobody_else(three: Server, gate: Path) -> None:
     full(three, 3)
     before = procs.resident(three.process.pid), procs.resident(pid_of(three, 1))
     start = tell(three, 2, "block", gate, wait=False)

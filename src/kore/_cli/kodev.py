@@ -122,7 +122,11 @@ def make(rest: list[str]) -> int:
     if names[0].startswith("-"):
         raise NoProjectError(f"create: unknown option {names[0]!a}, there is -p")
     lines = [f"created {path}" for path in create(names[0])]
-    lines += ["", f"Next:  cd {names[0]}", "       kodev run           then see http://127.0.0.1:8888"]
+    lines += [
+        "",
+        f"Next:  cd {names[0]}",
+        "       kodev run           then see http://127.0.0.1:8888",
+    ]
     lines += ["       python -m pytest    runs its tests"]
     return shown("\n".join(lines) + "\n")
 

@@ -13,7 +13,7 @@ from kore._process.output import write_error, write_output
 from kore._process.parent import daemon
 from kore._process.parent.launcher import LaunchOptions
 from kore._process.parent.parent import Parent
-from kore._process.spawn import become
+from kore._process.spawn import exec_main
 
 USAGE: Final = """\
 usage: kore [-dfhnqrtv] [--pidfile path] [--print-config] [--] app [args...]
@@ -131,7 +131,7 @@ def from_flags(flags: Mapping[str, str]) -> dict[str, Any]:
 def attempt(what: str, options: LaunchOptions) -> NoReturn:
     """Become the process that only tries: no import of it here, it loads applications."""
     user = "same user" if options.same_user else ""
-    become(TRIAL, [what, user, options.app, options.conf, *options.arguments])
+    exec_main(TRIAL, [what, user, options.app, options.conf, *options.arguments])
 
 
 def run(options: LaunchOptions, flags: Collection[str]) -> int:

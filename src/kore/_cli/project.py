@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kore._process.parent.pidfile import owner
-from kore._process.spawn import command
+from kore._process.spawn import build_command
 
 CONF: Final = "kore.conf"
 APPLICATION: Final = "app.py"
@@ -53,7 +53,7 @@ class Project:
         # Without a switch of user: what is asked is what the file says.
         arguments = [what, "same user", self.app, self.conf]
         return subprocess.run(  # noqa: S603 - our own interpreter
-            command(TRIAL, arguments),
+            build_command(TRIAL, arguments),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -18,8 +18,8 @@ from kore._conf.source_location import escaped
 from kore._process.output import write_error
 from kore._process.parent.pidfile import owner
 from kore._process.parent.terminal import DEVELOPMENT_STOP
-from kore._process.privsep import die_with
-from kore._process.spawn import command
+from kore._process.privsep import set_parent_death_signal
+from kore._process.spawn import build_command
 
 # How long a turn waits for files before it looks after signals and the server.
 TURN: Final = 0.05
@@ -34,7 +34,7 @@ TELLS: Final = "kore._cli.run:served"
 def served() -> NoReturn:
     """Be the server of `kodev run`, and end with it."""
     parent, *arguments = sys.argv[1:]
-    die_with(int(parent), signal.SIGTERM)
+    set_parent_death_signal(int(parent), signal.SIGTERM)
     sys.exit(kore(arguments, development=True))
 
 
@@ -54,7 +54,7 @@ class Run:
         words = ["-nr", "-f", "--pidfile", PIDFILE, *self.project.words, *self.arguments]
         self.pid = os.posix_spawn(
             sys.executable,
-            command(TELLS, [str(os.getpid()), *words]),
+            build_command(TELLS, [str(os.getpid()), *words]),
             os.environ,
             setsigmask=(),
             setsigdef=TRAPPED,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from kore._cli.sources import Sources, enters, matters
-from kore._process.privsep import libc
+from kore._process.privsep import load_libc
 
 # Between two looks without inotify; more for a large project.
 LOOK: Final = 0.2
@@ -89,7 +89,7 @@ class Inotify(Looking):
     """
 
     def __init__(self, top: Path) -> None:
-        self.libc = libc()
+        self.libc = load_libc()
         self.fd = self.libc.inotify_init1(IN_NONBLOCK_CLOEXEC)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), "inotify_init1")

@@ -1,4 +1,4 @@
-"""What a command shows: on standard output, all of it, or an error on standard error."""
+"""Output of the commands: standard output, all of it, or an error on standard error."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ def _write(text: str) -> None:
 
 
 def _discard_output() -> None:
-    """Let the interpreter's own end not fail to write the same once more."""
+    """Keep the interpreter from failing to flush the same output again at its end."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(null, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What the parent takes from a configuration: checked once more, for a child has sent it."""
+"""The part of the configuration that the parent uses, checked again since a child has sent it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -9,14 +9,15 @@ from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore._conf.value_types import PATH
 from kore._process.ipc.channel import DESCRIPTORS_MAX
 from kore._process.ipc.messages import ProtocolError
+from kore._process.roles import WORKER
 from kore.errors import ConfigError, KoreError
 
 FOREGROUND: Final = ("dev", "development")
 DEFAULT_PIDFILE: Final = Settings().pidfile
 PORT_MAX: Final = 65535
 NAME_MAX: Final = 64
-# Beside its channel, the scoreboard and what ends its processes.
-HANDED_MAX: Final = DESCRIPTORS_MAX - 3
+# Listening sockets and access logs of a worker.
+HANDED_MAX: Final = DESCRIPTORS_MAX - len(WORKER.descriptors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +32,22 @@ class ParentConfig:
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> "ParentConfig":
-        """Return the plan in what a template sent, or raise ProtocolError."""
+        """Return the configuration that a template sent. Raises ProtocolError if it is invalid."""
         try:
             return cls(
-                name=text(plain["name"])[:NAME_MAX],
+                name=_check_text(plain["name"])[:NAME_MAX],
                 settings=Settings(
                     **{
                         f.name: SETTINGS[f.name].parse(plain["settings"][f.name])
                         for f in fields(Settings)
                     }
                 ),
-                servers=tuple(server(entry) for entry in plain["servers"]),
-                privsep=tuple(privsep(entry) for entry in plain["privsep"]),
-                accesslogs=tuple(accesslog(entry) for entry in plain["accesslogs"]),
+                servers=tuple(_read_server(entry) for entry in plain["servers"]),
+                privsep=tuple(_read_privsep(entry) for entry in plain["privsep"]),
+                accesslogs=tuple(_read_accesslog(entry) for entry in plain["accesslogs"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, KoreError):
-            raise ProtocolError("a configuration that makes no sense") from None
+            raise ProtocolError("invalid configuration message") from None
 
     @property
     def numbers(self) -> range:
@@ -55,24 +56,24 @@ class ParentConfig:
 
     @property
     def accepting(self) -> list[int]:
-        """The numbers of those that accept connections."""
+        """The numbers of the workers that accept connections."""
         return [number for number in self.numbers if number not in self.settings.worker_no_accept]
 
     @property
     def background(self) -> bool:
-        """Whether it is meant to run in the background, as far as the command does not say."""
+        """Whether the server runs in the background if the command line has neither -d nor -f."""
         return self.settings.deployment == "production"
 
     def pidfile(self, *, background: bool = False) -> str:
-        """Where to write the parent's pid, or nothing."""
-        # A default fit for a daemon. What runs in a terminal should not leave files where it is
-        # tried out, so there the file is written for those only who name one.
+        """Return where to write the parent's pid, or nothing."""
+        # The default is made for a daemon. A server that is tried out in a terminal leaves no file
+        # unless one is configured.
         default = self.settings.pidfile == DEFAULT_PIDFILE
         tried_out = self.settings.deployment in FOREGROUND and not background
         return "" if default and tried_out else self.settings.pidfile
 
     def refuse_too_many(self) -> None:
-        """Raise ConfigError for more files than one message can hand to a worker."""
+        """Raise ConfigError if a worker needs more descriptors than one message can transfer."""
         count = len(self.servers) + len(self.accesslogs)
         if count > HANDED_MAX:
             raise ConfigError(
@@ -80,10 +81,10 @@ class ParentConfig:
                 f"{HANDED_MAX} at most; domains may share an access log"
             )
 
-    def refuse_what_is_missing(self, *, same_user: bool) -> None:
-        """Raise ConfigError for what was asked for and cannot be had yet.
+    def refuse_unsupported(self, *, same_user: bool) -> None:
+        """Raise ConfigError for configured features that do not exist yet.
 
-        Going on as root where a switch of user is expected would be the worst answer.
+        To run as root where a switch of user is expected would be dangerous.
         """
         if self.settings.deployment not in FOREGROUND and not same_user:
             raise ConfigError(
@@ -104,45 +105,45 @@ class ParentConfig:
             )
 
 
-def other_version(version: str) -> str:
-    """Say that the installed kore is not the one that runs."""
+def format_version_mismatch(version: str) -> str:
+    """Return the message for an installed kore of another version than the running one."""
     return (
         f"kore {version} is installed by now, and this server runs {VERSION}: restart the server, "
         "a reload is not enough"
     )
 
 
-def server(entry: Mapping[str, Any]) -> Server:
-    """Return one server of a plan."""
+def _read_server(entry: Mapping[str, Any]) -> Server:
+    """Return a server of a configuration message."""
     address = entry["address"]
     port = address["port"]
     if type(port) is not int or not 0 <= port <= PORT_MAX or type(entry["tls"]) is not bool:
         raise ValueError
-    numeric = text(address.get("numeric", ""))
-    where = Address(text(address["ip"]), port, path_name(address["path"]), numeric)
-    return Server(name=text(entry["name"]), address=where, tls=entry["tls"])
+    numeric = _check_text(address.get("numeric", ""))
+    ip, path = _check_text(address["ip"]), _check_path(address["path"])
+    return Server(_check_text(entry["name"]), Address(ip, port, path, numeric), tls=entry["tls"])
 
 
-def privsep(entry: Mapping[str, Any]) -> Privsep:
-    """Return what one kind of process of a plan is to give up."""
-    skip = tuple(map(text, entry["skip"]))
-    words = {name: text(entry[name]) for name in ("process", "runas", "where")}
-    return Privsep(skip=skip, root=path_name(entry["root"]), **words)
+def _read_privsep(entry: Mapping[str, Any]) -> Privsep:
+    """Return the restrictions of one kind of process in a configuration message."""
+    skip = tuple(map(_check_text, entry["skip"]))
+    texts = {name: _check_text(entry[name]) for name in ("process", "runas", "where")}
+    return Privsep(skip=skip, root=_check_path(entry["root"]), **texts)
 
 
-def accesslog(entry: Mapping[str, Any]) -> AccessLogConfig:
-    """Return one access log of a plan, as far as the parent is concerned."""
-    return AccessLogConfig(path_name(entry["path"]), where=text(entry["where"]))
+def _read_accesslog(entry: Mapping[str, Any]) -> AccessLogConfig:
+    """Return what the parent needs of an access log in a configuration message."""
+    return AccessLogConfig(_check_path(entry["path"]), where=_check_text(entry["where"]))
 
 
-def text(value: object) -> str:
-    """Accept text."""
+def _check_text(value: object) -> str:
+    """Return *value* if it is printable text. Raises ValueError if not."""
     if not isinstance(value, str) or not value.isprintable():
         raise ValueError
     return value
 
 
-def path_name(value: object) -> str:
-    """Accept what can be the name of a file; nothing is one, too."""
+def _check_path(value: object) -> str:
+    """Return *value* if it can be the name of a file, or is empty. Raises ConfigError if not."""
     path: str = PATH.parse(value)
     return path

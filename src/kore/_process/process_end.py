@@ -1,6 +1,7 @@
 """The end of a process that runs application code: exit handlers, children of multiprocessing.
 
-The interpreter's own end is not used: it waits for threads and for child processes, for ever.
+Processes of Kore end with os._exit(): the interpreter's own end waits for threads and for child
+processes without limit.
 """
 
 import atexit
@@ -13,16 +14,16 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-# How long child processes have after SIGTERM, before SIGKILL.
+# Seconds from SIGTERM to SIGKILL for child processes.
 TERMINATE_TIMEOUT: Final = 0.2
-# How long what multiprocessing does at the end may take, twice.
+# Seconds that the finalizers of multiprocessing may take; they run twice.
 FINALIZERS_TIMEOUT: Final = 0.3
 
 
 def disable_inherited_finalizers() -> None:
-    """Leave what `weakref.finalize` watches to the process that registered it.
+    """Disable the `weakref.finalize` callbacks that the template has registered.
 
-    A worker would otherwise remove, at its end, the temporary directories of the template.
+    Otherwise a worker would remove, at its end, the temporary directories of the template.
     """
     for finalizer in list(getattr(weakref.finalize, "_registry", ())):
         finalizer.atexit = False
@@ -34,25 +35,25 @@ def run_exit_handlers() -> None:
     if multiprocessing is not None:
         # It would join every child, and idle ones of a pool wait for work.
         atexit.unregister(multiprocessing._exit_function)  # noqa: SLF001
-    atexit._run_exitfuncs()  # noqa: SLF001 - there is no other way but the interpreter's end
+    atexit._run_exitfuncs()  # noqa: SLF001 - only the interpreter's own end calls them otherwise
     if multiprocessing is not None:
         # Pools and managers first: their processes hold locks that a finalizer would wait for.
-        call_for(FINALIZERS_TIMEOUT, multiprocessing._run_finalizers, 0)  # noqa: SLF001
-        end_child_processes()
+        _call_with_timeout(FINALIZERS_TIMEOUT, multiprocessing._run_finalizers, 0)  # noqa: SLF001
+        _terminate_child_processes()
         # A queue that nothing reads any more would wait for ever.
-        call_for(FINALIZERS_TIMEOUT, multiprocessing._run_finalizers)  # noqa: SLF001
+        _call_with_timeout(FINALIZERS_TIMEOUT, multiprocessing._run_finalizers)  # noqa: SLF001
 
 
-def call_for(seconds: float, function: Callable[..., object], *arguments: object) -> None:
-    """Call *function*, and go on without it if it takes longer."""
+def _call_with_timeout(seconds: float, function: Callable[..., object], *arguments: object) -> None:
+    """Call *function* in a thread, and do not wait longer than that for it."""
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
     thread.join(seconds)
 
 
-def end_child_processes() -> None:
+def _terminate_child_processes() -> None:
     """Terminate the processes that were started with multiprocessing, executors among them."""
-    children = own_child_processes()
+    children = _list_child_processes()
     for child in children:
         with contextlib.suppress(Exception):
             child.terminate()
@@ -63,8 +64,16 @@ def end_child_processes() -> None:
             child.kill()
 
 
-def own_child_processes() -> list[Any]:
+def _list_child_processes() -> list[Any]:
     """Return the children of this process; a forked process has a copy of its parent's list."""
     known: Any = sys.modules.get("multiprocessing.process")
     everything = list(getattr(known, "_children", ()))
     return [child for child in everything if getattr(child, "_parent_pid", 0) == os.getpid()]
+
+
+def flush_output() -> None:
+    """Flush standard output and error; what is buffered at a fork would be written twice."""
+    for stream in (sys.stdout, sys.stderr):
+        # There is none, its reader is gone, or it is closed.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()

@@ -1,4 +1,8 @@
-"""The table of processes: what each runs, what its death means, what it may say to the parent."""
+"""Roles: the kinds of processes, what each runs, may send to the parent, and is handed.
+
+A new kind of process is a new `Role`. A template and its workers belong to a generation, which is
+one load of the application. A singleton runs once for the server, beside all generations.
+"""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -6,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
+from kore._process.ipc import descriptors
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Draining,
@@ -22,71 +27,71 @@ from kore._process.ipc.messages import (
     StartTimeout,
 )
 
-# What a template is told that has to leave the terminal.
+# Mode of a template that detaches from the terminal.
 BACKGROUND: Final = "background"
-# What one is told that runs under `kodev run`.
+# Mode of a template under `kodev run`.
 DEVELOPMENT: Final = "development"
+
+
+class RoleKind(enum.Enum):
+    """How processes of a role are started, and what they belong to."""
+
+    # Spawned; one for each generation.
+    TEMPLATE = "template"
+    # Forked by the template; several for each generation, told apart by their numbers.
+    WORKER = "worker"
+    # Spawned; one for the server, restarted with a back-off of its own (`parent/singletons.py`).
+    SINGLETON = "singleton"
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A kind of process. *main* is `module:function`: the parent must not import what it names."""
+    """A kind of process. *main* is `module:function`: the parent must not import it."""
 
     name: str
+    # Name in log lines and process titles.
     label: str
+    kind: RoleKind
     main: str
+    # Messages that the parent accepts from it.
     sends: frozenset[type[Message]]
-    essential: bool = False
-    # The names of the roles it may send parcels to, by their kinds.
-    parcels: Mapping[int, frozenset[str]] = field(default_factory=dict, hash=False)
+    # Names of the descriptors it is always handed.
+    descriptors: tuple[str, ...] = (descriptors.CHANNEL,)
+    # Roles it may send routed messages to, by message kind.
+    message_targets: Mapping[int, frozenset[str]] = field(default_factory=dict, hash=False)
 
-    def who(self, number: int) -> str:
+    def format_name(self, number: int) -> str:
         """Return the name for log lines and titles."""
         return f"[{self.label} {number}]" if number else f"[{self.label}]"
 
-    def title(self, server: str, number: int = 0) -> str:
-        """Return what ps shows."""
-        return f"{server} {self.who(number)}"
+    def format_title(self, server: str, number: int = 0) -> str:
+        """Return the title for ps."""
+        return f"{server} {self.format_name(number)}"
 
 
 TEMPLATE: Final = Role(
     name="template",
     label="template",
+    kind=RoleKind.TEMPLATE,
     main="kore._process.template.template:main",
     sends=frozenset({Hello, StartTimeout, ConfigLoaded, Forked, NotForked, LogLine, Fatal}),
 )
 WORKER: Final = Role(
     name="worker",
     label="wrk",
+    kind=RoleKind.WORKER,
     main="kore._process.worker.worker:main",
     sends=frozenset({Ready, Draining, Shutdown, LogLine, Fatal, RoutedMessage}),
-    parcels={
+    descriptors=(descriptors.CHANNEL, descriptors.SCOREBOARD, descriptors.PARENT_DEATH),
+    message_targets={
         MessageKind.OBJECT: frozenset({"worker"}),
         MessageKind.BROADCAST: frozenset({"worker"}),
     },
 )
 
 
-class Verdict(enum.Enum):
-    """What follows the death of a child."""
-
-    RESTART = "restart"
-    SHUT_DOWN = "shut down"
-
-
-def verdict(role: Role, policy: str) -> Verdict:
-    """Say what the death of a child means. Pure, so that no test has to kill anything.
-
-    The exit status does not matter: while the server is up a worker that left with 0 is missing
-    as much as one that crashed. The template serves nobody, so the policy is not about it.
-    """
-    if role.essential or (role.name == "worker" and policy == "terminate"):
-        return Verdict.SHUT_DOWN
-    return Verdict.RESTART
-
-
-def entry(main: str) -> Callable[..., Any]:
-    """Import what a role runs."""
-    module, _, function = main.partition(":")
-    found: Callable[..., Any] = getattr(import_module(module), function)
-    return found
+def import_main(main: str) -> Callable[..., Any]:
+    """Import the main function of a role."""
+    module, _, name = main.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

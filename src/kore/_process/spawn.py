@@ -1,16 +1,18 @@
-"""Start a process of our own as a fresh interpreter: fork and exec in one call."""
+"""Start a process of Kore in a new interpreter: fork and exec in one call."""
 
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from kore._process.parent.orphans import MARK
-from kore._process.privsep import FOR_THE_PARENT, unblock_signals
+from kore._process.ipc.descriptors import format_arguments
+from kore._process.privsep import PARENT_SIGNALS, unblock_signals
+from kore._process.process_marks import MARK
 
-# Which interpreter options stand for which attribute of sys.flags.
-LETTERS: Final = {
+# Interpreter options by attribute of sys.flags.
+FLAG_LETTERS: Final = {
     "debug": "d",
     "dont_write_bytecode": "B",
     "no_site": "S",
@@ -20,61 +22,66 @@ LETTERS: Final = {
     "quiet": "q",
     "optimize": "O",
 }
-# Where it finds this package, then the module and function to run. Its own arguments follow.
-BOOT: Final = (
+# Code for -c. Its arguments: the directory of this package, module and function to run, then the
+# arguments of the function.
+BOOT_CODE: Final = (
     "import sys; root, module, name = sys.argv[1:4]; del sys.argv[1:4]; "
     "root in sys.path or sys.path.insert(0, root); "
     "from importlib import import_module; getattr(import_module(module), name)()"
 )
 
 
-def spawn(main: str, arguments: list[str], *, keep: int, mark: str = "") -> int:
-    """Run *main* (`module:function`) in a new interpreter, which gets descriptor *keep*.
+def spawn(
+    main: str, arguments: list[str], *, descriptors: Mapping[str, int], mark: str = ""
+) -> int:
+    """Run *main* (`module:function`) in a new interpreter; return its pid.
 
-    *mark* is in its environment, and in that of all it starts.
+    It inherits *descriptors*, which its first argument names (`ipc/descriptors.py`); *arguments*
+    follow. *mark* is in its environment, and in that of all it starts. Raises OSError if there is
+    no interpreter to run.
     """
     return os.posix_spawn(
         sys.executable,
-        command(main, arguments),
+        build_command(main, [format_arguments(descriptors), *arguments]),
         {**os.environ, MARK: mark},
-        # Onto itself: that is how a descriptor gets through exec.
-        file_actions=[(os.POSIX_SPAWN_DUP2, keep, keep)],
-        # Held back until the child has handlers of its own.
-        setsigmask=FOR_THE_PARENT,
-        setsigdef=[signal.SIGPIPE, *FOR_THE_PARENT],
+        # Duplicating a descriptor onto itself keeps it open over exec.
+        file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd) for fd in descriptors.values()],
+        # Blocked until the child has handlers of its own.
+        setsigmask=PARENT_SIGNALS,
+        setsigdef=[signal.SIGPIPE, *PARENT_SIGNALS],
     )
 
 
-def become(main: str, arguments: list[str]) -> NoReturn:
+def exec_main(main: str, arguments: list[str]) -> NoReturn:
     """Run *main* in a new interpreter in place of this one."""
     unblock_signals()
-    os.execv(sys.executable, command(main, arguments))  # noqa: S606 - that is the point
+    os.execv(sys.executable, build_command(main, arguments))  # noqa: S606 - that is the point
 
 
-def command(main: str, arguments: list[str]) -> list[str]:
+def build_command(main: str, arguments: list[str]) -> list[str]:
     """Return the command line that runs *main* in an interpreter like this one."""
     module, _, function = main.partition(":")
-    # -P: a file beside the application must not pass for a module of the standard library. What
-    # the application needs in the path it gets when it is loaded.
-    start = [sys.executable, "-P", *interpreter_flags(), "-c", BOOT, root(), module, function]
-    return start + arguments
+    # -P: a file beside the application must not be taken for a module of the standard library. The
+    # directories that the application needs are added when it is loaded.
+    start = [sys.executable, "-P", *_list_interpreter_flags(), "-c", BOOT_CODE]
+    return [*start, _find_package_root(), module, function, *arguments]
 
 
-def root() -> str:
-    """Return the directory this package is in."""
-    # The parent may have been started where only its working directory made it importable.
+def _find_package_root() -> str:
+    """Return the directory that contains this package."""
+    # Perhaps it was importable only because it is in the working directory.
     return str(Path(__file__).resolve().parents[2])
 
 
-def interpreter_flags() -> list[str]:
-    """Return the options this interpreter was started with."""
-    flags = [f"-{letter * getattr(sys.flags, name)}" for name, letter in LETTERS.items()]
+def _list_interpreter_flags() -> list[str]:
+    """Return the options that this interpreter was started with."""
+    flags = [f"-{letter * getattr(sys.flags, name)}" for name, letter in FLAG_LETTERS.items()]
     if sys.flags.isolated:
         flags.append("-I")
     elif sys.flags.ignore_environment:
         flags.append("-E")
     flags += [f"-W{option}" for option in sys.warnoptions]
-    # The only place where they can be read back, as subprocess and multiprocessing do.
+    # Not public, but subprocess and multiprocessing read them here as well.
     options: dict[str, Any] = sys._xoptions  # noqa: SLF001
     flags += [f"-X{k}" if v is True else f"-X{k}={v}" for k, v in options.items()]
     return [flag for flag in flags if flag != "-"]

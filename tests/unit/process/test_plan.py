@@ -53,7 +53,7 @@ def test_a_plan_survives_the_way_through_json() -> None:
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
-    with pytest.raises(ProtocolError, match="makes no sense"):
+    with pytest.raises(ProtocolError, match="invalid configuration message"):
         ParentConfig.read(bad)
 
 
@@ -70,13 +70,13 @@ def test_a_deployment_that_switches_users_is_refused_as_long_as_nobody_does(
     plan = ParentConfig.read(plain(deployment=deployment))
 
     with pytest.raises(ConfigError, match=f"'{deployment}' needs chroot"):
-        plan.refuse_what_is_missing(same_user=False)
-    plan.refuse_what_is_missing(same_user=True)
+        plan.refuse_unsupported(same_user=False)
+    plan.refuse_unsupported(same_user=True)
 
 
 def test_tls_is_refused_rather_than_left_out() -> None:
     with pytest.raises(ConfigError, match="server 'http' wants TLS"):
-        ParentConfig.read(plain([{**SERVER, "tls": True}])).refuse_what_is_missing(same_user=True)
+        ParentConfig.read(plain([{**SERVER, "tls": True}])).refuse_unsupported(same_user=True)
 
 
 @pytest.mark.parametrize(
@@ -108,20 +108,20 @@ def test_what_a_process_is_to_give_up_is_read_and_refused() -> None:
     plan = ParentConfig.read({**plain([SERVER]), "privsep": [WORKER]})
 
     assert plan.privsep == (Privsep("worker", root="/x", skip=("chroot",)),)
-    plan.refuse_what_is_missing(same_user=True)
+    plan.refuse_unsupported(same_user=True)
     with pytest.raises(ConfigError, match=r"^kore\.conf:3: privsep worker: root is not part of"):
-        plan.refuse_what_is_missing(same_user=False)
+        plan.refuse_unsupported(same_user=False)
 
 
 def test_to_skip_the_chroot_is_what_happens_anyway() -> None:
     skipping = {**WORKER, "root": ""}
 
-    ParentConfig.read({**plain([SERVER]), "privsep": [skipping]}).refuse_what_is_missing(
+    ParentConfig.read({**plain([SERVER]), "privsep": [skipping]}).refuse_unsupported(
         same_user=False
     )
 
 
 @pytest.mark.parametrize("bad", [5, [5], [{}], [{**WORKER, "root": 5}], [{**WORKER, "skip": 5}]])
 def test_privileges_that_make_no_sense_are_refused(bad: object) -> None:
-    with pytest.raises(ProtocolError, match="makes no sense"):
+    with pytest.raises(ProtocolError, match="invalid configuration message"):
         ParentConfig.read({**plain([SERVER]), "privsep": bad})

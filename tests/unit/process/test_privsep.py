@@ -15,7 +15,7 @@ from kore._process import privsep
 from kore._process.privsep import ProcessRestrictions
 {before}
 restrictions = ProcessRestrictions("shop [wrk 1]", os.getppid(), frozenset({keep}), **{more})
-warning = privsep.settle(restrictions)
+warning = privsep.apply_restrictions(restrictions)
 print(json.dumps({{
     "warning": warning,
     "open": sorted(privsep.open_descriptors()),
@@ -129,7 +129,7 @@ def test_a_process_ends_with_its_parent_even_when_it_is_busy() -> None:
         "import os, signal, time\nfrom kore._process import privsep\n"
         "parent = os.getpid()\n"
         "if os.fork() == 0:\n"
-        "    privsep.die_with(parent); os.write(1, b'x'); time.sleep(60)\n"
+        "    privsep.set_parent_death_signal(parent); os.write(1, b'x'); time.sleep(60)\n"
         "time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as parent:
@@ -141,7 +141,9 @@ def test_a_process_ends_with_its_parent_even_when_it_is_busy() -> None:
 
 
 def test_a_process_whose_parent_is_gone_already_ends_at_once() -> None:
-    script = "from kore._process import privsep; privsep.die_with(1); print('survived')"
+    script = (
+        "from kore._process import privsep; privsep.set_parent_death_signal(1); print('survived')"
+    )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
 
     assert (run.returncode, run.stdout) == (1, "")

@@ -4,8 +4,15 @@ import asyncio
 
 import pytest
 
-from kore._process.ipc.fragments import ROOM, first_number, number_in, pieces, process_of, receipt
-from kore._process.ipc.messages import ASK, RECEIPT, MessageKind, RoutedMessage, WorkerExited
+from kore._process.ipc.fragments import (
+    FRAGMENT_SIZE,
+    decode_ack,
+    encode_ack,
+    first_message_id,
+    get_sender_pid,
+    split_message,
+)
+from kore._process.ipc.messages import ACK, ACK_REQUEST, MessageKind, RoutedMessage, WorkerExited
 from kore.errors import BusyError
 from tests.helpers.star import Star, checked
 
@@ -13,15 +20,15 @@ from tests.helpers.star import Star, checked
 async def a_large_one_after_a_small_one(star: Star) -> None:
     star.send(b"small")
     await star.until(lambda: star.said)
-    asked = star.posted(ASK)
+    asked = star.posted(ACK_REQUEST)
     for _ in range(10):
         with pytest.raises(BusyError):
-            star.send(bytes(8 * ROOM))
+            star.send(bytes(8 * FRAGMENT_SIZE))
     # One question is enough, and the answer does not wait until a receipt is due.
-    assert star.posted(ASK) == asked + 1
+    assert star.posted(ACK_REQUEST) == asked + 1
     window = star.relays[1].outgoing[MessageKind.OBJECT].windows[2]
     await star.until(lambda: not len(window))
-    star.send(bytes(8 * ROOM))
+    star.send(bytes(8 * FRAGMENT_SIZE))
     await star.drained()
 
     assert len(star.said) == 2
@@ -36,14 +43,14 @@ async def many_small_ones(star: Star) -> None:
     await star.until(lambda: not len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]))
 
     # Not one for each, however slow this machine is.
-    assert 1 <= star.posted(RECEIPT) < 50
+    assert 1 <= star.posted(ACK) < 50
 
 
 async def a_receipt_that_nobody_asks_for(star: Star) -> None:
     star.send(b"x")
     await star.until(lambda: not len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]))
 
-    assert star.posted(ASK) == 0
+    assert star.posted(ACK_REQUEST) == 0
 
 
 async def one_that_waits_while_more_is_sent(star: Star) -> None:
@@ -51,7 +58,7 @@ async def one_that_waits_while_more_is_sent(star: Star) -> None:
     star.relays[2].on(MessageKind.OBJECT, lambda _, payload: held[payload[0]].wait())
     star.send(b"\0")
     first = asyncio.create_task(star.drained())
-    await star.until(lambda: star.posted(ASK))
+    await star.until(lambda: star.posted(ACK_REQUEST))
     star.send(b"\1")
     second = asyncio.create_task(star.drained())
     held[0].set()
@@ -69,7 +76,7 @@ async def an_end_before_the_answer(star: Star) -> None:
     star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
     waiting = asyncio.create_task(star.drained())
-    await star.until(lambda: star.posted(ASK))
+    await star.until(lambda: star.posted(ACK_REQUEST))
     star.end(2)
     await waiting
     star.start(2)
@@ -83,14 +90,14 @@ async def a_question_of_a_predecessor(star: Star) -> None:
     relay = star.relays[2]
     relay.on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ASK, receipt(2**63)))
+    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(2**63)))
     star.end(1)
     star.start(1)
     star.start(2)
     star.send(b"new")
     # Nobody's, and of no number: nothing comes of it.
-    relay.parcel(RoutedMessage(9, MessageKind.OBJECT | ASK, receipt(1)))
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ASK, b"?"))
+    relay.parcel(RoutedMessage(9, MessageKind.OBJECT | ACK_REQUEST, encode_ack(1)))
+    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, b"?"))
     await star.drained()
 
     assert star.said[-1] == (2, 1, b"new")
@@ -116,33 +123,33 @@ async def two_processes_of_one_number(star: Star) -> None:
         received.append(payload)
 
     relay.on(MessageKind.OBJECT, receive)
-    old, new = first_number(101) + 1, first_number(102) + 1
-    sent = {old: b"o" * (3 * ROOM), new: b"n" * (2 * ROOM + 7)}
-    lanes = [[head + body for head, body in pieces(at, sent[at])] for at in (old, new)]
+    old, new = first_message_id(101) + 1, first_message_id(102) + 1
+    sent = {old: b"o" * (3 * FRAGMENT_SIZE), new: b"n" * (2 * FRAGMENT_SIZE + 7)}
+    lanes = [[head + body for head, body in split_message(at, sent[at])] for at in (old, new)]
     for piece_of_old, piece_of_new in zip(*lanes, strict=True):
         relay.parcel(RoutedMessage(1, MessageKind.OBJECT, piece_of_old))
         relay.parcel(RoutedMessage(1, MessageKind.OBJECT, piece_of_new))
         # Another process of that number ends, which takes nothing from these.
         relay.gone(WorkerExited(1, pid=100))
     for at in (old, new):
-        relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ASK, receipt(at)))
+        relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(at)))
     handled.set()
     await star.until(lambda: len(received) == 2)
 
     assert received == [sent[old], sent[new]]
     # Each of them is told of what it has sent itself.
-    await star.until(lambda: {old, new} <= set(map(number_in, star.receipts)))
+    await star.until(lambda: {old, new} <= set(map(decode_ack, star.receipts)))
 
 
 async def a_receipt_for_another_process(star: Star) -> None:
     star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"not handled")
     ours = star.relays[1].outgoing[MessageKind.OBJECT]
-    other = first_number(process_of(ours.number) + 1)
-    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | RECEIPT, receipt(other + 5)))
+    other = first_message_id(get_sender_pid(ours.number) + 1)
+    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(other + 5)))
 
     assert len(ours.windows[2]) == 1
-    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | RECEIPT, receipt(ours.number)))
+    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(ours.number)))
     assert len(ours.windows[2]) == 0
 
 

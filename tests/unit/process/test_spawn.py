@@ -11,7 +11,7 @@ SCRIPT = """
 import os, sys
 from kore._process.spawn import spawn
 read, write = os.pipe()
-pid = spawn("spawned:main", ["an argument"], keep=write)
+pid = spawn("spawned:main", ["an argument"], descriptors={"channel": write})
 os.close(write)
 print(open(read).read())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
@@ -48,7 +48,7 @@ def spawned(directory: Path, *flags: str) -> dict[str, object]:
 def test_it_gets_its_arguments_and_one_descriptor(tmp_path: Path) -> None:
     found = spawned(tmp_path)
 
-    assert found["arguments"] == ["an argument"]
+    assert found["arguments"] == [str(found["keep"]), "an argument"]
 
 
 def test_signals_of_the_terminal_wait_until_it_has_handlers(tmp_path: Path) -> None:

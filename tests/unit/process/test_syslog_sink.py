@@ -35,7 +35,7 @@ def test_a_stream_gets_each_record_with_a_nul_behind_it(
 ) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_STREAM) as server:
-        assert destination.system(settings(path), "kore") == ""
+        assert destination.open_syslog(settings(path), "kore") == ""
         destination.write("[wrk 1]", "one")
         destination.write("[wrk 1]", "two")
         with server.accept()[0] as client:
@@ -59,7 +59,7 @@ def test_a_stream_gets_each_record_with_a_nul_behind_it(
 def test_a_stream_that_was_closed_is_opened_again(destination: LogWriter, tmp_path: Path) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_STREAM) as server:
-        destination.system(settings(path), "kore")
+        destination.open_syslog(settings(path), "kore")
         server.accept()[0].close()
         destination.write("[wrk 1]", "first")
         destination.drain(10)
@@ -74,7 +74,7 @@ def test_no_record_is_too_large_for_datagrams(
 ) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_DGRAM) as server:
-        destination.system(settings(path, form), "kore")
+        destination.open_syslog(settings(path, form), "kore")
         destination.write("[wrk 1]", "BEGIN" + character * 120_000)
         destination.write("[wrk 1]", "after")
         received = []
@@ -86,17 +86,15 @@ def test_no_record_is_too_large_for_datagrams(
     assert not any(b"lost" in datagram for datagram in received)
 
 
-def test_what_the_other_side_cannot_take_is_counted(
-    destination: LogWriter, tmp_path: Path
-) -> None:
+def test_what_the_other_side_cannot_take_is_counted(destination: LogWriter, tmp_path: Path) -> None:
     path = tmp_path / "log"
     with bound(path, socket.SOCK_DGRAM) as server:
-        destination.system(settings(path, "json"), "kore")
-        ours = destination._sink._socket  # type: ignore[union-attr]
+        destination.open_syslog(settings(path, "json"), "kore")
+        ours = destination._output._socket  # type: ignore[union-attr]
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)  # type: ignore[union-attr]
         destination.write("[wrk 1]", "x" * 50_000)
         destination.write("[wrk 1]", "after")
         texts = [server.recv(1 << 20).decode() for _ in range(2)]
 
-    assert "1 log lines lost: too large for syslog" in texts[0] + texts[1]
+    assert "1 log lines dropped: too large for syslog" in texts[0] + texts[1]
     assert any("after" in text for text in texts)

@@ -1,7 +1,7 @@
-"""What processes say to each other: a dataclass each, encode and decode. Pure.
+"""Messages between processes: a dataclass each, with functions to encode and decode. Pure.
 
-A datagram is a header of 16 bytes and a payload: JSON for what has a structure, plain bytes for
-text. Nothing here ever unpickles: the parent may be root, and reads what a child wrote.
+A datagram is a header of 16 bytes and a payload: JSON for structured fields, plain bytes for text.
+Nothing here unpickles: the parent may be root, and reads what a child wrote.
 """
 
 import enum
@@ -11,23 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final, Self
 
-from kore._process.ipc.validation import CHECKS
+from kore._process.ipc.validation import FIELD_CHECKS
 from kore.errors import KoreError
 
-# Version, type, flags, destination, length, sequence. No source: whoever receives knows it from
-# the socket, and a sender could write anything.
-HEADER: Final = struct.Struct("!BBHIII")
+# Version, type, flags, destination, payload length, 4 reserved bytes. No source: the receiver knows
+# it from the socket, and a sender could write anything.
+HEADER: Final = struct.Struct("!BBHII4x")
 VERSION: Final = 1
-# The process at the other end of the channel.
+# Destination of all but routed messages: the process at the other end of the channel.
 PEER: Final = 0
-# Of a parcel: every worker.
-ALL: Final = 0
+# Destination of a routed message to every worker.
+ALL_WORKERS: Final = 0
 # Well below what a unix socket takes as one datagram with the kernel's default buffers (208 KiB).
 SIZE_MAX: Final = 128 * 1024
-# A text's: beside the header there is one more byte.
+# A log line has one byte beside header and text, its priority.
 TEXT_MAX: Final = SIZE_MAX - HEADER.size - 1
-# For the note in the middle of a text that was too long.
-NOTE_ROOM: Final = 64
+# Bytes reserved for the note in the middle of a text that was cut.
+CUT_NOTE_SIZE: Final = 64
 
 
 class ProtocolError(KoreError):
@@ -35,58 +35,58 @@ class ProtocolError(KoreError):
 
 
 class MessageKind(enum.IntEnum):
-    """What is in a parcel: the lowest byte of its flags."""
+    """What a routed message contains: the lowest byte of its flags."""
 
     OBJECT = 1
     BROADCAST = 2
 
 
-# To every worker, and to the sender itself.
+# Send a message to ALL_WORKERS to its sender as well.
 ECHO: Final = 0x100
-# Not a parcel of that kind, but word from its receiver that such were handled.
-RECEIPT: Final = 0x200
-# Not a parcel either, but the wish for such word as soon as there is nothing before it.
-ASK: Final = 0x400
-KIND: Final = 0xFF
-FLAGS: Final = KIND | ECHO | RECEIPT | ASK
+# Acknowledges messages of this kind.
+ACK: Final = 0x200
+# Requests an acknowledgement as soon as earlier messages are processed.
+ACK_REQUEST: Final = 0x400
+KIND_MASK: Final = 0xFF
+KNOWN_FLAGS: Final = KIND_MASK | ECHO | ACK | ACK_REQUEST
 
 
 class Message:
-    """One thing to say. A class per kind; `code` is its type in the header."""
+    """Base class of all messages; `code` is the type in the header."""
 
     __slots__ = ()
     code: ClassVar[int]
-    # May be left out, and counted, when the receiver is too slow.
+    # Whether the message may be dropped, and counted, when the receiver is too slow.
     may_drop: ClassVar[bool] = False
 
-    def label(self) -> tuple[int, int]:
+    def header_fields(self) -> tuple[int, int]:
         """Return flags and destination for the header."""
         return 0, PEER
 
     def payload(self) -> bytes:
-        """Return the fields as JSON, or nothing where there are none."""
-        content = {f.name: getattr(self, f.name) for f in carried(type(self))}
+        """Return the fields as JSON, or nothing if there are none."""
+        content = {f.name: getattr(self, f.name) for f in _payload_fields(type(self))}
         return json.dumps(content).encode() if content else b""
 
     @classmethod
     def read(cls, payload: bytes) -> Self:
-        """Return the message that *payload* describes."""
+        """Return the message that *payload* describes. Raises ProtocolError if it is invalid."""
         try:
             content = json.loads(payload) if payload else {}
         except (ValueError, RecursionError):
             raise ProtocolError(f"{cls.__name__} is not JSON") from None
-        wanted = carried(cls)
+        wanted = _payload_fields(cls)
         if type(content) is not dict or content.keys() != {f.name for f in wanted}:
             raise ProtocolError(f"{cls.__name__} has other fields")
         try:
-            return cls(**{f.name: CHECKS[f.type](content[f.name]) for f in wanted})
+            return cls(**{f.name: FIELD_CHECKS[f.type](content[f.name]) for f in wanted})
         except (ValueError, TypeError):
             raise ProtocolError(f"{cls.__name__} has a field of a wrong type") from None
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigLoaded(Message):
-    """Template to parent: the application is loaded, and this is the plain part of its wishes."""
+    """Template to parent: the application is loaded, with the plain part of its configuration."""
 
     code: ClassVar[int] = 1
     plain: dict[str, Any]
@@ -94,29 +94,32 @@ class ConfigLoaded(Message):
 
 @dataclass(frozen=True, slots=True)
 class Fork(Message):
-    """Parent to template: start a worker.
+    """Parent to template: fork a worker.
 
-    Its descriptors travel beside the datagram: channel, scoreboard, leash, then one listening
-    socket per name in *servers*, then its access logs.
+    Its descriptors travel beside the datagram, in the order of their *names* (`descriptors.py`).
     """
 
     code: ClassVar[int] = 2
     number: int
-    servers: tuple[str, ...]
+    # Its slot of the scoreboard.
+    slot: int
+    names: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
-    accesslogs: int = 0
-    # Of the scoreboard; 0: as its number.
-    slot: int = 0
 
     @property
-    def announced(self) -> int:
+    def descriptor_count(self) -> int:
         """How many descriptors belong to it."""
-        return 3 + len(self.servers) + self.accesslogs
+        return len(self.names)
+
+    @property
+    def handed(self) -> dict[str, int]:
+        """The descriptors by name."""
+        return dict(zip(self.names, self.descriptors, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Forked(Message):
-    """Template to parent: that worker runs, and is a child of the parent's own."""
+    """Template to parent: a worker runs, and is a child of the parent."""
 
     code: ClassVar[int] = 3
     number: int
@@ -125,7 +128,7 @@ class Forked(Message):
 
 @dataclass(frozen=True, slots=True)
 class NotForked(Message):
-    """Template to parent: that worker could not be started."""
+    """Template to parent: a worker could not be forked."""
 
     code: ClassVar[int] = 4
     number: int
@@ -134,17 +137,18 @@ class NotForked(Message):
 
 @dataclass(frozen=True, slots=True)
 class Ready(Message):
-    """Worker to parent: it serves."""
+    """Child to parent: it serves."""
 
     code: ClassVar[int] = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Stop(Message):
-    """Parent to child: end; after what is in progress when *drain*, else at once.
+    """Parent to child: stop, with *drain* after the requests in progress, else immediately.
 
-    *patient*: others serve in its place, so idle clients need not be hung up on. *accept*: nobody
-    inherits all of its listening sockets, so who waits there is let in first.
+    *patient*: other workers serve in its place, so idle connections may be kept until their
+    clients close them. *accept*: no other worker has all of its listening sockets, so connections
+    in their queues are accepted first.
     """
 
     code: ClassVar[int] = 6
@@ -155,50 +159,50 @@ class Stop(Message):
 
 @dataclass(frozen=True, slots=True)
 class Shutdown(Message):
-    """Worker to parent: the application asks for the end of the whole server."""
+    """Worker to parent: the application requests a shutdown of the server."""
 
     code: ClassVar[int] = 7
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine(Message):
-    """Child to parent: text for the log, with a syslog priority and what belongs to it."""
+    """Child to parent: a record for the log, with a syslog priority."""
 
     code: ClassVar[int] = 8
     may_drop: ClassVar[bool] = True
     priority: int
     text: str
-    # A traceback, for one: the only part with lines of its own.
+    # Further lines, such as a traceback; line ends in *text* are escaped.
     detail: str = ""
 
     def payload(self) -> bytes:
-        """Return the priority as one byte, the text, and behind a NUL the detail."""
+        """Return the priority as one byte, the text, and after a NUL the detail."""
         text = self.text.replace("\0", r"\x00")
         first = bytes([self.priority & 0xFF])
         if not self.detail:
-            return first + text_bytes(text)
-        detail = text_bytes(self.detail, TEXT_MAX // 2)
-        return first + text_bytes(text, TEXT_MAX // 4) + b"\0" + detail
+            return first + _encode_text(text)
+        detail = _encode_text(self.detail, TEXT_MAX // 2)
+        return first + _encode_text(text, TEXT_MAX // 4) + b"\0" + detail
 
     @classmethod
     def read(cls, payload: bytes) -> Self:
-        """Return the message that *payload* describes."""
+        """Return the message that *payload* describes. Raises ProtocolError if it is empty."""
         if not payload:
-            raise ProtocolError("Log is empty")
+            raise ProtocolError("LogLine is empty")
         text, _, detail = payload[1:].partition(b"\0")
         return cls(payload[0], text.decode("utf-8", "replace"), detail.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)
 class Fatal(Message):
-    """Child to parent: its last words, why it cannot go on, and the server neither."""
+    """Child to parent: the reason why it ends, and why the server cannot go on either."""
 
     code: ClassVar[int] = 9
     text: str
 
     def payload(self) -> bytes:
         """Return the text alone."""
-        return text_bytes(self.text)
+        return _encode_text(self.text)
 
     @classmethod
     def read(cls, payload: bytes) -> Self:
@@ -208,7 +212,7 @@ class Fatal(Message):
 
 @dataclass(frozen=True, slots=True)
 class Signal(Message):
-    """Parent to worker: the server was sent this signal. For the application's hook."""
+    """Parent to worker: the server received this signal. For the application's signal hook."""
 
     code: ClassVar[int] = 10
     may_drop: ClassVar[bool] = True
@@ -217,9 +221,9 @@ class Signal(Message):
 
 @dataclass(frozen=True, slots=True)
 class Reopened(Message):
-    """Parent to worker: the access log of that number goes on in another file, which comes with it.
+    """Parent to worker: write an access log to the descriptor that comes with this message.
 
-    The numbers are those of `Config.accesslogs`.
+    *number* is its index in `Config.accesslogs`.
     """
 
     code: ClassVar[int] = 11
@@ -227,14 +231,14 @@ class Reopened(Message):
     descriptors: tuple[int, ...] = ()
 
     @property
-    def announced(self) -> int:
+    def descriptor_count(self) -> int:
         """How many descriptors belong to it."""
         return 1
 
 
 @dataclass(frozen=True, slots=True)
 class StartTimeout(Message):
-    """Template to parent: so many seconds may loading the application take; 0: no limit."""
+    """Template to parent: how long loading the application may take; 0: no limit."""
 
     code: ClassVar[int] = 12
     seconds: int
@@ -242,34 +246,34 @@ class StartTimeout(Message):
 
 @dataclass(slots=True)
 class RoutedMessage(Message):
-    """Worker to worker, through the parent, which reads the header only.
+    """Worker to worker, through the parent, which reads only the header.
 
-    *address* is a worker's number: on the way to the parent the receiver's, or ALL; on the way
-    from it the sender's.
+    *address* is a worker's number: on the way to the parent that of the receiver, or ALL_WORKERS;
+    on the way from the parent that of the sender.
     """
 
     code: ClassVar[int] = 13
     address: int
     flags: int
     content: bytes | memoryview
-    # Of the content, where that would have to be copied to get it in front.
+    # The beginning of the content, if joining the two would copy a large one.
     head: bytes = b""
 
-    def label(self) -> tuple[int, int]:
+    def header_fields(self) -> tuple[int, int]:
         """Return flags and destination for the header."""
         return self.flags, self.address
 
     def payload(self) -> bytes:
-        """Return what nobody between the two workers looks into."""
+        """Return the content."""
         return b"".join((self.head, self.content))
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerExited(Message):
-    """Parent to worker: the worker of that number has ended, with what was on its way to it.
+    """Parent to worker: another worker has ended, and messages on the way to it are lost.
 
-    *absent*: it had ended before, and what was sent to all went to all others. *pid*: of the
-    process that has ended just now.
+    *absent*: it had ended earlier, and a message to all workers went to the others only. *pid*: the
+    process that has just ended.
     """
 
     code: ClassVar[int] = 14
@@ -280,7 +284,7 @@ class WorkerExited(Message):
 
 @dataclass(frozen=True, slots=True)
 class Draining(Message):
-    """Worker to parent: it was told by a signal to end, and accepts no clients any more."""
+    """Worker to parent: it received a signal to end, and accepts no more connections."""
 
     code: ClassVar[int] = 15
 
@@ -293,10 +297,10 @@ class Hello(Message):
     version: str
 
 
-PARCEL: Final = RoutedMessage.code
-KINDS: Final[Mapping[int, type[Message]]] = {
-    kind.code: kind
-    for kind in (
+ROUTED: Final = RoutedMessage.code
+MESSAGE_TYPES: Final[Mapping[int, type[Message]]] = {
+    message.code: message
+    for message in (
         ConfigLoaded,
         Fork,
         Forked,
@@ -317,55 +321,57 @@ KINDS: Final[Mapping[int, type[Message]]] = {
 }
 
 
-def encode(message: Message, sequence: int = 0) -> bytes:
-    """Return *message* as one datagram."""
+def encode(message: Message) -> bytes:
+    """Return *message* as one datagram. Raises ProtocolError if it is too large."""
     payload = message.payload()
     if len(payload) > SIZE_MAX - HEADER.size:
         raise ProtocolError(f"{type(message).__name__} is larger than {SIZE_MAX} bytes")
-    return header(message, len(payload), sequence) + payload
+    return _encode_header(message, len(payload)) + payload
 
 
-def header(message: Message, length: int, sequence: int = 0) -> bytes:
-    """Return the header of a datagram with a payload of that length."""
-    flags, address = message.label()
-    return HEADER.pack(VERSION, message.code, flags, address, length, sequence & 0xFFFFFFFF)
+def _encode_header(message: Message, length: int) -> bytes:
+    """Return the header of a datagram with a payload of *length* bytes."""
+    flags, address = message.header_fields()
+    return HEADER.pack(VERSION, message.code, flags, address, length)
 
 
-def parts(message: Message) -> tuple[bytes | memoryview, ...]:
-    """Return *message* as one datagram, in the parts that it would be copied from."""
+def encode_parts(message: Message) -> tuple[bytes | memoryview, ...]:
+    """Return *message* as one datagram in parts, so that a large content is not copied."""
     if isinstance(message, RoutedMessage):
         head, content = message.head, message.content
         size = len(head) + len(content)
-        front = HEADER.pack(VERSION, PARCEL, message.flags, message.address, size, 0)
+        front = HEADER.pack(VERSION, ROUTED, message.flags, message.address, size)
         return (front + head, content) if head else (front, content)
     return (encode(message),)
 
 
 def decode(datagram: bytes | memoryview, descriptors: tuple[int, ...] = ()) -> Message:
-    """Return the message in *datagram*, or raise ProtocolError. A parcel does not copy it."""
+    """Return the message in *datagram*. Raises ProtocolError if it is malformed.
+
+    The content of a routed message is a view of *datagram*: most of them are only passed on.
+    """
     if len(datagram) < HEADER.size:
         raise ProtocolError("shorter than a header")
-    version, code, flags, destination, length, _ = HEADER.unpack_from(datagram)
+    version, code, flags, destination, length = HEADER.unpack_from(datagram)
     if length != len(datagram) - HEADER.size:
-        raise ProtocolError("another length than announced")
-    if code == PARCEL and version == VERSION and not descriptors:
-        # Not a copy: it may be large, and most of them only pass through here.
+        raise ProtocolError("length differs from the header's")
+    if code == ROUTED and version == VERSION and not descriptors:
         return RoutedMessage(destination, flags, memoryview(datagram)[HEADER.size :])
     if version != VERSION or flags != 0:
         raise ProtocolError(f"version {version} with flags {flags:#x}")
     if destination != PEER:
         raise ProtocolError(f"destination {destination} does not exist")
-    kind = KINDS.get(code)
-    if kind is None:
+    found = MESSAGE_TYPES.get(code)
+    if found is None:
         raise ProtocolError(f"type {code} does not exist")
-    message = kind.read(bytes(datagram[HEADER.size :]))
-    return with_descriptors(message, descriptors)
+    message = found.read(bytes(datagram[HEADER.size :]))
+    return _attach_descriptors(message, descriptors)
 
 
-def with_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
-    """Hand over what came beside the datagram, if that is what the message announces."""
+def _attach_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
+    """Return *message* with its descriptors. Raises ProtocolError if their number is wrong."""
     if isinstance(message, Fork | Reopened):
-        if len(descriptors) != message.announced:
+        if len(descriptors) != message.descriptor_count:
             raise ProtocolError(f"{type(message).__name__} with {len(descriptors)} descriptors")
         return replace(message, descriptors=descriptors)
     if descriptors:
@@ -373,23 +379,23 @@ def with_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
     return message
 
 
-def carried(kind: type[Message]) -> list[Any]:
+def _payload_fields(message_type: type[Message]) -> list[Any]:
     """Return the fields that are part of the payload."""
     # fields() wants a dataclass type: all concrete messages are, their common base is not.
-    return [f for f in fields(kind) if f.name != "descriptors"]  # type: ignore[arg-type]
+    return [f for f in fields(message_type) if f.name != "descriptors"]  # type: ignore[arg-type]
 
 
-def text_bytes(text: str, limit: int = TEXT_MAX) -> bytes:
-    """Return *text* as UTF-8; of what does not fit the middle is left out.
+def _encode_text(text: str, limit: int = TEXT_MAX) -> bytes:
+    """Return *text* as UTF-8; if it is longer than *limit* bytes, its middle is left out.
 
-    Its end matters as much as its start: that is where an exception says what it is.
+    The end of an exception's text matters as much as its start: there is what went wrong.
     """
-    # A lone surrogate is no reason to lose the line it is in.
-    whole = text.encode("utf-8", "backslashreplace")
-    if len(whole) <= limit:
-        return whole
-    kept = (limit - NOTE_ROOM) // 2
+    # A lone surrogate must not cost the whole line.
+    encoded = text.encode("utf-8", "backslashreplace")
+    if len(encoded) <= limit:
+        return encoded
+    kept = (limit - CUT_NOTE_SIZE) // 2
     # Half a character at a cut is left out.
-    start, end = (part.decode("utf-8", "ignore") for part in (whole[:kept], whole[-kept:]))
-    lost = len(whole) - len(start.encode()) - len(end.encode())
-    return f"{start}\n[{lost} bytes left out]\n{end}".encode()
+    start, end = (part.decode("utf-8", "ignore") for part in (encoded[:kept], encoded[-kept:]))
+    omitted = len(encoded) - len(start.encode()) - len(end.encode())
+    return f"{start}\n[{omitted} bytes left out]\n{end}".encode()

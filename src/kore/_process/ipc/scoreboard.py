@@ -55,7 +55,7 @@ SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 @dataclass(frozen=True, slots=True)
 class SlotSnapshot:
-    """What a slot said at one moment."""
+    """The content of a slot at one moment."""
 
     running: str
     suspended: str
@@ -66,8 +66,8 @@ class SlotSnapshot:
     beat: int = 0
     blocking: bool = False
 
-    def whereabouts(self) -> str:
-        """Say in which route the worker is, as the end of a sentence."""
+    def describe_activity(self) -> str:
+        """Return which route the worker runs, as the end of a sentence."""
         if self.running and self.state == STATES[STARTING]:
             return f"while in {self.running}"
         if self.running:
@@ -142,9 +142,9 @@ class Scoreboard:
         self.pages = mmap.mmap(self.fd, self.layout.size)
 
     def read(self, number: int) -> SlotSnapshot:
-        """Return what the slot of a worker says."""
+        """Return the content of a worker's slot."""
         start = self.layout.slot_at(number)
-        return read(self.pages[start : start + SLOT_SIZE])
+        return decode_slot(self.pages[start : start + SLOT_SIZE])
 
     def clear(self, number: int) -> None:
         """Zero the slot for the next worker of this number."""
@@ -185,7 +185,7 @@ def open_stacks(fd: int, number: int) -> tuple[int, int]:
     return stacks, offset
 
 
-def attach(fd: int, number: int) -> memoryview:
+def map_slot(fd: int, number: int) -> memoryview:
     """Map the page of a worker's slot, in the worker; return the slot. Closes *fd*."""
     # The mapping keeps a duplicate of the descriptor.
     with os.fdopen(fd, "rb", closefd=True) as file:
@@ -197,20 +197,20 @@ def attach(fd: int, number: int) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0))[start : start + SLOT_SIZE]
 
 
-def enter(slot: memoryview, stage: str) -> None:
-    """Publish what a worker does before it serves; an empty text: nothing in particular."""
+def publish_stage(slot: memoryview, stage: str) -> None:
+    """Publish what a worker does before it serves; an empty text for nothing in particular."""
     data = stage.encode()[: LABEL_SIZE - 1] + b"\0"
     slot[: len(data)] = data
 
 
-def read(slot: bytes) -> SlotSnapshot:
-    """Decode a slot; any bytes will do, and half-written ones may be seen."""
-    running, suspended, waiting, state, requests, connections, beat, blocking = (
-        LAYOUT.unpack_from(slot)
+def decode_slot(slot: bytes) -> SlotSnapshot:
+    """Decode a slot. Accepts any bytes: the worker may be hostile, or writing just now."""
+    running, suspended, waiting, state, requests, connections, beat, blocking = LAYOUT.unpack_from(
+        slot
     )
     return SlotSnapshot(
-        running=text(running),
-        suspended=text(suspended),
+        running=_decode_label(running),
+        suspended=_decode_label(suspended),
         waiting=waiting,
         state=STATES[state] if state < len(STATES) else "unknown",
         requests=requests,
@@ -220,6 +220,6 @@ def read(slot: bytes) -> SlotSnapshot:
     )
 
 
-def text(label: bytes) -> str:
+def _decode_label(label: bytes) -> str:
     """Return a label up to its first NUL."""
     return label.partition(b"\0")[0].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What the fields of messages may hold: a check for each type they are declared with. Pure."""
+"""Type checks for the fields of messages: one check for each type a field is declared with."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -6,35 +6,35 @@ from typing import Any, Final
 NUMBER_MAX: Final = 2**31 - 1
 
 
-def number(value: object) -> int:
-    """Accept a whole number that fits where numbers go: an id, a count, a pid."""
+def _check_number(value: object) -> int:
+    """Return *value* if it is an int from 0 to NUMBER_MAX: an id, a count, a pid."""
     if type(value) is not int or not 0 <= value <= NUMBER_MAX:
         raise ValueError
     return value
 
 
-def exactly(kind: type[Any]) -> Callable[[object], Any]:
+def _require_type(wanted: type[Any]) -> Callable[[object], Any]:
     """Return a check for one type, its subclasses excluded."""
 
     def check(value: object) -> Any:
-        if type(value) is not kind:
+        if type(value) is not wanted:
             raise ValueError
         return value
 
     return check
 
 
-def names(value: object) -> tuple[str, ...]:
-    """Accept a list of text."""
+def _check_texts(value: object) -> tuple[str, ...]:
+    """Return a list of str as a tuple."""
     if type(value) is not list or any(type(entry) is not str for entry in value):
         raise ValueError
     return tuple(value)
 
 
-CHECKS: Final[Mapping[Any, Callable[[object], Any]]] = {
-    int: number,
-    str: exactly(str),
-    bool: exactly(bool),
-    dict[str, Any]: exactly(dict),
-    tuple[str, ...]: names,
+FIELD_CHECKS: Final[Mapping[Any, Callable[[object], Any]]] = {
+    int: _check_number,
+    str: _require_type(str),
+    bool: _require_type(bool),
+    dict[str, Any]: _require_type(dict),
+    tuple[str, ...]: _check_texts,
 }

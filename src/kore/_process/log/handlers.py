@@ -1,4 +1,4 @@
-"""What a process has to say: standard logging and `kore.log`, on the way to the parent's log."""
+"""Handlers for standard logging and `kore.log`: records go to the parent's log."""
 
 import contextlib
 import logging
@@ -27,46 +27,45 @@ PRIORITIES: Final = (
 TRACEBACK: Final = "Traceback ("
 UNAWAITED: Final = "was never awaited"
 FATAL: Final = "fatal: "
-# For last words to standard error, when its reader is slow.
-COMPLAINT_SECONDS: Final = 1.0
+# For the last message to standard error, if its reader is slow.
+STDERR_TIMEOUT: Final = 1.0
 FORMATTER: Final = logging.Formatter()
 
-# For what this package itself has to say.
+# Kore's own records.
 log: Final = logging.getLogger("kore")
 
 
-def complain(reason: str) -> None:
-    """Tell whoever started this process why it ends."""
-    # Not sys.stderr: there is none when the descriptor was closed at the start. A pipe that is not
-    # read must not keep this process.
+def write_stderr(reason: str) -> None:
+    """Write to standard error why this process ends, without blocking longer than a second."""
+    # Not sys.stderr: it is None if the descriptor was closed at the start.
     text = f"{reason.rstrip()}\n".encode("utf-8", "backslashreplace")
     with contextlib.suppress(OSError):
         output = FileOutput(STDERR)
-        deadline = time.monotonic() + COMPLAINT_SECONDS
+        deadline = time.monotonic() + STDERR_TIMEOUT
         while text and time.monotonic() < deadline:
-            if select.select([], [STDERR], [], COMPLAINT_SECONDS)[1]:
-                text = text[output.put(text) :]
+            if select.select([], [STDERR], [], STDERR_TIMEOUT)[1]:
+                text = text[output.write(text) :]
 
 
 class ParentLogHandler(logging.Handler):
-    """Standard logging into whatever takes a priority, a text and what belongs to it."""
+    """Passes records of standard logging to *write*: syslog priority, text, detail."""
 
-    def __init__(self, take: Callable[[int, str, str], object]) -> None:
+    def __init__(self, write: Callable[[int, str, str], object]) -> None:
         super().__init__()
-        self.take = take
+        self.write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand one record on."""
+        """Pass a record on."""
         try:
-            # What kore.log() was given is finer than the levels of the standard library.
-            exact = getattr(record, "priority", priority(record.levelno))
-            self.take(exact, record.getMessage(), detail(record))
+            # kore.log() has finer priorities than the levels of the standard library.
+            priority = getattr(record, "priority", _to_syslog_priority(record.levelno))
+            self.write(priority, record.getMessage(), _format_detail(record))
         except Exception:  # noqa: BLE001 - the standard library's rule for handlers
             self.handleError(record)
 
 
-def detail(record: logging.LogRecord) -> str:
-    """Return what belongs to a record beside its text: its traceback."""
+def _format_detail(record: logging.LogRecord) -> str:
+    """Return the further lines of a record: its detail, stack and traceback."""
     given = [getattr(record, "detail", ""), record.stack_info or ""]
     if record.exc_info:
         given.append(FORMATTER.formatException(record.exc_info))
@@ -74,9 +73,9 @@ def detail(record: logging.LogRecord) -> str:
 
 
 def log_unawaited() -> None:
-    """Have the log tell of coroutines that nothing awaits, with what to write.
+    """Log coroutines that were never awaited, with advice.
 
-    Python writes a warning to standard error, which may be nowhere.
+    Python writes a warning to standard error, which a server in the background does not have.
     """
     before = warnings.showwarning
 
@@ -85,7 +84,7 @@ def log_unawaited() -> None:
         if category is not RuntimeWarning or not text.endswith(UNAWAITED):
             before(message, category, *rest, **more)
             return
-        # Where it was forgotten for good; a frame of ours says nothing about that.
+        # Where the last reference was dropped; not helpful if that is in this package.
         where = f"{shown(rest[0])}:{rest[1]}: " if not rest[0].startswith(OURS) else ""
         name = text.split("'")[1].rpartition(".")[2]
         log.warning("%s%s: it has not run; write `await %s(...)`", where, text, name)
@@ -93,23 +92,26 @@ def log_unawaited() -> None:
     warnings.showwarning = show
 
 
-def to_channel(channel: Channel) -> None:
+def log_to_channel(channel: Channel) -> None:
     """Send this process's log records to the parent."""
-    install(ParentLogHandler(lambda *record: channel.send(LogLine(*record))))
+    install_handler(ParentLogHandler(lambda *record: channel.send(LogLine(*record))))
 
 
-def to_destination(destination: LogWriter, *, quiet: bool = False) -> None:
+def log_to_writer(writer: LogWriter, *, quiet: bool = False) -> None:
     """Write the parent's own log records; only warnings and worse when *quiet*."""
-    install(
+    install_handler(
         ParentLogHandler(
-            lambda prio, *texts: destination.write("[parent]", texts[0], prio, texts[1])
+            lambda priority, text, detail: writer.write("[parent]", text, priority, detail)
         )
     )
     log.setLevel(logging.WARNING if quiet else logging.DEBUG)
 
 
-def told(form: str, reason: str, level: int = logging.ERROR) -> None:
-    """Log an error whose reason may have many lines: one of them is the record, in *form*."""
+def log_multiline_error(form: str, reason: str, level: int = logging.ERROR) -> None:
+    """Log an error with a reason of several lines.
+
+    The line that says most becomes the text of the record, in *form*; the others its detail.
+    """
     lines = reason.rstrip("\n").split("\n")
     if lines[-1].startswith(FATAL):
         log.log(level, form, lines[-1], extra={"detail": "\n".join(lines[:-1])})
@@ -119,24 +121,24 @@ def told(form: str, reason: str, level: int = logging.ERROR) -> None:
         log.log(level, form, lines[0], extra={"detail": "\n".join(lines[1:])})
 
 
-def install(handler: ParentLogHandler) -> None:
-    """Make *handler* the one for our records, and for those nobody else handles.
+def install_handler(handler: ParentLogHandler) -> None:
+    """Use *handler* for Kore's records, and for all that have no other handler.
 
-    An application that sets up the standard library's logging for itself keeps what it set up.
-    Without handlers of its own its levels count all the same: the root's is WARNING unless set.
+    Handlers that the application has set up stay. The levels of its loggers apply in either case:
+    that of the root logger is WARNING unless set.
     """
     log.handlers[:] = [handler]
     log.propagate = False
     log.setLevel(logging.DEBUG)
-    fallback = ParentLogHandler(handler.take)
-    # For loggers that are not below the root Python itself would say warnings and worse only.
+    fallback = ParentLogHandler(handler.write)
+    # Python's own last resort handles only warnings and worse.
     fallback.addFilter(lambda record: logging.getLogger(record.name).isEnabledFor(record.levelno))
     logging.lastResort = fallback
 
 
-def priority(level: int) -> int:
-    """Return syslog's priority for a level of the standard library."""
-    for least, found in PRIORITIES:
+def _to_syslog_priority(level: int) -> int:
+    """Return the syslog priority for a level of the standard library."""
+    for least, priority in PRIORITIES:
         if level >= least:
-            return found
+            return priority
     return DEBUG

@@ -1,4 +1,4 @@
-"""Opening files to write to, without waiting: log files, access logs, pid files.
+"""Open files for writing without blocking: log files, access logs, pid files.
 
 A path may name anything: a FIFO without a reader, a device, a link to a file of another owner.
 """
@@ -14,8 +14,8 @@ FILE_MODE: Final = 0o644
 # Never wait for the reader of a FIFO, never acquire a controlling terminal.
 NO_WAIT: Final = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 APPEND: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_WAIT
-# Names of what this process has open already: a socket cannot be opened again, nor another user's
-# pipe, and a second descriptor of a file would have a place of its own in it.
+# Names of the standard descriptors. These are duplicated: a socket cannot be opened by its name,
+# nor another user's pipe, and a file opened twice would have two file positions.
 STANDARD_STREAMS: Final = {
     f"{directory}{name}": number
     for number, words in ((1, ("1", "stdout")), (2, ("2", "stderr")))
@@ -27,7 +27,7 @@ STANDARD_STREAMS: Final = {
 }
 # Bytes of a pid file that may be overwritten.
 PID_MAX: Final = 32
-# What cannot be appended to, and how open(2) would say it.
+# Types of files that cannot be appended to, and the errors of open(2) for them.
 UNSUITABLE: Final = {
     stat.S_IFDIR: errno.EISDIR,
     stat.S_IFBLK: errno.EINVAL,
@@ -93,7 +93,7 @@ def _why_not_pidfile(fd: int) -> str:
 def _open_standard(number: int) -> int:
     """Return a descriptor that writes where standard output or error does."""
     if stat.S_IFMT(os.fstat(number).st_mode) in (stat.S_IFIFO, stat.S_IFCHR):
-        # A description of its own, for only that may be told not to wait for a slow reader.
+        # A new open file description, for O_NONBLOCK must not be set on the shared one.
         with contextlib.suppress(OSError):
             return os.open(f"/proc/self/fd/{number}", os.O_WRONLY | os.O_APPEND | NO_WAIT)
     return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)

@@ -1,4 +1,4 @@
-"""What log lines can be written to: a descriptor, or syslog. Neither ever blocks."""
+"""Outputs of the log: a file descriptor, or syslog. Neither ever blocks."""
 
 import contextlib
 import errno
@@ -9,26 +9,26 @@ import socket
 import stat
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from kore._process.log.formats import (
     JSON_DATAGRAM_MAX,
     Record,
-    as_json,
-    as_short_json,
-    as_text,
-    for_syslog,
+    format_json,
+    format_short_json,
+    format_syslog,
+    format_text,
 )
 from kore._process.log.open_file import open_log
 
 STDOUT: Final = 1
 STDERR: Final = 2
-# What a pipe takes without blocking once it says that it is writable (PIPE_BUF).
-CHUNK: Final = 4096
-# Between two looks whether a syslogd is back.
+# What a pipe takes without blocking once it is writable (PIPE_BUF).
+WRITE_SIZE: Final = 4096
+# Seconds between two attempts to connect to a syslogd.
 SYSLOG_RETRY: Final = 0.5
 END_OF_RECORD: Final = b"\0"
-FORMATS: Final[dict[str, Callable[[Record], bytes]]] = {"text": as_text, "json": as_json}
+FORMATS: Final[dict[str, Callable[[Record], bytes]]] = {"text": format_text, "json": format_json}
 
 
 class FileOutput:
@@ -36,135 +36,139 @@ class FileOutput:
 
     def __init__(self, fd: int = STDOUT, form: str = "text") -> None:
         self.fd = fd
-        self.render = FORMATS[form]
+        self.format = FORMATS[form]
 
-    def rendered(self, record: Record) -> list[bytes]:
-        """Return what to write for a record."""
-        return [self.render(record)]
+    def format_record(self, record: Record) -> list[bytes]:
+        """Return the bytes to write for a record."""
+        return [self.format(record)]
 
-    def ready(self) -> bool:
-        """Whether a write of a chunk does not block. Stdout may be a pipe nobody reads."""
+    def is_ready(self) -> bool:
+        """Return whether a write of WRITE_SIZE bytes does not block.
+
+        Standard output may be a pipe whose reader is slow.
+        """
         try:
             if stat.S_ISREG(os.fstat(self.fd).st_mode):
                 return True
-        except OSError:  # closed: the write will say so
+        except OSError:  # closed: the write reports it
             return True
         waiter = select.poll()
         waiter.register(self.fd, select.POLLOUT)
         return bool(waiter.poll(0))
 
-    def put(self, data: bytes) -> int:
-        """Write the beginning of *data*; return how much it was."""
-        return os.write(self.fd, data[:CHUNK])
+    def write(self, data: bytes) -> int:
+        """Write the beginning of *data*; return its size. Raises OSError if that fails."""
+        return os.write(self.fd, data[:WRITE_SIZE])
 
-    def torn(self, data: bytes, done: int) -> bool:
-        """Whether what was written last is the first part of a line."""
+    def is_within_line(self, data: bytes, done: int) -> bool:
+        """Return whether the first *done* bytes of *data* end within a line."""
         return data[done - 1 : done] != b"\n"
 
     def close(self) -> None:
-        """Close what was opened; the standard descriptors stay."""
+        """Close the file; the standard descriptors stay open."""
         if self.fd > STDERR:
             os.close(self.fd)
 
 
-def file(path: str, form: str) -> FileOutput:
-    """Return the file at *path*, to be appended to. OSError: it cannot be had."""
+def open_output(path: str, form: str) -> FileOutput:
+    """Open the file at *path* to append to. Raises OSError if that is not possible."""
     return FileOutput(open_log(path), form)
 
 
 class SyslogOutput:
-    """The system's log: a datagram or stream socket that may be closed and made anew."""
+    """The system's log: a datagram or stream socket, connected again when syslogd restarts."""
 
     def __init__(self, path: str, name: str, facility: str, form: str = "text") -> None:
         self.path = path
         self.facility = facility
         self.form = form
-        # What ends the name of a program in RFC 3164.
+        # Other characters would end the name of a program (RFC 3164 section 5.3).
         self.sender = f"{re.sub(r'[^A-Za-z0-9._-]', '_', name)}[{os.getpid()}]"
         self._socket: socket.socket | None = None
-        self._due = 0.0
-        # In a stream: the record before has no end yet.
-        self._unended = False
+        self._retry_at = 0.0
+        # On a stream: the previous record has not been terminated yet.
+        self._is_unterminated = False
 
-    def rendered(self, record: Record) -> list[bytes]:
+    def format_record(self, record: Record) -> list[bytes]:
         """Return the datagrams for a record."""
-        datagrams = for_syslog(record, self.sender, self.facility)
+        datagrams = format_syslog(record, self.sender, self.facility)
         if self.form == "text":
             return datagrams
         start = datagrams[0].partition(b": ")[0]
-        return [start + b": " + as_short_json(record, JSON_DATAGRAM_MAX).rstrip(b"\n")]
+        return [start + b": " + format_short_json(record, JSON_DATAGRAM_MAX).rstrip(b"\n")]
 
-    def ready(self) -> bool:
-        """Whether there is somebody to write to."""
-        if self._socket is None and time.monotonic() >= self._due:
-            self._due = time.monotonic() + SYSLOG_RETRY
+    def is_ready(self) -> bool:
+        """Return whether a syslogd is connected; connect again when it is time to."""
+        if self._socket is None and time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + SYSLOG_RETRY
             with contextlib.suppress(OSError):
                 self.connect()
         return self._socket is not None
 
     def connect(self) -> None:
-        """Find the other side, or raise OSError."""
+        """Connect to the syslogd. Raises OSError if that fails."""
         self.close()
         try:
-            self._socket = connected(self.path, socket.SOCK_DGRAM)
+            self._socket = _connect_socket(self.path, socket.SOCK_DGRAM)
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:
                 raise
-            self._socket = connected(self.path, socket.SOCK_STREAM)
+            self._socket = _connect_socket(self.path, socket.SOCK_STREAM)
 
-    def put(self, data: bytes) -> int:
-        """Send a datagram, or the beginning of *data* in a stream. BlockingIOError: not now.
+    def write(self, data: bytes) -> int:
+        """Send a datagram, or on a stream the beginning of *data*; return its size.
 
-        Raises OSError with EMSGSIZE if a datagram is too large for the other side.
+        Raises BlockingIOError if that is not possible now, OSError with EMSGSIZE if a datagram is
+        too large for the syslogd.
         """
         if self._socket is None:
             raise BlockingIOError
         try:
             if self._socket.type == socket.SOCK_STREAM:
-                return self._put_in_stream(self._socket, data)
+                return self._write_to_stream(self._socket, data)
             return self._socket.send(data)
         except OSError as error:
             if isinstance(error, BlockingIOError) or error.errno == errno.EMSGSIZE:
                 raise
-            # It is gone. There may be another one by now.
+            # The syslogd has closed its socket. It may have been restarted.
             self.close()
             raise BlockingIOError from error
 
-    def _put_in_stream(self, stream: socket.socket, data: bytes) -> int:
-        """Send the beginning of *data*. A record ends with a NUL, as syslog(3) has it."""
-        if self._unended:
+    def _write_to_stream(self, stream: socket.socket, data: bytes) -> int:
+        """Send the beginning of *data*. A NUL terminates a record, as in syslog(3)."""
+        if self._is_unterminated:
             stream.send(END_OF_RECORD)
-            self._unended = False
+            self._is_unterminated = False
         done = stream.send(data)
         if done == len(data):
-            self._unended = True
+            self._is_unterminated = True
             with contextlib.suppress(BlockingIOError):
                 stream.send(END_OF_RECORD)
-                self._unended = False
+                self._is_unterminated = False
         return done
 
-    def torn(self, _data: bytes, _done: int) -> bool:
-        """Return False: a datagram is sent whole, or not."""
+    def is_within_line(self, _data: bytes, _done: int) -> bool:
+        """Return False: a datagram is sent completely or not at all."""
         return False
 
     def close(self) -> None:
-        """Let go of the other side."""
+        """Close the connection."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-            self._unended = False
+            self._is_unterminated = False
 
 
-def connected(path: str, kind: socket.SocketKind) -> socket.socket:
-    """Return a socket to the syslog at *path*. Raises OSError if there is none of that kind."""
-    found = socket.socket(socket.AF_UNIX, kind)
-    found.setblocking(False)
+def _connect_socket(path: str, kind: socket.SocketKind) -> socket.socket:
+    """Connect to the syslogd at *path*. Raises OSError if it has no socket of that kind."""
+    sock = socket.socket(socket.AF_UNIX, kind)
+    sock.setblocking(False)
     try:
-        found.connect(path)
+        sock.connect(path)
     except OSError:
-        found.close()
+        sock.close()
         raise
-    return found
+    return sock
 
 
-Sink = FileOutput | SyslogOutput
+LogOutput: TypeAlias = FileOutput | SyslogOutput

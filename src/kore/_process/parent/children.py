@@ -18,7 +18,7 @@ from kore._process.log.handlers import log
 from kore._process.parent import orphans
 from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.message_router import MessageRouter
-from kore._process.privsep import WHERE
+from kore._process.privsep import STACK_DUMP_SIGNAL
 from kore._process.roles import Role
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Child:
     @property
     def who(self) -> str:
         """Its name in log lines."""
-        return self.role.who(self.number)
+        return self.role.format_name(self.number)
 
     def __str__(self) -> str:
         number = f" {self.number}" if self.number else ""
@@ -150,9 +150,9 @@ class Children:
     def hear(self, child: Child) -> bool:
         """Take one batch from a child. False: nothing was there."""
         channel, room = child.channel, LOG_BYTES_PER_TURN
-        for taken in range(1, channel.batch() + 1):
+        for taken in range(1, channel.batch_size() + 1):
             try:
-                message = channel.take()
+                message = channel.receive_one()
                 if message is None:
                     return taken > 1
                 if isinstance(message, LogLine) and room <= 0:
@@ -164,7 +164,7 @@ class Children:
             except ProtocolError as fault:
                 self.blame(child, str(fault))
             if taken == 2:
-                channel.crowded()
+                channel.saw_backlog()
         return True
 
     def _take(self, child: Child, message: Message) -> None:
@@ -259,7 +259,7 @@ class Children:
             self.end_hanging(child.generation.template)
         elif child.pid and not child.ended:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(child.pid, WHERE)
+                os.kill(child.pid, STACK_DUMP_SIGNAL)
             self.loop.after(GRACE_SECONDS, lambda: self.kill(child))
 
     def _overdue(self, child: Child, why: str) -> None:
@@ -298,7 +298,10 @@ class Children:
         known = {other.pid for other in self.all}
         # While a successor of the same number is on its way, it could be taken for an orphan.
         if not (child.succeeded and 0 in known):
-            orphans.kill(child.mark, child.number, known)
+            if child.number:
+                orphans.kill_leftovers_of_worker(child.mark, child.number, known)
+            else:
+                orphans.kill_leftovers(child.mark, known)
         self._remove(child)
         self.family.died(child, status)
 

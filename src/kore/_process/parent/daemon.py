@@ -13,7 +13,12 @@ from collections.abc import Callable
 from typing import Final
 
 from kore._process.log.outputs import STDERR
-from kore._process.privsep import STANDARD, close_others, unblock_signals
+from kore._process.privsep import (
+    STANDARD_FDS,
+    close_all_except,
+    redirect_to_null,
+    unblock_signals,
+)
 
 # What nobody but the owner may write, if the owner has not asked for less.
 UMASK: Final = 0o022
@@ -35,7 +40,7 @@ class StartupPipe:
     def started(self, *, keep_stderr: bool) -> None:
         """Let go of the terminal, and say that all is well."""
         self.waiting = False
-        detach(STANDARD - {STDERR} if keep_stderr else STANDARD)
+        redirect_to_null(STANDARD_FDS - {STDERR} if keep_stderr else STANDARD_FDS)
         with contextlib.suppress(OSError):
             self.end.send(GOOD)
         self.end.close()
@@ -75,17 +80,9 @@ def be(serve: Callable[[StartupPipe], int], end: socket.socket) -> None:
     try:
         os.umask(os.umask(UMASK) | UMASK)
         # Whoever waits for the end of a pipe must not wait for the server's.
-        close_others({end.fileno()})
+        close_all_except({end.fileno()})
         status = serve(StartupPipe(end))
     except BaseException:  # noqa: BLE001 - it is the last frame of this process
         traceback.print_exc()
     finally:
         os._exit(status)
-
-
-def detach(descriptors: frozenset[int] = STANDARD) -> None:
-    """Put /dev/null in the place of standard descriptors."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for fd in descriptors:
-        os.dup2(null, fd)
-    os.close(null)

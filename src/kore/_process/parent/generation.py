@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kore._conf.settings import Settings
+from kore._process.ipc.descriptors import (
+    PARENT_DEATH,
+    SCOREBOARD,
+    name_accesslog,
+    name_listener,
+)
 from kore._process.ipc.scoreboard import Scoreboard
 from kore._process.parent.children import Child
 from kore._process.parent.listeners import Named
@@ -106,17 +112,17 @@ class Generation:
         self.board = Scoreboard(2 * len(plan.numbers))
         self.seats = {number: WorkerSlot(number) for number in plan.numbers}
 
-    def descriptors(self, seat: WorkerSlot) -> tuple[int, ...]:
-        """Return what a new worker gets beside its channel: a clean slot, and its sockets."""
+    def descriptors(self, seat: WorkerSlot) -> dict[str, int]:
+        """Return what a new worker is handed beside its channel, by name. Clears its slot."""
         assert self.board is not None  # noqa: S101 - equip() comes before any worker
         seat.slot = seat.number if seat.slot > len(self.seats) else seat.number + len(self.seats)
         self.board.clear(seat.slot)
-        sockets = self.sockets.get(seat.number, [])
-        return (self.board.fd, self.leash, *(sock.fileno() for _, sock in sockets))
-
-    def server_names(self, number: int) -> tuple[str, ...]:
-        """Return the names that belong to these sockets."""
-        return tuple(name for name, _ in self.sockets.get(number, []))
+        handed = {SCOREBOARD: self.board.fd, PARENT_DEATH: self.leash}
+        for index, (server, sock) in enumerate(self.sockets.get(seat.number, [])):
+            handed[name_listener(index, server)] = sock.fileno()
+        for index, fd in enumerate(self.accesslogs()):
+            handed[name_accesslog(index)] = fd
+        return handed
 
     @property
     def settings(self) -> Settings:
@@ -153,12 +159,12 @@ class Generation:
         seen = self.board.read(child.slot)
         return (
             f"{seen.state}, {seen.requests} requests served, {seen.connections} connections, "
-            f"{seen.whereabouts()}"
+            f"{seen.describe_activity()}"
         )
 
     def whereabouts(self, worker: Child) -> str:
         """Say in which route a worker is or was."""
-        return self.board.read(worker.slot).whereabouts() if self.board else "in no route"
+        return self.board.read(worker.slot).describe_activity() if self.board else "in no route"
 
     def starting(self, worker: Child) -> str:
         """Say what a worker that does not serve yet is doing."""

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kore._process.ipc.channel import Channel, pair
+from kore._process.ipc.channel import Channel, open_pair
+from kore._process.ipc.descriptors import CHANNEL
 from kore._process.ipc.messages import Fork, Forked, NotForked, ProtocolError, StartTimeout
-from kore._process.parent import orphans
 from kore._process.parent.children import Child, Children
 from kore._process.parent.generation import Generation, WorkerSlot
 from kore._process.parent.start_watchdog import StartWatchdog
+from kore._process.process_marks import new_mark
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
 
@@ -66,17 +67,19 @@ class Launcher:
         """
         # What fails is a start, too: the next one has to wait for it.
         generation.backoff.start()
-        ours, theirs = pair()
-        mark = orphans.new_mark()
+        ours, theirs = open_pair()
+        mark = new_mark()
         with theirs:
             end = theirs.fileno()
             options = self.options
-            orders = [str(end), str(os.getpid()), options.worker.main, _template_mode(options)]
+            orders = [str(os.getpid()), options.worker.main, _template_mode(options)]
             orders.append(str(options.started))
             orders += [options.app, options.conf]
             try:
                 arguments = orders + options.arguments
-                pid = self.spawn(options.template.main, arguments, keep=end, mark=mark)
+                pid = self.spawn(
+                    options.template.main, arguments, descriptors={CHANNEL: end}, mark=mark
+                )
             except OSError:
                 ours.close()
                 raise
@@ -98,16 +101,11 @@ class Launcher:
         if seat.vacant or generation.retired or seat.child or generation.template is None:
             return
         seat.backoff.start()
-        descriptors = (*generation.descriptors(seat), *generation.accesslogs())
-        ours, theirs = pair()
+        descriptors = generation.descriptors(seat)
+        ours, theirs = open_pair()
         with theirs:
-            order = Fork(
-                seat.number,
-                generation.server_names(seat.number),
-                (theirs.fileno(), *descriptors),
-                len(generation.accesslogs()),
-                seat.slot,
-            )
+            handed = {CHANNEL: theirs.fileno(), **descriptors}
+            order = Fork(seat.number, seat.slot, tuple(handed), tuple(handed.values()))
             self.children.send(generation.template, order)
         seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)
         seat.child.slot = seat.slot

@@ -8,22 +8,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kore._conf.settings import Settings
-from kore._process.ipc.fragments import RECEIPT as WORD
-from kore._process.ipc.fragments import cost
+from kore._process.ipc.fragments import ACK_PAYLOAD, wire_cost
 from kore._process.ipc.messages import (
-    ALL,
-    ASK,
+    ACK,
+    ACK_REQUEST,
+    ALL_WORKERS,
     ECHO,
-    FLAGS,
-    KIND,
-    RECEIPT,
+    KIND_MASK,
+    KNOWN_FLAGS,
     MessageKind,
     ProtocolError,
     RoutedMessage,
     WorkerExited,
-    parts,
+    encode_parts,
 )
-from kore._process.ipc.send_queue import expect_large_blocks
+from kore._process.ipc.send_queue import raise_mmap_threshold
 from kore._process.log.handlers import log
 
 if TYPE_CHECKING:
@@ -34,37 +33,37 @@ class MessageRouter:
     """Carries parcels from child to child."""
 
     def __init__(self, children: "Children") -> None:
-        expect_large_blocks()
+        raise_mmap_threshold()
         self.children = children
 
     def carry(self, sender: "Child", parcel: RoutedMessage) -> None:
         """Hand a parcel on; ProtocolError: the sender may not send it."""
         flags = parcel.flags
-        roles = sender.role.parcels.get(flags & KIND)
-        if roles is None or flags & ~FLAGS:
+        roles = sender.role.message_targets.get(flags & KIND_MASK)
+        if roles is None or flags & ~KNOWN_FLAGS:
             raise ProtocolError(f"a parcel with flags {flags:#x}")
-        if flags & (RECEIPT | ASK) and (parcel.address == ALL or flags & ECHO):
+        if flags & (ACK | ACK_REQUEST) and (parcel.address == ALL_WORKERS or flags & ECHO):
             raise ProtocolError("a receipt to more than one")
-        passed = parts(RoutedMessage(sender.number, flags, parcel.content))
+        passed = encode_parts(RoutedMessage(sender.number, flags, parcel.content))
         for receiver in self.receivers(sender, parcel):
             if receiver.role.name not in roles:
                 raise ProtocolError(f"a parcel to a {receiver.role.name}")
-            if not receiver.channel.post_now(passed):
+            if not receiver.channel.try_send(passed):
                 self.hold(sender, receiver, b"".join(passed))
 
     def hold(self, sender: "Child", receiver: "Child", datagram: bytes) -> None:
         """Let what cannot go now wait for the receiver, if there is room for more of the sender."""
-        mail = receiver.channel.mail
-        if mail.held[sender.number] + len(datagram) > most(sender.generation.settings):
+        mail = receiver.channel.send_queue
+        if mail.bytes_by_sender[sender.number] + len(datagram) > most(sender.generation.settings):
             drop(sender, receiver)
             return
-        mail.add(sender.number, datagram)
+        mail.append(sender.number, datagram)
         self.children.watch(receiver)
 
     def receivers(self, sender: "Child", parcel: RoutedMessage) -> Iterator["Child"]:
         """Yield those who are to get a parcel, as far as they are there."""
         seats = sender.generation.seats
-        if parcel.address == ALL:
+        if parcel.address == ALL_WORKERS:
             echo = bool(parcel.flags & ECHO)
             for number, seat in seats.items():
                 if seat.child is None:
@@ -75,11 +74,11 @@ class MessageRouter:
             raise ProtocolError(f"a parcel to worker {parcel.address}, which is none")
         elif (child := seats[parcel.address].child) is not None:
             yield child
-            if parcel.flags & RECEIPT:
+            if parcel.flags & ACK:
                 # What a worker that drains has sent is acknowledged under its number.
                 leaving = sender.generation.leaving
                 yield from (child for child in leaving if child.number == parcel.address)
-        elif not parcel.flags & RECEIPT:
+        elif not parcel.flags & ACK:
             # Its successor has not been ordered yet.
             self.bounce(sender, WorkerExited(parcel.address))
 
@@ -90,20 +89,22 @@ class MessageRouter:
         for other in child.generation.workers:
             if other is child or other.ended:
                 continue
-            if other.channel.mail.held[child.number] > usual(child.generation.settings):
+            if other.channel.send_queue.bytes_by_sender[child.number] > usual(
+                child.generation.settings
+            ):
                 # Its successors, if they end like this, would add to it without end.
                 log.warning("%s: what it sent to %s is dropped: too much waits there", child, other)
-                other.channel.mail.discard(child.number)
+                other.channel.send_queue.discard_sender(child.number)
             self.send(other, WorkerExited(child.number, pid=child.pid))
 
     def bounce(self, sender: "Child", message: WorkerExited) -> None:
         """Say that somebody is not there. One such note that still waits is enough."""
-        if not sender.ended and not sender.channel.mail.held[account(message)]:
+        if not sender.ended and not sender.channel.send_queue.bytes_by_sender[account(message)]:
             self.send(sender, message)
 
     def send(self, child: "Child", message: WorkerExited) -> None:
         """Send a note behind all parcels."""
-        child.channel.post(message, account(message))
+        child.channel.send_low_priority(message, account(message))
         if child.channel.wants_write:
             self.children.watch(child)
 
@@ -126,9 +127,9 @@ def account(message: WorkerExited) -> int:
 
 def usual(settings: Settings) -> int:
     """Return how many bytes of one sender that keeps to its windows may wait for one receiver."""
-    window = max(settings.worker_message_window, cost(settings.worker_message_max))
+    window = max(settings.worker_message_window, wire_cost(settings.worker_message_max))
     # Of each kind a window of messages, and the question when they will have been handled.
-    return len(MessageKind) * (window + cost(WORD.size))
+    return len(MessageKind) * (window + wire_cost(ACK_PAYLOAD.size))
 
 
 def most(settings: Settings) -> int:

@@ -39,7 +39,7 @@ from kore._process.parent.shutdown import Shutdowns
 from kore._process.parent.stuck_workers import StuckWorkers
 from kore._process.parent.terminal import DEVELOPMENT_STOP, Terminal
 from kore._process.parent.working_directory import WorkingDirectory
-from kore._process.plan import ParentConfig, other_version
+from kore._process.plan import ParentConfig, format_version_mismatch
 from kore.errors import ConfigError
 
 FLUSH_SECONDS: Final = 1.0
@@ -50,7 +50,7 @@ class Parent:
 
     def __init__(self, options: LaunchOptions, witness: StartupPipe | None = None) -> None:
         # Before anything else is opened.
-        privsep.open_standard()
+        privsep.open_standard_fds()
         self.terminal = Terminal(witness)
         self.to_background = False
         self.options = options
@@ -85,11 +85,11 @@ class Parent:
 
     def run(self) -> int:
         """Serve until somebody says stop. Returns the exit status."""
-        handlers.to_destination(self.holdings.destination, quiet=self.options.quiet)
+        handlers.log_to_writer(self.holdings.destination, quiet=self.options.quiet)
         self.loop.trap(self.signals())
         privsep.adopt_orphans()
-        privsep.command_name("kore [parent]")
-        privsep.allow_many_files()
+        privsep.set_comm("kore [parent]")
+        privsep.raise_fd_limit()
         self.terminal.watch(self.loop, self.stop)
         self.stuck.watch()
         try:
@@ -171,7 +171,7 @@ class Parent:
     def greeted(self, child: Child, message: Hello) -> None:
         """Do without a template of another version of kore: it speaks otherwise."""
         if message.version != VERSION:
-            child.last_words = other_version(message.version)
+            child.last_words = format_version_mismatch(message.version)
             if child.generation is self.coming:
                 self.fail(child.last_words)
             self.children.kill(child)
@@ -224,13 +224,13 @@ class Parent:
             return
         if self.current is not None:
             going = "the old code goes on serving" if self.current.workers else "no worker is left"
-            handlers.told(f"reload failed, {going}: %s", reason)
+            handlers.log_multiline_error(f"reload failed, {going}: %s", reason)
         elif not self.endings.stopping:
             self.endings.stopping = True
             self.status = 1
-            if self.holdings.destination.elsewhere:
-                handlers.told("%s", reason)
-            handlers.complain(reason)
+            if self.holdings.destination.is_redirected:
+                handlers.log_multiline_error("%s", reason)
+            handlers.write_stderr(reason)
         self.holdings.keep(self.current)
         self.retire(coming)
 

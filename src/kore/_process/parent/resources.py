@@ -47,7 +47,7 @@ class ParentResources:
         Returns why that is not possible, or nothing.
         """
         try:
-            plan.refuse_what_is_missing(same_user=options.same_user)
+            plan.refuse_unsupported(same_user=options.same_user)
             self.equip(generation, plan)
             if first:
                 self.adopt(plan, options)
@@ -91,7 +91,7 @@ class ParentResources:
         settings, background = plan.settings, bool(options.background)
         try:
             if background and not settings.logfile:
-                if notice := self.destination.system(settings, plan.name):
+                if notice := self.destination.open_syslog(settings, plan.name):
                     log.warning("%s", notice)
             else:
                 self.destination.open(settings.logfile, settings.log_format)
@@ -124,7 +124,7 @@ class ParentResources:
         """Say that a worker did not get ready, and why where the log does not."""
         summary = f"worker {child.number} failed to start: {how}"
         # Without a log file its lines have just been on standard output.
-        why = child.last_words if self.destination.elsewhere else ""
+        why = child.last_words if self.destination.is_redirected else ""
         return f"{why}\n{summary}".lstrip()
 
     def report(self, children: Sequence[Child]) -> None:

@@ -10,7 +10,7 @@ from kore._process.parent.generation import Generation, WorkerSlot
 from kore._process.parent.launcher import Launcher
 from kore._process.parent.resources import ParentResources
 from kore._process.parent.shutdown import Shutdowns
-from kore._process.roles import Role, Verdict, verdict
+from kore._process.roles import Role
 from kore.errors import ConfigError
 
 # A signal to all processes may reach a worker before the parent, which then stops: no successor.
@@ -46,7 +46,7 @@ class Respawner:
     def replace(self, generation: Generation, seat: WorkerSlot) -> None:
         """Start the successor of a worker, or stop when that is the policy."""
         policy = generation.settings.worker_death_policy
-        if verdict(self.role, policy) is Verdict.SHUT_DOWN:
+        if policy == "terminate":
             log.error("worker policy is '%s', stopping", policy)
             self.head.stop(status=1)
             return
@@ -94,11 +94,11 @@ class Respawner:
         """
         again = generation.backoff.wait()
         if generation.workers or (generation.recoverable and not again):
-            handlers.told("%s; the workers go on", reason)
+            handlers.log_multiline_error("%s; the workers go on", reason)
         else:
             self.head.holdings.unlisten(generation, self.head.coming)
             form = f"%s; no worker is left: not listening any more, trying again in {again:.1f} s"
-            handlers.told(form, reason, handlers.CRITICAL)
+            handlers.log_multiline_error(form, reason, handlers.CRITICAL)
         self.loop.after(again, lambda: self.head.start_template(generation))
 
     def listening(self, generation: Generation, template: Child) -> bool:

@@ -59,9 +59,7 @@ class Shutdowns:
         # As long as others serve, clients are asked to leave rather than hung up on.
         patient = not self.stopping
         inherited = (
-            patient
-            and current is not None
-            and has_successor(generation, worker.number, current)
+            patient and current is not None and has_successor(generation, worker.number, current)
         )
         order = Stop(drain=True, patient=patient, accept=not inherited)
         self.children.stop(worker, generation.patience(patient=patient), order)

@@ -9,7 +9,7 @@ from kore._process.ipc.scoreboard import SlotSnapshot
 from kore._process.log.handlers import log
 from kore._process.parent.children import Child, Children
 from kore._process.parent.eventloop import ParentLoop
-from kore._process.privsep import WHERE
+from kore._process.privsep import STACK_DUMP_SIGNAL
 
 # Seconds between two checks. Time counts in checks: a parent that had no processor for a while
 # does not blame workers that had none either.
@@ -70,7 +70,7 @@ class StuckWorkers:
         if child.generation.board is not None:
             child.generation.board.clear_stacks(child.slot)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, WHERE)
+            os.kill(child.pid, STACK_DUMP_SIGNAL)
 
     def limit(self, child: Child) -> int:
         """Return after how many checks a worker is replaced; 0: it is not."""
@@ -101,9 +101,7 @@ class StuckWorkers:
     def is_stuck(self, child: Child, observation: Observation) -> bool:
         """Return whether it still is, a moment later."""
         reading = _read(child) if _is_serving(child) else None
-        return (
-            reading is not None and reading.beat == observation.beat and not reading.blocking
-        )
+        return reading is not None and reading.beat == observation.beat and not reading.blocking
 
 
 def _is_serving(child: Child) -> bool:

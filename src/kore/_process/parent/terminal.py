@@ -38,4 +38,4 @@ class Terminal:
         if self.witness is not None and self.witness.waiting:
             loop.forget(self.witness)
             self.descriptors = []
-            self.witness.started(keep_stderr=not destination.elsewhere)
+            self.witness.started(keep_stderr=not destination.is_redirected)

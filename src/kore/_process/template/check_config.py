@@ -17,8 +17,8 @@ from kore._process.log.open_file import open_log
 from kore._process.output import write_error, write_output
 from kore._process.parent.listeners import Listeners, binding, is_socket_file
 from kore._process.plan import ParentConfig
+from kore._process.process_end import flush_output
 from kore._process.template.host_lookup import plain_with_addresses
-from kore._process.template.template import flush_output
 from kore._process.worker import databases
 from kore.errors import ConfigError
 
@@ -29,7 +29,7 @@ def main() -> NoReturn:
     """Be the one who tries, in an interpreter of its own."""
     what, user, app, conf, *arguments = sys.argv[1:]
     sys.argv = [app or conf, *arguments]
-    handlers.install(
+    handlers.install_handler(
         handlers.ParentLogHandler(lambda _, *texts: say("\n".join(filter(None, texts))))
     )
     # What starts nothing leaves no files behind either.
@@ -47,7 +47,7 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
         config = application.load()
         databases.check(config)
         plan = ParentConfig.read(json.loads(json.dumps(plain_with_addresses(config))))
-        plan.refuse_what_is_missing(same_user=same_user)
+        plan.refuse_unsupported(same_user=same_user)
         plan.refuse_too_many()
         # The parent does not follow a package that changes its directory.
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -22,7 +22,15 @@ from kore._bytecode import BytecodePolicy
 from kore._conf.settings import VERSION
 from kore._maybe_async import await_result, is_awaitable
 from kore._process.ipc import scoreboard
-from kore._process.ipc.channel import Channel, close_all
+from kore._process.ipc.channel import Channel, close_descriptors
+from kore._process.ipc.descriptors import (
+    CHANNEL,
+    PARENT_DEATH,
+    SCOREBOARD,
+    parse_arguments,
+    select_accesslogs,
+    select_listeners,
+)
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Fatal,
@@ -36,19 +44,19 @@ from kore._process.ipc.messages import (
     encode,
 )
 from kore._process.log import handlers
-from kore._process.parent.daemon import detach
-from kore._process.parent.orphans import mark_worker
 from kore._process.privsep import (
-    STANDARD,
+    STANDARD_FDS,
     ProcessRestrictions,
-    call_in_forked,
-    default_signals,
+    apply_restrictions,
+    call_after_fork,
+    enable_stack_dumps,
     open_descriptors,
-    settle,
-    tell_where,
+    redirect_to_null,
+    restore_default_signals,
 )
-from kore._process.process_end import run_exit_handlers
-from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, entry
+from kore._process.process_end import flush_output, run_exit_handlers
+from kore._process.process_marks import mark_worker
+from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, import_main
 from kore._process.template.host_lookup import plain_with_addresses
 from kore._process.worker import databases, objects
 from kore._process.worker.params import WorkerParams
@@ -66,7 +74,7 @@ WorkerMain = Callable[[WorkerParams], int]
 class TemplateArguments:
     """What the parent put on the command line."""
 
-    channel: int
+    handed: Mapping[str, int]
     parent: int
     worker: str
     # In the background: of a terminal only the errors on import are seen.
@@ -84,10 +92,10 @@ def main() -> NoReturn:
     """Be the template, in an interpreter of its own."""
     # Before anything that another version may do otherwise, its arguments included.
     with contextlib.suppress(OSError):  # the parent is gone already
-        os.write(int(sys.argv[1]), encode(Hello(VERSION)))
-    channel, parent, worker, mode, started, app, conf, *arguments = sys.argv[1:]
+        os.write(parse_arguments(sys.argv[1])[CHANNEL], encode(Hello(VERSION)))
+    handed, parent, worker, mode, started, app, conf, *arguments = sys.argv[1:]
     orders = TemplateArguments(
-        channel=int(channel),
+        handed=parse_arguments(handed),
         parent=int(parent),
         worker=worker,
         background=mode == BACKGROUND,
@@ -99,9 +107,14 @@ def main() -> NoReturn:
     )
     # What a program sees that is run as a script.
     sys.argv = [app or conf, *arguments]
-    os.set_inheritable(orders.channel, False)
-    settle(ProcessRestrictions(TEMPLATE.title("kore"), orders.parent, frozenset({orders.channel})))
-    tell_where()
+    for fd in orders.handed.values():
+        os.set_inheritable(fd, False)
+    apply_restrictions(
+        ProcessRestrictions(
+            TEMPLATE.format_title("kore"), orders.parent, frozenset(orders.handed.values())
+        )
+    )
+    enable_stack_dumps()
     template = Template(orders)
     leave(template.channel, template.run())
 
@@ -111,11 +124,11 @@ class Template:
 
     def __init__(self, orders: TemplateArguments) -> None:
         self.orders = orders
-        self.channel = Channel(socket.socket(fileno=orders.channel), takes_descriptors=True)
-        handlers.to_channel(self.channel)
+        self.channel = Channel(socket.socket(fileno=orders.handed[CHANNEL]), takes_descriptors=True)
+        handlers.log_to_channel(self.channel)
         self.pid = os.getpid()
         # Children that the application forks while it is loaded are no templates.
-        call_in_forked(self.abandon)
+        call_after_fork(self.abandon)
 
     def run(self) -> int:
         """Load the application and serve the parent. Returns the exit status."""
@@ -134,7 +147,7 @@ class Template:
     def abandon(self) -> None:
         """Be no template any more, in a process forked from it: signals are for that again."""
         self.channel.close()
-        default_signals()
+        restore_default_signals()
 
     def load(self) -> None:
         """Load the application, and tell the parent what it wants."""
@@ -151,12 +164,12 @@ class Template:
             self.leave_terminal()
         self.channel.send(ConfigLoaded(plain_with_addresses(self.config)))
         # After the application, so that what it sets up for its own sake comes first.
-        self.worker: WorkerMain = entry(self.orders.worker)
+        self.worker: WorkerMain = import_main(self.orders.worker)
 
     def leave_terminal(self) -> None:
         """Be in the background, where the parent is already, and tell the application."""
         flush_output()
-        detach()
+        redirect_to_null()
         _app.call(self.config.hooks.get("daemonized"), "daemonized")
 
     def prepare(self) -> None:
@@ -166,7 +179,7 @@ class Template:
             handlers.log.warning("%s", notice)
         objects.prepare(self.config.hooks)
         # Files it opened on import belong to the application in every worker, too.
-        self.opened = open_descriptors() - STANDARD - {self.channel.fileno()}
+        self.opened = open_descriptors() - STANDARD_FDS - {self.channel.fileno()}
         # What is here now is shared by all workers as long as the collector does not touch it.
         gc.freeze()
 
@@ -214,7 +227,7 @@ class Template:
         else:
             self.channel.send(Forked(order.number, pid))
         finally:
-            close_all(order.descriptors)
+            close_descriptors(order.descriptors)
 
     def fork_twice(self, order: Fork) -> int:
         """Fork a process that forks the worker and ends: the parent inherits the worker."""
@@ -252,8 +265,8 @@ class Template:
         # Before its number can be given to another descriptor.
         self.channel.close()
         await_adoption(self.orders.parent, middle)
-        channel = Channel(socket.socket(fileno=order.descriptors[0]), takes_descriptors=True)
-        handlers.to_channel(channel)
+        channel = Channel(socket.socket(fileno=order.handed[CHANNEL]), takes_descriptors=True)
+        handlers.log_to_channel(channel)
         status = 1
         try:
             birth = self.birth(order, channel)
@@ -271,9 +284,9 @@ class Template:
         settings = self.config.settings
         mark_worker(order.number)
         cpus = frozenset(os.sched_getaffinity(0))
-        warning = settle(
+        warning = apply_restrictions(
             ProcessRestrictions(
-                title=WORKER.title(self.config.name, order.number),
+                title=WORKER.format_title(self.config.name, order.number),
                 parent=self.orders.parent,
                 descriptors=frozenset({*order.descriptors, *self.opened}),
                 files=settings.worker_rlimit_nofiles,
@@ -282,17 +295,16 @@ class Template:
         )
         if warning:
             channel.send(LogLine(handlers.WARNING, warning))
-        _, board, leash, *handed = order.descriptors
-        listening, accesslogs = handed[: len(order.servers)], handed[len(order.servers) :]
+        handed = order.handed
         return WorkerParams(
             number=order.number,
             config=self.config,
             channel=channel,
-            sockets=tuple(zip(order.servers, map(adopted, listening), strict=True)),
-            accesslogs=tuple(accesslogs),
-            stacks=scoreboard.open_stacks(board, order.slot or order.number),
-            slot=scoreboard.attach(board, order.slot or order.number),
-            death_pipe=leash,
+            sockets=tuple((name, adopted(fd)) for name, fd in select_listeners(handed)),
+            accesslogs=select_accesslogs(handed),
+            stacks=scoreboard.open_stacks(handed[SCOREBOARD], order.slot),
+            slot=scoreboard.map_slot(handed[SCOREBOARD], order.slot),
+            death_pipe=handed[PARENT_DEATH],
             cpus=cpus,
             parent=self.orders.parent,
             development=self.orders.development,
@@ -318,7 +330,7 @@ def end_forked_child(error: BaseException) -> NoReturn:
     """End a process that the application has forked while it was loaded, as Python would."""
     status = exit_status(error) if isinstance(error, SystemExit) else 1
     if status == 1:
-        handlers.complain(_app.reason(error))
+        handlers.write_stderr(_app.reason(error))
     flush_output()
     os._exit(status)
 
@@ -346,15 +358,6 @@ def quiet_fork() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
-
-
-def flush_output() -> None:
-    """Write what print() holds back, or every process forked from here writes it again."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):  # none, broken, closed
-            continue
 
 
 def leave(channel: Channel, status: int) -> NoReturn:

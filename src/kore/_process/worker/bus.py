@@ -14,17 +14,17 @@ from functools import partial
 from typing import Final
 
 from kore._conf.settings import Settings
-from kore._process.ipc.fragments import number_in, receipt
+from kore._process.ipc.fragments import decode_ack, encode_ack
 from kore._process.ipc.messages import (
-    ASK,
-    KIND,
-    RECEIPT,
+    ACK,
+    ACK_REQUEST,
+    KIND_MASK,
     MessageKind,
     ProtocolError,
     RoutedMessage,
     WorkerExited,
 )
-from kore._process.ipc.send_queue import expect_large_blocks
+from kore._process.ipc.send_queue import raise_mmap_threshold
 from kore._process.log.handlers import log
 from kore._process.worker.bus_receiver import Await, BusReceiver, Failed, Receiver
 from kore._process.worker.bus_sender import BusSender
@@ -46,7 +46,7 @@ class MessageBus:
         post: Callable[[RoutedMessage], None],
         failed: Failed,
     ) -> None:
-        expect_large_blocks()
+        raise_mmap_threshold()
         self.loop = loop
         self.post = post
         self.outgoing = {
@@ -108,17 +108,17 @@ class MessageBus:
 
     def parcel(self, parcel: RoutedMessage) -> None:
         """Take what the parent has brought."""
-        kind = KINDS.get(parcel.flags & KIND)
+        kind = KINDS.get(parcel.flags & KIND_MASK)
         if kind is None:
             return
-        if not parcel.flags & (RECEIPT | ASK):
+        if not parcel.flags & (ACK | ACK_REQUEST):
             self.incoming[kind].take(parcel.address, parcel.content)
             return
         try:
-            number = number_in(parcel.content)
+            number = decode_ack(parcel.content)
         except ProtocolError:
             return
-        if parcel.flags & RECEIPT:
+        if parcel.flags & ACK:
             self.outgoing[kind].settle(parcel.address, number)
         else:
             self.incoming[kind].asked(parcel.address, number)
@@ -137,7 +137,7 @@ class MessageBus:
 
     def acknowledge(self, kind: MessageKind, sender: int, number: int) -> None:
         """Tell a sender that all up to *number* was handled."""
-        self.post(RoutedMessage(sender, kind | RECEIPT, receipt(number)))
+        self.post(RoutedMessage(sender, kind | ACK, encode_ack(number)))
 
     def tell_losses(self) -> None:
         """Log how much went to workers that did not live to handle it."""

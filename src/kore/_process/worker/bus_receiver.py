@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from kore._conf.settings import Settings
 from kore._maybe_async import is_awaitable
-from kore._process.ipc.fragments import Reassembler, cost, number_of, process_of
+from kore._process.ipc.fragments import Reassembler, get_sender_pid, read_message_id, wire_cost
 from kore._process.ipc.messages import MessageKind, ProtocolError
 from kore._process.log.handlers import log
 
@@ -56,11 +56,11 @@ class PeerStates:
 
     def find(self, number: int) -> PeerState | None:
         """Return the account of the process that has given this number, if there is one."""
-        return self._by_process.get(process_of(number))
+        return self._by_process.get(get_sender_pid(number))
 
     def open(self, number: int) -> PeerState:
         """Return that account, or a new one. There are few: the oldest is given up."""
-        process = process_of(number)
+        process = get_sender_pid(number)
         account = self._by_process.get(process)
         if account is None:
             if len(self._by_process) >= PROCESSES:
@@ -99,7 +99,7 @@ class BusReceiver:
         self.where = f"the receiver of {kind.name} messages"
         self.limit = settings.worker_message_max
         # A sender that died may have left as much as its successor sends.
-        self.most = 2 * max(settings.worker_message_window, cost(self.limit))
+        self.most = 2 * max(settings.worker_message_window, wire_cost(self.limit))
         self.part = settings.worker_message_window // PART
         # By the numbers of senders.
         self._accounts: dict[int, PeerStates] = {}
@@ -134,14 +134,14 @@ class BusReceiver:
         if accounts is None:
             accounts = self._accounts[sender] = PeerStates(self.limit)
         try:
-            complete = accounts.open(number_of(content)).assembly.add(content)
+            complete = accounts.open(read_message_id(content)).assembly.add(content)
         except ProtocolError as fault:
             self._complain(sender, f"what is no message: {fault}")
             return
         if complete is None:
             return
         number, size, payload = complete
-        price = cost(size)
+        price = wire_cost(size)
         if payload is None:
             # Its beginning was for the worker that had this number before.
             self._due_to(sender, number, price)

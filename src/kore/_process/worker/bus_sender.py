@@ -5,8 +5,15 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable
 
 from kore._conf.settings import Settings
-from kore._process.ipc.fragments import SendWindow, cost, first_number, pieces, process_of, receipt
-from kore._process.ipc.messages import ALL, ASK, ECHO, MessageKind, RoutedMessage
+from kore._process.ipc.fragments import (
+    SendWindow,
+    encode_ack,
+    first_message_id,
+    get_sender_pid,
+    split_message,
+    wire_cost,
+)
+from kore._process.ipc.messages import ACK_REQUEST, ALL_WORKERS, ECHO, MessageKind, RoutedMessage
 from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
 
 
@@ -28,7 +35,7 @@ class BusSender:
         window = settings.worker_message_window
         self.windows = {number: SendWindow(window) for number in range(1, settings.workers + 1)}
         self.others = tuple(number for number in self.windows if number != own)
-        self.number = first_number(os.getpid())
+        self.number = first_message_id(os.getpid())
         self._waiting: list[Future[None]] = []
 
     def send(self, payload: bytes, worker: int | None, *, echo: bool) -> None:
@@ -41,7 +48,7 @@ class BusSender:
             raise TooLargeError(
                 f"a message of {len(payload)} bytes: worker_message_max allows {self.limit}"
             )
-        price = cost(len(payload))
+        price = wire_cost(len(payload))
         full = tuple([n for n in receivers if not self.windows[n].has_room(price)])
         if full:
             raise self._busy(full)
@@ -50,9 +57,9 @@ class BusSender:
         self.number += 1
         for number in receivers:
             self.windows[number].add(self.number, price, to_all=worker is None)
-        address = ALL if worker is None else worker
+        address = ALL_WORKERS if worker is None else worker
         flags = self.kind | (ECHO if echo and worker is None else 0)
-        for head, body in pieces(self.number, payload):
+        for head, body in split_message(self.number, payload):
             self.post(RoutedMessage(address, flags, body, head))
 
     def receivers(self, worker: int | None, *, echo: bool) -> tuple[int, ...]:
@@ -67,8 +74,8 @@ class BusSender:
 
     def settle(self, worker: int, number: int) -> None:
         """Take note that *worker* has handled all up to *number*, if this process has sent it."""
-        if process_of(number) == process_of(self.number):
-            self.windows[worker].settle(number)
+        if get_sender_pid(number) == get_sender_pid(self.number):
+            self.windows[worker].acknowledge(number)
             self._wake()
 
     def gone(self, worker: int, *, absent: bool) -> int:
@@ -80,7 +87,7 @@ class BusSender:
     async def drained(self, worker: int | None) -> None:
         """Wait until all that was sent before, or that to one worker, is handled or lost."""
         numbers, last = self.receivers(worker, echo=True), self.number
-        while owing := [number for number in numbers if self.windows[number].owes(last)]:
+        while owing := [number for number in numbers if self.windows[number].has_unacked(last)]:
             self._ask(owing)
             waiter = self.loop.create_future()
             self._waiting.append(waiter)
@@ -100,9 +107,9 @@ class BusSender:
         """Have these workers tell when they have handled all of it, if they were not asked yet."""
         for number in numbers:
             window = self.windows[number]
-            if not window.asked:
-                window.asked = self.number
-                self.post(RoutedMessage(number, self.kind | ASK, receipt(self.number)))
+            if not window.ack_requested:
+                window.ack_requested = self.number
+                self.post(RoutedMessage(number, self.kind | ACK_REQUEST, encode_ack(self.number)))
 
     def _wake(self) -> None:
         """Have those look again who wait."""

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final
 
 from kore._process.ipc.scoreboard import BEAT, BEAT_AT, BLOCKING_AT
-from kore._process.privsep import WHERE
+from kore._process.privsep import STACK_DUMP_SIGNAL
 
 BEATS: Final = 1 << 32
 
@@ -32,7 +32,7 @@ class Heartbeat:
         """Write the stacks of all threads to the scoreboard when asked, from now on."""
         # Otherwise to standard error, as before: the parent asks in any case.
         if self._stacks >= 0:
-            faulthandler.register(WHERE, file=self._stacks)
+            faulthandler.register(STACK_DUMP_SIGNAL, file=self._stacks)
 
     def beat(self) -> None:
         """Show that the event loop turns. Earlier stacks may be written over."""

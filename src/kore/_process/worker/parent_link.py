@@ -26,9 +26,9 @@ class ParentLink:
 
     def hear(self) -> None:
         """Take what the parent says; what nobody here waits for is left alone."""
-        for taken in range(self.channel.batch()):
+        for taken in range(self.channel.batch_size()):
             try:
-                message = self.channel.take()
+                message = self.channel.receive_one()
             except ProtocolError:
                 continue
             if message is None:
@@ -37,7 +37,7 @@ class ParentLink:
             if take is not None:
                 take(message)
             if taken == 1:
-                self.channel.crowded()
+                self.channel.saw_backlog()
         if self.channel.eof:
             self.orphaned()
 
@@ -48,7 +48,7 @@ class ParentLink:
 
     def post(self, parcel: RoutedMessage) -> None:
         """Have the parent carry a parcel, after all that it is told itself."""
-        self.channel.post(parcel)
+        self.channel.send_low_priority(parcel)
         self._watch()
 
     def flush(self) -> None:

@@ -32,9 +32,9 @@ from kore._process.ipc.messages import (
     Stop,
     WorkerExited,
 )
-from kore._process.ipc.scoreboard import DRAINING, READY, STARTING, STATE_AT, enter
-from kore._process.log.handlers import ParentLogHandler, install, log, log_unawaited
-from kore._process.privsep import call_in_forked, title
+from kore._process.ipc.scoreboard import DRAINING, READY, STARTING, STATE_AT, publish_stage
+from kore._process.log.handlers import ParentLogHandler, install_handler, log, log_unawaited
+from kore._process.privsep import call_after_fork, set_proctitle
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
 from kore._process.roles import WORKER
 from kore._process.worker.accesslogs import AccessLogs
@@ -91,7 +91,7 @@ class Worker:
         self.number = birth.number
         self.config: Config = birth.config
         self.channel = birth.channel
-        install(ParentLogHandler(lambda *record: self.talk.say(LogLine(*record))))
+        install_handler(ParentLogHandler(lambda *record: self.talk.say(LogLine(*record))))
         self.slot = birth.slot
         self.heartbeat = Heartbeat(birth.slot, *birth.stacks)
         self.status = 0
@@ -149,7 +149,7 @@ class Worker:
         _context.current.worker = self
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self.on_loop_error)
-        call_in_forked(self.abandon)
+        call_after_fork(self.abandon)
         disable_inherited_finalizers()
         life = WorkerTask(self.live(), loop=self.loop)
         while not life.done():
@@ -202,11 +202,11 @@ class Worker:
         self.catch_signals()
         self.bodies.open()
         self.talk.open(self.takers(), self.orphaned)
-        enter(self.slot, "workerstart")
+        publish_stage(self.slot, "workerstart")
         await self.call_hook("workerstart")
-        enter(self.slot, "onload")
+        publish_stage(self.slot, "onload")
         await self.tell_modules(MODULE_LOAD)
-        enter(self.slot, "")
+        publish_stage(self.slot, "")
         self.heartbeat.open()
         self.relay.open(self.tasks.run_after_request)
         for coroutine in self.config.tasks:
@@ -306,7 +306,7 @@ class Worker:
 
     def rename(self, name: str) -> None:
         """Set the name that the title of this process begins with."""
-        title(WORKER.title(check.printable(name, "name"), self.number))
+        set_proctitle(WORKER.format_title(check.printable(name, "name"), self.number))
 
     def takers(self) -> Takers:
         """Return who takes which message of the parent."""
@@ -334,9 +334,7 @@ class Worker:
 
     # ---- what handlers do
 
-    def report(
-        self, request: Request, error: BaseException | None, result: object = None
-    ) -> None:
+    def report(self, request: Request, error: BaseException | None, result: object = None) -> None:
         """Say what a request's handler did wrong; None: no answer, but *result* was returned."""
         where = f"route '{request.where()}'"
         if isinstance(error, RefusedError) and not request.answered:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from kore._process.ipc import channel, messages
-from kore._process.ipc.channel import QUEUE_MAX, Channel, pair
+from kore._process.ipc.channel import QUEUE_MAX, Channel, open_pair
 from kore._process.ipc.messages import Fork, LogLine, Ready, RoutedMessage, Stop, encode
 from kore._process.privsep import open_descriptors
 
@@ -17,7 +17,7 @@ LONG = LogLine(6, "x" * 100_000)
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Channel, Channel]]:
-    ours, theirs = map(Channel, pair())
+    ours, theirs = map(Channel, open_pair())
     yield ours, theirs
     ours.close()
     theirs.close()
@@ -64,7 +64,7 @@ def test_a_sender_is_never_held_up_by_a_receiver_that_does_not_read(
     sent = sum(ours.send(LogLine(6, str(number))) for number in range(2 * QUEUE_MAX))
 
     assert sent < QUEUE_MAX
-    assert ours.dropped == 2 * QUEUE_MAX - sent
+    assert ours.dropped_count == 2 * QUEUE_MAX - sent
     assert ours.send(Ready()), "what must not be lost is kept"
 
     received = []
@@ -75,16 +75,16 @@ def test_a_sender_is_never_held_up_by_a_receiver_that_does_not_read(
 
     assert Ready() in received
     lost = 2 * QUEUE_MAX - sent
-    assert received[-1] == LogLine(4, f"{lost} log messages lost: they came too fast")
-    assert ours.dropped == 0
+    assert received[-1] == LogLine(4, f"{lost} log messages dropped: sent too fast")
+    assert ours.dropped_count == 0
 
 
 def test_a_flood_is_taken_in_portions(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
-    for _ in range(channel.BATCH + 10):
+    for _ in range(channel.BATCH_SIZE + 10):
         ours.send(Ready())
 
-    assert len(theirs.receive()) == channel.BATCH
+    assert len(theirs.receive()) == channel.BATCH_SIZE
     assert len(theirs.receive()) == 10
 
 
@@ -122,9 +122,9 @@ def test_a_bad_datagram_is_a_fault_and_the_next_one_is_read(
     ours.send(Ready())
 
     assert theirs.receive() == [Ready()]
-    assert len(theirs.faults) == 1
+    assert len(theirs.errors) == 1
     assert theirs.receive() == []
-    assert theirs.faults == []
+    assert theirs.errors == []
 
 
 def test_a_datagram_beyond_the_limit_is_a_fault(ends: tuple[Channel, Channel]) -> None:
@@ -132,7 +132,7 @@ def test_a_datagram_beyond_the_limit_is_a_fault(ends: tuple[Channel, Channel]) -
     ours.socket.send(encode(LONG) + bytes(messages.SIZE_MAX))
 
     assert theirs.receive() == []
-    assert theirs.faults == ["too large, or with descriptors nobody takes"]
+    assert theirs.errors == ["datagram too large, or with unexpected descriptors"]
 
 
 def test_an_empty_datagram_counts_as_the_end(ends: tuple[Channel, Channel]) -> None:
@@ -149,7 +149,14 @@ def test_descriptors_travel_with_a_fork() -> None:
         stack.callback(ours.close)
         stack.callback(theirs.close)
         read, write = os.pipe()
-        ours.send(Fork(1, ("http",), (read, write, read, read)))
+        ours.send(
+            Fork(
+                1,
+                1,
+                ("channel", "scoreboard", "pipe", "listener:0:http"),
+                (read, write, read, read),
+            )
+        )
         os.close(read)
         os.close(write)
 
@@ -160,7 +167,7 @@ def test_descriptors_travel_with_a_fork() -> None:
         os.write(second, b"through")
         assert os.read(third, 100) == b"through"
         assert not any(map(os.get_inheritable, order.descriptors))
-        channel.close_all((first, second, third, fourth))
+        channel.close_descriptors((first, second, third, fourth))
 
 
 def test_descriptors_of_a_queued_message_may_be_closed_by_the_sender() -> None:
@@ -171,7 +178,7 @@ def test_descriptors_of_a_queued_message_may_be_closed_by_the_sender() -> None:
         stack.callback(theirs.close)
         clog(ours)
         read, write = os.pipe()
-        ours.send(Fork(1, (), (read, write, read)))
+        ours.send(Fork(1, 1, ("channel", "scoreboard", "pipe"), (read, write, read)))
         os.close(read)
         os.close(write)
 
@@ -185,7 +192,7 @@ def test_descriptors_of_a_queued_message_may_be_closed_by_the_sender() -> None:
         assert isinstance(order, Fork)
         os.write(order.descriptors[1], b"through")
         assert os.read(order.descriptors[0], 100) == b"through"
-        channel.close_all(order.descriptors)
+        channel.close_descriptors(order.descriptors)
 
 
 def test_descriptors_that_nobody_asked_for_are_not_taken(ends: tuple[Channel, Channel]) -> None:
@@ -196,7 +203,7 @@ def test_descriptors_that_nobody_asked_for_are_not_taken(ends: tuple[Channel, Ch
     ours.socket.sendmsg([encode(Ready())], [rights])
 
     assert theirs.receive() == []
-    assert len(theirs.faults) == 1
+    assert len(theirs.errors) == 1
     assert open_descriptors() == before
     os.close(write)
     assert select.select([read], [], [], 1)[0], "no copy of the other end is left"
@@ -213,7 +220,7 @@ def test_refused_descriptors_are_closed() -> None:
         ours.sendmsg([encode(Ready())], [rights])
 
         assert theirs.receive() == []
-        assert theirs.faults == ["Ready with descriptors"]
+        assert theirs.errors == ["Ready with descriptors"]
         assert open_descriptors() == before
 
 
@@ -247,7 +254,7 @@ PEERS: list[socket.socket] = []
 
 def pair_end(stack: ExitStack) -> socket.socket:
     """Return one end; the other waits in PEERS."""
-    ours, theirs = pair()
+    ours, theirs = open_pair()
     PEERS.append(theirs)
     stack.callback(ours.close)
     return ours
@@ -256,10 +263,10 @@ def pair_end(stack: ExitStack) -> socket.socket:
 def test_mail_goes_after_everything_else_and_in_order(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     for number in range(100):
-        ours.post(RoutedMessage(number, 1, bytes(50_000)), owner=7)
-    assert ours.mail.held[7] > 0
+        ours.send_low_priority(RoutedMessage(number, 1, bytes(50_000)), queue_key=7)
+    assert ours.send_queue.bytes_by_sender[7] > 0
     ours.send(Ready())
-    waiting = len(ours.mail)
+    waiting = len(ours.send_queue)
     received: list[messages.Message] = []
     while ours.wants_write:
         received += theirs.receive()
@@ -268,28 +275,28 @@ def test_mail_goes_after_everything_else_and_in_order(ends: tuple[Channel, Chann
 
     assert [m.address for m in received if isinstance(m, RoutedMessage)] == list(range(100))
     assert received.index(Ready()) == 100 - waiting
-    assert ours.mail.held[7] == 0
+    assert ours.send_queue.bytes_by_sender[7] == 0
 
 
 def test_mail_for_nobody_is_not_kept(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     theirs.close()
     for _ in range(10):
-        ours.post(RoutedMessage(1, 1, bytes(100_000)))
+        ours.send_low_priority(RoutedMessage(1, 1, bytes(100_000)))
 
     assert not ours.wants_write
-    assert not ours.mail
+    assert not ours.send_queue
 
 
 def test_what_comes_one_at_a_time_is_taken_so_and_a_flood_in_portions(
     ends: tuple[Channel, Channel],
 ) -> None:
     theirs = ends[1]
-    turns = [theirs.batch() for _ in range(2 * channel.PROBE)]
-    assert turns == ([channel.BATCH] + [1] * (channel.PROBE - 1)) * 2
-    theirs.batch()
-    theirs.crowded()
-    assert theirs.batch() == channel.BATCH
+    turns = [theirs.batch_size() for _ in range(2 * channel.BACKLOG_CHECK_INTERVAL)]
+    assert turns == ([channel.BATCH_SIZE] + [1] * (channel.BACKLOG_CHECK_INTERVAL - 1)) * 2
+    theirs.batch_size()
+    theirs.saw_backlog()
+    assert theirs.batch_size() == channel.BATCH_SIZE
 
 
 def test_a_closed_channel_has_nothing_more(ends: tuple[Channel, Channel]) -> None:
@@ -297,5 +304,5 @@ def test_a_closed_channel_has_nothing_more(ends: tuple[Channel, Channel]) -> Non
     ours.send(Ready())
     theirs.close()
 
-    assert theirs.take() is None
+    assert theirs.receive_one() is None
     assert theirs.eof

@@ -5,26 +5,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._process.ipc.fragments import (
-    OVERHEAD,
-    PIECE,
-    ROOM,
+    FRAGMENT_HEADER,
+    FRAGMENT_OVERHEAD,
+    FRAGMENT_SIZE,
     Reassembler,
     SendWindow,
-    cost,
-    number_in,
-    receipt,
+    decode_ack,
+    encode_ack,
+    split_message,
+    wire_cost,
 )
-from kore._process.ipc.fragments import pieces as heads_and_bodies
 from kore._process.ipc.messages import ProtocolError
 
-LIMIT = 5 * ROOM
-SIZES = st.sampled_from([0, 1, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM, 2 * ROOM + 7, LIMIT])
+LIMIT = 5 * FRAGMENT_SIZE
+SIZES = st.sampled_from(
+    [
+        0,
+        1,
+        FRAGMENT_SIZE - 1,
+        FRAGMENT_SIZE,
+        FRAGMENT_SIZE + 1,
+        2 * FRAGMENT_SIZE,
+        2 * FRAGMENT_SIZE + 7,
+        LIMIT,
+    ]
+)
 Complete = tuple[int, int, bytes | None]
 
 
 def pieces(number: int, payload: bytes) -> list[bytes]:
     """Return the contents of the parcels, as they arrive."""
-    return [head + body for head, body in heads_and_bodies(number, payload)]
+    return [head + body for head, body in split_message(number, payload)]
 
 
 def fed(assembly: Reassembler, contents: list[bytes]) -> list[Complete]:
@@ -51,36 +62,36 @@ def test_half_a_message_is_none(sizes: list[int], data: st.DataObject) -> None:
 
 
 def test_a_message_whose_beginning_was_missed_is_counted_as_one() -> None:
-    first, *rest = pieces(7, b"x" * (3 * ROOM))
+    first, *rest = pieces(7, b"x" * (3 * FRAGMENT_SIZE))
 
-    assert fed(Reassembler(LIMIT), rest) == [(7, 3 * ROOM, None)]
+    assert fed(Reassembler(LIMIT), rest) == [(7, 3 * FRAGMENT_SIZE, None)]
     assert fed(Reassembler(LIMIT), [first]) == []
 
 
 def test_a_new_message_takes_the_place_of_one_that_was_never_finished() -> None:
-    first, *_ = pieces(7, b"x" * (3 * ROOM))
+    first, *_ = pieces(7, b"x" * (3 * FRAGMENT_SIZE))
 
     assert fed(Reassembler(LIMIT), [first, *pieces(8, b"whole")]) == [(8, 5, b"whole")]
 
 
 def test_pieces_of_two_messages_are_never_mixed() -> None:
-    first, _ = pieces(7, b"x" * (2 * ROOM))
-    _, second = pieces(8, b"y" * (2 * ROOM))
+    first, _ = pieces(7, b"x" * (2 * FRAGMENT_SIZE))
+    _, second = pieces(8, b"y" * (2 * FRAGMENT_SIZE))
 
-    assert fed(Reassembler(LIMIT), [first, second]) == [(8, 2 * ROOM, None)]
+    assert fed(Reassembler(LIMIT), [first, second]) == [(8, 2 * FRAGMENT_SIZE, None)]
 
 
 @pytest.mark.parametrize(
     "content",
     [
         b"",
-        PIECE.pack(1, 0, 0)[:-1],
-        PIECE.pack(1, LIMIT + 1, 0) + b"x" * ROOM,
-        PIECE.pack(1, 5, 0) + b"four",
-        PIECE.pack(1, 5, 0) + b"sixsix",
-        PIECE.pack(1, 2 * ROOM, 0) + b"small",
-        PIECE.pack(1, 2 * ROOM, 5) + b"x" * ROOM,
-        PIECE.pack(1, ROOM, ROOM) + b"beyond",
+        FRAGMENT_HEADER.pack(1, 0, 0)[:-1],
+        FRAGMENT_HEADER.pack(1, LIMIT + 1, 0) + b"x" * FRAGMENT_SIZE,
+        FRAGMENT_HEADER.pack(1, 5, 0) + b"four",
+        FRAGMENT_HEADER.pack(1, 5, 0) + b"sixsix",
+        FRAGMENT_HEADER.pack(1, 2 * FRAGMENT_SIZE, 0) + b"small",
+        FRAGMENT_HEADER.pack(1, 2 * FRAGMENT_SIZE, 5) + b"x" * FRAGMENT_SIZE,
+        FRAGMENT_HEADER.pack(1, FRAGMENT_SIZE, FRAGMENT_SIZE) + b"beyond",
     ],
 )
 def test_what_is_no_piece_is_refused(content: bytes) -> None:
@@ -102,61 +113,61 @@ def test_no_bytes_do_harm(contents: list[bytes]) -> None:
 def test_no_numbers_do_harm(heads: list[tuple[int, int, int]]) -> None:
     assembly = Reassembler(LIMIT)
     for size, start, number in heads:
-        body = bytes(min(ROOM, max(0, size - start)))
+        body = bytes(min(FRAGMENT_SIZE, max(0, size - start)))
         try:
-            done = assembly.add(PIECE.pack(number, size, start) + body)
+            done = assembly.add(FRAGMENT_HEADER.pack(number, size, start) + body)
         except ProtocolError:
             continue
         assert done is None or done[2] is None or len(done[2]) == size <= LIMIT
 
 
 def test_a_receipt_says_its_number() -> None:
-    assert number_in(receipt(2**63)) == 2**63
+    assert decode_ack(encode_ack(2**63)) == 2**63
     with pytest.raises(ProtocolError, match="size"):
-        number_in(b"1234567")
+        decode_ack(b"1234567")
 
 
 def test_each_piece_costs() -> None:
-    assert cost(0) == OVERHEAD
-    assert cost(ROOM) == ROOM + OVERHEAD
-    assert cost(ROOM + 1) == ROOM + 1 + 2 * OVERHEAD
+    assert wire_cost(0) == FRAGMENT_OVERHEAD
+    assert wire_cost(FRAGMENT_SIZE) == FRAGMENT_SIZE + FRAGMENT_OVERHEAD
+    assert wire_cost(FRAGMENT_SIZE + 1) == FRAGMENT_SIZE + 1 + 2 * FRAGMENT_OVERHEAD
 
 
 def test_a_window_has_room_for_one_however_large() -> None:
-    window = SendWindow(cost(10))
+    window = SendWindow(wire_cost(10))
 
     assert window.has_room(1000)
     window.add(1, 1000)
     assert not window.has_room(0)
-    window.settle(1)
+    window.acknowledge(1)
     assert window.has_room(1000)
 
 
 def test_a_receipt_settles_all_up_to_its_number() -> None:
-    window = SendWindow(10 * cost(1))
+    window = SendWindow(10 * wire_cost(1))
     for number in range(1, 11):
-        window.add(number, cost(1))
+        window.add(number, wire_cost(1))
 
-    assert not window.has_room(cost(1))
-    window.settle(4)
+    assert not window.has_room(wire_cost(1))
+    window.acknowledge(4)
     assert len(window) == 6
-    assert window.owes(5)
-    assert not window.owes(4)
-    assert window.bytes == 6 * cost(1)
-    window.settle(3)
+    assert window.has_unacked(5)
+    assert not window.has_unacked(4)
+    assert window.bytes == 6 * wire_cost(1)
+    window.acknowledge(3)
     assert len(window) == 6
     assert window.clear() == 6
     assert window.bytes == 0
-    assert not window.owes(10)
+    assert not window.has_unacked(10)
 
 
 def test_a_question_is_open_until_it_is_answered_or_nobody_is_there() -> None:
-    window = SendWindow(cost(1))
-    window.asked = 4
-    window.settle(3)
-    assert window.asked == 4
-    window.settle(5)
-    assert window.asked == 0
-    window.asked = 6
+    window = SendWindow(wire_cost(1))
+    window.ack_requested = 4
+    window.acknowledge(3)
+    assert window.ack_requested == 4
+    window.acknowledge(5)
+    assert window.ack_requested == 0
+    window.ack_requested = 6
     window.clear()
-    assert window.asked == 0
+    assert window.ack_requested == 0

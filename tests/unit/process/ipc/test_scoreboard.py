@@ -24,7 +24,7 @@ def board() -> Iterator[Scoreboard]:
 
 
 def test_parent_reads_what_a_worker_writes(board: Scoreboard) -> None:
-    slot = scoreboard.attach(os.dup(board.fd), 2)
+    slot = scoreboard.map_slot(os.dup(board.fd), 2)
     slot[0:5] = b"/slow"
     slot[64:69] = b"/wait"
     slot[128:132] = struct.pack("=I", 7)
@@ -48,7 +48,7 @@ def test_layout_is_that_of_the_core() -> None:
 
 def test_worker_maps_its_own_page_only(board: Scoreboard) -> None:
     before = mapped_board_pages()
-    slot = scoreboard.attach(os.dup(board.fd), 2)
+    slot = scoreboard.map_slot(os.dup(board.fd), 2)
 
     assert len(slot) == SLOT_SIZE
     assert mapped_board_pages() - before == {(board.layout.slot_at(2), mmap.PAGESIZE)}
@@ -75,7 +75,7 @@ def test_layout_follows_from_the_size_of_the_file() -> None:
 
 
 def test_clear_zeroes_a_slot(board: Scoreboard) -> None:
-    slot = scoreboard.attach(os.dup(board.fd), 1)
+    slot = scoreboard.map_slot(os.dup(board.fd), 1)
     slot[:] = b"x" * SLOT_SIZE
     board.clear(1)
 
@@ -96,14 +96,14 @@ def test_clear_zeroes_a_slot(board: Scoreboard) -> None:
     ],
 )
 def test_activity_names_the_relevant_route(reading: SlotSnapshot, sentence: str) -> None:
-    assert reading.whereabouts() == sentence
+    assert reading.describe_activity() == sentence
 
 
 def test_stage_before_serving_is_published(board: Scoreboard) -> None:
-    slot = scoreboard.attach(os.dup(board.fd), 2)
+    slot = scoreboard.map_slot(os.dup(board.fd), 2)
     said = []
     for stage in ("workerstart", "x" * 100, ""):
-        scoreboard.enter(slot, stage)
+        scoreboard.publish_stage(slot, stage)
         said.append(board.read(2).running)
 
     assert said == ["workerstart", "x" * 63, ""]
@@ -111,7 +111,7 @@ def test_stage_before_serving_is_published(board: Scoreboard) -> None:
 
 @given(st.binary(min_size=SLOT_SIZE, max_size=SLOT_SIZE))
 def test_any_bytes_can_be_read(slot: bytes) -> None:
-    assert scoreboard.read(slot).whereabouts()
+    assert scoreboard.decode_slot(slot).describe_activity()
 
 
 def test_file_cannot_be_resized(board: Scoreboard) -> None:
@@ -123,7 +123,7 @@ def test_file_cannot_be_resized(board: Scoreboard) -> None:
 
 def test_attached_slot_holds_one_descriptor(board: Scoreboard) -> None:
     before = open_descriptors()
-    slot = scoreboard.attach(os.dup(board.fd), 1)
+    slot = scoreboard.map_slot(os.dup(board.fd), 1)
 
     assert isinstance(slot.obj, mmap.mmap)
     assert len(open_descriptors() - before) == 1
@@ -147,7 +147,7 @@ def test_file_size_limit_leaves_slots_only() -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); board = s.Scoreboard(2); "
         "board.clear_stacks(2); print(board.stacks(2) == '', s.open_stacks(board.fd, 2)); "
-        "slot = s.attach(board.fd, 2); slot[s.STATE_AT] = s.READY; print(board.read(2).state)"
+        "slot = s.map_slot(board.fd, 2); slot[s.STATE_AT] = s.READY; print(board.read(2).state)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "True (-1, 0)\nready\n"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._process.ipc.channel import Channel, pair
+from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.messages import LogLine
 from kore._process.log import handlers
-from kore._process.log.formats import LEVELS, Record, as_json, as_text
+from kore._process.log.formats import LEVELS, Record, format_json, format_text
 from kore._process.log.writer import PENDING_MAX, LogWriter
 
 LINE = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC proc=\[wrk 1\] log=\[[^\n]*\]\n")
@@ -38,17 +38,17 @@ def record(text: str, detail: str = "", priority: int = 6) -> Record:
 
 
 def test_a_line_has_a_time_a_process_and_a_text() -> None:
-    assert as_text(record("text")) == (b"2026-01-02 03:04:05.678 UTC proc=[wrk 1] log=[text]\n")
+    assert format_text(record("text")) == (b"2026-01-02 03:04:05.678 UTC proc=[wrk 1] log=[text]\n")
 
 
 def test_a_record_is_one_line_whatever_is_in_it() -> None:
-    (line,) = as_text(record("one\ntwo\0\r\n")).splitlines()
+    (line,) = format_text(record("one\ntwo\0\r\n")).splitlines()
 
     assert line.endswith(rb"proc=[wrk 1] log=[one\ntwo\x00\r]")
 
 
 def test_only_what_belongs_to_a_record_has_lines_of_its_own_and_they_are_marked() -> None:
-    lines = as_text(record("| failed", "Traceback (most\n  | x\n")).decode().splitlines()
+    lines = format_text(record("| failed", "Traceback (most\n  | x\n")).decode().splitlines()
 
     assert [line.partition("log=")[2] for line in lines] == [
         "[\\x7c failed]",
@@ -59,7 +59,7 @@ def test_only_what_belongs_to_a_record_has_lines_of_its_own_and_they_are_marked(
 
 @given(st.text(), st.text())
 def test_no_text_can_pass_for_another_record(text: str, detail: str) -> None:
-    lines = as_text(record(text, detail))
+    lines = format_text(record(text, detail))
     first, *rest = lines.splitlines()
 
     assert b"".join(LINE.findall(lines)) == lines
@@ -72,7 +72,7 @@ def test_no_text_can_pass_for_another_record(text: str, detail: str) -> None:
 
 @given(st.text(), st.text(), st.integers(0, 7))
 def test_a_record_is_an_object_of_json_on_one_line(text: str, detail: str, level: int) -> None:
-    line = as_json(record(text, detail, level)).decode()
+    line = format_json(record(text, detail, level)).decode()
     content = json.loads(line)
 
     assert line.endswith("\n")
@@ -86,7 +86,7 @@ def test_a_record_is_an_object_of_json_on_one_line(text: str, detail: str, level
 
 
 def test_a_traceback_has_a_field_of_its_own() -> None:
-    content = json.loads(as_json(record("bad", "Traceback (most recent call last):\n  ...\n")))
+    content = json.loads(format_json(record("bad", "Traceback (most recent call last):\n  ...\n")))
 
     assert content["traceback"] == "Traceback (most recent call last):\n  ..."
 
@@ -127,12 +127,12 @@ def test_a_file_that_cannot_be_opened_leaves_the_old_one_in_use(tmp_path: Path) 
 def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
     read, write = os.pipe()
     destination = LogWriter(write)
-    size = len(as_text(record("x" * 1000)))
+    size = len(format_text(record("x" * 1000)))
     for _ in range(2 * PENDING_MAX // size):
         destination.write("[parent]", "x" * 1000)
 
     assert destination.pending
-    assert destination.lost
+    assert destination.dropped_count
 
     output = b""
     while destination.pending:
@@ -144,7 +144,7 @@ def test_a_reader_that_does_not_read_holds_nobody_up() -> None:
     os.close(read)
     lines = output.splitlines()
     assert all(line.endswith(b"x]") for line in lines[:-1])
-    assert re.search(rb"log=\[\d+ log lines lost: nobody read them\]$", lines[-1])
+    assert re.search(rb"log=\[\d+ log lines dropped: output blocked\]$", lines[-1])
 
 
 def test_a_reader_that_is_gone_is_not_an_error() -> None:
@@ -159,8 +159,8 @@ def test_a_reader_that_is_gone_is_not_an_error() -> None:
 
 
 def test_records_of_a_child_go_through_its_channel() -> None:
-    ours, theirs = map(Channel, pair())
-    handlers.to_channel(ours)
+    ours, theirs = map(Channel, open_pair())
+    handlers.log_to_channel(ours)
     logging.getLogger("kore").info("for %s", "information")
     logging.getLogger("kore").error("bad")
     nobodys = logging.Logger("a.library.without.handlers")
@@ -178,7 +178,7 @@ def test_records_of_a_child_go_through_its_channel() -> None:
 
 def test_quiet_leaves_warnings_and_worse(capfd: pytest.CaptureFixture[str]) -> None:
     destination = LogWriter()
-    handlers.to_destination(destination, quiet=True)
+    handlers.log_to_writer(destination, quiet=True)
     handlers.log.info("chatter")
     handlers.log.warning("trouble")
     destination.drain(1)
@@ -212,7 +212,7 @@ def test_a_full_disk_costs_whole_lines_and_says_how_many(
 
     torn, lost, found = path.read_text().splitlines()
     assert len(torn) == 5000
-    assert lost.endswith("proc=[parent] log=[2 log lines lost: File too large]")
+    assert lost.endswith("proc=[parent] log=[2 log lines dropped: File too large]")
     assert found.endswith("proc=[wrk 1] log=[found]")
 
 
@@ -229,5 +229,5 @@ def test_the_rest_of_a_line_does_not_begin_another_file(tmp_path: Path) -> None:
     os.close(read)
 
     lost, whole = path.read_text().splitlines()
-    assert "1 log lines lost" in lost
+    assert "1 log lines dropped" in lost
     assert whole.endswith("log=[whole]")

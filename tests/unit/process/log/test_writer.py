@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kore._conf.settings import Settings
-from kore._process.log.outputs import CHUNK
+from kore._process.log.outputs import WRITE_SIZE
 from kore._process.log.writer import PENDING_MAX, LogWriter
 
 PIPE_BYTES = 65536
@@ -52,12 +52,12 @@ class Pipe:
         """Write a line of which only a part fits."""
         self.fill()
         self.writer.write("[wrk 1]", "x" * 10 * PIPE_BYTES)
-        os.read(self.read_fd, 10 * CHUNK)
+        os.read(self.read_fd, 10 * WRITE_SIZE)
         self.writer.flush()
 
     def close(self) -> None:
-        self.writer._give_up("the test is over")
-        self.writer.lost = 0
+        self.writer._drop_all("the test is over")
+        self.writer.dropped_count = 0
         self.writer.open("")  # closes the pipe
         if self.read_fd >= 0:
             os.close(self.read_fd)
@@ -110,27 +110,27 @@ def test_lines_wait_for_a_slow_reader_and_keep_their_order(pipe: Pipe) -> None:
 
 def test_lines_beyond_the_limit_are_counted_in_their_place(pipe: Pipe) -> None:
     pipe.fill()
-    while not pipe.writer.lost:
+    while not pipe.writer.dropped_count:
         pipe.writer.write("[wrk 1]", "x" * 10_000)
     for _ in range(4):
         pipe.writer.write("[wrk 1]", "x" * 10_000)
-    lost = pipe.writer.lost
+    lost = pipe.writer.dropped_count
 
     before = pipe.texts()
     pipe.writer.write("[wrk 1]", "after")
 
     assert lost == 5
     assert sum(map(len, before)) >= PENDING_MAX
-    assert before[-1].startswith("5 log lines lost: ")
+    assert before[-1].startswith("5 log lines dropped: ")
     assert pipe.texts() == ["after"]
-    assert pipe.writer.lost == 0
+    assert pipe.writer.dropped_count == 0
 
 
 def test_a_record_of_several_lines_counts_each_as_lost(pipe: Pipe) -> None:
     pipe.fill()
     pipe.writer.write("[wrk 1]", "text", detail="\n".join("x" * 100_000 for _ in range(20)))
 
-    assert pipe.writer.lost == 21
+    assert pipe.writer.dropped_count == 21
 
 
 def test_a_reader_that_is_gone_is_the_reason_of_the_loss(pipe: Pipe, path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_reader_that_is_gone_is_the_reason_of_the_loss(pipe: Pipe, path: Path)
     pipe.writer.write("[wrk 1]", "next")
 
     first, second = lines_of(path)
-    assert first.endswith("log lines lost: Broken pipe")
+    assert first.endswith("log lines dropped: Broken pipe")
     assert second == "next"
 
 
@@ -155,17 +155,17 @@ def test_the_rest_of_a_line_does_not_begin_another_file(pipe: Pipe, path: Path) 
     pipe.writer.flush()
     pipe.writer.write("[wrk 1]", "after")
 
-    assert lines_of(path) == ["whole", "1 log lines lost: the log went elsewhere", "after"]
+    assert lines_of(path) == ["whole", "1 log lines dropped: log destination changed", "after"]
 
 
-def test_a_line_after_a_torn_one_begins_on_its_own(pipe: Pipe) -> None:
+def test_a_line_after_a_is_within_line_one_begins_on_its_own(pipe: Pipe) -> None:
     pipe.begin_long_line()
-    pipe.writer._give_up("no space left")
+    pipe.writer._drop_all("no space left")
     pipe.writer.write("[wrk 1]", "whole")
 
     torn, lost, whole = pipe.texts()[-3:]
     assert set(torn) == {"x"}
-    assert (lost, whole) == ("1 log lines lost: no space left", "whole")
+    assert (lost, whole) == ("1 log lines dropped: no space left", "whole")
 
 
 def test_a_log_file_is_opened_again_after_it_was_moved(to_file: LogWriter, path: Path) -> None:
@@ -197,19 +197,19 @@ def test_a_file_that_cannot_be_opened_changes_nothing(to_file: LogWriter, path: 
 
 
 def test_the_log_is_elsewhere_once_it_is_a_file(to_file: LogWriter) -> None:
-    assert to_file.elsewhere
-    assert not LogWriter().elsewhere
+    assert to_file.is_redirected
+    assert not LogWriter().is_redirected
 
 
 def test_without_a_syslog_standard_error_gets_the_log_with_one_notice(tmp_path: Path) -> None:
     settings = Settings(syslog_socket=str(tmp_path / "none"))
     writer = LogWriter()
 
-    notice = writer.system(settings, "kore")
+    notice = writer.open_syslog(settings, "kore")
 
     assert notice.endswith("(No such file or directory): the log goes to standard error")
-    assert writer.system(settings, "kore") == ""
-    assert not writer.elsewhere
+    assert writer.open_syslog(settings, "kore") == ""
+    assert not writer.is_redirected
 
 
 def test_draining_ends_at_its_deadline(pipe: Pipe) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from kore._process import privsep
 from kore._process.ipc import messages
-from kore._process.ipc.channel import Channel, pair
+from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.messages import Forked, LogLine, Message, ProtocolError, Ready, Stop
 from kore._process.parent import children as module
 from kore._process.parent.children import FAULTS_MAX, Child, Children, fate
@@ -52,7 +52,7 @@ class Nursery:
 
     def expect(self, number: int = 1) -> Child:
         """Return a child that is on its way."""
-        ours, theirs = pair()
+        ours, theirs = open_pair()
         self.others.append(theirs)
         child = Child(WORKER, number, Channel(ours), Generation())
         self.children.add(child)
@@ -272,7 +272,7 @@ def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
         while Path(f"/proc/{orphan}").exists():
             nursery.loop.turn()
     finally:
-        privsep.prctl(privsep.PR_SET_CHILD_SUBREAPER, 0)
+        privsep.call_prctl(privsep.PR_SET_CHILD_SUBREAPER, 0)
     os.close(ours)
     os.close(theirs)
 
@@ -289,7 +289,7 @@ def test_what_a_child_logs_beyond_its_turn_is_left_out_and_counted(
     sent = 0
     while theirs.send(LogLine(6, "\0" * 20_000)) and not theirs.wants_write:
         sent += 1
-    child.channel.crowded()
+    child.channel.saw_backlog()
     with caplog.at_level("WARNING", "kore"):
         nursery.children.hear(child)
         taken = len(nursery.family.messages)
@@ -319,7 +319,7 @@ def test_an_ordinary_burst_of_log_messages_is_taken_as_a_whole(nursery: Nursery)
     theirs = Channel(nursery.others.pop())
     for number in range(60):
         theirs.send(LogLine(3, f"message {number}", "Traceback (most recent call last)\n" * 20))
-    child.channel.crowded()
+    child.channel.saw_backlog()
 
     nursery.children.hear(child)
 
@@ -368,7 +368,7 @@ def junk(rng: random.Random) -> bytes:
     data = bytearray(rng.randbytes(size))
     if rng.random() < 0.7 and size >= messages.HEADER.size:
         length = size - messages.HEADER.size if rng.random() < 0.7 else rng.getrandbits(32)
-        messages.HEADER.pack_into(data, 0, 1, rng.randrange(12), 0, 0, length, 0)
+        messages.HEADER.pack_into(data, 0, 1, rng.randrange(12), 0, 0, length)
     return bytes(data)
 
 

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 import pytest
 
 from kore._conf.settings import Settings
-from kore._process.ipc.channel import Channel, pair
-from kore._process.ipc.fragments import cost
+from kore._process.ipc.channel import Channel, open_pair
+from kore._process.ipc.fragments import wire_cost
 from kore._process.ipc.messages import (
-    ALL,
-    ASK,
+    ACK,
+    ACK_REQUEST,
+    ALL_WORKERS,
     ECHO,
-    RECEIPT,
     SIZE_MAX,
     Message,
     MessageKind,
@@ -21,7 +21,7 @@ from kore._process.ipc.messages import (
     RoutedMessage,
     WorkerExited,
 )
-from kore._process.ipc.send_queue import OVERHEAD, SendQueue
+from kore._process.ipc.send_queue import ENTRY_OVERHEAD, SendQueue
 from kore._process.parent.children import Child, Children
 from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Generation, WorkerSlot
@@ -59,7 +59,7 @@ class Office:
             self.start(number)
 
     def start(self, number: int) -> None:
-        ours, theirs = map(Channel, pair())
+        ours, theirs = map(Channel, open_pair())
         child = Child(WORKER, number, ours, self.generation)
         self.generation.seats[number].child = child
         self.ends[number] = theirs
@@ -104,7 +104,7 @@ def test_a_parcel_arrives_with_its_senders_number(office: Office) -> None:
 
 @pytest.mark.parametrize(("flags", "receivers"), [(1, {2, 3}), (1 | ECHO, {1, 2, 3})])
 def test_a_parcel_for_all_reaches_all(office: Office, flags: int, receivers: set[int]) -> None:
-    office.carry(1, ALL, b"content", flags)
+    office.carry(1, ALL_WORKERS, b"content", flags)
 
     assert {
         n for n in (1, 2, 3) if office.heard(n) == [RoutedMessage(1, flags, b"content")]
@@ -119,9 +119,9 @@ def test_a_parcel_for_all_reaches_all(office: Office, flags: int, receivers: set
         (2, 0, "flags 0x0"),
         (2, 3, "flags 0x3"),
         (2, MessageKind.OBJECT | 0x800, "flags 0x801"),
-        (ALL, MessageKind.OBJECT | ASK, "a receipt to more than one"),
-        (ALL, MessageKind.OBJECT | RECEIPT, "a receipt to more than one"),
-        (2, MessageKind.OBJECT | RECEIPT | ECHO, "a receipt to more than one"),
+        (ALL_WORKERS, MessageKind.OBJECT | ACK_REQUEST, "a receipt to more than one"),
+        (ALL_WORKERS, MessageKind.OBJECT | ACK, "a receipt to more than one"),
+        (2, MessageKind.OBJECT | ACK | ECHO, "a receipt to more than one"),
     ],
 )
 def test_a_parcel_against_the_rules_is_refused(
@@ -142,15 +142,15 @@ def test_a_role_that_sends_no_parcels_sends_none(office: Office) -> None:
 def test_the_queue_of_one_sender_is_bounded_and_others_have_theirs(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mail, fits = office.child(2).channel.mail, 0
-    while mail.held[1] + len(LARGE) <= most(SETTINGS):
+    mail, fits = office.child(2).channel.send_queue, 0
+    while mail.bytes_by_sender[1] + len(LARGE) <= most(SETTINGS):
         office.carry(1, 2, LARGE)
         fits += 1
     office.carry(1, 2, LARGE)
-    assert mail.held[1] <= most(SETTINGS)
+    assert mail.bytes_by_sender[1] <= most(SETTINGS)
     office.carry(3, 2, b"mine")
     # To all others it goes.
-    office.carry(1, ALL, LARGE)
+    office.carry(1, ALL_WORKERS, LARGE)
 
     assert office.heard(3) == [RoutedMessage(1, 1, LARGE)]
     heard = office.heard(2)
@@ -162,11 +162,11 @@ def test_the_queue_of_one_sender_is_bounded_and_others_have_theirs(
 
 
 def test_who_keeps_to_its_windows_is_never_refused() -> None:
-    window = max(SETTINGS.worker_message_window, cost(SETTINGS.worker_message_max))
+    window = max(SETTINGS.worker_message_window, wire_cost(SETTINGS.worker_message_max))
 
     assert most(SETTINGS) >= 3 * len(MessageKind) * window
     # What the parent counts is never more than what the sender counts.
-    assert cost(0) > OVERHEAD + 16 + 16
+    assert wire_cost(0) > ENTRY_OVERHEAD + 16 + 16
 
 
 def test_an_end_is_told_after_what_was_sent_before_it(office: Office) -> None:
@@ -189,10 +189,10 @@ def test_what_is_sent_to_nobody_comes_back_as_a_note(office: Office) -> None:
     assert office.heard(1) == [WorkerExited(2)]
     office.carry(1, 2)
     assert office.heard(1) == [WorkerExited(2)]
-    office.carry(1, ALL)
+    office.carry(1, ALL_WORKERS)
     assert office.heard(1) == [WorkerExited(2, absent=True)]
     assert office.heard(3) == [WorkerExited(2), RoutedMessage(1, 1, b"x")]
-    office.carry(1, 2, b"", 1 | RECEIPT)
+    office.carry(1, 2, b"", 1 | ACK)
 
     assert office.heard(1) == []
 
@@ -203,7 +203,7 @@ def test_one_note_that_waits_is_enough(office: Office) -> None:
         office.carry(2, 1, LARGE)
     for _ in range(100):
         office.carry(1, 3)
-        office.carry(1, ALL, b"x")
+        office.carry(1, ALL_WORKERS, b"x")
 
     notes = [message for message in office.heard(1) if isinstance(message, WorkerExited)]
     assert notes == [WorkerExited(3), WorkerExited(3), WorkerExited(3, absent=True)]
@@ -213,13 +213,13 @@ def test_what_many_dead_senders_left_does_not_add_up(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    mail = office.child(2).channel.mail
+    mail = office.child(2).channel.send_queue
     for _ in range(10):
-        while mail.held[1] < 2 * usual(SETTINGS):
+        while mail.bytes_by_sender[1] < 2 * usual(SETTINGS):
             office.carry(1, 2, LARGE)
         office.end(1)
         office.start(1)
-        assert mail.held[1] == 0
+        assert mail.bytes_by_sender[1] == 0
     assert "worker 1: what it sent to worker 2 is dropped" in caplog.text
 
     # And who comes after them is not refused what is its own.
@@ -230,11 +230,11 @@ def test_what_many_dead_senders_left_does_not_add_up(
 def test_mail_knows_whose_it_is() -> None:
     mail = SendQueue()
     for owner in (1, 2, 1):
-        mail.add(owner, bytes([owner]))
-    assert mail.held[1] == 2 * (1 + OVERHEAD)
-    mail.discard(1)
+        mail.append(owner, bytes([owner]))
+    assert mail.bytes_by_sender[1] == 2 * (1 + ENTRY_OVERHEAD)
+    mail.discard_sender(1)
 
-    assert (mail.first, len(mail), mail.held[1]) == (b"\2", 1, 0)
+    assert (mail.first, len(mail), mail.bytes_by_sender[1]) == (b"\2", 1, 0)
     mail.remove_first()
     assert not mail
-    assert mail.held[2] == 0
+    assert mail.bytes_by_sender[2] == 0

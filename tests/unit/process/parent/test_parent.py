@@ -33,7 +33,7 @@ def test_start_spawns_a_template_with_the_application(family: FakeFamily, parent
 
     ((main, arguments),) = family.commands
     assert main == "kore._process.template.template:main"
-    assert arguments[1:4] == [str(os.getpid()), "kore._process.worker.worker:main", ""]
+    assert arguments[:3] == [str(os.getpid()), "kore._process.worker.worker:main", ""]
     assert arguments[-2:] == ["app.py", ""]
     assert parent.is_loading()
 
@@ -120,7 +120,7 @@ def test_configuration_that_makes_no_sense_kills_the_template(
     family.template.send(Hello(VERSION), ConfigLoaded({"workers": 0}))
 
     assert family.template.child.doomed
-    assert "broke the protocol: a configuration that makes no sense" in caplog.text
+    assert "broke the protocol: invalid configuration message" in caplog.text
 
 
 def test_second_configuration_is_against_the_protocol(

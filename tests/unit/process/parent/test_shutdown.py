@@ -4,7 +4,7 @@ import pytest
 
 from kore._conf.server_schema import Address, Server
 from kore._conf.settings import Settings
-from kore._process.ipc.channel import Channel, pair
+from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.messages import Message, Stop
 from kore._process.parent.children import Child, Children
 from kore._process.parent.eventloop import ParentLoop
@@ -43,7 +43,7 @@ class House:
         plan = ParentConfig("kore", Settings(workers=workers), (SERVER,))
         generation.equip(plan, self.listeners.take(plan.servers, plan.numbers, 16))
         for number, seat in generation.seats.items():
-            ours, theirs = pair()
+            ours, theirs = open_pair()
             self.others.append(Channel(theirs))
             seat.child = Child(WORKER, number, Channel(ours), generation, ready=ready)
             self.children.add(seat.child)

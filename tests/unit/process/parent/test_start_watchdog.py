@@ -4,7 +4,7 @@ import pytest
 
 from kore._conf.settings import Settings
 from kore._process.ipc import scoreboard
-from kore._process.ipc.channel import Channel, pair
+from kore._process.ipc.channel import Channel, open_pair
 from kore._process.parent.children import Child
 from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Generation
@@ -25,7 +25,7 @@ class House:
         )
         self.generation = Generation()
         self.generation.equip(ParentConfig("kore", Settings(workers=2), ()), {})
-        self.sockets = [*pair()]
+        self.sockets = [*open_pair()]
         self.template = Child(TEMPLATE, 0, Channel(self.sockets[0]), self.generation, pid=7)
         self.generation.template = self.template
         self.worker = Child(WORKER, 2, Channel(self.sockets[1]), self.generation, pid=8)
@@ -40,7 +40,7 @@ class House:
         assert self.generation.board is not None
         board = self.generation.board
         slot = memoryview(board.pages)[board.layout.slot_at(2) :]
-        scoreboard.enter(slot, stage)
+        scoreboard.publish_stage(slot, stage)
         slot.release()
 
 

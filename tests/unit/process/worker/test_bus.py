@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from kore._process.ipc.fragments import PIECE, ROOM, cost
+from kore._process.ipc.fragments import FRAGMENT_HEADER, FRAGMENT_SIZE, wire_cost
 from kore._process.ipc.messages import MessageKind, RoutedMessage, WorkerExited
 from kore.errors import BusyError, KoreError, NoSuchWorkerError, TooLargeError
 from tests.helpers.core_loop import run
@@ -36,7 +36,7 @@ async def all_workers(star: Star) -> None:
 
 
 async def large_ones(star: Star) -> None:
-    sent = [bytes([size % 251]) * size for size in (0, 1, ROOM, 2 * ROOM + 3)]
+    sent = [bytes([size % 251]) * size for size in (0, 1, FRAGMENT_SIZE, 2 * FRAGMENT_SIZE + 3)]
     for payload in sent:
         star.send(payload)
     await star.drained()
@@ -54,9 +54,9 @@ async def wrong_numbers(star: Star) -> None:
 
 
 async def too_large(star: Star) -> None:
-    star.send(bytes(8 * ROOM))
+    star.send(bytes(8 * FRAGMENT_SIZE))
     with pytest.raises(TooLargeError, match="worker_message_max"):
-        star.send(bytes(8 * ROOM + 1))
+        star.send(bytes(8 * FRAGMENT_SIZE + 1))
 
 
 async def a_busy_worker(star: Star) -> None:
@@ -68,13 +68,13 @@ async def a_busy_worker(star: Star) -> None:
 
     star.relays[2].on(MessageKind.OBJECT, slow)
     window, count = star.relays[1].outgoing[MessageKind.OBJECT].windows[2], 0
-    while window.has_room(cost(4)):
+    while window.has_room(wire_cost(4)):
         star.send(b"%04d" % count)
         count += 1
     with pytest.raises(BusyError, match="worker 2 ") as caught:
         star.send(b"more")
     assert caught.value.workers == (2,)
-    assert count == SETTINGS.worker_message_window // cost(4)
+    assert count == SETTINGS.worker_message_window // wire_cost(4)
     with pytest.raises(BusyError):
         star.send(b"to all or to none", None)
     star.send(b"free", 3)
@@ -132,7 +132,7 @@ async def an_end(star: Star) -> None:
     held = asyncio.Event()
     star.relays[2].on(MessageKind.OBJECT, lambda *_: held.wait())
     star.send(b"never handled")
-    star.send(bytes(7 * ROOM))
+    star.send(bytes(7 * FRAGMENT_SIZE))
     star.end(2)
     await star.drained()
     star.start(2)
@@ -145,7 +145,13 @@ async def an_end(star: Star) -> None:
 async def half_a_message_at_the_receiver(star: Star) -> None:
     star.end(2)
     relay = star.start(2)
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT, PIECE.pack(5, 2 * ROOM, ROOM) + bytes(ROOM)))
+    relay.parcel(
+        RoutedMessage(
+            1,
+            MessageKind.OBJECT,
+            FRAGMENT_HEADER.pack(5, 2 * FRAGMENT_SIZE, FRAGMENT_SIZE) + bytes(FRAGMENT_SIZE),
+        )
+    )
     star.send(b"whole")
     await star.drained()
 
@@ -154,10 +160,22 @@ async def half_a_message_at_the_receiver(star: Star) -> None:
 
 async def half_a_message_of_a_sender(star: Star) -> None:
     relay = star.relays[2]
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT, PIECE.pack(5, 2 * ROOM, 0) + bytes(ROOM)))
+    relay.parcel(
+        RoutedMessage(
+            1,
+            MessageKind.OBJECT,
+            FRAGMENT_HEADER.pack(5, 2 * FRAGMENT_SIZE, 0) + bytes(FRAGMENT_SIZE),
+        )
+    )
     relay.gone(WorkerExited(1))
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT, PIECE.pack(5, 2 * ROOM, ROOM) + bytes(ROOM)))
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT, PIECE.pack(6, 3, 0) + b"new"))
+    relay.parcel(
+        RoutedMessage(
+            1,
+            MessageKind.OBJECT,
+            FRAGMENT_HEADER.pack(5, 2 * FRAGMENT_SIZE, FRAGMENT_SIZE) + bytes(FRAGMENT_SIZE),
+        )
+    )
+    relay.parcel(RoutedMessage(1, MessageKind.OBJECT, FRAGMENT_HEADER.pack(6, 3, 0) + b"new"))
     await star.until(lambda: star.said)
 
     assert star.said == [(2, 1, b"new")]
@@ -184,7 +202,11 @@ async def a_sender_that_ignores_its_window(star: Star) -> None:
     relay.on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     for number in range(1, 100):
         relay.parcel(
-            RoutedMessage(1, MessageKind.OBJECT, PIECE.pack(number, ROOM, 0) + bytes(ROOM))
+            RoutedMessage(
+                1,
+                MessageKind.OBJECT,
+                FRAGMENT_HEADER.pack(number, FRAGMENT_SIZE, 0) + bytes(FRAGMENT_SIZE),
+            )
         )
 
     assert relay.waiting <= 16
