@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 from kore.errors import KoreError
 
 if TYPE_CHECKING:
-    from kore._aio.tasks import Registry
+    from kore._aio.tasks import TaskRegistry
     from kore._conf.builder import Builder
     from kore._conf.schema import Config, Tracer
     from kore._process.worker.databases import Databases
@@ -34,7 +34,7 @@ class RunningWorker(Protocol):
     websockets: "WebSockets"
 
     @property
-    def tasks(self) -> "Registry":
+    def tasks(self) -> "TaskRegistry":
         """The tasks and handlers of this worker."""
 
     def trap(self, number: int) -> None:
@@ -65,7 +65,7 @@ class Context:
         self.unserved: Builder | None = None
         self.worker: RunningWorker | None = None
         # Tasks of an asyncio program that is no worker.
-        self.tasks: Registry | None = None
+        self.tasks: TaskRegistry | None = None
         # The object kept by kore.app(obj): the application's, never read by this package.
         self.app: object = None
 

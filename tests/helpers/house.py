@@ -41,6 +41,7 @@ FLOORS = {
     3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edge_poller _aio.gather
           _aio.lock _aio.nonblocking_io _aio.parent_death _aio.plain_reap _aio.proc _aio.queue
           _aio.sleep _aio.socket _aio.status _aio.task_utils _aio.tasks _aio.timer _aio.tracing
+          _aio.waiters
           _httpclient.client _httpclient.curl _httpclient.stream _httpclient.transfer
           _httpclient.transfers _httpclient.upload _pgsql.connect _pgsql.connection
           _pgsql.conninfo _pgsql.database _pgsql.epoll _pgsql.errors _pgsql.listen

@@ -13,19 +13,19 @@ CLASSES: Final = {
 }  # fmt: skip
 # Modules with functions that are one word, or miss their underscore.
 FUNCTIONS: Final = (
-    "_aio", "_api", "_app", "_cli", "_conf", "_context", "_core", "_http", "_httpclient",
+    "_api", "_app", "_cli", "_conf", "_context", "_core", "_http", "_httpclient",
     "_process", "_symbols", "_websocket",
 )  # fmt: skip
 # Modules, and pages, with vague words.
 PROSE: Final = (
-    "_aio", "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient",
+    "_api", "_app", "_cli", "_conf", "_core", "_http", "_httpclient",
     "_process", "_symbols", "_websocket", "docs/", "errors",
 )  # fmt: skip
 PARAMETERS: Final = ()
 RINGS: Final = {
-    "_app", "_context", "_process.worker", "_conf.builder", "_conf.databases",
+    "_conf.builder", "_conf.databases",
     "_conf.file.directives", "_conf.pending_routes", "_httpclient.transfer",
     "_httpclient.stream", "_process.parent.children", "_process.parent.generation",
-    "_process.parent.message_router", "_process.worker.worker",
+    "_process.parent.message_router",
 }  # fmt: skip
 MAP: Final = True

@@ -11,7 +11,7 @@ import pytest
 
 import kore
 from kore import _context
-from kore._aio.tasks import Registry
+from kore._aio.tasks import TaskRegistry
 from kore._conf.builder import Builder
 from kore._conf.schema import Config
 from kore._conf.settings import SETTINGS, Settings
@@ -29,7 +29,7 @@ class StandIn:
     config: Config = field(default_factory=lambda: Config(Settings(workers=7), (), ()))
     tracer: Any = None
     seen: list[Any] = field(default_factory=list)
-    tasks: Registry = field(default_factory=Registry)
+    tasks: TaskRegistry = field(default_factory=TaskRegistry)
 
     def fatal(self, text: str) -> None:
         raise Ended("fatal", text)

@@ -1,4 +1,4 @@
-"""Addresses of sockets, as an application writes and reads them."""
+"""Addresses of sockets: from what an application writes to what the system takes, and back."""
 
 import os
 import socket
@@ -8,21 +8,24 @@ from typing import Any, Final
 from kore.errors import KoreError, SocketError
 
 PORT_MAX: Final = 2**16 - 1
-UNIX_PATH_MAX: Final = 107  # bytes of sun_path, its NUL left out
-INTERNET: Final = (socket.AF_INET, socket.AF_INET6)
+UNIX_PATH_MAX: Final = 107  # bytes of sun_path, without its NUL
+INET_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 
 
-def port_number(port: object, least: int = 1) -> int:
-    """Return a port given as int or as digits."""
+def parse_port(port: object, port_min: int = 1) -> int:
+    """Return a port that is an int or a str of digits. Raises KoreError if it is out of range."""
     if isinstance(port, str) and port.isascii() and port.isdecimal():
         port = int(port)
-    if type(port) is not int or not least <= port <= PORT_MAX:
-        raise KoreError(f"invalid port number: {port!r} is not in {least}..{PORT_MAX}")
+    if type(port) is not int or not port_min <= port <= PORT_MAX:
+        raise KoreError(f"invalid port number: {port!r} is not in {port_min}..{PORT_MAX}")
     return port
 
 
-def unix_address(path: object) -> str | bytes:
-    """Return what the system calls the unix socket at *path*; `@name` is an abstract one."""
+def encode_unix_path(path: object) -> str | bytes:
+    """Return the address of the unix socket at *path*; `@name` is an abstract one.
+
+    Raises KoreError if it is empty or too long, ValueError if it contains NUL.
+    """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"the path of a unix socket must be str, not {type(path).__name__}")
     name = os.fsencode(path)
@@ -35,18 +38,18 @@ def unix_address(path: object) -> str | bytes:
     return b"\0" + name[1:] if name.startswith(b"@") else name
 
 
-def unix_name(address: object) -> str | None:
-    """Return the path of a unix socket, `@name` for an abstract one, None for one without."""
+def decode_unix_path(address: object) -> str | None:
+    """Return the path of a unix socket's address, `@name` for an abstract one, None if unnamed."""
     if isinstance(address, bytes) and address.startswith(b"\0"):
         address = b"@" + address[1:]
     return os.fsdecode(address) if isinstance(address, (str, bytes)) and address else None
 
 
-async def internet_addresses(sock: socket.socket, host: object, port: int) -> list[Any]:
-    """Return what the system calls *host* and *port*; a name is looked up, without blocking.
+async def resolve_host(sock: socket.socket, host: object, port: int) -> list[Any]:
+    """Return the addresses of *host* for *sock*; a name is looked up without blocking the loop.
 
-    A name may have several addresses. One of IPv4 can be reached from a socket of IPv6, too,
-    unless that was told not to.
+    An IPv6 socket can also reach IPv4 addresses, unless IPV6_V6ONLY is set. Raises SocketError if
+    the name cannot be resolved.
     """
     if not isinstance(host, str):
         raise TypeError(f"a host must be str, not {type(host).__name__}")
@@ -56,7 +59,7 @@ async def internet_addresses(sock: socket.socket, host: object, port: int) -> li
         pass
     else:
         return [(host, port)]
-    loop, flags = get_running_loop(), mapped(sock)
+    loop, flags = get_running_loop(), _get_mapping_flags(sock)
     try:
         found = await loop.getaddrinfo(
             host, port, family=sock.family, type=sock.type, flags=flags
@@ -67,8 +70,8 @@ async def internet_addresses(sock: socket.socket, host: object, port: int) -> li
     return [address for *_, address in found]
 
 
-def mapped(sock: socket.socket) -> int:
-    """Return the flags that have addresses of IPv4 written as some of IPv6."""
+def _get_mapping_flags(sock: socket.socket) -> int:
+    """Return flags of getaddrinfo(3) for IPv4 addresses in IPv6 form, if *sock* can use them."""
     if sock.family != socket.AF_INET6 or sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
         return 0
     return socket.AI_V4MAPPED | socket.AI_ALL

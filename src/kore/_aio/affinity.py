@@ -1,4 +1,4 @@
-"""CPUs of what a pinned worker starts: all that the server may use, not its own only."""
+"""CPU affinity of child processes: all CPUs of the server, not the one a worker is pinned to."""
 
 import contextlib
 import os
@@ -14,25 +14,25 @@ SERVER_CPUS: Final[WeakKeyDictionary["AbstractEventLoop", frozenset[int]]] = Wea
 
 
 def record_cpus(loop: "AbstractEventLoop", cpus: frozenset[int]) -> None:
-    """Have processes that are started in this loop run on *cpus*."""
+    """Set the CPUs of processes that are started in *loop*."""
     SERVER_CPUS[loop] = cpus
 
 
 @contextlib.contextmanager
-def unpinned(loop: "AbstractEventLoop") -> Iterator[None]:
+def use_server_cpus(loop: "AbstractEventLoop") -> Iterator[None]:
     """Return a context manager in which this thread starts processes that are not pinned."""
     own, cpus = os.sched_getaffinity(0), SERVER_CPUS.get(loop)
     if cpus is None or cpus == own:
         yield
         return
-    run_on(cpus)
+    set_affinity(cpus)
     try:
         yield
     finally:
-        run_on(own)
+        set_affinity(own)
 
 
-def run_on(cpus: "frozenset[int] | set[int]") -> None:
+def set_affinity(cpus: "frozenset[int] | set[int]") -> None:
     """Let this thread, and what it starts, run on *cpus* if the system allows it."""
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, cpus)

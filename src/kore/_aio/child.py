@@ -1,4 +1,4 @@
-"""A process that runs, as the event loop knows it: noticed when it ends, reaped, killed."""
+"""A child process as the event loop sees it: its end is noticed, it is reaped, it can be killed."""
 
 import asyncio
 import contextlib
@@ -15,21 +15,21 @@ from kore._aio.parent_death import kill_with_parent
 
 
 class Interruptible(Protocol):
-    """Something that a task may wait for."""
+    """An operation that a task may wait for, such as reading from a pipe."""
 
     @property
-    def waits(self) -> bool:
-        """Whether one does."""
+    def is_waiting(self) -> bool:
+        """Whether a task waits for it."""
 
     def interrupt(self, error: BaseException) -> None:
-        """End its wait."""
+        """Raise *error* in the task that waits."""
 
     def close(self) -> None:
-        """Give it up."""
+        """Close it for good."""
 
 
 class ChildWatcher:
-    """A process and all of its group. The loop keeps this object until the process is reaped."""
+    """A child process and its group. The event loop keeps this object until it is reaped."""
 
     def __init__(
         self, popen: "subprocess.Popen[bytes]", owner: Task[Any], pipes: "list[Interruptible]"
@@ -37,113 +37,113 @@ class ChildWatcher:
         self.popen = popen
         self.pipes = pipes
         self.loop: AbstractEventLoop = asyncio.get_running_loop()
-        self.alarm: asyncio.TimerHandle | None = None
-        # Its time was up while no task waited: the next one that does gets the error.
-        self.late = False
+        self.timer: asyncio.TimerHandle | None = None
+        # The timeout passed while no task waited: the next one that does gets the error.
+        self.is_timeout_due = False
         self.waiters: set[Future[None]] = set()
         self.owner = weakref.ref(owner)
         owner.add_done_callback(self.abandon)
-        self.leash = kill_with_parent(self.loop, popen.pid)
+        self.death_fd = kill_with_parent(self.loop, popen.pid)
         self.pidfd = self.watch()
 
     @property
     def status(self) -> int | None:
-        """The exit status, the number of a signal, or None."""
-        self.look()
+        """The exit status, the number of the signal that ended it, or None while it runs."""
+        self.reap()
         return None if self.popen.returncode is None else abs(self.popen.returncode)
 
     def watch(self) -> int:
-        """Have the loop look when it has ended. Return the descriptor that says so, or -1."""
+        """Call `reap()` when the process ends. Return the pidfd used for that, or -1."""
         try:
             pidfd = os.pidfd_open(self.popen.pid)
         except (OSError, AttributeError):  # an old kernel, or no descriptor is left
-            threading.Thread(target=self.wait_aside, daemon=True).start()
+            threading.Thread(target=self.wait_in_thread, daemon=True).start()
             return -1
-        self.loop.add_reader(pidfd, self.look)
+        self.loop.add_reader(pidfd, self.reap)
         return pidfd
 
-    def wait_aside(self) -> None:
-        """Wait in a thread, without reaping: until then no other process gets its pid."""
+    def wait_in_thread(self) -> None:
+        """Wait for the end without reaping, so that no other process gets the pid meanwhile."""
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self.popen.pid, os.WEXITED | os.WNOWAIT)
         with contextlib.suppress(RuntimeError):  # the loop is closed
-            self.loop.call_soon_threadsafe(self.look)
+            self.loop.call_soon_threadsafe(self.reap)
 
-    def look(self) -> None:
-        """Reap it if it has ended."""
+    def reap(self) -> None:
+        """Reap the process if it has ended, and wake the tasks that wait for that."""
         if self.popen.returncode is None and self.popen.poll() is not None:
-            self.let_go()
+            self.release()
             for waiter in self.waiters:
                 if not waiter.done():
                     waiter.set_result(None)
 
-    def let_go(self) -> None:
-        """Give back what was there for the sake of a running process."""
+    def release(self) -> None:
+        """Release the descriptors, the timer and the callback that a running process needs."""
         if self.pidfd >= 0:
             if not self.loop.is_closed():
                 self.loop.remove_reader(self.pidfd)
             os.close(self.pidfd)
             self.pidfd = -1
-        if self.leash >= 0:
-            os.close(self.leash)
-            self.leash = -1
+        if self.death_fd >= 0:
+            os.close(self.death_fd)
+            self.death_fd = -1
         self.cancel_timeout()
         owner = self.owner()
         if owner is not None:
             owner.remove_done_callback(self.abandon)
 
-    def expire_in(self, seconds: float) -> None:
-        """Raise TimeoutError in the task that waits, if the process still runs then."""
-        self.alarm = self.loop.call_later(seconds, self.expire)
+    def set_timeout(self, seconds: float) -> None:
+        """Raise TimeoutError in the task that waits, if the process still runs in *seconds*."""
+        self.timer = self.loop.call_later(seconds, self.expire)
 
-    def time_left(self) -> float:
-        """Return the seconds until its time is up; infinity: it has no limit."""
-        if self.alarm is None or self.alarm.cancelled():
+    def get_time_left(self) -> float:
+        """Return the seconds until the timeout; infinity without one."""
+        if self.timer is None or self.timer.cancelled():
             return math.inf
-        return self.alarm.when() - self.loop.time()
+        return self.timer.when() - self.loop.time()
 
     def cancel_timeout(self) -> None:
-        """Have its time limit no more: TimeoutError has been raised."""
-        if self.alarm is not None:
-            self.alarm.cancel()
+        """Cancel the timeout."""
+        if self.timer is not None:
+            self.timer.cancel()
 
     def expire(self) -> None:
         """Raise TimeoutError in the tasks that wait, or else in the next one that does."""
-        waiting = [pipe for pipe in self.pipes if pipe.waits]
+        waiting = [pipe for pipe in self.pipes if pipe.is_waiting]
         sleeping = [waiter for waiter in self.waiters if not waiter.done()]
-        self.late = not (waiting or sleeping)
+        self.is_timeout_due = not (waiting or sleeping)
         for pipe in waiting:
-            pipe.interrupt(late())
+            pipe.interrupt(create_timeout_error())
         for waiter in sleeping:
-            waiter.set_exception(late())
+            waiter.set_exception(create_timeout_error())
 
-    def punctual(self) -> None:
-        """Raise the TimeoutError that was due while no task waited."""
-        if self.late:
-            self.late = False
-            raise late()
+    def raise_if_timed_out(self) -> None:
+        """Raise the TimeoutError that was due while no task waited, once."""
+        if self.is_timeout_due:
+            self.is_timeout_due = False
+            raise create_timeout_error()
 
     async def wait(self) -> int:
-        """Wait for its end and return the status."""
-        self.punctual()
+        """Wait for the end and return the status. Raises TimeoutError if the timeout passes."""
+        self.raise_if_timed_out()
         while (status := self.status) is None:
             waiter = asyncio.get_running_loop().create_future()
             self.waiters.add(waiter)
             try:
                 await waiter
-            finally:  # an error in it has a traceback, which leads to here
+            finally:  # no reference cycle: an error in it has a traceback with this frame
                 self.waiters.discard(waiter)
                 del waiter
         return status
 
     def kill(self) -> None:
-        """Kill it and its group. Not reaped yet, its number is nobody else's."""
+        """Kill the process and its group with SIGKILL. Until it is reaped, its pid is its own."""
         if self.status is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.popen.pid, signal.SIGKILL)
 
     def abandon(self, _: object = None) -> None:
-        """Kill it: nobody wants it any more."""
+        """Kill the process and close its pipes: its owner has ended or forgotten it."""
         self.kill()
         for pipe in self.pipes:
             pipe.close()
@@ -153,9 +153,9 @@ class ChildWatcher:
         if self.popen.returncode is None:
             self.abandon()
             self.popen.wait()
-            self.let_go()
+            self.release()
 
 
-def late() -> TimeoutError:
-    """Return what says that a process ran for too long."""
+def create_timeout_error() -> TimeoutError:
+    """Return the error for a process that runs longer than its timeout."""
     return TimeoutError("timeout before process exited")

@@ -1,4 +1,4 @@
-"""Connecting to a host, which may have several addresses."""
+"""Connect a socket to a host, trying one address after the other."""
 
 import errno
 import socket
@@ -7,39 +7,42 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from kore._aio.addresses import internet_addresses
-from kore._aio.nonblocking_io import ClosedError, IoDirection, in_time, seconds_of
+from kore._aio.addresses import resolve_host
+from kore._aio.nonblocking_io import ClosedError, IoDirection, limit_time, parse_timeout
 from kore.errors import SocketError
 
 
-class ConnectAttempt:
-    """A socket on its way to one of the addresses of a host."""
+class HostConnector:
+    """Connects a socket to the first reachable address of a host."""
 
-    __slots__ = ("_usable", "_writing")
+    __slots__ = ("_check_open", "_writing")
 
-    def __init__(self, usable: Callable[[], socket.socket], writing: IoDirection) -> None:
-        # Who says that it is closed by now.
-        self._usable = usable
+    def __init__(self, check_open: Callable[[], socket.socket], writing: IoDirection) -> None:
+        # Returns the socket, or raises SocketError if it is closed by now.
+        self._check_open = check_open
         self._writing = writing
 
-    async def to(self, host: object, port: int, timeout_ms: float | None) -> None:
-        """Connect to the first address that lets us, in the resolver's order.
+    async def connect(self, host: object, port: int, timeout_ms: float | None) -> None:
+        """Connect to the first address that accepts, in the resolver's order.
 
-        What is left of the time is shared by the addresses that are left: one that does not answer
-        may not have it all. TimeoutError: it has passed. SocketError: what each of them said.
+        The remaining time is divided by the addresses that are left, so that one that does not
+        respond cannot use it up. Raises TimeoutError if it has passed, SocketError with the errors
+        of all addresses if none accepts.
         """
         now = get_running_loop().time
-        seconds = seconds_of(timeout_ms)
-        end = None if seconds is None else now() + seconds
+        seconds = parse_timeout(timeout_ms)
+        deadline = None if seconds is None else now() + seconds
         failures: list[tuple[str, Exception]] = []
-        async with in_time(timeout_ms):
-            addresses = await internet_addresses(self._usable(), host, port)
+        async with limit_time(timeout_ms):
+            addresses = await resolve_host(self._check_open(), host, port)
             for left in range(len(addresses), 0, -1):
                 address = addresses[-left]
-                # That of the last one is the whole's.
-                share = None if end is None or left == 1 else max(end - now(), 0) * 1000 / left
+                # For the last address the limit of the whole is enough.
+                share = None
+                if deadline is not None and left > 1:
+                    share = max(deadline - now(), 0) * 1000 / left
                 try:
-                    await self._to(address, share)
+                    await self._try_address(address, share)
                 except ClosedError:
                     raise
                 except (SocketError, TimeoutError) as error:
@@ -47,60 +50,61 @@ class ConnectAttempt:
                 else:
                     return
         try:
-            raise refused(failures)
-        finally:  # their tracebacks lead to here
+            raise _combine_failures(failures)
+        finally:  # no reference cycle: their tracebacks have this frame
             failures.clear()
 
-    async def _to(self, address: Any, timeout_ms: float | None) -> None:
-        connecting = AddressConnector(self._usable(), address)
+    async def _try_address(self, address: Any, timeout_ms: float | None) -> None:
+        attempt = ConnectAttempt(self._check_open(), address)
         try:
-            await self._writing.perform(AddressConnector.go_on, connecting, timeout_ms)
+            await self._writing.perform(ConnectAttempt.advance, attempt, timeout_ms)
         except SocketError:
             raise
         except BaseException:
-            connecting.give_up()
+            attempt.cancel()
             raise
 
 
-class AddressConnector:
-    """A connection that is being made."""
+class ConnectAttempt:
+    """A non-blocking connect to one address."""
 
-    __slots__ = ("address", "begun", "sock")
+    __slots__ = ("address", "is_started", "sock")
 
     def __init__(self, sock: socket.socket, address: Any) -> None:
         self.sock = sock
         self.address = address
-        self.begun = False
+        self.is_started = False
 
-    def go_on(self) -> None:
-        """Begin, or see what became of it. BlockingIOError: nothing yet.
+    def advance(self) -> None:
+        """Start to connect, or finish. Raises BlockingIOError if there is no result yet.
 
-        Asked with the same call, the system leaves a socket that failed fit for another address.
+        The result is asked for by connect() again, not by SO_ERROR: then the kernel leaves a socket
+        that failed ready for another address.
         """
-        again, self.begun = self.begun, True
+        again, self.is_started = self.is_started, True
         try:
             self.sock.connect(self.address)
         except OSError as error:
             if not (again and error.errno == errno.EISCONN):
                 raise
 
-    def give_up(self) -> None:
-        """Leave a socket that can be connected, whatever became of it."""
-        if self.begun:
+    def cancel(self) -> None:
+        """Leave the socket ready for another address, whatever became of this attempt."""
+        if self.is_started:
             try:
-                self.go_on()
+                self.advance()
             except BlockingIOError:
-                # For a connection that has not been answered this takes the question back.
+                # shutdown() takes back a connect that has not been answered.
                 with suppress(OSError):
                     self.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
 
 
-def refused(failures: list[tuple[str, Exception]]) -> SocketError:
-    """Return what is told of a host none of whose addresses lets us connect."""
+def _combine_failures(failures: list[tuple[str, Exception]]) -> SocketError:
+    """Return one error for a host of which no address accepts."""
     _, last = failures[-1]
     if len(failures) == 1 and isinstance(last, SocketError):
         return last
-    each = "; ".join(f"{address}: {error}" for address, error in failures)
-    return SocketError(each, getattr(last, "errno", None) or errno.ETIMEDOUT)
+    reasons = "; ".join(f"{address}: {error}" for address, error in failures)
+    return SocketError(reasons, getattr(last, "errno", None) or errno.ETIMEDOUT)

@@ -1,8 +1,9 @@
-"""Descriptors whose event loop may have given up on them: an epoll of our own, edge-triggered.
+"""An edge-triggered epoll beside the event loop, for errors on descriptors.
 
-After an error libuv watches a descriptor no more and tells nobody, though more may follow: what
-came before a reset, the next datagram after one that was refused. asyncio's loop goes round and
-round for as long as there is an error that no read takes away. Here both are one event.
+After an error on a descriptor, libuv stops watching it without a notice, though more may arrive:
+data from before a reset, or the next datagram after one that was refused. asyncio's loop, on the
+other hand, spins as long as there is an error that no read clears. With EPOLLET either is a single
+event.
 """
 
 import contextlib
@@ -11,53 +12,53 @@ from asyncio import AbstractEventLoop
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-BATCH: Final = 64
+EVENTS_MAX: Final = 64
 
 
 class WatchedFd(Protocol):
-    """Who is told."""
+    """What is called for events of a descriptor."""
 
     def on_edge(self) -> None:
-        """Look what there is."""
+        """Try the operation that waits on the descriptor."""
 
 
 class EdgePoller:
-    """One for each event loop, which watches it."""
+    """One epoll instance for each event loop, which watches it."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.epoll = select.epoll()
-        # Weak, as is the table of these: nobody here may keep a loop that is forgotten.
+        # Weak, as is the table of pollers: it must not keep a loop that is not used any more.
         self.watched: WeakValueDictionary[int, WatchedFd] = WeakValueDictionary()
         loop.add_reader(self.epoll.fileno(), self.dispatch)
 
     def watch(self, fd: int, watched: WatchedFd) -> None:
-        """Tell *watched* of errors; data are still the loop's subject."""
+        """Call *watched* on errors; the event loop still watches for data."""
         self.watched[fd] = watched
         self.epoll.register(fd, select.EPOLLET)
 
-    def take_over(self, fd: int) -> None:
-        """Tell of data, too, and begin with those that are there."""
+    def watch_input(self, fd: int) -> None:
+        """Watch for data as well, in place of the event loop; data that are there count."""
         self.epoll.modify(fd, select.EPOLLIN | select.EPOLLET)
 
-    def forget(self, fd: int) -> None:
-        """Tell nothing more."""
+    def unwatch(self, fd: int) -> None:
+        """Stop watching a descriptor."""
         self.watched.pop(fd, None)
         with contextlib.suppress(OSError, ValueError):  # closed: the descriptor, or the epoll
             self.epoll.unregister(fd)
 
     def dispatch(self) -> None:
-        """Tell who has something to look at."""
-        for fd, _ in self.epoll.poll(0, BATCH):
+        """Call the owners of descriptors that have events."""
+        for fd, _ in self.epoll.poll(0, EVENTS_MAX):
             if (watched := self.watched.get(fd)) is not None:
                 watched.on_edge()
 
 
-EDGES: Final[WeakKeyDictionary[AbstractEventLoop, EdgePoller]] = WeakKeyDictionary()
+POLLERS: Final[WeakKeyDictionary[AbstractEventLoop, EdgePoller]] = WeakKeyDictionary()
 
 
-def edges_of(loop: AbstractEventLoop) -> EdgePoller:
-    """Return the one of this loop."""
-    found = EDGES.get(loop)
+def get_edge_poller(loop: AbstractEventLoop) -> EdgePoller:
+    """Return the poller of *loop*, a new one on first use."""
+    found = POLLERS.get(loop)
     if found is None:
-        found = EDGES[loop] = EdgePoller(loop)
+        found = POLLERS[loop] = EdgePoller(loop)
     return found

@@ -1,4 +1,7 @@
-"""Waiting until something can be done with a descriptor, and doing it at once then."""
+"""Non-blocking I/O on one descriptor: try, wait for readiness, try again; with a timeout.
+
+`kore.socket` and `kore.proc` have an `IoDirection` for reading and one for writing.
+"""
 
 from asyncio import AbstractEventLoop, Future, TimerHandle, get_running_loop, timeout
 from collections.abc import AsyncIterator, Callable
@@ -6,58 +9,60 @@ from contextlib import asynccontextmanager, suppress
 from math import isnan
 from typing import Any, Final, TypeVar
 
-from kore._aio.edge_poller import EdgePoller, edges_of
-from kore._aio.sleep import GATE, has_result
+from kore._aio.edge_poller import EdgePoller, get_edge_poller
+from kore._aio.sleep import YIELD, has_result
 from kore._numbers import as_float
 from kore.errors import KoreError, SocketError
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-# After so many operations that did not wait, others have their turn.
-TURN: Final = 32
-# So often an attempt is left to the loop after one was in vain.
-FUTILE: Final = 32
-# Milliseconds: three thousand years. Event loops disagree about what is beyond.
-TIMEOUT_MAX: Final = 10**14
-LATE: Final = "timeout before operation completed"
+# After so many operations that did not wait, other tasks run.
+OPERATIONS_PER_TURN: Final = 32
+# After EAGAIN, so many operations wait for readiness before one is tried at once again.
+OPERATIONS_AFTER_EAGAIN: Final = 32
+# Three thousand years: above that, event loops differ.
+TIMEOUT_MAX_MS: Final = 10**14
+TIMEOUT_REASON: Final = "timeout before operation completed"
 
 
 class ClosedError(SocketError):
-    """Somebody has closed it while an operation waited."""
+    """The socket or pipe was closed while an operation waited."""
 
 
 class IoDirection:
     """Reading or writing of one descriptor: one operation at a time.
 
-    What would block is done whenever the event loop says that it need not, there and then. A task
-    that is cancelled between that and its next step leaves what it read to the next operation.
+    An operation that would block is done in the callback of the event loop when the descriptor is
+    ready. If its task is cancelled after that and before its next step, the result of a read is
+    saved for the next operation.
     """
 
-    __slots__ = ("__weakref__", "_alarm", "_argument", "_attempt", "_count", "_edges", "_fd",
-                 "_futile", "_kept", "_loop", "_result", "_taken_over", "_what", "_writing")
+    __slots__ = ("__weakref__", "_argument", "_attempt", "_edges", "_fd", "_is_taken_over", "_loop",
+                 "_name", "_operations", "_operations_to_skip", "_result", "_saved", "_timer",
+                 "_writing")
 
-    def __init__(self, fd: int, what: str, *, writing: bool) -> None:
+    def __init__(self, fd: int, name: str, *, writing: bool) -> None:
         self._fd = fd
-        self._what = what
+        self._name = name
         self._writing = writing
         # Where the descriptor is registered.
         self._loop: AbstractEventLoop | None = None
-        # Who says that the loop may have given up, and whether they watch in its place by now.
+        # Reports errors on which the loop stops watching; and whether it has taken over from it.
         self._edges: EdgePoller | None = None
-        self._taken_over = False
-        # What the operation that waits is to get, and what is done for it.
+        self._is_taken_over = False
+        # The result that the waiting operation gets, and the call that makes it.
         self._result: Future[Any] | None = None
         self._attempt: Callable[[Any], Any] = type
         self._argument: Any = None
-        self._alarm: TimerHandle | None = None
-        # The result of an operation that did not take it: at most one.
-        self._kept: list[Any] = []
-        self._count = 0
-        self._futile = 0
+        self._timer: TimerHandle | None = None
+        # The result of an operation that was cancelled: at most one.
+        self._saved: list[Any] = []
+        self._operations = 0
+        self._operations_to_skip = 0
 
     @property
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether an operation waits."""
         return self._result is not None and not self._result.done()
 
@@ -67,168 +72,169 @@ class IoDirection:
         argument: A,
         timeout_ms: float | None = None,
         *,
-        promising: bool = True,
+        try_first: bool = True,
     ) -> T:
-        """Return the result of an *attempt*, which raises BlockingIOError for "not yet".
+        """Return the result of *attempt*, which raises BlockingIOError when it would block.
 
-        If it is not *promising* it is made when the loop says so, and not before. TimeoutError: it
-        could not be done in time, and nothing was. SocketError: the system's reason against it.
+        Without *try_first* it is not tried before the descriptor is ready. Raises TimeoutError if
+        it was not done in time, SocketError with the system's reason if it failed.
         """
-        self._count += 1
-        if self._count > TURN:
-            self._count = 0
-            await GATE
+        self._operations += 1
+        if self._operations > OPERATIONS_PER_TURN:
+            self._operations = 0
+            await YIELD
         if self._result is not None and not self._result.done():
-            self.check()
-        if self._kept:
-            kept: T = self._kept.pop()
-            return kept
-        # An edge is told once: before waiting for one, all has to be taken.
-        if self._loop is None or self._taken_over or (promising and self._worthwhile()):
+            self.raise_if_waiting()
+        if self._saved:
+            saved: T = self._saved.pop()
+            return saved
+        # An edge is reported once: everything must be read before waiting for the next one.
+        if self._loop is None or self._is_taken_over or (try_first and self._should_try()):
             try:
                 return attempt(argument)
             except BlockingIOError:
-                self._futile = FUTILE
+                self._operations_to_skip = OPERATIONS_AFTER_EAGAIN
             except OSError as error:
-                raise refusal(error) from None
-        result: Future[T] = self._begin(attempt, argument, timeout_ms)
+                raise to_socket_error(error) from None
+        result: Future[T] = self._start(attempt, argument, timeout_ms)
         try:
             return await result
         except BaseException:
-            self._given_up(result)
+            self._abandon(result)
             raise
-        finally:  # an error in it has a traceback, which leads to here
+        finally:  # no reference cycle: an error in it has a traceback with this frame
             del result
 
-    def check(self) -> None:
+    def raise_if_waiting(self) -> None:
         """Raise KoreError if an operation waits."""
-        if self.waits:
-            raise KoreError(f"only one {self._what} operation can be done per socket at a time")
+        if self.is_waiting:
+            raise KoreError(f"only one {self._name} operation can be done per socket at a time")
 
-    def keep(self, result: object) -> None:
-        """Leave a result to the next operation, whatever it attempts."""
-        self._kept.append(result)
+    def save_result(self, result: object) -> None:
+        """Save a result for the next operation, whatever that attempts."""
+        self._saved.append(result)
 
-    def take_kept(self) -> Any:
-        """Return a result that no operation took, None if there is none."""
-        return self._kept.pop() if self._kept else None
+    def take_saved(self) -> Any:
+        """Remove and return the saved result, None if there is none."""
+        return self._saved.pop() if self._saved else None
 
     def interrupt(self, error: BaseException) -> None:
-        """End what waits with *error*; the next operation may wait again."""
+        """Raise *error* in the operation that waits; the next one may wait again."""
         if self._result is not None and not self._result.done():
             self._result.set_exception(error)
-            self._over()
+            self._finish()
 
-    def hang_up(self) -> Any:
-        """End what waits, and watch no more. Return a result that nobody took."""
+    def close(self) -> Any:
+        """End the operation that waits and stop watching. Return the saved result, if any."""
         self._unwatch()
         self.interrupt(ClosedError("socket is closed"))
-        return self.take_kept()
+        return self.take_saved()
 
-    def _begin(
+    def _start(
         self, attempt: Callable[[Any], Any], argument: object, timeout_ms: float | None
     ) -> "Future[Any]":
-        seconds = None if timeout_ms is None else seconds_of(timeout_ms)
+        seconds = None if timeout_ms is None else parse_timeout(timeout_ms)
         loop = self._loop
         # Reading stays registered from one operation to the next, which saves system calls.
         if loop is None or not loop.is_running():
             loop = get_running_loop()
             self._watch(loop)
-        if self._alarm is not None:  # of one that was cancelled a moment ago
-            self._over()
+        if self._timer is not None:  # of an operation that was cancelled just now
+            self._finish()
         if seconds is not None:
-            self._alarm = loop.call_later(seconds, self._too_late)
-        self._count = 0
+            self._timer = loop.call_later(seconds, self._on_timeout)
+        self._operations = 0
         self._attempt = attempt
         self._argument = argument
         self._result = result = loop.create_future()
         return result
 
-    def _given_up(self, result: "Future[Any]") -> None:
+    def _abandon(self, result: "Future[Any]") -> None:
         if not self._writing and has_result(result):
-            self.keep(result.result())
+            self.save_result(result.result())
         if result is self._result:
-            self._over()
+            self._finish()
 
-    def _over(self) -> None:
+    def _finish(self) -> None:
         self._result = self._argument = None
-        self._attempt = type  # it may be a method of who holds this object
-        if self._writing:  # almost always possible: the loop would spin
+        self._attempt = type  # not a bound method of the owner, which would be a cycle
+        if self._writing:  # almost always ready: the loop would spin
             self._unwatch()
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _worthwhile(self) -> bool:
-        self._futile -= 1
-        return self._futile < 0
+    def _should_try(self) -> bool:
+        self._operations_to_skip -= 1
+        return self._operations_to_skip < 0
 
     def _watch(self, loop: AbstractEventLoop) -> None:
         self._unwatch()
         self._loop = loop
-        if self._writing:  # each time anew, so nobody has given up on it
+        if self._writing:  # registered anew for each operation: no error can be missed
             loop.add_writer(self._fd, self._on_event)
             return
         loop.add_reader(self._fd, self._on_event)
-        self._edges = edges_of(loop)
+        self._edges = get_edge_poller(loop)
         self._edges.watch(self._fd, self)
 
     def _unwatch(self) -> None:
         loop, self._loop = self._loop, None
         edges, self._edges = self._edges, None
-        self._taken_over = False
+        self._is_taken_over = False
         if edges is not None:
-            edges.forget(self._fd)
+            edges.unwatch(self._fd)
         if loop is not None and not loop.is_closed():
             (loop.remove_writer if self._writing else loop.remove_reader)(self._fd)
 
     def on_edge(self) -> None:
-        """Look what there is; the loop may say nothing more of it, or nothing else."""
+        """Try the waiting operation; the loop may report nothing more, or spin."""
         self._take_over()
         self._on_event()
 
     def _take_over(self) -> None:
-        if self._loop is not None and self._edges is not None and not self._taken_over:
-            self._taken_over = True
+        if self._loop is not None and self._edges is not None and not self._is_taken_over:
+            self._is_taken_over = True
             self._loop.remove_reader(self._fd)
-            self._edges.take_over(self._fd)
+            self._edges.watch_input(self._fd)
 
     def _on_event(self) -> None:
         result = self._result
         if result is None or result.done():
             self._unwatch()
-        elif not self._settled(result):
-            self._take_over()  # for an error, perhaps, that somebody else has been told
+        elif not self._try_attempt(result):
+            self._take_over()  # the event was for an error that was reported elsewhere
 
-    def _settled(self, result: "Future[Any]") -> bool:
+    def _try_attempt(self, result: "Future[Any]") -> bool:
+        """Make the attempt; return False if it would still block."""
         try:
             result.set_result(self._attempt(self._argument))
         except BlockingIOError:
             return False
         except OSError as error:
             self._unwatch()
-            result.set_exception(refusal(error))
-        except BaseException as error:  # noqa: BLE001 - the task gets it
+            result.set_exception(to_socket_error(error))
+        except BaseException as error:  # noqa: BLE001 - raised in the task
             result.set_exception(error)
-        self._over()
+        self._finish()
         return True
 
-    def _too_late(self) -> None:
+    def _on_timeout(self) -> None:
         result = self._result
-        # What came in the same moment is not too late.
-        if result is not None and not result.done() and not self._settled(result):
-            self.interrupt(TimeoutError(LATE))
+        # Data that arrived in the same moment are not too late.
+        if result is not None and not result.done() and not self._try_attempt(result):
+            self.interrupt(TimeoutError(TIMEOUT_REASON))
 
 
-def refusal(error: OSError) -> SocketError:
-    """Return what an application is told of an error: the system's reason."""
+def to_socket_error(error: OSError) -> SocketError:
+    """Return the error that an application gets: the system's reason and number."""
     return SocketError(error.strerror or str(error), error.errno)
 
 
-def seconds_of(timeout_ms: object) -> float | None:
-    """Return a timeout in seconds; None for no limit: None, a negative one, one of millennia.
+def parse_timeout(timeout_ms: object) -> float | None:
+    """Return a timeout in seconds; None for no limit: None, negative, or above TIMEOUT_MAX_MS.
 
-    Raises TypeError if it is no number, ValueError if it is NaN.
+    Raises TypeError if it is not a real number, ValueError if it is NaN.
     """
     if timeout_ms is None:
         return None
@@ -240,18 +246,18 @@ def seconds_of(timeout_ms: object) -> float | None:
         ) from None
     if isnan(number):
         raise ValueError("a timeout must be a number of milliseconds, not NaN")
-    return number / 1000 if 0 <= number <= TIMEOUT_MAX else None
+    return number / 1000 if 0 <= number <= TIMEOUT_MAX_MS else None
 
 
-def positive(maxlen: int) -> int:
-    """Return how many bytes to read; none would look like the end."""
+def check_maxlen(maxlen: int) -> int:
+    """Return *maxlen*. Raises ValueError below 1: no bytes would look like the end of input."""
     if maxlen < 1:
         raise ValueError(f"maxlen must be 1 or more, not {maxlen}")
     return maxlen
 
 
-def as_bytes(data: object) -> bytes | memoryview:
-    """Return what is to be sent; str is sent as UTF-8."""
+def to_bytes(data: object) -> bytes | memoryview:
+    """Return *data* as bytes to send; str is encoded as UTF-8."""
     if type(data) is bytes:
         return data
     if isinstance(data, str):
@@ -262,7 +268,7 @@ def as_bytes(data: object) -> bytes | memoryview:
 
 
 class PartialSend:
-    """What is to be sent, and how much of it went."""
+    """Data to be sent, and how much of it was."""
 
     __slots__ = ("_data", "_sent", "_write")
 
@@ -273,8 +279,8 @@ class PartialSend:
         self._data = memoryview(data)
         self._sent = sent
 
-    def go_on(self) -> None:
-        """Write as much as is taken. BlockingIOError: that was not all."""
+    def advance(self) -> None:
+        """Write until all is sent. Raises BlockingIOError if it would block before that."""
         while True:  # once at least: a datagram may be empty
             self._sent += self._write(self._data[self._sent :])
             if self._sent >= len(self._data):
@@ -282,9 +288,9 @@ class PartialSend:
 
 
 @asynccontextmanager
-async def in_time(timeout_ms: float | None) -> AsyncIterator[None]:
-    """Limit what is awaited in it. TimeoutError: it took longer."""
-    seconds = seconds_of(timeout_ms)
+async def limit_time(timeout_ms: float | None) -> AsyncIterator[None]:
+    """Return a context manager that raises TimeoutError if its block takes longer."""
+    seconds = parse_timeout(timeout_ms)
     if seconds is None:
         yield
         return
@@ -292,4 +298,4 @@ async def in_time(timeout_ms: float | None) -> AsyncIterator[None]:
         async with timeout(seconds):
             yield
     except TimeoutError:
-        raise TimeoutError(LATE) from None
+        raise TimeoutError(TIMEOUT_REASON) from None

@@ -1,17 +1,17 @@
-"""A queue between the tasks of one process."""
+"""A FIFO queue between the tasks of one process: `kore.queue`."""
 
-from asyncio import Future, get_running_loop
-from collections import OrderedDict, deque
+from collections import deque
 from typing import Any
 
 from kore._aio.sleep import has_result
+from kore._aio.waiters import WaiterQueue
 from kore.errors import KoreError, QueueFullError
 
 
 class Queue:
-    """Objects in the order in which they came, to tasks in theirs.
+    """A queue of objects; tasks that wait for one are served in the order of their arrival.
 
-    *limit* is how many objects may wait in it; without one there is no limit.
+    *limit* is how many objects it may hold; without one there is no limit.
     """
 
     __slots__ = ("__weakref__", "_items", "_limit", "_promised", "_waiters")
@@ -21,9 +21,8 @@ class Queue:
             raise KoreError(f"a queue's limit must be a positive number, not {limit!r}")
         self._limit = limit
         self._items: deque[Any] = deque()
-        # Not a deque: a thousand clients may leave at once, each from the middle.
-        self._waiters: OrderedDict[Future[None], None] = OrderedDict()
-        # So many of the first objects are for tasks that were woken and did not run yet. The
+        self._waiters: WaiterQueue[bool] = WaiterQueue()
+        # How many of the first objects belong to tasks that were woken and have not run yet. The
         # objects stay here until then: a task that is cancelled first leaves its own in place.
         self._promised = 0
 
@@ -36,11 +35,11 @@ class Queue:
     def push(self, item: object) -> bool:
         """Give *item* to the task that has waited longest, or keep it for the next one.
 
-        QueueFullError: the limit is reached, and *item* is not in the queue.
+        Raises QueueFullError if the limit is reached; *item* is not in the queue then.
         """
         if self._waiters:
             self._items.append(item)
-            self._wake()
+            self._wake_waiters()
         elif self._limit is not None and len(self) >= self._limit:
             raise QueueFullError(f"the queue is full: {self._limit} objects wait in it")
         else:
@@ -51,16 +50,15 @@ class Queue:
         """Wait for an object, and return it."""
         if len(self._items) > self._promised:
             return self._take()
-        waiter: Future[None] = get_running_loop().create_future()
-        self._waiters[waiter] = None
+        waiter = self._waiters.add(True)
         try:
             await waiter
         except BaseException:
             if has_result(waiter):
                 self._promised -= 1
-                self._wake()
+                self._wake_waiters()
             else:
-                self._waiters.pop(waiter, None)
+                self._waiters.discard(waiter)
             raise
         self._promised -= 1
         return self._items.popleft()
@@ -73,15 +71,13 @@ class Queue:
         return f"<kore.queue {len(self)} objects, {len(self._waiters)} waiting>"
 
     def _take(self) -> Any:
+        """Remove and return the first object that is not promised."""
         if not self._promised:
             return self._items.popleft()
         item = self._items[self._promised]
         del self._items[self._promised]
         return item
 
-    def _wake(self) -> None:
-        while self._waiters and len(self._items) > self._promised:
-            waiter, _ = self._waiters.popitem(last=False)
-            if not waiter.done():  # else it is cancelled, and will hear of it
-                waiter.set_result(None)
-                self._promised += 1
+    def _wake_waiters(self) -> None:
+        while len(self._items) > self._promised and self._waiters.wake_first():
+            self._promised += 1

@@ -1,4 +1,4 @@
-"""A pause of the task that awaits it."""
+"""Pause the running task: `kore.suspend()`."""
 
 import operator
 from asyncio import Future, TimerHandle, get_running_loop
@@ -9,16 +9,16 @@ from kore._unawaited import Unawaited, warn_unawaited
 
 
 def suspend(delay_ms: int) -> "Sleep | YieldOnce":
-    """Return what to await for a pause of so many milliseconds, counted from the await.
+    """Return an awaitable that pauses for *delay_ms* milliseconds, counted from the await.
 
-    With 0 it lasts until all others that can run have done so once.
+    With 0 it lasts until all other tasks that are ready have run once.
     """
     delay_ms = operator.index(delay_ms)
-    return Sleep(delay_ms) if delay_ms > 0 else GATE
+    return Sleep(delay_ms) if delay_ms > 0 else YIELD
 
 
 class Sleep(Unawaited):
-    """A pause; never awaited, it is a mistake, and a warning."""
+    """An awaitable pause. Warns if it is dropped without having been awaited."""
 
     __slots__ = ("_awaited", "_delay_ms")
 
@@ -30,11 +30,11 @@ class Sleep(Unawaited):
         self._awaited = True
         loop = get_running_loop()
         pause = SleepFuture(loop=loop)
-        pause.alarm = loop.call_later(self._delay_ms / 1000, wake, pause)
+        pause.timer = loop.call_later(self._delay_ms / 1000, _wake_sleeper, pause)
         return pause.__await__()
 
     def _drop(self) -> None:
-        """Be dropped without a warning."""
+        """Do not warn when this is dropped."""
         self._awaited = True
 
     def __del__(self) -> None:
@@ -46,20 +46,23 @@ class Sleep(Unawaited):
 
 
 class SleepFuture(Future[None]):
-    """What a task waits for. A generator would do, and cost each of 100,000 tasks 250 bytes."""
+    """The future of a pause, which owns its timer.
 
-    __slots__ = ("alarm",)
+    A generator would do as well, but costs 250 bytes more for each of, say, 100,000 tasks.
+    """
 
-    alarm: TimerHandle
+    __slots__ = ("timer",)
+
+    timer: TimerHandle
 
     def cancel(self, msg: Any = None) -> bool:
-        """Wait no longer."""
-        self.alarm.cancel()
+        """Cancel the pause and its timer."""
+        self.timer.cancel()
         return super().cancel(msg)
 
 
 class YieldOnce:
-    """Lets others run."""
+    """An awaitable that lets other tasks run once."""
 
     __slots__ = ()
 
@@ -67,15 +70,15 @@ class YieldOnce:
         yield
 
 
-GATE: Final = YieldOnce()
+YIELD: Final = YieldOnce()
 
 
-def wake(sleeper: "Future[None]") -> None:
-    """Resolve a future, if nobody has done so."""
+def _wake_sleeper(sleeper: "Future[None]") -> None:
+    """Resolve a future that is not done yet."""
     if not sleeper.done():
         sleeper.set_result(None)
 
 
 def has_result(future: "Future[Any]") -> bool:
-    """Return whether there is something to be had from *future*."""
+    """Return whether *future* is done with a result, not cancelled or failed."""
     return future.done() and not future.cancelled() and future.exception() is None

@@ -1,4 +1,4 @@
-"""Sockets that tasks wait for."""
+"""Sockets whose operations are awaited: `kore.socket_wrap()`."""
 
 import asyncio
 import errno
@@ -10,37 +10,41 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from kore._aio.addresses import (
-    INTERNET,
-    internet_addresses,
-    port_number,
-    unix_address,
-    unix_name,
+    INET_FAMILIES,
+    decode_unix_path,
+    encode_unix_path,
+    parse_port,
+    resolve_host,
 )
-from kore._aio.connecting import ConnectAttempt
+from kore._aio.connecting import HostConnector
 from kore._aio.nonblocking_io import (
     ClosedError,
     IoDirection,
     PartialSend,
-    as_bytes,
-    in_time,
-    positive,
-    refusal,
+    check_maxlen,
+    limit_time,
+    to_bytes,
+    to_socket_error,
 )
 from kore.errors import KoreError, SocketError
 
-CONTROL: Final = 1024  # bytes for what comes beside a message
-RETRY: Final = 0.01  # seconds; of unix sockets with full queues nobody says when they have room
+# Bytes for the ancillary data of a message.
+ANCILLARY_MAX: Final = 1024
+# Seconds between two attempts at a unix socket with a full queue: no event says when it has room.
+RETRY_INTERVAL: Final = 0.01
 
-# What comes beside a message: length, level, type, bytes.
+# Ancillary data of a message (cmsg(3)): length, level, type, bytes.
 Ancillary: TypeAlias = list[tuple[int, int, int, bytes]]
 
 
 def socket_wrap(sock: socket.socket) -> "Socket":
-    """Return *sock* as one whose operations are awaited.
+    """Return a socket like *sock* whose operations are awaited.
 
-    It has a descriptor of its own: closing one of the two does not close the other.
+    It has a descriptor of its own: closing one of the two does not close the other. Raises
+    KoreError for other families than IPv4, IPv6 and unix, and for TLS sockets, SocketError if it
+    is closed.
     """
-    if sock.family not in {*INTERNET, socket.AF_UNIX}:
+    if sock.family not in {*INET_FAMILIES, socket.AF_UNIX}:
         raise KoreError(f"unsupported family: {sock.family!r}")
     if sock.fileno() < 0:
         raise SocketError("socket is closed")
@@ -51,15 +55,15 @@ def socket_wrap(sock: socket.socket) -> "Socket":
 
 
 class ReceivedData(NamedTuple):
-    """Data, where they came from, and what came beside them."""
+    """Data, the address of its sender, and its ancillary data."""
 
     data: bytes
     address: Any = None
-    beside: Ancillary = []  # noqa: RUF012 - never changed
+    ancillary: Ancillary = []  # noqa: RUF012 - never changed
 
 
 class OwnedSocket(socket.socket):
-    """A socket that nobody else has. Forgotten it is closed, and there is nothing to warn of."""
+    """A socket that only a `Socket` refers to: closed with it, without a ResourceWarning."""
 
     __slots__ = ()
 
@@ -70,26 +74,26 @@ class OwnedSocket(socket.socket):
 class Socket:
     """A socket: IPv4, IPv6 or unix, of streams or datagrams.
 
-    Every operation takes a timeout in milliseconds; TimeoutError says that it has passed, and that
-    no data was lost. SocketError, a RuntimeError, has the system's reason. At a time there can be
-    one of recv, recvfrom, recvmsg and accept, and beside it one of send, sendto and connect.
+    Every operation takes a timeout in milliseconds. Raises TimeoutError if it has passed, and no
+    data is lost; SocketError, a RuntimeError, with the system's reason. At a time there can be one
+    of recv, recvfrom, recvmsg and accept, and one of send, sendto and connect.
     """
 
-    __slots__ = ("__weakref__", "_more", "_origin", "_reading", "_receive", "_socket", "_stream",
-                 "_writing")
+    __slots__ = ("__weakref__", "_may_have_more", "_reading", "_receive", "_socket", "_stream",
+                 "_wrapped", "_writing")
 
     def __init__(self, own: socket.socket, wrapped: socket.socket | None = None) -> None:
         own.setblocking(False)
         self._socket = own
         self._receive: Callable[[int], Any] = own.recv
-        # Whose end is ours, too.
-        self._origin = wrapped or own
-        # Nothing is the end of a stream; a datagram may well be empty.
+        # When the wrapped socket is closed, this one counts as closed, too.
+        self._wrapped = wrapped or own
+        # No data means the end of a stream; a datagram may be empty.
         self._stream = own.type in {socket.SOCK_STREAM, socket.SOCK_SEQPACKET}
-        if not self._stream:  # if the data are left to recvfrom, it wants to know where from
+        if not self._stream:  # the data may be saved for recvfrom, which needs the address
             self._receive = own.recvfrom
-        # Whether more may have come than was taken: else the next piece has to be waited for.
-        self._more = True
+        # Whether there may be unread data: else the next recv waits for readiness first.
+        self._may_have_more = True
         self._reading = IoDirection(own.fileno(), "recv", writing=False)
         self._writing = IoDirection(own.fileno(), "send", writing=True)
 
@@ -97,104 +101,111 @@ class Socket:
 
     async def recv(self, maxlen: int, timeout_ms: float | None = None) -> bytes | None:
         """Return at most *maxlen* bytes, at least one; None when no more will come."""
-        if self._origin.fileno() < 0 or maxlen < 1:
-            self._usable()
-            positive(maxlen)
+        if self._wrapped.fileno() < 0 or maxlen < 1:
+            self._check_open()
+            check_maxlen(maxlen)
         attempt = self._receive
         try:
-            data = await self._reading.perform(attempt, maxlen, timeout_ms, promising=self._more)
+            data = await self._reading.perform(
+                attempt, maxlen, timeout_ms, try_first=self._may_have_more
+            )
         except ClosedError:
             if self._stream:
                 return None
             raise
         if type(data) is not bytes:
-            received = self._parts(data)
-            close_descriptors(received.beside)
+            received = self._to_received(data)
+            _close_descriptors(received.ancillary)
             data = received.data
-        self._more = len(data) >= maxlen
-        if len(data) > maxlen:  # it was left over from an operation that wanted more
-            data = self._cut(ReceivedData(data), maxlen)
-        return data or self._nothing()
+        self._may_have_more = len(data) >= maxlen
+        if len(data) > maxlen:  # saved by a cancelled operation with a larger limit
+            data = self._limit_data(ReceivedData(data), maxlen)
+        return data or self._get_empty()
 
     async def recvfrom(self, maxlen: int, timeout_ms: float | None = None) -> tuple[Any, ...]:
         """Return (ip, port, data), or (path, data) of a unix socket; all None at the end."""
-        attempt = self._usable().recvfrom
-        result = await self._reading.perform(attempt, positive(maxlen), timeout_ms)
-        received = self._parts(result)
-        close_descriptors(received.beside)
-        data = self._cut(received._replace(beside=[]), maxlen)
-        return (*self._source(data, received.address), data or self._nothing())
+        attempt = self._check_open().recvfrom
+        result = await self._reading.perform(attempt, check_maxlen(maxlen), timeout_ms)
+        received = self._to_received(result)
+        _close_descriptors(received.ancillary)
+        data = self._limit_data(received._replace(ancillary=[]), maxlen)
+        return (*self._format_source(data, received.address), data or self._get_empty())
 
     async def recvmsg(self, maxlen: int, timeout_ms: float | None = None) -> tuple[Any, ...]:
-        """Return what `recvfrom` does, and a list of (length, level, type, bytes) beside it."""
-        self._usable()
-        result = await self._reading.perform(self._message, positive(maxlen), timeout_ms)
-        received = self._parts(result)
-        data = self._cut(received, maxlen)
-        beside = received.beside
-        return (*self._source(data, received.address), data or self._nothing(), beside)
+        """Return what `recvfrom` does, then ancillary data as (length, level, type, bytes) each."""
+        self._check_open()
+        attempt = self._receive_message
+        result = await self._reading.perform(attempt, check_maxlen(maxlen), timeout_ms)
+        received = self._to_received(result)
+        data = self._limit_data(received, maxlen)
+        source = self._format_source(data, received.address)
+        return (*source, data or self._get_empty(), received.ancillary)
 
     async def accept(self, timeout_ms: float | None = None) -> "Socket":
         """Return the next client of a listening socket."""
-        client = await self._reading.perform(accepted, self._usable(), timeout_ms)
+        client = await self._reading.perform(_accept_client, self._check_open(), timeout_ms)
         return Socket(client)
 
     # ---- sending
 
     async def send(self, data: object, timeout_ms: float | None = None) -> None:
         """Send all of *data*, bytes or str. After a timeout a part of it may have been sent."""
-        sock = self._usable()
-        data = as_bytes(data)
-        self._writing.check()
+        sock = self._check_open()
+        data = to_bytes(data)
+        self._writing.raise_if_waiting()
         try:
             sent = sock.send(data)
         except BlockingIOError:
             sent = -1
         except OSError as error:
-            raise refusal(error) from None
+            raise to_socket_error(error) from None
         if sent < len(data):
             rest = PartialSend(sock.send, data, max(sent, 0))
-            await self._writing.perform(PartialSend.go_on, rest, timeout_ms)
+            await self._writing.perform(PartialSend.advance, rest, timeout_ms)
 
     async def sendto(self, *arguments: Any, timeout_ms: float | None = None) -> None:
         """Send a datagram: to (ip, port, data), or to (path, data) with a unix socket."""
-        sock = self._usable()
-        if sock.family in INTERNET:
-            host, port, data, timeout = filled("sendto(ip, port, data)", arguments, 3, timeout_ms)
-            address, *_ = await internet_addresses(sock, host, port_number(port))
-            send = partial(self._usable().sendto, as_bytes(data))
+        sock = self._check_open()
+        if sock.family in INET_FAMILIES:
+            host, port, data, timeout = _split_timeout(
+                "sendto(ip, port, data)", arguments, 3, timeout_ms
+            )
+            address, *_ = await resolve_host(sock, host, parse_port(port))
+            send = partial(self._check_open().sendto, to_bytes(data))
             await self._writing.perform(send, address, timeout)
         else:
-            path, data, timeout = filled("sendto(path, data)", arguments, 2, timeout_ms)
-            send = partial(sock.sendto, as_bytes(data))
-            async with in_time(timeout):
-                await self._insist(send, unix_address(path))
+            path, data, timeout = _split_timeout("sendto(path, data)", arguments, 2, timeout_ms)
+            send = partial(sock.sendto, to_bytes(data))
+            async with limit_time(timeout):
+                await self._retry_while_full(send, encode_unix_path(path))
 
     async def connect(self, *arguments: Any, timeout_ms: float | None = None) -> None:
         """Connect to (host, port), where a name is looked up, or to (path).
 
-        Of a name's addresses the first that lets us is taken, in the resolver's order; what is left
-        of the timeout is shared by those that are left.
+        The addresses of a name are tried in the resolver's order, until one accepts. The remaining
+        time is divided by the addresses that are left.
         """
-        sock = self._usable()
-        if sock.family in INTERNET:
-            host, port, timeout = filled("connect(host, port)", arguments, 2, timeout_ms)
-            await ConnectAttempt(self._usable, self._writing).to(host, port_number(port), timeout)
+        sock = self._check_open()
+        if sock.family in INET_FAMILIES:
+            host, port, timeout = _split_timeout("connect(host, port)", arguments, 2, timeout_ms)
+            connector = HostConnector(self._check_open, self._writing)
+            await connector.connect(host, parse_port(port), timeout)
         else:
-            path, timeout = filled("connect(path)", arguments, 1, timeout_ms)
-            async with in_time(timeout):
-                await self._insist(sock.connect, unix_address(path))
+            path, timeout = _split_timeout("connect(path)", arguments, 1, timeout_ms)
+            async with limit_time(timeout):
+                await self._retry_while_full(sock.connect, encode_unix_path(path))
 
-    async def _insist(self, attempt: Callable[[Any], Any], address: object) -> None:
+    async def _retry_while_full(self, attempt: Callable[[Any], Any], address: object) -> None:
+        """Make *attempt* until the queue of the unix socket at *address* has room."""
         while True:
-            self._writing.check()
-            self._usable()
+            self._writing.raise_if_waiting()
+            self._check_open()
             try:
                 attempt(address)
             except BlockingIOError:
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(RETRY_INTERVAL)
             except OSError as error:
-                raise refusal(error) from None
+                raise to_socket_error(error) from None
             else:
                 return
 
@@ -202,12 +213,12 @@ class Socket:
 
     @property
     def peer(self) -> tuple[Any, ...] | str | None:
-        """Who is at the other end: (ip, port), the path of a unix socket, or None."""
+        """The address of the other end: (ip, port), the path of a unix socket, or None."""
         try:
             address = self._socket.getpeername()
         except OSError:
             return None
-        return address[:2] if isinstance(address, tuple) else unix_name(address)
+        return address[:2] if isinstance(address, tuple) else decode_unix_path(address)
 
     def fileno(self) -> int:
         """Return the descriptor, -1 when it is closed."""
@@ -215,65 +226,69 @@ class Socket:
 
     def close(self) -> bool:
         """Close it. An operation that waits ends: recv as at the end of input, or with an error."""
-        untaken = self._reading.hang_up()
-        self._writing.hang_up()
+        unclaimed = self._reading.close()
+        self._writing.close()
         self._socket.close()
-        self._origin = self._socket
-        if isinstance(untaken, socket.socket):
-            untaken.close()
-        elif isinstance(untaken, ReceivedData):
-            close_descriptors(untaken.beside)
+        self._wrapped = self._socket
+        if isinstance(unclaimed, socket.socket):
+            unclaimed.close()
+        elif isinstance(unclaimed, ReceivedData):
+            _close_descriptors(unclaimed.ancillary)
         return True
 
     def __del__(self) -> None:
-        # Whoever calls the class by itself gets none.
+        # The attribute is missing if the constructor has failed.
         if hasattr(self, "_writing"):
             self.close()
 
     def __repr__(self) -> str:
         return f"<kore.socket fd={self.fileno()}>"
 
-    def _usable(self) -> socket.socket:
-        if self._origin.fileno() < 0:
+    def _check_open(self) -> socket.socket:
+        if self._wrapped.fileno() < 0:
             raise SocketError("socket is closed")
         return self._socket
 
-    def _nothing(self) -> bytes | None:
+    def _get_empty(self) -> bytes | None:
+        """Return the result for no data: None at the end of a stream, else an empty datagram."""
         return None if self._stream else b""
 
-    def _message(self, maxlen: int) -> "ReceivedData":
-        data, beside, _, address = self._socket.recvmsg(maxlen, CONTROL, socket.MSG_CMSG_CLOEXEC)
-        described = [(len(content), level, kind, content) for level, kind, content in beside]
-        return ReceivedData(data, address, described)
+    def _receive_message(self, maxlen: int) -> "ReceivedData":
+        data, ancillary, _, address = self._socket.recvmsg(
+            maxlen, ANCILLARY_MAX, socket.MSG_CMSG_CLOEXEC
+        )
+        items = [(len(content), level, kind, content) for level, kind, content in ancillary]
+        return ReceivedData(data, address, items)
 
-    def _parts(self, result: Any) -> "ReceivedData":
-        """Return what an operation got, which may have been left by one of another kind."""
+    def _to_received(self, result: Any) -> "ReceivedData":
+        """Return the result of an operation, which may be a saved one of another operation."""
         if isinstance(result, ReceivedData):
             return result
         if isinstance(result, socket.socket):  # of accept(): this socket has no data
-            self._reading.keep(result)
-            raise refusal(OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN)))
+            self._reading.save_result(result)
+            raise to_socket_error(OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN)))
         return ReceivedData(result) if isinstance(result, bytes) else ReceivedData(*result)
 
-    def _cut(self, received: "ReceivedData", maxlen: int) -> bytes:
-        """Return at most *maxlen* bytes; of a stream the others are left to the next operation."""
+    def _limit_data(self, received: "ReceivedData", maxlen: int) -> bytes:
+        """Return at most *maxlen* bytes; the rest of a stream is saved for the next operation."""
         if len(received.data) > maxlen and self._stream:
-            self._reading.keep(ReceivedData(received.data[maxlen:], received.address))
+            self._reading.save_result(ReceivedData(received.data[maxlen:], received.address))
         return received.data[:maxlen]
 
-    def _source(self, data: bytes, address: Any) -> tuple[Any, ...]:
-        if self._socket.family not in INTERNET:
-            return (unix_name(address),)
+    def _format_source(self, data: bytes, address: Any) -> tuple[Any, ...]:
+        """Return the sender of *data* as (ip, port) or (path,), with None for what is unknown."""
+        if self._socket.family not in INET_FAMILIES:
+            return (decode_unix_path(address),)
         if not data and self._stream:
             return (None, None)
-        # Of a stream the system says it once and for all.
+        # For a stream the system gives no address with the data.
         address = address or self.peer
         return address[:2] if isinstance(address, tuple) else (None, None)
 
 
-def close_descriptors(beside: Ancillary) -> None:
-    """Close descriptors that came beside data (SCM_RIGHTS), where nothing will take them."""
-    for _, level, kind, content in beside:
+def _close_descriptors(ancillary: Ancillary) -> None:
+    """Close the descriptors in ancillary data (SCM_RIGHTS) that is not returned."""
+    for _, level, kind, content in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             descriptors = array("i")
             descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
@@ -281,15 +296,17 @@ def close_descriptors(beside: Ancillary) -> None:
                 os.close(fd)
 
 
-def filled(call: str, given: tuple[Any, ...], count: int, timeout_ms: float | None) -> list[Any]:
-    """Return the arguments of a call, and its timeout, which may be the last of them."""
+def _split_timeout(
+    call: str, given: tuple[Any, ...], count: int, timeout_ms: float | None
+) -> list[Any]:
+    """Return the arguments of a call and its timeout, which may be the last of them."""
     if not count <= len(given) <= count + 1:
         raise TypeError(f"{call} takes {count} arguments and perhaps a timeout, not {len(given)}")
     return [*given[:count], given[count] if len(given) > count else timeout_ms]
 
 
-def accepted(sock: socket.socket) -> socket.socket:
-    """Accept a client; one that has left already was none."""
+def _accept_client(sock: socket.socket) -> socket.socket:
+    """Accept a client; one that has aborted its connection already is skipped."""
     while True:
         try:
             client, _ = sock.accept()

@@ -1,4 +1,4 @@
-"""What `proc.reap()` returns: an exit status that can be awaited, and be an int as it stands."""
+"""Exit statuses that `proc.reap()` returns: they can be awaited, or used as an int directly."""
 
 from collections.abc import Generator
 from typing import Any, Protocol
@@ -7,18 +7,18 @@ from kore.errors import KoreError
 
 
 class Exitable(Protocol):
-    """A process, as far as its end goes."""
+    """A process with an exit status."""
 
     @property
     def status(self) -> int | None:
         """The exit status, None while it runs."""
 
     async def wait(self) -> int:
-        """Wait for it."""
+        """Wait for the end and return the status."""
 
 
 class ExitStatus(int):
-    """The exit status of a process that has ended: an int, and at once there when awaited."""
+    """The exit status of a process that has ended: an int, which may be awaited as well."""
 
     __slots__ = ()
 
@@ -30,18 +30,18 @@ class ExitStatus(int):
 class PendingStatus:
     """The exit status of a process that had not ended yet. Awaited, it waits for the end.
 
-    Used as an int it is the status if the process has ended by then, and else raises KoreError.
+    Used as an int, it is the status if the process has ended by then. Raises KoreError if not.
     """
 
     __slots__ = ("_kept", "_process")
 
     def __init__(self, process: Exitable, kept: object = None) -> None:
         self._process = process
-        # What must not be forgotten as long as somebody waits.
+        # An object to keep alive for as long as a task waits: the process would be killed.
         self._kept = kept
 
     def __await__(self) -> Generator[Any, None, int]:
-        # Not `return`: this frame is what keeps this object, and what it keeps.
+        # Not `return await`: this frame keeps this object alive, and with it *kept*.
         return (yield from self._process.wait().__await__())
 
     def __int__(self) -> int:

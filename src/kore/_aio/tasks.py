@@ -1,4 +1,4 @@
-"""Tasks of their own: numbers, names, and where each of them waits."""
+"""The tasks of an application: their ids, names, and where each waits: `kore.task_create()`."""
 
 import asyncio
 import itertools
@@ -11,8 +11,13 @@ from time import monotonic
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from kore._aio.task_utils import close_if_not_started, is_cancelling, report_unhandled
-from kore._aio.tracing import place_of, traced
+from kore._aio.task_utils import (
+    close_if_not_started,
+    get_running_task,
+    is_cancelling,
+    report_unhandled,
+)
+from kore._aio.tracing import get_wait_location, trace_steps
 from kore.errors import KoreError
 
 
@@ -26,86 +31,80 @@ class TaskInfo:
     where: str
 
 
-# A task, what it was made of, and when that was on the monotonic clock.
+# A task, its coroutine, and when it was created on the monotonic clock.
 Entry: TypeAlias = tuple[Task[None], Coroutine[Any, Any, Any], float]
 
 
-class Registry:
-    """The tasks that `kore.task_create()` made, and numbers for all others that ask for one.
+class TaskRegistry:
+    """The tasks made by `kore.task_create()`, by id, and ids for other tasks on request.
 
     What a task raises goes to the event loop's exception handler.
     """
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
-        # Tasks that others have made, as far as somebody has asked for their numbers.
-        self.others: WeakKeyDictionary[Task[Any], int] = WeakKeyDictionary()
+        # The ids of other tasks, assigned on first use.
+        self.other_ids: WeakKeyDictionary[Task[Any], int] = WeakKeyDictionary()
         self.names: WeakKeyDictionary[Task[Any], str] = WeakKeyDictionary()
-        self.counter = itertools.count(1)
+        self.ids = itertools.count(1)
         self.tracing = False
 
     def create(self, coroutine: Coroutine[Any, Any, Any]) -> int:
-        """Run *coroutine* as a task; return its number."""
-        number = next(self.counter)
-        # Not the loop's create_task(): its detour costs a tenth, and a factory there may make tasks
-        # that begin at once. A name saves making one up.
+        """Run *coroutine* as a task; return its id."""
+        number = next(self.ids)
+        # Not the loop's create_task(): that takes a tenth longer, and a task factory there may
+        # start tasks eagerly. With a name, asyncio need not format one.
         loop = get_running_loop()
         name = getattr(coroutine, "__qualname__", None)
-        task = Task(self.watch(coroutine, number), loop=loop, name=name)
+        task = Task(self.run(coroutine, number), loop=loop, name=name)
         self.entries[number] = (task, coroutine, monotonic())
         return number
 
-    async def watch(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
-        """Await *coroutine*, and report what it does not catch: nobody else asks for it."""
+    async def run(self, coroutine: Coroutine[Any, Any, Any], number: int) -> None:
+        """Await *coroutine*, and report what it raises."""
         try:
-            await (self.traced(coroutine) if self.tracing else coroutine)
-        except BaseException as error:  # SystemExit too: a task ends no worker
+            await (self.trace(coroutine) if self.tracing else coroutine)
+        except BaseException as error:  # SystemExit, too, does not end the worker
             if isinstance(error, CancelledError) and is_cancelling():
                 raise
-            report_unhandled(f"task {number} ({name_of(coroutine)})", error)
+            report_unhandled(f"task {number} ({_get_coroutine_name(coroutine)})", error)
         finally:
             del self.entries[number]
 
-    def traced(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
-        """Return *coroutine* such that the log says when it runs and when it waits."""
-        return traced(coroutine, self.label)
+    def trace(self, coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        """Return *coroutine* with a log line for each of its steps."""
+        return trace_steps(coroutine, self.get_trace_name)
 
-    def label(self) -> int | str:
-        """Return what the running task is called in traces."""
-        task = self.current()
-        return self.names.get(task) or self.number_of(task)
+    def get_trace_name(self) -> int | str:
+        """Return the name, or else the id, of the running task."""
+        task = self.get_current()
+        return self.names.get(task) or self.get_id(task)
 
-    # ---- what a task asks about itself
+    # ---- the running task
 
-    def current(self) -> Task[Any]:
-        """Return the running task; KoreError where none runs."""
-        try:
-            task = asyncio.current_task()
-        except RuntimeError:
-            task = None
-        if task is None:
-            raise KoreError("no coroutine active")
-        return task
+    def get_current(self) -> Task[Any]:
+        """Return the running task. Raises KoreError if none runs."""
+        return get_running_task("no coroutine active")
 
-    def number_of(self, task: Task[Any]) -> int:
-        """Return the number of a task; who had none gets one."""
+    def get_id(self, task: Task[Any]) -> int:
+        """Return the id of a task, assigning one on first use."""
         coroutine: Any = task.get_coro()
-        if getattr(coroutine, "cr_code", None) is self.watch.__code__:
-            # There, and not in another table, which each task would pay for.
+        if getattr(coroutine, "cr_code", None) is self.run.__code__:
+            # Read from its frame: a second table would cost memory for each task.
             return int(coroutine.cr_frame.f_locals["number"])
-        number = self.others.get(task)
+        number = self.other_ids.get(task)
         if number is None:
-            number = self.others[task] = next(self.counter)
+            number = self.other_ids[task] = next(self.ids)
         return number
 
     def rename(self, name: str) -> None:
-        """Give the running task a name."""
-        self.names[self.current()] = name
+        """Set the name of the running task. Raises KoreError if none runs."""
+        self.names[self.get_current()] = name
 
-    # ---- what others ask
+    # ---- all tasks
 
     def kill(self, number: int) -> bool:
-        """Cancel a task; return whether there is one of that number."""
+        """Cancel a task; return whether it exists. Raises KoreError if it is the running one."""
         number = operator.index(number)
         if self.is_running(number):
             raise KoreError("refusing to kill active coroutine")
@@ -115,25 +114,25 @@ class Registry:
         return True
 
     def is_running(self, number: int) -> bool:
-        """Return whether it is the number of the very task that runs now."""
+        """Return whether *number* is the id of the task that runs now."""
         try:
             task = asyncio.current_task()
         except RuntimeError:  # no event loop
             return False
         if task is None:
             return False
-        # That of a handler is in no other table.
+        # Handlers are not among the entries.
         own, _, _ = self.entries.get(number, (None, None, None))
-        return own is task or self.others.get(task) == number
+        return own is task or self.other_ids.get(task) == number
 
     def cancel(self, number: int) -> None:
-        """Cancel a task; one that has not begun will never know."""
+        """Cancel a task; one that has not started never runs."""
         task, coroutine, _ = self.entries[number]
         task.cancel()
         task.add_done_callback(partial(self.forget, number, coroutine))
 
     def forget(self, number: int, coroutine: Coroutine[Any, Any, Any], _: Task[None]) -> None:
-        """Strike off a task that has ended without running, perhaps."""
+        """Remove a task that may have ended without having run."""
         close_if_not_started(coroutine)
         self.entries.pop(number, None)
 
@@ -143,23 +142,23 @@ class Registry:
             self.cancel(number)
 
     def list(self) -> list[TaskInfo]:
-        """Return all tasks, the oldest first."""
+        """Return information about all tasks, the oldest first."""
         now = monotonic()
         return [
-            self.info(task, number, name_of(coroutine), now - made)
-            for number, (task, coroutine, made) in self.entries.items()
+            self.make_info(task, number, _get_coroutine_name(coroutine), now - created)
+            for number, (task, coroutine, created) in self.entries.items()
         ]
 
     def describe(self, task: Task[Any]) -> str:
         """Return what a task is called in messages."""
         return f"task '{self.names.get(task) or task.get_name()}'"
 
-    def info(self, task: Task[Any], number: int, name: str, age: float) -> TaskInfo:
-        """Return what is known of a task; *name* is for one that has not named itself."""
+    def make_info(self, task: Task[Any], number: int, name: str, age: float) -> TaskInfo:
+        """Return information about a task; *name* is used unless it has set its own."""
         name = self.names.get(task, name)
-        return TaskInfo(number, name, age, place_of(task.get_coro()))
+        return TaskInfo(number, name, age, get_wait_location(task.get_coro()))
 
 
-def name_of(coroutine: object) -> str:
+def _get_coroutine_name(coroutine: object) -> str:
     """Return the name of the function that made *coroutine*."""
     return str(getattr(coroutine, "__qualname__", type(coroutine).__name__))

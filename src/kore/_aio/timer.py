@@ -1,4 +1,4 @@
-"""Functions called later, once or again and again."""
+"""Functions that are called later, once or periodically: `kore.timer`."""
 
 import operator
 from asyncio import CancelledError, Task, TimerHandle, get_running_loop
@@ -14,31 +14,41 @@ ONESHOT: Final = 1
 
 
 class _Unset:
-    """The data of a timer that has none; None is something."""
+    """The type of UNSET: a timer's *data* may be None."""
 
     def __repr__(self) -> str:
         return "nothing"
 
 
-NOTHING: Final = _Unset()
-# Coroutines that timers have begun. Loops hold tasks only weakly.
-RUNNING: Final[set[Task[None]]] = set()
+UNSET: Final = _Unset()
+# Tasks that timers have started. Event loops keep tasks only weakly.
+RUNNING_TASKS: Final[set[Task[None]]] = set()
 
 
 class Timer:
-    """Calls *method*, with *data* where it is given.
+    """Calls *method* after *delay_ms* milliseconds, with *data* if that is given.
 
-    With *flags* 0 it does so every *delay_ms* milliseconds, counted from its making and not from
-    the end of the last call; what came too late for a turn waits for the next one. A coroutine
-    that *method* returns is run as a task, and while it runs its turns are left out. What it
-    raises goes to the event loop's exception handler, and the timer goes on.
+    With *flags* 0 it is called every *delay_ms* milliseconds, counted from the creation of the
+    timer and not from the end of the last call; a call that is late by more than a period is left
+    out. A coroutine that *method* returns is run as a task, and while it runs there are no further
+    calls. What it raises goes to the event loop's exception handler, and the timer goes on.
+    Raises KoreError for invalid flags, or where no event loop runs.
     """
 
-    __slots__ = ("__weakref__", "_alarm", "_arguments", "_delay", "_due", "_loop", "_method",
-                 "_once", "_task")
+    __slots__ = (
+        "__weakref__",
+        "_arguments",
+        "_delay",
+        "_due",
+        "_loop",
+        "_method",
+        "_once",
+        "_task",
+        "_timer",
+    )
 
     def __init__(
-        self, method: Callable[..., Any], delay_ms: int, flags: int, *, data: object = NOTHING
+        self, method: Callable[..., Any], delay_ms: int, flags: int, *, data: object = UNSET
     ) -> None:
         if not callable(method):
             raise TypeError(f"a timer's method must be callable, not {method!r}")
@@ -52,33 +62,33 @@ class Timer:
                 "in koreapp.workerstart() or a handler"
             ) from None
         self._method = method
-        self._arguments = () if data is NOTHING else (data,)
+        self._arguments = () if data is UNSET else (data,)
         self._delay = max(operator.index(delay_ms), 0) / 1000
         self._once = flags == ONESHOT
         self._due = self._loop.time() + self._delay
         self._task: Task[None] | None = None
-        # The loop keeps it, and it keeps this object.
-        self._alarm: TimerHandle | None = self._loop.call_at(self._due, self._fire)
+        # The loop keeps the handle, and the handle keeps this object.
+        self._timer: TimerHandle | None = self._loop.call_at(self._due, self._on_timer)
 
     @property
     def closed(self) -> bool:
         """Whether it will not fire any more."""
-        return self._alarm is None
+        return self._timer is None
 
     def close(self) -> bool:
-        """Stop it. What it has begun goes on."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        """Stop the timer. A task that it has started goes on."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         return True
 
     def __repr__(self) -> str:
         name = getattr(self._method, "__qualname__", self._method)
         return f"<kore.timer {name} {self._delay * 1000:.0f} ms{', closed' * self.closed}>"
 
-    def _fire(self) -> None:
-        self._alarm = None if self._once else self._next()
-        if self._task is not None:  # its coroutine still runs
+    def _on_timer(self) -> None:
+        self._timer = None if self._once else self._schedule_next()
+        if self._task is not None:  # the task of an earlier call still runs
             return
         try:
             pending = self._method(*self._arguments)
@@ -87,15 +97,15 @@ class Timer:
             return
         if is_awaitable(pending):
             self._task = self._loop.create_task(self._run(pending))
-            RUNNING.add(self._task)
-            self._task.add_done_callback(partial(self._ended, pending))
+            RUNNING_TASKS.add(self._task)
+            self._task.add_done_callback(partial(self._on_task_done, pending))
 
-    def _next(self) -> TimerHandle:
+    def _schedule_next(self) -> TimerHandle:
         now = self._loop.time()
         self._due += self._delay
         if self._due < now and self._delay:
             self._due += -(-(now - self._due) // self._delay) * self._delay
-        return self._loop.call_at(max(self._due, now), self._fire)
+        return self._loop.call_at(max(self._due, now), self._on_timer)
 
     async def _run(self, pending: Awaitable[Any]) -> None:
         try:
@@ -105,10 +115,10 @@ class Timer:
                 raise
             self._report(error)
 
-    def _ended(self, pending: Awaitable[Any], task: Task[None]) -> None:
-        RUNNING.discard(task)
+    def _on_task_done(self, pending: Awaitable[Any], task: Task[None]) -> None:
+        RUNNING_TASKS.discard(task)
         self._task = None
-        if task.cancelled():  # whoever did so wants no more of it: the loop ends, perhaps
+        if task.cancelled():  # by the end of the loop, for one: stop the timer as well
             self.close()
         close_if_not_started(pending)
 

@@ -1,4 +1,4 @@
-"""Where coroutines are, and a line of the log whenever one goes on or waits."""
+"""Inspect coroutines: where they wait, a log line for each step, a timer around each step."""
 
 import asyncio
 import logging
@@ -10,85 +10,85 @@ from typing import Any, Final
 
 log = logging.getLogger("kore")
 NOTICE: Final = (logging.INFO + logging.WARNING) // 2
-# Frames of these say nothing about an application.
-INNER: Final = (f"{Path(__file__).parents[1]}/", f"{Path(asyncio.__file__).parent}/")
+# Frames of this package and of asyncio are not the application's.
+INTERNAL_PATHS: Final = (f"{Path(__file__).parents[1]}/", f"{Path(asyncio.__file__).parent}/")
 
 
-def frames_of(outermost: Any) -> Iterator[FrameType]:
+def _iter_frames(outermost: Any) -> Iterator[FrameType]:
     """Yield the frames of a coroutine that waits, from the outermost to the innermost."""
     while outermost is not None:
         frame = getattr(outermost, "cr_frame", None) or getattr(outermost, "gi_frame", None)
         if frame is not None:
             yield frame
-        outermost = awaited_by(outermost)
+        outermost = _get_awaited(outermost)
 
 
-def awaited_by(waiting: Any) -> Any:
-    """Return what a coroutine awaits."""
-    if getattr(waiting, "gi_code", None) in (traced.__code__, timed.__code__):
+def _get_awaited(waiting: Any) -> Any:
+    """Return what a coroutine awaits, None if it does not wait."""
+    if getattr(waiting, "gi_code", None) in (trace_steps.__code__, run_steps.__code__):
         return waiting.gi_frame.f_locals["inner"]
     return getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
 
 
-def place_of(waiting: Any) -> str:
-    """Return where a coroutine waits, `file:line`: the innermost place that is the application's.
+def get_wait_location(waiting: Any) -> str:
+    """Return where a coroutine waits, as `file:line` of the application's innermost frame.
 
-    Empty for one that is no Python code.
+    Empty for a coroutine that is not Python code.
     """
-    frames = list(frames_of(waiting))
-    own = [frame for frame in frames if not frame.f_code.co_filename.startswith(INNER)]
+    frames = list(_iter_frames(waiting))
+    own = [frame for frame in frames if not frame.f_code.co_filename.startswith(INTERNAL_PATHS)]
     if not frames:
         return ""
     frame = (own or frames)[-1]
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def step_of(waiting: Any, name: object, what: str) -> str:
-    """Return what the log says of a step of a coroutine."""
+def _describe_step(waiting: Any, name: object, what: str) -> str:
+    """Return the log line for a step of a coroutine."""
     text = f"coro '{name}' {what}" if isinstance(name, str) else f"coro {name} {what}"
     code: CodeType | None = getattr(waiting, "cr_code", None)
     frame: FrameType | None = getattr(waiting, "cr_frame", None)
-    if code is None:  # no Python code
+    if code is None:  # not Python code
         return text
     line = code.co_firstlineno if frame is None else frame.f_lineno
     return f"{text} <{code.co_qualname}> @ [{PurePath(code.co_filename).name}:{line}]"
 
 
 @coroutine
-def traced(
+def trace_steps(
     inner: Coroutine[Any, Any, Any], name: Callable[[], object]
 ) -> Generator[Any, Any, Any]:
-    """Run *inner*, and log each of its steps under what *name* returns."""
+    """Run *inner*, and log each of its steps under the name that *name* returns."""
 
-    def say(what: str) -> None:
-        log.log(NOTICE, "%s", step_of(inner, name(), what))
+    def log_step(what: str) -> None:
+        log.log(NOTICE, "%s", _describe_step(inner, name(), what))
 
-    say("created")
+    log_step("created")
     step: Callable[..., Any] = inner.send
     argument: Any = None
     try:
         while True:
-            say("running")
+            log_step("running")
             yielded = step(argument)
-            say("suspended")
+            log_step("suspended")
             try:
                 argument, step = (yield yielded), inner.send
             except BaseException as error:  # noqa: BLE001 - it is the coroutine's
                 argument, step = error, inner.throw
             killed = isinstance(argument, (asyncio.CancelledError, GeneratorExit))
-            say("killed" if killed else "wokeup")
+            log_step("killed" if killed else "wokeup")
     except StopIteration as end:
         return end.value
     finally:
         inner.close()
-        say("deleted")
+        log_step("deleted")
 
 
 @coroutine
-def timed(
+def run_steps(
     inner: Coroutine[Any, Any, Any], call: Callable[[Callable[[], Any]], Any]
 ) -> Generator[Any, Any, Any]:
-    """Run *inner*; *call* is given each of its steps to take."""
+    """Run *inner* by passing each of its steps to *call*."""
     step: Callable[..., Any] = inner.send
     argument: Any = None
     try:

@@ -7,18 +7,18 @@ from types import CoroutineType
 from typing import Any
 
 from kore import _context
-from kore._aio.tasks import Registry, TaskInfo
+from kore._aio.tasks import TaskInfo, TaskRegistry
 from kore._conf import check
 from kore.errors import KoreError
 
 
-def registry() -> Registry:
+def registry() -> TaskRegistry:
     """Return the tasks of this process: a worker's, or those of any other asyncio program."""
     current = _context.current
     if current.worker is not None:
         return current.worker.tasks
     if current.tasks is None:
-        current.tasks = Registry()
+        current.tasks = TaskRegistry()
     return current.tasks
 
 
@@ -45,7 +45,7 @@ def task_create(task: Coroutine[Any, Any, Any]) -> int:
 def task_id() -> int:
     """Return the id of the running task. KoreError: none runs."""
     tasks = registry()
-    return tasks.number_of(tasks.current())
+    return tasks.get_id(tasks.get_current())
 
 
 def task_kill(task_id: int) -> bool:

@@ -27,7 +27,7 @@ async def cancel_when_taken(task: "asyncio.Task[Any]", sock: Any) -> None:
     """Cancel a task when the event loop has taken for it what came, before its next step."""
 
     def look() -> None:
-        if sock._reading.waits:
+        if sock._reading.is_waiting:
             asyncio.get_running_loop().call_soon(look)
         else:
             task.cancel()

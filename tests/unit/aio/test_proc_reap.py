@@ -28,7 +28,7 @@ USES: dict[str, Callable[[Any], object]] = {
 def patience(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Wait for what does end, however busy the machine is."""
     if "never" not in request.node.name:
-        monkeypatch.setattr(plain_reap, "WAIT_MAX", 60)
+        monkeypatch.setattr(plain_reap, "WAIT_MAX_SECONDS", 60)
 
 
 @pytest.mark.parametrize("use", USES)

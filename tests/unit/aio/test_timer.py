@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import kore
-from kore._aio.timer import RUNNING
+from kore._aio.timer import RUNNING_TASKS
 from kore.errors import KoreError
 from tests.helpers.loops import Errors, on_both, passes, until
 
@@ -134,7 +134,7 @@ async def test_an_error_is_reported_and_the_timer_goes_on(
     timer = kore.timer(fails_later if waits else fails, 1, 0)
     await until(lambda: len(errors.found) >= 2)
     timer.close()
-    await until(lambda: not RUNNING)
+    await until(lambda: not RUNNING_TASKS)
 
     assert {type(found) for _, found in errors.found} == {error}
     assert all("<kore.timer" in where and "fails" in where for where, _ in errors.found)
@@ -169,9 +169,9 @@ async def test_a_coroutine_that_has_begun_is_kept_though_nobody_else_does() -> N
         seen.append(1)
 
     kore.timer(callback, 1, kore.TIMER_ONESHOT)
-    await until(lambda: RUNNING)
+    await until(lambda: RUNNING_TASKS)
     gc.collect()
-    await until(lambda: seen and not RUNNING)
+    await until(lambda: seen and not RUNNING_TASKS)
 
 
 @on_both
@@ -206,12 +206,12 @@ def test_timers_end_with_their_loop() -> None:
     async def main() -> None:
         kore.timer(callback, 0, 0)
         kore.timer(print, 1000, kore.TIMER_ONESHOT)
-        await until(lambda: RUNNING)
+        await until(lambda: RUNNING_TASKS)
 
     asyncio.run(main())
     gc.collect()
 
-    assert not RUNNING
+    assert not RUNNING_TASKS
 
 
 @on_both

@@ -5,7 +5,7 @@ from time import monotonic
 from types import CoroutineType
 from typing import Any, Final
 
-from kore._aio.tracing import timed
+from kore._aio.tracing import run_steps
 from kore._conf.schema import Handler
 from kore._process.log.handlers import log
 from kore._process.worker.heartbeat import Heartbeat
@@ -36,7 +36,7 @@ class SlowHandlers:
 
     async def drive(self, pending: Coroutine[Any, Any, Any], where: str) -> Any:
         """Await a handler, each of its steps timed."""
-        return await timed(pending, lambda step: self.call(where, step))
+        return await run_steps(pending, lambda step: self.call(where, step))
 
     def call(self, where: str, step: Callable[[], Any]) -> Any:
         """Take one step, and report it if it was slow."""

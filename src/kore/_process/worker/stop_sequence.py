@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, Protocol
 
 from kore._aio.task_utils import is_cancelling
-from kore._aio.tracing import place_of
+from kore._aio.tracing import get_wait_location
 from kore._conf.settings import Settings
 from kore._maybe_async import call_maybe_async
 from kore._process.log.handlers import log
@@ -138,7 +138,7 @@ class StopSequence:
         if not await self.wait_for(task):
             log.warning(
                 "%s has not ended within drain_timeout: cancelled at %s",
-                name, place_of(task.get_coro()),
+                name, get_wait_location(task.get_coro()),
             )  # fmt: skip
             task.cancel()
             await asyncio.wait({task}, timeout=self.step_timeout())

@@ -15,7 +15,7 @@ from types import CoroutineType
 from typing import Any, TypeAlias
 
 from kore._aio.task_utils import close_if_not_started, is_cancelling, report_unhandled
-from kore._aio.tasks import Registry, TaskInfo
+from kore._aio.tasks import TaskInfo, TaskRegistry
 from kore._core.eager_task import TaskStarter
 from kore._core.request import Request, began
 from kore._maybe_async import await_result
@@ -35,7 +35,7 @@ class WorkerTask(Task[None]):
         return False
 
 
-class RequestTasks(Registry):
+class RequestTasks(TaskRegistry):
     """All tasks of a worker: those of its requests, and those of the application."""
 
     def __init__(self, loop: AbstractEventLoop, report: FailureReport) -> None:
@@ -68,7 +68,7 @@ class RequestTasks(Registry):
         if type(handler) is not CoroutineType:
             handler = await_result(handler)
         if self.tracing:
-            handler = await_result(self.traced(handler))
+            handler = await_result(self.trace(handler))
         return self.starter.start(handler, request, then)
 
     def _conclude(self, request: Request, then: ResultCallback | None, result: object) -> None:
@@ -144,8 +144,8 @@ class RequestTasks(Registry):
         """Return information about all tasks and handlers, the oldest first."""
         now = time.monotonic()
         serving = [
-            self.info(
-                task, self.number_of(task), f"route '{Request.where(request)}'",
+            self.make_info(
+                task, self.get_id(task), f"route '{Request.where(request)}'",
                 now - began(request),
             )
             for task, request in self.handlers.values()

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any, Final, NoReturn
 
 from kore import _context
-from kore._aio.affinity import record_cpus, run_on
+from kore._aio.affinity import record_cpus, set_affinity
 from kore._aio.parent_death import set_parent_death_fd, wait_for_parent_death
 from kore._conf import check
 from kore._conf.schema import Config, Tracer
@@ -189,7 +189,7 @@ class Worker:
         It may do what it was forked for. But when it comes back to the event loop, which it shares
         with the worker, it has to end before it touches anything.
         """
-        run_on(self.cpus)
+        set_affinity(self.cpus)
         self.signals.abandon()
         self.channel.close()
         self.poller.abandon()
