@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from kore._api.lazy import LAZY
+from tests.helpers.blocking_calls import waits
 from tests.helpers.house import (
     CYTHON,
     FILES,
@@ -55,7 +56,6 @@ from tests.helpers.house_names import (
     vague_words,
     wrongly_private,
 )
-from tests.helpers.waiting import waits
 
 # The house
 

@@ -11,7 +11,7 @@ import pytest
 # A test with one of these talks to a server of its own or to a shared one.
 FIXTURES = {"serve", "serve_module", "serve_session", "postgres", "own_postgres"}
 # Files that start commands themselves.
-STARTERS = ("subprocess", "fix_serve", "process.house", "conf_house", "objects_house")
+STARTERS = ("subprocess", "fix_serve", "process_helpers", "conf_project", "objects_client")
 
 # They run each line of the core millions of times, and none that others do not.
 REPETITIVE = ("test_more_overhead_than_4096_bytes_is_refused",)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.helpers.lines import Lines, expected, known, lines
+from tests.helpers.expected_accesslog import Lines, expected, known, lines
 
 ASKED = (
     "$request|$request_no_args|$request_method|$request_uri|$uri|$args|$server_protocol|$host|"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kore._core.refusals import ParseError
 from kore._core.testing import ChunkReader
-from tests.helpers.heads import changed, fuzzed
+from tests.helpers.head_strategies import changed, fuzzed
 
 HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 TAIL = b"GET /tail HTTP/1.1\r\nHost: tail\r\n\r\n"

@@ -9,7 +9,7 @@ from kore._conf.file.syntax import CONTROL, parse
 from kore._conf.settings import SETTINGS
 from kore.errors import ConfigError
 from tests.helpers.conf import App
-from tests.helpers.heads import fuzzed
+from tests.helpers.head_strategies import fuzzed
 
 KEYWORDS = sorted({*SETTINGS, "include", *(word for table in CONTEXTS.values() for word in table)})
 WORDS = [

@@ -17,7 +17,7 @@ from kore._core.request import Request
 from kore._core.testing import ChunkReader, HeadReader, ParsedHead
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
-from tests.helpers.heads import changed, fuzzed, lines
+from tests.helpers.head_strategies import changed, fuzzed, lines
 
 PATHS = ["", "echo", "large", "items", "many", "held", "raise", "broken", "hangup", "interim", "no"]
 PATHS += ["close", "stream"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kore._core.refusals import ParseError
 from kore._core.testing import HeadReader, ParsedHead, parse
-from tests.helpers.heads import fuzzed, heads
+from tests.helpers.head_strategies import fuzzed, heads
 from tests.helpers.three_ways import three_ways
 
 LARGEST = (1 << 63) - 1  # we count no further: any such length is refused with 413

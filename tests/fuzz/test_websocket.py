@@ -15,7 +15,7 @@ from kore._core.ws_options import WebSocketOptions
 from kore._websocket.deflate import DeflateParameters, Deflater
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
-from tests.helpers.heads import changed, fuzzed
+from tests.helpers.head_strategies import changed, fuzzed
 from tests.helpers.websocket import ASKING, LIMITS, Got, frame, length, parsed
 
 TERMS = WebSocketOptions(

@@ -7,7 +7,7 @@ import struct
 import termios
 from typing import Final
 
-from tests.helpers.answers import Answer, Reader
+from tests.helpers.response_reader import Answer, Reader
 
 RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.postgres import Missing, Postgres, running
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
 
 APP = '''
 import asyncio, os, textwrap

@@ -14,8 +14,8 @@ from typing import Any, Final, Self
 import pytest
 
 from tests.helpers import procs
-from tests.helpers.log import Log, tracebacks
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
+from tests.helpers.server_log import Log, tracebacks
 
 # What is logged of a start ends with the second line: whoever has read it has read all.
 # In either format: a text ends with a bracket or a quote.

@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.helpers import procs
 from tests.helpers.ports import free_port
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
 
 PROGRAM: Final = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 CONF: Final = """

@@ -7,10 +7,10 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from tests.helpers.answers import Answer
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Server
-from tests.helpers.raw import Client, Segment
+from tests.helpers.raw_client import Client, Segment
+from tests.helpers.response_reader import Answer
 
 HELLO = b"hello world"
 IMF_DATE = re.compile(

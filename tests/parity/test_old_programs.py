@@ -7,7 +7,7 @@ from typing import Final
 from tests.helpers import procs
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Server
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
 from tests.parity.test_programs import running
 
 STAR: Final = """

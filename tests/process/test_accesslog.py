@@ -13,8 +13,8 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.conf_house import kore, serving
-from tests.process.house import full, get, replaced
+from tests.process.conf_project import kore, serving
+from tests.process.process_helpers import full, get, replaced
 
 APP = """
 domain = kore.domain("*", attach="http", accesslog="LOG", accesslog_format="FORMAT")

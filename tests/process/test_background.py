@@ -15,7 +15,7 @@ import pytest
 from kore._process.parent.pidfile import owner
 from tests.helpers import procs
 from tests.helpers.syslogd import Syslogd
-from tests.process.house import alive
+from tests.process.process_helpers import alive
 
 APP = """
 import os, sys

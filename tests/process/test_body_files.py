@@ -13,7 +13,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import get, post
 from tests.helpers.fix_serve import RUNNING, Launcher, Server
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
 
 APP = """
 import asyncio, os, resource, signal

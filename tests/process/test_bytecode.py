@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import get
+from tests.process.process_helpers import get
 from tests.process.test_kodev import answers, place, run, save
 from tests.unit.test_bytecode import bytecode, plant
 

@@ -6,7 +6,7 @@ import pytest
 
 from kore._conf.settings import VERSION
 from tests.helpers.fix_serve import Launcher
-from tests.process.house import APP, get
+from tests.process.process_helpers import APP, get
 
 
 def kore(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

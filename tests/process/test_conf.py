@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.fix_serve import Server
-from tests.process.conf_house import CONF, HELLO, PRIVSEP, kore, project, serving
-from tests.process.house import end, get, replaced
+from tests.process.conf_project import CONF, HELLO, PRIVSEP, kore, project, serving
+from tests.process.process_helpers import end, get, replaced
 
 __all__ = ["project"]
 

@@ -15,7 +15,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.ports import free_port
-from tests.process.house import (
+from tests.process.process_helpers import (
     APP,
     alive,
     answer,

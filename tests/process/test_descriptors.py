@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import APP, full, get, replaced, template, until_children
+from tests.process.process_helpers import APP, full, get, replaced, template, until_children
 
 STANDARD = {"0", "1", "2"}
 

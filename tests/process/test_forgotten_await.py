@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers.fix_serve import Launcher
-from tests.process.house import get
+from tests.process.process_helpers import get
 
 APP = """
 import asyncio

@@ -15,8 +15,8 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.conf_house import CONF, HELLO, project
-from tests.process.house import full, get, replaced, rewrite, template, until_children
+from tests.process.conf_project import CONF, HELLO, project
+from tests.process.process_helpers import full, get, replaced, rewrite, template, until_children
 
 __all__ = ["project"]
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.conf_house import serving
-from tests.process.house import end, finished, full, get
+from tests.process.conf_project import serving
+from tests.process.process_helpers import end, finished, full, get
 
 START = """
 import asyncio, os, signal, subprocess

@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher
-from tests.process.house import end, full, get, replaced, serving, status, try_get
+from tests.process.process_helpers import end, full, get, replaced, serving, status, try_get
 
 # A worker that has been taken over: it has its channel, and the scoreboard.
 TAKEN_OVER = """

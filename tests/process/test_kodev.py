@@ -18,7 +18,7 @@ from kore._conf.settings import VERSION
 from kore._process.parent.pidfile import owner
 from tests.helpers import procs
 from tests.helpers.fix_serve import RUNNING, Server
-from tests.process.house import alive, get
+from tests.process.process_helpers import alive, get
 
 KODEV = [sys.executable, "-c", "from kore._cli.kodev import command; command()"]
 APP = """

@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import KORE, RUNNING, Server
-from tests.process.house import answer, ask, get
+from tests.process.process_helpers import answer, ask, get
 from tests.process.test_kodev import APP, KODEV, kodev, place, run, save
 
 __all__ = ["place"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import procs
-from tests.process.house import get
+from tests.process.process_helpers import get
 from tests.process.test_kodev import KODEV, answers, place, run, save
 
 __all__ = ["place"]

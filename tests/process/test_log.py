@@ -8,7 +8,7 @@ import pytest
 import kore
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import get
+from tests.process.process_helpers import get
 
 APP = r"""
 import logging

@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import answer, ask, end, full, replaced, until_status
-from tests.process.objects_house import APP, pid_of, tell
+from tests.process.objects_client import APP, pid_of, tell
+from tests.process.process_helpers import answer, ask, end, full, replaced, until_status
 
 MIB = 1 << 20
 

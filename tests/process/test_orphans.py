@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import KORE, Launcher, Server
-from tests.process.house import alive, finished, full, get, replaced, template
+from tests.process.process_helpers import alive, finished, full, get, replaced, template
 
 SERVED = """
 import os, time

@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.fix_serve import KORE, RUNNING, Server
 from tests.helpers.ports import free_port
-from tests.process.house import alive, end, try_get
+from tests.process.process_helpers import alive, end, try_get
 
 APP = """
 import kore, os

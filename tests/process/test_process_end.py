@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import alive, end, full, get, replaced
+from tests.process.process_helpers import alive, end, full, get, replaced
 
 APP = """
 import asyncio, atexit, json, multiprocessing, os, signal, tempfile, time

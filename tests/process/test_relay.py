@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import full, get
+from tests.process.process_helpers import full, get
 
 APP = """
 import asyncio

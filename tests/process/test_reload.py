@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import (
+from tests.process.process_helpers import (
     answer,
     ask,
     full,

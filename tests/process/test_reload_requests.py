@@ -14,7 +14,7 @@ import kore
 from tests.helpers import procs
 from tests.helpers.fix_serve import KORE, RUNNING, Launcher, Server
 from tests.helpers.ports import free_port
-from tests.process.house import (
+from tests.process.process_helpers import (
     answer,
     ask,
     end,

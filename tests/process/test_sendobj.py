@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from tests.helpers.fix_serve import Launcher
-from tests.process.house import full, get, replaced
-from tests.process.objects_house import APP, pid_of, tell
+from tests.process.objects_client import APP, pid_of, tell
+from tests.process.process_helpers import full, get, replaced
 
 CALLS = """
 import datetime

@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher
-from tests.process.house import APP, answer, end, full, get, template
+from tests.process.process_helpers import APP, answer, end, full, get, template
 
 SERVER = 'import kore\nkore.server("http", ip="127.0.0.1", port="{port}", tls=False)\n'
 DOMAIN = 'kore.domain("*", attach="http")\n'

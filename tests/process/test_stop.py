@@ -10,8 +10,8 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher
-from tests.helpers.log import Log
-from tests.process.house import APP, answer, ask, end, finished, get, port_is_free, took
+from tests.helpers.server_log import Log
+from tests.process.process_helpers import APP, answer, ask, end, finished, get, port_is_free, took
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import answer, ask, get, replaced, took
+from tests.process.process_helpers import answer, ask, get, replaced, took
 
 APP = """
 import asyncio, os, re, time

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.conf_house import CONF, PRIVSEP, kore, project, serving
+from tests.process.conf_project import CONF, PRIVSEP, kore, project, serving
 
 __all__ = ["project"]
 

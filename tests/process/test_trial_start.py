@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import KORE, Server
-from tests.process.conf_house import kore, serving
+from tests.process.conf_project import kore, serving
 
 SERVER = "import kore\nkore.config.workers = 1\nkore.server(ip='127.0.0.1', port=0, tls=False)\n"
 PACKAGE = """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.websocket import Peer
-from tests.process.conf_house import kore, serving
+from tests.process.conf_project import kore, serving
 
 CONF = """workers 1
 python_import ./app.py

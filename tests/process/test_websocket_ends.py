@@ -15,7 +15,7 @@ from tests.helpers import procs
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.websocket import ASKING, BINARY, TEXT, Peer, closing, frame
-from tests.process.house import finished, replaced
+from tests.process.process_helpers import finished, replaced
 
 APP = """
 import asyncio, os

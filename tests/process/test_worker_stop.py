@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import end, finished, full, get, replaced, took
+from tests.process.process_helpers import end, finished, full, get, replaced, took
 
 # Work that is accepted, and written by a task, a timer or a thread of the application's own.
 QUEUE = """

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.build import chunked, get, post, request
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.procs import until
-from tests.helpers.raw import Mark
+from tests.helpers.raw_client import Mark
 
 APP = """
 import asyncio

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tests.helpers.authority import Authority
-from tests.helpers.beside import Beside
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher
-from tests.helpers.peer import Asked
+from tests.helpers.http_peer import ReceivedRequest
+from tests.helpers.threaded_peer import ThreadedPeer
 
 APP = r"""
 import os
@@ -45,7 +45,7 @@ domain.route("/", page, methods=["get"])
 """
 
 
-async def reply(asked: Asked) -> None:
+async def reply(asked: ReceivedRequest) -> None:
     asked.answer(b"a page", 200, "X-Answer: yes")
 
 
@@ -53,7 +53,7 @@ def test_the_example_of_httpclient_does_what_the_page_says(
     serve: Launcher, tmp_path: Path
 ) -> None:
     authority = Authority(tmp_path)
-    with Beside(reply, context=authority.context(name="kore.io")) as beside:
+    with ThreadedPeer(reply, context=authority.context(name="kore.io")) as beside:
         server = serve(APP, PEER_PORT=str(beside.peer.port), BUNDLE=authority.bundle)
         with server.connect() as client:
             answer = client.ask(get("/"))

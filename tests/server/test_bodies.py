@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from tests.helpers import procs
-from tests.helpers.answers import Answer
 from tests.helpers.build import chunked, get, post
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import Client, Pause
+from tests.helpers.raw_client import Client, Pause
+from tests.helpers.response_reader import Answer
 
 CHUNKED = "Transfer-Encoding: chunked"
 LIMIT = 100_000

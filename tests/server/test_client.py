@@ -8,47 +8,47 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import procs
-from tests.helpers.beside import Beside
 from tests.helpers.build import get, post
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.peer import Asked
-from tests.helpers.slow import lookups
+from tests.helpers.http_peer import ReceivedRequest
+from tests.helpers.slow_lookup import lookups
+from tests.helpers.threaded_peer import ThreadedPeer
 
 APP = Path(__file__).with_name("client_app.py")
 MIB = 1024 * 1024
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-async def reply(asked: Asked) -> None:
+async def reply(asked: ReceivedRequest) -> None:
     """Answer as the test wants it by now."""
     await WAYS[WAY[0]](asked)
 
 
-async def hello(asked: Asked) -> None:
+async def hello(asked: ReceivedRequest) -> None:
     asked.answer(b"hello")
 
 
-async def silent(asked: Asked) -> None:
+async def silent(asked: ReceivedRequest) -> None:
     await asked.reader.read()
 
 
-async def large(asked: Asked) -> None:
+async def large(asked: ReceivedRequest) -> None:
     asked.answer(b"x" * 5000)
 
 
-async def broken(asked: Asked) -> None:
+async def broken(asked: ReceivedRequest) -> None:
     asked.send(OK + b"content-length: 10\r\n\r\nhello")
     asked.last = True
 
 
-async def flood(asked: Asked) -> None:
+async def flood(asked: ReceivedRequest) -> None:
     asked.send(OK + b"\r\n")
     while True:
         asked.send(b"x" * 65536)
         await asked.writer.drain()
 
 
-async def count(asked: Asked) -> None:
+async def count(asked: ReceivedRequest) -> None:
     size = 0
     while length := int(await asked.reader.readline(), 16):
         size += len(await asked.reader.readexactly(length + 2)) - 2
@@ -61,14 +61,14 @@ WAY = ["hello"]
 
 
 @pytest.fixture(scope="module")
-def beside() -> Iterator[Beside]:
-    with Beside(reply, read=False) as peer:
+def remote() -> Iterator[ThreadedPeer]:
+    with ThreadedPeer(reply, read=False) as peer:
         yield peer
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher, beside: Beside, loop: str) -> Server:
-    return serve_module(APP, loop=loop, settings={"curl_recv_max": "4k"}, PEER=beside.peer.url)
+def server(serve_module: Launcher, remote: ThreadedPeer, loop: str) -> Server:
+    return serve_module(APP, loop=loop, settings={"curl_recv_max": "4k"}, PEER=remote.peer.url)
 
 
 @pytest.fixture(autouse=True)
@@ -85,9 +85,9 @@ def body(server: Server, path: str, status: int = 200) -> str:
 
 
 def test_libcurl_is_loaded_when_somebody_asks_for_something(
-    serve: Launcher, beside: Beside, loop: str
+    serve: Launcher, remote: ThreadedPeer, loop: str
 ) -> None:
-    server = serve(APP, loop=loop, PEER=beside.peer.url)
+    server = serve(APP, loop=loop, PEER=remote.peer.url)
     early, now, _ = body(server, "/loaded").split()
     assert (early, now) == ("False", "False")
     assert body(server, "/ask") == "200 5"
@@ -112,19 +112,21 @@ def test_connections_leave_room_for_clients(server: Server) -> None:
     assert body(server, "/limits") == "60 4096 200"
 
 
-def test_a_client_that_leaves_ends_the_transfer(server: Server, beside: Beside) -> None:
+def test_a_client_that_leaves_ends_the_transfer(server: Server, beside: ThreadedPeer) -> None:
     WAY[0] = "silent"
-    before, asked = beside.peer.gone, len(beside.peer.asked)
+    before, asked = remote.peer.gone, len(remote.peer.asked)
     with server.connect() as client:
         client.send(get("/ask"))
-        procs.until(lambda: len(beside.peer.asked) > asked, what="the request")
+        procs.until(lambda: len(remote.peer.asked) > asked, what="the request")
         client.reset()
-    procs.until(lambda: beside.peer.gone > before, what="the transfer's end")
+    procs.until(lambda: remote.peer.gone > before, what="the transfer's end")
 
 
-def test_an_answer_is_passed_on_no_faster_than_it_is_read(server: Server, beside: Beside) -> None:
+def test_an_answer_is_passed_on_no_faster_than_it_is_read(
+    server: Server, beside: ThreadedPeer
+) -> None:
     WAY[0] = "flood"
-    before, memory = beside.peer.gone, procs.resident(server.worker)
+    before, memory = remote.peer.gone, procs.resident(server.worker)
     with server.connect(receive_buffer=65536) as client:
         client.send(get("/relay"))
         client.wait(lambda: client.reader.current is not None and client.reader.current.chunks)
@@ -132,7 +134,7 @@ def test_an_answer_is_passed_on_no_faster_than_it_is_read(server: Server, beside
             body(server, "/loaded")
         assert procs.resident(server.worker) - memory < 16 * MIB
         client.reset()
-    procs.until(lambda: beside.peer.gone > before, what="the transfer's end")
+    procs.until(lambda: remote.peer.gone > before, what="the transfer's end")
 
 
 def test_an_upload_is_passed_on_as_it_comes(server: Server) -> None:
@@ -142,13 +144,15 @@ def test_an_upload_is_passed_on_as_it_comes(server: Server) -> None:
     assert (answer.status, answer.body) == (200, b"900000")
 
 
-def test_a_child_that_ends_leaves_the_connection_alone(server: Server, beside: Beside) -> None:
-    before = beside.peer.connections
+def test_a_child_that_ends_leaves_the_connection_alone(
+    server: Server, beside: ThreadedPeer
+) -> None:
+    before = remote.peer.connections
     assert body(server, "/fork") == "200 5"
-    assert beside.peer.connections <= before + 1
+    assert remote.peer.connections <= before + 1
 
 
-def test_no_descriptor_is_left_by_failures(server: Server, beside: Beside) -> None:
+def test_no_descriptor_is_left_by_failures(server: Server, beside: ThreadedPeer) -> None:
     body(server, "/ask")
     before = int(body(server, "/descriptors"))
     for name in ("broken", "large", "hello") * 20:
@@ -156,29 +160,29 @@ def test_no_descriptor_is_left_by_failures(server: Server, beside: Beside) -> No
         body(server, "/ask", 200 if name == "hello" else 502)
     WAY[0] = "silent"
     for _ in range(10):
-        asked = len(beside.peer.asked)
+        asked = len(remote.peer.asked)
         with server.connect() as client:
             client.send(get("/ask"))
-            procs.until(lambda n=asked: len(beside.peer.asked) > n, what="the request")
+            procs.until(lambda n=asked: len(remote.peer.asked) > n, what="the request")
             client.reset()
     procs.until(lambda: int(body(server, "/descriptors")) <= before + 1, what="all closed")
 
 
-def test_a_worker_ends_while_somebody_is_asked(serve: Launcher, beside: Beside) -> None:
-    server = serve(APP, PEER=beside.peer.url, settings={"drain_timeout": 1})
+def test_a_worker_ends_while_somebody_is_asked(serve: Launcher, beside: ThreadedPeer) -> None:
+    server = serve(APP, PEER=remote.peer.url, settings={"drain_timeout": 1})
     WAY[0] = "silent"
-    gone, asked = beside.peer.gone, len(beside.peer.asked)
+    gone, asked = remote.peer.gone, len(remote.peer.asked)
     client = server.connect()
     client.send(get("/ask"))
-    procs.until(lambda: len(beside.peer.asked) > asked, what="the request")
+    procs.until(lambda: len(remote.peer.asked) > asked, what="the request")
     with server.expecting(errors=None):
         server.stop()
-    procs.until(lambda: beside.peer.gone > gone, what="the transfer's end")
+    procs.until(lambda: remote.peer.gone > gone, what="the transfer's end")
     client.close()
 
 
-def test_a_reload_asks_on(serve: Launcher, beside: Beside) -> None:
-    server = serve(APP, PEER=beside.peer.url)
+def test_a_reload_asks_on(serve: Launcher, beside: ThreadedPeer) -> None:
+    server = serve(APP, PEER=remote.peer.url)
     assert body(server, "/ask") == "200 5"
     before = server.worker
     os.kill(server.process.pid, signal.SIGHUP)
@@ -186,9 +190,9 @@ def test_a_reload_asks_on(serve: Launcher, beside: Beside) -> None:
     assert body(server, "/ask") == "200 5"
 
 
-def test_curl_timeout_is_a_limit(serve: Launcher, beside: Beside) -> None:
+def test_curl_timeout_is_a_limit(serve: Launcher, beside: ThreadedPeer) -> None:
     WAY[0] = "silent"
-    server = serve(APP, settings={"curl_timeout": 1}, PEER=beside.peer.url)
+    server = serve(APP, settings={"curl_timeout": 1}, PEER=remote.peer.url)
     assert "Operation timed out after" in body(server, "/ask", 502)
     assert body(server, "/limits") == "1 2097152 200"
 

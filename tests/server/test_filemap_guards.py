@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.answers import Answer
 from tests.helpers.build import get, request
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.response_reader import Answer
 
 APP = """
 import asyncio

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kore._values.dates import format_http_date
-from tests.helpers.answers import Answer
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.procs import until
+from tests.helpers.response_reader import Answer
 
 APP = """
 async def known(req, value):

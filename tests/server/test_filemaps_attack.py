@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.answers import Answer
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.procs import until
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
+from tests.helpers.response_reader import Answer
 
 APP = """
 domain = kore.domain("*", attach="http")

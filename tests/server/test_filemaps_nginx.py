@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.helpers import nginx
-from tests.helpers.answers import Answer
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.response_reader import Answer
 
 pytestmark = pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed")
 

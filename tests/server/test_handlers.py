@@ -9,7 +9,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import GAP, Client, Mark
+from tests.helpers.raw_client import GAP, Client, Mark
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import get, post
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
 
 MIB = 1 << 20
 SPARE = 8 * MIB

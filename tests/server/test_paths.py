@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._values.paths import normalize_path
-from tests.helpers.answers import Answer
 from tests.helpers.build import get, request
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.response_reader import Answer
 
 APP = """
 import kore

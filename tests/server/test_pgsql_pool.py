@@ -8,10 +8,10 @@ import pytest
 
 from tests.helpers.fix_postgres import APP, Raised, Worker, result
 from tests.helpers.fix_serve import Launcher
-from tests.helpers.forwarding import forwarding
 from tests.helpers.postgres import Postgres
 from tests.helpers.procs import descriptors, until
-from tests.helpers.slow import lookups
+from tests.helpers.slow_lookup import lookups
+from tests.helpers.tcp_forwarder import forwarding
 
 SLEEPING = (
     "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(%' "

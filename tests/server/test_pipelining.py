@@ -11,7 +11,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import chunked, get, post
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import Client, Mark
+from tests.helpers.raw_client import Client, Mark
 
 APP = """
 import asyncio

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers.answers import AnswerError, Reader
+from tests.helpers.response_reader import AnswerError, Reader
 
 FINE = b"HTTP/1.1 200 OK\r\nserver: x\r\ncontent-length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"

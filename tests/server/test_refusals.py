@@ -12,7 +12,7 @@ from tests.helpers.build import get, request
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.house import ROOT
 from tests.helpers.procs import until
-from tests.helpers.refused import LATE, REFUSED, coded
+from tests.helpers.refused_requests import LATE, REFUSED, coded
 
 APP = """
 import asyncio

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.answers import Answer
 from tests.helpers.build import get, post
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.response_reader import Answer
 from tests.helpers.wire import sound
 
 

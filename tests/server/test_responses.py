@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import procs
-from tests.helpers.answers import Answer
 from tests.helpers.build import get, request
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
+from tests.helpers.response_reader import Answer
 from tests.helpers.wire import sound
 
 THREE = [b"a", b"bc", "é".encode()]

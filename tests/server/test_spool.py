@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import procs
-from tests.helpers.answers import Answer
 from tests.helpers.build import chunked, get, post
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import GAP, Client
+from tests.helpers.raw_client import GAP, Client
+from tests.helpers.response_reader import Answer
 
 CHUNKED = "Transfer-Encoding: chunked"
 OFFLOAD = 1000

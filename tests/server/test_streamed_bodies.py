@@ -10,7 +10,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import chunked, get, post
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import PATIENCE, Client, Mark
+from tests.helpers.raw_client import PATIENCE, Client, Mark
 
 CHUNKED = "Transfer-Encoding: chunked"
 EXPECT = "Expect: 100-continue"

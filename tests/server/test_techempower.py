@@ -12,7 +12,7 @@ import pytest
 from tests.helpers.build import get
 from tests.helpers.fix_serve import RUNNING, Server
 from tests.helpers.postgres import Postgres
-from tests.helpers.raw import Client
+from tests.helpers.raw_client import Client
 
 APPS = Path(__file__).parents[2] / "benchmarks" / "apps"
 PAIR = {"id", "randomNumber"}

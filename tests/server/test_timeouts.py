@@ -12,7 +12,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import CRLF, HOST_LINE, get, post
 from tests.helpers.fix_serve import Launcher, Server
-from tests.helpers.raw import Client, Pause
+from tests.helpers.raw_client import Client, Pause
 
 APP = """
 import asyncio

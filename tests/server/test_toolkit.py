@@ -11,7 +11,7 @@ import pytest
 from tests.helpers import procs
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
-from tests.process.house import finished
+from tests.process.process_helpers import finished
 
 APP = Path(__file__).with_name("toolkit_app.py")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.build import get
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.websocket import BINARY, TEXT, Got, Peer, closing, frame
-from tests.process.house import end
+from tests.process.process_helpers import end
 
 APP = Path(__file__).with_name("websocket_calls_app.py")
 

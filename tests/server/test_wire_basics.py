@@ -2,7 +2,7 @@
 
 from tests.helpers.build import CRLF, HOST_LINE, get, post, request
 from tests.helpers.fix_serve import Server
-from tests.helpers.raw import GAP, Mark
+from tests.helpers.raw_client import GAP, Mark
 from tests.helpers.wire import CLOSED, HALF_CLOSED, Case, answered, both_ways, check, refused
 
 GET_METHODS = frozenset({"GET", "HEAD"})

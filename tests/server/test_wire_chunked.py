@@ -2,7 +2,7 @@
 
 from tests.helpers.build import get, post, request
 from tests.helpers.fix_serve import Server
-from tests.helpers.raw import GAP, Mark
+from tests.helpers.raw_client import GAP, Mark
 from tests.helpers.wire import CLOSED, EITHER, Case, answered, both_ways, check, refused
 
 BODY = b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"

@@ -11,7 +11,7 @@ import pytest
 import kore
 from kore.errors import SocketError
 from tests.helpers.loops import on_both, passes
-from tests.helpers.pairs import pair
+from tests.helpers.socket_pairs import pair
 
 HOW = ["recv", "recvfrom", "recvmsg"]
 

@@ -11,7 +11,7 @@ import pytest
 import kore
 from kore.errors import KoreError, SocketError
 from tests.helpers.loops import on_both, until
-from tests.helpers.spawned import alive, gone, output
+from tests.helpers.spawned_processes import alive, gone, output
 
 MB = 2**20
 

@@ -15,7 +15,7 @@ import kore
 from kore.errors import KoreError, SocketError
 from tests.helpers import procs
 from tests.helpers.loops import LOOPS, on_both, passes, until
-from tests.helpers.spawned import alive, gone, output
+from tests.helpers.spawned_processes import alive, gone, output
 
 
 @pytest.mark.usefixtures("kernel")

@@ -12,7 +12,7 @@ import kore
 from kore._aio import plain_reap
 from kore._aio.plain_reap import is_awaited
 from tests.helpers.loops import on_both
-from tests.helpers.spawned import output
+from tests.helpers.spawned_processes import output
 
 KB = 1024
 # Ways to use the status of an ended process without a wait of one's own.

@@ -11,7 +11,7 @@ import pytest
 import kore
 from kore.errors import KoreError, SocketError
 from tests.helpers.loops import on_both, passes, until
-from tests.helpers.pairs import connected, ended, pair, pending, read
+from tests.helpers.socket_pairs import connected, ended, pair, pending, read
 
 MB = 2**20
 

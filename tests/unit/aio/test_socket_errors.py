@@ -12,7 +12,7 @@ import pytest
 import kore
 from kore.errors import SocketError
 from tests.helpers.loops import on_both, passes
-from tests.helpers.pairs import pair
+from tests.helpers.socket_pairs import pair
 
 RESET = b"\1\0\0\0\0\0\0\0"
 # Linux's numbers, which the socket module of old Pythons does not have.

@@ -11,7 +11,7 @@ import pytest
 
 import kore
 from tests.helpers.loops import on_both
-from tests.helpers.pairs import pair
+from tests.helpers.socket_pairs import pair
 
 
 class Convertible:

@@ -10,7 +10,7 @@ import pytest
 from kore._core.accesslog import AccessLog
 from kore._core.log_file import LogFile
 from kore._core.testing import write_log_line
-from tests.helpers.lines import lines
+from tests.helpers.expected_accesslog import lines
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: a.test:80\r\n"
 V4 = struct.pack("=H", socket.AF_INET) + struct.pack("!H", 8080) + bytes([192, 0, 2, 255])

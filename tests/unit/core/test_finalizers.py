@@ -11,9 +11,9 @@ from kore._core.request import Request
 from kore._core.testing import encode_frame, mask_payload
 from kore._core.testing_protocol import resume
 from kore._core.ws_options import WebSocketOptions
-from tests.helpers.collector import MOST, collecting, spring
 from tests.helpers.core_client import Client, get, post
 from tests.helpers.fix_core import Pair, Pending, Route
+from tests.helpers.gc_trigger import MOST, collecting, spring
 from tests.helpers.websocket import LIMITS
 
 Make = Callable[..., Pair]

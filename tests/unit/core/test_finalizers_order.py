@@ -11,9 +11,9 @@ from kore._core.connection import Connection
 from kore._core.request import Request
 from kore._core.testing_protocol import resume
 from kore._websocket.deflate import DeflateParameters, Deflater
-from tests.helpers.collector import MOST, collecting, spring
 from tests.helpers.core_client import Client, get
 from tests.helpers.fix_core import Pair, shake
+from tests.helpers.gc_trigger import MOST, collecting, spring
 from tests.unit.core.test_recorder import Logged, logged  # noqa: F401
 from tests.unit.core.test_websocket_bytes import BINARY, Hub, terms
 

@@ -9,19 +9,19 @@ import pytest
 import kore
 from kore._conf.schema import Auth
 from kore._http.auth import authentication
-from tests.helpers.asked import Asked
+from tests.helpers.fake_request import FakeRequest
 
 
-def secret(request: Asked, value: str) -> bool:
+def secret(request: FakeRequest, value: str) -> bool:
     return value == "secret"
 
 
-async def secret_later(request: Asked, value: str) -> bool:
+async def secret_later(request: FakeRequest, value: str) -> bool:
     await asyncio.sleep(0)
     return value == "secret"
 
 
-def verdict(auth: Auth, request: Asked) -> Any:
+def verdict(auth: Auth, request: FakeRequest) -> Any:
     found = authentication(auth)(request)
     return asyncio.run(found) if asyncio.iscoroutine(found) else found
 
@@ -38,7 +38,7 @@ def test_who_shows_the_right_thing_is_let_through(
     verify: Any, auth: tuple[str, str], fields: dict[str, str]
 ) -> None:
     kind, value = auth
-    request = Asked(**fields)  # type: ignore[arg-type]
+    request = FakeRequest(**fields)  # type: ignore[arg-type]
 
     assert verdict(Auth(kind, verify, value), request) is True
     assert request.answer is None
@@ -50,14 +50,14 @@ def test_who_shows_the_right_thing_is_let_through(
     ["", "session=", "session=wrong", "sessionX=secret", "Session=secret", "x=session=secret"],
 )
 def test_who_does_not_is_refused(verify: Any, cookie: str) -> None:
-    request = Asked(cookie=cookie)
+    request = FakeRequest(cookie=cookie)
 
     assert verdict(Auth("cookie", verify, "session"), request) is False
     assert request.answer == (403, None)
 
 
 def test_a_redirect_sends_them_where_they_can_log_in() -> None:
-    request = Asked()
+    request = FakeRequest()
 
     assert verdict(Auth("header", secret, "x-key", "/login"), request) is False
     assert request.answer == (302, None)
@@ -73,7 +73,7 @@ class Flag(IntEnum):
 
 @pytest.mark.parametrize("result", [True, kore.RESULT_OK, Flag.YES])
 def test_true_and_result_ok_let_through(result: object, caplog: pytest.LogCaptureFixture) -> None:
-    request = Asked(x_key="secret")
+    request = FakeRequest(x_key="secret")
 
     assert verdict(Auth("header", lambda *_: result, "x-key"), request) is True
     assert request.answer is None
@@ -84,7 +84,7 @@ def test_true_and_result_ok_let_through(result: object, caplog: pytest.LogCaptur
 def test_false_none_and_result_error_refuse_without_a_line(
     result: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = Asked(x_key="secret")
+    request = FakeRequest(x_key="secret")
 
     assert verdict(Auth("header", lambda *_: result, "x-key"), request) is False
     assert request.answer == (403, None)
@@ -95,7 +95,7 @@ def test_false_none_and_result_error_refuse_without_a_line(
 def test_other_results_refuse_with_a_line(
     result: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    request = Asked(x_key="secret")
+    request = FakeRequest(x_key="secret")
 
     assert verdict(Auth("header", lambda *_: result, "x-key"), request) is False
     assert request.answer == (403, None)
@@ -104,20 +104,20 @@ def test_other_results_refuse_with_a_line(
 
 def test_a_request_is_judged_as_a_whole() -> None:
     auth = Auth("request", lambda request: request.query_string == "let=me")
-    refused = Asked()
+    refused = FakeRequest()
 
-    assert verdict(auth, Asked("let=me")) is True
+    assert verdict(auth, FakeRequest("let=me")) is True
     assert verdict(auth, refused) is False
     assert refused.answer == (403, None)
 
 
 @pytest.mark.parametrize("result", [True, False])
 def test_a_judge_that_answers_has_the_last_word(result: bool) -> None:
-    def answers(request: Asked) -> bool:
+    def answers(request: FakeRequest) -> bool:
         request.response(401, b"who are you?")
         return result
 
-    request = Asked()
+    request = FakeRequest()
 
     assert verdict(Auth("request", answers, "", "/login"), request) is False
     assert request.answer == (401, b"who are you?")

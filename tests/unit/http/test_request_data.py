@@ -12,7 +12,7 @@ from kore._conf.schema import ParameterRule, ParameterRules
 from kore._conf.settings import Settings
 from kore._http.request_data import media_type, validation
 from kore.errors import KoreError, RefusedError
-from tests.helpers.asked import FORM, Asked, values
+from tests.helpers.fake_request import FORM, FakeRequest, values
 
 ANY = ParameterRule(search=re.compile("").search)
 DIGITS = ParameterRule(search=re.compile(r"^[0-9]+\Z").search)
@@ -29,7 +29,7 @@ ID = ParameterRules(query={"id": DIGITS})
 BOTH = ParameterRules(query={"id": DIGITS}, body={"name": ANY, "id": DIGITS})
 
 
-def judged(request: Asked, *, strict: bool = False) -> Any:
+def judged(request: FakeRequest, *, strict: bool = False) -> Any:
     """Run the step before a handler; return its verdict."""
     verdict = validation(strict=strict)(request)
     return asyncio.run(verdict) if asyncio.iscoroutine(verdict) else verdict
@@ -47,7 +47,7 @@ def form(*fields: tuple[str, str]) -> bytes:
 
 
 def test_nothing_is_seen_before_it_is_populated() -> None:
-    request = Asked("id=1", declared=ID)
+    request = FakeRequest("id=1", declared=ID)
 
     assert judged(request) is True
     assert request.beside.argument("id") is None
@@ -57,7 +57,7 @@ def test_nothing_is_seen_before_it_is_populated() -> None:
 
 
 def test_the_first_accepted_value_is_the_argument_and_all_are_there() -> None:
-    request = Asked("id=x&id=2&id=3", declared=ID)
+    request = FakeRequest("id=x&id=2&id=3", declared=ID)
     judged(request)
     request.beside.populate_get(request)
 
@@ -66,7 +66,7 @@ def test_the_first_accepted_value_is_the_argument_and_all_are_there() -> None:
 
 
 def test_query_and_form_come_in_the_order_in_which_they_are_asked_for() -> None:
-    request = Asked("id=1", b"id=2&name=ada", declared=BOTH, content_type=FORM)
+    request = FakeRequest("id=1", b"id=2&name=ada", declared=BOTH, content_type=FORM)
     judged(request)
     request.beside.populate_post(request)
     request.beside.populate_get(request)
@@ -76,7 +76,7 @@ def test_query_and_form_come_in_the_order_in_which_they_are_asked_for() -> None:
 
 
 def test_populating_twice_changes_nothing() -> None:
-    request = Asked("id=1", declared=ID)
+    request = FakeRequest("id=1", declared=ID)
     request.beside.populate_get(request)
     request.beside.populate_get(request)
 
@@ -86,7 +86,7 @@ def test_populating_twice_changes_nothing() -> None:
 @pytest.mark.parametrize("kind", ["text/plain", "application/json", MULTIPART + "; x"])
 def test_a_body_that_is_no_form_has_no_parameters(kind: str) -> None:
     content = None if kind.startswith("multi") else b"name=ada"
-    request = Asked("", content, declared=BOTH, content_type=kind)
+    request = FakeRequest("", content, declared=BOTH, content_type=kind)
 
     assert judged(request) is True
     assert request.beside.populate_post(request) is True
@@ -95,15 +95,15 @@ def test_a_body_that_is_no_form_has_no_parameters(kind: str) -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"content_type": FORM.upper() + " ; charset=utf-8"}])
 def test_a_form_is_one_by_its_type_or_without_one(fields: dict[str, str]) -> None:
-    request = Asked("", b"name=ada", declared=BOTH, **fields)
+    request = FakeRequest("", b"name=ada", declared=BOTH, **fields)
     request.beside.populate_post(request)
 
     assert values(request) == {"name": ["ada"]}
 
 
 def test_a_multipart_form_is_not_seen_as_the_other_kind_and_the_other_way_round() -> None:
-    multi = Asked("", form(('name="name"', "ada")), declared=BOTH, content_type=MULTIPART)
-    plain = Asked("", b"name=ada", declared=BOTH, content_type=FORM)
+    multi = FakeRequest("", form(('name="name"', "ada")), declared=BOTH, content_type=MULTIPART)
+    plain = FakeRequest("", b"name=ada", declared=BOTH, content_type=FORM)
     multi.beside.populate_post(multi)
     plain.beside.populate_multi(plain)
 
@@ -111,7 +111,7 @@ def test_a_multipart_form_is_not_seen_as_the_other_kind_and_the_other_way_round(
 
 
 def test_a_value_may_be_awaited_before_the_handler() -> None:
-    request = Asked("v=no&v=yes", declared=ParameterRules(query={"v": LATER, "id": DIGITS}))
+    request = FakeRequest("v=no&v=yes", declared=ParameterRules(query={"v": LATER, "id": DIGITS}))
 
     assert judged(request) is True
     request.beside.populate_get(request)
@@ -119,7 +119,7 @@ def test_a_value_may_be_awaited_before_the_handler() -> None:
 
 
 def test_what_must_be_awaited_cannot_be_asked_for_early_and_is_not_lost() -> None:
-    request = Asked("v=yes", declared=ParameterRules(query={"v": LATER}))
+    request = FakeRequest("v=yes", declared=ParameterRules(query={"v": LATER}))
 
     with pytest.raises(KoreError, match="must be awaited"):
         request.beside.populate_get(request)
@@ -129,7 +129,7 @@ def test_what_must_be_awaited_cannot_be_asked_for_early_and_is_not_lost() -> Non
 
 
 def test_the_query_is_there_without_validation() -> None:
-    request = Asked("a=1&a=2&b&c=%ff&d=%E2%82%AC")
+    request = FakeRequest("a=1&a=2&b&c=%ff&d=%E2%82%AC")
 
     assert request.beside.query(request) == {
         "a": ["1", "2"],
@@ -141,7 +141,7 @@ def test_the_query_is_there_without_validation() -> None:
 
 @pytest.mark.parametrize("source", [{"query": "a&a&a"}, {"content": b"a&a&a"}])
 def test_too_many_parameters_are_refused(source: dict[str, Any]) -> None:
-    request = Asked(**source, declared=BOTH, settings=Settings(http_arguments_max=2))
+    request = FakeRequest(**source, declared=BOTH, settings=Settings(http_arguments_max=2))
 
     with pytest.raises(RefusedError, match="more than 2 parameters"):
         judged(request)
@@ -151,7 +151,7 @@ def test_too_many_parameters_are_refused(source: dict[str, Any]) -> None:
 
 
 def test_a_wrong_parameter_is_left_out_in_silence() -> None:
-    request = Asked("id=x", declared=ID)
+    request = FakeRequest("id=x", declared=ID)
 
     assert judged(request) is True
     assert request.answer is None
@@ -159,7 +159,7 @@ def test_a_wrong_parameter_is_left_out_in_silence() -> None:
 
 @pytest.mark.parametrize("query", ["", "id=x", "other=1"])
 def test_without_a_required_parameter_the_handler_is_not_run(query: str) -> None:
-    request = Asked(
+    request = FakeRequest(
         query, declared=ParameterRules(query={"id": DIGITS}, required=frozenset({"id"}))
     )
 
@@ -170,8 +170,8 @@ def test_without_a_required_parameter_the_handler_is_not_run(query: str) -> None
 def test_a_required_parameter_may_come_from_the_body() -> None:
     declared = ParameterRules(body={"name": ANY}, required=frozenset({"name"}))
 
-    assert judged(Asked("", b"name=", declared=declared)) is True
-    assert judged(Asked("name=x", None, declared=declared)) is False
+    assert judged(FakeRequest("", b"name=", declared=declared)) is True
+    assert judged(FakeRequest("name=x", None, declared=declared)) is False
 
 
 def test_a_strict_route_says_all_that_was_wrong() -> None:
@@ -180,7 +180,7 @@ def test_a_strict_route_says_all_that_was_wrong() -> None:
         body={"name": ANY, "age": DIGITS},
         required=frozenset({"name", "page", "id"}),
     )
-    request = Asked("id=x&id=y", b"age=old", declared=declared)
+    request = FakeRequest("id=x&id=y", b"age=old", declared=declared)
 
     assert judged(request, strict=True) is False
     assert request.answer is not None
@@ -197,15 +197,17 @@ def test_a_strict_route_says_all_that_was_wrong() -> None:
 
 
 def test_a_strict_route_takes_what_is_right() -> None:
-    assert judged(Asked("id=1&undeclared=x", declared=ID), strict=True) is True
+    assert judged(FakeRequest("id=1&undeclared=x", declared=ID), strict=True) is True
 
 
 def test_a_validator_that_answers_is_the_last_to_be_asked() -> None:
-    def answers(request: Asked, value: str) -> bool:
+    def answers(request: FakeRequest, value: str) -> bool:
         request.response(418, b"")
         return True
 
-    request = Asked("v=1", declared=ParameterRules(query={"v": ParameterRule(verify=answers)}))
+    request = FakeRequest(
+        "v=1", declared=ParameterRules(query={"v": ParameterRule(verify=answers)})
+    )
 
     assert judged(request) is False
     assert request.answer == (418, b"")
@@ -222,7 +224,7 @@ def test_files_and_fields_of_a_form_are_told_apart() -> None:
         ('name="empty"; filename=""', ""),
         ('name="undeclared"', "x"),
     )
-    request = Asked("", body, declared=BOTH, content_type=MULTIPART)
+    request = FakeRequest("", body, declared=BOTH, content_type=MULTIPART)
     judged(request)
     assert request.beside.file_lookup("f") is None  # not before it is populated
     request.beside.populate_multi(request)
@@ -237,7 +239,7 @@ def test_files_and_fields_of_a_form_are_told_apart() -> None:
 
 
 def test_a_form_with_nothing_in_it_is_no_error() -> None:
-    request = Asked("", None, content_type=MULTIPART)
+    request = FakeRequest("", None, content_type=MULTIPART)
 
     assert request.beside.populate_multi(request) is True
     assert request.beside.all_files() == {}
@@ -246,7 +248,7 @@ def test_a_form_with_nothing_in_it_is_no_error() -> None:
 def test_limits_of_a_form_are_settings() -> None:
     body = form(('name="a"', "1"), ('name="b"', "2"))
     for settings in (Settings(http_multipart_max=1), Settings(http_multipart_header_max=20)):
-        request = Asked("", body, settings=settings, content_type=MULTIPART)
+        request = FakeRequest("", body, settings=settings, content_type=MULTIPART)
         with pytest.raises(RefusedError) as refused:
             request.beside.populate_multi(request)
         assert refused.value.status == 413
@@ -256,14 +258,14 @@ def test_limits_of_a_form_are_settings() -> None:
 
 
 def test_cookies_are_read_once() -> None:
-    request = Asked(cookie="a=1; b=2")
+    request = FakeRequest(cookie="a=1; b=2")
 
     assert request.beside.cookies(request) == {"a": "1", "b": "2"}
     assert request.beside.cookies(request) is request.beside.cookies(request)
 
 
 def test_a_cookie_is_secure_where_the_connection_is() -> None:
-    request = Asked()
+    request = FakeRequest()
     assert "Secure" not in request.beside.set_cookie(request, "a", "1", {})[0]
     assert "Secure" in request.beside.set_cookie(request, "a", "1", {"secure": True})[0]
 
@@ -273,14 +275,14 @@ def test_a_cookie_is_secure_where_the_connection_is() -> None:
 
 
 def test_an_unknown_attribute_of_a_cookie_is_a_type_error() -> None:
-    request = Asked()
+    request = FakeRequest()
     with pytest.raises(TypeError, match="maxage"):
         request.beside.set_cookie(request, "a", "1", {"maxage": 1})
 
 
 @pytest.mark.parametrize("content", [None, b"", b"abc"])
 def test_a_digest_is_that_of_the_body(content: bytes | None) -> None:
-    request = Asked("", content)
+    request = FakeRequest("", content)
 
     assert request.beside.digest(request) == hashlib.sha256(content or b"").digest()
 

@@ -8,14 +8,14 @@ import pytest
 from kore._conf.schema import Auth, ParameterRule, ParameterRules, Route, RouteRequirements
 from kore._http.pipeline import fold
 from kore._http.steps import steps
-from tests.helpers.asked import Asked
+from tests.helpers.fake_request import FakeRequest
 
 
-def handler(request: Asked) -> None:
+def handler(request: FakeRequest) -> None:
     request.response(200, b"handled")
 
 
-def run(request: Asked, *prerequests: Any, demands: RouteRequirements | None = None) -> Any:
+def run(request: FakeRequest, *prerequests: Any, demands: RouteRequirements | None = None) -> Any:
     route = Route("/x", handler, ("GET",), demands or RouteRequirements())
     pending = fold(route, steps(route, prerequests))(request)
     if pending is not None:
@@ -33,52 +33,52 @@ def test_a_route_that_demands_nothing_has_no_steps() -> None:
 def test_who_asks_comes_first_the_parameters_last() -> None:
     seen = []
 
-    def verify(request: Asked) -> bool:
+    def verify(request: FakeRequest) -> bool:
         seen.append("auth")
         return True
 
-    def validator(request: Asked, value: str) -> bool:
+    def validator(request: FakeRequest, value: str) -> bool:
         seen.append("parameter")
         return True
 
     declared = ParameterRules(query={"a": ParameterRule(verify=validator)})
     demands = RouteRequirements({1: declared}, Auth("request", verify))
-    request = Asked("a=1", declared=declared)
+    request = FakeRequest("a=1", declared=declared)
 
     assert run(request, lambda _: seen.append("prerequest"), demands=demands) == (200, b"handled")
     assert seen == ["auth", "prerequest", "parameter"]
 
 
-def stops(request: Asked) -> bool:
+def stops(request: FakeRequest) -> bool:
     request.response(503, b"closed")
     return False
 
 
-async def stops_later(request: Asked) -> bool:
+async def stops_later(request: FakeRequest) -> bool:
     await asyncio.sleep(0)
     return stops(request)
 
 
-def answers(request: Asked) -> None:
+def answers(request: FakeRequest) -> None:
     request.response(503, b"closed")
 
 
-async def goes_on_later(request: Asked) -> int:
+async def goes_on_later(request: FakeRequest) -> int:
     await asyncio.sleep(0)
     return 0  # falsy, but not False
 
 
 @pytest.mark.parametrize("hook", [stops, stops_later, answers])
 def test_a_prerequest_that_says_false_or_answers_stops_all(hook: Any) -> None:
-    assert run(Asked(), hook, lambda request: pytest.fail("went on")) == (503, b"closed")
+    assert run(FakeRequest(), hook, lambda request: pytest.fail("went on")) == (503, b"closed")
 
 
 @pytest.mark.parametrize("hook", [goes_on_later, lambda request: None, lambda request: True])
 def test_a_prerequest_that_says_anything_else_lets_go_on(hook: Any) -> None:
-    assert run(Asked(), hook, hook) == (200, b"handled")
+    assert run(FakeRequest(), hook, hook) == (200, b"handled")
 
 
-async def silent_later(request: Asked) -> bool:
+async def silent_later(request: FakeRequest) -> bool:
     return False
 
 
@@ -86,5 +86,5 @@ async def silent_later(request: Asked) -> bool:
 def test_a_prerequest_that_stops_without_an_answer_is_an_error(
     hook: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert run(Asked(), hook) == (500, None)
+    assert run(FakeRequest(), hook) == (500, None)
     assert "stopped route '/x' without calling response()" in caplog.text

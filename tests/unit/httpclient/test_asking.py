@@ -9,8 +9,8 @@ import pytest
 
 import kore
 from kore.errors import ClientTypeError, KoreError
+from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both, until
-from tests.helpers.peer import Asked, Peer
 
 VERSION = "kore/0.1.0"
 
@@ -64,7 +64,7 @@ async def test_bodies_are_forms_unless_somebody_says_otherwise() -> None:
 
 @on_both
 async def test_an_empty_body_is_sent_and_received() -> None:
-    async def nothing(asked: Asked) -> None:
+    async def nothing(asked: ReceivedRequest) -> None:
         asked.answer(b"", 204) if asked.method == "GET" else asked.answer(b"")
 
     async with Peer(nothing) as peer:
@@ -133,7 +133,7 @@ async def test_a_length_that_is_the_bodys_is_said_once() -> None:
 
 @on_both
 async def test_headers_are_returned_when_asked_for() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"x", 200, "X-One: 1", "set-cookie: a=1", "Set-Cookie: b=2", "x-empty:")
 
     async with Peer(answer) as peer:
@@ -149,7 +149,7 @@ async def test_headers_are_returned_when_asked_for() -> None:
 
 @on_both
 async def test_interim_answers_and_trailers_are_no_headers() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.send(b"HTTP/1.1 103 Early Hints\r\nlink: early\r\n\r\n")
         asked.send(b"HTTP/1.1 200 OK\r\nx: head\r\ntransfer-encoding: chunked\r\n\r\n")
         asked.send(b"2\r\nhi\r\n0\r\nx: trailer\r\ny: trailer\r\n\r\n")
@@ -164,7 +164,7 @@ async def test_interim_answers_and_trailers_are_no_headers() -> None:
 
 @on_both
 async def test_any_status_is_a_result() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"", int(asked.target[1:]), "location: /elsewhere")
 
     async with Peer(answer) as peer:
@@ -174,7 +174,7 @@ async def test_any_status_is_a_result() -> None:
 
 @on_both
 async def test_a_head_may_announce_what_does_not_come() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 123456789\r\n\r\n")
 
     async with Peer(answer) as peer:
@@ -188,7 +188,7 @@ async def test_a_head_may_announce_what_does_not_come() -> None:
 
 @on_both
 async def test_an_answer_that_nothing_changed_may_announce_what_does_not_come() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.send(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 123456789\r\n\r\n")
 
     async with Peer(answer) as peer:
@@ -225,7 +225,7 @@ async def test_asking_can_be_gathered_and_made_a_task() -> None:
 async def test_two_cannot_await_the_same_at_a_time() -> None:
     release = asyncio.Event()
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await release.wait()
         asked.answer(b"late")
 
@@ -334,7 +334,7 @@ async def test_an_abstract_socket_is_asked_by_its_name(tmp_path: Any) -> None:
 
 @on_both
 async def test_nobody_is_given_a_connection_to_another_place(tmp_path: Any) -> None:
-    async def other(asked: Asked) -> None:
+    async def other(asked: ReceivedRequest) -> None:
         asked.answer(b"other")
 
     async with Peer() as peer, Peer(other, path=str(tmp_path / "sock")) as unix:
@@ -355,7 +355,7 @@ async def test_all_clients_share_connections() -> None:
 
 @on_both
 async def test_many_are_asked_at_a_time() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         await asyncio.sleep(0.001)
         asked.answer(asked.target.encode())
 

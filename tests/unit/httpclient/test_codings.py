@@ -9,8 +9,8 @@ import pytest
 
 import kore
 from kore._httpclient.codings import DECODED_MAX, TOO_DENSE
+from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both
-from tests.helpers.peer import Asked, Peer
 from tests.unit.httpclient.test_failing import MIB, fails
 
 ASKED = {kore.CURLOPT_ACCEPT_ENCODING: ""}
@@ -36,7 +36,7 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 def answering(body: bytes, coding: str, *, chunk: int = 0) -> Any:
     """Return an answer of that body, in chunks of that size or with a length."""
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         if not chunk:
             asked.answer(body, 200, f"content-encoding: {coding}")
             return
@@ -128,7 +128,7 @@ async def test_codings_in_one_another_do_not_fill_the_memory() -> None:
 async def test_a_part_of_an_answer_is_not_truncated() -> None:
     packed = gzip.compress(TEXT)[:100]
 
-    async def part(asked: Asked) -> None:
+    async def part(asked: ReceivedRequest) -> None:
         asked.answer(packed, 206, "content-encoding: gzip", "content-range: bytes 0-99/200")
 
     async with Peer(part) as peer:

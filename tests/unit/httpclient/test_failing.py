@@ -16,8 +16,8 @@ import kore
 from kore._api.clients import exchange
 from kore._httpclient.prepared import PreparedRequest
 from kore.errors import ClientError
+from tests.helpers.http_peer import Peer, ReceivedRequest, hello
 from tests.helpers.loops import on_both, until
-from tests.helpers.peer import Asked, Peer, hello
 from tests.helpers.ports import free_port
 
 MIB = 1024 * 1024
@@ -36,56 +36,56 @@ def running() -> int:
     return len(exchange(PreparedRequest([], ""))._transfers)
 
 
-async def close(asked: Asked) -> None:
+async def close(asked: ReceivedRequest) -> None:
     asked.last = True
 
 
-async def close_in_head(asked: Asked) -> None:
+async def close_in_head(asked: ReceivedRequest) -> None:
     asked.send(OK + b"content-le")
     asked.last = True
 
 
-async def close_in_body(asked: Asked) -> None:
+async def close_in_body(asked: ReceivedRequest) -> None:
     asked.send(OK + b"content-length: 10\r\n\r\nhello")
     asked.last = True
 
 
-async def close_in_chunk(asked: Asked) -> None:
+async def close_in_chunk(asked: ReceivedRequest) -> None:
     asked.send(OK + b"transfer-encoding: chunked\r\n\r\nff\r\nhello")
     asked.last = True
 
 
-async def nonsense(asked: Asked) -> None:
+async def nonsense(asked: ReceivedRequest) -> None:
     asked.send(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
     asked.last = True
 
 
-async def bad_chunks(asked: Asked) -> None:
+async def bad_chunks(asked: ReceivedRequest) -> None:
     asked.send(OK + b"transfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n")
 
 
-async def negative_length(asked: Asked) -> None:
+async def negative_length(asked: ReceivedRequest) -> None:
     asked.send(OK + b"content-length: -5\r\n\r\nhello")
 
 
-async def two_lengths(asked: Asked) -> None:
+async def two_lengths(asked: ReceivedRequest) -> None:
     asked.send(OK + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!")
 
 
-async def endless_head(asked: Asked) -> None:
+async def endless_head(asked: ReceivedRequest) -> None:
     asked.send(OK)
     while True:
         asked.send(b"x: " + b"y" * 1000 + b"\r\n")
         await asked.writer.drain()
 
 
-async def many_interim(asked: Asked) -> None:
+async def many_interim(asked: ReceivedRequest) -> None:
     while True:
         asked.send(b"HTTP/1.1 103 Early Hints\r\nx: " + b"y" * 1000 + b"\r\n\r\n")
         await asked.writer.drain()
 
 
-BROKEN: list[tuple[Callable[[Asked], Awaitable[None]], int, str]] = [
+BROKEN: list[tuple[Callable[[ReceivedRequest], Awaitable[None]], int, str]] = [
     (close, 52, "Empty reply from server"),
     (close_in_head, 56, "within the head of its answer"),
     (close_in_body, 18, "5 bytes (missing|remaining)"),
@@ -104,7 +104,7 @@ BROKEN: list[tuple[Callable[[Asked], Awaitable[None]], int, str]] = [
 )
 @on_both
 async def test_a_broken_answer_is_an_error_that_names_it(
-    answer: Callable[[Asked], Awaitable[None]], code: int, reason: str
+    answer: Callable[[ReceivedRequest], Awaitable[None]], code: int, reason: str
 ) -> None:
     async with Peer(answer) as peer:
         error = await fails(kore.httpclient(peer.url).get())
@@ -140,7 +140,7 @@ async def test_an_error_has_no_password() -> None:
         assert "secret" not in repr(kore.httpclient(url))
 
 
-async def never(asked: Asked) -> None:
+async def never(asked: ReceivedRequest) -> None:
     await asked.reader.read()
 
 
@@ -173,7 +173,7 @@ async def test_no_timeout_is_lost_however_close_they_are() -> None:
 
 @on_both
 async def test_who_answers_too_slowly_is_given_up_in_time() -> None:
-    async def drip(asked: Asked) -> None:
+    async def drip(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 1000000\r\n\r\n")
         while True:
             asked.send(b"x")
@@ -234,18 +234,18 @@ async def test_what_was_cancelled_cannot_be_awaited_again() -> None:
             await asking
 
 
-async def announced(asked: Asked) -> None:
+async def announced(asked: ReceivedRequest) -> None:
     asked.answer(b"x" * (3 * MIB))
 
 
-async def chunked(asked: Asked) -> None:
+async def chunked(asked: ReceivedRequest) -> None:
     asked.send(OK + b"transfer-encoding: chunked\r\n\r\n")
     while True:
         asked.send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
         await asked.writer.drain()
 
 
-async def until_closed(asked: Asked) -> None:
+async def until_closed(asked: ReceivedRequest) -> None:
     asked.send(OK + b"\r\n")
     for _ in range(64):
         asked.send(b"x" * 65536)
@@ -257,7 +257,7 @@ async def until_closed(asked: Asked) -> None:
 @pytest.mark.parametrize("options", [{}, {kore.CURLOPT_ACCEPT_ENCODING: ""}])
 @on_both
 async def test_an_answer_that_is_too_large_is_refused(
-    answer: Callable[[Asked], Awaitable[None]], options: dict[int, object]
+    answer: Callable[[ReceivedRequest], Awaitable[None]], options: dict[int, object]
 ) -> None:
     async with Peer(answer) as peer:
         error = await fails(kore.httpclient(peer.url).get(curlopt=options))
@@ -270,7 +270,7 @@ async def test_an_answer_that_is_too_large_is_refused(
 
 @on_both
 async def test_an_answer_of_the_largest_size_is_taken() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"x" * 2 * MIB)
 
     async with Peer(answer) as peer:
@@ -284,7 +284,7 @@ async def test_an_answer_of_the_largest_size_is_taken() -> None:
 async def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
     bomb = gzip.compress(bytes(32 * MIB))
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(bomb, 200, "content-encoding: gzip")
 
     async with Peer(answer) as peer:
@@ -296,7 +296,7 @@ async def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
 
 @on_both
 async def test_what_is_packed_is_unpacked_when_asked_for() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(gzip.compress(b"hello" * 1000), 200, "content-encoding: gzip")
 
     async with Peer(answer) as peer:
@@ -316,7 +316,7 @@ async def test_an_own_limit_is_named_as_libcurl_does() -> None:
 
 @on_both
 async def test_a_connection_that_was_closed_meanwhile_costs_nobody_a_request() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"one")
         asked.last = True
 
@@ -330,7 +330,7 @@ async def test_a_connection_that_was_closed_meanwhile_costs_nobody_a_request() -
 
 @on_both
 async def test_what_must_not_be_done_twice_asks_on_a_new_connection() -> None:
-    async def reply(asked: Asked) -> None:
+    async def reply(asked: ReceivedRequest) -> None:
         asked.last = asked.method == "POST"
         if not asked.last:
             asked.answer(b"hello")
@@ -346,7 +346,7 @@ async def test_what_must_not_be_done_twice_asks_on_a_new_connection() -> None:
 
 @on_both
 async def test_what_libcurl_has_no_words_for_has_its_number_s() -> None:
-    async def endless_line(asked: Asked) -> None:
+    async def endless_line(asked: ReceivedRequest) -> None:
         asked.send(OK + b"x: ")
         while True:
             asked.send(b"y" * 100_000)
@@ -360,7 +360,7 @@ async def test_what_libcurl_has_no_words_for_has_its_number_s() -> None:
 
 @on_both
 async def test_failures_leave_nothing() -> None:
-    async def every(asked: Asked) -> None:
+    async def every(asked: ReceivedRequest) -> None:
         answers = [close, close_in_head, close_in_body, hello, announced, bad_chunks]
         await answers[len(peer.asked) % len(answers)](asked)
 

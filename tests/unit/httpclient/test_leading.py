@@ -6,15 +6,15 @@ from typing import Any, Final
 import pytest
 
 import kore
+from tests.helpers.http_peer import Peer, ReceivedRequest, hello
 from tests.helpers.loops import on_both
-from tests.helpers.peer import Asked, Peer, hello
 from tests.unit.httpclient.test_failing import fails
 
 
 def to(location: str, status: int = 302) -> Any:
     """Return an answer that leads from / elsewhere."""
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         if asked.target == "/":
             asked.answer(b"moved", status, f"location: {location}")
         else:
@@ -140,7 +140,7 @@ async def test_a_long_stream_cannot_be_sent_twice() -> None:
 
 @on_both
 async def test_a_ring_of_redirects_ends() -> None:
-    async def ring(asked: Asked) -> None:
+    async def ring(asked: ReceivedRequest) -> None:
         asked.answer(b"", 302, "location: /")
 
     async with Peer(ring) as peer:
@@ -239,7 +239,7 @@ async def test_a_proxy_is_told_who_asks() -> None:
         assert [asked.get("proxy-authorization") for asked in proxy.asked] == ["P", "P"]
 
 
-async def baker(asked: Asked) -> None:
+async def baker(asked: ReceivedRequest) -> None:
     """Set a cookie, and say which ones came."""
     asked.answer((asked.get("cookie") or "").encode(), 200, f"set-cookie: seen={asked.target[1:]}")
 

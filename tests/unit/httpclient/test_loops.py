@@ -12,8 +12,8 @@ import kore
 from kore._httpclient import transfers
 from tests.helpers.authority import Authority
 from tests.helpers.conf import config
+from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import LOOPS, descriptors, on_both, until
-from tests.helpers.peer import Asked, Peer
 from tests.unit.httpclient.test_failing import fails
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +21,7 @@ FORKED = """
 import asyncio, os, sys
 import kore
 from tests.helpers.authority import Authority
-from tests.helpers.peer import Peer
+from tests.helpers.http_peer import Peer
 
 authority = Authority(__import__("pathlib").Path(sys.argv[1]))
 peer = Peer(context=authority.context())
@@ -94,7 +94,7 @@ def test_a_loop_that_is_closed_without_goodbye_is_cleared_up_by_the_next() -> No
 
 @on_both
 async def test_what_still_runs_at_the_end_is_cancelled() -> None:
-    async def silent(asked: Asked) -> None:
+    async def silent(asked: ReceivedRequest) -> None:
         await asked.reader.read()
 
     async with Peer(silent) as peer:
@@ -119,7 +119,7 @@ async def test_more_than_the_connections_allowed_wait_for_their_turn() -> None:
 
 @on_both
 async def test_waiting_for_ones_turn_counts_for_the_timeout() -> None:
-    async def silent(asked: Asked) -> None:
+    async def silent(asked: ReceivedRequest) -> None:
         await asked.reader.read()
 
     async with Peer(silent) as peer:

@@ -11,8 +11,8 @@ from kore._httpclient import curlopts
 from kore._httpclient.options import IDLE, OPTIONS, POINTER, REFUSED, checked
 from kore._httpclient.prepared import ABSTRACT
 from kore.errors import ClientError, KoreError
+from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both
-from tests.helpers.peer import Asked, Peer
 
 # What this libcurl was built without, or the machine has not; it says so when it is asked.
 ABSENT = {
@@ -161,7 +161,7 @@ async def test_no_option_has_a_body_read_from_the_servers_input(name: str) -> No
 
 @on_both
 async def test_a_handle_runs_as_often_as_one_likes() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"" if len(peer.asked) == 3 else b"hello", 404)
 
     async with Peer(answer) as peer:
@@ -192,7 +192,7 @@ async def test_a_handle_sends_its_body_with_each_run() -> None:
 
 @on_both
 async def test_a_body_is_sent_again_to_where_a_redirect_leads() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         if asked.target == "/":
             asked.answer(b"", 307, "location: /there")
         else:

@@ -10,8 +10,8 @@ import pytest
 import kore
 from kore.errors import KoreError
 from tests.helpers import procs
+from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both, until
-from tests.helpers.peer import Asked, Peer
 from tests.unit.httpclient.test_failing import OK, close_in_body, fails, running
 
 MIB = 1024 * 1024
@@ -24,7 +24,7 @@ class Flood:
         self.size = size
         self.sent = 0
 
-    async def __call__(self, asked: Asked) -> None:
+    async def __call__(self, asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: %d\r\nx: y\r\n\r\n" % self.size)
         while self.sent < self.size:
             asked.send(b"x" * 65536)
@@ -46,7 +46,7 @@ async def test_an_answer_is_read_in_pieces() -> None:
 async def test_its_head_is_there_inside_of_a_with() -> None:
     release = asyncio.Event()
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.send(b"HTTP/1.1 103 Early\r\n\r\n" + OK + b"x: y\r\ncontent-length: 5\r\n\r\n")
         await release.wait()
         asked.send(b"hello")
@@ -107,7 +107,7 @@ async def test_a_bomb_is_unpacked_as_it_is_read() -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     mib = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
 
-    async def bomb(asked: Asked) -> None:
+    async def bomb(asked: ReceivedRequest) -> None:
         asked.answer(mib * 128 + packer.flush(), 200, "content-encoding: deflate")
 
     async with Peer(bomb) as peer:
@@ -123,7 +123,7 @@ async def test_a_bomb_is_unpacked_as_it_is_read() -> None:
 
 @on_both
 async def test_a_reader_that_is_cancelled_ends_it() -> None:
-    async def silent(asked: Asked) -> None:
+    async def silent(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 5\r\n\r\nhe")
         await asked.reader.read()
 
@@ -145,7 +145,7 @@ async def test_a_reader_that_is_cancelled_ends_it() -> None:
 @pytest.mark.parametrize("entered", [False, True])
 @on_both
 async def test_what_was_cut_by_a_timeout_does_not_look_complete(entered: bool) -> None:
-    async def silent(asked: Asked) -> None:
+    async def silent(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 10\r\n\r\nhello")
         await asked.reader.read()
 
@@ -166,7 +166,7 @@ async def test_what_was_cut_by_a_timeout_does_not_look_complete(entered: bool) -
 
 @on_both
 async def test_a_head_that_was_given_up_does_not_look_like_an_empty_answer() -> None:
-    async def silent(asked: Asked) -> None:
+    async def silent(asked: ReceivedRequest) -> None:
         await asked.reader.read()
 
     async with Peer(silent) as peer:
@@ -190,7 +190,7 @@ async def test_an_error_is_raised_as_often_as_somebody_reads() -> None:
 async def test_only_one_reads_it_at_a_time() -> None:
     release = asyncio.Event()
 
-    async def late(asked: Asked) -> None:
+    async def late(asked: ReceivedRequest) -> None:
         await release.wait()
         asked.answer(b"late")
 
@@ -206,7 +206,7 @@ async def test_only_one_reads_it_at_a_time() -> None:
 
 @on_both
 async def test_another_task_may_end_it() -> None:
-    async def silent(asked: Asked) -> None:
+    async def silent(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 5\r\n\r\n")
         await asked.reader.read()
 
@@ -275,7 +275,7 @@ async def test_an_answer_that_does_not_come_is_an_error_at_the_door() -> None:
 
 @on_both
 async def test_its_head_is_that_of_the_last_redirect() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         if asked.target == "/":
             asked.answer(b"moved", 302, "location: /there", "x: first")
         else:
@@ -291,7 +291,7 @@ async def test_its_head_is_that_of_the_last_redirect() -> None:
 
 @on_both
 async def test_a_stream_may_have_a_timeout() -> None:
-    async def drip(asked: Asked) -> None:
+    async def drip(asked: ReceivedRequest) -> None:
         asked.send(OK + b"\r\n")
         while True:
             asked.send(b"x")

@@ -10,8 +10,8 @@ import pytest
 import kore
 from tests.helpers import nginx
 from tests.helpers.authority import Authority
+from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both
-from tests.helpers.peer import Asked, Peer
 from tests.unit.httpclient.test_failing import fails
 
 
@@ -64,7 +64,7 @@ async def test_who_believes_anybody_lends_no_connection_to_others(authority: Aut
         assert len(peer.asked) == 2
 
 
-async def subject(asked: Asked) -> None:
+async def subject(asked: ReceivedRequest) -> None:
     found = asked.writer.get_extra_info("peercert")
     asked.answer(str(found["subjectAltName"][0][1]).encode())
 
@@ -103,7 +103,7 @@ async def test_a_key_that_is_not_there_is_named(authority: Authority) -> None:
 
 @on_both
 async def test_large_answers_come_over_tls(authority: Authority) -> None:
-    async def large(asked: Asked) -> None:
+    async def large(asked: ReceivedRequest) -> None:
         asked.answer(b"x" * 2_000_000)
 
     async with Peer(large, context=authority.context()) as peer:

@@ -9,8 +9,8 @@ import pytest
 
 import kore
 from kore.errors import ClientError
+from tests.helpers.http_peer import Peer, ReceivedRequest, hello
 from tests.helpers.loops import on_both, passes, until
-from tests.helpers.peer import Asked, Peer, hello
 from tests.unit.httpclient.test_failing import MIB, OK, fails, running
 
 
@@ -91,7 +91,7 @@ async def test_nobody_is_asked_for_more_than_the_peer_takes() -> None:
             made += 65536
             yield b"x" * 65536
 
-    async def slow(asked: Asked) -> None:
+    async def slow(asked: ReceivedRequest) -> None:
         await asyncio.sleep(1000)
 
     async with Peer(slow, read=False) as peer:
@@ -148,7 +148,7 @@ async def test_an_early_answer_ends_the_body() -> None:
         finally:
             closed.set()
 
-    async def refuse(asked: Asked) -> None:
+    async def refuse(asked: ReceivedRequest) -> None:
         asked.answer(b"too large", 413, "connection: close")
         asked.last = True
         await asked.writer.drain()
@@ -171,7 +171,7 @@ async def test_both_directions_go_on_at_the_same_time() -> None:
 
     echoed = {word: asyncio.Event() for word in (b"one", b"two", b"three")}
 
-    async def echo(asked: Asked) -> None:
+    async def echo(asked: ReceivedRequest) -> None:
         asked.send(OK + b"transfer-encoding: chunked\r\n\r\n")
         while size := int(await asked.reader.readline(), 16):
             piece = await asked.reader.readexactly(size + 2)
@@ -240,7 +240,7 @@ async def test_a_length_may_be_an_option(method: str) -> None:
 def hanging_up() -> Any:
     """Return an answer whose first connection is closed though it said that it stays."""
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(str(len(asked.body)).encode())
         asked.last = asked.target == "/first"
 
@@ -276,7 +276,7 @@ async def test_who_does_not_know_expectations_is_asked_without(how: str, sized: 
         yield b"bo"
         yield b"dy"
 
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         if asked.get("expect"):
             asked.answer(b"no", 417)
         else:
@@ -307,7 +307,7 @@ async def test_an_expectation_that_is_met_costs_one_request() -> None:
 
 @on_both
 async def test_a_417_without_an_expectation_is_an_answer() -> None:
-    async def answer(asked: Asked) -> None:
+    async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"no", 417)
 
     async with Peer(answer) as peer:

@@ -7,8 +7,8 @@ import pytest
 
 import kore
 from kore._httpclient.urls import ascii_host, encoded_url
+from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both
-from tests.helpers.peer import Asked, Peer
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_header_option_has_fields(option: int, line: str) -> None:
 
 @on_both
 async def test_other_methods_are_sent_as_they_are() -> None:
-    async def echo(asked: Asked) -> None:
+    async def echo(asked: ReceivedRequest) -> None:
         asked.answer(f"{asked.method} {asked.target}".encode())
 
     async with Peer(echo) as peer:

@@ -14,10 +14,10 @@ from kore._process.ipc.fragments import (
 )
 from kore._process.ipc.messages import ACK, ACK_REQUEST, MessageKind, RoutedMessage, WorkerExited
 from kore.errors import BusyError
-from tests.helpers.star import Star, checked
+from tests.helpers.bus_network import BusNetwork, checked
 
 
-async def a_large_one_after_a_small_one(star: Star) -> None:
+async def a_large_one_after_a_small_one(star: BusNetwork) -> None:
     star.send(b"small")
     await star.until(lambda: star.said)
     asked = star.posted(ACK_REQUEST)
@@ -34,7 +34,7 @@ async def a_large_one_after_a_small_one(star: Star) -> None:
     assert len(star.said) == 2
 
 
-async def many_small_ones(star: Star) -> None:
+async def many_small_ones(star: BusNetwork) -> None:
     for _ in range(100):
         star.send(b"x")
         await star.until(lambda: star.relays[2].waiting == 0)
@@ -46,14 +46,14 @@ async def many_small_ones(star: Star) -> None:
     assert 1 <= star.posted(ACK) < 50
 
 
-async def a_receipt_that_nobody_asks_for(star: Star) -> None:
+async def a_receipt_that_nobody_asks_for(star: BusNetwork) -> None:
     star.send(b"x")
     await star.until(lambda: not len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]))
 
     assert star.posted(ACK_REQUEST) == 0
 
 
-async def one_that_waits_while_more_is_sent(star: Star) -> None:
+async def one_that_waits_while_more_is_sent(star: BusNetwork) -> None:
     held = [asyncio.Event() for _ in range(3)]
     star.relays[2].on(MessageKind.OBJECT, lambda _, payload: held[payload[0]].wait())
     star.send(b"\0")
@@ -72,7 +72,7 @@ async def one_that_waits_while_more_is_sent(star: Star) -> None:
     await star.drained()
 
 
-async def an_end_before_the_answer(star: Star) -> None:
+async def an_end_before_the_answer(star: BusNetwork) -> None:
     star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
     waiting = asyncio.create_task(star.drained())
@@ -86,7 +86,7 @@ async def an_end_before_the_answer(star: Star) -> None:
     assert star.said == [(2, 1, b"to its successor")]
 
 
-async def a_question_of_a_predecessor(star: Star) -> None:
+async def a_question_of_a_predecessor(star: BusNetwork) -> None:
     relay = star.relays[2]
     relay.on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
@@ -113,7 +113,7 @@ test_nobody_waits_for_the_answer_of_a_worker_that_has_ended = checked(an_end_bef
 test_a_question_of_a_dead_sender_is_forgotten = checked(a_question_of_a_predecessor)
 
 
-async def two_processes_of_one_number(star: Star) -> None:
+async def two_processes_of_one_number(star: BusNetwork) -> None:
     """A worker that drains and its successor send large objects, piece by piece in turn."""
     relay, handled = star.relays[2], asyncio.Event()
     received: list[bytes] = []
@@ -141,7 +141,7 @@ async def two_processes_of_one_number(star: Star) -> None:
     await star.until(lambda: {old, new} <= set(map(decode_ack, star.receipts)))
 
 
-async def a_receipt_for_another_process(star: Star) -> None:
+async def a_receipt_for_another_process(star: BusNetwork) -> None:
     star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"not handled")
     ours = star.relays[1].outgoing[MessageKind.OBJECT]

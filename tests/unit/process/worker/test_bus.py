@@ -8,18 +8,18 @@ import pytest
 from kore._process.ipc.fragments import FRAGMENT_HEADER, FRAGMENT_SIZE, wire_cost
 from kore._process.ipc.messages import MessageKind, RoutedMessage, WorkerExited
 from kore.errors import BusyError, KoreError, NoSuchWorkerError, TooLargeError
+from tests.helpers.bus_network import SETTINGS, BusNetwork, checked
 from tests.helpers.core_loop import run
-from tests.helpers.star import SETTINGS, Star, checked
 
 
-async def one_worker(star: Star) -> None:
+async def one_worker(star: BusNetwork) -> None:
     star.send(b"hello", 2)
     await star.drained()
 
     assert star.said == [(2, 1, b"hello")]
 
 
-async def all_workers(star: Star) -> None:
+async def all_workers(star: BusNetwork) -> None:
     star.send(b"others", None)
     star.send(b"all", None, echo=True)
     star.send(b"self", 1)
@@ -35,7 +35,7 @@ async def all_workers(star: Star) -> None:
     ]
 
 
-async def large_ones(star: Star) -> None:
+async def large_ones(star: BusNetwork) -> None:
     sent = [bytes([size % 251]) * size for size in (0, 1, FRAGMENT_SIZE, 2 * FRAGMENT_SIZE + 3)]
     for payload in sent:
         star.send(payload)
@@ -44,7 +44,7 @@ async def large_ones(star: Star) -> None:
     assert [payload for _, _, payload in star.said] == sent
 
 
-async def wrong_numbers(star: Star) -> None:
+async def wrong_numbers(star: BusNetwork) -> None:
     for number in (0, -1, 4, 5, 2**40):
         with pytest.raises(NoSuchWorkerError, match=f"worker {number} invalid: there are 1..3"):
             star.send(b"", number)
@@ -53,13 +53,13 @@ async def wrong_numbers(star: Star) -> None:
             star.send(b"", other)  # type: ignore[arg-type]
 
 
-async def too_large(star: Star) -> None:
+async def too_large(star: BusNetwork) -> None:
     star.send(bytes(8 * FRAGMENT_SIZE))
     with pytest.raises(TooLargeError, match="worker_message_max"):
         star.send(bytes(8 * FRAGMENT_SIZE + 1))
 
 
-async def a_busy_worker(star: Star) -> None:
+async def a_busy_worker(star: BusNetwork) -> None:
     held = asyncio.Event()
 
     async def slow(sender: int, payload: bytes) -> None:
@@ -87,7 +87,7 @@ async def a_busy_worker(star: Star) -> None:
     star.send(b"again")
 
 
-async def one_after_the_other(star: Star) -> None:
+async def one_after_the_other(star: BusNetwork) -> None:
     async def slow(sender: int, payload: bytes) -> None:
         star.said.append((2, sender, payload))
         await asyncio.sleep(0.001)
@@ -101,7 +101,7 @@ async def one_after_the_other(star: Star) -> None:
     assert [payload for _, _, payload in star.said] == [b"%d" % (at // 2) for at in range(10)]
 
 
-async def a_receiver_that_waits_for_itself(star: Star) -> None:
+async def a_receiver_that_waits_for_itself(star: BusNetwork) -> None:
     async def stuck(*_: object) -> None:
         with pytest.raises(KoreError, match="would wait for itself"):
             await star.relays[1].drained(MessageKind.OBJECT, None)
@@ -114,7 +114,7 @@ async def a_receiver_that_waits_for_itself(star: Star) -> None:
     assert star.said == [(1, 1, b"refused")]
 
 
-async def an_error(star: Star) -> None:
+async def an_error(star: BusNetwork) -> None:
     def fail(sender: int, payload: bytes) -> None:
         star.said.append((2, sender, payload))
         raise SystemExit(payload)
@@ -128,7 +128,7 @@ async def an_error(star: Star) -> None:
     assert [where for where, _ in star.failed] == ["the receiver of OBJECT messages"] * 2
 
 
-async def an_end(star: Star) -> None:
+async def an_end(star: BusNetwork) -> None:
     held = asyncio.Event()
     star.relays[2].on(MessageKind.OBJECT, lambda *_: held.wait())
     star.send(b"never handled")
@@ -142,7 +142,7 @@ async def an_end(star: Star) -> None:
     assert star.said == [(2, 1, b"to its successor")]
 
 
-async def half_a_message_at_the_receiver(star: Star) -> None:
+async def half_a_message_at_the_receiver(star: BusNetwork) -> None:
     star.end(2)
     relay = star.start(2)
     relay.parcel(
@@ -158,7 +158,7 @@ async def half_a_message_at_the_receiver(star: Star) -> None:
     assert star.said == [(2, 1, b"whole")]
 
 
-async def half_a_message_of_a_sender(star: Star) -> None:
+async def half_a_message_of_a_sender(star: BusNetwork) -> None:
     relay = star.relays[2]
     relay.parcel(
         RoutedMessage(
@@ -181,7 +181,7 @@ async def half_a_message_of_a_sender(star: Star) -> None:
     assert star.said == [(2, 1, b"new")]
 
 
-async def a_receipt_for_a_predecessor(star: Star) -> None:
+async def a_receipt_for_a_predecessor(star: BusNetwork) -> None:
     held = asyncio.Event()
     star.relays[2].on(MessageKind.OBJECT, lambda *_: held.wait())
     star.send(b"of the old one")
@@ -197,7 +197,7 @@ async def a_receipt_for_a_predecessor(star: Star) -> None:
     assert len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]) == 1
 
 
-async def a_sender_that_ignores_its_window(star: Star) -> None:
+async def a_sender_that_ignores_its_window(star: BusNetwork) -> None:
     relay = star.relays[2]
     relay.on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     for number in range(1, 100):
@@ -230,7 +230,7 @@ test_what_a_sender_forces_on_a_receiver_is_bounded = checked(a_sender_that_ignor
 
 def test_losses_are_counted_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def lose() -> None:
-        star = Star()
+        star = BusNetwork()
         star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
         star.send(b"one")
         star.send(b"two")

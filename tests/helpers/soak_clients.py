@@ -11,9 +11,9 @@ from typing import Self
 
 from tests.helpers.build import chunked, get, post
 from tests.helpers.fix_serve import Server
-from tests.helpers.raw import Mark, Pause
+from tests.helpers.raw_client import Mark, Pause
 
-APP = Path(__file__).with_name("crowd_app.py")
+APP = Path(__file__).with_name("soak_app.py")
 LARGE = 1 << 20
 CHUNKED = "Transfer-Encoding: chunked"
 
@@ -114,7 +114,7 @@ VISITS: tuple[Visit, ...] = (
 )  # fmt: skip
 
 
-class Crowd:
+class SoakClients:
     """Some threads that visit the server until told to stop; what went wrong is kept."""
 
     def __init__(self, server: Server, threads: int) -> None:

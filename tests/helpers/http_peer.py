@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-Answer = Callable[["Asked"], Awaitable[Any]]
+Answer = Callable[["ReceivedRequest"], Awaitable[Any]]
 
 
 @dataclass
-class Asked:
+class ReceivedRequest:
     """A request that came, and the connection it came on."""
 
     method: str
@@ -49,7 +49,7 @@ class Asked:
             self.body = await self.reader.readexactly(int(self.get("content-length") or 0))
 
 
-async def hello(asked: Asked) -> None:
+async def hello(asked: ReceivedRequest) -> None:
     asked.answer(b"hello")
 
 
@@ -61,7 +61,7 @@ class Peer:
     context: ssl.SSLContext | None = None
     path: str = ""
     read: bool = True
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     gone: int = 0
 
@@ -112,9 +112,9 @@ class Peer:
                 writer.close()
 
 
-async def read_head(reader: StreamReader, writer: StreamWriter) -> Asked:
+async def read_head(reader: StreamReader, writer: StreamWriter) -> ReceivedRequest:
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
     method, target, _ = lines[0].split(" ")
     pairs = [line.split(":", 1) for line in lines[1:]]
     fields = [(name.lower(), value.strip()) for name, value in pairs]
-    return Asked(method, target, fields, reader, writer)
+    return ReceivedRequest(method, target, fields, reader, writer)

@@ -5,10 +5,10 @@ import ssl
 import threading
 from typing import Self
 
-from tests.helpers.peer import Answer, Peer
+from tests.helpers.http_peer import Answer, Peer
 
 
-class Beside:
+class ThreadedPeer:
     """Serves for the time of a `with`."""
 
     def __init__(

@@ -10,7 +10,7 @@ from kore._http.request_data import RequestData
 FORM = "application/x-www-form-urlencoded"
 
 
-class Asked:
+class FakeRequest:
     """What was asked, and in `answer` what came of it."""
 
     protocol = "http"
@@ -61,6 +61,6 @@ class Asked:
         return "/x"
 
 
-def values(request: Asked) -> Mapping[str, list[str]]:
+def values(request: FakeRequest) -> Mapping[str, list[str]]:
     """Return what argument() would see."""
     return request.beside.arguments()

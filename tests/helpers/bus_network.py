@@ -25,7 +25,7 @@ SETTINGS = Settings(
 Said = tuple[int, int, bytes]
 
 
-class Star:
+class BusNetwork:
     """Three relays, and between them what the parent does."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Star:
             await self.relays[1].drained(MessageKind.OBJECT, worker)
 
 
-Check = Callable[[Star], Coroutine[Any, Any, None]]
+Check = Callable[[BusNetwork], Coroutine[Any, Any, None]]
 
 
 def checked(check: Check) -> Callable[[], None]:
@@ -109,7 +109,7 @@ def checked(check: Check) -> Callable[[], None]:
 
     def test() -> None:
         async def main() -> None:
-            await check(Star())
+            await check(BusNetwork())
 
         run(main)
 

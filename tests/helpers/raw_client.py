@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from tests.helpers.answers import Answer, Reader
 from tests.helpers.procs import PATIENCE
+from tests.helpers.response_reader import Answer, Reader
 
 
 class Pause(float):

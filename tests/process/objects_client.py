@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.helpers import procs
 from tests.helpers.fix_serve import Server
-from tests.process.house import get, serving
+from tests.process.process_helpers import get, serving
 
 APP = Path(__file__).with_name("objects_app.py")
 NUMBERS = itertools.count()
