@@ -112,7 +112,7 @@ def test_connections_leave_room_for_clients(server: Server) -> None:
     assert body(server, "/limits") == "60 4096 200"
 
 
-def test_a_client_that_leaves_ends_the_transfer(server: Server, beside: ThreadedPeer) -> None:
+def test_a_client_that_leaves_ends_the_transfer(server: Server, remote: ThreadedPeer) -> None:
     WAY[0] = "silent"
     before, asked = remote.peer.gone, len(remote.peer.asked)
     with server.connect() as client:
@@ -123,7 +123,7 @@ def test_a_client_that_leaves_ends_the_transfer(server: Server, beside: Threaded
 
 
 def test_an_answer_is_passed_on_no_faster_than_it_is_read(
-    server: Server, beside: ThreadedPeer
+    server: Server, remote: ThreadedPeer
 ) -> None:
     WAY[0] = "flood"
     before, memory = remote.peer.gone, procs.resident(server.worker)
@@ -145,14 +145,14 @@ def test_an_upload_is_passed_on_as_it_comes(server: Server) -> None:
 
 
 def test_a_child_that_ends_leaves_the_connection_alone(
-    server: Server, beside: ThreadedPeer
+    server: Server, remote: ThreadedPeer
 ) -> None:
     before = remote.peer.connections
     assert body(server, "/fork") == "200 5"
     assert remote.peer.connections <= before + 1
 
 
-def test_no_descriptor_is_left_by_failures(server: Server, beside: ThreadedPeer) -> None:
+def test_no_descriptor_is_left_by_failures(server: Server, remote: ThreadedPeer) -> None:
     body(server, "/ask")
     before = int(body(server, "/descriptors"))
     for name in ("broken", "large", "hello") * 20:
@@ -168,7 +168,7 @@ def test_no_descriptor_is_left_by_failures(server: Server, beside: ThreadedPeer)
     procs.until(lambda: int(body(server, "/descriptors")) <= before + 1, what="all closed")
 
 
-def test_a_worker_ends_while_somebody_is_asked(serve: Launcher, beside: ThreadedPeer) -> None:
+def test_a_worker_ends_while_somebody_is_asked(serve: Launcher, remote: ThreadedPeer) -> None:
     server = serve(APP, PEER=remote.peer.url, settings={"drain_timeout": 1})
     WAY[0] = "silent"
     gone, asked = remote.peer.gone, len(remote.peer.asked)
@@ -181,7 +181,7 @@ def test_a_worker_ends_while_somebody_is_asked(serve: Launcher, beside: Threaded
     client.close()
 
 
-def test_a_reload_asks_on(serve: Launcher, beside: ThreadedPeer) -> None:
+def test_a_reload_asks_on(serve: Launcher, remote: ThreadedPeer) -> None:
     server = serve(APP, PEER=remote.peer.url)
     assert body(server, "/ask") == "200 5"
     before = server.worker
@@ -190,7 +190,7 @@ def test_a_reload_asks_on(serve: Launcher, beside: ThreadedPeer) -> None:
     assert body(server, "/ask") == "200 5"
 
 
-def test_curl_timeout_is_a_limit(serve: Launcher, beside: ThreadedPeer) -> None:
+def test_curl_timeout_is_a_limit(serve: Launcher, remote: ThreadedPeer) -> None:
     WAY[0] = "silent"
     server = serve(APP, settings={"curl_timeout": 1}, PEER=remote.peer.url)
     assert "Operation timed out after" in body(server, "/ask", 502)
