@@ -1,7 +1,7 @@
 """The modules of an application: what in them a name means, and which hooks they have."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from difflib import SequenceMatcher
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
@@ -161,11 +161,20 @@ def hint(label: str, name: str, function: FunctionType, hooks: Iterable[str]) ->
     """Return a notice if *name* is nearly that of a hook."""
     plain = name.replace("_", "").lower()
     for hook in hooks:
-        ratio = SequenceMatcher(None, hook.replace("_", ""), plain).ratio()
-        if name not in hooks and ratio >= NEARLY:
+        if name not in hooks and _is_nearly(plain, hook.replace("_", "")):
             where = place_of(function)
             return [f"{where}: {label}() is not called: did you mean {hook}?"]
     return []
+
+
+def _is_nearly(name: str, hook: str) -> bool:
+    # No match has more letters than both have: most names need no closer look.
+    letters = sum((Counter(name) & Counter(hook)).values())
+    if 2 * letters < NEARLY * (len(name) + len(hook)):
+        return False
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, hook, name).ratio() >= NEARLY
 
 
 def as_function(found: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 The words are Kore's where Kore has words, followed by what to do about it.
 """
 
-import difflib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
@@ -302,6 +301,8 @@ def setting(name: str) -> Setting:
         raise UnknownSettingError(
             f"kore.config.{name} is gone: call kore.privsep({process!r}, {what}=...)"
         )
+    import difflib  # only for mistakes
+
     close = difflib.get_close_matches(name, SETTINGS, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SETTINGS)}"
     raise UnknownSettingError(f"unknown setting kore.config.{name}: {hint}")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 from typing import Final
 from urllib.parse import unquote
 
@@ -41,6 +40,8 @@ def foreign_captures(path: str) -> tuple[str, str] | None:
 
 def likeness(name: str, other: str) -> float:
     """Return how much one name is like another, from 0 to 1; 0: not enough to think of it."""
+    from difflib import SequenceMatcher  # only for mistakes
+
     ratio = SequenceMatcher(None, other, name).ratio()
     if ratio < ALIKE:
         return 0

@@ -15,7 +15,6 @@ from kore._core.grammar cimport equals_word
 from kore._core.response cimport has_field, is_named
 
 from collections.abc import Mapping
-from html import escape
 from http import HTTPStatus
 
 
@@ -57,6 +56,7 @@ cdef tuple error_page(int status, bint pretty):
     """
     cdef str title = f"{status} {reason_phrase(status)}".rstrip()
     if pretty and status >= 400:
+        from html import escape     # which brings half a megabyte of entities
         return HTML, PAGE.format(title=escape(title)).encode()
     return PLAIN_TEXT, f"{title}\n".encode()
 

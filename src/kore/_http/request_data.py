@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 
 from kore._conf.source_location import caller
 from kore._http import cookies
-from kore._http.body import multipart
 from kore._http.body.body_storage import BodyStorage, source
 from kore._http.body.uploaded_file import HttpFile
 from kore._http.params import FORM, MULTIPART, QUERY, ValidatedParameters, judge, pairs
@@ -19,6 +18,7 @@ from kore.errors import RefusedError
 if TYPE_CHECKING:
     from kore._conf.schema import ParameterRule, ParameterRules
     from kore._conf.settings import Settings
+    from kore._http.body import multipart
     from kore._http.pipeline import Step
 
 log = logging.getLogger("kore")
@@ -217,7 +217,10 @@ class RequestData:
         self._files = files
         return fields
 
-    def _parts(self, body: BodyStorage, kind: str) -> Iterator[multipart.FormPart | None]:
+    def _parts(self, body: BodyStorage, kind: str) -> "Iterator[multipart.FormPart | None]":
+        # The template loads it where a route takes bodies.
+        from kore._http.body import multipart
+
         settings = self._settings
         limits = multipart.FormLimits(
             settings.http_multipart_max, settings.http_multipart_header_max

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from encodings.idna import nameprep
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -54,6 +53,8 @@ def normalize_address(host: str) -> str:
 
 def _label_to_ascii(label: str) -> str:
     """Return the A-label (RFC 5890) of one label of a name, in lower case."""
+    from encodings.idna import nameprep  # with the tables of stringprep, for few hosts
+
     try:
         parts = KEPT_LETTERS.split(label)
         prepared = "".join(

@@ -2,10 +2,12 @@
 
 import os
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kore._http.body.body_storage import BodyStorage
-from kore._http.body.multipart import FormPart
+
+if TYPE_CHECKING:
+    from kore._http.body.multipart import FormPart
 
 READ_MAX: Final = 1024  # bytes of one read(), as in Kore
 CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -21,7 +23,7 @@ class HttpFile:
 
     __slots__ = ("_part", "_place", "_source", "filename", "raw_filename")
 
-    def __init__(self, part: FormPart, source: BodyStorage) -> None:
+    def __init__(self, part: "FormPart", source: BodyStorage) -> None:
         self._part = part
         self._source = source
         self._place = 0

@@ -1,6 +1,6 @@
 """An open file becomes an answer: its fields, preconditions, ranges."""
 
-import secrets
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from time import time
@@ -159,7 +159,7 @@ def send_several(
 ) -> None:
     """Answer with several parts, each behind a head of its own: RFC 9110 section 14.6."""
     # Nobody can have put it into a file.
-    boundary = secrets.token_hex(16).encode()
+    boundary = os.urandom(16).hex().encode()
     own = dict(fields)[b"content-type"]
     pieces: list[Any] = []
     for part in parts:

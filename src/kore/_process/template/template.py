@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Final, NoReturn
 
 from kore import _app
@@ -66,6 +67,9 @@ from kore._tracebacks import format_traceback
 FLUSH_SECONDS: Final = 1.0
 # Between two looks at who the parent of a new worker is.
 ADOPTION_STEP: Final = 0.0002
+
+# Methods of routes that have no use for a form.
+WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 WorkerMain = Callable[[WorkerParams], int]
 
@@ -172,12 +176,24 @@ class Template:
         redirect_to_null()
         _app.call(self.config.hooks.get("daemonized"), "daemonized")
 
+    def load_parsers(self) -> None:
+        """Load the parser of forms where a route takes bodies: all workers share its memory."""
+        methods = {
+            method
+            for domain in self.config.domains
+            for route in domain.routes
+            for method in route.methods
+        }
+        if not methods <= WITHOUT_BODY:
+            import_module("kore._http.body.multipart")
+
     def prepare(self) -> None:
         """Make this process good to be forked from."""
         warn_about_threads()
         for notice in self.config.notices:
             handlers.log.warning("%s", notice)
         objects.prepare(self.config.hooks)
+        self.load_parsers()
         # Files it opened on import belong to the application in every worker, too.
         self.opened = open_descriptors() - STANDARD_FDS - {self.channel.fileno()}
         # What is here now is shared by all workers as long as the collector does not touch it.
