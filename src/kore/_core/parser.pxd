@@ -6,7 +6,7 @@ from kore._core.grammar cimport Span
 
 
 cdef enum Method:
-    UNKNOWN = 0         # a valid token that is none of the methods below
+    UNKNOWN = 0         # any other token
     GET = 1
     POST = 2
     PUT = 4
@@ -29,6 +29,7 @@ cdef enum HeadFlag:
     CLOSE = 512                 # Connection: close
     EXPECT_CONTINUE = 1024      # Expect: 100-continue
     EXPECT_OTHER = 2048         # Expect has any other value
+    METHOD_REFUSED = 4096       # the method is not one of `Method`, and others are not accepted
 
 
 cdef enum:
@@ -39,6 +40,7 @@ cdef struct HeadLimits:
     uint32_t head           # bytes of request line, fields and the empty line
     uint32_t line           # bytes of the request line
     uint32_t fields         # number of fields
+    bint any_method         # accept methods besides those of `Method`, as UNKNOWN
 
 
 cdef struct Head:

@@ -53,7 +53,7 @@ cdef int parse_head(const char *data, size_t size, Head *head,
                 return result if result < 0 else <int>end + 2
             result = parse_field_line(data, head, end, limits)
         elif end > head.line_start:
-            result = parse_request_line(data, head, end)
+            result = parse_request_line(data, head, end, limits)
         elif head.blank_count == BLANK_LINES_MAX:
             return -REFUSE_BLANK_LINES
         else:
@@ -102,7 +102,8 @@ cdef int character_reason(const char *data, size_t at, Head *head) noexcept nogi
     return REFUSE_LINE_CHARACTER
 
 
-cdef int parse_request_line(const char *data, Head *head, uint32_t end) noexcept nogil:
+cdef int parse_request_line(const char *data, Head *head, uint32_t end,
+                            const HeadLimits *limits) noexcept nogil:
     # RFC 9112 section 3:
     #   request-line = method SP request-target SP HTTP-version
     #   method       = token
@@ -127,7 +128,16 @@ cdef int parse_request_line(const char *data, Head *head, uint32_t end) noexcept
         return -REFUSE_TARGET_CHARACTER
     if version[5] != c"1":
         return -REFUSE_PROTOCOL if head.method == UNKNOWN else -REFUSE_MAJOR_VERSION
-    return 0 if head.method == UNKNOWN else parse_target(data, head)
+    if head.method == UNKNOWN and not (
+            limits.any_method and is_method_for_servers(data + start, at - start)):
+        head.flags |= METHOD_REFUSED        # once the head is complete
+        return 0
+    return parse_target(data, head)
+
+
+cdef bint is_method_for_servers(const char *name, size_t size) noexcept nogil:
+    # CONNECT is for proxies, with a target in authority-form: RFC 9110 section 9.3.6.
+    return size != 7 or memcmp(name, b"CONNECT", 7) != 0
 
 
 cdef bint is_version(const char *version) noexcept nogil:
@@ -319,7 +329,7 @@ cdef int check_head(Head *head) noexcept nogil:
             return -REFUSE_CHUNKED_MISSING
         if head.flags & CODING_UNSUPPORTED:
             return -REFUSE_CODING
-    if head.method == UNKNOWN:
+    if head.flags & METHOD_REFUSED:
         return -REFUSE_METHOD
     if head.minor and head.flags & EXPECT_OTHER:
         return -REFUSE_EXPECTATION

@@ -82,6 +82,13 @@ cdef class ServerContext:
         self.slot = <Slot *>view.buf
         PyBuffer_Release(&view)
 
+    def accept_any_method(self):
+        """Let requests with any method reach the router, not only those of `parser.Method`.
+
+        `method` of such a request is 0, and `method_name` tells it. CONNECT is never accepted.
+        """
+        self.limits.head.any_method = True
+
     def drain(self, *, bint patient=False):
         """From now on every response ends its connection; if *patient*, only those yet to begin."""
         self.draining = True

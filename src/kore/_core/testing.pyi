@@ -25,13 +25,23 @@ class HeadReader:
 
     quote: bytes
     def __init__(
-        self, *, head_max: int = 16384, line_max: int = 8000, fields_max: int = 100
+        self,
+        *,
+        head_max: int = 16384,
+        line_max: int = 8000,
+        fields_max: int = 100,
+        any_method: bool = False,
     ) -> None: ...
     def reset(self) -> None: ...
     def feed(self, data: bytes) -> ParsedHead | None: ...
 
 def parse(
-    data: bytes, *, head_max: int = 16384, line_max: int = 8000, fields_max: int = 100
+    data: bytes,
+    *,
+    head_max: int = 16384,
+    line_max: int = 8000,
+    fields_max: int = 100,
+    any_method: bool = False,
 ) -> ParsedHead | None: ...
 
 class ChunkReader:

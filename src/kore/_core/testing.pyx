@@ -63,8 +63,9 @@ cdef class HeadReader:
     cdef bytes data
     cdef readonly bytes quote
 
-    def __init__(self, *, uint32_t head_max=16384, uint32_t line_max=8000, uint32_t fields_max=100):
-        self.limits = HeadLimits(head_max, line_max, fields_max)
+    def __init__(self, *, uint32_t head_max=16384, uint32_t line_max=8000, uint32_t fields_max=100,
+                 bint any_method=False):
+        self.limits = HeadLimits(head_max, line_max, fields_max, any_method)
         self.reset()
 
     def reset(self):
@@ -284,7 +285,7 @@ def write_log_line(AccessLog access_log not None, bytes raw not None, values=(),
     *values* is a mapping of `status`, `complete`, `refusal`, `sent`, `body_sent`, `received`,
     `duration_ms`.
     """
-    cdef HeadLimits limits = HeadLimits(1 << 20, 1 << 20, 1000)
+    cdef HeadLimits limits = HeadLimits(1 << 20, 1 << 20, 1000, False)
     cdef Head head
     cdef LogEntry entry
     cdef sockaddr_in6 sockaddr

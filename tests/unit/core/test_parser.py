@@ -313,3 +313,32 @@ def test_offending_bytes_are_found(data: bytes, quote: bytes) -> None:
         reader.feed(data)
 
     assert reader.quote == quote
+
+
+@pytest.mark.parametrize("method", [b"PROPFIND", b"QUERY", b"get", b"a!"])
+def test_any_method_is_accepted_on_request(method: bytes) -> None:
+    raw = method + b" /a?b HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\n"
+    head = parse(raw, any_method=True)
+
+    assert head is not None
+    assert (head.method, head.path, head.query, head.length) == (method, b"/a", b"b", 3)
+    with pytest.raises(ParseError) as refusal:
+        parse(raw)
+    assert refusal.value.status == 501
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"CONNECT a:80 HTTP/1.1", 501),
+        (b"PROPFIND a:80 HTTP/1.1", 400),
+        (b"PROPFIND * HTTP/1.1", 400),
+        (b"PRI * HTTP/2.0", 400),
+        (b"PROPFIND /a HTTP/2.0", 400),
+    ],
+)
+def test_invalid_request_line_with_any_method_is_refused(line: bytes, status: int) -> None:
+    with pytest.raises(ParseError) as refusal:
+        parse(line + b"\r\n" + HOST + b"\r\n", any_method=True)
+
+    assert refusal.value.status == status

@@ -37,6 +37,16 @@ def test_a_method_has_a_number_and_a_name(pair: Make, name: str, number: int) ->
     assert repr(request) == f"<kore.http_request {name} />"
 
 
+def test_any_method_reaches_the_router_if_it_is_accepted(pair: Make) -> None:
+    house = pair(None)
+    house.service.accept_any_method()
+    house.ask(get(method="PROPFIND"))
+    request = house.held[0]
+    request.response(200)
+
+    assert (request.method, request.method_name, request.path) == (0, "PROPFIND", "/")
+
+
 @pytest.mark.parametrize(
     ("target", "path"),
     [
