@@ -3,7 +3,9 @@ import logging
 import os
 import re
 import resource
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -231,3 +233,151 @@ def test_the_rest_of_a_line_does_not_begin_another_file(tmp_path: Path) -> None:
     lost, whole = path.read_text().splitlines()
     assert "1 log lines dropped" in lost
     assert whole.endswith("log=[whole]")
+
+
+# What handlers add to standard logging
+
+
+class Written:
+    """What a handler has passed on."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[int, str, str]] = []
+        self.handler = handlers.ParentLogHandler(lambda *record: self.records.append(record))
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [
+        (logging.CRITICAL, handlers.CRIT),
+        (logging.ERROR, handlers.ERR),
+        (logging.WARNING, handlers.WARNING),
+        (logging.INFO, handlers.INFO),
+        (logging.DEBUG, handlers.DEBUG),
+        (1, handlers.DEBUG),
+        (logging.ERROR + 5, handlers.ERR),
+    ],
+)
+def test_levels_become_priorities_of_syslog(level: int, priority: int) -> None:
+    written = Written()
+    written.handler.emit(logging.makeLogRecord({"levelno": level, "msg": "text"}))
+
+    assert written.records == [(priority, "text", "")]
+
+
+def test_an_exact_priority_is_kept() -> None:
+    written = Written()
+    record = {"levelno": logging.INFO, "msg": "text", "priority": handlers.NOTICE}
+    written.handler.emit(logging.makeLogRecord(record))
+
+    assert written.records == [(handlers.NOTICE, "text", "")]
+
+
+def test_detail_stack_and_traceback_are_the_further_lines() -> None:
+    written = Written()
+    with pytest.raises(LookupError) as caught:
+        {}["key"]
+    record = {
+        "levelno": logging.ERROR,
+        "msg": "text",
+        "exc_info": (caught.type, caught.value, caught.tb),
+    }
+    more = {"detail": "given", "stack_info": "Stack:"}
+    written.handler.emit(logging.makeLogRecord({**record, **more}))
+
+    (_, _, detail) = written.records[0]
+    assert detail.startswith("given\nStack:\nTraceback (most recent call last)")
+    assert detail.endswith("KeyError: 'key'")
+
+
+def test_a_record_that_cannot_be_formatted_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    written = Written()
+    written.handler.emit(logging.makeLogRecord({"levelno": 20, "msg": "%d", "args": ("text",)}))
+
+    assert written.records == []
+    assert "Logging error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "detail"),
+    [
+        ("app.py: syntax error", "failed: app.py: syntax error", ""),
+        ("2 errors:\na\nb\n", "failed: 2 errors:", "a\nb"),
+        ("before\nfatal: no route", "failed: fatal: no route", "before"),
+        (
+            "Traceback (most recent call last):\n  line\nLookupError: x",
+            "failed: LookupError: x",
+            "Traceback (most recent call last):\n  line\nLookupError: x",
+        ),
+    ],
+)
+def test_the_line_that_says_most_is_the_text_of_an_error(
+    reason: str, text: str, detail: str
+) -> None:
+    written = Written()
+    handlers.install_handler(written.handler)
+    handlers.log_multiline_error("failed: %s", reason)
+
+    assert written.records == [(handlers.ERR, text, detail)]
+
+
+def test_records_of_other_loggers_are_written_from_warnings_on() -> None:
+    written = Written()
+    handlers.install_handler(written.handler)
+    root = logging.getLogger()
+    before, root.handlers[:] = root.handlers[:], []
+    try:
+        logging.getLogger("other").warning("seen")
+        logging.getLogger("other").info("not seen")
+    finally:
+        root.handlers[:] = before
+
+    assert written.records == [(handlers.WARNING, "seen", "")]
+
+
+def test_the_last_message_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    handlers.write_stderr("why it ends\udcff\n\n")
+
+    assert capfd.readouterr().err == "why it ends\\udcff\n"
+
+
+def test_the_last_message_waits_for_a_slow_reader_and_not_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handlers, "STDERR_TIMEOUT", 0.05)
+    read_end, write_end = os.pipe()
+    before = os.dup(2)
+    os.dup2(write_end, 2)
+    try:
+        handlers.write_stderr("x" * 200_000)
+    finally:
+        os.dup2(before, 2)
+        for fd in (before, read_end, write_end):
+            os.close(fd)
+
+
+def test_a_coroutine_that_was_not_awaited_is_logged_with_advice(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr(warnings, "showwarning", lambda *given: shown.append(given[0]))
+    handlers.log_unawaited()
+    text = "coroutine 'App.work' was never awaited"
+    with capturing(caplog):
+        warnings.showwarning(text, RuntimeWarning, "/app.py", 3)
+        warnings.showwarning("other", UserWarning, "/app.py", 3)
+
+    (message,) = caplog.messages
+    assert message.endswith(f"{text}: it has not run; write `await work(...)`")
+    assert shown == ["other"]
+
+
+@contextmanager
+def capturing(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Collect Kore's records, whatever other tests have installed."""
+    handlers.log.propagate = False
+    handlers.log.addHandler(caplog.handler)
+    try:
+        yield
+    finally:
+        handlers.log.removeHandler(caplog.handler)

@@ -1,5 +1,7 @@
-"""Syslog as the parent writes to it: datagrams, streams, and what is too large."""
+"""Outputs of the log: files, pipes, and syslog as datagrams or as a stream."""
 
+import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from kore._conf.settings import Settings
+from kore._process.log.formats import Record
+from kore._process.log.outputs import WRITE_SIZE, FileOutput, SyslogOutput, open_output
 from kore._process.log.writer import LogWriter
 
 
@@ -98,3 +102,97 @@ def test_what_the_other_side_cannot_take_is_counted(destination: LogWriter, tmp_
 
     assert "1 log lines dropped: too large for syslog" in texts[0] + texts[1]
     assert any("after" in text for text in texts)
+
+
+# Files and pipes
+
+
+def test_a_full_pipe_is_not_ready() -> None:
+    read_end, write_end = os.pipe()
+    output = FileOutput(write_end)
+    try:
+        assert output.is_ready()
+        while output.is_ready():
+            output.write(bytes(WRITE_SIZE))
+        os.read(read_end, 2 * WRITE_SIZE)
+        assert output.is_ready()
+    finally:
+        os.close(read_end)
+        output.close()
+
+
+def test_a_file_is_always_ready_and_a_closed_descriptor_fails_on_write(tmp_path: Path) -> None:
+    output = open_output(str(tmp_path / "log"), "text")
+    assert output.is_ready()
+    output.close()
+
+    assert output.is_ready()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        output.write(b"line\n")
+
+
+def test_standard_descriptors_stay_open() -> None:
+    FileOutput(1).close()
+    FileOutput(2).close()
+
+    assert os.fstat(1)
+    assert os.fstat(2)
+
+
+@pytest.mark.parametrize(("done", "within"), [(3, True), (5, False)])
+def test_a_write_that_ends_before_the_newline_is_within_the_line(
+    done: int, *, within: bool
+) -> None:
+    assert FileOutput().is_within_line(b"line\n", done) == within
+
+
+# A syslog that is away
+
+
+def test_a_missing_syslog_is_tried_again_after_a_while(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    output = SyslogOutput(str(path), "kore", "daemon")
+    assert not output.is_ready()
+    with bound(path, socket.SOCK_DGRAM) as server:
+        assert not output.is_ready()  # too early to look again
+        output._retry_at = 0.0
+        assert output.is_ready()
+        assert output.write(b"<30>line") == len(b"<30>line")
+        assert server.recv(100) == b"<30>line"
+        output.close()
+
+
+def test_a_write_without_a_syslog_is_a_blocking_io_error(tmp_path: Path) -> None:
+    output = SyslogOutput(str(tmp_path / "log"), "kore", "daemon")
+
+    with pytest.raises(BlockingIOError):
+        output.write(b"<30>line")
+
+
+def test_a_syslog_that_has_gone_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    output = SyslogOutput(str(path), "kore", "daemon")
+    with bound(path, socket.SOCK_DGRAM):
+        output.connect()
+
+    with pytest.raises(BlockingIOError):
+        output.write(b"<30>line")
+    assert not output.is_ready()
+
+
+def test_the_sender_has_no_character_that_ends_a_program_name() -> None:
+    output = SyslogOutput("/nowhere", "my app: x", "daemon")
+
+    (datagram,) = output.format_record(Record(0.0, "[wrk 1]", 6, "text"))
+
+    assert f" my_app__x[{os.getpid()}]: ".encode() in datagram
+
+
+def test_json_is_one_datagram_with_the_head_of_syslog() -> None:
+    output = SyslogOutput("/nowhere", "kore", "daemon", "json")
+
+    (datagram,) = output.format_record(Record(0.0, "[wrk 1]", 6, "text", "a\nb"))
+    head, _, body = datagram.partition(b": ")
+
+    assert head.startswith(b"<30>")
+    assert json.loads(body)["detail"] == "a\nb"
