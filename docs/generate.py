@@ -178,13 +178,13 @@ def curlopts() -> str:
         *(
             f"| `kore.{option.name}` | {number} | {takes(option)} |"
             for number, option in OPTIONS.items()
-            if option.takes or option.name.removeprefix(OPTION) in REFUSED
+            if option.type or option.name.removeprefix(OPTION) in REFUSED
         ),
         "\nNot implemented, as they take callbacks, pointers or what pycurl cannot set:",
         ", ".join(
             f"`{option.name}`"
             for option in OPTIONS.values()
-            if not option.takes and option.name.removeprefix(OPTION) not in REFUSED
+            if not option.type and option.name.removeprefix(OPTION) not in REFUSED
         )
         + ".",
     ]
@@ -195,7 +195,7 @@ def takes(option: Option) -> str:
     """Return what an option is given."""
     kinds = {"string": "str", "long": "int", "list": "list of str"}
     name = option.name.removeprefix(OPTION)
-    return kinds[option.takes] if option.takes else f"refused: {REFUSED[name]}"
+    return kinds[option.type] if option.type else f"refused: {REFUSED[name]}"
 
 
 PAGES: dict[str, Callable[[], str]] = {

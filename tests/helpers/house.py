@@ -60,9 +60,9 @@ FLOORS = {
           _http.body.uploaded_file _http.cookies _http.field_parameters _http.files.conditions
           _http.files.content_encoding _http.files.file_cache _http.files.media
           _http.files.ranges _http.files.safe_path _http.params _http.sync_or_async
-          _httpclient.codings _httpclient.curlopts _httpclient.fields _httpclient.lazy
-          _httpclient.options _httpclient.prepared _httpclient.urls _pgsql.harmless _pgsql.queue
-          _pgsql.statements _pgsql.values
+          _httpclient.body_receiver _httpclient.codings _httpclient.curlopts _httpclient.fields
+          _httpclient.lazy _httpclient.options _httpclient.prepared _httpclient.urls _pgsql.harmless
+          _pgsql.queue _pgsql.statements _pgsql.values
           _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
           _process.ipc.send_queue _process.ipc.validation _process.worker.codec
           _process.worker.memory _websocket.broadcast _websocket.deflate _websocket.groups

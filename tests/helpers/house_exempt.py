@@ -11,7 +11,7 @@ CLASSES: Final = {
 }  # fmt: skip
 # Modules with functions that are one word, or miss their underscore.
 FUNCTIONS: Final = (
-    "_api.clients", "_api.databases", "_api.functions", "_api.lazy", "_api.tasks", "_app",
+    "_api.databases", "_api.functions", "_api.lazy", "_api.tasks", "_app",
     "_cli.create", "_cli.kodev", "_cli.main", "_cli.project", "_cli.run", "_cli.skeleton",
     "_cli.sources", "_cli.watch", "_conf.check", "_conf.cpus", "_conf.databases",
     "_conf.domain_rules", "_conf.file", "_conf.filemaps", "_conf.notices", "_conf.pending_routes",
@@ -20,8 +20,6 @@ FUNCTIONS: Final = (
     "_conf.websockets", "_context", "_core.dispatch", "_core.request", "_core.testing_protocol",
     "_http.auth", "_http.body", "_http.cookies", "_http.files", "_http.params", "_http.pipeline",
     "_http.request_data", "_http.router", "_http.steps", "_http.streaming", "_http.sync_or_async",
-    "_httpclient.client", "_httpclient.codings", "_httpclient.fields", "_httpclient.options",
-    "_httpclient.prepared", "_httpclient.transfer", "_httpclient.transfers", "_httpclient.urls",
     "_process.ipc", "_process.parent", "_process.privsep", "_process.template", "_process.worker",
     "_symbols", "_websocket.broadcast", "_websocket.deflate", "_websocket.handshake",
 )  # fmt: skip
@@ -31,8 +29,7 @@ PROSE: Final = (
     "_conf.filemaps", "_conf.settings", "_conf.settings_checks", "_conf.suggestions",
     "_conf.value_types", "_core.listener", "_core.poller", "_core.request", "_core.websocket",
     "_http.body", "_http.files", "_http.params", "_http.request_data", "_http.router",
-    "_http.sync_or_async", "_httpclient.client", "_httpclient.lazy", "_httpclient.options",
-    "_httpclient.prepared", "_httpclient.stream", "_httpclient.transfers", "_process.parent",
+    "_http.sync_or_async", "_process.parent",
     "_process.worker", "_symbols", "_websocket.broadcast", "_websocket.groups",
     "_websocket.handshake", "errors", "docs/design.md", "docs/guide/access-log.md",
     "docs/guide/async.md", "docs/guide/client.md", "docs/guide/databases.md",
@@ -44,7 +41,6 @@ PROSE: Final = (
 PARAMETERS: Final = ()
 RINGS: Final = {
     "_conf.builder", "_conf.databases",
-    "_conf.file.directives", "_conf.pending_routes", "_httpclient.transfer",
-    "_httpclient.stream", "_process.parent.children", "_process.parent.generation",
-    "_process.parent.message_router",
+    "_conf.file.directives", "_conf.pending_routes", "_process.parent.children",
+    "_process.parent.generation", "_process.parent.message_router",
 }  # fmt: skip

@@ -61,9 +61,9 @@ def descriptors(req):
 
 
 def limits(req):
-    from kore._api.clients import limits
+    from kore._api.clients import get_limits
 
-    req.response(200, " ".join(map(str, limits())))
+    req.response(200, " ".join(map(str, get_limits())))
 
 
 async def slow_name(req):

@@ -1,1 +1,1 @@
-"""An HTTP client, over libcurl."""
+"""HTTP client: `kore.httpclient()` and `kore.curl()`, over libcurl."""

@@ -1,6 +1,6 @@
-"""Content codings of answers: gzip and deflate, decoded as the data arrive.
+"""Content codings of responses: gzip and deflate, decoded as the data arrive.
 
-libcurl decodes them too, but takes a truncated stream for a complete one.
+libcurl decodes them, too, but accepts a truncated stream as complete.
 """
 
 import zlib
@@ -8,46 +8,46 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from kore._httpclient import curlopts
-from kore._httpclient.fields import received
+from kore._httpclient.fields import parse_headers
 from kore._httpclient.options import POINTER, Setting
 
 ACCEPT_ENCODING: Final = POINTER + curlopts.CURLOPT_ACCEPT_ENCODING
-# What is asked for by an empty CURLOPT_ACCEPT_ENCODING, which means "all that can be decoded".
+# The field sent for an empty CURLOPT_ACCEPT_ENCODING, which means "all supported codings".
 ALL_CODINGS: Final = b"gzip, deflate"
 GZIP: Final = frozenset({b"gzip", b"x-gzip"})
-# Names that may stand in an accept-encoding field whose answers are decoded here.
+# Names in an accept-encoding field that do not prevent decoding here.
 DECODED_HERE: Final = GZIP | {b"deflate", b"identity", b"*"}
-# Settings with which libcurl passes on something else than the body, or leaves the coding alone.
-RAW: Final = (
+# Settings with which libcurl delivers more than the body, or the body as it arrives.
+RAW_SETTINGS: Final = (
     (curlopts.CURLOPT_HTTP_CONTENT_DECODING, 0),
     (curlopts.CURLOPT_HEADER, 1),
 )
-# The codings among them.
+# The codings that are decoded here.
 CODINGS: Final = GZIP | {b"deflate"}
 GZIP_BITS: Final = 16 + zlib.MAX_WBITS
 TRUNCATED: Final = "the answer is truncated: its compressed body has no end"
-# So much may come of one piece of a streamed body: more than any piece makes with one coding,
-# but with two it may be a million times its size.
-DECODED_MAX: Final = 64 * 1024 * 1024
-TOO_DENSE: Final = f"a piece of the body decodes to {DECODED_MAX} bytes or more"
+# Bytes that one piece of a streamed body may decode to. A single coding never makes as many of
+# one piece, but two may make a million times its size.
+DECODED_SIZE_MAX: Final = 64 * 1024 * 1024
+DECODED_TOO_LARGE: Final = f"a piece of the body decodes to {DECODED_SIZE_MAX} bytes or more"
 
 
 class Decoder(Protocol):
-    """Decodes one coding."""
+    """A decoder of one content coding."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether the data so far are complete."""
+        """Whether the data end where they may end."""
 
     def decode(self, data: bytes, size_max: int) -> bytes:
         """Return decoded data, at most *size_max* bytes; 0: no limit.
 
-        Raises zlib.error or ValueError for data that are not of this coding.
+        Raises zlib.error or ValueError if the data are not of this coding.
         """
 
 
 class GzipDecoder:
-    """Decodes gzip, which may have several members (RFC 1952 section 2.2)."""
+    """A decoder of gzip, which may have several members (RFC 1952 section 2.2)."""
 
     def __init__(self) -> None:
         self._stream: zlib._Decompress | None = None
@@ -58,7 +58,7 @@ class GzipDecoder:
         return self._stream is None
 
     def decode(self, data: bytes, size_max: int) -> bytes:
-        """Decode *data*, and the members that begin in it."""
+        """Decode *data*, with all members that begin in it."""
         decoded: list[bytes] = []
         room = size_max
         while data:
@@ -76,38 +76,38 @@ class GzipDecoder:
 
 
 class DeflateDecoder:
-    """Decodes deflate: zlib's format (RFC 9110 section 8.4.1.2), or bare as some peers send it."""
+    """A decoder of deflate: zlib's format (RFC 9110 section 8.4.1.2), or raw as some send it."""
 
     def __init__(self) -> None:
-        self._head = b""
+        self._buffer = b""
         self._stream: zlib._Decompress | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether the end marker has come."""
+        """Whether the end marker has been decoded."""
         return self._stream is not None and self._stream.eof
 
     def decode(self, data: bytes, size_max: int) -> bytes:
         """Decode *data*; the first two bytes tell the format."""
         if self._stream is None:
-            self._head += data
-            if len(self._head) < 2:
+            self._buffer += data
+            if len(self._buffer) < 2:
                 return b""
-            data, self._head = self._head, b""
-            self._stream = zlib.decompressobj(zlib.MAX_WBITS * (1 if is_zlib(data) else -1))
+            data, self._buffer = self._buffer, b""
+            self._stream = zlib.decompressobj(zlib.MAX_WBITS * (1 if _is_zlib(data) else -1))
         decoded = self._stream.decompress(data, size_max)
         if self._stream.unused_data:
             raise ValueError("data follow the end of the deflate stream")
         return decoded
 
 
-def is_zlib(data: bytes) -> bool:
-    """Return whether data begin with a zlib head (RFC 1950 section 2.2)."""
+def _is_zlib(data: bytes) -> bool:
+    """Return whether data begin with a zlib header (RFC 1950 section 2.2)."""
     return data[0] & 15 == 8 and int.from_bytes(data[:2], "big") % 31 == 0
 
 
 class BodyDecoder:
-    """Decodes the body of an answer whose head is in *lines* when the first data come."""
+    """Decodes the body of a response; its head is in *lines* before the first data arrive."""
 
     def __init__(self, lines: list[bytes]) -> None:
         self._lines = lines
@@ -118,10 +118,10 @@ class BodyDecoder:
         """Return decoded data, or None: see `problem`."""
         try:
             if self._decoders is None:
-                self._decoders = decoders_of(self._lines)
+                self._decoders = _create_decoders(self._lines)
             for decoder in self._decoders:
                 data = decoder.decode(data, size_max)
-                if 0 < size_max <= len(data):  # too much already, and not all of it
+                if 0 < size_max <= len(data):  # too large already
                     break
         except (ValueError, zlib.error) as error:
             self.problem = f"the body of the answer cannot be decoded: {error}"
@@ -130,24 +130,25 @@ class BodyDecoder:
 
     def decode_piece(self, data: bytes) -> bytes | None:
         """Return decoded data of a streamed body, or None: see `problem`."""
-        decoded = self.decode(data, DECODED_MAX)
-        if decoded is not None and len(decoded) >= DECODED_MAX:
-            self.problem = TOO_DENSE
+        decoded = self.decode(data, DECODED_SIZE_MAX)
+        if decoded is not None and len(decoded) >= DECODED_SIZE_MAX:
+            self.problem = DECODED_TOO_LARGE
             return None
         return decoded
 
     def check_end(self) -> None:
-        """Note a problem if the body is not complete."""
+        """Set `problem` if the body ends early."""
         if not all(decoder.has_ended for decoder in self._decoders or ()):
             self.problem = TRUNCATED
 
 
-def decoders_of(lines: list[bytes]) -> list[Decoder]:
-    """Return the decoders for the last head, in their order. Raises ValueError for other codings.
+def _create_decoders(lines: list[bytes]) -> list[Decoder]:
+    """Return the decoders for the last head, in the order in which they are applied.
 
-    The last coding listed was applied last (RFC 9110 section 8.4).
+    The last coding listed was applied last (RFC 9110 section 8.4). Raises ValueError for a coding
+    that is unknown here.
     """
-    listed = ",".join(received(lines).all("content-encoding")).lower()
+    listed = ",".join(parse_headers(lines).all("content-encoding")).lower()
     decoders: list[Decoder] = []
     for coding in reversed([word.strip().encode() for word in listed.split(",")]):
         if coding in GZIP:
@@ -159,24 +160,24 @@ def decoders_of(lines: list[bytes]) -> list[Decoder]:
     return decoders
 
 
-def take_over(settings: Sequence[Setting]) -> list[Setting]:
-    """Return settings with which libcurl leaves decoding to us; none if that is not asked for.
+def build_decoding_settings(settings: Sequence[Setting]) -> list[Setting]:
+    """Return settings with which libcurl does not decode; none if libcurl is to decode.
 
-    Codings that only libcurl knows are not asked for beside ours. When nothing else is asked for
-    they stay libcurl's.
+    Of the codings in *settings*, those that only libcurl knows are not requested, unless there are
+    no others.
     """
     given = dict(settings)
     accepted = given.get(ACCEPT_ENCODING)
-    if accepted is None or any(given.get(number) == value for number, value in RAW):
+    if accepted is None or any(given.get(number) == value for number, value in RAW_SETTINGS):
         return []
-    words = [word for word in (accepted or ALL_CODINGS).split(b",") if coding_of(word)]
-    known = [word for word in words if coding_of(word) in DECODED_HERE]
-    if not any(coding_of(word) in CODINGS for word in known):
+    words = [word for word in (accepted or ALL_CODINGS).split(b",") if _get_coding(word)]
+    known = [word for word in words if _get_coding(word) in DECODED_HERE]
+    if not any(_get_coding(word) in CODINGS for word in known):
         return []
     value = b",".join(known).strip()
     return [(ACCEPT_ENCODING, value), (curlopts.CURLOPT_HTTP_CONTENT_DECODING, 0)]
 
 
-def coding_of(word: bytes) -> bytes:
-    """Return the name in an element of an accept-encoding field."""
+def _get_coding(word: bytes) -> bytes:
+    """Return the name in an element of an accept-encoding field, in lower case."""
     return word.partition(b";")[0].strip().lower()

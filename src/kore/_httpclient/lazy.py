@@ -1,4 +1,4 @@
-"""An awaitable that begins when it is awaited, and has the same result ever after."""
+"""An awaitable that starts when it is awaited, and may be awaited again for the same result."""
 
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
@@ -10,74 +10,82 @@ T = TypeVar("T")
 
 
 class LazyAwaitable(Coroutine[Any, Any, T]):
-    """Work that runs when it is first awaited.
+    """A coroutine that is created by *create* when this is first awaited.
 
-    Awaited again it has the same result, or fails as before. It is a coroutine to whoever
-    wants one, such as `asyncio.create_task`.
+    Awaited again, this has the same result, or raises an error like the first. It is a coroutine
+    itself, as `asyncio.create_task` requires. Raises KoreError if it is awaited while it runs.
     """
 
-    __slots__ = ("_begun", "_failed", "_known", "_made", "_over", "_result", "_steps")
+    __slots__ = (
+        "_create",
+        "_failure",
+        "_is_over",
+        "_is_started",
+        "_is_used",
+        "_iterator",
+        "_result",
+    )
 
-    def __init__(self, made: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self._made = made
-        self._steps: Generator[Any, Any, T] | None = None
-        self._begun = self._over = False
-        # Whether it was awaited, driven or given up.
-        self._known = False
+    def __init__(self, create: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._create = create
+        self._iterator: Generator[Any, Any, T] | None = None
+        self._is_started = self._is_over = False
+        # It was awaited, sent to or closed, so that there is no reason for a warning.
+        self._is_used = False
         self._result: Any = None
-        # How it failed. Not the error itself: its traceback leads back to here, and nothing would
-        # be freed until a collection.
-        self._failed: tuple[str, int] | None = None
+        # Message and code of the error. Not the error itself: its traceback refers to this object,
+        # and nothing would be freed until a garbage collection.
+        self._failure: tuple[str, int] | None = None
 
     def __await__(self) -> Generator[Any, Any, T]:
-        self._known = True
-        if not self._over:
-            if self._begun:
+        self._is_used = True
+        if not self._is_over:
+            if self._is_started:
                 raise KoreError("this request is awaited already")
-            self._begun = True
+            self._is_started = True
             try:
-                self._result = yield from self._made().__await__()
+                self._result = yield from self._create().__await__()
             except ClientError as error:
-                self._failed = str(error), error.code
+                self._failure = str(error), error.code
                 raise
             except BaseException as error:
-                self._failed = f"this request was ended by {type(error).__name__}", 0
+                self._failure = f"this request was ended by {type(error).__name__}", 0
                 raise
             finally:
-                self._over = True
-        if self._failed is not None:
-            raise failed_again(*self._failed)
+                self._is_over = True
+        if self._failure is not None:
+            raise make_failure(*self._failure)
         result: T = self._result
         return result
 
     def send(self, value: Any) -> Any:
-        """Run to the next place where it waits, for who drives coroutines by hand."""
-        self._known = True
-        if self._steps is None:
-            self._steps = self.__await__()
-        return self._steps.send(value)
+        """Run to the next suspension, as a coroutine does."""
+        self._is_used = True
+        if self._iterator is None:
+            self._iterator = self.__await__()
+        return self._iterator.send(value)
 
-    def throw(self, *what: Any) -> Any:
-        """Raise something where it waits."""
-        self._known = True
-        if self._steps is None:
-            self._steps = self.__await__()
+    def throw(self, *exception: Any) -> Any:
+        """Raise an exception where it is suspended."""
+        self._is_used = True
+        if self._iterator is None:
+            self._iterator = self.__await__()
         try:
-            return self._steps.throw(*what)
+            return self._iterator.throw(*exception)
         finally:
-            del what  # the error, whose traceback leads to here
+            del exception  # its traceback refers to this object
 
     def __del__(self) -> None:
-        if not self._known:
+        if not self._is_used:
             warn_unawaited("request", is_certain=True)
 
     def close(self) -> None:
-        """Give it up."""
-        self._known = True
-        if self._steps is not None:
-            self._steps.close()
+        """Close the coroutine if it has started."""
+        self._is_used = True
+        if self._iterator is not None:
+            self._iterator.close()
 
 
-def failed_again(text: str, code: int) -> KoreError:
-    """Return the error of something that has failed before."""
-    return ClientError(text, code) if code else KoreError(text)
+def make_failure(message: str, code: int) -> KoreError:
+    """Return a new error with the message and code of an earlier one."""
+    return ClientError(message, code) if code else KoreError(message)

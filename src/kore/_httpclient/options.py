@@ -1,6 +1,6 @@
-"""The options of libcurl that an application may set: what each takes, and which are refused.
+"""The options of libcurl that an application may set: their types, and checks of their values.
 
-Data, and the check of a value against it. Nothing here needs libcurl.
+Nothing here needs libcurl. `curlopts.py` has the numbers.
 """
 
 import re
@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from kore._httpclient import curlopts
-from kore._httpclient.fields import CONTROLS, TOKEN
-from kore._httpclient.urls import encoded_url
+from kore._httpclient.fields import CONTROLS
+from kore._httpclient.urls import encode_url
+from kore._values.grammar import is_token
 from kore.errors import ClientTypeError, KoreError
 
 # libcurl's number of an option, and its value.
@@ -54,8 +55,8 @@ LIST: Final = """
     CONNECT_TO HTTP200ALIASES HTTPHEADER MAIL_RCPT POSTQUOTE PREQUOTE PROXYHEADER QUOTE RESOLVE
     TELNETOPTIONS
 """
-# Where this would read beyond a body, stop the loop or lose a connection. All others that are in
-# none of these tables take callbacks or pointers, or pycurl has no door for them.
+# Options that would read beyond a body, block the loop or lose a connection. Options in none of
+# these tables take callbacks or pointers, or are not supported by pycurl.
 REFUSED: Final = MappingProxyType(
     {
         "CONNECT_ONLY": "a connection without a request is of no use here",
@@ -63,28 +64,28 @@ REFUSED: Final = MappingProxyType(
         "POSTFIELDSIZE": "the length is that of the body",
     }
 )
-# Accepted by libcurl, which has given up doing anything about them.
-IDLE: Final = frozenset({curlopts.CURLOPT_EGDSOCKET, curlopts.CURLOPT_RANDOM_FILE})
-# The same thing under its present name.
+# Accepted by libcurl without any effect.
+IGNORED: Final = frozenset({curlopts.CURLOPT_EGDSOCKET, curlopts.CURLOPT_RANDOM_FILE})
+# Deprecated options and their replacements.
 RENAMED: Final = MappingProxyType(
     {curlopts.CURLOPT_SOCKS5_GSSAPI_SERVICE: curlopts.CURLOPT_PROXY_SERVICE_NAME}
 )
 
-# What libcurl adds to the number of an option that takes text or a list.
+# libcurl adds this to the number of an option that takes text or a list.
 POINTER: Final = 10_000
-LONG: Final = 2**63
-# Lists of header fields.
+LONG_LIMIT: Final = 2**63
+# Options that take a list of header fields.
 FIELD_LISTS: Final = frozenset({curlopts.CURLOPT_HTTPHEADER, curlopts.CURLOPT_PROXYHEADER})
 
 
 class Option(NamedTuple):
-    """An option: its name, and `string`, `long`, `list`, or nothing for one that cannot be set."""
+    """An option: its name and type: `string`, `long`, `list`, or empty if it cannot be set."""
 
     name: str
-    takes: str
+    type: str
 
 
-def table() -> dict[int, Option]:
+def _build_table() -> dict[int, Option]:
     """Return all options by number."""
     kinds = {
         name: kind
@@ -98,51 +99,55 @@ def table() -> dict[int, Option]:
     }
 
 
-OPTIONS: Final = MappingProxyType(table())
+OPTIONS: Final = MappingProxyType(_build_table())
 
 
-def checked(number: int, value: object) -> Setting:
+def check_option(number: int, value: object) -> Setting:
     """Return libcurl's number and value of an option.
 
-    KoreError: there is no such option, or it cannot be set. ClientTypeError: the value is of
-    another type than it takes. ValueError: a value that libcurl must not see.
+    Raises KoreError if there is no such option or it cannot be set, ClientTypeError if the value
+    has the wrong type, ValueError if it is not allowed.
     """
     option = OPTIONS.get(number)
     if option is None:
         raise KoreError(f"invalid option '{number}'")
-    if not option.takes:
+    if not option.type:
         why = REFUSED.get(option.name.removeprefix("CURLOPT_"))
         raise KoreError(
             f"option '{option.name}' refused: {why}"
             if why
             else f"option '{option.name}' not implemented"
         )
-    if option.takes == "long":
-        return number, whole(option.name, value)
+    if option.type == "long":
+        return number, _check_long(option.name, value)
     number = POINTER + RENAMED.get(number, number)
-    if option.takes == "list":
+    if option.type == "list":
         if not isinstance(value, (list, tuple)):
             raise ClientTypeError(f"option '{option.name}' requires a list as argument")
-        lines = [text(option.name, item) for item in value]
+        lines = [_check_text(option.name, item) for item in value]
         if number - POINTER in FIELD_LISTS:
-            check_fields(option.name, lines)
+            _check_fields(option.name, lines)
         return number, lines
     if number == POINTER + curlopts.CURLOPT_URL and isinstance(value, str):
-        value = encoded_url(value).decode()
-    return number, text(option.name, value)
+        value = encode_url(value).decode()
+    return number, _check_text(option.name, value)
 
 
-def whole(name: str, value: object) -> int:
-    """Return a number that fits C's long."""
+def _check_long(name: str, value: object) -> int:
+    """Return a number. Raises ClientTypeError or ValueError if it is no C long."""
     if type(value) is not int:
         raise ClientTypeError(f"option '{name}' requires a long as argument")
-    if not -LONG <= value < LONG:
+    if not -LONG_LIMIT <= value < LONG_LIMIT:
         raise ValueError(f"option '{name}': {value} does not fit a long")
     return value
 
 
-def text(name: str, value: object) -> bytes:
-    """Return text as bytes. A line break would add fields to a request."""
+def _check_text(name: str, value: object) -> bytes:
+    """Return text as bytes.
+
+    Raises ClientTypeError if it is no str, ValueError for control characters: a line break would
+    add fields to a request.
+    """
     if not isinstance(value, str):
         raise ClientTypeError(f"option '{name}' requires a string as argument")
     if CONTROLS.search(value):
@@ -150,20 +155,23 @@ def text(name: str, value: object) -> bytes:
     return value.encode()
 
 
-def check_fields(name: str, lines: list[bytes]) -> None:
-    """Raise ValueError if a line is no header field: `Name: value`, `Name:` or `Name;`."""
+def _check_fields(name: str, lines: list[bytes]) -> None:
+    """Raise ValueError if a line is no field: `Name: value`, `Name:` or `Name;`."""
     for line in lines:
         field = re.split(b"[:;]", line, maxsplit=1)[0].decode()
-        if not TOKEN.fullmatch(field):
+        if not is_token(field):
             raise ValueError(f"option '{name}': {field!r} is no name of a header field")
 
 
-def all_checked(given: object) -> list[Setting]:
-    """Return the settings of a `curlopt=` keyword."""
+def check_options(given: object) -> list[Setting]:
+    """Return the settings of a `curlopt=` keyword.
+
+    Raises ClientTypeError if it is no dict by number, and what `check_option()` raises.
+    """
     if not isinstance(given, dict):
         raise ClientTypeError("curlopt must be a dictionary")
     for key in given:
         if type(key) is not int:
             raise ClientTypeError("invalid key in curlopt keyword")
-    found = [checked(key, value) for key, value in given.items()]
-    return [setting for setting in found if setting[0] - POINTER not in IDLE]
+    settings = [check_option(key, value) for key, value in given.items()]
+    return [setting for setting in settings if setting[0] - POINTER not in IGNORED]

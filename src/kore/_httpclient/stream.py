@@ -1,130 +1,76 @@
-"""An answer that is read as it comes, no faster than it is wanted."""
+"""Streamed responses: the body as an async iterator, received no faster than it is read."""
 
 from asyncio import CancelledError, Future, get_running_loop
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from kore._httpclient.codings import BodyDecoder
-from kore._httpclient.fields import Headers, received, status_of
-from kore._httpclient.lazy import failed_again
+from kore._httpclient.body_receiver import ResponseSink
+from kore._httpclient.fields import Headers, parse_headers, parse_status
+from kore._httpclient.lazy import make_failure
 from kore._httpclient.prepared import PreparedRequest
 from kore.errors import ClientError, KoreError
 
 if TYPE_CHECKING:
     from kore._httpclient.transfer import Transfer
 
-# With so much waiting for its reader, nothing more is taken from the peer.
-ENOUGH: Final = 256 * 1024
-# libcurl's: what a callback says that takes nothing now, and how to go on afterwards.
-PAUSE: Final = 0x10000001
-GO_ON: Final = 0
+# libcurl's CURLPAUSE_CONT.
+PAUSE_CONT: Final = 0
 
 CANCELLED: Final = (
     "this stream was ended when a read of it was cancelled, by a timeout perhaps: "
     "its body is not complete"
 )
 CLOSED: Final = "this stream was closed before the end of its body"
-NOT_YET: Final = frozenset({301, 302, 303, 307, 308, 401, 407})
 
 
 class OverlapError(KoreError):
-    """Two read the same stream: the second one must not end it."""
-
-
-class ResponseSink:
-    """Where libcurl puts what comes. It does not know who reads, so that nobody keeps a reader."""
-
-    def __init__(self, *, final: bool) -> None:
-        self.lines: list[bytes] = []
-        # Decodes the body, if libcurl does not.
-        self.decoder: BodyDecoder | None = None
-        self.chunks: list[bytes] = []
-        self.size = 0
-        self.paused = False
-        # A head is here, or whatever comes behind it.
-        self.headed = False
-        self.waiter: Future[None] | None = None
-        # Whether every head is one that will stay: nobody follows redirects or logs in.
-        self._final = final
-        self._status = 0
-
-    def header(self, line: bytes) -> None:
-        """Take a line of a head."""
-        self.lines.append(line)
-        if line.startswith(b"HTTP/"):
-            self._status = status_of(line)
-        elif not line.strip() and self._status >= 200:
-            self.headed |= self._final or self._status not in NOT_YET
-            self.wake()
-
-    def write(self, data: bytes) -> int:
-        """Take a piece of the body, or ask to be offered it again."""
-        if self.size >= ENOUGH:
-            self.paused = True
-            return PAUSE
-        taken = len(data)
-        if self.decoder is not None:
-            decoded = self.decoder.decode_piece(data)
-            if decoded is None:
-                return -1
-            data = decoded
-        self.headed = True
-        if data:
-            self.chunks.append(data)
-            self.size += len(data)
-        self.wake()
-        return taken
-
-    def wake(self, _: object = None) -> None:
-        """Wake the reader."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
+    """A second task reads the same stream. Unlike other errors, this does not end it."""
 
 
 class ResponseStream:
-    """The body of an answer, piece by piece: `async for`; in an `async with` its head is there.
+    """The body of a response, an async iterator over bytes; a context manager that awaits the head.
 
-    Leaving the `async with`, or forgetting the object, ends the transfer. So does `aclose()`, by
-    whatever task, an error, and cancelling a read, by a timeout for one: each read after that
-    raises, because the body is not complete.
+    The transfer ends when the context is left, the object is freed, `aclose()` is called by any
+    task, or a read fails or is cancelled, by a timeout for example. A read after that raises an
+    error, because the body is not complete.
     """
 
     def __init__(
         self,
-        plan: PreparedRequest,
-        exchange: Callable[[PreparedRequest], "Transfer"],
+        request: PreparedRequest,
+        create_transfer: Callable[[PreparedRequest], "Transfer"],
         *,
-        final: bool,
+        is_final: bool,
     ) -> None:
-        self._plan = plan
-        self._make = exchange
-        self._sink = ResponseSink(final=final)
-        self._exchange: Transfer | None = None
-        self._future: Future[Any] | None = None
-        self._over = False
-        # Whether all of the body has been read.
-        self._complete = False
-        # How it failed. Not the error itself, whose traceback leads to here.
-        self._failed: tuple[str, int] | None = None
+        self._request = request
+        self._create_transfer = create_transfer
+        self._sink = ResponseSink(is_final=is_final)
+        self._transfer: Transfer | None = None
+        self._outcome: Future[Any] | None = None
+        self._is_closed = False
+        # The body has been read to its end.
+        self._is_complete = False
+        # Message and code of the error. Not the error itself, whose traceback refers to this.
+        self._failure: tuple[str, int] | None = None
 
     @property
     def status(self) -> int:
-        """The status, 0 as long as there is none."""
-        if not self._sink.headed:
+        """The status; 0 until the head has been received."""
+        if not self._sink.has_head:
             return 0
-        first = next((each for each in reversed(self._sink.lines) if each[:5] == b"HTTP/"), b"")
-        return status_of(first)
+        heads = (line for line in reversed(self._sink.lines) if line[:5] == b"HTTP/")
+        return parse_status(next(heads, b""))
 
     @property
     def headers(self) -> Headers:
-        """The header fields, none as long as they have not come."""
-        return received(self._sink.lines) if self._sink.headed else Headers()
+        """The header fields; none until the head has been received."""
+        return parse_headers(self._sink.lines) if self._sink.has_head else Headers()
 
     async def __aenter__(self) -> Self:
         try:
-            await self._until(lambda: self._sink.headed)
-            if not self._sink.headed:
-                self._check()
+            await self._wait_until(lambda: self._sink.has_head)
+            if not self._sink.has_head:
+                self._check_outcome()
         except BaseException as error:
             self._fail(error)
             raise
@@ -139,35 +85,35 @@ class ResponseStream:
     async def __anext__(self) -> bytes:
         sink = self._sink
         try:
-            await self._until(lambda: sink.chunks)
+            await self._wait_until(lambda: sink.chunks)
             if not sink.chunks:
-                self._check()
+                self._check_outcome()
         except OverlapError:
             raise
         except BaseException as error:
             self._fail(error)
             raise
         if not sink.chunks:
-            self._complete = True
+            self._is_complete = True
             self.close()
             raise StopAsyncIteration
         data = b"".join(sink.chunks)
         sink.chunks.clear()
         sink.size = 0
-        if sink.paused and self._exchange is not None:
-            sink.paused = False
-            self._exchange.go_on(GO_ON)
+        if sink.is_paused and self._transfer is not None:
+            sink.is_paused = False
+            self._transfer.resume(PAUSE_CONT)
         return data
 
     def close(self) -> None:
-        """End the transfer. Reads after it raise, unless all of the body has been read."""
-        self._over = True
-        if not self._complete:
-            self._failed = self._failed or (CLOSED, 0)
+        """End the transfer. A read after it raises an error unless the body was read to its end."""
+        self._is_closed = True
+        if not self._is_complete:
+            self._failure = self._failure or (CLOSED, 0)
             self._sink.chunks.clear()
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.end()
+        transfer, self._transfer = self._transfer, None
+        if transfer is not None:
+            transfer.end()
             self._sink.wake()
 
     async def aclose(self) -> None:
@@ -175,45 +121,48 @@ class ResponseStream:
         self.close()
 
     def __del__(self) -> None:
-        if self._exchange is not None:
-            self._exchange.drop()
+        if self._transfer is not None:
+            self._transfer.end_soon()
 
-    async def _until(self, there: Callable[[], object]) -> None:
-        """Wait until something has come, or nothing will any more."""
-        if self._future is None and not self._over:
-            self._begin()
-        while not there() and self._runs():
+    async def _wait_until(self, has_come: Callable[[], object]) -> None:
+        """Start the transfer, and wait until *has_come* returns true or the transfer has ended.
+
+        Raises OverlapError if another task waits.
+        """
+        if self._outcome is None and not self._is_closed:
+            self._start()
+        while not has_come() and self._is_running():
             if self._sink.waiter is not None and not self._sink.waiter.done():
-                raise OverlapError("somebody else reads this stream")
+                raise OverlapError("another task reads this stream")
             self._sink.waiter = get_running_loop().create_future()
             try:
                 await self._sink.waiter
-            finally:  # once cancelled it holds a traceback, which leads to here
+            finally:  # a cancelled future holds a traceback, which refers to this object
                 self._sink.waiter = None
 
-    def _runs(self) -> bool:
-        return self._future is not None and not self._future.done() and not self._over
+    def _is_running(self) -> bool:
+        return self._outcome is not None and not self._outcome.done() and not self._is_closed
 
-    def _begin(self) -> None:
-        self._exchange = exchange = self._make(self._plan)
-        self._future = exchange.begin(self._sink)
-        self._future.add_done_callback(self._sink.wake)
+    def _start(self) -> None:
+        self._transfer = transfer = self._create_transfer(self._request)
+        self._outcome = transfer.start(self._sink)
+        self._outcome.add_done_callback(self._sink.wake)
 
     def _fail(self, error: BaseException) -> None:
-        """End the transfer, and have each further read fail: what was cut has no end."""
-        if self._failed is None:
+        """End the transfer and record why: each further read fails for the same reason."""
+        if self._failure is None:
             if isinstance(error, ClientError):
-                self._failed = str(error), error.code
+                self._failure = str(error), error.code
             elif isinstance(error, CancelledError):
-                self._failed = CANCELLED, 0
+                self._failure = CANCELLED, 0
             else:
-                self._failed = f"this stream was ended by {type(error).__name__}", 0
+                self._failure = f"this stream was ended by {type(error).__name__}", 0
         self.close()
 
-    def _check(self) -> None:
-        """Raise what went wrong, once all that came has been read."""
-        if self._failed is not None:
-            raise failed_again(*self._failed)
-        if self._exchange is not None and self._future is not None and self._future.done():
-            self._exchange.check(self._future.result())
-            self._sink.headed = True
+    def _check_outcome(self) -> None:
+        """Raise KoreError, or ClientError with libcurl's code, if the transfer has failed."""
+        if self._failure is not None:
+            raise make_failure(*self._failure)
+        if self._transfer is not None and self._outcome is not None and self._outcome.done():
+            self._transfer.check(self._outcome.result())
+            self._sink.has_head = True

@@ -1,4 +1,4 @@
-"""The transfers of an event loop: one multi handle of libcurl, its sockets, its timer."""
+"""The running transfers of an event loop: a multi handle of libcurl, its sockets and timer."""
 
 import math
 import os
@@ -13,30 +13,30 @@ import pycurl
 
 # An easy handle. pycurl ships no types.
 Curl: TypeAlias = Any
-# libcurl's number of how a transfer ended, 0 for well, and its words for it.
+# libcurl's code for the end of a transfer, 0 for success, and its message.
 Outcome: TypeAlias = tuple[int, str]
 
-# What libcurl wants to know of a socket, as epoll has it: in, out, both.
-WANTED: Final = {
+# The events that libcurl wants of a socket, as epoll's.
+EPOLL_EVENTS: Final = {
     pycurl.POLL_IN: EPOLLIN,
     pycurl.POLL_OUT: EPOLLOUT,
     pycurl.POLL_INOUT: EPOLLIN | EPOLLOUT,
 }
-# And back, for all that epoll may say.
-HAPPENED: Final = tuple(
+# And back: libcurl's for each set of epoll's.
+CURL_EVENTS: Final = tuple(
     (pycurl.CSELECT_IN if events & (EPOLLIN | EPOLLHUP) else 0)
     | (pycurl.CSELECT_OUT if events & EPOLLOUT else 0)
     | (pycurl.CSELECT_ERR if events & EPOLLERR else 0)
     for events in range(32)
 )
-# Seconds for closing. A lookup of a name cannot be interrupted, and libcurl waits for it.
-CLOSING: Final = 1.0
+# Seconds. libcurl waits for a running lookup, which cannot be interrupted.
+CLOSE_TIMEOUT: Final = 1.0
 
 
 class TransferLimits(NamedTuple):
-    """What holds for all transfers: `curl_timeout` in seconds, `curl_recv_max` in bytes.
+    """Limits of all transfers: `curl_timeout` in seconds, `curl_recv_max` in bytes.
 
-    *connections*: so many are open at a time, idle ones among them.
+    At most *connections* are open, idle ones among them.
     """
 
     timeout: int
@@ -45,47 +45,47 @@ class TransferLimits(NamedTuple):
 
 
 class Transfers:
-    """What runs over libcurl on one event loop.
+    """The running transfers of one event loop; they share its connections.
 
-    The sockets are in an epoll of their own, which the loop watches: a request costs two system
-    calls, and nothing of the loop's own bookkeeping for each of its turns.
+    The sockets are registered with an epoll instance, which the loop watches. That takes two
+    system calls for a request, and none of the loop's bookkeeping.
     """
 
     def __init__(self, loop: AbstractEventLoop, limits: TransferLimits) -> None:
         self.loop = loop
         self.limits = limits
-        self.closed = False
+        self.is_closed = False
         self._multi = multi = pycurl.CurlMulti()
         self._sockets = epoll()
         self._watched: set[int] = set()
         self._running: dict[Curl, Future[Outcome]] = {}
-        # Asked once when a transfer has ended, whether to run it again.
+        # Called once when a transfer has ended: whether to run it again.
         self._retries: dict[Curl, Callable[[], bool]] = {}
         self._timer: Handle | None = None
-        # When that comes. uvloop's handle of a timer that is due at once does not say.
-        self._comes = math.inf
-        self._due = math.inf
-        self._kicked: Handle | None = None
+        # The time of the timer, which a handle of uvloop does not know if it is due at once; and
+        # the time that libcurl wants.
+        self._timer_time = math.inf
+        self._due_time = math.inf
+        self._run_handle: Handle | None = None
         multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
-        # Idle ones are kept for the next request. When all are in use, requests wait.
+        # Idle connections are kept. If all are in use, requests wait.
         multi.setopt(pycurl.M_MAXCONNECTS, limits.connections)
         multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, limits.connections)
         loop.add_reader(self._sockets.fileno(), self._on_events)
-        # When the loop says goodbye to generators: the only word of its end it has for anybody.
-        self._life = self._live()
+        # The loop closes this generator at its end, which it does not announce otherwise.
+        self._lifetime = self._close_with_loop()
         with suppress(StopIteration):
-            self._life.__anext__().send(None)
+            self._lifetime.__anext__().send(None)
 
     def __len__(self) -> int:
-        """Return how many run."""
+        """Return how many transfers run."""
         return len(self._running)
 
     def start(self, curl: Curl, retry: Callable[[], bool] | None = None) -> "Future[Outcome]":
-        """Begin a transfer; the future has its outcome.
+        """Start a transfer; return the future of its outcome.
 
-        *retry* is called when it has ended, before the outcome is set. Returning True runs the
-        transfer once more.
+        *retry* is called once when it has ended; if it returns True, the transfer runs again.
         """
         future: Future[Outcome] = self.loop.create_future()
         if retry is not None:
@@ -95,36 +95,36 @@ class Transfers:
         return future
 
     def abort(self, curl: Curl) -> None:
-        """End a transfer, if it still runs."""
+        """End a transfer if it runs."""
         self._retries.pop(curl, None)
         if self._running.pop(curl, None) is not None:
             self._multi.remove_handle(curl)
 
-    def go_on(self, curl: Curl, what: int) -> None:
-        """Let a transfer go on that a callback has paused."""
+    def resume(self, curl: Curl, directions: int) -> None:
+        """Resume a transfer that a callback has paused."""
         if curl in self._running:
             try:
-                curl.pause(what)
+                curl.pause(directions)
             except pycurl.error as error:
                 code = error.args[0]
-                # Between two connections nothing is paused. Else what was kept back is lost.
+                # Between two connections nothing is paused. Any other error loses data.
                 if code != pycurl.E_BAD_FUNCTION_ARGUMENT:
-                    self._end(curl, (code, pycurl.easy_strerror(code)))
+                    self._complete(curl, (code, pycurl.easy_strerror(code)))
 
-    def drop(self, end: Callable[[], None]) -> None:
-        """Call *end* soon, from a finalizer: it may run in any thread, and within a callback."""
-        with suppress(RuntimeError):  # the loop is closed, and with it everything
-            self.loop.call_soon_threadsafe(end)
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Call *callback* from the event loop; for finalizers, which run in any thread."""
+        with suppress(RuntimeError):  # the loop is closed, and all transfers with it
+            self.loop.call_soon_threadsafe(callback)
 
     def close(self) -> None:
         """End all transfers and close all connections."""
-        if self.closed:
+        if self.is_closed:
             return
         for curl in list(self._running):
             self._running[curl].cancel()
             self.abort(curl)
-        self.closed = True
-        for handle in (self._timer, self._kicked):
+        self.is_closed = True
+        for handle in (self._timer, self._run_handle):
             if handle is not None:
                 handle.cancel()
         if not self.loop.is_closed():
@@ -132,31 +132,32 @@ class Transfers:
         self._sockets.close()
         closing = Thread(target=self._multi.close, daemon=True)
         closing.start()
-        closing.join(CLOSING)
+        closing.join(CLOSE_TIMEOUT)
 
-    def forsake(self) -> None:
-        """Never touch anything again, in a process that was forked from this one.
+    def disown_after_fork(self) -> None:
+        """Disable this object in a child process; the connections belong to its parent.
 
-        The connections are the other process's. To close them here would say goodbye on them, so
-        what holds them must outlive even the interpreter's end.
+        Closing them would send close-notify messages on them, so the object is never freed, not
+        even at the interpreter's end.
         """
-        import ctypes  # nobody else needs it
+        import ctypes  # rarely needed
 
-        self.closed = True
+        self.is_closed = True
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 
-    async def _live(self) -> AsyncGenerator[None, None]:
+    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
+        """Close all when the loop shuts down its asynchronous generators."""
         try:
             yield
         finally:
             self.close()
 
-    # ---- what libcurl says
+    # ---- callbacks of libcurl
 
     def _on_socket(self, what: int, fd: int, *_: object) -> None:
-        if self.closed:
+        if self.is_closed:
             return
-        wanted = WANTED.get(what)
+        wanted = EPOLL_EVENTS.get(what)
         if wanted is None:
             if fd in self._watched:
                 self._watched.discard(fd)
@@ -168,70 +169,70 @@ class Transfers:
             self._watched.add(fd)
 
     def _on_timer(self, milliseconds: int) -> None:
-        if self.closed:
+        if self.is_closed:
             return
         if milliseconds == 0:
-            # Not at once: whoever else begins a transfer in this turn of the loop joins in.
-            if self._kicked is None:
-                self._kicked = self.loop.call_soon(self._kick)
+            # Later, so that all transfers started in this iteration of the loop run together.
+            if self._run_handle is None:
+                self._run_handle = self.loop.call_soon(self._run_timeouts)
         elif milliseconds < 0:
-            self._due = math.inf
+            self._due_time = math.inf
         else:
-            self._due = self.loop.time() + milliseconds / 1000
-            # One that comes too early is set anew then, which happens less often than changes.
-            if self._timer is None or self._due < self._comes:
-                self._set()
+            self._due_time = self.loop.time() + milliseconds / 1000
+            # A timer that fires too early is set again then: rarer than libcurl's changes.
+            if self._timer is None or self._due_time < self._timer_time:
+                self._set_timer()
 
-    # ---- what the loop says
+    # ---- callbacks of the loop
 
     def _on_events(self) -> None:
-        if self.closed:
+        if self.is_closed:
             return
         action = self._multi.socket_action
         running = 0
         for fd, events in self._sockets.poll(0):
-            _, running = action(fd, HAPPENED[events & 31])
-        self._reap(running)
+            _, running = action(fd, CURL_EVENTS[events & 31])
+        self._complete_ended(running)
 
-    def _kick(self) -> None:
-        self._kicked = None
-        if self.closed:
+    def _run_timeouts(self) -> None:
+        self._run_handle = None
+        if self.is_closed:
             return
         _, running = self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        self._reap(running)
+        self._complete_ended(running)
 
-    def _on_due(self) -> None:
+    def _on_timer_due(self) -> None:
         self._timer = None
-        if self._due > self.loop.time():
-            self._set()
+        if self._due_time > self.loop.time():
+            self._set_timer()
             return
-        self._due = math.inf
-        self._kick()
-        # libcurl tells of changes only. Had it come a moment early, there would be none.
+        self._due_time = math.inf
+        self._run_timeouts()
+        # libcurl reports only changes, and there is none if the timer was a moment early.
         left = self._multi.timeout()
         if left >= 0:
             self._on_timer(left)
 
-    def _set(self) -> None:
+    def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._due < math.inf:
-            self._timer = self.loop.call_at(self._due, self._on_due)
-            self._comes = self._due
+        if self._due_time < math.inf:
+            self._timer = self.loop.call_at(self._due_time, self._on_timer_due)
+            self._timer_time = self._due_time
 
-    def _reap(self, running: int) -> None:
-        """Tell those that have come to an end."""
+    def _complete_ended(self, running: int) -> None:
+        """Complete the transfers that have ended; libcurl says that *running* still run."""
         while running < len(self._running):
-            more, well, badly = self._multi.info_read()
-            for curl in well:
-                self._end(curl, (0, ""))
-            for curl, code, text in badly:
-                self._end(curl, (code, text))
-            if not more:
+            has_more, succeeded, failed = self._multi.info_read()
+            for curl in succeeded:
+                self._complete(curl, (0, ""))
+            for curl, code, text in failed:
+                self._complete(curl, (code, text))
+            if not has_more:
                 return
 
-    def _end(self, curl: Curl, outcome: Outcome) -> None:
+    def _complete(self, curl: Curl, outcome: Outcome) -> None:
         future = self._running.pop(curl, None)
         retry = self._retries.pop(curl, None)
         if future is None:
@@ -245,24 +246,24 @@ class Transfers:
                 future.set_result(outcome)
 
 
-OF_LOOP: Final[dict[AbstractEventLoop, Transfers]] = {}
+BY_LOOP: Final[dict[AbstractEventLoop, Transfers]] = {}
 
 
-def transfers_of(loop: AbstractEventLoop, limits: Callable[[], TransferLimits]) -> Transfers:
-    """Return the transfers of a loop, within *limits* if they are new."""
-    found = OF_LOOP.get(loop)
-    if found is None or found.closed:
-        for old in [each for each in OF_LOOP if each.is_closed()]:
-            OF_LOOP.pop(old).close()
-        found = OF_LOOP[loop] = Transfers(loop, limits())
+def get_transfers(loop: AbstractEventLoop, limits: Callable[[], TransferLimits]) -> Transfers:
+    """Return the transfers of a loop, created with *limits* if there are none yet."""
+    found = BY_LOOP.get(loop)
+    if found is None or found.is_closed:
+        for old in [each for each in BY_LOOP if each.is_closed()]:
+            BY_LOOP.pop(old).close()
+        found = BY_LOOP[loop] = Transfers(loop, limits())
     return found
 
 
-def forsake_all() -> None:
-    """Leave everything to the process that this one was forked from."""
-    for transfers in OF_LOOP.values():
-        transfers.forsake()
-    OF_LOOP.clear()
+def _disown_all() -> None:
+    """Disable all transfers in a child process."""
+    for transfers in BY_LOOP.values():
+        transfers.disown_after_fork()
+    BY_LOOP.clear()
 
 
-os.register_at_fork(after_in_child=forsake_all)
+os.register_at_fork(after_in_child=_disown_all)

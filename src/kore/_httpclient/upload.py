@@ -1,4 +1,4 @@
-"""A request's body from an async iterator: read when libcurl has sent what there is."""
+"""Upload of a request body from an async iterator, read no faster than libcurl sends it."""
 
 import asyncio
 import os
@@ -12,96 +12,97 @@ from kore._httpclient.prepared import PreparedRequest
 from kore._httpclient.transfers import Curl, Outcome, Transfers
 from kore.errors import ClientError
 
-# So much waits for libcurl before the iterator is asked for more.
-ENOUGH: Final = 128 * 1024
-# So much of what was sent is kept. libcurl sends it again when the peer had closed an idle
+# Bytes that wait for libcurl before the iterator is asked for more.
+UNSENT_SIZE_MAX: Final = 128 * 1024
+# Bytes kept after they were sent: libcurl sends a body again if the server had closed an idle
 # connection, or redirects the request.
-REPLAY_MAX: Final = 1024 * 1024
+REPLAY_SIZE_MAX: Final = 1024 * 1024
 
 
 class Upload:
-    """The way from an iterator to libcurl; it never holds more than one item beyond enough.
+    """Reads an iterator for libcurl; holds at most one item beyond `UNSENT_SIZE_MAX`.
 
-    *size* is how many bytes were announced. The last of them are sent when the iterator has ended:
-    one that yields more than it announced must not look complete to the peer.
+    *size* is the announced length, if any. The last bytes of it are sent only when the iterator
+    has ended: a body that is longer than announced must not look complete to the server.
     """
 
     def __init__(
-        self, plan: PreparedRequest, size: int | None, curl: Curl, transfers: Transfers
+        self, request: PreparedRequest, size: int | None, curl: Curl, transfers: Transfers
     ) -> None:
-        self._plan = plan
-        self._body: Any = plan.body
+        self._request = request
+        self._body: Any = request.body
         self._announced = size
         self._curl = curl
         self._transfers = transfers
         self._items: deque[memoryview] = deque()
         self._size = 0
-        # What libcurl has taken, for as long as it is little enough to be kept.
+        # What libcurl has taken; None: it was more than `REPLAY_SIZE_MAX`.
         self._sent: list[memoryview] | None = []
         self._sent_size = 0
-        self._room = asyncio.Event()
-        self._over = False
-        self._starved = False
+        self._has_room = asyncio.Event()
+        # The iterator has ended; libcurl is paused because there was no data.
+        self._is_over = False
+        self._is_starved = False
         self._task: Task[None] | None = None
 
-    def begin(self, future: "Future[Outcome]") -> None:
-        """Read the iterator; what it raises is the outcome of the request."""
-        self._task = asyncio.get_running_loop().create_task(self._feed(future))
+    def start(self, outcome: "Future[Outcome]") -> None:
+        """Start to read the iterator; an error that it raises fails the request."""
+        self._task = asyncio.get_running_loop().create_task(self._feed(outcome))
 
-    def end(self) -> None:
-        """Stop reading."""
+    def stop(self) -> None:
+        """Stop reading the iterator."""
         if self._task is not None:
             self._task.cancel()
 
-    # ---- what libcurl asks for
+    # ---- callbacks of libcurl
 
-    def read(self, most: int) -> bytes | int:
-        """Return the next bytes for libcurl, none at the end."""
+    def read(self, size_max: int) -> bytes | int:
+        """Return the next bytes, none at the end; READFUNC_PAUSE if there are none yet."""
         if not self._items:
-            self._starved = not self._over
-            return pycurl.READFUNC_PAUSE if self._starved else b""
+            self._is_starved = not self._is_over
+            return pycurl.READFUNC_PAUSE if self._is_starved else b""
         item = self._items.popleft()
-        if len(item) > most:
-            self._items.appendleft(item[most:])
-            item = item[:most]
+        if len(item) > size_max:
+            self._items.appendleft(item[size_max:])
+            item = item[:size_max]
         self._size -= len(item)
         self._keep(item)
-        if self._size < ENOUGH:
-            self._room.set()
+        if self._size < UNSENT_SIZE_MAX:
+            self._has_room.set()
         return bytes(item)
 
     def seek(self, offset: int, origin: int) -> int:
-        """Go back to the beginning of the body, if all that was sent has been kept."""
+        """Rewind to the beginning of the body, if all that was sent has been kept."""
         if self._sent is None or offset != 0 or origin != os.SEEK_SET:
             return int(pycurl.SEEKFUNC_CANTSEEK)
         self._items.extendleft(reversed(self._sent))
         self._size += self._sent_size
         self._sent.clear()
         self._sent_size = 0
-        # libcurl may still be paused because of what it asked for before.
-        self._starved = True
+        # libcurl may still be paused because of an earlier read.
+        self._is_starved = True
         self._transfers.loop.call_soon(self._wake)
         return int(pycurl.SEEKFUNC_OK)
 
     def _keep(self, item: memoryview) -> None:
         if self._sent is not None:
             self._sent_size += len(item)
-            if self._sent_size > REPLAY_MAX:
+            if self._sent_size > REPLAY_SIZE_MAX:
                 self._sent = None
             else:
                 self._sent.append(item)
 
-    # ---- what the iterator yields
+    # ---- the iterator
 
-    async def _feed(self, future: "Future[Outcome]") -> None:
+    async def _feed(self, outcome: "Future[Outcome]") -> None:
         try:
             await self._read_all()
         except CancelledError:
-            future.cancel()
+            outcome.cancel()
             raise
-        except BaseException as error:  # noqa: BLE001 - who waits for the answer gets it
-            if not future.done():
-                future.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - raised where the response is awaited
+            if not outcome.done():
+                outcome.set_exception(error)
         finally:
             if hasattr(self._body, "aclose"):
                 await self._body.aclose()
@@ -110,21 +111,21 @@ class Upload:
         total = 0
         held = memoryview(b"")
         async for item in self._body:
-            # What is not bytes may be something else when its turn comes.
+            # Copied now: a buffer other than bytes may change before it is sent.
             view = memoryview(item if type(item) is bytes else bytes(memoryview(item)))
             total += len(view)
             if self._announced is not None and self._announced >= 0 and view:
                 if total > self._announced:
                     text = f"the body is longer than its content-length, {self._announced} bytes"
-                    raise ClientError(f"{self._plan.place}: {text}", pycurl.E_READ_ERROR)
+                    raise ClientError(f"{self._request.error_prefix}: {text}", pycurl.E_READ_ERROR)
                 if total == self._announced:
                     held = view
                     continue
             self._append(view)
-            if self._size >= ENOUGH:
-                self._room.clear()
-                await self._room.wait()
-        self._over = True
+            if self._size >= UNSENT_SIZE_MAX:
+                self._has_room.clear()
+                await self._has_room.wait()
+        self._is_over = True
         self._append(held)
         self._wake()
 
@@ -135,6 +136,6 @@ class Upload:
             self._wake()
 
     def _wake(self) -> None:
-        if self._starved:
-            self._starved = False
-            self._transfers.go_on(self._curl, pycurl.PAUSE_CONT)
+        if self._is_starved:
+            self._is_starved = False
+            self._transfers.resume(self._curl, pycurl.PAUSE_CONT)

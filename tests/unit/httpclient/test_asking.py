@@ -41,8 +41,14 @@ async def test_each_method_says_what_it_is_called() -> None:
 
         said = [(asked.method, asked.body) for asked in peer.asked]
         assert said == [
-            ("GET", b""), ("HEAD", b""), ("OPTIONS", b""), ("DELETE", b""),
-            ("PUT", b"mine"), ("POST", b"mine"), ("PATCH", b"mine"), ("DELETE", b"mine"),
+            ("GET", b""),
+            ("HEAD", b""),
+            ("OPTIONS", b""),
+            ("DELETE", b""),
+            ("PUT", b"mine"),
+            ("POST", b"mine"),
+            ("PATCH", b"mine"),
+            ("DELETE", b"mine"),
         ]
         assert peer.connections == 1
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import kore
-from kore._httpclient.codings import DECODED_MAX, TOO_DENSE
+from kore._httpclient.codings import DECODED_SIZE_MAX, DECODED_TOO_LARGE
 from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both
 from tests.unit.httpclient.test_failing import MIB, fails
@@ -116,12 +116,12 @@ async def test_what_cannot_be_decoded_is_an_error(body: bytes, coding: str, reas
 
 @on_both
 async def test_codings_in_one_another_do_not_fill_the_memory() -> None:
-    packed = gzip.compress(gzip.compress(bytes(2 * DECODED_MAX)))
+    packed = gzip.compress(gzip.compress(bytes(2 * DECODED_SIZE_MAX)))
     async with Peer(answering(packed, "gzip, gzip")) as peer:
         whole, streamed = await both_ways(peer.url)
         assert "more than curl_recv_max" in str(whole)
         assert isinstance(streamed, kore.errors.ClientError)
-        assert (streamed.code, TOO_DENSE in str(streamed)) == (61, True)
+        assert (streamed.code, DECODED_TOO_LARGE in str(streamed)) == (61, True)
 
 
 @on_both

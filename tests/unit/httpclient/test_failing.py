@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import kore
-from kore._api.clients import exchange
+from kore._api.clients import create_transfer
 from kore._httpclient.prepared import PreparedRequest
 from kore.errors import ClientError
 from tests.helpers.http_peer import Peer, ReceivedRequest, hello
@@ -33,7 +33,7 @@ async def fails(asking: Awaitable[Any]) -> ClientError:
 
 def running() -> int:
     """Return how many transfers there are."""
-    return len(exchange(PreparedRequest([], ""))._transfers)
+    return len(create_transfer(PreparedRequest([], ""))._transfers)
 
 
 async def close(asked: ReceivedRequest) -> None:
@@ -308,9 +308,7 @@ async def test_what_is_packed_is_unpacked_when_asked_for() -> None:
 @on_both
 async def test_an_own_limit_is_named_as_libcurl_does() -> None:
     async with Peer(announced) as peer:
-        error = await fails(
-            kore.httpclient(peer.url).get(curlopt={kore.CURLOPT_MAXFILESIZE: 1000})
-        )
+        error = await fails(kore.httpclient(peer.url).get(curlopt={kore.CURLOPT_MAXFILESIZE: 1000}))
         assert error.code == 63
 
 

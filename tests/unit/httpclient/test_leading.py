@@ -86,10 +86,17 @@ async def test_a_redirect_says_what_becomes_of_the_method(
         assert [asked.get("content-type") for asked in peer.asked[1:] if turned] in ([], [None])
 
 
-@pytest.mark.parametrize(("method", "status", "then"), [
-    ("delete", 301, "DELETE"), ("options", 302, "OPTIONS"), ("head", 301, "HEAD"),
-    ("head", 303, "HEAD"), ("delete", 303, "GET"), ("delete", 308, "DELETE"),
-])
+@pytest.mark.parametrize(
+    ("method", "status", "then"),
+    [
+        ("delete", 301, "DELETE"),
+        ("options", 302, "OPTIONS"),
+        ("head", 301, "HEAD"),
+        ("head", 303, "HEAD"),
+        ("delete", 303, "GET"),
+        ("delete", 308, "DELETE"),
+    ],
+)
 @on_both
 async def test_so_it_is_without_a_body(method: str, status: int, then: str) -> None:
     async with Peer(to("/there", status)) as peer:
@@ -100,8 +107,14 @@ async def test_so_it_is_without_a_body(method: str, status: int, then: str) -> N
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("method", ["post", "put"])
 @pytest.mark.parametrize(
-    ("status", "then"), [(301, b"REPORT body"), (302, b"REPORT body"), (303, b"GET "),
-                         (307, b"REPORT body"), (308, b"REPORT body")]
+    ("status", "then"),
+    [
+        (301, b"REPORT body"),
+        (302, b"REPORT body"),
+        (303, b"GET "),
+        (307, b"REPORT body"),
+        (308, b"REPORT body"),
+    ],
 )
 @on_both
 async def test_a_method_of_ones_own_is_no_post(
@@ -159,9 +172,7 @@ async def test_a_redirect_does_not_leave_the_web(where: str) -> None:
     async with Peer(to(where)) as peer:
         error = await fails(kore.httpclient(peer.url).get(follow=True))
         assert error.code == 1
-        error = await fails(
-            kore.httpclient(peer.url).get(curlopt={kore.CURLOPT_FOLLOWLOCATION: 1})
-        )
+        error = await fails(kore.httpclient(peer.url).get(curlopt={kore.CURLOPT_FOLLOWLOCATION: 1}))
         assert error.code == 1
 
 
@@ -186,9 +197,7 @@ SECRETS: Final[dict[str, dict[str, Any]]] = {
     "headers": {
         "headers": {"Proxy-Authorization": "P", "Authorization": "A", "Cookie": "secret=1"}
     },
-    "lines": {
-        "curlopt": {kore.CURLOPT_HTTPHEADER: ["PROXY-authorization: P", "cookie: c"]}
-    },
+    "lines": {"curlopt": {kore.CURLOPT_HTTPHEADER: ["PROXY-authorization: P", "cookie: c"]}},
     "options": {
         "curlopt": {
             kore.CURLOPT_COOKIE: "secret=1",

@@ -87,7 +87,7 @@ def test_a_loop_that_is_closed_without_goodbye_is_cleared_up_by_the_next() -> No
         once()
     gc.collect()
     assert len(descriptors()) <= before
-    assert len([loop for loop in transfers.OF_LOOP if loop.is_closed()]) <= 1
+    assert len([loop for loop in transfers.BY_LOOP if loop.is_closed()]) <= 1
     with asyncio.Runner() as runner:
         runner.run(ask())
 
@@ -100,7 +100,7 @@ async def test_what_still_runs_at_the_end_is_cancelled() -> None:
     async with Peer(silent) as peer:
         task = asyncio.create_task(kore.httpclient(peer.url).get())
         await until(lambda: peer.asked)
-        transfers.OF_LOOP[asyncio.get_running_loop()].close()
+        transfers.BY_LOOP[asyncio.get_running_loop()].close()
         with pytest.raises(asyncio.CancelledError):
             await task
         peer.reply = lambda asked: asyncio.sleep(0, asked.answer(b"again"))
@@ -111,7 +111,7 @@ async def test_what_still_runs_at_the_end_is_cancelled() -> None:
 async def test_more_than_the_connections_allowed_wait_for_their_turn() -> None:
     async with Peer() as peer:
         loop = asyncio.get_running_loop()
-        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.TransferLimits(60, 1000, 3))
+        transfers.BY_LOOP[loop] = transfers.Transfers(loop, transfers.TransferLimits(60, 1000, 3))
         results = await asyncio.gather(*[kore.httpclient(peer.url).get() for _ in range(50)])
         assert results == [(200, b"hello")] * 50
         assert peer.connections <= 3
@@ -124,7 +124,7 @@ async def test_waiting_for_ones_turn_counts_for_the_timeout() -> None:
 
     async with Peer(silent) as peer:
         loop = asyncio.get_running_loop()
-        transfers.OF_LOOP[loop] = transfers.Transfers(loop, transfers.TransferLimits(60, 1000, 1))
+        transfers.BY_LOOP[loop] = transfers.Transfers(loop, transfers.TransferLimits(60, 1000, 1))
         client = kore.httpclient(peer.url)
         first = asyncio.create_task(client.get())
         await until(lambda: peer.asked)

@@ -8,22 +8,25 @@ import pytest
 
 import kore
 from kore._httpclient import curlopts
-from kore._httpclient.options import IDLE, OPTIONS, POINTER, REFUSED, checked
-from kore._httpclient.prepared import ABSTRACT
+from kore._httpclient.options import IGNORED, OPTIONS, POINTER, REFUSED, check_option
+from kore._httpclient.prepared import ABSTRACT_UNIX_SOCKET
 from kore.errors import ClientError, KoreError
 from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both
 
 # What this libcurl was built without, or the machine has not; it says so when it is asked.
 ABSENT = {
-    "CURLOPT_SSLENGINE", "CURLOPT_DNS_SERVERS", "CURLOPT_OBSOLETE72", "CURLOPT_SSL_FALSESTART",
+    "CURLOPT_SSLENGINE",
+    "CURLOPT_DNS_SERVERS",
+    "CURLOPT_OBSOLETE72",
+    "CURLOPT_SSL_FALSESTART",
 }
 # pycurl calls the larger form by the smaller one's name.
 LARGER = {
     f"CURLOPT_{name}" for name in ("INFILESIZE", "RESUME_FROM", "POSTFIELDSIZE", "MAXFILESIZE")
 }
 VALUES: dict[str, Any] = {"string": "x", "long": 1, "list": ["a: b"]}
-SETTABLE = {number: option for number, option in OPTIONS.items() if option.takes}
+SETTABLE = {number: option for number, option in OPTIONS.items() if option.type}
 
 
 def test_there_are_as_many_as_kore_has() -> None:
@@ -42,15 +45,15 @@ def test_a_number_is_libcurls_without_its_offset(name: str) -> None:
     assert OPTIONS[number].name == name
     if theirs is not None and name not in LARGER:
         assert theirs % POINTER == number
-        if OPTIONS[number].takes:
-            assert theirs == number + (0 if OPTIONS[number].takes == "long" else POINTER)
+        if OPTIONS[number].type:
+            assert theirs == number + (0 if OPTIONS[number].type == "long" else POINTER)
 
 
 @pytest.mark.parametrize("number", SETTABLE, ids=lambda number: OPTIONS[number].name)
 def test_an_option_can_be_set(number: int) -> None:
     option = OPTIONS[number]
-    setting, value = checked(number, VALUES[option.takes])
-    if number in IDLE or setting == ABSTRACT:
+    setting, value = check_option(number, VALUES[option.type])
+    if number in IGNORED or setting == ABSTRACT_UNIX_SOCKET:
         return
     handle = pycurl.Curl()
     with warnings.catch_warnings():
@@ -66,8 +69,8 @@ def test_an_option_can_be_set(number: int) -> None:
 def test_a_value_of_another_type_is_refused_by_name(number: int) -> None:
     option = OPTIONS[number]
     for kind, value in {**VALUES, "nothing": None, "bytes": b"x", "bool": True}.items():
-        if kind != option.takes:
-            article = f"option '{option.name}' requires a {option.takes} as argument"
+        if kind != option.type:
+            article = f"option '{option.name}' requires a {option.type} as argument"
             with pytest.raises(TypeError, match=article):
                 kore.curl("http://127.0.0.1/").setopt(number, value)
             with pytest.raises(RuntimeError, match=article):
@@ -97,10 +100,16 @@ def test_a_number_of_no_option_is_refused(number: int) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("USERAGENT", "a\r\nx: y"), ("REFERER", "a\nx: y"), ("COOKIE", "a\0b"),
-        ("CUSTOMREQUEST", "GET / HTTP/1.1\r\nx: y\r\n\r\n"), ("URL", "http://a/\r\n"),
-        ("HTTPHEADER", ["a: b", "c: d\r\nx: y"]), ("REQUEST_TARGET", "/ HTTP/1.1\r\nx: y"),
-        ("XOAUTH2_BEARER", "a\nb"), ("RANGE", "0-1\r\nx: y"), ("PROXYHEADER", ["a\n"]),
+        ("USERAGENT", "a\r\nx: y"),
+        ("REFERER", "a\nx: y"),
+        ("COOKIE", "a\0b"),
+        ("CUSTOMREQUEST", "GET / HTTP/1.1\r\nx: y\r\n\r\n"),
+        ("URL", "http://a/\r\n"),
+        ("HTTPHEADER", ["a: b", "c: d\r\nx: y"]),
+        ("REQUEST_TARGET", "/ HTTP/1.1\r\nx: y"),
+        ("XOAUTH2_BEARER", "a\nb"),
+        ("RANGE", "0-1\r\nx: y"),
+        ("PROXYHEADER", ["a\n"]),
     ],
 )
 def test_no_option_adds_a_line_to_a_request(name: str, value: object) -> None:
@@ -185,7 +194,9 @@ async def test_a_handle_sends_its_body_with_each_run() -> None:
         await handle.run()
 
         assert [(a.method, a.body) for a in peer.asked] == [
-            ("PUT", b"body"), ("POST", b"body"), ("PATCH", b"body"),
+            ("PUT", b"body"),
+            ("POST", b"body"),
+            ("PATCH", b"body"),
         ]
         assert {asked.get("content-length") for asked in peer.asked} == {"4"}
 

@@ -198,7 +198,7 @@ async def test_only_one_reads_it_at_a_time() -> None:
         stream = kore.httpclient(peer.url).stream()
         first = asyncio.ensure_future(anext(stream))
         await until(lambda: peer.asked)
-        with pytest.raises(RuntimeError, match="somebody else reads"):
+        with pytest.raises(RuntimeError, match="another task reads"):
             await anext(stream)
         release.set()
         assert await first == b"late"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import kore
-from kore._httpclient.urls import ascii_host, encoded_url
+from kore._httpclient.urls import encode_host, encode_url
 from tests.helpers.http_peer import Peer, ReceivedRequest
 from tests.helpers.loops import on_both
 
@@ -26,16 +26,16 @@ from tests.helpers.loops import on_both
     ],
 )
 def test_a_name_has_its_form_of_dns(name: str, ascii_name: str) -> None:
-    assert ascii_host(name) == ascii_name
-    assert encoded_url(f"http://user@{name}:81/ü?a@b:c") == (
+    assert encode_host(name) == ascii_name
+    assert encode_url(f"http://user@{name}:81/ü?a@b:c") == (
         f"http://user@{ascii_name}:81/ü?a@b:c".encode()
     )
-    assert encoded_url(f"{name}/x") == f"{ascii_name}/x".encode()
+    assert encode_url(f"{name}/x") == f"{ascii_name}/x".encode()
 
 
 @pytest.mark.parametrize("url", ["http://a/ü", "http://[::1]:80/ü", "http://ü:ü@a/", "a:80?ü"])
 def test_other_parts_of_a_url_stay(url: str) -> None:
-    assert encoded_url(url) == url.encode()
+    assert encode_url(url) == url.encode()
 
 
 @pytest.mark.parametrize("host", ["ü b", "ü\u2100", "ü" * 64, "ü\u200e%00", "\ufdd0"])
