@@ -24,8 +24,8 @@ VAGUE = re.compile(
     r"|of its own accord|what is no\b|one more\.)(?!\w)",
     re.I,
 )
-# Quoted code, and the Unix user of that name.
-LITERAL = re.compile(r"`[^`\n]*`|\"nobody\"|'nobody'|\buser nobody\b")
+# Quoted code, the Unix user of that name, and an option of libcurl.
+LITERAL = re.compile(r"`[^`\n]*`|\"nobody\"|'nobody'|\buser nobody\b|\bNOBODY\b")
 
 IMPORTED = re.compile(r"\bimport\s+(?:\(([^)]*)\)|([^\n(]+))")
 REFERENCE = re.compile(r"(?:\.\s*|:|\"|')([A-Za-z_]\w*)")

@@ -40,13 +40,13 @@ def curl(url: str) -> CurlHandle:
 
 def create_transfer(request: "PreparedRequest") -> "Transfer":
     """Return a transfer of a request on the running loop, not started yet."""
-    transfers = load_module("transfers").get_transfers(get_running_loop(), get_limits)
-    transfer: Transfer = load_module("transfer").Transfer(request, transfers)
+    transfers = _load_module("transfers").get_transfers(get_running_loop(), get_limits)
+    transfer: Transfer = _load_module("transfer").Transfer(request, transfers)
     return transfer
 
 
 @cache
-def load_module(name: str) -> Any:
+def _load_module(name: str) -> Any:
     """Return a module that needs libcurl: a worker without requests does not load that.
 
     Raises KoreError if libcurl cannot be loaded.
@@ -66,7 +66,7 @@ def get_limits() -> "TransferLimits":
         clients = settings.worker_max_connections * (1 + bool(settings.http_body_disk_offload))
         free = settings.worker_rlimit_nofiles - clients - OTHER_DESCRIPTORS
         connections = max(CONNECTIONS_MIN, min(CONNECTIONS_MAX, free))
-    limits: TransferLimits = load_module("transfers").TransferLimits(
+    limits: TransferLimits = _load_module("transfers").TransferLimits(
         settings.curl_timeout, settings.curl_recv_max, connections
     )
     return limits
