@@ -7,7 +7,7 @@ JOBS ?= 4
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-websockets soak fuzz autobahn sanitize cover dist clean
+.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-start bench-websockets soak fuzz autobahn sanitize cover dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -56,6 +56,9 @@ bench-toolkit: $(VENV)/.built ## Measure what can be awaited against asyncio's o
 
 bench-objects: $(VENV)/.built ## Measure objects sent from worker to worker.
 	$(BIN)/python benchmarks/objects.py $(ARGS)
+
+bench-start: $(VENV)/.built ## Measure the start of a server and its memory.
+	$(BIN)/python benchmarks/startup.py $(ARGS)
 
 bench-clients: $(VENV)/.built ## Measure the HTTP client against others'.
 	$(BIN)/python benchmarks/clients.py $(ARGS)

@@ -28,12 +28,14 @@ class Server:
         self.port = _free_port()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         words = argv(peer, self.port, bin_directory)
+        # Bytecode is there, as pip leaves it: without it each start would compile everything.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         pinned = [] if core is None else ["taskset", "-c", str(core)]
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             [*pinned, *words],
             cwd=peer.directory,
-            env={**os.environ, "PORT": str(self.port), "STATIC": str(STATIC), **extra},
+            env={**environment, "PORT": str(self.port), "STATIC": str(STATIC), **extra},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,

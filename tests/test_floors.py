@@ -112,6 +112,9 @@ def test_the_parent_brings_neither_an_event_loop_nor_an_application() -> None:
     assert loaded.isdisjoint(
         {"asyncio", "msgpack", "multipart", "uvloop", "setproctitle"}
         | {"kore._app", "kore._process.worker.worker"}
+        # What costs memory, and belongs to applications and their configuration.
+        | {"ast", "dis", "difflib", "email", "hashlib", "html", "http", "random", "ssl"}
+        | {"subprocess", "tempfile", "kore._conf.builder", "kore._conf.schema"}
     )
 
 

@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "kore"
 FLOORS = {
     10: "_cli.kodev _cli.run",
     9: "__main__ _cli.create _cli.project",
-    8: "_cli.main _cli.skeleton _cli.sources _cli.watch",
+    8: "_cli.delayed_imports _cli.main _cli.skeleton _cli.sources _cli.watch",
     7: "__init__",
     6: "_api.clients _api.databases _api.functions _api.lazy _api.tasks",
     5: """_process.parent.children _process.parent.generation _process.parent.launcher

@@ -3,6 +3,12 @@
 import getopt
 import sys
 from collections.abc import Collection, Mapping, Sequence
+
+from kore._cli.delayed_imports import delay_imports
+
+# Before anything imports them. This process becomes the parent.
+delay_imports("inspect", "ipaddress")
+
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
