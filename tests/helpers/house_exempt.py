@@ -31,7 +31,7 @@ PROSE: Final = (
     "_http.body", "_http.files", "_http.params", "_http.request_data", "_http.router",
     "_http.sync_or_async", "_process.parent",
     "_process.worker", "_symbols", "_websocket.broadcast", "_websocket.groups",
-    "_websocket.handshake", "errors", "docs/design.md", "docs/guide/access-log.md",
+    "_websocket.handshake", "errors", "docs/guide/access-log.md",
     "docs/guide/async.md", "docs/guide/client.md", "docs/guide/databases.md",
     "docs/guide/files.md", "docs/guide/limits.md", "docs/guide/logs.md", "docs/guide/messages.md",
     "docs/guide/parameters.md", "docs/guide/processes.md", "docs/guide/projects.md",
