@@ -10,8 +10,8 @@ import kore
 from kore._api.lazy import LAZY, OPTION
 from kore._conf.builder import DomainHandle
 from kore._conf.file.directives import Directive, Table
-from kore._conf.file.legacy import GONE
-from kore._conf.file.loader import CONTEXTS, TABLES
+from kore._conf.file.legacy import REMOVED
+from kore._conf.file.loader import ALL_TABLES, DOCUMENTED_TABLES
 from kore._conf.settings import SETTINGS, Settings
 from kore._httpclient.options import OPTIONS, REFUSED, Option
 
@@ -130,7 +130,7 @@ def settings() -> str:
         "| Setting | Takes | Default | Meaning |",
         "|---|---|---|---|",
         *(
-            f"| `{name}` | {cell(row.kind)} | {cell(row.default)} | {cell(row.doc)} |"
+            f"| `{name}` | {cell(row.value_type)} | {cell(row.default)} | {cell(row.doc)} |"
             for name, row in SETTINGS.items()
         ),
     ]
@@ -141,10 +141,10 @@ def directives() -> str:
     """Return the page of the directives."""
     old = sorted(
         (keyword, context, usage(keyword, form), cell(form.doc))
-        for context, table in CONTEXTS.items()
+        for context, table in ALL_TABLES.items()
         for keyword, row in table.items()
-        for form in (row, row.bare)
-        if form is not None and form.old
+        for form in (row, row.inline_form)
+        if form is not None and form.deprecated
     )
     lines = [
         NOTE,
@@ -152,14 +152,14 @@ def directives() -> str:
         "The statements of a [configuration file](../guide/configuration.md), beside the",
         "[settings](settings.md). Words in brackets may be left out, `…` repeats one, `{` begins a",
         "block. What is not there yet is checked, and refused where it would do something.",
-        *(line for context, table in TABLES.items() for line in block(context, table)),
+        *(line for context, table in DOCUMENTED_TABLES.items() for line in block(context, table)),
         "\n## Old spellings\n",
         "Read as what stands beside them, with a notice in the log.\n",
         "| Until Kore 4.1 | inside of | today |",
         "|---|---|---|",
         *(f"| {written} | {context or '-'} | {today} |" for _, context, written, today in old),
         "\n## Gone\n",
-        *(f"- `{keyword}`: {why}" for keyword, why in GONE.items()),
+        *(f"- `{keyword}`: {why}" for keyword, why in REMOVED.items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -214,13 +214,13 @@ def block(context: str, table: Table) -> Iterator[str]:
     if not context:
         yield "| `include PATH` | The statements of another file. In blocks, too. | |"
     for keyword, row in table.items():
-        when = "not yet" if row.later else ""
+        when = "not yet" if row.unsupported else ""
         yield f"| {usage(keyword, row)} | {cell(row.doc)} | {when} |"
 
 
 def usage(keyword: str, row: Directive[Any]) -> str:
     """Return how a directive is written."""
-    return cell(f"`{keyword} {row.takes}{' {' if row.block else ''}`")
+    return cell(f"`{keyword} {row.usage}{' {' if row.block else ''}`")
 
 
 def function(name: str) -> Iterator[str]:

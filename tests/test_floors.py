@@ -346,7 +346,7 @@ def test_a_closed_room_is_found() -> None:
         ("import kore", {"__init__"}),
         ("from kore import _app, log", {"_app", "__init__"}),
         ("from kore._conf.builder import Builder", {"_conf.builder"}),
-        ("def f():\n    from kore._conf import check", {"_conf.check"}),
+        ("def f():\n    from kore._conf import arguments", {"_conf.arguments"}),
         ("import json, kore._api.functions", {"_api.functions"}),
         ("if TYPE_CHECKING:\n    from kore._api.functions import config", set()),
     ],

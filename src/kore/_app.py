@@ -20,11 +20,17 @@ from typing import Any, Final
 from kore import _context
 from kore._conf import notices
 from kore._conf.builder import Builder
+from kore._conf.diagnostics import get_working_directory, make_absolute
 from kore._conf.file import loader
 from kore._conf.file.syntax import parse
 from kore._conf.schema import Config
-from kore._conf.signatures import arguments_for, check_hook, is_websocket_callback, place_of, takes
-from kore._conf.source_location import absolute, working_directory
+from kore._conf.signatures import (
+    check_callable,
+    check_hook,
+    is_websocket_callback,
+    locate_function,
+    select_hook_arguments,
+)
 from kore._maybe_async import is_awaitable
 from kore._symbols import Symbols
 from kore._tracebacks import format_traceback
@@ -41,7 +47,7 @@ def load(
 ) -> Config:
     """Return what an application asks for; *told*: who hears of a setting at once."""
     application = Application(path, arguments, conf)
-    application.builder.told.update(told or {})
+    application.builder.on_change.update(told or {})
     return application.load()
 
 
@@ -58,13 +64,13 @@ class Application:
         self.arguments = ["kore", *arguments]
         self.modules = Symbols()
         self.builder = Builder()
-        self.builder.named = self.modules.named
+        self.builder.find_function = self.modules.named
         # What takes the place of that while modules may not configure.
         self.aside: Builder | None = None
         # The statements of the file that load code, to be printed again.
         self.imports: list[tuple[str, ...]] = []
         # What paths in the file are relative to, but for those of modules: a package is entered.
-        self.start = working_directory()
+        self.start = get_working_directory()
 
     def load(self) -> Config:
         """Return the configuration."""
@@ -97,7 +103,9 @@ class Application:
         if hook is None and not self.builder.problems.found:
             with self.listening():
                 call(self.builder.hooks.get("configure"), "configure", self.arguments)
-        self.builder.notices += notices.notices(self.builder)
+        routes = [pending.route for pending in self.builder.pending_routes]
+        needs_routes = self.builder.servers and not any(d.rules for d in self.builder.domains)
+        self.builder.notices += notices.find_route_notices(routes, needs_routes=bool(needs_routes))
 
     def check_hooks(self) -> None:
         """Take note of hooks that cannot be called, and of names that look like hooks."""
@@ -105,7 +113,7 @@ class Application:
         if is_websocket_callback(hooks.get("onmsg")):
             del hooks["onmsg"]
         for name, hook in hooks.items():
-            with self.builder.problems.noted(place_of(hook)):
+            with self.builder.problems.collect_errors(locate_function(hook)):
                 check_hook(name, hook)
         self.builder.notices += self.modules.misspelled()
 
@@ -141,13 +149,13 @@ class Application:
                 raise OSError(errno.EINVAL, "it is not a regular file, to be read at each load")
             return file.read()
 
-    def located(self, path: str) -> str:
+    def resolve_path(self, path: str) -> str:
         """Return where a path of the file is, however the working directory has changed."""
         return str(self.start / path)
 
     def python_path(self, directory: str) -> None:
         """Have modules be found in *directory*, too."""
-        searchable(working_directory() / directory)
+        searchable(get_working_directory() / directory)
         self.imports.append(("python_path", directory))
 
     def python_configure(self, *, allowed: bool) -> None:
@@ -164,7 +172,7 @@ class Application:
         finally:
             _context.current.builder = self.builder
             if aside is not None:
-                self.builder.take(aside)
+                self.builder.take_over(aside)
 
     def python_import(self, path: str, onload: str) -> None:
         """Import a file or a package; workers call its function *onload*."""
@@ -176,21 +184,21 @@ class Application:
             function = getattr(module, onload, None)
             if not callable(function):
                 raise ConfigError(f"{path}: onload '{onload}' not present")
-            takes(function, "(action)", f"{path}: onload")
+            check_callable(function, "(action)", f"{path}: onload")
             self.builder.onloads.append(function)
 
-    def symbol(self, name: str) -> Callable[..., Any] | None:
+    def find_symbol(self, name: str) -> Callable[..., Any] | None:
         """Return what a module calls *name*."""
         return self.modules.symbol(name)
 
-    def symbols(self) -> list[str]:
+    def list_symbols(self) -> list[str]:
         """Return all names that can be meant."""
         return self.modules.symbols()
 
 
 def module_at(path: str) -> ModuleType:
     """Return the module that is the file or package at *path*; one imported before stays it."""
-    place = Path(absolute(path))
+    place = Path(make_absolute(path))
     file = place / "__init__.py" if place.is_dir() else place
     if not file.is_file() or file.suffix.lower() != ".py":
         kinds = "a .py file, or a directory with an __init__.py"
@@ -217,7 +225,7 @@ def imported(path: str) -> ModuleType:
 def importer(path: str) -> Callable[[], ModuleType]:
     """Return what will import the application at *path*."""
     # Not resolve(): a symbolic link has the name its owner gave it.
-    place = Path(absolute(path))
+    place = Path(make_absolute(path))
     if place.suffix.lower() == ".py":
         if not place.is_file():
             raise StartError(f"fatal: {path}: no such file")
@@ -233,7 +241,7 @@ def importer(path: str) -> Callable[[], ModuleType]:
         raise StartError(f"fatal: {path}: no such file; one is given by `kore -c {path}`")
     if ":" in path:
         raise StartError(f"fatal: {path}: {_without_object(path)}")
-    searchable(working_directory())
+    searchable(get_working_directory())
     if not all(map(str.isidentifier, path.split("."))) or not find_spec(path.split(".")[0]):
         raise StartError(f"fatal: {path}: no such file, directory or module")
     return lambda: importlib.import_module(path)
@@ -303,9 +311,9 @@ def call(hook: Callable[..., Any] | None, name: str, *arguments: object) -> None
     try:
         check_hook(name, hook)
     except ConfigError as error:
-        raise StartError(f"fatal: {place_of(hook)}: {error}") from None
+        raise StartError(f"fatal: {locate_function(hook)}: {error}") from None
     try:
-        pending = hook(*arguments_for(name, hook, arguments))
+        pending = hook(*select_hook_arguments(name, hook, arguments))
     except Exception as error:
         text = format_traceback(error)
         raise StartError(f"{text}fatal: {FAILED.get(name, f'{name}() failed')}") from error

@@ -16,7 +16,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, Final
 
-from kore._conf.source_location import OURS
+from kore._conf.diagnostics import PACKAGE_DIRECTORY
 
 PACKAGE_DIRECTORIES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 SUFFIXES: Final = tuple(importlib.machinery.BYTECODE_SUFFIXES)
@@ -42,7 +42,7 @@ class BytecodePolicy:
         self.trusted_before = trusted_before
         self.writes = writes
         paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
-        self.libraries = (*(path + os.sep for path in paths), OURS)
+        self.libraries = (*(path + os.sep for path in paths), PACKAGE_DIRECTORY)
 
     def install(self) -> None:
         """Apply these rules to every source file that this process imports from now on.

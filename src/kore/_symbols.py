@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
-from kore._conf.signatures import place_of
-from kore._conf.suggestions import meant
+from kore._conf.signatures import locate_function
+from kore._conf.suggestions import suggest_name
 from kore.errors import ConfigError
 
 # What a function named by `python_import` is told.
@@ -64,8 +64,8 @@ class Symbols:
             method = next((m for m in methods if isinstance(m, FunctionType)), None)
             if method is not None:
                 raise ConfigError(
-                    f"{place_of(method)}: koreapp is the class {app.__name__}, not an object of "
-                    f"it: write `koreapp = {app.__name__}()`"
+                    f"{locate_function(method)}: koreapp is the class {app.__name__}, not an "
+                    f"object of it: write `koreapp = {app.__name__}()`"
                 )
 
     def misspelled(self) -> list[str]:
@@ -103,7 +103,7 @@ class Symbols:
         """Return the function of that name, or raise NameError: there is no such *what*."""
         found = self.symbol(name)
         if found is None:
-            guess = meant(name, self.symbols())
+            guess = suggest_name(name, self.symbols())
             raise NameError(f"{what} '{name}' not found in the application{guess}")
         return found
 
@@ -162,7 +162,7 @@ def hint(label: str, name: str, function: FunctionType, hooks: Iterable[str]) ->
     plain = name.replace("_", "").lower()
     for hook in hooks:
         if name not in hooks and _is_nearly(plain, hook.replace("_", "")):
-            where = place_of(function)
+            where = locate_function(function)
             return [f"{where}: {label}() is not called: did you mean {hook}?"]
     return []
 

@@ -10,8 +10,8 @@ from traceback import FrameSummary, TracebackException
 from types import TracebackType
 from typing import Final
 
-from kore._conf.foreign import error_hint
-from kore._conf.source_location import OURS
+from kore._conf.diagnostics import PACKAGE_DIRECTORY
+from kore._conf.suggestions import suggest_for_error
 
 # The file of the frames that leave a `with` block of a generator-based context manager.
 CONTEXTLIB: Final = contextmanager.__code__.co_filename
@@ -29,7 +29,7 @@ def format_traceback(error: BaseException) -> str:
         frames = _application_frames(part.stack)
         part.stack[:] = frames or ([] if isinstance(error, SyntaxError) else part.stack)
         parts += filter(None, [part.__cause__, part.__context__, *(part.exceptions or ())])
-    return "".join(report.format()) + error_hint(error)
+    return "".join(report.format()) + suggest_for_error(error)
 
 
 def _application_frames(stack: Sequence[FrameSummary]) -> list[FrameSummary]:
@@ -62,7 +62,7 @@ def _is_internal(filename: str, function: str) -> bool:
     # Compiled modules record the path they were built at, not where they are installed. The
     # generated constructor of a dataclass has the file name "<string>".
     return (
-        filename.startswith((OURS, "<frozen importlib", "uvloop/"))
+        filename.startswith((PACKAGE_DIRECTORY, "<frozen importlib", "uvloop/"))
         or "kore/_core/" in filename
         or (filename, function) == ("<string>", "__init__")
     )

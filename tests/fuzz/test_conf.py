@@ -4,14 +4,15 @@ from hypothesis import event
 from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
-from kore._conf.file.loader import CONTEXTS, load
+from kore._conf.file.loader import ALL_TABLES, load
 from kore._conf.file.syntax import CONTROL, parse
 from kore._conf.settings import SETTINGS
 from kore.errors import ConfigError
 from tests.helpers.conf import App
 from tests.helpers.head_strategies import fuzzed
 
-KEYWORDS = sorted({*SETTINGS, "include", *(word for table in CONTEXTS.values() for word in table)})
+DIRECTIVES = {word for table in ALL_TABLES.values() for word in table}
+KEYWORDS = sorted({*SETTINGS, "include", *DIRECTIVES})
 WORDS = [
     "4",
     "0",

@@ -1,13 +1,16 @@
 """A kore.conf in memory, and an application for its names: no files, no imports."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from kore._conf.builder import Builder
 from kore._conf.file.loader import load
 from kore._conf.file.syntax import parse
 from kore._conf.schema import Config
+from kore._process.template.directory_checks import check_directories
 from kore.errors import ConfigError
 
 # A server, in a file of its own, so that the rest can be about something else.
@@ -42,13 +45,13 @@ class App:
         if path == "broken.py":
             raise ConfigError("broken.py: failed to import module")
 
-    def located(self, path: str) -> str:
+    def resolve_path(self, path: str) -> str:
         return path
 
-    def symbol(self, name: str) -> Any:
+    def find_symbol(self, name: str) -> Any:
         return self.known.get(name)
 
-    def symbols(self) -> Collection[str]:
+    def list_symbols(self) -> Collection[str]:
         return self.known
 
 
@@ -73,7 +76,7 @@ def config(text: str, app: App | None = None, *, server: bool = True) -> Config:
 def complaints(text: str, app: App | None = None, *, server: bool = True) -> list[str]:
     """Return what is wrong with a file."""
     try:
-        built(text, app, server=server).build()
+        check_directories(built(text, app, server=server).build())
     except ConfigError as error:
         lines = str(error).splitlines()
         return lines[1:] if lines[0].endswith("errors in the configuration:") else lines
@@ -88,3 +91,12 @@ def domain(text: str) -> str:
 def route(text: str) -> str:
     """Return a route around *text*, which begins on line 3."""
     return domain(f"route /x {{ handler index\n{text}\n}}")
+
+
+def get_error(
+    function: Callable[..., object], *arguments: object, error: type[Exception] = ConfigError
+) -> str:
+    """Return the message of the error that a call raises."""
+    with pytest.raises(error) as raised:
+        function(*arguments)
+    return str(raised.value)

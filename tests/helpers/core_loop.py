@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from kore._http.streaming import stream
+from kore._http.streaming import stream_body
 from kore._process.worker.tasks import RequestTasks
 from tests.helpers.core_reader_loop import Loop
 from tests.helpers.fix_core import Pair, make_hooks
@@ -21,7 +21,7 @@ class Served(Pair):
         return make_hooks(
             start_task=self.real.spawn,
             send_stream=lambda request, status, items: self.real.spawn(
-                stream(request, status, items), request
+                stream_body(request, status, items), request
             ),
             report_failure=lambda _, error, *result: self.failures.append(error),
             call_soon=loop.call_soon,

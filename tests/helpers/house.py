@@ -21,11 +21,11 @@ FLOORS = {
     5: """_process.parent.children _process.parent.generation _process.parent.launcher
           _process.parent.message_router _process.parent.parent _process.parent.resources
           _process.parent.respawner _process.parent.shutdown _process.parent.start_watchdog
-          _process.parent.stuck_workers _process.spawn
-          _process.template.check_config _process.template.template _process.worker.accesslogs
-          _process.worker.bodies _process.worker.bus _process.worker.bus_receiver
-          _process.worker.bus_sender _process.worker.databases _process.worker.heartbeat
-          _process.worker.hooks _process.worker.objects
+          _process.parent.stuck_workers _process.spawn _process.template.check_config
+          _process.template.directory_checks _process.template.template
+          _process.worker.accesslogs _process.worker.bodies _process.worker.bus
+          _process.worker.bus_receiver _process.worker.bus_sender _process.worker.databases
+          _process.worker.heartbeat _process.worker.hooks _process.worker.objects
           _process.worker.parent_link _process.worker.refusal_log _process.worker.routing
           _process.worker.signals _process.worker.slow_handlers _process.worker.stop_sequence
           _process.worker.tasks _process.worker.websockets _process.worker.worker""",
@@ -47,29 +47,28 @@ FLOORS = {
           _pgsql.conninfo _pgsql.database _pgsql.epoll _pgsql.errors _pgsql.listen
           _pgsql.pipeline _pgsql.pool _pgsql.query _pgsql.rows _pgsql.session _pgsql.slices
           _pgsql.stream _pgsql.transaction _symbols _tracebacks""",
-    2: """_conf.builder _conf.check _conf.databases _conf.domain_rules _conf.file.authentications
-          _conf.file.directives _conf.file.domains _conf.file.legacy _conf.file.loader
-          _conf.file.printer _conf.file.routes _conf.filemaps _conf.notices _conf.pending_routes
-          _conf.route_options _conf.settings_checks _conf.signatures _conf.unserved
+    2: """_conf.arguments _conf.builder _conf.cross_checks _conf.databases _conf.domain_routes
+          _conf.domain_rules _conf.file.authentications _conf.file.directives _conf.file.domains
+          _conf.file.legacy _conf.file.loader _conf.file.printer _conf.file.routes _conf.filemaps
+          _conf.notices _conf.route_options _conf.settings_checks _conf.signatures _conf.unserved
           _conf.websockets _http.auth _http.files.file_response _http.files.filemap
           _http.pipeline _http.redirects _http.request_data _http.router _http.steps
           _http.streaming""",
-    1: """_conf.cpus _conf.diagnostics _conf.file.syntax _conf.foreign _conf.schema
-          _conf.settings _conf.value_types _http.body.body_storage _http.body.body_stream
-          _http.body.multipart _http.body.spool _http.body.spool_directory
-          _http.body.uploaded_file _http.cookies _http.field_parameters _http.files.conditions
-          _http.files.content_encoding _http.files.file_cache _http.files.media
-          _http.files.ranges _http.files.safe_path _http.params _http.sync_or_async
-          _httpclient.body_receiver _httpclient.codings _httpclient.curlopts _httpclient.fields
-          _httpclient.lazy _httpclient.options _httpclient.prepared _httpclient.urls _pgsql.harmless
-          _pgsql.queue _pgsql.statements _pgsql.values
-          _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
+    1: """_conf.cpus _conf.diagnostics _conf.file.syntax _conf.schema _conf.settings
+          _conf.value_types _http.body.body_storage _http.body.body_stream _http.body.multipart
+          _http.body.spool _http.body.spool_directory _http.body.uploaded_file _http.cookies
+          _http.field_parameters _http.files.conditions _http.files.content_encoding
+          _http.files.file_cache _http.files.media _http.files.ranges _http.files.safe_path
+          _http.params _http.sync_or_async _httpclient.body_receiver _httpclient.codings
+          _httpclient.curlopts _httpclient.fields _httpclient.lazy _httpclient.options
+          _httpclient.prepared _httpclient.urls _pgsql.harmless _pgsql.queue _pgsql.statements
+          _pgsql.values _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
           _process.ipc.send_queue _process.ipc.validation _process.worker.codec
           _process.worker.memory _websocket.broadcast _websocket.deflate _websocket.groups
           _websocket.handshake""",
-    0: """_conf.server_schema _conf.source_location _conf.suggestions _context _maybe_async _numbers
-          _pgsql.functions _unawaited _values.accesslog_format _values.dates _values.grammar
-          _values.hosts _values.methods _values.paths _values.redirect_target errors""",
+    0: """_conf.server_schema _conf.suggestions _context _maybe_async _numbers _pgsql.functions
+          _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
+          _values.methods _values.paths _values.redirect_target errors""",
     -1: "_core.broadcast _core.listener _core.testing _core.testing_protocol",
     -2: "_core.http1",
     -3: "_core.http1_reader",

@@ -40,7 +40,6 @@ PROSE: Final = (
 )  # fmt: skip
 PARAMETERS: Final = ()
 RINGS: Final = {
-    "_conf.builder", "_conf.databases",
-    "_conf.file.directives", "_conf.pending_routes", "_process.parent.children",
+    "_process.parent.children",
     "_process.parent.generation", "_process.parent.message_router",
 }  # fmt: skip

@@ -11,11 +11,11 @@ from time import monotonic_ns
 from typing import Any, Final, NoReturn, TypeVar, Unpack
 
 from kore import _context, _symbols
-from kore._conf import check
+from kore._conf import arguments
 from kore._conf.builder import Builder, DomainHandle
+from kore._conf.diagnostics import is_importing
 from kore._conf.schema import Prerequest, RouteKeywords, Tracer
 from kore._conf.settings import SETTINGS
-from kore._conf.source_location import is_importing
 from kore._conf.unserved import UnservedBuilder
 from kore.errors import Fatal, KoreError
 
@@ -85,7 +85,7 @@ class Configuration:
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        check.setting(name)
+        arguments.find_setting(name)
         current = _context.current
         if current.worker is not None:
             return getattr(current.worker.config.settings, name)
@@ -137,9 +137,9 @@ def server(
     *ip* is an address, IPv4 or IPv6, or a host's name. Port 0 is any free port.
     """
     # In C Kore a keyword that is no text asks for nothing.
-    address = check.address(ip or None, port, path or None)
+    address = arguments.build_address(ip or None, port, path or None)
     configuring().server(
-        check.text(name, "name"), address, tls=check.typed(tls, bool, "tls")
+        arguments.check_text(name, "name"), address, tls=arguments.check_type(tls, bool, "tls")
     )
 
 
@@ -148,13 +148,13 @@ def bind(ip: str, port: int | str) -> bool:
 
     The older spelling of `server()`: all of them are the server `default`.
     """
-    configuring().bind(check.address(ip, port, None))
+    configuring().bind(arguments.build_address(ip, port, None))
     return True
 
 
 def bind_unix(path: str) -> bool:
     """Listen without TLS on a unix socket, as `bind()` does on an address."""
-    configuring().bind(check.address(None, None, path))
+    configuring().bind(arguments.build_address(None, None, path))
     return True
 
 
@@ -170,7 +170,7 @@ def privsep(
     *root*: all of the file system but this directory. *runas*: their user, for this one. *skip*:
     a list that may name "chroot": then *root* is where they go, and no more.
     """
-    configuring().privsep(check.privsep(process, root, runas, skip))
+    configuring().privsep(arguments.build_privsep(process, root, runas, skip))
 
 
 def domain(
@@ -206,7 +206,7 @@ def route(
     # Now, because a forgotten pair of parentheses would never come to the rest.
     if callable(path):
         raise TypeError('path must be str, not a function: write @kore.route("/") above it')
-    check.text(path, "path")
+    arguments.check_text(path, "path")
 
     def decorate(handler: F) -> F:
         builder.route(path, handler, methods=methods, domain=domain, **keywords)
@@ -290,7 +290,7 @@ def worker() -> int | None:
 def log(priority: int, message: str) -> bool:
     """Write a line to the server's log, with one of the LOG_ priorities."""
     exact = operator.index(priority) & PRIORITY_MASK
-    text = check.typed(message, str, "message")
+    text = arguments.check_type(message, str, "message")
     logging.getLogger("kore").log(LEVELS[exact], "%s", text, extra={"priority": exact})
     return True
 
@@ -325,15 +325,15 @@ def fatal(reason: str) -> NoReturn:
     Before the start: the server does not start.
     """
     if _context.current.worker is None:
-        raise Fatal(check.typed(reason, str, "reason"))
-    _context.current.worker.fatal(check.typed(reason, str, "reason"))
+        raise Fatal(arguments.check_type(reason, str, "reason"))
+    _context.current.worker.fatal(arguments.check_type(reason, str, "reason"))
 
 
 def fatalx(reason: str) -> NoReturn:
     """End the whole server, with the reason in the log and status 1."""
     if _context.current.worker is None:
-        raise Fatal(check.typed(reason, str, "reason"))
-    _context.current.worker.fatalx(check.typed(reason, str, "reason"))
+        raise Fatal(arguments.check_type(reason, str, "reason"))
+    _context.current.worker.fatalx(arguments.check_type(reason, str, "reason"))
 
 
 def shutdown() -> bool:

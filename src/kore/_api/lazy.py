@@ -103,6 +103,6 @@ def _own_names() -> set[str]:
 def _hint_at(name: str) -> str:
     if name.startswith("_"):  # tools ask for names such as __wrapped__
         return ""
-    from kore._conf.foreign import module_hint
+    from kore._conf.suggestions import suggest_for_module
 
-    return module_hint(name, [*_own_names(), *LAZY])
+    return suggest_for_module(name, [*_own_names(), *LAZY])

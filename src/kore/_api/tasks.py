@@ -8,7 +8,7 @@ from typing import Any
 
 from kore import _context
 from kore._aio.tasks import TaskInfo, TaskRegistry
-from kore._conf import check
+from kore._conf import arguments
 from kore.errors import KoreError
 
 
@@ -60,7 +60,7 @@ def tasks() -> list[TaskInfo]:
 
 def coroname(name: str) -> None:
     """Name the running task, for `tasks()` and for traces. KoreError: none runs."""
-    registry().rename(check.text(name, "name"))
+    registry().rename(arguments.check_text(name, "name"))
 
 
 def corotrace(flag: int) -> None:

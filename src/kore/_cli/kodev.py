@@ -14,8 +14,8 @@ from typing import Any, Final, NoReturn
 from kore._cli.create import create
 from kore._cli.project import NoProjectError, Project, found_here, interpreter
 from kore._cli.run import run
+from kore._conf.diagnostics import escape_text
 from kore._conf.settings import VERSION
-from kore._conf.source_location import escaped
 from kore._process.output import write_error, write_output
 from kore._process.parent.pidfile import owner, tell
 
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return refused(str(error))
     except OSError as error:
         # A file or directory of the project that cannot be read, or removed.
-        where = "" if error.filename is None else f"{escaped(os.fsdecode(error.filename))}: "
+        where = "" if error.filename is None else f"{escape_text(os.fsdecode(error.filename))}: "
         return refused(f"{name}: {where}{error.strerror or error}")
 
 
@@ -179,7 +179,7 @@ def info(rest: list[str]) -> int:
         "running": f"yes, process {pid}" if pid else "no",
         **rows,
     }
-    status = shown("".join(f"{name:14}{escaped(value)}\n" for name, value in table.items()))
+    status = shown("".join(f"{name:14}{escape_text(value)}\n" for name, value in table.items()))
     if wrong:
         raise NoProjectError(f"its configuration is not good:\n{wrong}")
     return status

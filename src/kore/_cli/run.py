@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 from kore._cli.main import main as kore
 from kore._cli.project import PIDFILE, NoProjectError, Project
 from kore._cli.watch import LOOK, Looking, watcher
-from kore._conf.source_location import escaped
+from kore._conf.diagnostics import escape_text
 from kore._process.output import write_error
 from kore._process.parent.pidfile import owner
 from kore._process.parent.terminal import DEVELOPMENT_STOP
@@ -145,7 +145,7 @@ class Run:
 
 def named(files: list[str]) -> str:
     """Return what to say about files that changed: the first one, and how many more."""
-    first = escaped(files[0])
+    first = escape_text(files[0])
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     return f"{first}{more} changed"
 

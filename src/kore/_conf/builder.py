@@ -1,27 +1,29 @@
-"""The configuration while it is being written. Both doors, calls and text, end here."""
+"""The configuration while it is written. Both calls and files end in a Builder."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn, Unpack
 
 from kore._conf import (
-    check,
+    arguments,
+    cross_checks,
     databases,
+    domain_routes,
     domain_rules,
     filemaps,
+    notices,
     route_options,
     settings_checks,
     signatures,
     websockets,
 )
-from kore._conf.diagnostics import Diagnostics
-from kore._conf.pending_routes import PendingRoute, distinct, guard_maps
+from kore._conf.diagnostics import Diagnostics, find_caller
 from kore._conf.schema import (
     Config,
     Database,
     Domain,
+    FunctionFinder,
     Handler,
-    Named,
     Prerequest,
     RedirectRule,
     Route,
@@ -30,7 +32,6 @@ from kore._conf.schema import (
 )
 from kore._conf.server_schema import AccessLogConfig, Address, Privsep, Server
 from kore._conf.settings import Settings
-from kore._conf.source_location import caller
 from kore.errors import ConfigError, KoreError
 
 DEFAULT_NAME: Final = "kore"
@@ -40,19 +41,27 @@ COMBINED: Final = "combined"
 PAIR: Final = 2
 
 
-class DomainHandle:
-    """One domain while it is configured: what `kore.domain()` returns."""
+@dataclass(frozen=True, slots=True)
+class PendingRoute:
+    """A route, and its domain, which may be configured later; None for the only domain."""
 
-    __slots__ = ("_builder", "answers", "attach", "log", "name", "tls", "where")
+    route: Route
+    domain: "DomainHandle | str | None"
+
+
+class DomainHandle:
+    """A domain while it is configured: `kore.domain()` returns it."""
+
+    __slots__ = ("_builder", "attach", "log_config", "name", "rules", "tls_keywords", "where")
 
     def __init__(self, builder: "Builder", name: str, attach: str, where: str) -> None:
         self._builder = builder
         self.name = name
         self.attach = attach
         self.where = where
-        self.answers: list[RedirectRule] = []
-        self.log: AccessLogConfig | None = None
-        self.tls: list[str] = []
+        self.rules: list[RedirectRule] = []
+        self.log_config: AccessLogConfig | None = None
+        self.tls_keywords: list[str] = []
 
     def route(
         self,
@@ -89,15 +98,15 @@ class DomainHandle:
         *status* is 300 to 399. In *target*, `$1` to `$15` are captures, `$qs` is the query and
         `$$` a dollar sign. Redirects and refusals come before routes; the first match wins.
         """
-        self._builder.open()
-        with route_options.labelled(f"domain '{self.name}'"):
-            self.answers.append(domain_rules.redirect(path, status, target))
+        self._builder.check_open()
+        with route_options.label_errors(f"domain '{self.name}'"):
+            self.rules.append(domain_rules.build_redirect(path, status, target))
 
     def return_(self, path: str, status: int) -> None:
         """Refuse paths that the regular expression *path* matches, with 400 to 599."""
-        self._builder.open()
-        with route_options.labelled(f"domain '{self.name}'"):
-            self.answers.append(domain_rules.refusal(path, status))
+        self._builder.check_open()
+        with route_options.label_errors(f"domain '{self.name}'"):
+            self.rules.append(domain_rules.build_refusal(path, status))
 
     @property
     def accesslog(self) -> NoReturn:
@@ -109,37 +118,38 @@ class DomainHandle:
 
     @accesslog.setter
     def accesslog(self, given: object) -> None:
-        self._builder.open()
+        self._builder.check_open()
         path, form = given if isinstance(given, tuple) and len(given) == PAIR else (given, COMBINED)
-        self.log_to(path, form)
+        self.set_accesslog(path, form)
 
-    def log_to(self, path: object, form: object) -> None:
+    def set_accesslog(self, path: object, form: object) -> None:
         """Log requests to a file."""
-        if self.log is not None:
-            raise ConfigError(f"domain '{self.name}' accesslog already set: {self.log.path}")
-        with route_options.labelled(f"domain '{self.name}'"):
-            self.log = domain_rules.log(path, form, self._builder.locate())
+        if self.log_config is not None:
+            raise ConfigError(f"domain '{self.name}' accesslog already set: {self.log_config.path}")
+        with route_options.label_errors(f"domain '{self.name}'"):
+            self.log_config = domain_rules.build_accesslog(path, form, self._builder.locate())
 
-    def made(self, wanted: Sequence[PendingRoute], problems: Diagnostics) -> Domain:
-        """Return the domain when it is done."""
-        routes = guard_maps(distinct(wanted, problems), self.answers)
-        return Domain(self.name, self.attach, routes, tuple(self.answers), self.log)
+    def build(self, routes: Sequence[Route], problems: Diagnostics) -> Domain:
+        """Return the finished domain."""
+        complete = domain_routes.complete_routes(routes, problems)
+        guarded = domain_routes.guard_maps(complete, self.rules)
+        return Domain(self.name, self.attach, guarded, tuple(self.rules), self.log_config)
 
     def __repr__(self) -> str:
         return f"<kore.domain '{self.name}' on server '{self.attach}'>"
 
 
 class Builder:
-    """What an application asks for, call by call, until `build()`."""
+    """Collects the configuration, call by call, until `build()` checks and freezes it."""
 
     def __init__(self, locate: Callable[[], str] | None = None) -> None:
-        self.locate = locate or caller
+        self.locate = locate or find_caller
         self.settings = Settings()
         self.servers: dict[str, Server] = {}
-        # Their further addresses.
-        self.more: list[Server] = []
+        # Further addresses of the servers.
+        self.extra_addresses: list[Server] = []
         self.domains: list[DomainHandle] = []
-        self.wanted: list[PendingRoute] = []
+        self.pending_routes: list[PendingRoute] = []
         self.databases: dict[str, Database] = {}
         self.tasks: list[Coroutine[Any, Any, Any]] = []
         self.prerequests: list[Prerequest] = []
@@ -148,18 +158,17 @@ class Builder:
         self.privseps: dict[str, Privsep] = {}
         self.traps: list[int] = []
         self.notices: list[str] = []
-        # Finds functions of the application by their names.
-        self.named: Named | None = None
-        # What a file has wrong; build() adds what shows only at the end, and tells all of it.
+        self.find_function: FunctionFinder | None = None
+        # Errors of a file. build() adds those of the whole, and raises all.
         self.problems = Diagnostics()
         self.name = DEFAULT_NAME
         self.frozen = False
-        # Who wants to know of a setting at once, before anything else is configured.
-        self.told: dict[str, Callable[[Any], object]] = {}
+        # By the name of a setting: called at once with a new value.
+        self.on_change: dict[str, Callable[[Any], object]] = {}
         self._tracer: Tracer | None = None
-        # Where each setting and each server comes from, for errors that show only at the end.
-        self._set: dict[str, str] = {}
-        self._placed: dict[str, str] = {}
+        # Places of settings and servers, for errors that build() finds.
+        self._setting_places: dict[str, str] = {}
+        self._server_places: dict[str, str] = {}
 
     def set(self, name: str, value: object) -> None:
         """Change a setting."""
@@ -168,46 +177,46 @@ class Builder:
                 "configured cannot be changed at runtime: "
                 "set it on import or in koreapp.configure()"
             )
-        if name in check.LEGACY:
-            self._moved(name, value)
+        if name in arguments.OLD_PRIVSEP_KEYWORDS:
+            self._set_old_privilege(name, value)
             return
-        changed = check.setting(name).changed(getattr(self.settings, name), value)
+        changed = arguments.find_setting(name).assign(getattr(self.settings, name), value)
         self.settings = replace(self.settings, **{name: changed})
-        self._set[name] = self.locate()
-        if tell := self.told.get(name):
-            tell(changed)
+        self._setting_places[name] = self.locate()
+        if on_change := self.on_change.get(name):
+            on_change(changed)
 
     def server(self, name: str, address: Address, *, tls: bool) -> None:
         """Listen on an address."""
-        self.open()
-        check.free_name(check.printable(name, "name"), self.servers)
-        check.free_address(address, self.listening())
+        self.check_open()
+        cross_checks.check_server_name(arguments.check_printable(name, "name"), self.servers)
+        cross_checks.check_address(address, self.list_addresses())
         self.servers[name] = Server(name, address, tls)
-        self._placed[name] = self.locate()
+        self._server_places[name] = self.locate()
 
-    def also(self, name: str, address: Address) -> None:
-        """Have a server listen on one more address."""
-        self.open()
-        check.free_address(address, self.listening())
+    def add_address(self, name: str, address: Address) -> None:
+        """Have a server listen on another address, too."""
+        self.check_open()
+        cross_checks.check_address(address, self.list_addresses())
         wanted = replace(self.servers[name], address=address)
-        if wanted in self.listening():
+        if wanted in self.list_addresses():
             raise ConfigError(f"{address} is already the address of server '{name}'")
-        self.more.append(wanted)
+        self.extra_addresses.append(wanted)
 
     def bind(self, address: Address) -> None:
-        """Listen on an address without TLS, on the server `default` together with others."""
+        """Listen on an address without TLS, with the server `default`."""
         if DEFAULT_SERVER not in self.servers:
             self.server(DEFAULT_SERVER, address, tls=False)
             return
-        check.without_tls_only(DEFAULT_SERVER, self.servers[DEFAULT_SERVER])
-        self.also(DEFAULT_SERVER, address)
+        cross_checks.check_no_tls(DEFAULT_SERVER, self.servers[DEFAULT_SERVER])
+        self.add_address(DEFAULT_SERVER, address)
 
-    def listening(self) -> list[Server]:
-        """Return an entry for each address, those of a server together."""
+    def list_addresses(self) -> list[Server]:
+        """Return a Server for each address, those of one server together."""
         return [
             entry
             for name, server in self.servers.items()
-            for entry in (server, *(more for more in self.more if more.name == name))
+            for entry in (server, *(extra for extra in self.extra_addresses if extra.name == name))
         ]
 
     def domain(
@@ -219,17 +228,17 @@ class Builder:
         accesslog_format: object = COMBINED,
         **tls: object,
     ) -> DomainHandle:
-        """Serve a host name on a server, which may come later."""
-        self.open()
-        name = check.domain_name(name)
-        unknown = {name: value for name, value in tls.items() if name not in check.TLS_KEYWORDS}
-        check.keywords(f"domain '{name}'", unknown, DOMAIN_KEYWORDS, ())
-        check.free_domain(name, check.text(attach, "attach"), self.domains)
+        """Serve a host name on a server, which may be configured later."""
+        self.check_open()
+        name = arguments.normalize_domain_name(name)
+        unknown = {name: value for name, value in tls.items() if name not in arguments.TLS_KEYWORDS}
+        arguments.reject_keywords(f"domain '{name}'", unknown, DOMAIN_KEYWORDS, ())
+        cross_checks.check_domain(name, arguments.check_text(attach, "attach"), self.domains)
         handle = DomainHandle(self, name, attach, self.locate())
         if accesslog is not None:
-            handle.log_to(accesslog, accesslog_format)
-        # One without a value asks for nothing.
-        handle.tls += [name for name, value in tls.items() if value]
+            handle.set_accesslog(accesslog, accesslog_format)
+        # A keyword without a value has no effect.
+        handle.tls_keywords += [name for name, value in tls.items() if value]
         self.domains.append(handle)
         return handle
 
@@ -242,27 +251,28 @@ class Builder:
         domain: DomainHandle | str | None = None,
         **keywords: Unpack[RouteKeywords],
     ) -> None:
-        """Serve a path on a domain, which may come later; None: the only one."""
-        self.open()
-        path = check.route_path(path)
+        """Serve a path on a domain, which may be configured later; None for the only domain."""
+        self.check_open()
+        path = arguments.normalize_route_path(path)
         if not callable(handler):
             raise TypeError(f"route '{path}': {handler!r} is not callable")
         if domain is not None and not isinstance(domain, DomainHandle):
-            domain = check.text(domain, "domain")
-        taken = check.methods(methods)
-        route = Route(path, handler, taken, route_options.demands(path, taken, keywords))
-        signatures.takes_captures(handler, path, route.pattern)
-        self.wanted.append(PendingRoute(route, domain, self.locate()))
+            domain = arguments.check_text(domain, "domain")
+        taken = arguments.normalize_methods(methods)
+        requirements = route_options.build_requirements(path, taken, keywords)
+        route = Route(path, handler, taken, requirements, where=self.locate())
+        signatures.check_handler(handler, path, route.pattern)
+        self.pending_routes.append(PendingRoute(route, domain))
 
     def filemaps(self, maps: object, domain: DomainHandle) -> None:
         """Serve the files of directories on a domain."""
-        self.open()
-        for route in filemaps.routes(maps, domain.name):
-            self.wanted.append(PendingRoute(route, domain, self.locate()))
+        self.check_open()
+        for route in filemaps.build_filemap_routes(maps, self.locate()):
+            self.pending_routes.append(PendingRoute(route, domain))
 
     def privsep(self, wanted: Privsep) -> None:
-        """Have a kind of process give something up. What an earlier call said stays."""
-        self.open()
+        """Have a kind of process drop privileges, beside those of earlier calls."""
+        self.check_open()
         earlier = self.privseps.get(wanted.process, wanted)
         self.privseps[wanted.process] = replace(
             wanted,
@@ -274,63 +284,71 @@ class Builder:
 
     def prerequest(self, hook: Prerequest) -> None:
         """Call *hook* before every handler."""
-        self.open()
+        self.check_open()
         if not callable(hook):
             raise TypeError(f"prerequest: {hook!r} is not callable")
-        signatures.takes(hook, "(req)", "the prerequest")
+        signatures.check_callable(hook, "(req)", "the prerequest")
         self.prerequests.append(hook)
 
     def database(self, name: str, connstring: str) -> None:
-        """Give a database a name. The same again is nothing new, as in Kore."""
-        self.open()
-        databases.add(self.databases, databases.database(name, connstring, self.locate()))
+        """Give a database a name. The same call again has no effect, as in Kore."""
+        self.check_open()
+        databases.add_database(
+            self.databases, databases.build_database(name, connstring, self.locate())
+        )
 
     def create_task(self, task: Coroutine[Any, Any, Any]) -> int:
         """Keep a coroutine; each worker starts its own copy. Returns its number."""
-        self.open()
+        self.check_open()
         self.tasks.append(task)
         return len(self.tasks)
 
     @property
     def tracer(self) -> Tracer | None:
-        """What is called with exceptions that nothing caught."""
+        """The function that is called with exceptions that nothing caught."""
         return self._tracer
 
     @tracer.setter
     def tracer(self, callback: Tracer) -> None:
-        self.open()
-        signatures.takes(callback, "(type, value, traceback)", "the tracer")
+        self.check_open()
+        signatures.check_callable(callback, "(type, value, traceback)", "the tracer")
         self._tracer = callback
 
     def rename(self, name: str) -> None:
         """Set the name that process titles begin with."""
-        self.open()
-        self.name = check.printable(name, "name")
+        self.check_open()
+        self.name = arguments.check_printable(name, "name")
 
     def trap(self, number: int) -> None:
-        """Have each worker hear of a signal."""
-        self.open()
+        """Have each worker pass a signal to the application."""
+        self.check_open()
         self.traps.append(number)
 
-    def open(self) -> None:
-        """Refuse to go on when the configuration is final."""
+    def check_open(self) -> None:
+        """Raise KoreError if the configuration is final."""
         if self.frozen:
             raise KoreError("configuration is final: call this on import or in koreapp.configure()")
 
     def build(self) -> Config:
-        """Check the whole and freeze it, or tell everything that is wrong with it."""
-        self.open()
-        files = any(one.route.files for one in self.wanted)
-        settings = settings_checks.in_force(self.settings, self._set, self.problems, files=files)
-        servers = list(self.servers.values())
-        check.servers(servers, self._placed, self.problems, needed=self._needs_server())
-        domains = self._routed()
-        self.problems.tell()
+        """Check the whole and freeze it. Raises ConfigError with all that is wrong."""
+        self.check_open()
+        files = any(pending.route.files for pending in self.pending_routes)
+        settings = settings_checks.resolve_settings(
+            self.settings, self._setting_places, self.problems, files=files
+        )
+        cross_checks.check_servers(
+            list(self.servers.values()),
+            self._server_places,
+            self.problems,
+            needed=self._needs_server(),
+        )
+        domains = self._build_domains()
+        self.problems.raise_if_any()
         self.settings = settings
         self.frozen = True
         return Config(
             settings=settings,
-            servers=tuple(self.listening()),
+            servers=tuple(self.list_addresses()),
             domains=domains,
             databases=tuple(self.databases.values()),
             tasks=tuple(self.tasks),
@@ -341,16 +359,17 @@ class Builder:
             onloads=tuple(self.onloads),
             privsep=tuple(self.privseps.values()),
             traps=tuple(self.traps),
-            named=self.named,
+            setting_places=dict(self._setting_places),
+            find_function=self.find_function,
             notices=(
                 *self.notices,
-                *settings_checks.notices(self.settings, self._set),
-                *check.privsep_notices(self.privseps.values()),
+                *notices.find_settings_notices(settings, self._setting_places),
+                *notices.find_privsep_notices(self.privseps.values()),
             ),
         )
 
-    def take(self, other: "Builder") -> None:
-        """Take from *other* what a file has no words for, and leave it the rest."""
+    def take_over(self, other: "Builder") -> None:
+        """Take from *other* the parts that a file cannot configure."""
         self.tasks += other.tasks
         self.traps += other.traps
         self.prerequests += other.prerequests
@@ -359,47 +378,50 @@ class Builder:
         other.tasks, other.prerequests = [], []
 
     def discard(self) -> None:
-        """Give up: nothing kept here will ever run."""
+        """Close the coroutines of tasks, which will not run."""
         for task in self.tasks:
             task.close()
 
-    def _moved(self, name: str, value: object) -> None:
-        process, what = check.privilege(name)
-        self.privsep(check.privsep(process, skip=(), **{"root": None, "runas": None, what: value}))
+    def _set_old_privilege(self, name: str, value: object) -> None:
+        process, what = arguments.parse_privsep_keyword(name)
+        given = {"root": None, "runas": None, what: value}
+        self.privsep(arguments.build_privsep(process, skip=(), **given))
         call = f"kore.privsep({process!r}, {what}={value!r})"
         self.notices.append(f"{self.locate()}: kore.config.{name} is an old spelling, call {call}")
 
     def _needs_server(self) -> bool:
         # An application may have sockets of its own, or none.
         runs = self.tasks or self.onloads or "workerstart" in self.hooks
-        return bool(self.domains or self.wanted or not runs)
+        return bool(self.domains or self.pending_routes or not runs)
 
-    def _routed(self) -> tuple[Domain, ...]:
-        wanted: dict[DomainHandle, list[PendingRoute]] = {domain: [] for domain in self.domains}
-        # Without any server there is another problem, of which this is only what follows.
+    def _build_domains(self) -> tuple[Domain, ...]:
+        routes: dict[DomainHandle, list[Route]] = {domain: [] for domain in self.domains}
+        # Without any server, domains that are not attached are not reported as well.
         for domain in self.domains if self.servers else ():
-            with self.problems.noted(domain.where):
-                check.attached(domain.name, domain.attach, self.servers)
+            with self.problems.collect_errors(domain.where):
+                cross_checks.check_attached(domain.name, domain.attach, self.servers)
                 if not self.servers[domain.attach].tls:
-                    self.notices += check.without_tls(domain, domain.tls, domain.where)
-        for one in self.wanted:
-            with self.problems.noted(one.where):
-                wanted[self._owner(one)].append(self._with_functions(one))
-        return tuple(domain.made(routes, self.problems) for domain, routes in wanted.items())
+                    self.notices += cross_checks.check_tls_keywords(
+                        domain, domain.tls_keywords, domain.where
+                    )
+        for pending in self.pending_routes:
+            with self.problems.collect_errors(pending.route.where):
+                routes[self._find_domain(pending)].append(self._resolve_callbacks(pending.route))
+        return tuple(domain.build(found, self.problems) for domain, found in routes.items())
 
-    def _with_functions(self, wanted: PendingRoute) -> PendingRoute:
-        given = wanted.route.demands
-        if not given.websocket or self.named is None:
-            return wanted
+    def _resolve_callbacks(self, route: Route) -> Route:
+        """Return *route* with functions in place of the names of WebSocket callbacks."""
+        given = route.requirements
+        if not given.websocket or self.find_function is None:
+            return route
         try:
-            functions = websockets.resolved(given.websocket, self.named)
+            functions = websockets.resolve_callbacks(given.websocket, self.find_function)
             websockets.check_callbacks(functions)
         except (NameError, ConfigError) as error:
-            raise ConfigError(f"route '{wanted.route.path}': {error}") from None
-        route = replace(wanted.route, demands=replace(given, websocket=functions))
-        return replace(wanted, route=route)
+            raise ConfigError(f"route '{route.path}': {error}") from None
+        return replace(route, requirements=replace(given, websocket=functions))
 
-    def _owner(self, wanted: PendingRoute) -> DomainHandle:
-        if isinstance(wanted.domain, DomainHandle):
-            return wanted.domain
-        return check.owner(wanted.domain, self.domains)
+    def _find_domain(self, pending: PendingRoute) -> DomainHandle:
+        if isinstance(pending.domain, DomainHandle):
+            return pending.domain
+        return cross_checks.find_domain(pending.domain, self.domains)

@@ -1,34 +1,26 @@
-"""Databases as a configuration has them. What libpq makes of a string is asked where it is used."""
+"""Databases of a configuration: names and connection strings.
 
-from typing import TYPE_CHECKING
+The strings are for libpq, which is not loaded here: the template has it parse them.
+"""
 
-from kore._conf import check
-from kore._conf.file.syntax import Block
+from kore._conf.arguments import check_printable, check_type
 from kore._conf.schema import Database
 from kore.errors import ConfigError
 
-if TYPE_CHECKING:
-    from kore._conf.file.directives import Scope
 
-
-def database(name: object, connstring: object, where: str) -> Database:
-    """Return a database that was asked for."""
-    given = check.typed(connstring, str, "connstring")
+def build_database(name: object, connstring: object, where: str) -> Database:
+    """Return the database of a call or a directive."""
+    given = check_type(connstring, str, "connstring")
     if "\0" in given:
         raise ValueError("connstring: embedded null character")
-    return Database(check.printable(name, "name"), given, where)
+    return Database(check_printable(name, "name"), given, where)
 
 
-def add(known: dict[str, Database], wanted: Database) -> None:
-    """Add a database; one that is known already must be the same."""
+def add_database(known: dict[str, Database], wanted: Database) -> None:
+    """Add a database. Raises ConfigError if another one has its name."""
     earlier = known.setdefault(wanted.name, wanted)
     if earlier != wanted:
         raise ConfigError(
             f"database '{wanted.name}' is another one already, at {earlier.where}: "
             "give each a name of its own"
         )
-
-
-def read(top: "Scope", block: Block) -> None:
-    """Read `database NAME CONNSTRING`."""
-    top.reading.builder.database(*block.arguments)

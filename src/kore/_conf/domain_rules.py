@@ -1,47 +1,49 @@
-"""What a domain has beside its routes: redirects and refusals, and its access log."""
+"""Redirects, refusals and the access log of a domain."""
 
 from typing import Final
 
-from kore._conf import check
+from kore._conf.arguments import check_path_name, check_text
+from kore._conf.diagnostics import make_absolute
 from kore._conf.schema import RedirectRule
 from kore._conf.server_schema import AccessLogConfig
-from kore._conf.source_location import absolute
 from kore._values import accesslog_format, redirect_target
 from kore.errors import ConfigError
 
-REDIRECTS: Final = (300, 399)
-REFUSALS: Final = (400, 599)
+REDIRECT_STATUSES: Final = (300, 399)
+REFUSAL_STATUSES: Final = (400, 599)
 
 
-def redirect(path: object, status: object, target: object) -> RedirectRule:
-    """Return what sends clients elsewhere."""
-    answer = RedirectRule(
-        check.text(path, "path"), code(status, "redirect", REDIRECTS), check.text(target, "target")
+def build_redirect(path: object, status: object, target: object) -> RedirectRule:
+    """Return a rule that redirects requests for *path*, a regular expression, to *target*."""
+    rule = RedirectRule(
+        check_text(path, "path"),
+        _check_status(status, "redirect", REDIRECT_STATUSES),
+        check_text(target, "target"),
     )
     try:
-        redirect_target.compile_target(answer.target, answer.pattern.groups)
+        redirect_target.compile_target(rule.target, rule.pattern.groups)
     except ValueError as error:
-        raise ConfigError(f"redirect '{answer.path}': {error}") from None
-    return answer
+        raise ConfigError(f"redirect '{rule.path}': {error}") from None
+    return rule
 
 
-def refusal(path: object, status: object) -> RedirectRule:
-    """Return what refuses a path."""
-    return RedirectRule(check.text(path, "path"), code(status, "return", REFUSALS))
+def build_refusal(path: object, status: object) -> RedirectRule:
+    """Return a rule that refuses requests for *path*, a regular expression."""
+    return RedirectRule(check_text(path, "path"), _check_status(status, "return", REFUSAL_STATUSES))
 
 
-def code(status: object, what: str, allowed: tuple[int, int]) -> int:
-    """Return a status in a range."""
+def _check_status(status: object, what: str, allowed: tuple[int, int]) -> int:
+    """Return *status*, or raise ConfigError if it is no int in the *allowed* range."""
     low, high = allowed
     if type(status) is not int or not low <= status <= high:
         raise ConfigError(f"invalid status code on {what} ({status!r}): {low}..{high}")
     return status
 
 
-def log(path: object, form: object, where: str) -> AccessLogConfig:
-    """Return an access log; its path is absolute, because another process will open it."""
-    path = "/dev/stdout" if path == "-" else absolute(check.path_name(path, "accesslog"))
-    form = check.text(form, "the format of accesslog")
+def build_accesslog(path: object, form: object, where: str) -> AccessLogConfig:
+    """Return an access log. Its path is absolute, because another process will open it."""
+    path = "/dev/stdout" if path == "-" else make_absolute(check_path_name(path, "accesslog"))
+    form = check_text(form, "the format of accesslog")
     try:
         accesslog_format.compile_format(form)
     except ValueError as error:

@@ -1,49 +1,51 @@
-"""Maps of paths to directories: `domain.filemaps()`, and `filemap` in a file."""
+"""Maps of paths to directories: `domain.filemaps()`, and `filemap` in a file.
+
+Whether a directory exists is checked later, by the template.
+"""
 
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from kore._conf import check
-from kore._conf.route_options import auth, labelled
+from kore._conf.arguments import check_text
+from kore._conf.diagnostics import get_working_directory
+from kore._conf.route_options import build_auth, label_errors
 from kore._conf.schema import Route, RouteRequirements
-from kore._conf.source_location import working_directory
 from kore.errors import ConfigError
 
 METHODS: Final = ("GET", "HEAD")
-# What a path consists of that has one spelling only: RFC 3986 section 3.3, without escapes.
-SEGMENTS: Final = re.compile(r"/(?:[A-Za-z0-9_.~!$&'()*+,;=:@-]+/)*")
-WITH_AUTH: Final = 2  # a path and who may
+# Paths that have one spelling only: RFC 3986 section 3.3, without escapes.
+PREFIX: Final = re.compile(r"/(?:[A-Za-z0-9_.~!$&'()*+,;=:@-]+/)*")
+PAIR: Final = 2  # a directory and an `auth`
 
 
-def routes(maps: object, domain: str) -> Iterator[Route]:
-    """Yield a route for each of the maps of a call."""
+def build_filemap_routes(maps: object, where: str) -> Iterator[Route]:
+    """Yield a route for each filemap of a call at *where*."""
     if not isinstance(maps, Mapping):
         raise ConfigError(f"filemaps not a dict: {maps!r}")
     for uri, value in maps.items():
-        path, given = parts(value)
-        yield route(prefix(uri), path, given, domain)
+        path, given = _split_value(value)
+        yield _build_route(check_prefix(uri), path, given, where)
 
 
-def prefix(uri: object) -> str:
-    """Return the path that a map is for."""
+def check_prefix(uri: object) -> str:
+    """Return the path of a filemap. Raises ConfigError if it is not one in normal form."""
     if not isinstance(uri, str):
         raise ConfigError(f"filemap key not a string: {uri!r}")
     if not uri.startswith("/") or not uri.endswith("/"):
         raise ConfigError(f"cannot create filemap for {uri}: it must begin and end with /")
-    if not SEGMENTS.fullmatch(uri) or re.search(r"/\.\.?/", uri):
+    if not PREFIX.fullmatch(uri) or re.search(r"/\.\.?/", uri):
         hint = "between its slashes stand names, of characters that URLs have without escapes"
         raise ConfigError(f"cannot create filemap for {uri!a}: {hint}")
     return uri
 
 
-def parts(value: object) -> tuple[str, object]:
-    """Return the directory and the authentication that a value stands for."""
+def _split_value(value: object) -> tuple[str, object]:
+    """Return the directory and the `auth` of a value of the dict of maps."""
     given: object = None
     if isinstance(value, tuple):
-        if len(value) != WITH_AUTH:
+        if len(value) != PAIR:
             raise ConfigError(f"filemap value tuple is not (path, auth): {value!r}")
         value, given = value
         if not isinstance(given, Mapping):
@@ -52,29 +54,18 @@ def parts(value: object) -> tuple[str, object]:
             raise ConfigError(f"filemap value tuple path is invalid: {value!r}")
     if not isinstance(value, str | os.PathLike):
         raise ConfigError(f"filemap value can be either be a string or tuple, not {value!r}")
-    return check.text(os.fspath(value), "filemap path"), given
+    return check_text(os.fspath(value), "filemap path"), given
 
 
-def route(uri: str, path: str, given: Any, domain: str) -> Route:
-    """Return the route of one map."""
-    # Whoever serves it may have gone elsewhere by then.
-    directory = working_directory() / path
-    try:
-        reason = "" if directory.is_dir() else missing(directory)
-    except OSError as error:
-        reason = str(error.strerror)
-    if reason:
-        raise ConfigError(f"failed to create filemap {uri}->{path} for {domain}: {reason}")
-    with labelled(f"filemap '{uri}'"):
-        demands = RouteRequirements(auth=auth(uri, given))
-    return Route(uri, unserved, METHODS, demands, str(directory))
+def _build_route(uri: str, path: str, given: Any, where: str) -> Route:
+    """Return the route of one filemap."""
+    # Absolute: workers may have another working directory.
+    directory = get_working_directory() / path
+    with label_errors(f"filemap '{uri}'"):
+        requirements = RouteRequirements(auth=build_auth(uri, given))
+    return Route(uri, _raise_unserved, METHODS, requirements, str(directory), where=where)
 
 
-def missing(directory: Path) -> str:
-    """Return why it is no directory."""
-    return "it is not a directory" if directory.exists() else f"there is no {directory}"
-
-
-def unserved(*_: object) -> None:
-    """Stand for the handler of a map, which a worker makes when it starts."""
+def _raise_unserved(*_: object) -> None:
+    """Stand in for the handler of a filemap, which each worker builds when it starts."""
     raise NotImplementedError

@@ -1,26 +1,61 @@
-"""Notices of what a configuration may be allowed to say, and hardly means."""
+"""Notices for the log: configuration that is allowed, but has no effect or a surprising one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 from urllib.parse import unquote
 
-from kore._conf.builder import Builder
-from kore._conf.suggestions import foreign_captures
+from kore._conf.schema import Route
+from kore._conf.server_schema import Privsep
+from kore._conf.settings import Settings
+from kore._conf.suggestions import find_foreign_capture
+
+# Settings of features that do not exist yet, or that only C Kore has.
+NO_EFFECT: Final = frozenset(
+    {
+        "acme_email",
+        "acme_provider",
+        "http_hsts_enable",
+        "pledge",
+        "rand_file",
+        "seccomp_tracing",
+        "task_threads",
+        "tls_cipher",
+        "tls_dhparam",
+        "tls_version",
+    }
+)
+DEFAULTS: Final = Settings()
 
 
-def notices(builder: Builder) -> Iterator[str]:
-    """Yield a line for each."""
-    answers = any(domain.answers for domain in builder.domains)
-    if builder.servers and not builder.wanted and not answers:
+def find_route_notices(routes: Sequence[Route], *, needs_routes: bool) -> Iterator[str]:
+    """Yield a notice if there are no routes, and one for each path with a capture that is none."""
+    if needs_routes and not routes:
         yield (
             "the application has no routes: every request will be answered with 404; write "
             '@kore.route("/") above a function that takes a request'
         )
-    for one in builder.wanted:
-        found = None if one.route.files else foreign_captures(one.route.path)
+    for route in routes:
+        found = None if route.files else find_foreign_capture(route.path)
         if found is not None:
             part, path = found
-            shown = one.route.path if one.route.pattern else unquote(one.route.path)
+            shown = route.path if route.pattern else unquote(route.path)
             yield (
-                f"{one.where}: route '{shown}': {part} captures nothing here, clients "
+                f"{route.where}: route '{shown}': {part} captures nothing here, clients "
                 f"would have to send it as it is; write '{path}', and the handler gets each group"
             )
+
+
+def find_settings_notices(given: Settings, places: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a notice for each setting that was changed and has no effect."""
+    return tuple(
+        f"{where}: {name} has no effect in this version"
+        for name, where in places.items()
+        if name in NO_EFFECT and getattr(given, name) != getattr(DEFAULTS, name)
+    )
+
+
+def find_privsep_notices(wanted: Iterable[Privsep]) -> Iterator[str]:
+    """Yield a notice for each root directory: no process changes its root in this version."""
+    for process in wanted:
+        if process.root:
+            yield f"{process.where}: privsep {process.process}: root has no effect in this version"

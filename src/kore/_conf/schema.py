@@ -1,4 +1,4 @@
-"""The configuration when it is done: values only, frozen."""
+"""The finished configuration, as frozen values. Workers and the parent read it."""
 
 import re
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -10,22 +10,22 @@ from kore._conf.settings import Settings
 from kore._values import paths
 from kore.errors import ConfigError
 
-# Called with the request and the captures; returns None, or a coroutine that is run as a task.
+# Called with the request and the captures. Returns None, or a coroutine to be run as a task.
 Handler = Callable[..., Any]
-# Called with type, value and traceback of what a handler or a task did not catch.
+# Called with type, value and traceback of an exception that a handler or a task did not catch.
 Tracer = Callable[..., Any]
-# Called with the request before a handler; False: the handler is not run.
+# Called with the request before a handler. If it returns False, the handler is not run.
 Prerequest = Callable[..., Any]
-# Called with the request on its way in or out, with a piece of its body, too, if it is for these.
+# Called with the request, and a hook for pieces of the body with the piece.
 Hook = Callable[..., Any]
-# Finds a function by its name, and says in an error what was looked for.
-Named = Callable[[str, str], Callable[..., Any]]
-# Says True to what it accepts, at once or when awaited.
+# Returns the function of a name; its second argument says in errors what the function is for.
+FunctionFinder = Callable[[str, str], Callable[..., Any]]
+# Returns True, or an awaitable of True, for what it accepts.
 Verify = Callable[..., Any]
-# What an application declares: by name a regular expression, or what decides.
+# By the name of a parameter: a regular expression, or a function that decides.
 Validators = Mapping[str, str | re.Pattern[str] | Verify]
 
-# ASCII, as in the C locale: a request's path holds nothing else.
+# ASCII, as in the C locale: the path of a request has no other characters.
 POSIX_CLASSES: Final[Mapping[str, str]] = {
     "alnum": "a-zA-Z0-9",
     "alpha": "a-zA-Z",
@@ -41,25 +41,24 @@ POSIX_CLASSES: Final[Mapping[str, str]] = {
     "xdigit": "0-9a-fA-F",
 }
 
-# An escaped character, or a whole bracket expression: a `]` first in it stands for itself.
-# Or a dollar sign.
-PIECES: Final = re.compile(r"\\.|\[\^?\]?(?:\[:\w*:\]|\\.|[^\]\\])*\]|\$", re.DOTALL)
-CLASS: Final = re.compile(r"\\.|\[:(?P<name>\w*):\]", re.DOTALL)
+# An escaped character, a whole bracket expression (a `]` first in it is literal), a dollar sign.
+REGEX_PART: Final = re.compile(r"\\.|\[\^?\]?(?:\[:\w*:\]|\\.|[^\]\\])*\]|\$", re.DOTALL)
+BRACKET_PART: Final = re.compile(r"\\.|\[:(?P<name>\w*):\]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterRule:
-    """What the value of a parameter must fulfil: one of the two is there."""
+    """The check of a parameter's value: either *search* or *verify*."""
 
     search: Callable[[str], object] | None = None
     verify: Verify | None = None
-    # The regular expression as it was written; None: there is none, or it came compiled.
+    # The regular expression as it was written; None without one, or if it came compiled.
     text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterRules:
-    """The parameters of a route under one method, by name."""
+    """The parameters of a route for one method, by name."""
 
     query: Mapping[str, ParameterRule] = field(default_factory=dict)
     body: Mapping[str, ParameterRule] = field(default_factory=dict)
@@ -68,7 +67,7 @@ class ParameterRules:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """What shows who asks: a cookie or a header named *value*, or the request as a whole."""
+    """Authentication by a cookie or a header named *value*, or by the request as a whole."""
 
     kind: str
     verify: Verify
@@ -78,35 +77,35 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class BodyOptions:
-    """What a route asks of the way its requests come and go."""
+    """How a route reads bodies: hooks, streaming, size limit."""
 
-    # Called with the request: before its body is read, with each piece of it, when it is over.
+    # Called with the request: before its body is read, with each piece of it, at its end.
     on_headers: Hook | None = None
     on_body_chunk: Hook | None = None
     on_free: Hook | None = None
-    # The handler reads the body as it comes.
+    # The handler reads the body as it arrives.
     stream: bool = False
-    # In place of http_body_max.
+    # In bytes, instead of http_body_max.
     body_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRequirements:
-    """What must hold before a route's handler runs, and how its requests come."""
+    """What a route checks before its handler runs, and the options of its bodies and WebSockets."""
 
-    # by the method's number
-    declared: Mapping[int, ParameterRules] = field(default_factory=dict)
+    # By the number of the method.
+    parameters: Mapping[int, ParameterRules] = field(default_factory=dict)
     auth: Auth | None = None
-    # Say which parameters were wrong, instead of leaving them out.
+    # Respond 400 and name the invalid parameters, instead of leaving these out.
     strict: bool = False
-    # None: nothing out of the ordinary.
-    extras: BodyOptions | None = None
-    # What a handshake on it need not say: keywords of websocket_handshake().
+    # None if the route has none of these options.
+    body_options: BodyOptions | None = None
+    # Defaults for the keywords of websocket_handshake() on this route.
     websocket: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RouteKeywords(TypedDict, total=False):
-    """What may be asked of a route beside its methods."""
+    """The keywords of a route beside its methods."""
 
     get: Validators
     post: Validators
@@ -127,13 +126,13 @@ class RouteKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A rule before a map: which paths it takes, and what it asks of requests for them.
+    """A rule or a route before a filemap: which paths it matches, and how it restricts them.
 
-    Without *auth*, and with 0 as *status* of a refusal, it asks nothing.
+    Without *auth*, and with 0 as the *status* of a refusal, it restricts nothing.
     """
 
-    fits: Callable[[str], object]
-    # By number, as requests have them.
+    matches: Callable[[str], object]
+    # Numbers, as requests have them.
     methods: frozenset[int]
     auth: Auth | None = None
     status: int = 0
@@ -141,24 +140,25 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path, what it runs, and the methods it takes. No *pattern*: the path is literal.
+    """A path with a handler and methods. Without *pattern* the path is literal.
 
-    With *files*, a directory, it serves these, and the path is what theirs begin with.
+    With *files*, a directory, it is a filemap, and *path* is the prefix of the files' paths.
     """
 
     path: str
     handler: Handler
     methods: tuple[str, ...]
-    demands: RouteRequirements = field(default_factory=RouteRequirements)
+    requirements: RouteRequirements = field(default_factory=RouteRequirements)
     files: str = ""
-    # The paths of other maps within this one's, without the slash at their ends.
-    below: frozenset[str] = field(default=frozenset(), compare=False)
-    # What comes before a map, in order; empty when nothing of it protects a path.
+    # The paths of filemaps below this one's, without the slash at their ends.
+    nested_maps: frozenset[str] = field(default=frozenset(), compare=False)
+    # Rules and routes before a filemap, in order; empty if none restricts access.
     guards: tuple[Guard, ...] = field(default=(), compare=False)
+    where: str = field(default="", compare=False)
     pattern: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        pattern = None if self.path.startswith("/") else compiled(self.path)
+        pattern = None if self.path.startswith("/") else compile_path(self.path)
         if self.files:
             pattern = re.compile("^" + re.escape(self.path))
         object.__setattr__(self, "pattern", pattern)
@@ -166,7 +166,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RedirectRule:
-    """What a domain answers to paths before any route: a redirect, or without *target* a no."""
+    """A redirect to *target*, or a refusal without one, which comes before all routes."""
 
     path: str
     status: int
@@ -174,7 +174,7 @@ class RedirectRule:
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pattern", compiled(self.path))
+        object.__setattr__(self, "pattern", compile_path(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +184,8 @@ class Domain:
     name: str
     server: str
     routes: tuple[Route, ...]
-    # In order, and before the routes.
-    answers: tuple[RedirectRule, ...] = ()
+    # In order, before the routes.
+    rules: tuple[RedirectRule, ...] = ()
     accesslog: AccessLogConfig | None = None
 
 
@@ -200,7 +200,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All an application asked for. Only its plain part leaves the process that loaded it."""
+    """The whole configuration. Only its plain part is sent to the parent."""
 
     settings: Settings
     servers: tuple[Server, ...]
@@ -210,20 +210,21 @@ class Config:
     tracer: Tracer | None = None
     prerequests: tuple[Prerequest, ...] = ()
     name: str = "kore"
-    # What the application wants called: "workerstart" and so on.
+    # Functions of the application: "workerstart" and so on.
     hooks: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    # What modules want called when a worker has loaded them, and before new code replaces it.
+    # Functions of modules, called when a worker starts, and before it ends for a reload.
     onloads: tuple[Callable[..., Any], ...] = ()
     privsep: tuple[Privsep, ...] = ()
-    # Signals that the application wants to hear of, beside those that mean something to us.
+    # Signals that the application handles, beside those that the server handles.
     traps: tuple[int, ...] = ()
-    # What the log should say about it.
+    # For the log.
     notices: tuple[str, ...] = ()
-    # Finds a function of the application by its name.
-    named: Named | None = None
+    # By the name of a setting that was changed: where.
+    setting_places: Mapping[str, str] = field(default_factory=dict, compare=False)
+    find_function: FunctionFinder | None = None
 
     def plain(self) -> dict[str, Any]:
-        """Return what the parent needs, fit for JSON."""
+        """Return the part that the parent needs, as values of JSON."""
         return {
             "name": self.name,
             "settings": asdict(self.settings),
@@ -234,7 +235,7 @@ class Config:
 
     @property
     def accesslogs(self) -> tuple[AccessLogConfig, ...]:
-        """One for each file, in the order that parent and workers count them in."""
+        """One for each file. Parent and workers number them in this order."""
         found: dict[str, AccessLogConfig] = {}
         for log in (domain.accesslog for domain in self.domains):
             if log is not None:
@@ -242,10 +243,10 @@ class Config:
         return tuple(found.values())
 
 
-def longest_first(routes: Sequence[Route]) -> Iterator[Route]:
-    """Yield routes in order; where a filemap stands, those for paths below its own come before it.
+def order_routes(routes: Sequence[Route]) -> Iterator[Route]:
+    """Yield routes in order, but filemaps for paths below another one's before that one.
 
-    As in Kore: of several maps that fit, the one with the longest path serves the file.
+    As in Kore: of several filemaps that match, the one with the longest path serves the file.
     """
     waiting = sorted((route for route in routes if route.files), key=lambda route: -len(route.path))
     for route in routes:
@@ -257,51 +258,51 @@ def longest_first(routes: Sequence[Route]) -> Iterator[Route]:
         waiting = [other for other in waiting if other not in below]
 
 
-def compiled(path: str) -> re.Pattern[str]:
-    """Compile a route's regular expression, POSIX character classes included."""
+def compile_path(path: str) -> re.Pattern[str]:
+    """Compile a route's regular expression, which may have POSIX character classes."""
     try:
-        return regex(paths.normalize_regex(path))
+        return _compile_regex(paths.normalize_regex(path))
     except ValueError as error:
         raise ConfigError(f"failed to compile regex for '{path}': {error}") from None
 
 
-def value_regex(text: str) -> re.Pattern[str]:
-    """Compile a validator's regular expression, to be searched for in a parameter's value.
+def compile_value_regex(text: str) -> re.Pattern[str]:
+    r"""Compile a validator's regular expression, to be searched for in a parameter's value.
 
-    As in POSIX, a dollar sign is the end and nothing before it, not even a line break, and a dot
-    is any character. What Python adds, such as a class for digits, means ASCII.
+    As in POSIX, a dollar sign matches only at the very end, not before a last line break, and a
+    dot matches any character. Python's own classes, such as `\d`, match ASCII only.
     """
-    return regex(text, r"\Z", re.DOTALL | re.ASCII)
+    return _compile_regex(text, r"\Z", re.DOTALL | re.ASCII)
 
 
-def regex(text: str, end: str = "$", flags: int = 0) -> re.Pattern[str]:
-    """Compile a regular expression, or raise ValueError with the reason against it."""
+def _compile_regex(text: str, end: str = "$", flags: int = 0) -> re.Pattern[str]:
+    """Compile a regular expression. Raises ValueError with the reason if that fails."""
     try:
-        return re.compile(translated(text, lambda name: POSIX_CLASSES[name], end), flags)
+        return re.compile(_translate_regex(text, lambda name: POSIX_CLASSES[name], end), flags)
     except KeyError as unknown:
         known = ", ".join(POSIX_CLASSES)
         raise ValueError(f"class [:{unknown.args[0]}:] is none of {known}") from None
     except re.error as error:
-        raise ValueError(str(located(text, error))) from None
+        raise ValueError(str(_relocate_error(text, error))) from None
 
 
-def translated(text: str, content: Callable[[str], str], end: str = "$") -> str:
-    """Replace each POSIX class in a bracket expression by its *content*, and a dollar by *end*."""
+def _translate_regex(text: str, content: Callable[[str], str], end: str = "$") -> str:
+    """Replace each POSIX class of a bracket expression by its *content*, and a dollar by *end*."""
 
-    def replace(found: re.Match[str]) -> str:
+    def replace_class(found: re.Match[str]) -> str:
         return content(found["name"]) if found["name"] is not None else found[0]
 
-    def piece(found: re.Match[str]) -> str:
-        return end if found[0] == "$" else CLASS.sub(replace, found[0])
+    def replace_part(found: re.Match[str]) -> str:
+        return end if found[0] == "$" else BRACKET_PART.sub(replace_class, found[0])
 
-    return PIECES.sub(piece, text)
+    return REGEX_PART.sub(replace_part, text)
 
 
-def located(text: str, error: re.error) -> re.error:
-    """Return *error* with its position in *text* instead of in the translation."""
+def _relocate_error(text: str, error: re.error) -> re.error:
+    """Return *error* with its position in *text*, not in the translation."""
     try:
-        # As long as the class it stands for; DEL is above all, so that no range ends badly in it.
-        re.compile(translated(text, lambda name: "\x7f" * len(f"[:{name}:]")))
+        # The same length as the class; DEL is the last character, so that no range is reversed.
+        re.compile(_translate_regex(text, lambda name: "\x7f" * len(f"[:{name}:]")))
     except re.error as original:
         return original
     return error

@@ -1,19 +1,19 @@
-"""What the parent uses of a configuration: addresses, users, files; values only, frozen."""
+"""The parts of the configuration that the parent uses: addresses, users, files. Frozen values."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens: an IP address or host name with a port, or a unix socket.
+    """Where a server listens: an IP address or host name with a port, or a Unix socket.
 
-    A *path* that begins with `@` is an abstract unix socket.
+    A *path* that begins with `@` is an abstract Unix socket.
     """
 
     ip: str = ""
     port: int = 0
     path: str = ""
-    # The IP address that *ip* stood for when the application was loaded, if that is a name.
+    # The IP address of a host name in *ip*, looked up when the application was loaded.
     numeric: str = field(default="", compare=False)
 
     def __str__(self) -> str:
@@ -24,7 +24,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One address of a server; one that listens on several is several of these, of one name."""
+    """One address of a server. A server with several addresses is several of these."""
 
     name: str
     address: Address
@@ -33,19 +33,19 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Privsep:
-    """What one kind of process gives up: its view of the file system, its user."""
+    """The privileges that one kind of process drops: its view of the file system, its user."""
 
     process: str
     root: str = ""
     runas: str = ""
     skip: tuple[str, ...] = ()
-    # Where it was asked for. A line more above it does not make it another one.
+    # Not compared: another line number is no other configuration.
     where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class AccessLogConfig:
-    """The file that requests are logged to, and how."""
+    """The file that requests are logged to, and the format of its lines."""
 
     path: str
     format: str = "combined"

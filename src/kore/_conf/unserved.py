@@ -1,4 +1,4 @@
-"""The configuration of an application that is imported without a server, by its tests say."""
+"""A builder for applications that are imported without a server: by their tests, for example."""
 
 from collections.abc import Coroutine
 from typing import Any
@@ -9,35 +9,35 @@ from kore._conf.server_schema import Address
 
 
 class UnservedBuilder(Builder):
-    """Takes what modules configure, and checks each call; it is never built.
+    """Checks each call, and is never built.
 
-    Modules of several applications may be imported, and each again: the same names are no errors.
+    Several applications may be imported, and each several times, so repeated names are no errors.
     """
 
     def server(self, name: str, address: Address, *, tls: bool) -> None:
-        """Take a server in place of those there are."""
+        """Replace the servers by this one."""
         self.servers.clear()
-        self.more.clear()
+        self.extra_addresses.clear()
         super().server(name, address, tls=tls)
 
     def domain(self, name: str, attach: str, **keywords: Any) -> DomainHandle:
-        """Take a domain in place of those there are."""
+        """Replace the domains by this one."""
         self.domains.clear()
         return super().domain(name, attach, **keywords)
 
     def database(self, name: str, connstring: str) -> None:
-        """Take a database in place of one of that name."""
+        """Add a database, or replace the one of that name."""
         self.databases.pop(name, None)
         super().database(name, connstring)
 
     def create_task(self, task: Coroutine[Any, Any, Any]) -> int:
-        """Close a coroutine that nothing will run."""
+        """Close a coroutine, which will not run."""
         task.close()
         return 1
 
     @property
     def tracer(self) -> Tracer | None:
-        """None: the next module may set one, too."""
+        """None, so that the next module may set one, too."""
         return None
 
     @tracer.setter

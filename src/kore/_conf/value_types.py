@@ -1,4 +1,4 @@
-"""What kinds of values settings take: numbers with units, words, paths."""
+"""Types of the values of settings: numbers with units, words, paths."""
 
 import os
 import re
@@ -15,21 +15,21 @@ S32: Final = 2**31 - 1
 U32: Final = 2**32 - 1
 S64: Final = 2**63 - 1
 
-BYTES: Final = MappingProxyType({"k": 1 << 10, "m": 1 << 20, "g": 1 << 30})
-SECONDS: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})
-MILLISECONDS: Final = MappingProxyType({"ms": 1, "s": 1000})
+BYTE_SUFFIXES: Final = MappingProxyType({"k": 1 << 10, "m": 1 << 20, "g": 1 << 30})
+SECOND_SUFFIXES: Final = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})
+MILLISECOND_SUFFIXES: Final = MappingProxyType({"ms": 1, "s": 1000})
 
-# True and False were spelled like this on their way into C Kore.
-FLAGS: Final = MappingProxyType(
+# C Kore also takes `true`, `false`, `1` and `0`.
+FLAG_WORDS: Final = MappingProxyType(
     {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False}
 )
 
 
 class ValueType(Protocol):
-    """What values a setting takes; as text: what is allowed."""
+    """Parses the value of a setting. Its text describes the allowed values."""
 
     def parse(self, value: object) -> Any:
-        """Return the plain value, or raise ValueError."""
+        """Return the plain value. Raises ValueError if it is not allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Number:
 
     def parse(self, value: object) -> int:
         number = self._read(value) if isinstance(value, str) else value
-        # A bool is an int to Python, hardly to whoever wrote `workers = True`.
+        # Not isinstance(): a bool, as in `workers = True`, is a mistake.
         if type(number) is not int or not self.low <= number <= self.high:
             raise ValueError
         return number
@@ -65,9 +65,9 @@ class Flag:
 
     def parse(self, value: object) -> bool:
         text = str(value).strip().lower()
-        if not isinstance(value, (str, int)) or text not in FLAGS:
+        if not isinstance(value, (str, int)) or text not in FLAG_WORDS:
             raise ValueError
-        return FLAGS[text]
+        return FLAG_WORDS[text]
 
     def __str__(self) -> str:
         return "yes or no"
@@ -141,40 +141,40 @@ class MediaType:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """Any number of one kind: an assignment adds one, a list replaces all."""
+    """Any number of values of one type: a single value is added, a list replaces all."""
 
-    kind: ValueType
+    item: ValueType
 
     def parse(self, value: object) -> tuple[Any, ...]:
-        return tuple(map(self.kind.parse, value if isinstance(value, (list, tuple)) else [value]))
+        return tuple(map(self.item.parse, value if isinstance(value, (list, tuple)) else [value]))
 
     def __str__(self) -> str:
-        return f"{self.kind}, or a list"
+        return f"{self.item}, or a list"
 
 
-def choice(*words: str) -> Choice:
-    """Return the kind of one of *words*."""
+def make_choice(*words: str) -> Choice:
+    """Return the type of one of *words*."""
     return Choice(words)
 
 
-def count(low: int, high: int = S32, why: str = "") -> Number:
-    """Return the kind of a plain number."""
+def make_count(low: int, high: int = S32, why: str = "") -> Number:
+    """Return the type of a plain number."""
     return Number(low, high, why=why)
 
 
-def size(low: int, high: int = S64) -> Number:
-    """Return the kind of a number of bytes."""
-    return Number(low, high, " bytes", BYTES)
+def make_size(low: int, high: int = S64) -> Number:
+    """Return the type of a number of bytes."""
+    return Number(low, high, " bytes", BYTE_SUFFIXES)
 
 
-def seconds(low: int, high: int = U16) -> Number:
-    """Return the kind of a number of seconds."""
-    return Number(low, high, " seconds", SECONDS)
+def make_seconds(low: int, high: int = U16) -> Number:
+    """Return the type of a number of seconds."""
+    return Number(low, high, " seconds", SECOND_SUFFIXES)
 
 
-def milliseconds(low: int, why: str) -> Number:
-    """Return the kind of a number of milliseconds."""
-    return Number(low, U32, " milliseconds", MILLISECONDS, why)
+def make_milliseconds(low: int, why: str) -> Number:
+    """Return the type of a number of milliseconds."""
+    return Number(low, U32, " milliseconds", MILLISECOND_SUFFIXES, why)
 
 
 TEXT: Final = Text()

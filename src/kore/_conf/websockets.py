@@ -1,4 +1,4 @@
-"""What a route, or a handshake, says of its WebSockets: keywords become values."""
+"""Keywords of WebSockets, as a route and `websocket_handshake()` take them, to plain values."""
 
 import contextlib
 import re
@@ -6,25 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from kore._conf import check
-from kore._conf.schema import Named
+from kore._conf import arguments
+from kore._conf.schema import FunctionFinder
 from kore._conf.settings import SETTINGS
-from kore._conf.signatures import takes
-from kore._conf.suggestions import meant
+from kore._conf.signatures import check_callable
+from kore._conf.suggestions import suggest_name
 from kore._values import hosts
 from kore._values.grammar import DEFAULT_PORTS, TOKEN
 from kore.errors import ConfigError
 
 F = TypeVar("F")
 
-# How each is called.
+# The arguments of each callback.
 CALLBACKS: Final = MappingProxyType(
     {"onconnect": "(conn)", "onmsg": "(conn, op, data)", "ondisconnect": "(conn)"}
 )
-# Kore's API page calls the function for messages onmsg and onmessage: each finds the other.
+# Kore's API page uses both names for the message callback. Each stands for the other, too.
 SPELLINGS: Final = MappingProxyType({"onmsg": "onmessage", "onmessage": "onmsg"})
-# Those that stand in for a setting on one route.
-INSTEAD: Final = MappingProxyType(
+# Keywords that replace a setting on one route.
+SETTING_NAMES: Final = MappingProxyType(
     {
         "maxframe": "websocket_maxframe",
         "maxmessage": "websocket_maxmessage",
@@ -35,28 +35,31 @@ INSTEAD: Final = MappingProxyType(
     }
 )
 LISTS: Final = ("protocols", "origins")
-KEYWORDS: Final = (*CALLBACKS, *LISTS, "compress", *INSTEAD)
-# Our own host; or a scheme and a host, which may have wildcards: what browsers send, and nothing
-# behind it.
+KEYWORDS: Final = (*CALLBACKS, *LISTS, "compress", *SETTING_NAMES)
+# `same` for the own host, `null`, `*`, or a scheme and a host that may have wildcards, as browsers
+# send origins: without a path.
 ORIGIN: Final = re.compile(r"same|null|\*|[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
 
 
-def terms(given: Mapping[str, object]) -> dict[str, Any]:
-    """Return the keywords with plain values, or raise ConfigError."""
+def normalize_options(given: Mapping[str, object]) -> dict[str, Any]:
+    """Return the keywords with plain values. Raises ConfigError if one is not allowed."""
     if "onmsg" in given and "onmessage" in given:
         raise ConfigError("onmsg and onmessage are two spellings of one keyword: give one of them")
-    return {keyword(name): value(keyword(name), entry) for name, entry in given.items()}
+    return {
+        normalize_keyword(name): parse_value(normalize_keyword(name), entry)
+        for name, entry in given.items()
+    }
 
 
-def keyword(name: str) -> str:
-    """Return the name of a keyword as KEYWORDS has it."""
+def normalize_keyword(name: str) -> str:
+    """Return the spelling of a keyword in KEYWORDS."""
     return "onmsg" if name == "onmessage" else name
 
 
-def value(name: str, given: object) -> Any:
+def parse_value(name: str, given: object) -> Any:
     """Return the plain value of one keyword."""
-    if name in INSTEAD:
-        kind = SETTINGS[INSTEAD[name]].kind
+    if name in SETTING_NAMES:
+        kind = SETTINGS[SETTING_NAMES[name]].value_type
         try:
             return kind.parse(given)
         except ValueError:
@@ -66,17 +69,17 @@ def value(name: str, given: object) -> Any:
             raise ConfigError(f"{name} must be a function, its name or None, not {given!r}")
         return given
     if name in LISTS:
-        return words(name, given)
+        return _parse_words(name, given)
     if name == "compress":
-        return check.typed(given, bool, name)
+        return arguments.check_type(given, bool, name)
     raise ConfigError(
-        f"unknown keyword '{name}' of a websocket{meant(str(name), KEYWORDS)}, "
+        f"unknown keyword '{name}' of a websocket{suggest_name(str(name), KEYWORDS)}, "
         f"there are {', '.join(KEYWORDS)}"
     )
 
 
-def words(name: str, given: object) -> tuple[str, ...] | None:
-    """Return a list of sub-protocols or origins; of origins None are all."""
+def _parse_words(name: str, given: object) -> tuple[str, ...] | None:
+    """Return a list of subprotocols or origins; None stands for all origins."""
     if given is None:
         return None
     if isinstance(given, str) or not isinstance(given, Sequence | set | frozenset):
@@ -91,7 +94,7 @@ def words(name: str, given: object) -> tuple[str, ...] | None:
 
 
 def _normalize_origin(origin: str) -> str:
-    """Return an origin as browsers send it: a host in ASCII, without the port of its scheme."""
+    """Return an origin as browsers send it: the host in ASCII, the default port left out."""
     scheme, slashes, place = origin.partition("://")
     if "*" not in place:
         place = place.removesuffix(DEFAULT_PORTS.get(scheme.lower(), ""))
@@ -104,40 +107,40 @@ def _normalize_origin(origin: str) -> str:
         raise ConfigError(f"origin '{origin}': {error}") from None
 
 
-def resolved(given: Mapping[str, Any], named: Named) -> dict[str, Any]:
-    """Return the same with functions in place of their names. Raises NameError."""
+def resolve_callbacks(given: Mapping[str, Any], find_function: FunctionFinder) -> dict[str, Any]:
+    """Return *given* with functions in place of their names. Raises NameError if one is unknown."""
     return {
-        name: find_callback(name, entry, named)
+        name: find_callback(name, entry, find_function)
         if name in CALLBACKS and isinstance(entry, str)
         else entry
         for name, entry in given.items()
     }
 
 
-def find_callback(name: str, wanted: str, named: Callable[[str, str], F]) -> F:
-    """Return the function called *wanted*; without one that of the other spelling.
+def find_callback(name: str, wanted: str, find_function: Callable[[str, str], F]) -> F:
+    """Return the function called *wanted*, or else that of the other spelling.
 
-    Raises what *named* raises if the application has neither.
+    Raises the error of *find_function* if there is neither.
     """
     try:
-        return named(wanted, f"{name} callback")
+        return find_function(wanted, f"{name} callback")
     except (NameError, ConfigError):
-        other = respelled(wanted)
+        other = _respell_callback(wanted)
         if other is None:
             raise
         with contextlib.suppress(NameError, ConfigError):
-            return named(other, f"{name} callback")
+            return find_function(other, f"{name} callback")
         raise
 
 
-def respelled(name: str) -> str | None:
-    """Return a name, `module.onmsg` say, with the other spelling of its last word, if any."""
+def _respell_callback(name: str) -> str | None:
+    """Return a name such as `module.onmsg` with the other spelling of its last word, or None."""
     front, dot, last = name.rpartition(".")
     return f"{front}{dot}{SPELLINGS[last]}" if last in SPELLINGS else None
 
 
 def check_callbacks(given: Mapping[str, Any]) -> None:
-    """Raise ConfigError if a callback cannot be called as it will be."""
+    """Raise ConfigError if a callback does not accept its arguments."""
     for name, function in given.items():
-        if keyword(name) in CALLBACKS and callable(function):
-            takes(function, CALLBACKS[keyword(name)], name)
+        if normalize_keyword(name) in CALLBACKS and callable(function):
+            check_callable(function, CALLBACKS[normalize_keyword(name)], name)

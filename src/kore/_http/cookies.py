@@ -95,7 +95,7 @@ class Cookie:
             )
         if isinstance(expires, datetime) and expires.tzinfo is None:
             raise ValueError(f"{about} needs a time zone: datetime.now(UTC)")
-        if not date(expires):
+        if not _format_expires(expires):
             raise ValueError(f"{about} {expires!r} is out of range, the years {YEARS}")
 
     def _check_safety(self) -> None:
@@ -131,7 +131,7 @@ class Cookie:
         if self.domain is not None:
             parts.append(f"Domain={self.domain}")
         if self.expires is not None:
-            parts.append(f"Expires={date(self.expires)}")
+            parts.append(f"Expires={_format_expires(self.expires)}")
         if self.max_age is not None:
             parts.append(f"Max-Age={self.max_age}")
         if self.http_only:
@@ -158,7 +158,7 @@ def _identify(value: bytes) -> tuple[str, str, str | None]:
     return name, said.get("domain", "").removeprefix(".").lower(), said.get("path") or None
 
 
-def date(when: datetime | float) -> str:
+def _format_expires(when: datetime | float) -> str:
     """Return a time as RFC 9110 5.6.7 has it; nothing when browsers could not read it."""
     try:
         second = int(when.timestamp() if isinstance(when, datetime) else when)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
-from kore._http.sync_or_async import Work, consented
+from kore._http.sync_or_async import Work, call_validator
 from kore.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ class ParameterSource:
 
 
 # A text area has lines; nothing in a query has. Other controls are an attack on who prints them.
-NO_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]").search
-LINES_ONLY: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
+FIND_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]").search
+FIND_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
 
-QUERY: Final = ParameterSource("query", NO_CONTROLS)
-FORM: Final = ParameterSource("form", LINES_ONLY)
-MULTIPART: Final = ParameterSource("form", LINES_ONLY)
+QUERY: Final = ParameterSource("query", FIND_CONTROL)
+FORM: Final = ParameterSource("form", FIND_CONTROL_BUT_LINES)
+MULTIPART: Final = ParameterSource("form", FIND_CONTROL_BUT_LINES)
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +39,7 @@ class ValidatedParameters:
     rejected: list[str] = field(default_factory=list)
 
 
-def pairs(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
+def parse_pairs(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
     """Yield names and values of a query or a form; more than *most* of them are refused."""
     if data.count(b"&") >= most:
         raise RefusedError(400, f"more than {most} parameters")
@@ -49,16 +49,16 @@ def pairs(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
         if pair:
             name, _, value = pair.partition(b"=")
             if escaped:
-                name, value = unescaped(name), unescaped(value)
+                name, value = _unescape_form(name), _unescape_form(value)
             yield name.decode("utf-8", "replace"), value
 
 
-def unescaped(data: bytes) -> bytes:
+def _unescape_form(data: bytes) -> bytes:
     """Decode plus signs and escapes; what is no escape is kept as it was written."""
     return unquote_to_bytes(data.replace(b"+", b" "))
 
 
-def judge(
+def validate_fields(
     source: ParameterSource,
     fields: Iterable[tuple[str, bytes]],
     rules: Mapping[str, "ParameterRule"],
@@ -70,14 +70,14 @@ def judge(
         rule = rules.get(name)
         if rule is None:
             continue
-        value = text(data, source.controls)
+        value = _decode_value(data, source.controls)
         if value is None:
             accepted = False
         elif rule.search is not None:
             accepted = rule.search(value) is not None
         else:
             assert rule.verify is not None  # noqa: S101 - a rule has a pattern or a function
-            accepted = yield from consented(rule.verify, request, value)
+            accepted = yield from call_validator(rule.verify, request, value)
         if accepted and value is not None:
             judged.values.setdefault(name, []).append(value)
         else:
@@ -85,7 +85,7 @@ def judge(
     return judged
 
 
-def text(data: bytes, controls: Callable[[str], object]) -> str | None:
+def _decode_value(data: bytes, controls: Callable[[str], object]) -> str | None:
     """Return a value as text, or None for one that is none."""
     try:
         value = data.decode()

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 Step = Callable[[Any], Any]
 
 
-def fold(route: "Route", steps: Sequence[Step] = ()) -> "Handler":
+def fold_steps(route: "Route", steps: Sequence[Step] = ()) -> "Handler":
     """Return what the core will call for *route*.
 
     Runs once per route, when a worker starts: a route without steps *is* its handler, and pays
     nothing for the features it does not use.
     """
-    return folded(route.handler, tuple(steps)) if steps else route.handler
+    return _chain_steps(route.handler, tuple(steps)) if steps else route.handler
 
 
-def folded(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
+def _chain_steps(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
     """Return a callable that runs *steps*, then *handler* unless one of them said no."""
 
     def run(request: Any, *captures: str) -> Coroutine[Any, Any, None] | None:
@@ -40,7 +40,7 @@ def folded(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
     ) -> None:
         if await verdict is False:
             return
-        pending = folded(handler, rest)(request, *captures)
+        pending = _chain_steps(handler, rest)(request, *captures)
         if is_awaitable(pending):
             await pending
 

@@ -6,13 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from kore._conf.source_location import caller
+from kore._conf.diagnostics import find_caller
 from kore._http import cookies
-from kore._http.body.body_storage import BodyStorage, source
+from kore._http.body.body_storage import BodyStorage, get_body_storage
 from kore._http.body.uploaded_file import HttpFile
-from kore._http.params import FORM, MULTIPART, QUERY, ValidatedParameters, judge, pairs
-from kore._http.streaming import gate
-from kore._http.sync_or_async import Work, at_once, drive
+from kore._http.params import (
+    FORM,
+    MULTIPART,
+    QUERY,
+    ValidatedParameters,
+    parse_pairs,
+    validate_fields,
+)
+from kore._http.streaming import yield_once
+from kore._http.sync_or_async import Work, run_maybe_async, run_sync
 from kore.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -88,18 +95,18 @@ class RequestData:
     def populate_get(self, request: Any) -> bool:
         """Show what the query holds."""
         self._populated.add("query")
-        return self._show(at_once(self.judge_query(request)))
+        return self._show(run_sync(self.judge_query(request)))
 
     def populate_post(self, request: Any) -> bool:
         """Show what an urlencoded form holds."""
         self._populated.add("body")
-        judged = at_once(self.judge_body(request))
+        judged = run_sync(self.judge_body(request))
         return judged.source is not FORM or self._show(judged)
 
     def populate_multi(self, request: Any) -> bool:
         """Show what a multipart form holds, its files too."""
         self._populated.add("body")
-        judged = at_once(self.judge_body(request))
+        judged = run_sync(self.judge_body(request))
         return judged.source is not MULTIPART or self._show(judged)
 
     def file_lookup(self, name: str) -> HttpFile | None:
@@ -134,7 +141,7 @@ class RequestData:
 
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""
-        return source(request.body_source).digest()
+        return get_body_storage(request.body_source).digest()
 
     def _explain(self, name: str) -> None:
         """Log why a parameter cannot be there, if that is so; once for each line that asks."""
@@ -153,7 +160,7 @@ class RequestData:
             self._hint(f"req.argument({name!r}) finds nothing: {reason}")
 
     def _hint(self, text: str) -> None:
-        line = f"{caller()}: {text}"
+        line = f"{find_caller()}: {text}"
         if self._hints is not None and line not in self._hints and len(self._hints) < HINTS_MAX:
             self._hints.add(line)
             log.warning("%s", line)
@@ -170,8 +177,8 @@ class RequestData:
         if self._query is None:
             rules = self._declared.query
             text = request.query_string.encode("latin-1") if rules else b""
-            fields = pairs(text, self._settings.http_arguments_max)
-            self._query = yield from judge(QUERY, fields, rules, request)
+            fields = parse_pairs(text, self._settings.http_arguments_max)
+            self._query = yield from validate_fields(QUERY, fields, rules, request)
         return self._query
 
     def judge_body(self, request: Any, *, patient: bool = False) -> Work[ValidatedParameters]:
@@ -181,12 +188,14 @@ class RequestData:
         """
         if self._body is None:
             kind = request.request_header("content-type") or FORM_TYPE
-            if media_type(kind) == MULTIPART_TYPE:
+            if _get_media_type(kind) == MULTIPART_TYPE:
                 fields = yield from self._read_multipart(request, kind, patient=patient)
-                self._body = yield from judge(MULTIPART, fields, self._declared.body, request)
+                self._body = yield from validate_fields(
+                    MULTIPART, fields, self._declared.body, request
+                )
             else:
-                sent = self._read_form(request, media_type(kind))
-                self._body = yield from judge(FORM, sent, self._declared.body, request)
+                sent = self._read_form(request, _get_media_type(kind))
+                self._body = yield from validate_fields(FORM, sent, self._declared.body, request)
         return self._body
 
     def _read_form(self, request: Any, kind: str) -> Iterator[Field]:
@@ -199,17 +208,17 @@ class RequestData:
                 if len(body) > FORM_MAX:
                     raise RefusedError(413, f"a form of more than {FORM_MAX} bytes")
                 data = body.read(0, FORM_MAX)
-        return pairs(data, self._settings.http_arguments_max)
+        return parse_pairs(data, self._settings.http_arguments_max)
 
     def _read_multipart(self, request: Any, kind: str, *, patient: bool) -> Work[list[Field]]:
-        body = source(request.body_source)
+        body = get_body_storage(request.body_source)
         files: dict[str, list[HttpFile]] = {}
         fields: list[Field] = []
         # Nothing at all is no form, and a broken one is refused.
         for part in self._parts(body, kind) if len(body) else ():
             if part is None:
                 if patient:
-                    yield gate()
+                    yield yield_once()
             elif part.filename is None:
                 fields.append((part.name, part.data))
             elif part.filename:
@@ -254,16 +263,16 @@ class RequestData:
             return
         missing = self._declared.required & rules.keys() - judged.values.keys()
         for name in dict.fromkeys([*(judged.rejected if strict else ()), *sorted(missing)]):
-            yield problem(name, judged)
+            yield _describe_problem(name, judged)
 
 
-def problem(name: str, judged: ValidatedParameters) -> dict[str, str]:
+def _describe_problem(name: str, judged: ValidatedParameters) -> dict[str, str]:
     """Return what is wrong with a parameter."""
     what = "invalid" if name in judged.rejected else "missing"
     return {"name": name, "in": judged.source.name, "problem": what}
 
 
-def media_type(value: str) -> str:
+def _get_media_type(value: str) -> str:
     """Return a content type without its parameters."""
     return value.partition(";")[0].strip(" \t").lower()
 
@@ -271,16 +280,16 @@ def media_type(value: str) -> str:
 # The step before a handler
 
 
-def validation(*, strict: bool) -> "Step":
+def make_validation_step(*, strict: bool) -> "Step":
     """Return the step that judges parameters; *strict* refuses what it does not accept."""
 
     def validate(request: Any) -> Any:
-        return drive(validated(request, strict=strict))
+        return run_maybe_async(_validate_request(request, strict=strict))
 
     return validate
 
 
-def validated(request: Any, *, strict: bool) -> Work[bool]:
+def _validate_request(request: Any, *, strict: bool) -> Work[bool]:
     """Return whether to go on; if not, the request has been answered."""
     parts = request.beside
     yield from parts.judge_all(request)

@@ -7,7 +7,7 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from kore._conf.schema import longest_first
+from kore._conf.schema import order_routes
 from kore._http.redirects import RedirectedRequest, compile_rules, redirect_to_directory
 from kore._values import hosts
 from kore._values.methods import (
@@ -25,7 +25,7 @@ LABEL_MAX: Final = 63
 # Clients choose the names that a wildcard domain answers to.
 HOSTS_MAX: Final = 1024
 # What is asked of files.
-MAPPED: Final = HTTP_METHOD_GET | HTTP_METHOD_HEAD
+FILEMAP_METHODS: Final = HTTP_METHOD_GET | HTTP_METHOD_HEAD
 
 
 class RoutedRequest(RedirectedRequest, Protocol):
@@ -87,13 +87,13 @@ class Router:
             (
                 domain.name.lower(),
                 hosts.compile_wildcard(domain.name),
-                served(domain, fold, journal(domain)),
+                _build_domain_table(domain, fold, journal(domain)),
             )
             for domain in domains
         ]
         # Of a host that is nobody's.
         self._stray = next(filter(None, map(journal, domains)), None)
-        self._methods = bits(
+        self._methods = _combine_methods(
             method for domain in domains for route in domain.routes for method in route.methods
         )
         self._hosts: dict[str, RouteTable | None] = {}
@@ -123,7 +123,7 @@ class Router:
             return self.resolve(request)
         request.access_log = self._stray
         if request.is_star:
-            request.refuse(204, allow(self._methods))
+            request.refuse(204, format_allow(self._methods))
         else:
             request.refuse(404)
         return None
@@ -145,9 +145,9 @@ class Router:
     def _match(self, request: RoutedRequest, known: RouteTable) -> RouteEntry | None:
         path, method = request.path, request.method
         is_map = path in known.maps
-        allowed = known.methods.get(path, 0) | (MAPPED if is_map else 0)
+        allowed = known.methods.get(path, 0) | (FILEMAP_METHODS if is_map else 0)
         if method == HTTP_METHOD_OPTIONS and request.is_star:
-            request.refuse(204, allow(self._methods))
+            request.refuse(204, format_allow(self._methods))
             return None
         for search, methods, entry in known.patterns:
             found = search(path)
@@ -155,65 +155,69 @@ class Router:
                 continue
             if methods & method:
                 if groups := found.groups():
-                    request.captures = captures(groups)
+                    request.captures = _get_captures(groups)
                 return entry
             allowed |= methods
-        if is_map and method & MAPPED:
+        if is_map and method & FILEMAP_METHODS:
             redirect_to_directory(request)
         elif not allowed:
             request.refuse(404)
         else:
-            request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, allow(allowed))
+            request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, format_allow(allowed))
         return None
 
 
-def captures(groups: tuple[str, ...]) -> tuple[str, ...]:
+def _get_captures(groups: tuple[str, ...]) -> tuple[str, ...]:
     """Return the groups of a match up to the first that took no part in it."""
     if None in groups:
         groups = groups[: groups.index(None)]
     return groups[:CAPTURES_MAX]
 
 
-def served(domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any) -> RouteTable:
+def _build_domain_table(
+    domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any
+) -> RouteTable:
     """Return the table of a domain."""
-    routes = table(domain.routes, fold)
-    return replace(routes, journal=journal, before=compile_rules(domain.answers))
+    routes = build_route_table(domain.routes, fold)
+    return replace(routes, journal=journal, before=compile_rules(domain.rules))
 
 
-def table(routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]) -> RouteTable:
+def build_route_table(
+    routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]
+) -> RouteTable:
     """Decide once what a request would find out each time."""
     made = RouteTable(maps=frozenset(route.path.rstrip("/") for route in routes if route.files))
-    for route in longest_first(routes):
-        path, methods = route.path, bits(route.methods)
-        entry = RouteEntry(fold(route), label(path), route, route.demands.extras)
+    for route in order_routes(routes):
+        path, methods = route.path, _combine_methods(route.methods)
+        entry = RouteEntry(fold(route), _build_label(path), route, route.requirements.body_options)
         if route.pattern is not None:
             made.patterns.append((route.pattern.search, methods, entry))
             continue
         made.methods[path] = made.methods.get(path, 0) | methods
         # What an earlier regular expression takes, it keeps: it may have captures.
-        earlier = union(bit for search, bit, _ in made.patterns if search(path))
+        earlier = _combine_bits(bit for search, bit, _ in made.patterns if search(path))
         for method in METHODS.values():
             if method & methods & ~earlier:
                 made.literal.setdefault(path, {}).setdefault(method, entry)
     return made
 
 
-def label(path: str) -> bytes:
+def _build_label(path: str) -> bytes:
     """Return a route's name for the scoreboard, which has little room."""
     return path.encode()[:LABEL_MAX]
 
 
-def bits(methods: Iterable[str]) -> int:
+def _combine_methods(methods: Iterable[str]) -> int:
     """Return methods as a set of bits."""
-    return union(METHODS[method] for method in methods)
+    return _combine_bits(METHODS[method] for method in methods)
 
 
-def union(masks: Iterable[int]) -> int:
+def _combine_bits(masks: Iterable[int]) -> int:
     """Return the union of sets of bits."""
     return reduce(or_, masks, 0)
 
 
-def allow(methods: int) -> str:
+def format_allow(methods: int) -> str:
     """Return an Allow field: OPTIONS is always answered."""
     methods |= HTTP_METHOD_OPTIONS
     return ", ".join(name for name, bit in METHODS.items() if bit & methods)

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kore._http.auth import authentication
+from kore._http.auth import make_auth_step
 from kore._http.pipeline import Step
-from kore._http.request_data import validation
-from kore._http.sync_or_async import Work, drive
+from kore._http.request_data import make_validation_step
+from kore._http.sync_or_async import Work, run_maybe_async
 from kore._maybe_async import is_awaitable
 
 if TYPE_CHECKING:
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 log = logging.getLogger("kore")
 
 
-def steps(route: "Route", prerequests: Sequence["Prerequest"]) -> list[Step]:
+def build_steps(route: "Route", prerequests: Sequence["Prerequest"]) -> list[Step]:
     """Return the steps before the handler of *route*, in order."""
-    demands = route.demands
+    requirements = route.requirements
     found: list[Step] = []
-    if demands.auth is not None:
-        found.append(authentication(demands.auth))
-    found.extend(map(prerequest, prerequests))
-    if demands.declared:
-        found.append(validation(strict=demands.strict))
+    if requirements.auth is not None:
+        found.append(make_auth_step(requirements.auth))
+    found.extend(map(_make_prerequest_step, prerequests))
+    if requirements.parameters:
+        found.append(make_validation_step(strict=requirements.strict))
     return found
 
 
-def prerequest(hook: "Prerequest") -> Step:
+def _make_prerequest_step(hook: "Prerequest") -> Step:
     """Return the step that calls *hook*."""
 
     def step(request: Any) -> Any:
-        return drive(allowed(hook, request))
+        return run_maybe_async(_run_prerequest(hook, request))
 
     return step
 
 
-def allowed(hook: "Prerequest", request: Any) -> Work[bool]:
+def _run_prerequest(hook: "Prerequest", request: Any) -> Work[bool]:
     """Return whether to go on: not after False, and not after an answer."""
     verdict = hook(request)
     if is_awaitable(verdict):

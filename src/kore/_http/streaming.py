@@ -6,11 +6,11 @@ from typing import Final, Protocol
 
 # Items of one stream before others have their turn: an iterator that never waits would not give
 # them any.
-TURN: Final = 64
+ITEMS_PER_TURN: Final = 64
 
 
 @coroutine
-def gate() -> Generator[None, None, None]:
+def yield_once() -> Generator[None, None, None]:
     """Yield once: to whatever runs the coroutine that awaits it."""
     yield
 
@@ -63,7 +63,7 @@ def _check_piece(item: object) -> None:
         raise TypeError(f"a piece of a body must be bytes or str, not {kind}") from None
 
 
-async def stream(request: StreamedRequest, status: int, items: AsyncIterable[object]) -> None:
+async def stream_body(request: StreamedRequest, status: int, items: AsyncIterable[object]) -> None:
     """Answer *request* with *items*.
 
     The head waits for the first item, so that an iterator which fails at once, or gives no text,
@@ -82,8 +82,8 @@ async def stream(request: StreamedRequest, status: int, items: AsyncIterable[obj
                 if not request.is_served:
                     return
                 await request.drained()
-            elif count % TURN == 0:
-                await gate()
+            elif count % ITEMS_PER_TURN == 0:
+                await yield_once()
         if count == 0:
             request.open_body(status)
         request.end_body()

@@ -20,7 +20,7 @@ T = TypeVar("T")
 Work = Generator[Awaitable[object], object, T]
 
 
-def consented(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
+def call_validator(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
     """Ask *verify*. True is a yes, and so is an int that equals RESULT_OK, as in C.
 
     False, None and RESULT_ERROR are a no; anything else is one, too, and is logged.
@@ -34,15 +34,15 @@ def consented(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
     return is_yes
 
 
-def drive(work: Work[T]) -> Any:
+def run_maybe_async(work: Work[T]) -> Any:
     """Do *work*; return its result, or a coroutine that will when something must be awaited."""
     try:
-        return finish(work, next(work))
+        return _resume_work(work, next(work))
     except StopIteration as done:
         return done.value
 
 
-async def finish(work: Work[T], pending: Awaitable[object]) -> T:
+async def _resume_work(work: Work[T], pending: Awaitable[object]) -> T:
     """Go on with *work* that waits for something."""
     while True:
         try:
@@ -53,7 +53,7 @@ async def finish(work: Work[T], pending: Awaitable[object]) -> T:
             return result
 
 
-def at_once(work: Work[T]) -> T:
+def run_sync(work: Work[T]) -> T:
     """Do *work* that must not wait."""
     try:
         pending = next(work)

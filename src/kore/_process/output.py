@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 
-from kore._conf.source_location import escaped_lines
+from kore._conf.diagnostics import escape_lines
 
 
 def write_output(text: str, program: str) -> int:
@@ -22,7 +22,7 @@ def write_output(text: str, program: str) -> int:
 def write_error(text: str) -> None:
     """Write lines to standard error, if there is one."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
-        sys.stderr.write(f"{escaped_lines(text.rstrip())}\n")
+        sys.stderr.write(f"{escape_lines(text.rstrip())}\n")
         sys.stderr.flush()
 
 

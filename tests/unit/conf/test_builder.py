@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from kore._conf.builder import Builder, DomainHandle
+from kore._conf.diagnostics import shorten_path
 from kore._conf.schema import Config, Route
 from kore._conf.server_schema import Address
-from kore._conf.source_location import shown
 from kore.errors import ConfigError, KoreError, UnknownSettingError
 
 LOCAL = Address("127.0.0.1", 0)
@@ -127,7 +127,7 @@ def test_what_a_route_demands_is_part_of_it(builder: Builder) -> None:
     builder.domain("*", "default").route("/x", handler, methods=["get"], get={"id": "^[0-9]+$"})
 
     (route,) = builder.build().domains[0].routes
-    assert set(route.demands.declared) == {1, 32}
+    assert set(route.requirements.parameters) == {1, 32}
 
 
 def test_mistyped_keywords_are_type_errors_that_name_the_allowed_ones(builder: Builder) -> None:
@@ -347,7 +347,7 @@ def test_a_call_is_placed_by_the_file_that_made_it() -> None:
 
 
 def test_a_file_elsewhere_is_shown_in_full() -> None:
-    assert shown("/somewhere/else/app.py") == "/somewhere/else/app.py"
+    assert shorten_path("/somewhere/else/app.py") == "/somewhere/else/app.py"
 
 
 def test_a_handle_is_the_type_of_a_domain(builder: Builder) -> None:

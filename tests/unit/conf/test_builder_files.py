@@ -54,8 +54,8 @@ def test_everything_that_is_wrong_is_told_at_once(builder: Builder) -> None:
 
 
 def test_a_server_may_have_several_addresses(builder: Builder) -> None:
-    builder.also("default", Address("::1", 0))
-    builder.also("default", Address("::1", 80))
+    builder.add_address("default", Address("::1", 0))
+    builder.add_address("default", Address("::1", 80))
 
     assert [str(server.address) for server in builder.build().servers] == [
         "127.0.0.1:0",
@@ -66,7 +66,7 @@ def test_a_server_may_have_several_addresses(builder: Builder) -> None:
 
 def test_a_server_has_an_address_once(builder: Builder) -> None:
     with pytest.raises(ConfigError, match=r"127\.0\.0\.1:0 is already the address of server 'd"):
-        builder.also("default", LOCAL)
+        builder.add_address("default", LOCAL)
 
 
 def test_privileges_add_up(builder: Builder) -> None:

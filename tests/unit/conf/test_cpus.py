@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._conf.cpus import cgroup_limits
+from kore._conf.cpus import read_cgroup_limits
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -46,8 +46,8 @@ def test_limits_of_control_groups(
     root = tmp_path / "cgroup"
     write(root, files)
 
-    assert list(cgroup_limits(root, tmp_path / "own")) == limits
+    assert list(read_cgroup_limits(root, tmp_path / "own")) == limits
 
 
 def test_without_control_groups_there_is_no_limit(tmp_path: Path) -> None:
-    assert list(cgroup_limits(tmp_path, tmp_path / "none")) == []
+    assert list(read_cgroup_limits(tmp_path, tmp_path / "none")) == []

@@ -65,8 +65,8 @@ def test_a_file_gives_a_database_a_name() -> None:
 
 
 def test_a_printed_configuration_has_its_databases() -> None:
-    config = built('database shop "password=\'a b\' dbname=shop"').build()
-    printed = Printer(lambda _: "").text(config, [])
+    config = built("database shop \"password='a b' dbname=shop\"").build()
+    printed = Printer(lambda _: "").print_config(config, [])
     again = built(printed, server=False).build()
     assert again.databases == config.databases
 

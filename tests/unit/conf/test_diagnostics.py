@@ -8,17 +8,17 @@ from kore.errors import ConfigError
 
 def told(problems: Diagnostics) -> str:
     with pytest.raises(ConfigError) as raised:
-        problems.tell()
+        problems.raise_if_any()
     return str(raised.value)
 
 
 def test_without_problems_nothing_is_told() -> None:
-    Diagnostics().tell()
+    Diagnostics().raise_if_any()
 
 
 def test_one_problem_is_a_sentence() -> None:
     problems = Diagnostics()
-    with problems.noted("kore.conf:3", "route '/'"):
+    with problems.collect_errors("kore.conf:3", "route '/'"):
         raise ConfigError("no handler")
 
     assert told(problems) == "kore.conf:3: route '/': no handler"
@@ -44,5 +44,5 @@ def test_the_same_is_said_once() -> None:
 
 
 def test_what_is_no_error_of_the_configuration_goes_through() -> None:
-    with pytest.raises(ZeroDivisionError), Diagnostics().noted():
+    with pytest.raises(ZeroDivisionError), Diagnostics().collect_errors():
         raise ZeroDivisionError

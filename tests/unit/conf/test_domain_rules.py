@@ -23,7 +23,7 @@ def test_redirects_and_refusals_are_kept_in_order(builder: Builder) -> None:
     domain.return_("^/secret", 403)
 
     (made,) = builder.build().domains
-    assert [(a.path, a.status, a.target) for a in made.answers] == [
+    assert [(a.path, a.status, a.target) for a in made.rules] == [
         ("^/old/(.*)$", 301, "/new/$1?$qs"),
         ("^/secret", 403, ""),
     ]

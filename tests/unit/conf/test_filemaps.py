@@ -11,6 +11,7 @@ from kore._conf.builder import Builder
 from kore._conf.file.printer import Printer
 from kore._conf.schema import Auth, Route
 from kore._conf.server_schema import Address
+from kore._process.template.directory_checks import check_directories
 from kore.errors import ConfigError
 from tests.helpers.conf import allowed, complaints, config, domain
 
@@ -38,7 +39,9 @@ def python(maps: Any) -> Route:
     builder = Builder(lambda: "app.py:1")
     builder.server("default", Address(ip="127.0.0.1", port=0), tls=False)
     builder.domain("*", "default").filemaps(maps)
-    (route,) = builder.build().domains[0].routes
+    config = builder.build()
+    check_directories(config)
+    (route,) = config.domains[0].routes
     return route
 
 
@@ -52,7 +55,7 @@ def test_a_map_is_a_route_for_get_and_head_with_an_absolute_directory(directory:
     for route in (python({"/css/": "css"}), file("filemap /css/ ./css")):
         assert (route.path, route.methods) == ("/css/", ("GET", "HEAD"))
         assert route.files == str(directory / "css")
-        assert route.demands.auth is None
+        assert route.requirements.auth is None
 
 
 def test_a_directory_may_be_a_path_object_and_absolute(directory: Path) -> None:
@@ -63,8 +66,8 @@ def test_a_directory_may_be_a_path_object_and_absolute(directory: Path) -> None:
 def test_a_map_may_ask_who_is_there() -> None:
     expected = Auth("cookie", allowed, "id")
 
-    assert python({"/css/": ("css", AUTH)}).demands.auth == expected
-    assert file("filemap /css/ css key").demands.auth == expected
+    assert python({"/css/": ("css", AUTH)}).requirements.auth == expected
+    assert file("filemap /css/ css key").requirements.auth == expected
 
 
 def test_every_connection_may_hold_a_file_open() -> None:
@@ -140,7 +143,7 @@ def test_a_line_that_is_wrong_is_named(line: str, problem: str) -> None:
 
 
 def test_a_map_is_printed_as_it_is_written(directory: Path) -> None:
-    printed = Printer(lambda _: "").text(config(domain("filemap /css/ css")), [])
+    printed = Printer(lambda _: "").print_config(config(domain("filemap /css/ css")), [])
 
     assert f"    filemap /css/ {directory}/css\n" in printed
 
@@ -148,8 +151,8 @@ def test_a_map_is_printed_as_it_is_written(directory: Path) -> None:
 def test_what_protects_a_map_is_not_left_out_of_what_is_printed() -> None:
     found = config(BLOCK + domain("filemap /css/ css key"))
 
-    named = Printer(lambda _: "allowed").text(found, [])
-    unnamed = Printer(lambda _: "").text(found, [])
+    named = Printer(lambda _: "allowed").print_config(found, [])
+    unnamed = Printer(lambda _: "").print_config(found, [])
 
     assert re.search(r"filemap /css/ \S+/css (\S+)\n", named)
     assert complaints(named + BLOCK, server=False) == []

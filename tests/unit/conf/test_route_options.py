@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kore._conf.route_options import demands
+from kore._conf.route_options import build_requirements
 from kore._conf.schema import Auth, BodyOptions, ParameterRules, RouteRequirements
 from kore._values.methods import METHODS
 from kore.errors import ConfigError
@@ -19,7 +19,7 @@ def yes(*_: object) -> bool:
 
 
 def declared(*methods: str, **keywords: Any) -> Mapping[int, ParameterRules]:
-    return demands("/x", methods, keywords).declared
+    return build_requirements("/x", methods, keywords).parameters
 
 
 def names(found: ParameterRules) -> tuple[list[str], list[str]]:
@@ -36,7 +36,7 @@ def accepts(validator: object, value: str) -> bool:
 
 
 def test_a_route_that_asks_for_nothing_demands_nothing() -> None:
-    assert demands("/x", ("GET", "POST"), {}) == RouteRequirements()
+    assert build_requirements("/x", ("GET", "POST"), {}) == RouteRequirements()
 
 
 def test_parameters_of_get_stand_in_the_query_those_of_post_in_the_body() -> None:
@@ -139,9 +139,9 @@ def test_only_parameters_of_a_method_are_required_under_it() -> None:
 
 
 def test_strict_is_a_flag() -> None:
-    assert demands("/x", ("GET",), {"strict": True}).strict
+    assert build_requirements("/x", ("GET",), {"strict": True}).strict
     with pytest.raises(TypeError, match="strict must be bool"):
-        demands("/x", ("GET",), {"strict": 1})
+        build_requirements("/x", ("GET",), {"strict": 1})
 
 
 def test_an_unknown_keyword_is_an_error_that_names_the_known() -> None:
@@ -153,7 +153,7 @@ def test_an_unknown_keyword_is_an_error_that_names_the_known() -> None:
 
 
 def extras(**keywords: Any) -> BodyOptions | None:
-    return demands("/x", ("GET", "POST"), keywords).extras
+    return build_requirements("/x", ("GET", "POST"), keywords).body_options
 
 
 def test_hooks_and_bodies_are_asked_for_by_name() -> None:
@@ -195,11 +195,13 @@ def test_a_stream_may_have_parameters_in_its_query() -> None:
 def test_an_auth_block_becomes_a_value() -> None:
     block = {"type": "cookie", "value": "session", "verify": yes, "redirect": "/login"}
 
-    assert demands("/x", ("GET",), {"auth": block}).auth == Auth("cookie", yes, "session", "/login")
+    assert build_requirements("/x", ("GET",), {"auth": block}).auth == Auth(
+        "cookie", yes, "session", "/login"
+    )
 
 
 def test_a_request_block_needs_no_value() -> None:
-    found = demands("/x", ("GET",), {"auth": {"type": "request", "verify": yes}}).auth
+    found = build_requirements("/x", ("GET",), {"auth": {"type": "request", "verify": yes}}).auth
 
     assert found == Auth("request", yes)
 
@@ -223,9 +225,9 @@ def test_an_auth_block_that_lacks_something_is_an_error(
 ) -> None:
     block = {"type": "cookie", "value": "session", "verify": yes, **change}
     with pytest.raises(ConfigError, match=f"route '/x': {message}"):
-        demands("/x", ("GET",), {"auth": block})
+        build_requirements("/x", ("GET",), {"auth": block})
 
 
 def test_an_auth_block_is_a_dict() -> None:
     with pytest.raises(ConfigError, match="auth must be a dict, not 'cookie'"):
-        demands("/x", ("GET",), {"auth": "cookie"})
+        build_requirements("/x", ("GET",), {"auth": "cookie"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kore._conf.cpus import usable_cpus
+from kore._conf.cpus import count_usable_cpus
 from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore.errors import ConfigError
 
@@ -107,17 +107,17 @@ def test_zero_where_nothing_would_ever_be_served_is_refused_with_the_reason(name
 def test_assigning_to_a_repeatable_setting_adds_and_a_list_replaces() -> None:
     row = SETTINGS["worker_no_accept"]
 
-    assert row.changed((1,), 2) == (1, 2)
-    assert row.changed((1,), [3, 4]) == (3, 4)
-    assert row.changed((1,), []) == ()
+    assert row.assign((1,), 2) == (1, 2)
+    assert row.assign((1,), [3, 4]) == (3, 4)
+    assert row.assign((1,), []) == ()
 
 
 def test_assigning_to_another_setting_replaces() -> None:
-    assert SETTINGS["workers"].changed(3, 7) == 7
+    assert SETTINGS["workers"].assign(3, 7) == 7
 
 
 def test_there_are_as_many_workers_as_this_process_has_cpus() -> None:
-    assert Settings().workers == usable_cpus() <= len(os.sched_getaffinity(0))
+    assert Settings().workers == count_usable_cpus() <= len(os.sched_getaffinity(0))
 
 
 @pytest.mark.parametrize("row", SETTINGS.values(), ids=SETTINGS)

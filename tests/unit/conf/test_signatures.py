@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kore._conf.builder import Builder
-from kore._conf.route_options import demands
+from kore._conf.route_options import build_requirements
 from kore.errors import ConfigError
 from tests.helpers.conf import App, complaints
 
@@ -50,7 +50,7 @@ def decorated(*arguments: Any) -> bool:
 def refusal(**keywords: Any) -> str:
     """Return why a route is refused, nothing if it is not."""
     try:
-        demands("/x", ("GET",), keywords)
+        build_requirements("/x", ("GET",), keywords)
     except ConfigError as error:
         return str(error)
     return ""

@@ -11,15 +11,20 @@ from kore._conf.builder import Builder
 from kore._conf.file.printer import Printer
 from kore._conf.schema import Config
 from kore._conf.server_schema import Address
-from kore._conf.websockets import CALLBACKS, KEYWORDS, resolved, terms
+from kore._conf.websockets import CALLBACKS, KEYWORDS, normalize_options, resolve_callbacks
 from kore.errors import ConfigError
 from tests.helpers.conf import App, complaints, config, index, route
 
 TOKENS = st.text("abc019.!#$%&'*+^_`|~-", min_size=1, max_size=8)
 ORIGINS = st.sampled_from(
     [
-        "https://example.com", "http://[::1]:8080", "https://*.example.com", "null", "*",
-        "app://$x#", "same",
+        "https://example.com",
+        "http://[::1]:8080",
+        "https://*.example.com",
+        "null",
+        "*",
+        "app://$x#",
+        "same",
     ]
 )
 WANTED = st.fixed_dictionaries(
@@ -47,7 +52,7 @@ def made(websocket: Any) -> Config:
 
 
 def of_route(config: Config) -> dict[str, Any]:
-    return dict(config.domains[0].routes[0].demands.websocket)
+    return dict(config.domains[0].routes[0].requirements.websocket)
 
 
 # Values
@@ -70,7 +75,7 @@ def test_every_keyword_has_a_plain_value() -> None:
     }
 
     assert tuple(given) == KEYWORDS
-    assert terms(given) == {
+    assert normalize_options(given) == {
         **given,
         "protocols": ("chat.v1", "chat.v2"),
         "origins": ("https://example.com",),
@@ -106,14 +111,14 @@ def test_every_keyword_has_a_plain_value() -> None:
 )
 def test_what_makes_no_sense_is_refused(name: str, value: object, problem: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        terms({name: value})
+        normalize_options({name: value})
 
     assert str(refused.value).startswith(problem)
 
 
 def test_compress_is_true_or_false() -> None:
     with pytest.raises(TypeError, match="compress must be bool, not str"):
-        terms({"compress": "yes"})
+        normalize_options({"compress": "yes"})
 
 
 def test_names_of_callbacks_become_functions_and_other_text_stays() -> None:
@@ -122,10 +127,10 @@ def test_names_of_callbacks_become_functions_and_other_text_stays() -> None:
 
     plain = {"onconnect": index, "onmsg": None, "buffer_full": "raise"}
 
-    assert resolved(plain, named) == plain
-    assert resolved({"onmsg": "x"}, lambda name, what: index) == {"onmsg": index}
+    assert resolve_callbacks(plain, named) == plain
+    assert resolve_callbacks({"onmsg": "x"}, lambda name, what: index) == {"onmsg": index}
     with pytest.raises(NameError, match="no onmsg callback named nobody"):
-        resolved({"onmsg": "nobody"}, named)
+        resolve_callbacks({"onmsg": "nobody"}, named)
 
 
 # On a route, from Python
@@ -148,7 +153,7 @@ def test_a_name_that_no_function_has_stops_the_start_and_says_where() -> None:
     builder = Builder()
     builder.server("plain", Address(ip="127.0.0.1", port=0), tls=False)
     builder.domain("*", "plain").route("/x", index, websocket={"onmsg": "onmgs"})
-    builder.named = named
+    builder.find_function = named
 
     with pytest.raises(ConfigError, match="route '/x': onmsg callback 'onmgs' not found"):
         builder.build()
@@ -185,7 +190,10 @@ def test_a_file_says_the_same() -> None:
         ("websocket ping soon", "bad value 'soon' for ping: 0..4294967295 seconds"),
         ("websocket onmsg nobody", "onmsg callback 'nobody' not found"),
         ("websocket compress maybe", "invalid 'maybe' for yes|no compress option"),
-        ("websocket origins example.com", "'example.com' is no origin: same, or https://example.com"),
+        (
+            "websocket origins example.com",
+            "'example.com' is no origin: same, or https://example.com",
+        ),
         ("websocket", "write `websocket KEYWORD [VALUE]…`, not 0 words"),
     ],
 )
@@ -206,7 +214,7 @@ def test_a_file_may_use_either_name_for_messages(word: str, name: str) -> None:
 
 def test_both_names_at_once_are_refused() -> None:
     with pytest.raises(ConfigError, match="two spellings of one keyword"):
-        terms({"onmsg": index, "onmessage": index})
+        normalize_options({"onmsg": index, "onmessage": index})
     (said,) = complaints(route("websocket onmsg index\nwebsocket onmessage index"))
     assert "websocket onmsg is given twice" in said
 
@@ -218,7 +226,7 @@ def test_both_names_at_once_are_refused() -> None:
 def test_what_is_printed_says_the_same_when_it_is_read_again(wanted: dict[str, Any]) -> None:
     first = made(wanted)
     names = {index: "index"}
-    text = Printer(lambda function: names.get(function, "")).text(first, [])
+    text = Printer(lambda function: names.get(function, "")).print_config(first, [])
 
     again = config(text, App({"index": index}), server=False)
 
@@ -228,7 +236,7 @@ def test_what_is_printed_says_the_same_when_it_is_read_again(wanted: dict[str, A
 
 def test_a_function_without_a_name_is_noticed_when_it_is_printed() -> None:
     printer = Printer(lambda function: "index" if function is index else "")
-    text = printer.text(made({"onmsg": lambda *_: None}), [])
+    text = printer.print_config(made({"onmsg": lambda *_: None}), [])
 
     assert "websocket onmsg" in text
     assert any("route '/x'" in notice for notice in printer.notices)
@@ -249,9 +257,9 @@ def test_a_function_without_a_name_is_noticed_when_it_is_printed() -> None:
     ],
 )
 def test_an_origin_is_one_that_browsers_send(written: str, sent: str) -> None:
-    assert terms({"origins": [written]}) == {"origins": (sent,)}
+    assert normalize_options({"origins": [written]}) == {"origins": (sent,)}
 
 
 def test_an_origin_without_a_name_of_dns_is_refused() -> None:
     with pytest.raises(ConfigError, match="is no part of a host"):
-        terms({"origins": ["https://\u202e.test"]})
+        normalize_options({"origins": ["https://\u202e.test"]})

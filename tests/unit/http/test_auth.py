@@ -8,7 +8,7 @@ import pytest
 
 import kore
 from kore._conf.schema import Auth
-from kore._http.auth import authentication
+from kore._http.auth import make_auth_step
 from tests.helpers.fake_request import FakeRequest
 
 
@@ -22,7 +22,7 @@ async def secret_later(request: FakeRequest, value: str) -> bool:
 
 
 def verdict(auth: Auth, request: FakeRequest) -> Any:
-    found = authentication(auth)(request)
+    found = make_auth_step(auth)(request)
     return asyncio.run(found) if asyncio.iscoroutine(found) else found
 
 
@@ -92,9 +92,7 @@ def test_false_none_and_result_error_refuse_without_a_line(
 
 
 @pytest.mark.parametrize("result", ["yes", "", 2, -1, 1.0, 0.0, b"1", [True], (), object()])
-def test_other_results_refuse_with_a_line(
-    result: object, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_results_refuse_with_a_line(result: object, caplog: pytest.LogCaptureFixture) -> None:
     request = FakeRequest(x_key="secret")
 
     assert verdict(Auth("header", lambda *_: result, "x-key"), request) is False

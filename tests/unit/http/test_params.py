@@ -8,8 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._conf.schema import ParameterRule
-from kore._http.params import FORM, QUERY, ParameterSource, ValidatedParameters, judge, pairs
-from kore._http.sync_or_async import drive
+from kore._http.params import (
+    FORM,
+    QUERY,
+    ParameterSource,
+    ValidatedParameters,
+    parse_pairs,
+    validate_fields,
+)
+from kore._http.sync_or_async import run_maybe_async
 from kore.errors import RefusedError
 
 ANY = ParameterRule(search=re.compile("").search)
@@ -17,13 +24,13 @@ DIGITS = ParameterRule(search=re.compile(r"^[0-9]+\Z").search)
 
 
 def split(text: bytes) -> list[tuple[str, bytes]]:
-    return list(pairs(text, 1000))
+    return list(parse_pairs(text, 1000))
 
 
 def judged(
     text: bytes, source: ParameterSource = QUERY, **rules: ParameterRule
 ) -> ValidatedParameters:
-    found = drive(judge(source, pairs(text, 1000), rules, None))
+    found = run_maybe_async(validate_fields(source, parse_pairs(text, 1000), rules, None))
     assert isinstance(found, ValidatedParameters)
     return found
 
@@ -61,9 +68,9 @@ def test_the_standard_library_reads_the_same(text: str) -> None:
 
 
 def test_more_parameters_than_the_limit_are_refused_before_any_is_decoded() -> None:
-    assert len(list(pairs(b"a&" * 9 + b"a", 10))) == 10
+    assert len(list(parse_pairs(b"a&" * 9 + b"a", 10))) == 10
     with pytest.raises(RefusedError, match="more than 10 parameters") as refused:
-        next(pairs(b"&" * 10, 10))
+        next(parse_pairs(b"&" * 10, 10))
     assert refused.value.status == 400
 
 
@@ -106,8 +113,10 @@ def test_a_function_is_asked_about_text_with_the_request() -> None:
         asked.append((request, value))
         return value == "b"
 
-    found = drive(
-        judge(QUERY, pairs(b"v=a&v=b", 10), {"v": ParameterRule(verify=verify)}, "request")
+    found = run_maybe_async(
+        validate_fields(
+            QUERY, parse_pairs(b"v=a&v=b", 10), {"v": ParameterRule(verify=verify)}, "request"
+        )
     )
 
     assert asked == [("request", "a"), ("request", "b")]

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from kore._conf.schema import Route
-from kore._http.pipeline import fold
+from kore._http.pipeline import fold_steps
 
 Seen = list[Any]
 
@@ -42,7 +42,7 @@ async def slow_stop(seen: Seen) -> bool:
 def run(function: Any, *steps: Any, captures: tuple[str, ...] = ()) -> Seen:
     """Return what happened."""
     seen: Seen = []
-    pending = fold(Route("/", function, ("GET",)), steps)(seen, *captures)
+    pending = fold_steps(Route("/", function, ("GET",)), steps)(seen, *captures)
     if pending is not None:
         seen.append("pending")
         asyncio.run(pending)
@@ -50,7 +50,7 @@ def run(function: Any, *steps: Any, captures: tuple[str, ...] = ()) -> Seen:
 
 
 def test_a_route_without_steps_is_its_handler() -> None:
-    assert fold(Route("/", handler, ("GET",))) is handler
+    assert fold_steps(Route("/", handler, ("GET",))) is handler
 
 
 def test_steps_run_in_order_before_the_handler() -> None:

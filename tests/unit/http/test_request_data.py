@@ -10,7 +10,7 @@ import pytest
 
 from kore._conf.schema import ParameterRule, ParameterRules
 from kore._conf.settings import Settings
-from kore._http.request_data import media_type, validation
+from kore._http.request_data import _get_media_type, make_validation_step
 from kore.errors import KoreError, RefusedError
 from tests.helpers.fake_request import FORM, FakeRequest, values
 
@@ -31,7 +31,7 @@ BOTH = ParameterRules(query={"id": DIGITS}, body={"name": ANY, "id": DIGITS})
 
 def judged(request: FakeRequest, *, strict: bool = False) -> Any:
     """Run the step before a handler; return its verdict."""
-    verdict = validation(strict=strict)(request)
+    verdict = make_validation_step(strict=strict)(request)
     return asyncio.run(verdict) if asyncio.iscoroutine(verdict) else verdict
 
 
@@ -292,4 +292,4 @@ def test_a_digest_is_that_of_the_body(content: bytes | None) -> None:
     [("text/plain", "text/plain"), ("Text/Plain ; charset=x", "text/plain"), ("", "")],
 )
 def test_a_media_type_has_no_parameters(value: str, kind: str) -> None:
-    assert media_type(value) == kind
+    assert _get_media_type(value) == kind

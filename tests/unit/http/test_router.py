@@ -7,7 +7,7 @@ import pytest
 
 from kore._conf.schema import Domain, Route
 from kore._http import router as module
-from kore._http.pipeline import fold
+from kore._http.pipeline import fold_steps
 from kore._http.router import RouteEntry, Router
 from kore._values.methods import METHODS
 
@@ -41,7 +41,7 @@ def route(path: str, *methods: str) -> Route:
 
 
 def router(*routes: Route, name: str = "*") -> Router:
-    return Router([Domain(name, "default", routes)], fold)
+    return Router([Domain(name, "default", routes)], fold_steps)
 
 
 def name(entry: RouteEntry | None) -> str:
@@ -267,7 +267,7 @@ def test_options_star_is_about_the_whole_server(host: str) -> None:
             Domain("a.test", "default", (route(".", "POST", "OPTIONS"),)),
             Domain("b.test", "default", (route("/", "DELETE"),)),
         ],
-        fold,
+        fold_steps,
     )
 
     assert ask(found, "*", "OPTIONS", bare_host=host, is_star=True) == [
@@ -277,7 +277,7 @@ def test_options_star_is_about_the_whole_server(host: str) -> None:
 
 def test_a_server_without_routes_finds_nothing() -> None:
     assert ask(router()) == [(404, "")]
-    assert ask(Router([], fold)) == [(404, "")]
+    assert ask(Router([], fold_steps)) == [(404, "")]
 
 
 # Domains
@@ -286,7 +286,7 @@ def test_a_server_without_routes_finds_nothing() -> None:
 def domains(*names: str) -> Router:
     """Return a router with a route named after each domain."""
     return Router(
-        [Domain(name, "default", (Route("/", name.upper, ("GET",)),)) for name in names], fold
+        [Domain(name, "default", (Route("/", name.upper, ("GET",)),)) for name in names], fold_steps
     )
 
 

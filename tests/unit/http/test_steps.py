@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kore._conf.schema import Auth, ParameterRule, ParameterRules, Route, RouteRequirements
-from kore._http.pipeline import fold
-from kore._http.steps import steps
+from kore._http.pipeline import fold_steps
+from kore._http.steps import build_steps
 from tests.helpers.fake_request import FakeRequest
 
 
@@ -15,9 +15,11 @@ def handler(request: FakeRequest) -> None:
     request.response(200, b"handled")
 
 
-def run(request: FakeRequest, *prerequests: Any, demands: RouteRequirements | None = None) -> Any:
-    route = Route("/x", handler, ("GET",), demands or RouteRequirements())
-    pending = fold(route, steps(route, prerequests))(request)
+def run(
+    request: FakeRequest, *prerequests: Any, requirements: RouteRequirements | None = None
+) -> Any:
+    route = Route("/x", handler, ("GET",), requirements or RouteRequirements())
+    pending = fold_steps(route, build_steps(route, prerequests))(request)
     if pending is not None:
         asyncio.run(pending)
     return request.answer
@@ -26,8 +28,8 @@ def run(request: FakeRequest, *prerequests: Any, demands: RouteRequirements | No
 def test_a_route_that_demands_nothing_has_no_steps() -> None:
     route = Route("/x", handler, ("GET",))
 
-    assert steps(route, ()) == []
-    assert fold(route, steps(route, ())) is handler
+    assert build_steps(route, ()) == []
+    assert fold_steps(route, build_steps(route, ())) is handler
 
 
 def test_who_asks_comes_first_the_parameters_last() -> None:
@@ -42,10 +44,13 @@ def test_who_asks_comes_first_the_parameters_last() -> None:
         return True
 
     declared = ParameterRules(query={"a": ParameterRule(verify=validator)})
-    demands = RouteRequirements({1: declared}, Auth("request", verify))
+    requirements = RouteRequirements({1: declared}, Auth("request", verify))
     request = FakeRequest("a=1", declared=declared)
 
-    assert run(request, lambda _: seen.append("prerequest"), demands=demands) == (200, b"handled")
+    assert run(request, lambda _: seen.append("prerequest"), requirements=requirements) == (
+        200,
+        b"handled",
+    )
     assert seen == ["auth", "prerequest", "parameter"]
 
 

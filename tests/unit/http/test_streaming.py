@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from kore._core.request import Request
-from kore._http.streaming import TURN, gate, stream
+from kore._http.streaming import ITEMS_PER_TURN, stream_body, yield_once
 from tests.helpers.core_client import get
 from tests.helpers.core_loop import Served, run, serving
 
@@ -68,7 +68,7 @@ def streamed(request: FakeRequest, items: Any) -> list[object]:
     """Return what a stream did with *request*."""
 
     async def check() -> None:
-        await stream(request, 200, items)
+        await stream_body(request, 200, items)
 
     run(check)
     return request.did
@@ -111,7 +111,7 @@ def test_an_iterator_that_fails_fails_the_answer_and_says_so(
 
     async def check() -> None:
         with pytest.raises(type(error)):
-            await stream(request, 200, items.generator)
+            await stream_body(request, 200, items.generator)
 
     run(check)
     assert request.did == [*([200] if count else []), *(f"item {n}" for n in range(count)), "fail"]
@@ -123,13 +123,13 @@ def test_an_iterator_that_never_waits_gives_others_their_turn() -> None:
     request = FakeRequest()
 
     async def check() -> None:
-        task = asyncio.ensure_future(stream(request, 200, Items(TURN * 3).generator))
+        task = asyncio.ensure_future(stream_body(request, 200, Items(ITEMS_PER_TURN * 3).generator))
         while not task.done():
             await asyncio.sleep(0)
             turns.append(request.written)
 
     run(check)
-    assert turns[:4] == [TURN, TURN * 2, TURN * 3, TURN * 3]
+    assert turns[:4] == [ITEMS_PER_TURN, ITEMS_PER_TURN * 2, ITEMS_PER_TURN * 3, ITEMS_PER_TURN * 3]
 
 
 def test_the_gate_is_one_turn() -> None:
@@ -137,7 +137,7 @@ def test_the_gate_is_one_turn() -> None:
 
     async def wait() -> None:
         told.append("before")
-        await gate()
+        await yield_once()
         told.append("after")
 
     async def check() -> None:
@@ -156,7 +156,7 @@ def test_a_stream_that_is_cancelled_lets_go_of_its_iterator(steps: int) -> None:
 
     async def check() -> None:
         task = asyncio.ensure_future(
-            stream(FakeRequest(slow=tuple(range(9))), 200, items.generator)
+            stream_body(FakeRequest(slow=tuple(range(9))), 200, items.generator)
         )
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -182,7 +182,7 @@ def test_the_generator_of_an_iterable_is_closed_too() -> None:
     items = Items(10)
 
     async def check() -> None:
-        await stream(FakeRequest(left_after=2), 200, cast("Any", Iterable(items)))
+        await stream_body(FakeRequest(left_after=2), 200, cast("Any", Iterable(items)))
         assert items.ended == 1
 
     run(check)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import kore
-from kore._http.sync_or_async import Work, at_once, consented, drive
+from kore._http.sync_or_async import Work, call_validator, run_maybe_async, run_sync
 from kore.errors import KoreError
 
 
@@ -28,18 +28,18 @@ class Waits:
 
 
 def two(first: Callable[..., Any], second: Callable[..., Any]) -> Work[list[bool]]:
-    one = yield from consented(first, "yes")
-    other = yield from consented(second, "no")
+    one = yield from call_validator(first, "yes")
+    other = yield from call_validator(second, "no")
     return [one, other]
 
 
 def test_work_that_never_waits_is_done_at_once() -> None:
-    assert drive(two(yes, yes)) == [True, True]
+    assert run_maybe_async(two(yes, yes)) == [True, True]
 
 
 @pytest.mark.parametrize("verify", [later, Waits()])
 def test_work_that_waits_is_a_coroutine(verify: Callable[..., Any]) -> None:
-    pending = drive(two(verify, verify))
+    pending = run_maybe_async(two(verify, verify))
 
     assert asyncio.run(pending) == [True, False]
 
@@ -58,8 +58,8 @@ async def awaited(verdict: object) -> object:
 
 def ask(verdict: object) -> list[bool]:
     """Return what is made of a verdict that is there at once, and of one that is awaited."""
-    later = drive(consented(lambda _: awaited(verdict), "x"))
-    return [drive(consented(lambda _: verdict, "x")), asyncio.run(later)]
+    later = run_maybe_async(call_validator(lambda _: awaited(verdict), "x"))
+    return [run_maybe_async(call_validator(lambda _: verdict, "x")), asyncio.run(later)]
 
 
 @pytest.mark.parametrize("verdict", [True, 1, kore.RESULT_OK, Result.YES])
@@ -87,9 +87,9 @@ def test_other_values_are_a_no_and_logged(
 
 
 def test_what_is_needed_now_cannot_wait() -> None:
-    assert at_once(two(yes, yes)) == [True, True]
+    assert run_sync(two(yes, yes)) == [True, True]
     with pytest.raises(KoreError, match="must be awaited"):
-        at_once(two(yes, later))  # and the coroutine of `later` does not complain
+        run_sync(two(yes, later))  # and the coroutine of `later` does not complain
 
 
 def test_an_error_goes_to_who_asked() -> None:
@@ -100,6 +100,6 @@ def test_an_error_goes_to_who_asked() -> None:
         raise LookupError(value)
 
     with pytest.raises(LookupError):
-        drive(consented(fails, "x"))
+        run_maybe_async(call_validator(fails, "x"))
     with pytest.raises(LookupError):
-        asyncio.run(drive(consented(fails_later, "x")))
+        asyncio.run(run_maybe_async(call_validator(fails_later, "x")))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._conf.builder import Builder
-from kore._conf.schema import compiled
+from kore._conf.schema import compile_path
 from kore._values.paths import normalize_literal, normalize_path, normalize_regex
 from kore.errors import ConfigError
 
@@ -100,7 +100,7 @@ def test_a_regular_expression_with_what_no_path_has_is_refused(text: str, advice
 
 @pytest.mark.parametrize("code", sorted({*range(0x21, 0x7F)} - {*b"#%/?\\"}))
 def test_the_regular_expression_of_a_character_matches_its_normal_form(code: int) -> None:
-    pattern = compiled(f"^/{re.escape(chr(code))}$")
+    pattern = compile_path(f"^/{re.escape(chr(code))}$")
 
     assert pattern.search("/" + normalize_path(f"%{code:02X}"))
 

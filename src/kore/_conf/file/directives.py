@@ -1,4 +1,8 @@
-"""What the directives of kore.conf have in common: tables, arguments, places, unknown words."""
+"""Directives of kore.conf in general: tables, arguments, places of errors, unknown words.
+
+A table has the directives of one type of block. Their functions add to a Scope while the
+statements of a block are run, and pass it to the Builder at its end.
+"""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -8,11 +12,11 @@ from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from kore._conf.builder import Builder
+from kore._conf.diagnostics import escape_lines
 from kore._conf.file.syntax import Block
 from kore._conf.schema import Handler
 from kore._conf.settings import SETTINGS
-from kore._conf.source_location import escaped_lines
-from kore._conf.suggestions import meant
+from kore._conf.suggestions import suggest_name
 from kore.errors import ConfigError
 
 YES_NO: Final = {"yes": True, "no": False}
@@ -21,59 +25,59 @@ S = TypeVar("S", bound="Scope")
 
 
 class ModuleLoader(Protocol):
-    """Who reads a file: it imports modules and knows what is in them."""
+    """Imports modules of the application, and finds functions in them."""
 
     def python_path(self, directory: str) -> None:
-        """Have modules be found in *directory*, too."""
+        """Add a directory to the module search path."""
 
     def python_configure(self, *, allowed: bool) -> None:
-        """Say whether modules may configure, too."""
+        """Set whether modules may configure, too."""
 
     def python_import(self, path: str, onload: str) -> None:
-        """Import a module; *onload*, if any, names its function for loading and unloading."""
+        """Import a module. *onload*, if not empty, names its function for loading and unloading."""
 
-    def located(self, path: str) -> str:
-        """Return where a path of the file is."""
+    def resolve_path(self, path: str) -> str:
+        """Return a path of the file as an absolute one."""
 
-    def symbol(self, name: str) -> Handler | None:
-        """Return what a module calls *name*."""
+    def find_symbol(self, name: str) -> Handler | None:
+        """Return the function of a name; None if there is none."""
 
-    def symbols(self) -> Collection[str]:
-        """Return all names that can be meant."""
+    def list_symbols(self) -> Collection[str]:
+        """Return the names of all functions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Directive(Generic[S]):
-    """One row of a table: what a statement does, what it takes, what it is for."""
+    """A row of a table: the function of a statement, its arguments, its documentation."""
 
     run: Callable[[S, Block], None]
-    # Words in brackets may be left out, one that ends in … may be repeated.
-    takes: str
+    # The arguments: those in brackets are optional, one that ends in … may be repeated.
+    usage: str
     doc: str
     block: bool = False
-    # Understood and checked, and refused where it would do something.
-    later: bool = False
-    # A second one in a block would contradict the first, or say nothing.
+    # Parsed and checked, but this version does not have the feature.
+    unsupported: bool = False
+    # Only one in a block.
     once: bool = False
-    # A spelling of earlier releases: taken, with a notice that shows today's.
-    old: bool = False
-    # What it was without a block.
-    bare: "Directive[S] | None" = None
+    # A spelling of earlier releases, accepted with a notice that shows the current one.
+    deprecated: bool = False
+    # The directive of earlier releases that has no block.
+    inline_form: "Directive[S] | None" = None
 
-    def form(self, block: Block) -> "Directive[S]":
-        """Return the row for the form of a statement, today's or the old one."""
-        old = self.bare is not None and block.body is None and len(block.arguments) > 1
-        return self.bare if old and self.bare else self
+    def select_form(self, block: Block) -> "Directive[S]":
+        """Return the directive for a statement: this one, or the old one without a block."""
+        old = self.inline_form is not None and block.body is None and len(block.arguments) > 1
+        return self.inline_form if old and self.inline_form else self
 
-    def accept(self, block: Block) -> None:
-        """Refuse a statement with other words than those it takes."""
-        names = re.findall(r"\S+", self.takes)
-        least = sum(not optional(name) for name in names)
-        most = 10**6 if self.takes.endswith("…") else len(names)
-        usage = f"{block.keyword} {self.takes}".rstrip() + (" {" if self.block else "")
-        if not least <= len(block.arguments) <= most:
-            given = f"not {counted(len(block.arguments), 'word')}"
-            hint = "; quotes hold words together" if len(block.arguments) > most else ""
+    def check_arguments(self, block: Block) -> None:
+        """Raise ConfigError if a statement has too few or too many words, or a wrong block."""
+        names = re.findall(r"\S+", self.usage)
+        minimum = sum(not _is_optional(name) for name in names)
+        maximum = 10**6 if self.usage.endswith("…") else len(names)
+        usage = f"{block.keyword} {self.usage}".rstrip() + (" {" if self.block else "")
+        if not minimum <= len(block.arguments) <= maximum:
+            given = f"not {_format_count(len(block.arguments), 'word')}"
+            hint = "; quotes hold words together" if len(block.arguments) > maximum else ""
             raise ConfigError(f"write `{usage}`, {given}{hint}")
         if self.block != (block.body is not None):
             takes_none = f"{block.keyword} takes no block"
@@ -85,179 +89,188 @@ Table = Mapping[str, Directive[Any]]
 
 @dataclass(slots=True)
 class Scope:
-    """A block while it is read: what its statements add up to."""
+    """The data that the statements of a block add up to."""
 
-    reading: "ParseContext"
+    context: "ParseContext"
     where: str = ""
-    # For messages: "route '/x'"; nothing for the file itself.
+    # For messages: "route '/x'"; empty for the file itself.
     label: str = ""
-    # One of its statements is wrong, which has been said.
+    # One of its statements has an error, which has been reported.
     broken: bool = False
-    # Where it has those statements that it can have once.
-    has: dict[str, str] = field(default_factory=dict)
+    # Places of the statements that may occur once, by keyword.
+    seen: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class ParseContext:
-    """All there is to know while a file is read."""
+    """The state of reading a file."""
 
     builder: Builder
-    host: ModuleLoader
-    contexts: Mapping[str, Table]
-    # Words that are understood no more, with what to do about it.
-    gone: Mapping[str, str]
-    # Who is to blame for what modules do on import.
-    outside: Callable[[], str]
+    loader: ModuleLoader
+    tables: Mapping[str, Table]
+    # Directives that no longer exist, with hints.
+    removed: Mapping[str, str]
+    # Returns the place of a call that a module makes while it is imported.
+    locate_import: Callable[[], str]
     validators: dict[str, str | Handler] = field(default_factory=dict)
     authentications: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # Defined, and wrong: said once, and not again for each who refers to them.
+    # Type and name of definitions with errors. Statements that refer to them are not reported, too.
     broken: set[tuple[str, str]] = field(default_factory=set)
-    # What addresses outside of any server, an old spelling, add up to.
-    implicit: str = ""
-    # How they are written today, and whether they have TLS.
+    # The server that `bind` outside of server blocks, an old spelling, has created.
+    implicit_server: str = ""
+    # The current spelling of such statements, and whether the server has TLS.
     old_server: str = ""
     old_tls: bool = False
 
     @contextmanager
-    def at(self, where: str, label: str = "", words: Iterable[str] = ()) -> Iterator[None]:
-        """Have what goes wrong, and what the builder takes note of, be at a place in the file."""
-        elsewhere, self.builder.locate = self.builder.locate, lambda: where
+    def locate_errors(
+        self, where: str, label: str = "", words: Iterable[str] = ()
+    ) -> Iterator[None]:
+        """Give errors in the block, and places that the builder keeps, a place in the file."""
+        outer, self.builder.locate = self.builder.locate, lambda: where
         try:
-            with self.builder.problems.noted(where, label, words):
+            with self.builder.problems.collect_errors(where, label, words):
                 yield
         finally:
-            self.builder.locate = elsewhere
+            self.builder.locate = outer
 
-    def statements(self, scope: Scope, context: str, blocks: Iterable[Block]) -> None:
-        """Do what the statements of a block say."""
+    def run_statements(self, scope: Scope, block_type: str, blocks: Iterable[Block]) -> None:
+        """Run the statements of a block."""
         for block in blocks:
             if not block.broken:
-                with self.at(block.where, scope.label, block.words):
-                    self.statement(scope, context, block)
+                with self.locate_errors(block.where, scope.label, block.words):
+                    self.run_statement(scope, block_type, block)
 
-    def statement(self, scope: Scope, context: str, block: Block) -> None:
-        """Do what one statement says."""
-        if directive := self.contexts[context].get(block.keyword):
-            directive = directive.form(block)
-            directive.accept(block)
-            if directive.once and scope.has.setdefault(block.keyword, block.where) != block.where:
-                first = scope.has[block.keyword]
+    def run_statement(self, scope: Scope, block_type: str, block: Block) -> None:
+        """Run one statement."""
+        if directive := self.tables[block_type].get(block.keyword):
+            directive = directive.select_form(block)
+            directive.check_arguments(block)
+            if directive.once and scope.seen.setdefault(block.keyword, block.where) != block.where:
+                first = scope.seen[block.keyword]
                 raise ConfigError(f"{block.keyword} is given a second time, after {first}")
             directive.run(scope, block)
         elif block.keyword in SETTINGS:
-            self.setting(scope, block)
+            self.change_setting(scope, block)
         else:
-            raise ConfigError(self.unknown(context, block.keyword))
+            raise ConfigError(self.describe_unknown(block_type, block.keyword))
 
-    def setting(self, scope: Scope, block: Block) -> None:
-        """Change a setting: it takes the rest of the line."""
+    def change_setting(self, scope: Scope, block: Block) -> None:
+        """Change a setting. Its value is the rest of the line."""
         if block.body is not None or not block.arguments:
-            raise ConfigError(f"write `{block.keyword} VALUE`: {SETTINGS[block.keyword].kind}")
+            raise ConfigError(
+                f"write `{block.keyword} VALUE`: {SETTINGS[block.keyword].value_type}"
+            )
         if block.keyword == "file":
-            self.notice(block, "file has no effect in a file: write `include PATH`")
+            self.add_notice(block, "file has no effect in a file: write `include PATH`")
             return
         if scope.label:
-            self.notice(block, f"{block.keyword} is for all servers: write it outside of any block")
+            self.add_notice(
+                block, f"{block.keyword} is for all servers: write it outside of any block"
+            )
         self.builder.set(block.keyword, " ".join(block.arguments))
 
-    def notice(self, block: Block, text: str) -> None:
-        """Have the log say something about a statement."""
-        self.builder.notices.append(escaped_lines(f"{block.where}: {text}"))
+    def add_notice(self, block: Block, text: str) -> None:
+        """Add a notice about a statement for the log."""
+        self.builder.notices.append(escape_lines(f"{block.where}: {text}"))
 
-    def unknown(self, context: str, keyword: str) -> str:
-        """Return why a keyword is none."""
-        if keyword in self.gone:
-            return f"{keyword}: {self.gone[keyword]}"
-        homes = [
-            inside(name)
-            for name, table in self.contexts.items()
-            if keyword in table and not table[keyword].old
+    def describe_unknown(self, block_type: str, keyword: str) -> str:
+        """Return the error message for an unknown keyword."""
+        if keyword in self.removed:
+            return f"{keyword}: {self.removed[keyword]}"
+        block_types = [
+            _describe_block_type(name)
+            for name, table in self.tables.items()
+            if keyword in table and not table[keyword].deprecated
         ]
-        if homes:
-            return f"{keyword} belongs {' or '.join(homes)}"
-        known = [*self.contexts[context], *SETTINGS]
-        return f"unknown directive or setting '{keyword}'{meant(keyword, known)}"
+        if block_types:
+            return f"{keyword} belongs {' or '.join(block_types)}"
+        known = [*self.tables[block_type], *SETTINGS]
+        return f"unknown directive or setting '{keyword}'{suggest_name(keyword, known)}"
 
-    def spelled(self, block: Block, *lines: str) -> None:
-        """Have the log say how a statement is written today."""
+    def warn_old_spelling(self, block: Block, *lines: str) -> None:
+        """Add a notice with the current spelling of a statement."""
         today = ", ".join(f"`{line}`" for line in lines)
-        self.notice(block, f"{block.keyword} is an old spelling, write {today}")
+        self.add_notice(block, f"{block.keyword} is an old spelling, write {today}")
 
-    def callback(self, name: str, what: str, others: Iterable[str] = ()) -> Handler | None:
-        """Return the function a file calls *name*; None: a module is broken, and may have it.
+    def find_callback(self, name: str, what: str, others: Iterable[str] = ()) -> Handler | None:
+        """Return the function of a name; None if it may be in a module that could not be imported.
 
-        *others* are names that could have stood there, too.
+        *others* are further names to suggest. Raises ConfigError if there is no such function.
         """
-        found = self.host.symbol(name)
+        found = self.loader.find_symbol(name)
         if found is None and ("module", "") not in self.broken:
-            guess = meant(name, [*others, *self.host.symbols()])
-            raise ConfigError(f"{what} '{name}' not found{guess}")
+            suggestion = suggest_name(name, [*others, *self.loader.list_symbols()])
+            raise ConfigError(f"{what} '{name}' not found{suggestion}")
         return found
 
-    def defined(self, kind: str, name: str, known: Mapping[str, Any]) -> Any:
-        """Return what was defined as *name*; None: that was wrong, and has been said."""
+    def find_definition(self, kind: str, name: str, known: Mapping[str, Any]) -> Any:
+        """Return the definition of a name; None if it had an error, which has been reported."""
         if name not in known and (kind, name) not in self.broken:
-            raise ConfigError(f"unknown {kind} '{name}'{meant(name, known)}")
+            raise ConfigError(f"unknown {kind} '{name}'{suggest_name(name, known)}")
         return known.get(name)
 
 
-def optional(name: str) -> bool:
-    """Return whether an argument may be left out."""
+def _is_optional(name: str) -> bool:
+    """Return whether an argument is optional."""
     return name.strip("…").startswith("[") and name.strip("…").endswith("]")
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number of things."""
+def _format_count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural if need be."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def inside(context: str) -> str:
-    """Return where the statements of a context are written."""
-    return f"inside of a {context} block" if context else "outside of any block"
+def _describe_block_type(block_type: str) -> str:
+    """Return where the statements of a block_type are written."""
+    return f"inside of a {block_type} block" if block_type else "outside of any block"
 
 
-def flag(block: Block) -> bool:
-    """Return the yes or no of a statement."""
-    return yes_or_no(block.arguments[0], block.keyword)
+def read_flag(block: Block) -> bool:
+    """Return the first argument, `yes` or `no`, as a bool."""
+    return parse_yes_no(block.arguments[0], block.keyword)
 
 
-def yes_or_no(word: str, option: str) -> bool:
-    """Return what a word says."""
+def parse_yes_no(word: str, option: str) -> bool:
+    """Return `yes` or `no` as a bool."""
     if word not in YES_NO:
         raise ConfigError(f"invalid '{word}' for yes|no {option} option")
     return YES_NO[word]
 
 
-def number(block: Block, at: int, low: int, high: int) -> int:
-    """Return one of a statement's words, a number in a range."""
+def read_number(block: Block, at: int, low: int, high: int) -> int:
+    """Return an argument as a number. Raises ConfigError if it is not in the range."""
     word = block.arguments[at]
     if not re.fullmatch(r"\d{1,10}", word, re.ASCII) or not low <= int(word) <= high:
         raise ConfigError(f"bad value '{word}' for {block.keyword}: {low}..{high}")
     return int(word)
 
 
-def opened(
-    start: Callable[[Any, Block], S], context: str, finish: Callable[[S, Block], None]
+def make_block_runner(
+    start: Callable[[Any, Block], S], block_type: str, finish: Callable[[S, Block], None]
 ) -> Callable[[Scope, Block], None]:
-    """Return what runs a block: begin it, do its statements, and see what they add up to."""
-    return partial(run_block, start, context, finish)
+    """Return the function of a directive with a block.
+
+    *start* makes the scope, the statements of the block add to it, *finish* gets the result.
+    """
+    return partial(_run_block, start, block_type, finish)
 
 
-def run_block(
+def _run_block(
     start: Callable[[Any, Block], S],
-    context: str,
+    block_type: str,
     finish: Callable[[S, Block], None],
     outer: Scope,
     block: Block,
 ) -> None:
-    """Read a block."""
+    """Run the statements of a block between *start* and *finish*."""
     scope = start(outer, block)
     scope.where = block.where
-    problems = outer.reading.builder.problems
+    problems = outer.context.builder.problems
     before = len(problems.found)
-    outer.reading.statements(scope, context, block.body or ())
+    outer.context.run_statements(scope, block_type, block.body or ())
     scope.broken = len(problems.found) > before
-    with outer.reading.at(block.where, scope.label, block.words):
+    with outer.context.locate_errors(block.where, scope.label, block.words):
         finish(scope, block)
     if len(problems.found) > before:
-        outer.reading.broken.add((context, block.arguments[0]))
+        outer.context.broken.add((block_type, block.arguments[0]))

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from kore._conf.diagnostics import Diagnostics
-from kore._conf.source_location import escaped
+from kore._conf.diagnostics import Diagnostics, escape_text
 from kore.errors import ConfigError
 
 # Far more than anybody nests, far less than what ends a recursion.
@@ -37,12 +36,12 @@ VARIABLE: Final = re.compile(
     r"\$ (?: (?P<dollar>\$) | \{ (?P<braced>\w*) \} | (?!qs\b) (?P<name>[A-Za-z_]\w*) )", re.VERBOSE
 )
 # In braces: the code of a character that a line cannot have, `${0x0A}` for a line break.
-CODE: Final = re.compile(r"0x([0-9A-Fa-f]{1,6})")
+CHARACTER_CODE: Final = re.compile(r"0x([0-9A-Fa-f]{1,6})")
 # Tabs are blanks; what else ends lines for some reader would forge lines of the log.
 CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 PLAIN_WORD: Final = re.compile(r"""(?![{}]\Z)[^\s"'#$\x00-\x1f][^\s$\x00-\x1f]*\$?""")
 
-Read = Callable[[str], bytes]
+FileReader = Callable[[str], bytes]
 
 
 class Brace(Enum):
@@ -95,7 +94,7 @@ class OpenBlock:
 
 
 def parse(
-    path: str, read: Read, environment: Mapping[str, str], problems: Diagnostics
+    path: str, read: FileReader, environment: Mapping[str, str], problems: Diagnostics
 ) -> tuple[Block, ...]:
     """Return the statements of the file at *path*, those of the files it includes among them."""
     reader = ConfParser(read, environment, problems)
@@ -109,7 +108,9 @@ def parse(
 class ConfParser:
     """Reads a file and what it includes."""
 
-    def __init__(self, read: Read, environment: Mapping[str, str], problems: Diagnostics) -> None:
+    def __init__(
+        self, read: FileReader, environment: Mapping[str, str], problems: Diagnostics
+    ) -> None:
         self.read = read
         self.environment = environment
         self.problems = problems
@@ -121,7 +122,7 @@ class ConfParser:
         data = self.read(path)
         self.chain.append(path)
         stack = [OpenBlock()]
-        shown = escaped(path)
+        shown = escape_text(path)
         for number, line in enumerate(self.decoded(path, data), 1):
             self.line(f"{shown}:{number}", line.removesuffix("\r"), stack)
         while len(stack) > 1:
@@ -176,7 +177,7 @@ class ConfParser:
     ) -> None:
         """Add a statement without braces."""
         if words and words[0] == "include" and not broken:
-            with self.problems.noted(where, words=words):
+            with self.problems.collect_errors(where, words=words):
                 stack[-1].body += self.included(words[1:])
         elif words:
             stack[-1].body.append(Block(tuple(words), where, None, broken))
@@ -245,7 +246,7 @@ class ConfParser:
             if variable["dollar"]:
                 return "$"
             name = variable["braced"] if variable["name"] is None else variable["name"]
-            if (code := CODE.fullmatch(name)) and 0 < int(code[1], 16) <= sys.maxunicode:
+            if (code := CHARACTER_CODE.fullmatch(name)) and 0 < int(code[1], 16) <= sys.maxunicode:
                 return chr(int(code[1], 16))
             if name not in self.environment:
                 hint = "set it in the environment, or write $$ for a dollar sign"
@@ -255,7 +256,7 @@ class ConfParser:
         return VARIABLE.sub(value, text)
 
 
-def quoted(word: str) -> str:
+def quote_word(word: str) -> str:
     """Return *word* as it is written in a file: with quotes where it needs them."""
     if PLAIN_WORD.fullmatch(word) and word.isprintable():
         return word

@@ -44,7 +44,7 @@ class MemoryBody:
             left = left[os.write(target, left) :]
 
 
-def source(body: bytes | BodyStorage | None) -> BodyStorage:
+def get_body_storage(body: bytes | BodyStorage | None) -> BodyStorage:
     """Return what a request has for a body as a source: nothing is one of no bytes."""
     if body is None:
         return MemoryBody(b"")

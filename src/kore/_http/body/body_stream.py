@@ -11,8 +11,8 @@ log = logging.getLogger("kore")
 
 # What may wait for a handler before its client has to wait, too. A piece of one byte costs memory
 # for more than that, and clients choose the sizes.
-ROOM: Final = 1 << 18
-PIECE: Final = 64
+BUFFER_SIZE: Final = 1 << 18
+PIECE_OVERHEAD: Final = 64
 
 
 class UnstoredBody:
@@ -72,8 +72,8 @@ class BodyStream(UnstoredBody):
     def feed(self, piece: bytes) -> bool:
         """Take a piece. False: no more until there is room."""
         self._pieces.append(piece)
-        self._size += len(piece) + PIECE
-        self._full = self._size >= ROOM
+        self._size += len(piece) + PIECE_OVERHEAD
+        self._full = self._size >= BUFFER_SIZE
         self._wake()
         return not self._full
 
@@ -91,7 +91,7 @@ class BodyStream(UnstoredBody):
         """Let go of everything: the request is over, and its handler, too."""
         self.stop()
         self._pieces.clear()
-        self._take_more = self._want = nothing
+        self._take_more = self._want = _do_nothing
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -114,8 +114,8 @@ class BodyStream(UnstoredBody):
                 raise RuntimeError("the request is over: the rest of its body will never come")
             await self._wait()
         piece = self._pieces.popleft()
-        self._size -= len(piece) + PIECE
-        if self._full and self._size <= ROOM // 2:
+        self._size -= len(piece) + PIECE_OVERHEAD
+        if self._full and self._size <= BUFFER_SIZE // 2:
             self._full = False
             self._take_more()
         return piece
@@ -191,8 +191,8 @@ class ChunkHookBody(UnstoredBody):
     def close(self) -> None:
         """Let go of the request, which keeps this."""
         self._request = None
-        self._wait = self._go_on = nothing
+        self._wait = self._go_on = _do_nothing
 
 
-def nothing(*_: object) -> None:
+def _do_nothing(*_: object) -> None:
     """Be what is called when it does not matter any more."""

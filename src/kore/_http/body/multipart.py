@@ -23,10 +23,10 @@ from kore.errors import RefusedError
 BOUNDARY_MAX: Final = 70  # RFC 2046 5.1.1
 FIELDS_MAX: Final = 1 << 24  # bytes of all fields, which are kept in memory
 # Bytes parsed at a time, and those after which others have their turn: a millisecond or so.
-SLICE: Final = 1 << 16
-TURN: Final = 1 << 20
+SLICE_SIZE: Final = 1 << 16
+PAUSE_INTERVAL: Final = 1 << 20
 # Most heads of parts are shorter.
-HEAD: Final = 512
+USUAL_HEAD_SIZE: Final = 512
 # RFC 8187, which RFC 7578 forbids here and some clients send all the same.
 EXTENDED_NAME: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*'(\S*)", re.I)
 
@@ -62,14 +62,14 @@ def read(
     Raises RefusedError for a form that is none, or over a limit.
     """
     try:
-        yield from Form(body, boundary(content_type), limits, fields).parts()
+        yield from FormReader(body, _parse_boundary(content_type), limits, fields).parts()
     except ParserLimitReached as error:
         raise RefusedError(413, f"multipart form: {error}") from None
     except MultipartError as error:
         raise RefusedError(400, f"multipart form: {error}") from None
 
 
-def boundary(content_type: str) -> bytes:
+def _parse_boundary(content_type: str) -> bytes:
     """Return the boundary a content type announces."""
     text = unquote_value(parse_parameters(content_type).get("boundary", ""))
     if not 0 < len(text) <= BOUNDARY_MAX:
@@ -77,7 +77,7 @@ def boundary(content_type: str) -> bytes:
     return bytes(text.encode("latin-1"))
 
 
-class Form:
+class FormReader:
     """A form that is being read."""
 
     def __init__(
@@ -111,24 +111,24 @@ class Form:
         if self._complete():
             return  # a form without parts
         with self._parser:
-            for place in range(0, len(self._body), SLICE):
+            for place in range(0, len(self._body), SLICE_SIZE):
                 if self._complete():
                     return  # what follows is nobody's business either
-                for event in self._parser.parse(self._body.read(place, SLICE)):
+                for event in self._parser.parse(self._body.read(place, SLICE_SIZE)):
                     if event is None:
                         yield self._end()
                     elif isinstance(event, bytes):
                         self._data(event)
                     else:
                         self._begin(event)
-                if place % TURN == TURN - SLICE:
+                if place % PAUSE_INTERVAL == PAUSE_INTERVAL - SLICE_SIZE:
                     yield None
 
     def _find_first(self) -> None:
         # What stands before the first boundary is nobody's business, and must not be much.
-        found = self._body.read(0, SLICE).find(self._delimiter[2:])
+        found = self._body.read(0, SLICE_SIZE).find(self._delimiter[2:])
         if found < 0:
-            raise RefusedError(400, f"multipart form: no boundary in the first {SLICE} bytes")
+            raise RefusedError(400, f"multipart form: no boundary in the first {SLICE_SIZE} bytes")
         if found and self._body.read(max(found - 2, 0), 2) != b"\r\n":
             raise RefusedError(400, "multipart form: the first boundary begins no line")
         self._head = found + len(self._delimiter)
@@ -148,7 +148,7 @@ class Form:
 
     def _end_of_head(self) -> int:
         # The parser does not say where it is. But it has just seen the first empty line from here.
-        size = HEAD
+        size = USUAL_HEAD_SIZE
         while True:
             found = self._body.read(self._head, size).find(b"\r\n\r\n")
             if found >= 0:
@@ -194,9 +194,9 @@ def _read_value(said: Mapping[str, str], name: str) -> str | None:
         return None
     if value[:1] == '"' and (len(value) == 1 or value[-1] != '"'):
         value = value[1:]  # a quote that never ends
-    return utf8(content_disposition_unquote(value, name == "filename"))
+    return _decode_utf8(content_disposition_unquote(value, name == "filename"))
 
 
-def utf8(text: str) -> str:
+def _decode_utf8(text: str) -> str:
     """Return what was meant by text that was read as Latin-1."""
     return text.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from kore._http.body.spool_directory import SpoolDirectory, transfer
+from kore._http.body.spool_directory import SpoolDirectory, copy_range
 
 # Worth a trip to the disk; a slow client's few bytes are not.
-LEAST: Final = 1 << 17
+CHUNK_MIN: Final = 1 << 17
 # Bytes read at a time where all are read.
-BATCH: Final = 1 << 18
+READ_SIZE: Final = 1 << 18
 
 # Do something that may take a while elsewhere, then call back with what went wrong, or None.
-Run = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
+RunInThread = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
 
 
 class Spool:
@@ -23,12 +23,12 @@ class Spool:
     after each, *failed* with what the disk says when it takes no more.
     """
 
-    least = LEAST
+    least = CHUNK_MIN
 
     def __init__(
         self,
         folder: SpoolDirectory,
-        run: Run,
+        run: RunInThread,
         take_more: Callable[[], object],
         failed: Callable[[BaseException], object],
     ) -> None:
@@ -80,7 +80,7 @@ class Spool:
         if self._closed:
             return
         self._closed = True
-        self._take_more = self._failed = nothing
+        self._take_more = self._failed = _do_nothing
         if self._name:
             self._folder.forget(self._name)
         if not self._busy:
@@ -90,7 +90,7 @@ class Spool:
         # To free the blocks of a large file takes its time.
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._run(lambda: os.close(fd), nothing)
+            self._run(lambda: os.close(fd), _do_nothing)
 
     # To the handler
 
@@ -117,8 +117,8 @@ class Spool:
     def digest(self) -> bytes:
         """Return the SHA-256 of the body."""
         found = sha256()
-        for place in range(0, self._size, BATCH):
-            found.update(self.read(place, BATCH))
+        for place in range(0, self._size, READ_SIZE):
+            found.update(self.read(place, READ_SIZE))
         return found.digest()
 
     def path(self) -> str:
@@ -133,8 +133,8 @@ class Spool:
         """Write a part of the body to the descriptor *target*."""
         if self._closed:
             raise RuntimeError("the request is over, and so is its body")
-        transfer(self._fd, target, place, length)
+        copy_range(self._fd, target, place, length)
 
 
-def nothing(_error: BaseException | None = None) -> None:
+def _do_nothing(_error: BaseException | None = None) -> None:
     """Be what is called when it does not matter any more."""

@@ -14,24 +14,24 @@ import stat
 from pathlib import Path
 from typing import Final
 
-NAME: Final = re.compile(r"body-\d+-[0-9a-f]{16}")
-PRIVATE: Final = 0o600
-OURS_ALONE: Final = 0o700
-OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+FILE_NAME: Final = re.compile(r"body-\d+-[0-9a-f]{16}")
+FILE_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o700
+WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 # What file systems say that have no files without names, and kernels that do not know them.
-UNKNOWN: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
-DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
+DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Bytes copied by one call.
-MOST: Final = 1 << 30
+COPY_MAX: Final = 1 << 30
 
 
 class SpoolDirectory:
     """The directory for bodies, by descriptor: made anew when it has been removed."""
 
     def __init__(self, path: str) -> None:
-        made(Path(path))
+        _make_private_directory(Path(path))
         self.path = Path(path).resolve()
-        self.fd = open_trusted(self.path)
+        self.fd = _open_trusted(self.path)
         self._unnamed = True
 
     def open(self) -> int:
@@ -40,9 +40,9 @@ class SpoolDirectory:
         if self._unnamed:
             try:
                 flags = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
-                return os.open(".", flags, PRIVATE, dir_fd=self.fd)
+                return os.open(".", flags, FILE_MODE, dir_fd=self.fd)
             except OSError as error:
-                if error.errno not in UNKNOWN:
+                if error.errno not in UNSUPPORTED:
                     raise
                 self._unnamed = False
         name = self._new_name()
@@ -79,7 +79,7 @@ class SpoolDirectory:
         """Remove the names that workers left when they died."""
         with contextlib.suppress(OSError):
             for name in os.listdir(self.fd):  # noqa: PTH208 - pathlib knows no descriptors
-                if NAME.fullmatch(name) and not self._in_use(name):
+                if FILE_NAME.fullmatch(name) and not self._in_use(name):
                     self.forget(name)
 
     def close(self) -> None:
@@ -91,8 +91,8 @@ class SpoolDirectory:
         if os.fstat(self.fd).st_nlink:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        made(self.path)
-        fresh = open_trusted(self.path)
+        _make_private_directory(self.path)
+        fresh = _open_trusted(self.path)
         os.dup2(fresh, self.fd, inheritable=False)
         os.close(fresh)
 
@@ -102,12 +102,12 @@ class SpoolDirectory:
 
     def _create(self, name: str) -> int:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(name, flags, PRIVATE, dir_fd=self.fd)
+        return os.open(name, flags, FILE_MODE, dir_fd=self.fd)
 
     def _copy(self, fd: int, name: str) -> None:
         copy = self._create_locked(name)
         try:
-            transfer(fd, copy, 0, os.fstat(fd).st_size)
+            copy_range(fd, copy, 0, os.fstat(fd).st_size)
             os.dup2(copy, fd, inheritable=False)
         except OSError:
             self.forget(name)
@@ -141,47 +141,47 @@ class SpoolDirectory:
         return False
 
 
-def made(path: Path) -> None:
+def _make_private_directory(path: Path) -> None:
     """Make a directory for us alone, unless it is there."""
     with contextlib.suppress(FileExistsError):
-        path.mkdir(OURS_ALONE)
+        path.mkdir(DIRECTORY_MODE)
 
 
-def open_trusted(path: Path) -> int:
+def _open_trusted(path: Path) -> int:
     """Open a directory. Raises PermissionError if others can replace the files in it."""
-    fd = os.open(path, DIRECTORY)
-    if reason := distrust(os.fstat(fd)):
+    fd = os.open(path, DIRECTORY_FLAGS)
+    if reason := describe_distrust(os.fstat(fd)):
         os.close(fd)
         raise PermissionError(errno.EPERM, reason, str(path))
     return fd
 
 
-def distrust(found: os.stat_result) -> str:
+def describe_distrust(found: os.stat_result) -> str:
     """Return why a directory is not safe to keep bodies in, or nothing."""
     if found.st_uid not in {0, os.geteuid()}:
         return f"it belongs to another user ({found.st_uid})"
-    if found.st_mode & OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
+    if found.st_mode & WRITABLE_BY_OTHERS and not found.st_mode & stat.S_ISVTX:
         mode = stat.S_IMODE(found.st_mode)
         return f"other users may write to it (mode {mode:o}), and it has no sticky bit"
     return ""
 
 
-def try_out(place: Path) -> None:
+def check_writable(place: Path) -> None:
     """Raise OSError if nothing can be made in a directory. Nothing is left there.
 
     Permissions do not say it: root has them all, and there are file systems that let nobody.
     """
     try:
-        os.close(os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, PRIVATE))
+        os.close(os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
     except OSError as error:
-        if error.errno not in UNKNOWN:
+        if error.errno not in UNSUPPORTED:
             raise
         trial = place / f".kore-{os.urandom(8).hex()}"
-        trial.mkdir(OURS_ALONE)
+        trial.mkdir(DIRECTORY_MODE)
         trial.rmdir()
 
 
-def sweep(path: str) -> None:
+def sweep_directory(path: str) -> None:
     """Remove what workers that died have left, when none is left to do it."""
     if Path(path).is_dir():
         folder = SpoolDirectory(path)
@@ -189,10 +189,10 @@ def sweep(path: str) -> None:
         folder.close()
 
 
-def transfer(source: int, target: int, place: int, length: int) -> None:
+def copy_range(source: int, target: int, place: int, length: int) -> None:
     """Copy bytes from file to file, by the kernel, which may have them share blocks."""
     while length > 0:
-        count = os.sendfile(target, source, place, min(length, MOST))
+        count = os.sendfile(target, source, place, min(length, COPY_MAX))
         if count == 0:
             raise OSError(errno.EIO, "the file is shorter than it was")
         place += count

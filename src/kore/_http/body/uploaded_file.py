@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from kore._http.body.multipart import FormPart
 
 READ_MAX: Final = 1024  # bytes of one read(), as in Kore
-CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f]")
 # As open() has it: what others may do is up to the umask.
-PERMISSIONS: Final = 0o666
+FILE_MODE: Final = 0o666
 
 
 class HttpFile:
@@ -29,7 +29,7 @@ class HttpFile:
         self._place = 0
         # What the client wrote; it may hold folders, or anything else.
         self.raw_filename = part.filename or ""
-        self.filename = base_name(self.raw_filename)
+        self.filename = _get_base_name(self.raw_filename)
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class HttpFile:
         its time: `await asyncio.to_thread(file.save, path)` keeps nobody else waiting.
         """
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
-        target = os.open(path, flags, PERMISSIONS)
+        target = os.open(path, flags, FILE_MODE)
         try:
             self._source.copy(target, self._part.start, self._part.length)
         except BaseException:
@@ -88,7 +88,7 @@ class HttpFile:
             os.close(target)
 
 
-def base_name(filename: str) -> str:
+def _get_base_name(filename: str) -> str:
     """Return what a file may safely be called: the last part of the path that a client sent."""
-    name = CONTROLS.sub("", re.split(r"[/\\]", filename)[-1])
+    name = CONTROL_CHARACTER.sub("", re.split(r"[/\\]", filename)[-1])
     return "" if name in {".", ".."} else name

@@ -7,7 +7,7 @@ from typing import Final
 
 from kore._values.dates import parse_http_date
 
-GO_ON: Final = 0
+SEND: Final = 0
 NOT_MODIFIED: Final = 304
 FAILED: Final = 412
 
@@ -28,26 +28,26 @@ class FileVersion:
 
 
 # Returns the values of a field, none when it was not sent.
-Ask = Callable[[str], Sequence[str]]
+GetFields = Callable[[str], Sequence[str]]
 
 
-def verdict(ask: Ask, version: FileVersion) -> int:
+def check_preconditions(ask: GetFields, version: FileVersion) -> int:
     """Say what follows from the preconditions of a GET or HEAD, in the order of section 13.2.2."""
     etag, modified = version.etag, version.modified
     if match := ", ".join(ask("if-match")):
         # Strong comparison: a weak tag never fits.
-        if match.strip() != "*" and etag not in tags(match, weak=False):
+        if match.strip() != "*" and etag not in _parse_tags(match, weak=False):
             return FAILED
-    elif (limit := moment(ask("if-unmodified-since"))) is not None and modified > limit:
+    elif (limit := _parse_date(ask("if-unmodified-since"))) is not None and modified > limit:
         return FAILED
     if none := ", ".join(ask("if-none-match")):
-        known = none.strip() == "*" or etag in tags(none, weak=True)
-        return NOT_MODIFIED if known else GO_ON
-    since = moment(ask("if-modified-since"))
-    return NOT_MODIFIED if version.settled and since is not None and modified <= since else GO_ON
+        known = none.strip() == "*" or etag in _parse_tags(none, weak=True)
+        return NOT_MODIFIED if known else SEND
+    since = _parse_date(ask("if-modified-since"))
+    return NOT_MODIFIED if version.settled and since is not None and modified <= since else SEND
 
 
-def range_applies(ask: Ask, version: FileVersion) -> bool:
+def can_use_range(ask: GetFields, version: FileVersion) -> bool:
     """Say whether a Range field counts: If-Range wants exactly the file that the client knows."""
     values = ask("if-range")
     if not values:
@@ -59,13 +59,13 @@ def range_applies(ask: Ask, version: FileVersion) -> bool:
     return version.settled and parse_http_date(values[0]) == version.modified
 
 
-def tags(text: str, *, weak: bool) -> list[str]:
+def _parse_tags(text: str, *, weak: bool) -> list[str]:
     """Return the tags of a list, without what makes one weak; none of a list that is broken."""
     if not TAGS.fullmatch(text):
         return []
     return [tag for mark, tag in TAG.findall(text) if weak or not mark]
 
 
-def moment(values: Sequence[str]) -> int | None:
+def _parse_date(values: Sequence[str]) -> int | None:
     """Return the second a field names; None when it is missing, or is to be ignored."""
     return parse_http_date(values[0]) if len(values) == 1 else None

@@ -10,23 +10,25 @@ from kore._values.grammar import TOKEN
 SUFFIXES: Final = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 # Some clients' name for it, RFC 9110 section 8.4.1.3.
 ALIASES: Final = {"x-gzip": "gzip"}
-ONE: Final = re.compile(rf"(?P<coding>{TOKEN})(?:[ \t]*;[ \t]*q=(?P<q>[01](?:\.[0-9]{{0,3}})?))?")
+CODING: Final = re.compile(
+    rf"(?P<coding>{TOKEN})(?:[ \t]*;[ \t]*q=(?P<q>[01](?:\.[0-9]{{0,3}})?))?"
+)
 # Clients choose the text: what is longer is nobody's, and not worth to be remembered.
-LONGEST: Final = 200
+FIELD_SIZE_MAX: Final = 200
 
 
-def accepted(values: list[str]) -> tuple[str, ...]:
+def list_accepted(values: list[str]) -> tuple[str, ...]:
     """Return the codings that a client takes and does not like less than plain files."""
     text = ",".join(values)
-    return weighed(text.lower()) if 0 < len(text) <= LONGEST else ()
+    return _parse_accept_encoding(text.lower()) if 0 < len(text) <= FIELD_SIZE_MAX else ()
 
 
 @lru_cache(256)
-def weighed(text: str) -> tuple[str, ...]:
+def _parse_accept_encoding(text: str) -> tuple[str, ...]:
     """Return the codings of a field in lower case, the one that the client likes best first."""
     weights: dict[str, float] = {}
     for one in text.split(","):
-        if found := ONE.fullmatch(one.strip(" \t")):
+        if found := CODING.fullmatch(one.strip(" \t")):
             coding = ALIASES.get(found["coding"], found["coding"])
             weights[coding] = float(found["q"] or 1)
     others = weights.get("*", 0.0)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 # Of one turn: twice as many descriptors may be open for it, beside those of what is being sent.
-KEPT_MAX: Final = 64
+OPEN_MAX: Final = 64
 
 
 class FileOpener(Protocol):
@@ -44,7 +44,7 @@ class OpenFileCache(Generic[F]):
             self._young.pop(key, None)
             self._old.pop(key, None)
         file = self._open(directory, name)
-        if file is not None and file.is_regular and len(self._young) < KEPT_MAX:
+        if file is not None and file.is_regular and len(self._young) < OPEN_MAX:
             self._young[key] = file
         return file
 

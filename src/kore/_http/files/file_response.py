@@ -7,18 +7,18 @@ from time import time
 from typing import Any, Final, Protocol
 
 from kore._http.files import conditions
-from kore._http.files.ranges import Part, wanted
+from kore._http.files.ranges import FilePart, parse_range
 from kore._values.dates import format_http_date
 from kore._values.methods import HTTP_METHOD_GET
 
 # Files of which a worker remembers what it says about them, some 1.5 KiB each.
-KNOWN_MAX: Final = 512
+HEADERS_CACHE_SIZE: Final = 512
 NANOSECONDS: Final = 10**9
 # Seconds after the start of a file's second until no other version can get the same date: a second,
 # and the step of the kernel's clock for files, at most 1/100.
-SETTLED_AFTER: Final = 1.02
+SETTLED_SECONDS: Final = 1.02
 # Of a file's fields, those that an answer without the file has, too: RFC 9110 section 15.4.5.
-KEPT: Final = (b"etag", b"vary", b"cache-control")
+NOT_MODIFIED_FIELDS: Final = (b"etag", b"vary", b"cache-control")
 
 Field = tuple[bytes, bytes]
 
@@ -71,25 +71,25 @@ class FileHeaders:
     fields: tuple[Field, ...]
 
 
-def send(request: Any, file: ResponseFile, kind: FileVariant) -> None:
+def send_file(request: Any, file: ResponseFile, kind: FileVariant) -> None:
     """Answer with a file, a part of it, or that the client has it."""
-    found = about(file.size, file.mtime_ns, file.inode, kind)
+    found = _build_headers(file.size, file.mtime_ns, file.inode, kind)
     fields = found.fields
-    settled = time() >= found.modified + SETTLED_AFTER
+    settled = time() >= found.modified + SETTLED_SECONDS
     if not settled:
         # RFC 9110 section 8.8.2: in its second it may change once more, without another date; and
         # it cannot have been changed later than now.
         fields = tuple(field for field in fields if field[0] != b"last-modified")
     if request.is_conditional:
         version = conditions.FileVersion(found.etag, found.modified, settled)
-        send_what_is_asked(request, file, version, fields)
+        _send_conditional(request, file, version, fields)
     else:
         request.answer_pieces(200, fields, (file.get_range(0, file.size),))
 
 
 # What is true of a version of a file is true for ever.
-@lru_cache(KNOWN_MAX)
-def about(size: int, mtime_ns: int, inode: int, kind: FileVariant) -> FileHeaders:
+@lru_cache(HEADERS_CACHE_SIZE)
+def _build_headers(size: int, mtime_ns: int, inode: int, kind: FileVariant) -> FileHeaders:
     """Return what to say of a file.
 
     The tag is strong: whoever changes the bytes changes the time, and whoever sets the time back
@@ -112,35 +112,35 @@ def about(size: int, mtime_ns: int, inode: int, kind: FileVariant) -> FileHeader
     return FileHeaders(etag, modified, pairs)
 
 
-def send_what_is_asked(
+def _send_conditional(
     request: Any, file: ResponseFile, version: conditions.FileVersion, fields: tuple[Field, ...]
 ) -> None:
     """Answer a request that has preconditions or asks for parts."""
-    verdict = conditions.verdict(request.header_values, version)
+    verdict = conditions.check_preconditions(request.header_values, version)
     if verdict == conditions.NOT_MODIFIED:
-        kept = tuple(field for field in fields if field[0] in KEPT)
+        kept = tuple(field for field in fields if field[0] in NOT_MODIFIED_FIELDS)
         request.answer_pieces(verdict, kept, ())
     elif verdict == conditions.FAILED:
         request.refuse(verdict)
     else:
-        send_parts(request, file, fields, parts_for(request, file, version))
+        _send_parts(request, file, fields, _select_parts(request, file, version))
 
 
-def parts_for(
+def _select_parts(
     request: Any, file: ResponseFile, version: conditions.FileVersion
-) -> list[Part] | None:
+) -> list[FilePart] | None:
     """Return the parts of a file that a request asks for; None: all of it."""
     values = request.header_values("range")
     # RFC 9110 section 14.2: of GET alone. Two fields say two things.
     if len(values) != 1 or request.method != HTTP_METHOD_GET:
         return None
-    if not conditions.range_applies(request.header_values, version):
+    if not conditions.can_use_range(request.header_values, version):
         return None
-    return wanted(values[0], file.size)
+    return parse_range(values[0], file.size)
 
 
-def send_parts(
-    request: Any, file: ResponseFile, fields: tuple[Field, ...], parts: list[Part] | None
+def _send_parts(
+    request: Any, file: ResponseFile, fields: tuple[Field, ...], parts: list[FilePart] | None
 ) -> None:
     """Answer with parts of a file."""
     if parts is None:
@@ -148,14 +148,14 @@ def send_parts(
     elif not parts:
         request.refuse(416, size=file.size)
     elif len(parts) == 1:
-        place = (b"content-range", content_range(parts[0], file.size))
+        place = (b"content-range", _format_content_range(parts[0], file.size))
         request.answer_pieces(206, (*fields, place), (file.get_range(*parts[0]),))
     else:
-        send_several(request, file, fields, parts)
+        _send_multipart(request, file, fields, parts)
 
 
-def send_several(
-    request: Any, file: ResponseFile, fields: tuple[Field, ...], parts: list[Part]
+def _send_multipart(
+    request: Any, file: ResponseFile, fields: tuple[Field, ...], parts: list[FilePart]
 ) -> None:
     """Answer with several parts, each behind a head of its own: RFC 9110 section 14.6."""
     # Nobody can have put it into a file.
@@ -164,7 +164,7 @@ def send_several(
     pieces: list[Any] = []
     for part in parts:
         head = b"\r\n--%b\r\ncontent-type: %b\r\ncontent-range: %b\r\n\r\n" % (
-            boundary, own, content_range(part, file.size),
+            boundary, own, _format_content_range(part, file.size),
         )  # fmt: skip
         pieces += (head, file.get_range(*part))
     pieces.append(b"\r\n--%b--\r\n" % boundary)
@@ -173,7 +173,7 @@ def send_several(
     request.answer_pieces(206, (kind, *others), tuple(pieces))
 
 
-def content_range(part: Part, size: int) -> bytes:
+def _format_content_range(part: FilePart, size: int) -> bytes:
     """Return the value of the field that says which part it is."""
     first, length = part
     return b"bytes %d-%d/%d" % (first, first + length - 1, size)

@@ -10,13 +10,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from kore._http.auth import admitted
-from kore._http.files.content_encoding import SUFFIXES, accepted
-from kore._http.files.file_response import FileVariant, ResponseFile, send
-from kore._http.files.media import Table, table
-from kore._http.files.safe_path import extension, name_of
+from kore._http.auth import authenticate
+from kore._http.files.content_encoding import SUFFIXES, list_accepted
+from kore._http.files.file_response import FileVariant, ResponseFile, send_file
+from kore._http.files.media import MediaTypes, build_table
+from kore._http.files.safe_path import decode_name, get_extension
 from kore._http.redirects import redirect_to_directory
-from kore._http.sync_or_async import Work, drive
+from kore._http.sync_or_async import Work, run_maybe_async
 from kore._values.paths import UNESCAPED
 
 if TYPE_CHECKING:
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("kore")
 
 # Seconds for which is believed: which directory has a name, that a file has no smaller version.
-LOOK_EVERY: Final = 1.0
+LOOK_INTERVAL: Final = 1.0
 # Files of a map for which a compressed version is not looked for again within that time.
-ALONE_MAX: Final = 1024
+UNCOMPRESSED_MAX: Final = 1024
 # What a map with authentication says, whatever is said of others: caches that many share keep none.
 PRIVATE: Final = "private"
 
 # What somebody else has too much of for now.
-EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+EXHAUSTION_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 # Called with a directory's descriptor and a name: the file, or None when there is none. Raises
 # OSError for one that cannot be opened.
-Open = Callable[[int, str], ResponseFile | None]
+OpenFile = Callable[[int, str], ResponseFile | None]
 
 
 class Directory:
@@ -64,8 +64,8 @@ class Directory:
         return self.fd
 
     def look(self) -> None:
-        """Open the directory that has the name now, unless that is the one that is open."""
-        self.next_look = monotonic() + LOOK_EVERY
+        """OpenFile the directory that has the name now, unless that is the one that is open."""
+        self.next_look = monotonic() + LOOK_INTERVAL
         try:
             found = Path(self.path).stat()
             if (found.st_dev, found.st_ino) != self.known:
@@ -89,11 +89,11 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class FilemapPolicy:
     """What all maps of a worker have in common."""
 
-    types: Table
-    open: Open
+    types: MediaTypes
+    open: OpenFile
     index: str
     suffix: str
     hidden: bool
@@ -101,10 +101,10 @@ class Policy:
     cache_control: str
 
 
-def policy(settings: "Settings", open_: Open) -> Policy:
+def build_policy(settings: "Settings", open_: OpenFile) -> FilemapPolicy:
     """Return what the settings say."""
-    return Policy(
-        types=table(settings.http_media_type, settings.filemap_charset),
+    return FilemapPolicy(
+        types=build_table(settings.http_media_type, settings.filemap_charset),
         open=open_,
         index=settings.filemap_index,
         suffix=settings.filemap_ext,
@@ -126,13 +126,13 @@ class FoundFile:
 class Filemap:
     """Answers the requests below one path."""
 
-    def __init__(self, route: "Route", directory: Directory, policy: Policy) -> None:
+    def __init__(self, route: "Route", directory: Directory, policy: FilemapPolicy) -> None:
         self.prefix = len(route.path)
         self.directory = directory
         self.policy = policy
-        # Paths of other maps, without the slash at their ends.
-        self.below = route.below
-        protected = route.demands.auth is not None
+        # Paths of other filemaps below this one, without the slash at their ends.
+        self.nested_maps = route.nested_maps
+        protected = route.requirements.auth is not None
         self.cache_control = PRIVATE if protected else policy.cache_control
         # What decides on files by their own paths.
         self.guards = route.guards
@@ -143,7 +143,7 @@ class Filemap:
 
     def serve(self, request: Any) -> Any:
         """Answer with the file a request names, or return what does so when awaited."""
-        name = name_of(request.path[self.prefix :], hidden=self.policy.hidden)
+        name = decode_name(request.path[self.prefix :], hidden=self.policy.hidden)
         if name is None:
             request.refuse(404)
             return None
@@ -151,7 +151,7 @@ class Filemap:
             found = self.find(name)
             guard = self.find_guard(request, name, found) if self.guards else None
             if guard is not None:
-                return drive(self.check_guard(guard, request, name))
+                return run_maybe_async(self.check_guard(guard, request, name))
             self.answer(request, name, found)
         except OSError as error:
             self.fail(request, name, error)
@@ -174,7 +174,7 @@ class Filemap:
             return None
         path = request.path + quote(found.name[len(name) :], UNESCAPED)
         for guard in self.guards:
-            if request.method in guard.methods and guard.fits(path):
+            if request.method in guard.methods and guard.matches(path):
                 return guard if guard.status or guard.auth else None
         return None
 
@@ -182,7 +182,7 @@ class Filemap:
         """Ask of a request what is asked of those for the file's own path, then answer."""
         if guard.auth is None:
             request.refuse(guard.status)
-        elif (yield from admitted(guard.auth, request)):
+        elif (yield from authenticate(guard.auth, request)):
             try:
                 self.answer(request, name, self.find(name), PRIVATE)
             except OSError as error:
@@ -191,7 +191,7 @@ class Filemap:
     def answer(self, request: Any, name: str, found: FoundFile, cache_control: str = "") -> None:
         """Answer with what was found for *name*."""
         file = found.file
-        if file is None and request.path in self.below:
+        if file is None and request.path in self.nested_maps:
             redirect_to_directory(request)
         elif file is None or not (file.is_regular or file.is_directory):
             request.refuse(404)
@@ -205,18 +205,18 @@ class Filemap:
     def send(self, request: Any, found: FoundFile, file: ResponseFile, cache_control: str) -> None:
         """Answer with a file, or with the smaller one beside it that has the same in it."""
         name = found.name
-        suffix = extension(name)
+        suffix = get_extension(name)
         media = self.policy.types.get(suffix)
         if media is None:
             suffix, media = "", self.policy.types[""]
         coding = ""
         if self.policy.precompressed and not media.packed:
-            codings = accepted(request.header_values("accept-encoding"))
+            codings = list_accepted(request.header_values("accept-encoding"))
             if codings and self.alone.get((name, codings), 0.0) <= monotonic():
                 file, coding = self.smaller(found.fd, name, file, codings)
         key = suffix, coding, cache_control
         kind = self.kinds.get(key) or self.learn(*key)
-        send(request, file, kind)
+        send_file(request, file, kind)
 
     def smaller(
         self, fd: int, name: str, file: ResponseFile, codings: tuple[str, ...]
@@ -227,9 +227,9 @@ class Filemap:
             # An older one is of an earlier version.
             if beside is not None and beside.is_regular and beside.mtime_ns >= file.mtime_ns:
                 return beside, coding
-        if len(self.alone) >= ALONE_MAX:
+        if len(self.alone) >= UNCOMPRESSED_MAX:
             self.alone.clear()
-        self.alone[name, codings] = monotonic() + LOOK_EVERY
+        self.alone[name, codings] = monotonic() + LOOK_INTERVAL
         return file, ""
 
     def learn(self, suffix: str, coding: str, cache_control: str) -> FileVariant:
@@ -246,4 +246,4 @@ class Filemap:
             request.refuse(403)
             return
         log.error("filemap: %s in %s: %s", name.encode(), self.directory.path, error.strerror)
-        request.refuse(503 if error.errno in EXHAUSTED else 500)
+        request.refuse(503 if error.errno in EXHAUSTION_ERRORS else 500)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 # A browser shows nothing of this type and guesses at nothing behind it: RFC 9110 section 8.3.
-UNKNOWN: Final = "application/octet-stream"
+UNKNOWN_TYPE: Final = "application/octet-stream"
 
 # Type and extensions. RFC 9239 for JavaScript, RFC 8081 for fonts.
 TEXTS: Final = """
@@ -223,14 +223,14 @@ video/x-msvideo avi
 """
 
 # Made small already: looking for a compressed version of these would be in vain.
-PACKED_KINDS: Final = ("image/", "audio/", "video/", "font/woff")
-PACKED: Final = """
+COMPRESSED_PREFIXES: Final = ("image/", "audio/", "video/", "font/woff")
+COMPRESSED_TYPES: Final = """
 application/epub+zip application/gzip application/java-archive application/pdf application/zip
 application/vnd.android.package-archive application/vnd.debian.binary-package application/vnd.rar
 application/x-7z-compressed application/x-apple-diskimage application/x-bzip2 application/x-xz
 application/zstd
 """
-NOT_PACKED: Final = """
+UNCOMPRESSED_TYPES: Final = """
 image/bmp image/svg+xml image/tiff image/vnd.adobe.photoshop image/vnd.microsoft.icon
 """
 
@@ -243,27 +243,27 @@ class FileMediaType:
     packed: bool
 
 
-Table = Mapping[str, FileMediaType]
+MediaTypes = Mapping[str, FileMediaType]
 
 
-def table(added: Iterable[str] = (), charset: str = "") -> Table:
+def build_table(added: Iterable[str] = (), charset: str = "") -> MediaTypes:
     """Return the types by extension, which is in lower case; those *added* win.
 
     The entry of the empty extension is for files of which nothing is known.
     """
     rows = [row for part in (TEXTS, DOCUMENTS, PICTURES, SOUNDS) for row in part.split("\n") if row]
-    found = {"": media(UNKNOWN, "")}
+    found = {"": _build_media_type(UNKNOWN_TYPE, "")}
     for row in (*rows, *added):
         name, *extensions = row.split()
-        made = media(name, charset)
+        made = _build_media_type(name, charset)
         found.update({extension.lstrip(".").lower(): made for extension in extensions})
     return MappingProxyType(found)
 
 
-def media(name: str, charset: str) -> FileMediaType:
+def _build_media_type(name: str, charset: str) -> FileMediaType:
     """Return a media type, with the charset that texts are in."""
-    packed = name in PACKED.split() or (
-        name.startswith(PACKED_KINDS) and name not in NOT_PACKED.split()
+    packed = name in COMPRESSED_TYPES.split() or (
+        name.startswith(COMPRESSED_PREFIXES) and name not in UNCOMPRESSED_TYPES.split()
     )
     said = bool(charset) and name.lower().startswith("text/")
     return FileMediaType(f"{name}; charset={charset}" if said else name, packed)

@@ -7,15 +7,15 @@ from typing import Final
 # More of them are no download that goes on where it broke off: the whole is sent instead.
 RANGES_MAX: Final = 32
 # Larger than any file. Python refuses to read numbers of thousands of digits.
-ENDLESS: Final = 2**63
-DIGITS: Final = len(str(ENDLESS))
-ONE: Final = re.compile(r"[ \t]*(?:(?P<first>[0-9]+)-(?P<last>[0-9]*)|-(?P<suffix>[0-9]+))[ \t]*")
+NUMBER_MAX: Final = 2**63
+DIGITS_MAX: Final = len(str(NUMBER_MAX))
+RANGE: Final = re.compile(r"[ \t]*(?:(?P<first>[0-9]+)-(?P<last>[0-9]*)|-(?P<suffix>[0-9]+))[ \t]*")
 
 # Where it begins, and how many bytes it has.
-Part = tuple[int, int]
+FilePart = tuple[int, int]
 
 
-def wanted(text: str, size: int) -> list[Part] | None:
+def parse_range(text: str, size: int) -> list[FilePart] | None:
     """Return the parts of *size* bytes that a Range field asks for.
 
     None: the field says nothing that could be followed, and is ignored. An empty list: of what it
@@ -27,41 +27,43 @@ def wanted(text: str, size: int) -> list[Part] | None:
         return None
     if rest.count(",") >= RANGES_MAX:
         return None
-    found = [ONE.fullmatch(one) for one in rest.split(",") if one.strip(" \t")]
+    found = [RANGE.fullmatch(one) for one in rest.split(",") if one.strip(" \t")]
     matches = [match for match in found if match is not None]
-    if not found or len(matches) < len(found) or any(map(backwards, matches)):
+    if not found or len(matches) < len(found) or any(map(_is_reversed, matches)):
         return None
-    return disjoint([part for part in (part_of(match, size) for match in matches) if part[1] > 0])
+    return _merge_overlaps(
+        [part for part in (_resolve_range(match, size) for match in matches) if part[1] > 0]
+    )
 
 
-def backwards(one: re.Match[str]) -> bool:
+def _is_reversed(one: re.Match[str]) -> bool:
     """Whether the last byte precedes the first: such a field is invalid as a whole."""
-    return bool(one["last"]) and number(one["last"]) < number(one["first"])
+    return bool(one["last"]) and _parse_number(one["last"]) < _parse_number(one["first"])
 
 
-def part_of(one: re.Match[str], size: int) -> Part:
+def _resolve_range(one: re.Match[str], size: int) -> FilePart:
     """Return what one range asks for; of 0 bytes or fewer when there is nothing there."""
     if one["suffix"]:
-        length = min(number(one["suffix"]), size)
+        length = min(_parse_number(one["suffix"]), size)
         return size - length, length
-    first = number(one["first"])
-    last = min(number(one["last"]), size - 1) if one["last"] else size - 1
+    first = _parse_number(one["first"])
+    last = min(_parse_number(one["last"]), size - 1) if one["last"] else size - 1
     return first, last - first + 1
 
 
-def number(digits: str) -> int:
+def _parse_number(digits: str) -> int:
     """Return a number, however long."""
     digits = digits.lstrip("0") or "0"
-    return ENDLESS if len(digits) > DIGITS else min(int(digits), ENDLESS)
+    return NUMBER_MAX if len(digits) > DIGITS_MAX else min(int(digits), NUMBER_MAX)
 
 
-def disjoint(parts: Sequence[Part]) -> list[Part]:
+def _merge_overlaps(parts: Sequence[FilePart]) -> list[FilePart]:
     """Return *parts* as they are, or, when some overlap, merged and in the order of the file."""
-    merged = list(merge(sorted(parts)))
+    merged = list(_merge_sorted(sorted(parts)))
     return list(parts) if len(merged) == len(parts) else merged
 
 
-def merge(ordered: Sequence[Part]) -> Iterator[Part]:
+def _merge_sorted(ordered: Sequence[FilePart]) -> Iterator[FilePart]:
     """Yield parts that do not overlap."""
     begin = end = 0
     for first, length in ordered:

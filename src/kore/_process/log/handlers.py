@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
-from kore._conf.source_location import OURS, shown
+from kore._conf.diagnostics import PACKAGE_DIRECTORY, shorten_path
 from kore._process.ipc.channel import Channel
 from kore._process.ipc.messages import LogLine
 from kore._process.log.outputs import STDERR, FileOutput
@@ -85,7 +85,8 @@ def log_unawaited() -> None:
             before(message, category, *rest, **more)
             return
         # Where the last reference was dropped; not helpful if that is in this package.
-        where = f"{shown(rest[0])}:{rest[1]}: " if not rest[0].startswith(OURS) else ""
+        is_ours = rest[0].startswith(PACKAGE_DIRECTORY)
+        where = "" if is_ours else f"{shorten_path(rest[0])}:{rest[1]}: "
         name = text.split("'")[1].rpartition(".")[2]
         log.warning("%s%s: it has not run; write `await %s(...)`", where, text, name)
 

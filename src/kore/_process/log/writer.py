@@ -11,8 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from kore._conf.diagnostics import make_absolute
 from kore._conf.settings import Settings
-from kore._conf.source_location import absolute
 from kore._process.log import outputs
 from kore._process.log.formats import Record
 from kore._process.log.outputs import FileOutput, LogOutput, SyslogOutput
@@ -73,11 +73,11 @@ class LogWriter:
             return
         self._switch(outputs.open_output(path, form) if path else FileOutput(form=form))
         self.path = path
-        self._absolute = absolute(path) if path else ""
+        self._absolute = make_absolute(path) if path else ""
 
     def _is_same_file(self, path: str) -> bool:
         """Return whether a path still means the file that was opened, links not followed."""
-        return not path or absolute(path) == self._absolute
+        return not path or make_absolute(path) == self._absolute
 
     def open_syslog(self, settings: Settings, name: str) -> str:
         """Write to syslog from now on. Returns a notice if there is none, once.

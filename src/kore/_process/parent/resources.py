@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kore._conf.settings import VERSION
-from kore._http.body.spool_directory import sweep
+from kore._http.body.spool_directory import sweep_directory
 from kore._process.ipc.messages import Reopened
 from kore._process.log.handlers import log
 from kore._process.log.writer import LogWriter
@@ -173,5 +173,5 @@ class ParentResources:
         self.leash.close()
         if self.bodies:
             with contextlib.suppress(OSError):
-                sweep(self.bodies)
+                sweep_directory(self.bodies)
         self.destination.drain(seconds)

@@ -18,6 +18,7 @@ from kore._process.output import write_error, write_output
 from kore._process.parent.listeners import Listeners, binding, is_socket_file
 from kore._process.plan import ParentConfig
 from kore._process.process_end import flush_output
+from kore._process.template.directory_checks import check_directories
 from kore._process.template.host_lookup import plain_with_addresses
 from kore._process.worker import databases
 from kore.errors import ConfigError
@@ -46,6 +47,7 @@ def attempt(application: _app.Application, what: str, *, same_user: bool) -> int
     try:
         config = application.load()
         databases.check(config)
+        check_directories(config)
         plan = ParentConfig.read(json.loads(json.dumps(plain_with_addresses(config))))
         plan.refuse_unsupported(same_user=same_user)
         plan.refuse_too_many()
@@ -119,7 +121,7 @@ def said(what: str, application: _app.Application, config: Config) -> str:
 def written(application: _app.Application, config: Config) -> str:
     """Return the configuration as a file."""
     made = printer.Printer(application.modules.name_of)
-    text = made.text(config, [*application.itself(), *application.imports])
+    text = made.print_config(config, [*application.itself(), *application.imports])
     for notice in made.notices:
         say(notice)
     return text

@@ -58,6 +58,7 @@ from kore._process.privsep import (
 from kore._process.process_end import flush_output, run_exit_handlers
 from kore._process.process_marks import mark_worker
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, import_main
+from kore._process.template.directory_checks import check_directories
 from kore._process.template.host_lookup import plain_with_addresses
 from kore._process.worker import databases, objects
 from kore._process.worker.params import WorkerParams
@@ -164,6 +165,7 @@ class Template:
         told = {"start_timeout": lambda seconds: self.channel.send(StartTimeout(seconds))}
         self.config = _app.load(orders.app, orders.arguments, orders.conf, told)
         databases.check(self.config)
+        check_directories(self.config)
         if orders.background:
             self.leave_terminal()
         self.channel.send(ConfigLoaded(plain_with_addresses(self.config)))

@@ -5,9 +5,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from kore._conf import databases
+from kore._conf.diagnostics import find_caller
 from kore._conf.schema import Config
 from kore._conf.schema import Database as Wanted
-from kore._conf.source_location import caller
 from kore._maybe_async import await_result, is_awaitable
 from kore._process.log.handlers import log
 from kore.errors import ConfigError, DatabaseError
@@ -62,10 +62,10 @@ class Databases:
 
     def database(self, name: str, connstring: str) -> None:
         """Give one more database a name. The same again is nothing new."""
-        wanted = databases.database(name, connstring, caller())
+        wanted = databases.build_database(name, connstring, find_caller())
         # Here nobody looks at it later.
         check_one(wanted, self.settings)
-        databases.add(self.wanted, wanted)
+        databases.add_database(self.wanted, wanted)
 
     def query(
         self, db: str, query: str, params: Any, binary: object, bytea: object

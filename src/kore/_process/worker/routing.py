@@ -5,19 +5,19 @@ from typing import Any, Final
 
 from kore._conf.schema import Config, ParameterRules, Route
 from kore._conf.schema import Handler as RouteHandler
-from kore._conf.signatures import place_of
+from kore._conf.signatures import locate_function
 from kore._core.file import open_beneath
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.server_context import ServerContext
 from kore._http.files.file_cache import OpenFileCache
-from kore._http.files.filemap import Directory, Filemap, policy
-from kore._http.pipeline import fold
+from kore._http.files.filemap import Directory, Filemap, build_policy
+from kore._http.pipeline import fold_steps
 from kore._http.request_data import RequestData
 from kore._http.router import RouteEntry, Router
-from kore._http.steps import steps
-from kore._http.streaming import ResponseBody, stream
+from kore._http.steps import build_steps
+from kore._http.streaming import ResponseBody, stream_body
 from kore._process.worker.accesslogs import AccessLogs
 from kore._process.worker.params import WorkerParams
 from kore._process.worker.slow_handlers import SlowHandlers
@@ -47,7 +47,7 @@ class Routing:
         self.places: dict[str, str] = {}
         # Files that stay open for a moment.
         self.keeper = OpenFileCache(open_beneath)
-        self.policy = policy(birth.config.settings, self.keeper.open)
+        self.policy = build_policy(birth.config.settings, self.keeper.open)
         self.directories = {
             route.files: Directory(route.files, self.keeper.clear)
             for domain in birth.config.domains
@@ -71,23 +71,23 @@ class Routing:
     def fold(self, route: Route) -> RouteHandler:
         """Make of a route what the core calls for it."""
         if not route.files:
-            place = place_of(route.handler)
+            place = locate_function(route.handler)
             self.places[route.path] = place * (self.places.get(route.path, place) == place)
-            run = fold(route, steps(route, self.config.prerequests))
+            run = fold_steps(route, build_steps(route, self.config.prerequests))
             return self.slow.watch(route.path, route.handler, run) if self.slow else run
         served = Filemap(route, self.directories[route.files], self.policy).serve
         # Prerequests are for handlers.
-        return fold(replace(route, handler=served), steps(route, ()))
+        return fold_steps(replace(route, handler=served), build_steps(route, ()))
 
     def parts(self, request: Request, entry: RouteEntry) -> RequestData:
         """Make what reads the parameters, cookies and files of a request."""
-        declared = entry.route.demands.declared.get(request.method, NOTHING)
+        declared = entry.route.requirements.parameters.get(request.method, NOTHING)
         return RequestData(self.config.settings, declared, self.hints)
 
     def stream(self, request: Request, status: int, items: Any) -> None:
         """Send an async iterator as the body of a response."""
         body = ResponseBody(items)
-        task = self.tasks.spawn(stream(request, status, body), request)
+        task = self.tasks.spawn(stream_body(request, status, body), request)
 
         def close_if_not_started(_: object) -> None:
             if not body.begun:

@@ -42,7 +42,7 @@ class WebSockets:
         failed: Callable[[str, BaseException], None],
     ) -> None:
         self.settings = config.settings
-        self.named = config.named
+        self.named = config.find_function
         self.tasks = tasks
         self.report = failed
         self.relay = relay
@@ -58,10 +58,10 @@ class WebSockets:
         self, request: Request, entry: RouteEntry, callbacks: Callbacks, given: Mapping[str, Any]
     ) -> bool:
         """Answer a request with a WebSocket, or say why not."""
-        own = websockets.terms({**self.named_by(callbacks), **given})
-        said = {**entry.route.demands.websocket, **own}
+        own = websockets.normalize_options({**self.named_by(callbacks), **given})
+        said = {**entry.route.requirements.websocket, **own}
         if self.named is not None:
-            said = websockets.resolved(said, self.named)
+            said = websockets.resolve_callbacks(said, self.named)
         # Those of the route have been checked when the configuration was built.
         websockets.check_callbacks({name: said[name] for name in own})
         refused = refusal(request, said.get("origins"))
@@ -77,7 +77,7 @@ class WebSockets:
         self.accept(request)
         protocol = self.protocol(request, said.get("protocols") or ())
         deflater = self.deflater(request) if said.get("compress") else None
-        numbers = tuple(said.get(name) for name in websockets.INSTEAD)
+        numbers = tuple(said.get(name) for name in websockets.SETTING_NAMES)
         wanted = tuple(said.get(name) for name in websockets.CALLBACKS)
         terms = self.terms(entry.label, numbers)
         return Request.upgrade(request, terms, wanted, deflater, protocol)
@@ -110,10 +110,11 @@ class WebSockets:
 
     def agreed(self, label: bytes, numbers: tuple[Any, ...]) -> WebSocketOptions:
         """Return the terms of a route; None among *numbers*: as the setting says."""
-        own = {name: getattr(self.settings, full) for name, full in websockets.INSTEAD.items()}
+        names = websockets.SETTING_NAMES.items()
+        own = {name: getattr(self.settings, setting) for name, setting in names}
         own.update(
             (name, number)
-            for name, number in zip(websockets.INSTEAD, numbers, strict=True)
+            for name, number in zip(websockets.SETTING_NAMES, numbers, strict=True)
             if number is not None
         )
         if own["ping"] >= own["timeout"] > 0:

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 from kore import _context
 from kore._aio.affinity import record_cpus, set_affinity
 from kore._aio.parent_death import set_parent_death_fd, wait_for_parent_death
-from kore._conf import check
+from kore._conf import arguments
 from kore._conf.schema import Config, Tracer
 from kore._conf.settings import SETTINGS
 from kore._core.poller import Poller
@@ -306,7 +306,7 @@ class Worker:
 
     def rename(self, name: str) -> None:
         """Set the name that the title of this process begins with."""
-        set_proctitle(WORKER.format_title(check.printable(name, "name"), self.number))
+        set_proctitle(WORKER.format_title(arguments.check_printable(name, "name"), self.number))
 
     def takers(self) -> Takers:
         """Return who takes which message of the parent."""

@@ -163,29 +163,29 @@ def test_validators_and_authentication_are_demands_of_the_route() -> None:
         + AUTHENTICATION
     )
 
-    demands = made.domains[0].routes[0].demands
+    requirements = made.domains[0].routes[0].requirements
     found = {
         name: (
-            set(demands.declared[METHODS[name]].query),
-            set(demands.declared[METHODS[name]].body),
+            set(requirements.parameters[METHODS[name]].query),
+            set(requirements.parameters[METHODS[name]].body),
         )
         for name in ("GET", "HEAD", "POST")
     }
     assert found == {"GET": ({"a"}, set()), "HEAD": ({"a"}, set()), "POST": ({"c"}, {"b"})}
-    post = demands.declared[METHODS["POST"]]
+    post = requirements.parameters[METHODS["POST"]]
     assert post.body["b"].verify is allowed
     assert post.query["c"].search is not None
     assert post.query["c"].search("12")
     assert not post.query["c"].search("12\n")
-    assert demands.auth == Auth("request", allowed)
+    assert requirements.auth == Auth("request", allowed)
 
 
 def test_hooks_and_bodies_of_a_route_are_printed() -> None:
     lines = ["on_headers index", "on_free index", "body_max 1024"]
     made = config(route("\n".join(["stream yes", *lines])))
-    printed = Printer(lambda _: "index").text(made, [])
+    printed = Printer(lambda _: "index").print_config(made, [])
     unnamed = Printer(lambda _: "")
-    unnamed.text(made, [])
+    unnamed.print_config(made, [])
 
     for line in ["stream yes", *lines]:
         assert f"        {line}\n" in printed
@@ -309,6 +309,7 @@ def test_what_protects_is_refused_without_tls_and_what_does_not_is_noticed() -> 
         for line, name in ((3, "certfile"), (4, "certkey"), (5, "client_verify_depth"))
     )
     assert complaints(plain + "client_verify ca\n acme yes\n}") == [
-        f"kore.conf:{line}: domain 'a.test': {name} needs a server with TLS, and 'plain' is without"
+        f"kore.conf:{line}: domain 'a.test': {name} needs a server with TLS, "
+        "and server 'plain' is without"
         for line, name in ((6, "client_verify"), (7, "acme"))
     ]

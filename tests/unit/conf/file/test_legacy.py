@@ -44,7 +44,7 @@ def test_a_route_of_one_line_is_a_route(line: str, path: str) -> None:
 def test_a_third_word_is_authentication(word: str) -> None:
     made = config(domain(f"{word} /a index auth") + AUTHENTICATION)
 
-    auth = made.domains[0].routes[0].demands.auth
+    auth = made.domains[0].routes[0].requirements.auth
     assert auth is not None
     assert (auth.kind, auth.verify) == ("request", allowed)
 
@@ -86,7 +86,7 @@ def test_a_restriction_is_the_methods_of_the_route() -> None:
 def test_parameters_are_validated_by_the_route() -> None:
     made = config(domain("static /a index\nparams qs:post /a {\n validate id v_id\n}") + VALIDATORS)
 
-    declared = made.domains[0].routes[0].demands.declared
+    declared = made.domains[0].routes[0].requirements.parameters
     assert list(declared) == [METHODS["POST"]]
     assert list(declared[METHODS["POST"]].query) == ["id"]
     assert not declared[METHODS["POST"]].body
@@ -292,7 +292,7 @@ def test_what_is_gone_is_refused_with_a_hint(line: str, hint: str) -> None:
 def test_addresses_without_servers_listen_together() -> None:
     builder = built("bind ::1 443\nbind_unix /x\ndomain a.test {\n acme yes\n}\n", server=False)
 
-    assert [server.address for server in builder.listening()] == [
+    assert [server.address for server in builder.list_addresses()] == [
         Address("::1", 443),
         Address(path="/x"),
     ]

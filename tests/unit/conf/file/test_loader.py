@@ -37,7 +37,7 @@ INVALID = {
     **{
         name: "x" * 5000
         for name, row in SETTINGS.items()
-        if str(row.kind).startswith(("text", "a path"))
+        if str(row.value_type).startswith(("text", "a path"))
     },
 }  # the others do not take a word
 
@@ -52,7 +52,7 @@ def test_a_setting_is_set(name: str) -> None:
     builder = built(f"workers 2\n{name} {value} # with a comment\n")
 
     assert builder.problems.found == []
-    expected = SETTINGS[name].changed(getattr(SETTINGS, name, ()), value)
+    expected = SETTINGS[name].assign(getattr(SETTINGS, name, ()), value)
     assert getattr(builder.settings, name) == expected
 
 
@@ -314,7 +314,7 @@ def test_a_validator_comes_before_a_function_of_its_name() -> None:
     route = "route /x {\n handler index\n authenticate a\n}\n"
     made = config(f"validator allowed regex ^yes$\n{block}" + domain(route))
 
-    auth = made.domains[0].routes[0].demands.auth
+    auth = made.domains[0].routes[0].requirements.auth
     assert auth is not None
     assert [auth.verify(None, value) for value in ("yes", "yes!")] == [True, False]
 

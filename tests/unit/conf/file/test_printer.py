@@ -49,21 +49,21 @@ def routes(draw: st.DrawFn) -> dict[str, Any]:
 
 def printed(made: Config) -> str:
     names = {function: name for name, function in NAMES.items()}
-    return Printer(lambda function: names.get(function, "")).text(made, [])
+    return Printer(lambda function: names.get(function, "")).print_config(made, [])
 
 
-def demanded(demands: RouteRequirements) -> object:
+def demanded(requirements: RouteRequirements) -> object:
     """Return demands without what two equal regular expressions differ in."""
     return (
-        demands.strict,
-        demands.auth,
+        requirements.strict,
+        requirements.auth,
         {
             method: (
                 {name: (rule.text, rule.verify) for name, rule in declared.query.items()},
                 {name: (rule.text, rule.verify) for name, rule in declared.body.items()},
                 declared.required,
             )
-            for method, declared in demands.declared.items()
+            for method, declared in requirements.parameters.items()
             if declared.query or declared.body
         },
     )
@@ -92,7 +92,7 @@ def test_a_configuration_survives_the_way_through_text(
     for first, other in zip(made.domains[0].routes, again.domains[0].routes, strict=True):
         assert first.path == other.path
         assert (first.handler, first.methods) == (other.handler, other.methods)
-        assert demanded(first.demands) == demanded(other.demands)
+        assert demanded(first.requirements) == demanded(other.requirements)
 
 
 def test_a_route_that_demands_nothing_says_so_in_a_line() -> None:
@@ -111,7 +111,7 @@ def test_what_a_file_cannot_say_is_said_once() -> None:
     domain.route("/a", NAMES["index"], methods=["get"], get=dict(zip("vw", verify, strict=True)))
     names = {function: name for name, function in NAMES.items()}
     printer = Printer(lambda function: names.get(function, ""))
-    printer.text(builder.build(), [])
+    printer.print_config(builder.build(), [])
 
     (notice,) = printer.notices
     assert notice.startswith("route '/a': not expressible in a file: <lambda> at ")

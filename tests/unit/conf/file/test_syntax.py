@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._conf.diagnostics import Diagnostics
-from kore._conf.file.syntax import Block, parse, quoted
+from kore._conf.file.syntax import Block, parse, quote_word
 
 HINT = "set it in the environment, or write $$ for a dollar sign"
 RING = "kore.conf is what includes this file"
@@ -237,12 +237,12 @@ def test_a_file_that_cannot_be_opened_is_named() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])))
 def test_a_quoted_word_is_read_as_it_was(word: str) -> None:
-    assert words(f"a {quoted(word)}") == [["a", word]]
+    assert words(f"a {quote_word(word)}") == [["a", word]]
 
 
 @pytest.mark.parametrize("word", ["a", "^/[0-9]+$", "/x", "*", "a{b"])
 def test_a_word_has_quotes_only_where_it_needs_them(word: str) -> None:
-    assert quoted(word) == word
+    assert quote_word(word) == word
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_a_code_that_is_none_is_a_variable_that_does_not_exist(name: str) -> Non
 @given(st.text())
 def test_any_word_is_read_as_it_was_written(word: str) -> None:
     word = word.replace("\0", "")
-    line = quoted(word)
+    line = quote_word(word)
     (block,), problems = read(f"x {line}\n")
 
     assert line.isprintable()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kore._http.body.body_stream import PIECE, ROOM, BodyStream, ChunkHookBody
+from kore._http.body.body_stream import BUFFER_SIZE, PIECE_OVERHEAD, BodyStream, ChunkHookBody
 
 
 class Asked:
@@ -62,7 +62,7 @@ async def everything(body: BodyStream) -> list[bytes]:
 
 def test_there_is_room_until_it_is_full_and_again_when_half_of_it_is_read() -> None:
     async def check(body: BodyStream, events: list[str]) -> None:
-        quarter = bytes(ROOM // 4 - PIECE)
+        quarter = bytes(BUFFER_SIZE // 4 - PIECE_OVERHEAD)
         assert [body.feed(quarter) for _ in range(4)] == [True, True, True, False]
         for _ in range(2):
             assert events == []
@@ -80,7 +80,7 @@ def test_pieces_of_one_byte_take_more_room_than_that() -> None:
         while body.feed(b"a"):
             count += 1
 
-        assert count < ROOM // 50
+        assert count < BUFFER_SIZE // 50
         body.end()
         assert len(await everything(body)) == count
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kore._http.body.spool import Spool
-from kore._http.body.spool_directory import SpoolDirectory, sweep
+from kore._http.body.spool_directory import SpoolDirectory, sweep_directory
 from tests.helpers.procs import descriptors
 
 Work = Callable[[], None]
@@ -187,10 +187,10 @@ def test_names_are_swept_unless_somebody_holds_them(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with held.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        sweep(str(tmp_path))
+        sweep_directory(str(tmp_path))
 
     assert set(tmp_path.iterdir()) == set(others)
-    sweep(str(tmp_path / "missing"))
+    sweep_directory(str(tmp_path / "missing"))
 
 
 def test_a_path_that_becomes_another_directory_changes_nothing(

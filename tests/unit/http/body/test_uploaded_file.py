@@ -7,7 +7,7 @@ import pytest
 from kore._http.body import uploaded_file
 from kore._http.body.body_storage import MemoryBody
 from kore._http.body.multipart import FormPart
-from kore._http.body.uploaded_file import base_name
+from kore._http.body.uploaded_file import _get_base_name
 
 
 def http_file(name: str, filename: str, content_type: str, data: bytes) -> uploaded_file.HttpFile:
@@ -56,7 +56,7 @@ def test_a_name_is_safe_and_the_one_that_was_sent_is_kept(sent: str, name: str) 
     file = http_file("f", sent, "", b"")
 
     assert (file.filename, file.raw_filename) == (name, sent)
-    assert base_name(sent) == name
+    assert _get_base_name(sent) == name
 
 
 def test_an_empty_file_is_a_file() -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from kore._http.files.conditions import (
     FAILED,
-    GO_ON,
     NOT_MODIFIED,
+    SEND,
     FileVersion,
-    range_applies,
-    verdict,
+    can_use_range,
+    check_preconditions,
 )
 from kore._values.dates import format_http_date
 
@@ -22,41 +22,43 @@ THEN, BEFORE, AFTER = (format_http_date(CHANGED + by) for by in (0, -1, 1))
 def judged(fields: Mapping[str, str | list[str]], *, settled: bool = True) -> int:
     """Return the verdict on a request with these fields."""
     values = {name: [v] if isinstance(v, str) else v for name, v in fields.items()}
-    return verdict(lambda name: values.get(name, []), FileVersion(TAG, CHANGED, settled))
+    return check_preconditions(
+        lambda name: values.get(name, []), FileVersion(TAG, CHANGED, settled)
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({}, GO_ON),
+        ({}, SEND),
         ({"if-none-match": TAG}, NOT_MODIFIED),
         ({"if-none-match": "W/" + TAG}, NOT_MODIFIED),
         ({"if-none-match": '"x", "y,z", ' + TAG}, NOT_MODIFIED),
         ({"if-none-match": ['"x"', TAG]}, NOT_MODIFIED),
         ({"if-none-match": "*"}, NOT_MODIFIED),
         ({"if-none-match": " * "}, NOT_MODIFIED),
-        ({"if-none-match": '"x"'}, GO_ON),
-        ({"if-none-match": TAG.strip('"')}, GO_ON),
-        ({"if-none-match": TAG + " junk"}, GO_ON),
-        ({"if-none-match": '"x' + TAG}, GO_ON),
+        ({"if-none-match": '"x"'}, SEND),
+        ({"if-none-match": TAG.strip('"')}, SEND),
+        ({"if-none-match": TAG + " junk"}, SEND),
+        ({"if-none-match": '"x' + TAG}, SEND),
         ({"if-none-match": ',, "x" ,, ' + TAG + " , "}, NOT_MODIFIED),
         ({"if-modified-since": THEN}, NOT_MODIFIED),
         ({"if-modified-since": AFTER}, NOT_MODIFIED),
-        ({"if-modified-since": BEFORE}, GO_ON),
-        ({"if-modified-since": "yesterday"}, GO_ON),
-        ({"if-modified-since": [THEN, THEN]}, GO_ON),
-        ({"if-none-match": '"x"', "if-modified-since": THEN}, GO_ON),
-        ({"if-match": TAG}, GO_ON),
-        ({"if-match": "*"}, GO_ON),
-        ({"if-match": '"x", ' + TAG}, GO_ON),
+        ({"if-modified-since": BEFORE}, SEND),
+        ({"if-modified-since": "yesterday"}, SEND),
+        ({"if-modified-since": [THEN, THEN]}, SEND),
+        ({"if-none-match": '"x"', "if-modified-since": THEN}, SEND),
+        ({"if-match": TAG}, SEND),
+        ({"if-match": "*"}, SEND),
+        ({"if-match": '"x", ' + TAG}, SEND),
         ({"if-match": "W/" + TAG}, FAILED),
         ({"if-match": '"x"'}, FAILED),
         ({"if-match": "junk"}, FAILED),
-        ({"if-unmodified-since": THEN}, GO_ON),
-        ({"if-unmodified-since": AFTER}, GO_ON),
+        ({"if-unmodified-since": THEN}, SEND),
+        ({"if-unmodified-since": AFTER}, SEND),
         ({"if-unmodified-since": BEFORE}, FAILED),
-        ({"if-unmodified-since": "junk"}, GO_ON),
-        ({"if-match": TAG, "if-unmodified-since": BEFORE}, GO_ON),
+        ({"if-unmodified-since": "junk"}, SEND),
+        ({"if-match": TAG, "if-unmodified-since": BEFORE}, SEND),
         ({"if-match": TAG, "if-none-match": TAG}, NOT_MODIFIED),
         ({"if-match": '"x"', "if-none-match": TAG}, FAILED),
     ],
@@ -77,22 +79,22 @@ def test_a_range_counts_for_exactly_the_file_that_is_known(
 ) -> None:
     values = [] if value is None else [value]
 
-    assert range_applies(lambda _: values, FileVersion(TAG, CHANGED)) is applies
+    assert can_use_range(lambda _: values, FileVersion(TAG, CHANGED)) is applies
 
 
 @pytest.mark.parametrize(("value", "applies"), [(TAG, True), (THEN, False), (AFTER, False)])
 def test_a_date_that_another_version_may_get_says_nothing(value: str, *, applies: bool) -> None:
-    assert range_applies(lambda _: [value], FileVersion(TAG, CHANGED, settled=False)) is applies
-    assert judged({"if-modified-since": value}, settled=False) == GO_ON
+    assert can_use_range(lambda _: [value], FileVersion(TAG, CHANGED, settled=False)) is applies
+    assert judged({"if-modified-since": value}, settled=False) == SEND
     assert judged({"if-none-match": TAG, "if-modified-since": value}, settled=False) == NOT_MODIFIED
     assert judged({"if-unmodified-since": BEFORE}, settled=False) == FAILED
 
 
 def test_two_answers_to_one_question_are_none() -> None:
-    assert not range_applies(lambda _: [TAG, TAG], FileVersion(TAG, CHANGED))
+    assert not can_use_range(lambda _: [TAG, TAG], FileVersion(TAG, CHANGED))
 
 
 def test_a_long_list_is_read_in_linear_time() -> None:
     """Were it not, this would take for ever: 16 KiB is what a head may have."""
     for text in ('"x",' * 4000, '"' * 16000, "W/" * 8000, " ," * 8000 + "x", '"a" ' * 4000):
-        assert judged({"if-none-match": text}) == GO_ON
+        assert judged({"if-none-match": text}) == SEND

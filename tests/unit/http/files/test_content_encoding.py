@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._http.files.content_encoding import SUFFIXES, accepted
+from kore._http.files.content_encoding import SUFFIXES, list_accepted
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ from kore._http.files.content_encoding import SUFFIXES, accepted
     ],
 )
 def test_a_client_gets_what_it_likes_best(text: str, expected: tuple[str, ...]) -> None:
-    assert accepted([text]) == expected
+    assert list_accepted([text]) == expected
 
 
 def test_several_fields_are_one_list() -> None:
-    assert accepted(["br", "gzip"]) == ("br", "gzip")
-    assert accepted([]) == ()
+    assert list_accepted(["br", "gzip"]) == ("br", "gzip")
+    assert list_accepted([]) == ()
 
 
 @given(st.text())
 def test_no_text_is_an_error(text: str) -> None:
-    assert set(accepted([text])) <= SUFFIXES.keys()
+    assert set(list_accepted([text])) <= SUFFIXES.keys()

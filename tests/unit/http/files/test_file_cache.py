@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kore._core.file import OpenFile, open_beneath
-from kore._http.files.file_cache import KEPT_MAX, OpenFileCache
+from kore._http.files.file_cache import OPEN_MAX, OpenFileCache
 from tests.helpers.fix_core import descriptors
 
 
@@ -80,10 +80,10 @@ def test_nothing_stays_open_that_nobody_asks_for(directory: int) -> None:
 def test_no_more_stay_open_than_there_may(directory: int, tmp_path: Path) -> None:
     keeper = OpenFileCache(open_beneath)
     before = descriptors()
-    for number in range(3 * KEPT_MAX):
+    for number in range(3 * OPEN_MAX):
         (tmp_path / str(number)).write_text("x")
         assert content(keeper, directory, str(number)) == b"x"
-    assert descriptors() == before + KEPT_MAX
+    assert descriptors() == before + OPEN_MAX
     keeper.clear()
 
 

@@ -12,7 +12,7 @@ import pytest
 from kore._conf.schema import Route
 from kore._conf.settings import Settings
 from kore._http.files import filemap
-from kore._http.files.filemap import Directory, Filemap, Open, policy
+from kore._http.files.filemap import Directory, Filemap, OpenFile, build_policy
 
 
 @dataclass
@@ -26,7 +26,7 @@ class FakeRequest:
         self.refused.append(status)
 
 
-def failing(number: int) -> Open:
+def failing(number: int) -> OpenFile:
     """Return what fails to open anything."""
 
     def open_(_: int, name: str) -> None:
@@ -35,11 +35,11 @@ def failing(number: int) -> Open:
     return open_
 
 
-def asked(open_: Open, directory: Path) -> list[int]:
+def asked(open_: OpenFile, directory: Path) -> list[int]:
     """Return how a request was refused."""
     route = Route("/f/", print, ("GET",), files=str(directory))
     request = FakeRequest()
-    Filemap(route, Directory(str(directory), list), policy(Settings(), open_)).serve(request)
+    Filemap(route, Directory(str(directory), list), build_policy(Settings(), open_)).serve(request)
     return request.refused
 
 
@@ -67,7 +67,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     monkeypatch.setattr(filemap, "monotonic", lambda: now[0])
 
     def later() -> None:
-        now[0] += filemap.LOOK_EVERY
+        now[0] += filemap.LOOK_INTERVAL
 
     return later
 

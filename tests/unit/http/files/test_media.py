@@ -5,7 +5,15 @@ from collections import Counter
 
 import pytest
 
-from kore._http.files.media import DOCUMENTS, PICTURES, SOUNDS, TEXTS, UNKNOWN, FileMediaType, table
+from kore._http.files.media import (
+    DOCUMENTS,
+    PICTURES,
+    SOUNDS,
+    TEXTS,
+    UNKNOWN_TYPE,
+    FileMediaType,
+    build_table,
+)
 
 ROWS = [
     row.split() for part in (TEXTS, DOCUMENTS, PICTURES, SOUNDS) for row in part.split("\n") if row
@@ -20,12 +28,13 @@ ROWS = [
         ("json", "application/json"), ("svg", "image/svg+xml"), ("wasm", "application/wasm"),
         ("woff2", "font/woff2"), ("webp", "image/webp"), ("avif", "image/avif"),
         ("mp4", "video/mp4"), ("ico", "image/vnd.microsoft.icon"), ("pdf", "application/pdf"),
-        ("webmanifest", "application/manifest+json"), ("gz", "application/gzip"), ("", UNKNOWN),
+        ("webmanifest", "application/manifest+json"), ("gz", "application/gzip"),
+        ("", UNKNOWN_TYPE),
         ("txt", "text/plain; charset=utf-8"), ("xml", "application/xml"),
     ],
 )  # fmt: skip
 def test_what_the_web_is_made_of_is_known(extension: str, expected: str) -> None:
-    assert table(charset="utf-8")[extension].type == expected
+    assert build_table(charset="utf-8")[extension].type == expected
 
 
 def test_the_table_is_well_formed() -> None:
@@ -42,23 +51,23 @@ def test_no_extension_has_two_types() -> None:
 
 
 def test_added_types_win_whatever_their_case() -> None:
-    found = table(["application/x-thing html .Thing", "text/x-log log"], "latin1")
+    found = build_table(["application/x-thing html .Thing", "text/x-log log"], "latin1")
 
     assert found["html"].type == found["thing"].type == "application/x-thing"
     assert found["log"].type == "text/x-log; charset=latin1"
 
 
 def test_a_charset_is_said_of_texts_only() -> None:
-    found = table(charset="utf-8")
+    found = build_table(charset="utf-8")
 
     assert found["png"].type == "image/png"
-    assert table()["html"].type == "text/html"
+    assert build_table()["html"].type == "text/html"
 
 
 def test_what_is_small_already_has_no_compressed_version() -> None:
-    found = table()
+    found = build_table()
 
     packed = ("png", "jpg", "mp4", "mp3", "woff2", "zip", "gz", "br")
     assert [e for e in packed if not found[e].packed] == ["br"]
     assert not any(found[e].packed for e in ("html", "css", "js", "json", "svg", "wasm", "ttf", ""))
-    assert found[""] == FileMediaType(UNKNOWN, packed=False)
+    assert found[""] == FileMediaType(UNKNOWN_TYPE, packed=False)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._http.files.ranges import RANGES_MAX, wanted
+from kore._http.files.ranges import RANGES_MAX, parse_range
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from kore._http.files.ranges import RANGES_MAX, wanted
     ],
 )
 def test_what_can_be_followed_is(text: str, parts: object) -> None:
-    assert wanted(text, 10) == parts
+    assert parse_range(text, 10) == parts
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_what_can_be_followed_is(text: str, parts: object) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_followed_is_ignored(text: str) -> None:
-    assert wanted(text, 10) is None
+    assert parse_range(text, 10) is None
 
 
 def test_an_empty_file_has_no_parts() -> None:
-    assert wanted("bytes=0-", 0) is None
-    assert wanted("bytes=-1", 0) is None
+    assert parse_range("bytes=0-", 0) is None
+    assert parse_range("bytes=-1", 0) is None
 
 
 PART = st.one_of(
@@ -70,7 +70,7 @@ PART = st.one_of(
 @given(st.lists(PART, min_size=1, max_size=40), st.integers(1, 25))
 def test_no_byte_is_sent_twice_and_all_that_is_asked_for_is(texts: list[str], size: int) -> None:
     """Whatever is asked for: parts lie inside, do not overlap, and are what was wanted."""
-    parts = wanted("bytes=" + ",".join(texts), size)
+    parts = parse_range("bytes=" + ",".join(texts), size)
     if parts is None:
         pairs = [text.split("-") for text in texts]
         assert len(texts) > RANGES_MAX or any(a and b and int(b) < int(a) for a, b in pairs)
@@ -90,5 +90,5 @@ def test_no_byte_is_sent_twice_and_all_that_is_asked_for_is(texts: list[str], si
 @given(st.text())
 def test_no_text_is_an_error(text: str) -> None:
     for field in (text, f"bytes={text}"):
-        parts = wanted(field, 10)
+        parts = parse_range(field, 10)
         assert parts is None or all(0 <= a < a + n <= 10 for a, n in parts)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kore._http.files.safe_path import extension, name_of
+from kore._http.files.safe_path import decode_name, get_extension
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from kore._http.files.safe_path import extension, name_of
     ],
 )  # fmt: skip
 def test_a_path_is_decoded_once(path: str, name: str) -> None:
-    assert name_of(path) == name
+    assert decode_name(path) == name
 
 
 @pytest.mark.parametrize(
@@ -34,21 +34,21 @@ def test_a_path_is_decoded_once(path: str, name: str) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_file_is_none(path: str) -> None:
-    assert name_of(path) is None
+    assert decode_name(path) is None
 
 
 def test_hidden_files_can_be_asked_for() -> None:
-    assert name_of(".git/config", hidden=True) == ".git/config"
-    assert name_of("a/.b", hidden=True) == "a/.b"
-    assert name_of("...", hidden=True) == "..."
+    assert decode_name(".git/config", hidden=True) == ".git/config"
+    assert decode_name("a/.b", hidden=True) == "a/.b"
+    assert decode_name("...", hidden=True) == "..."
     for path in ("..", ".", "a/..", "./a", "a/./b", "a//b", "%2e%2e/a", "a/.", "a%00", "/a"):
-        assert name_of(path, hidden=True) is None, path
+        assert decode_name(path, hidden=True) is None, path
 
 
 @given(st.text(alphabet="./\\%2eE fFcC05aA\xe9\0\n"), st.booleans())
 def test_no_name_leads_out_or_has_a_second_spelling(text: str, hidden: bool) -> None:
     """Whatever is asked for: plain names, none of them empty, none of them `.` or `..`."""
-    name = name_of(quote(text, safe="/.\\"), hidden=hidden)
+    name = decode_name(quote(text, safe="/.\\"), hidden=hidden)
     if name is not None:
         *names, last = name.split("/")
         assert not {"", ".", ".."} & {*names}
@@ -65,4 +65,4 @@ def test_no_name_leads_out_or_has_a_second_spelling(text: str, hidden: bool) -> 
     ],
 )  # fmt: skip
 def test_an_extension_is_what_stands_behind_the_last_dot(name: str, found: str) -> None:
-    assert extension(name) == found
+    assert get_extension(name) == found

@@ -1,29 +1,33 @@
-"""The rules for bodies in files: a directory that can be written to, descriptors enough."""
+"""Checks of directories: of filemaps, and for request bodies."""
 
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kore._conf import settings_checks
-from kore._conf.diagnostics import Diagnostics
+from kore._conf.schema import Config
 from kore._conf.settings import Settings
-from kore._conf.value_types import S32
+from kore._process.template.directory_checks import check_directories
+from kore.errors import ConfigError
+from tests.helpers.conf import config, domain, get_error
 
 NOBODY = 65534
 
 
-def found(given: Settings, place: str = "http_body_disk_offload") -> tuple[Settings, list[str]]:
-    """Return the settings in force, and what is wrong with them."""
-    problems = Diagnostics()
-    made = settings_checks.in_force(given, {place: "app.py:3"}, problems)
-    return made, problems.found
+def check(settings: Settings, place: str = "http_body_disk_offload") -> list[str]:
+    """Return the errors of directories that settings name."""
+    try:
+        check_directories(
+            Config(settings=settings, servers=(), domains=(), setting_places={place: "app.py:3"})
+        )
+    except ConfigError as error:
+        return [str(error)]
+    return []
 
 
 def refused(path: object) -> list[str]:
-    return found(Settings(http_body_disk_offload=1, http_body_disk_path=str(path)))[1]
+    return check(Settings(http_body_disk_offload=1, http_body_disk_path=str(path)))
 
 
 def test_a_directory_that_cannot_be_made_is_refused_where_it_was_set() -> None:
@@ -33,7 +37,7 @@ def test_a_directory_that_cannot_be_made_is_refused_where_it_was_set() -> None:
         "or name another one"
     )
 
-    assert found(given, "http_body_disk_path")[1] == refused("/missing/bodies") == [words]
+    assert check(given, "http_body_disk_path") == refused("/missing/bodies") == [words]
 
 
 def test_a_file_is_no_directory() -> None:
@@ -119,27 +123,43 @@ def test_a_directory_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None
     assert "Permission denied" in said
 
 
-def test_a_directory_for_bodies_counts_only_when_there_are_some() -> None:
+def test_a_directory_for_bodies_is_not_checked_without_bodies_in_files() -> None:
     given = Settings(http_body_disk_path="/missing/bodies")
 
-    assert found(given, "http_body_disk_path") == (given, [])
+    assert check(given, "http_body_disk_path") == []
 
 
-def test_the_directory_for_bodies_is_found_from_anywhere(
+# Filemaps
+
+
+def refused_map(directory: object) -> str:
+    """Return the error of a filemap of a directory."""
+    return get_error(check_directories, config(domain(f"filemap /css/ {directory}")))
+
+
+def test_the_directory_of_a_filemap_exists(tmp_path: Path) -> None:
+    check_directories(config(domain(f"filemap /css/ {tmp_path}")))
+
+
+def test_a_missing_directory_of_a_filemap_is_refused_where_it_was_configured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    given = Settings(http_body_disk_offload=1, http_body_disk_path="made/later")
-    Path("made").mkdir()
+    Path("file").touch()
+    label = "failed to create filemap /css/->{} for *: "
 
-    assert found(given)[0].http_body_disk_path == str(tmp_path / "made" / "later")
+    missing = refused_map("none")
+    assert label.format("none") in missing
+    assert missing.startswith("kore.conf:")
+    assert missing.endswith(f"there is no {tmp_path / 'none'}")
+    assert refused_map("file").endswith(label.format("file") + "it is not a directory")
+    assert refused_map("x" * 300).endswith("File name too long")
 
 
-def test_bodies_in_files_bring_a_descriptor_for_each_connection(tmp_path: Path) -> None:
-    given = Settings(
-        worker_max_connections=1000, http_body_disk_offload=1, http_body_disk_path=str(tmp_path)
-    )
+def test_all_missing_directories_are_reported() -> None:
+    found = config(domain("filemap /a/ /missing/a\nfilemap /b/ /missing/b"))
 
-    assert found(given)[0].worker_rlimit_nofiles == 2256
-    most = replace(given, worker_max_connections=S32 - 256)
-    assert found(most)[0].worker_rlimit_nofiles == S32
+    message = get_error(check_directories, found)
+
+    assert message.startswith("2 errors in the configuration:\n")
+    assert message.count("failed to create filemap") == 2

@@ -6,7 +6,7 @@ import pytest
 
 import kore
 from kore._conf.builder import Builder
-from kore._conf.foreign import error_hint
+from kore._conf.suggestions import suggest_for_error
 from kore._core.connection import Connection
 from kore._core.request import Request
 
@@ -48,26 +48,26 @@ def test_names_that_tools_ask_for_are_not() -> None:
 def test_an_attribute_an_object_lacks_is_explained(kind: type, name: str, hint: str) -> None:
     with pytest.raises(AttributeError) as raised:
         getattr(kind.__new__(kind), name)
-    assert error_hint(raised.value) == hint
+    assert suggest_for_error(raised.value) == hint
 
 
 def test_errors_of_others_are_left_alone() -> None:
     named = AttributeError("x", name="respond", obj=7)
     for error in (AttributeError("respond"), named, KeyError()):
-        assert error_hint(error) == ""
+        assert suggest_for_error(error) == ""
 
 
 def test_calls_as_in_other_frameworks_are_explained(builder: Builder) -> None:
     domain: Any = builder.domain("*", "default")
     with pytest.raises(TypeError) as raised:
         domain.route("/")
-    assert error_hint(raised.value).startswith("write @kore.route(path, domain=")
+    assert suggest_for_error(raised.value).startswith("write @kore.route(path, domain=")
     server: Any = kore.server
     with pytest.raises(TypeError) as raised:
         server(host="127.0.0.1", port=0)
-    assert error_hint(raised.value) == "write ip=\n"
+    assert suggest_for_error(raised.value) == "write ip=\n"
     request: Any = Request.__new__(Request)
     with pytest.raises(TypeError) as raised:
         request.response(200, b"", headers={"a": "b"})
-    assert error_hint(raised.value).startswith("write req.response_header(")
-    assert error_hint(TypeError("other")) == ""
+    assert suggest_for_error(raised.value).startswith("write req.response_header(")
+    assert suggest_for_error(TypeError("other")) == ""
