@@ -120,7 +120,7 @@ def test_no_line_is_lost_when_files_are_moved_away_under_load(
         procs.until(lambda pid=pid: not any(".log." in path for path in procs.descriptors(pid)))  # type: ignore[misc]
 
 
-def test_a_stop_writes_what_waits(serve: Launcher, tmp_path: Path) -> None:
+def test_stop_writes_pending_lines(serve: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     server = serve(app(log), settings={"workers": 2})
     full(server, 2)
@@ -131,7 +131,7 @@ def test_a_stop_writes_what_waits(serve: Launcher, tmp_path: Path) -> None:
     assert seen(log) == complete(clients)
 
 
-def test_a_reload_under_load_goes_on_with_the_file_or_another(
+def test_reload_under_load_keeps_or_changes_the_file(
     serve: Launcher, tmp_path: Path
 ) -> None:
     log, other = tmp_path / "access.log", tmp_path / "other.log"
@@ -163,7 +163,7 @@ domain.route("/wait", wait)
 """
 
 
-def test_workers_of_an_earlier_load_are_given_new_files_too(
+def test_reopened_files_reach_workers_of_earlier_generations(
     serve: Launcher, tmp_path: Path
 ) -> None:
     log = tmp_path / "access.log"
@@ -186,7 +186,7 @@ def test_workers_of_an_earlier_load_are_given_new_files_too(
     assert json.loads(log.read_bytes().splitlines()[-1])["pid"] == old
 
 
-def test_a_worker_that_is_killed_loses_what_it_had_not_written(
+def test_killed_worker_loses_only_unwritten_lines(
     serve: Launcher, tmp_path: Path
 ) -> None:
     log = tmp_path / "access.log"
@@ -203,7 +203,7 @@ def test_a_worker_that_is_killed_loses_what_it_had_not_written(
     assert [json.loads(line)["pid"] for line in log.read_bytes().splitlines()] == [old, new]
 
 
-def test_a_full_disk_is_reported_once_and_clients_do_not_notice(
+def test_full_disk_is_logged_once_and_requests_succeed(
     serve: Launcher, tmp_path: Path
 ) -> None:
     log = tmp_path / "access.log"
@@ -225,7 +225,7 @@ def test_a_full_disk_is_reported_once_and_clients_do_not_notice(
     assert server.log.text().count(told) == 1
 
 
-def test_lines_that_cannot_be_written_at_the_end_are_counted(
+def test_unwritable_lines_at_exit_are_counted(
     serve: Launcher, tmp_path: Path
 ) -> None:
     server = serve(app("/dev/full"))
@@ -238,7 +238,7 @@ def test_lines_that_cannot_be_written_at_the_end_are_counted(
     )
 
 
-def test_a_file_that_cannot_be_opened_anew_goes_on_as_it_was(
+def test_failed_reopen_keeps_the_old_file(
     serve: Launcher, tmp_path: Path
 ) -> None:
     directory = tmp_path / "logs"
@@ -262,7 +262,7 @@ def test_a_file_that_cannot_be_opened_anew_goes_on_as_it_was(
         (lambda path: path.symlink_to("nowhere/x"), "No such file or directory"),
     ],
 )
-def test_what_is_no_file_to_write_to_is_an_error_at_the_start(
+def test_unsuitable_path_is_an_error_at_startup(
     tmp_path: Path, make: object, reason: str
 ) -> None:
     assert callable(make)
@@ -279,7 +279,7 @@ def test_what_is_no_file_to_write_to_is_an_error_at_the_start(
     assert kore(tmp_path, "-t", "app.py").stderr.strip() in done.stderr
 
 
-def test_a_pipe_is_written_to_as_long_as_somebody_reads(tmp_path: Path) -> None:
+def test_fifo_is_written_while_it_has_a_reader(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     (tmp_path / "app.py").write_text(
@@ -374,7 +374,7 @@ def test_a_file_configures_the_same_and_is_printed_as_it_was_read(project: Path)
     assert again.stdout == printed.stdout
 
 
-def test_a_single_line_is_written_though_nothing_follows(serve: Launcher, tmp_path: Path) -> None:
+def test_single_line_is_written_without_delay(serve: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     server = serve(app(log, "combined"))
     get(server, "/")

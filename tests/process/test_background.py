@@ -79,7 +79,7 @@ def opened(pid: int, fd: str) -> str:
 @pytest.mark.parametrize(
     ("source", "options"), [(APP, ["-d"]), (PRODUCTION, ["-n", "-r"]), (PRODUCTION, ["-ndr"])]
 )
-def test_the_command_ends_when_the_server_serves(
+def test_background_command_exits_when_the_server_is_ready(
     place: Path, source: str, options: list[str]
 ) -> None:
     (place / "app.py").write_text(source)
@@ -117,7 +117,7 @@ def test_syslog_gets_a_priority_a_time_a_name_and_the_line(place: Path) -> None:
         stop(place)
 
 
-def test_syslog_may_go_and_come_back(place: Path) -> None:
+def test_syslog_is_reconnected_after_it_was_away(place: Path) -> None:
     with Syslogd(place / "syslog") as log:
         kore(place, "-d", "app.py")
         pid = owner(place / "kore.pid")
@@ -167,7 +167,7 @@ def test_without_a_syslog_standard_error_gets_the_log_after_one_notice(place: Pa
     procs.until(lambda: "goodbye" in text())
 
 
-def test_with_a_logfile_syslog_is_not_asked(place: Path) -> None:
+def test_logfile_replaces_syslog(place: Path) -> None:
     (place / "app.py").write_text(APP + 'kore.config.logfile = "log"\n')
     run = kore(place, "-d", "app.py")
 
@@ -188,7 +188,7 @@ def test_with_a_logfile_syslog_is_not_asked(place: Path) -> None:
         ("import sys\nApp.daemonized = lambda self: sys.exit('no')\n", "no"),
     ],
 )
-def test_what_is_wrong_is_said_where_the_command_was_given(
+def test_startup_error_is_written_to_the_terminal(
     place: Path, change: str, reason: str
 ) -> None:
     (place / "app.py").write_text(APP + change)
@@ -200,7 +200,7 @@ def test_what_is_wrong_is_said_where_the_command_was_given(
     assert not (place / "kore.pid").exists()
 
 
-def test_production_needs_n_and_r_as_long_as_nobody_switches_users(place: Path) -> None:
+def test_production_requires_n_and_r(place: Path) -> None:
     (place / "app.py").write_text(PRODUCTION)
 
     run = kore(place, "app.py")
@@ -209,7 +209,7 @@ def test_production_needs_n_and_r_as_long_as_nobody_switches_users(place: Path) 
     assert "needs chroot and a switch of user" in run.stderr
 
 
-def test_the_foreground_can_be_asked_for(place: Path) -> None:
+def test_foreground_option_overrides_production(place: Path) -> None:
     (place / "app.py").write_text(PRODUCTION + "App.workerstart = lambda self: kore.shutdown()\n")
 
     run = kore(place, "-f", "-n", "-r", "app.py")
@@ -250,7 +250,7 @@ def test_an_interrupt_is_ignored_in_the_background_and_a_reload_is_not(place: Pa
         stop(place)
 
 
-def test_a_hangup_during_the_start_begins_anew(place: Path) -> None:
+def test_hangup_during_startup_reloads(place: Path) -> None:
     slow = "import asyncio\nasync def slow(self): await asyncio.sleep(60)\nApp.workerstart = slow\n"
     (place / "app.py").write_text(APP + slow)
     with Syslogd(place / "syslog") as log, subprocess.Popen(
@@ -269,7 +269,7 @@ def test_a_hangup_during_the_start_begins_anew(place: Path) -> None:
         stop(place)
 
 
-def test_a_daemon_writes_for_its_owner_only_where_nothing_was_said(place: Path) -> None:
+def test_daemon_has_a_default_umask(place: Path) -> None:
     (place / "app.py").write_text(APP + 'kore.config.logfile = "log"\n')
     start = "import os, sys; os.umask(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     command = [sys.executable, "-c", start, "-m", "kore", "-d", "app.py"]
@@ -281,7 +281,7 @@ def test_a_daemon_writes_for_its_owner_only_where_nothing_was_said(place: Path) 
     stop(place)
 
 
-def test_a_descriptor_somebody_waits_for_is_not_kept(place: Path) -> None:
+def test_daemon_closes_inherited_descriptors(place: Path) -> None:
     (place / "app.py").write_text(APP + 'kore.config.logfile = "log"\n')
     read, write = os.pipe()
     command = [sys.executable, "-m", "kore", "-d", "app.py"]

@@ -105,7 +105,7 @@ def test_a_worker_without_a_successor_leaves_no_body(serve: Launcher, tmp_path: 
     assert names(tmp_path) == []
 
 
-def test_the_next_start_removes_what_a_killed_server_left(serve: Launcher, tmp_path: Path) -> None:
+def test_startup_removes_bodies_of_a_killed_server(serve: Launcher, tmp_path: Path) -> None:
     first = serving(serve, tmp_path)
     bystander = tmp_path / "bodies" / "body-1-notes.txt"
     bystander.write_text("not ours")
@@ -201,7 +201,7 @@ def set_limit(server: Server, path: str, field: str) -> None:
         assert client.ask(get(path, field)).status == 200
 
 
-def test_a_disk_that_takes_no_more_is_a_507_and_one_line_in_the_log(
+def test_disk_error_is_a_507_and_one_log_line(
     serve: Launcher, tmp_path: Path
 ) -> None:
     server = serving(serve, tmp_path)
@@ -256,7 +256,7 @@ def test_without_descriptors_a_body_is_a_503(serve: Launcher, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("options", [(), ("-t",)])
-def test_a_directory_that_cannot_be_is_an_error_with_its_line(
+def test_unusable_directory_is_an_error_with_its_line(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     (tmp_path / "app.py").write_text(

@@ -20,7 +20,7 @@ def kore(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_that_was_asked_for_is_no_failure(tmp_path: Path) -> None:
+def test_help_exits_with_0(tmp_path: Path) -> None:
     run = kore("-h", cwd=tmp_path)
 
     assert run.returncode == 0
@@ -33,7 +33,7 @@ def test_help_that_was_asked_for_is_no_failure(tmp_path: Path) -> None:
     assert max(map(len, run.stdout.splitlines())) < 100
 
 
-def test_the_version(tmp_path: Path) -> None:
+def test_version_is_printed(tmp_path: Path) -> None:
     run = kore("-v", cwd=tmp_path)
 
     assert run.returncode == 0
@@ -52,7 +52,7 @@ def test_the_version(tmp_path: Path) -> None:
         (["-d", "-f", "app.py"], "kore: -d and -f exclude each other"),
     ],
 )
-def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str], reason: str) -> None:
+def test_impossible_command_is_an_error(tmp_path: Path, arguments: list[str], reason: str) -> None:
     run = kore(*arguments, cwd=tmp_path)
 
     assert run.returncode == 1
@@ -60,7 +60,7 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str], reaso
     assert run.stdout == ""
 
 
-def test_the_applications_arguments_are_its_own(tmp_path: Path) -> None:
+def test_arguments_after_the_application_are_passed_on(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import sys\n"
         "def kore_parent_configure(args):\n"
@@ -73,7 +73,7 @@ def test_the_applications_arguments_are_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [["-q"], ["-nrq"]])
-def test_quiet_says_what_is_wrong_only(tmp_path: Path, options: list[str]) -> None:
+def test_quiet_logs_only_warnings(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "app.py").write_text(
         "import kore\n"
         'kore.server("http", ip="127.0.0.1", port="0", tls=False)\n'

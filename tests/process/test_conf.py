@@ -22,7 +22,7 @@ def test_a_file_is_served(project: Path) -> None:
         assert get(server, "/module") == b"hello world"
 
 
-def test_a_file_elsewhere_includes_what_is_beside_it(project: Path) -> None:
+def test_include_is_relative_to_its_file(project: Path) -> None:
     conf = project / "conf"
     conf.mkdir()
     (conf / "kore.conf").write_text("workers $N\ninclude parts/rest.conf\n")
@@ -35,7 +35,7 @@ def test_a_file_elsewhere_includes_what_is_beside_it(project: Path) -> None:
     assert "\nworkers 3\n" in f"\n{run.stdout}"
 
 
-def test_modules_have_hooks_and_are_told_of_their_loading(project: Path) -> None:
+def test_modules_have_hooks_and_onload_callbacks(project: Path) -> None:
     with serving(project, "-c", "kore.conf", "one", "-two") as server:
         text = server.log.text()
         assert "configure ['kore', 'one', '-two']" in text
@@ -144,14 +144,14 @@ def test_a_file_validates_and_authenticates(protected: Path) -> None:
         assert asked(server, "/request", x_key="sesame")[0] == 200
 
 
-def test_a_validator_of_the_file_can_decide_who_is_let_in(protected: Path) -> None:
+def test_validator_function_can_authenticate(protected: Path) -> None:
     with serving(protected, "-c", "kore.conf") as server:
         assert asked(server, "/session")[0] == 403
         assert asked(server, "/session", Cookie="session=beef5")[0] == 403
         assert asked(server, "/session", Cookie="session=beef")[0] == 200
 
 
-def test_what_protects_is_printed_and_protects_again(protected: Path) -> None:
+def test_printed_authentication_works_the_same(protected: Path) -> None:
     first = kore(protected, "--print-config", "-c", "kore.conf")
     printed = first.stdout.removeprefix("configure ['kore']\n")
     (protected / "printed.conf").write_text(printed)
@@ -167,7 +167,7 @@ def test_what_protects_is_printed_and_protects_again(protected: Path) -> None:
         assert asked(server, "/session", Cookie="session=beef")[0] == 200
 
 
-def test_a_file_can_require_parameters_and_say_what_was_wrong(protected: Path) -> None:
+def test_file_can_require_parameters_and_report_errors(protected: Path) -> None:
     conf = (protected / "kore.conf").read_text()
     line = "validate get id v_id"
     assert line in conf
@@ -307,7 +307,7 @@ def test_a_server_with_several_addresses_serves_on_all(project: Path) -> None:
 # Mistakes
 
 
-def test_every_mistake_is_told_at_once(project: Path) -> None:
+def test_all_configuration_errors_are_reported_at_once(project: Path) -> None:
     (project / "kore.conf").write_text(CONF + "wrokers 2\nvalidator v regex (\n")
 
     run = kore(project, "-c", "kore.conf")
@@ -335,7 +335,7 @@ def test_every_mistake_is_told_at_once(project: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_place(
+def test_configuration_error_has_file_and_line(
     tmp_path: Path, source: str, conf: str, reason: str
 ) -> None:
     (tmp_path / "m.py").write_text(source)
@@ -347,7 +347,7 @@ def test_a_mistake_is_told_with_its_place(
     assert run.stderr.removeprefix("fatal: ").startswith(reason.removeprefix("fatal: "))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_configuration_file_is_named(tmp_path: Path) -> None:
     run = kore(tmp_path, "-c", "kore.conf")
 
     assert run.returncode == 1
@@ -356,7 +356,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_privileges_are_not_lost_in_silence(project: Path) -> None:
+def test_unsupported_privsep_is_refused(project: Path) -> None:
     (project / "kore.conf").write_text(CONF + PRIVSEP)
 
     run = kore(project, "-c", "kore.conf")

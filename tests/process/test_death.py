@@ -103,7 +103,7 @@ def test_waiting_connections_are_answered_by_the_successor(serve: Launcher) -> N
         assert answer(client).endswith(f"\r\n\r\n{successor}".encode())
 
 
-def test_the_log_says_what_was_waiting(serve: Launcher) -> None:
+def test_log_names_the_waiting_route_of_a_dead_worker(serve: Launcher) -> None:
     server = serve(APP)
     (worker,) = full(server, 1)
     clients = [ask(server, "/wait", 60) for _ in range(2)]
@@ -118,7 +118,7 @@ def test_the_log_says_what_was_waiting(serve: Launcher) -> None:
         assert answer(client) == b""
 
 
-def test_the_log_says_when_no_route_was_to_blame(serve: Launcher) -> None:
+def test_log_says_that_a_dead_worker_was_in_no_route(serve: Launcher) -> None:
     server = serve(APP)
     (worker,) = full(server, 1)
     assert get(server)
@@ -127,7 +127,7 @@ def test_the_log_says_when_no_route_was_to_blame(serve: Launcher) -> None:
     server.log.wait(f"worker 1 (pid {worker}) killed by SIGKILL in no route")
 
 
-def test_the_policy_may_be_to_stop(serve: Launcher) -> None:
+def test_terminate_policy_stops_the_server(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2, "worker_death_policy": "terminate"})
     assert try_get(server, "/exit0") == b""
 
@@ -162,7 +162,7 @@ def test_a_crash_loop_is_slowed_down(serve: Launcher) -> None:
     full(server, 1)
 
 
-def test_a_dead_template_disturbs_nobody_and_comes_back(serve: Launcher) -> None:
+def test_dead_template_is_restarted_without_affecting_workers(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2})
     workers = full(server, 2)
     first = template(server)
@@ -189,7 +189,7 @@ def test_template_and_workers_may_die_together(serve: Launcher, rounds: int) -> 
         assert get(server)
 
 
-def test_a_template_that_cannot_come_back_is_tried_again(serve: Launcher) -> None:
+def test_failing_template_is_retried(serve: Launcher) -> None:
     server = serve(APP)
     (worker,) = full(server, 1)
     app = server.log.path.parent / "app.py"
@@ -228,7 +228,7 @@ def test_without_workers_and_without_a_template_clients_are_refused(serve: Launc
     assert get(server)
 
 
-def test_without_an_interpreter_templates_are_tried_now_and_then(
+def test_template_is_retried_without_an_interpreter(
     serve: Launcher, tmp_path: Path
 ) -> None:
     python = interpreter(tmp_path / "env")
@@ -260,7 +260,7 @@ def interpreter(place: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["/pid", "/sleep", "/wait"])
-def test_nobody_survives_the_parent(serve: Launcher, path: str) -> None:
+def test_all_children_end_with_the_parent(serve: Launcher, path: str) -> None:
     server = serve(APP, settings={"workers": 2})
     full(server, 2)
     client = ask(server, path, 60)
@@ -280,7 +280,7 @@ def test_nobody_survives_the_parent(serve: Launcher, path: str) -> None:
     ("count", "rounds"),
     [(4, 12), *(pytest.param(count, 200, marks=pytest.mark.slow) for count in (1, 2, 4))],
 )
-def test_kills_at_random_leave_a_whole_server(serve: Launcher, count: int, rounds: int) -> None:
+def test_server_recovers_from_random_kills(serve: Launcher, count: int, rounds: int) -> None:
     """Requests go on meanwhile, from several clients; workers and template are hit."""
     server = serve(APP, settings={"workers": count})
     full(server, count)
@@ -313,7 +313,7 @@ def test_kills_at_random_leave_a_whole_server(serve: Launcher, count: int, round
     assert end(server, signal.SIGTERM) == 0
 
 
-def test_what_a_worker_leaves_running_does_not_confuse_the_parent(serve: Launcher) -> None:
+def test_orphans_of_a_worker_do_not_confuse_the_parent(serve: Launcher) -> None:
     server = serve(
         """
         import os, subprocess

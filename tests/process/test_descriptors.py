@@ -69,7 +69,7 @@ def check(server: Server, count: int) -> list[Counter[str]]:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_child_has_what_is_on_its_list(serve: Launcher, loop: str, count: int) -> None:
+def test_child_has_only_its_listed_descriptors(serve: Launcher, loop: str, count: int) -> None:
     server = serve(APP, settings={"workers": count}, loop=loop)
     found = check(server, count)
 
@@ -77,7 +77,7 @@ def test_a_child_has_what_is_on_its_list(serve: Launcher, loop: str, count: int)
     assert found[0]["socket:"] >= 2, "its channel and a listening socket"
 
 
-def test_what_a_child_has_stays_the_same(serve: Launcher) -> None:
+def test_descriptors_of_children_do_not_accumulate(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2})
     expected = check(server, 2)[0]
     for _ in range(3):
@@ -102,7 +102,7 @@ def test_what_a_child_has_stays_the_same(serve: Launcher) -> None:
     procs.until(lambda: kinds(server.process.pid) == parent, what="the parent has what it had")
 
 
-def test_a_descriptor_the_command_was_started_with_goes_to_nobody(
+def test_inherited_descriptors_are_closed_in_children(
     serve: Launcher, tmp_path: Path
 ) -> None:
     secret = os.open(tmp_path, os.O_RDONLY)

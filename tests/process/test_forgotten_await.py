@@ -59,7 +59,7 @@ def test_a_forgotten_await_is_in_the_log(serve: Launcher, statement: str) -> Non
     server.log.search(rf"app\.py:\d+: coroutine '{name}'")
 
 
-def test_what_is_awaited_or_cancelled_is_not(serve: Launcher) -> None:
+def test_awaited_and_cancelled_coroutines_are_not_logged(serve: Launcher) -> None:
     server = serve(APP.replace("{statement}", "pass"))
     assert get(server, "/right") == b"right"
     assert get(server, "/right") == b"right"

@@ -55,7 +55,7 @@ def everyone(server: Server) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM"])
-def test_a_signal_to_all_ends_none(serve: Launcher, name: str) -> None:
+def test_harmless_signal_to_the_group_ends_no_process(serve: Launcher, name: str) -> None:
     server = serve(APP, settings={"workers": 2})
     family = everyone(server)
 

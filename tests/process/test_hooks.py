@@ -169,7 +169,7 @@ def test_a_hook_for_signals_does_not_keep_programs_from_being_waited_for(
 
 
 @pytest.mark.parametrize("prefix", ["", "async "])
-def test_a_signal_hook_that_raises_is_in_the_log_and_the_signal_does_what_it_does(
+def test_raising_signal_hook_is_logged_and_the_signal_takes_effect(
     serve: Launcher, prefix: str
 ) -> None:
     server = serve(
@@ -202,7 +202,7 @@ kore.domain("*", attach="http").route("/", lambda req: req.response(200, b"ok"))
 """
 
 
-def test_a_generator_that_nobody_finished_is_ended_with_the_worker(serve: Launcher) -> None:
+def test_unfinished_async_generator_is_closed_with_the_worker(serve: Launcher) -> None:
     server = serve(GENERATOR)
     server.stop()
 

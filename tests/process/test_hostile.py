@@ -96,7 +96,7 @@ for handler in (forge, flood, empty, lie, descriptors, log):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_junk_on_the_channel_costs_the_sender_its_life_only(serve: Launcher, seed: int) -> None:
+def test_malformed_messages_kill_only_their_sender(serve: Launcher, seed: int) -> None:
     server = serve(TAKEN_OVER, settings={"workers": 2})
     before = full(server, 2)
     assert try_get(server, f"/fuzz/{random.Random(seed).getrandbits(20)}") == b""
@@ -121,7 +121,7 @@ def test_a_worker_cannot_speak_for_the_template(serve: Launcher) -> None:
     assert server.process.poll() is None
 
 
-def test_a_flood_of_lines_keeps_nobody_waiting(serve: Launcher) -> None:
+def test_log_flood_does_not_delay_other_workers(serve: Launcher) -> None:
     server = serve(TAKEN_OVER, settings={"workers": 2})
     before = full(server, 2)
     assert get(server, "/flood", timeout=60) == b"done"
@@ -153,7 +153,7 @@ def test_descriptors_are_not_forced_on_the_parent(serve: Launcher) -> None:
     assert len(procs.descriptors(server.process.pid)) == count
 
 
-def test_the_scoreboard_may_hold_anything(serve: Launcher) -> None:
+def test_scoreboard_may_hold_any_bytes(serve: Launcher) -> None:
     server = serve(TAKEN_OVER, settings={"workers": 2})
     full(server, 2)
     assert get(server, "/lie") == b"lied"

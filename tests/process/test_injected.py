@@ -250,7 +250,7 @@ def short(birth):
     assert "exited with status 5" in ended.said
 
 
-def test_a_template_may_die_before_it_tells_what_it_forked(tmp_path: Path) -> None:
+def test_template_may_die_before_it_reports_a_fork(tmp_path: Path) -> None:
     """Nobody knows the worker then; it ends by itself, and another one takes the place."""
     source = """
 forks = []

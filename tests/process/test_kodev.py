@@ -100,7 +100,7 @@ def said(
 # Create
 
 
-def test_what_is_created_is_good_and_passes_its_own_tests(tmp_path: Path) -> None:
+def test_created_project_is_clean_and_passes_its_tests(tmp_path: Path) -> None:
     made = kodev(tmp_path, "create", "-p", "shop")
     project = tmp_path / "shop"
     names = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
@@ -125,7 +125,7 @@ def test_what_is_created_is_good_and_passes_its_own_tests(tmp_path: Path) -> Non
     "name",
     ["../x", "a b", "é", "", ".", "a/b", "/tmp/x", "1st", "x" * 65, "class", "a\nb", "a.py", "a$b"],
 )
-def test_a_name_that_is_none_makes_nothing(said: Said, tmp_path: Path, name: str) -> None:
+def test_invalid_project_name_creates_nothing(said: Said, tmp_path: Path, name: str) -> None:
     err = said("create", name)
 
     assert "is no name for a project" in err
@@ -136,7 +136,7 @@ def test_a_name_that_is_none_makes_nothing(said: Said, tmp_path: Path, name: str
 @pytest.mark.parametrize(
     "arguments", [[], ["a", "b"], ["-p"], ["-p", "-p", "a"], ["--", "a"], ["-x"]]
 )
-def test_other_words_for_create_make_nothing(
+def test_wrong_arguments_of_create_create_nothing(
     said: Said, tmp_path: Path, arguments: list[str]
 ) -> None:
     err = said("create", *arguments)
@@ -146,7 +146,7 @@ def test_other_words_for_create_make_nothing(
 
 
 @pytest.mark.parametrize("kind", ["directory", "file", "link"])
-def test_what_exists_is_left_as_it_is(said: Said, tmp_path: Path, kind: str) -> None:
+def test_existing_directory_is_left_alone(said: Said, tmp_path: Path, kind: str) -> None:
     shop = tmp_path / "shop"
     (tmp_path / "other").mkdir()
     {
@@ -163,7 +163,7 @@ def test_what_exists_is_left_as_it_is(said: Said, tmp_path: Path, kind: str) -> 
 # Run
 
 
-def test_a_change_is_served_without_losing_anybody(place: Path) -> None:
+def test_changed_source_is_served_without_failed_requests(place: Path) -> None:
     (place / ".venv").mkdir()
     (place / "env").mkdir()
     (place / "env" / "pyvenv.cfg").touch()
@@ -240,7 +240,7 @@ def served_by(server: Server) -> str | None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_when_it_ends(place: Path, number: int) -> None:
+def test_run_leaves_no_files_behind(place: Path, number: int) -> None:
     with run(place) as server:
         server.learn_port()
         server.process.send_signal(number)
@@ -248,7 +248,7 @@ def test_nothing_is_left_when_it_ends(place: Path, number: int) -> None:
         procs.until(lambda: not procs.session(server.process.pid), what="all processes gone")
 
 
-def test_one_runs_at_a_time(place: Path) -> None:
+def test_second_run_of_a_project_is_refused(place: Path) -> None:
     with run(place) as server:
         server.learn_port()
         second = kodev(place, "run")
@@ -292,7 +292,7 @@ def test_a_running_server_is_told_to_reload(place: Path) -> None:
         assert (place / "kore.pid").exists()
 
 
-def test_a_pid_file_of_nobody_is_about_nobody(place: Path) -> None:
+def test_stale_pidfile_is_ignored(place: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as bystander:
         (place / "kore.pid").write_text(f"{bystander.pid}\n")
         told = kodev(place, "reload")
@@ -327,7 +327,7 @@ def test_a_pid_file_with_another_name_is_found(place: Path) -> None:
         server.kill()
 
 
-def test_info_says_what_is_wrong(place: Path) -> None:
+def test_info_reports_errors(place: Path) -> None:
     (place / "app.py").write_text("1 / 0\n")
     said = kodev(place, "info")
 
@@ -337,7 +337,9 @@ def test_info_says_what_is_wrong(place: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "reload", "info", "clean"])
-def test_outside_of_a_project_nothing_is_done(said: Said, tmp_path: Path, command: str) -> None:
+def test_commands_outside_of_a_project_are_refused(
+    said: Said, tmp_path: Path, command: str
+) -> None:
     err = said(command)
 
     assert "is no project" in err
@@ -373,7 +375,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         ),
     ],
 )
-def test_other_words_are_answered(said: Said, arguments: list[str], begin: str) -> None:
+def test_unknown_commands_are_explained(said: Said, arguments: list[str], begin: str) -> None:
     assert said(*arguments).startswith(begin)
 
 

@@ -69,7 +69,9 @@ def test_python_alone_says_who_starts_an_application(place: Path, start: str) ->
         (["--workers", "3", "app.py"], "write kore.config.workers = N"),
     ],
 )
-def test_words_of_other_servers_are_answered(place: Path, arguments: list[str], said: str) -> None:
+def test_commands_of_other_servers_are_explained(
+    place: Path, arguments: list[str], said: str
+) -> None:
     (place / "some.conf").touch()
     run = subprocess.run([*KORE, *arguments], cwd=place, capture_output=True, text=True, timeout=30)
 
@@ -144,7 +146,7 @@ def test_a_working_directory_that_is_gone_is_told(place: Path, command: str) -> 
     assert it.stderr.startswith(f"kodev: {wanted}")
 
 
-def test_a_run_without_its_pid_file_keeps_what_serves(place: Path) -> None:
+def test_run_without_its_pidfile_keeps_the_server(place: Path) -> None:
     (place / "kore.pid").mkdir()
     with run(place) as server:
         server.learn_port()

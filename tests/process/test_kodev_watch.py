@@ -60,7 +60,9 @@ def without_watches() -> bool:
 
 
 @pytest.mark.skipif(not without_watches(), reason="no user namespaces here")
-def test_when_watches_run_out_it_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_continues_without_inotify_watches(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shell = 'echo 3 > /proc/sys/user/max_inotify_watches; exec "$@"'
     monkeypatch.setattr(
         "tests.process.test_kodev.KODEV", ["unshare", "-U", "-r", "sh", "-c", shell, "sh", *KODEV]

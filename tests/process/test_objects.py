@@ -57,7 +57,7 @@ def test_the_order_of_each_sender_is_kept_under_load(three: Server) -> None:
     assert "after" not in three.log.text(min(starts))
 
 
-def test_a_worker_that_blocks_makes_senders_wait_and_nobody_else(three: Server, gate: Path) -> None:
+def test_blocking_worker_delays_only_its_senders(three: Server, gate: Path) -> None:
     full(three, 3)
     before = procs.resident(three.process.pid), procs.resident(pid_of(three, 1))
     start = tell(three, 2, "block", gate, wait=False)
@@ -83,7 +83,7 @@ def test_a_worker_that_blocks_makes_senders_wait_and_nobody_else(three: Server, 
     assert "after" not in three.log.text(start)
 
 
-def test_the_server_ends_in_time_when_somebody_is_busy(serve: Launcher, gate: Path) -> None:
+def test_server_stops_in_time_while_a_worker_is_busy(serve: Launcher, gate: Path) -> None:
     server = serve(APP, settings={"workers": 2, "worker_no_accept": 2, "drain_timeout": 1})
     full(server, 2)
     start = tell(server, 2, "block", gate, wait=False)
@@ -95,7 +95,7 @@ def test_the_server_ends_in_time_when_somebody_is_busy(serve: Launcher, gate: Pa
     assert "worker 2 (pid" in server.log.text(start)
 
 
-def test_what_was_on_its_way_to_a_dead_worker_is_told_and_its_successor_is_sound(
+def test_objects_for_a_dead_worker_are_reported_and_its_successor_works(
     serve: Launcher, gate: Path
 ) -> None:
     server = serve(APP, settings={"workers": 3, "worker_no_accept": 2})
@@ -117,7 +117,7 @@ def test_what_was_on_its_way_to_a_dead_worker_is_told_and_its_successor_is_sound
     assert "seen 2,20,300000 [(1, 19, 20)]" in server.log.text(start)
 
 
-def test_half_an_object_is_forgotten_with_its_sender(three: Server) -> None:
+def test_partial_object_is_discarded_with_its_sender(three: Server) -> None:
     full(three, 3)
     victim = pid_of(three, 3)
     start = tell(three, 3, "half", 1, wait=False)
@@ -128,7 +128,7 @@ def test_half_an_object_is_forgotten_with_its_sender(three: Server) -> None:
     assert "sends what is no message" not in three.log.text(start)
 
 
-def test_nobody_waits_for_a_worker_that_does_not_come_back(serve: Launcher, tmp_path: Path) -> None:
+def test_sends_to_a_worker_that_is_not_restarted_end(serve: Launcher, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     hook = f"""
 def start():
@@ -152,7 +152,7 @@ App.workerstart = staticmethod(start)
     server.log.wait("proc=[wrk 1] log=[got 'back']", start)
 
 
-def test_async_hooks_are_awaited_one_after_the_other_and_errors_stop_nobody(three: Server) -> None:
+def test_async_hooks_run_in_order_and_continue_after_errors(three: Server) -> None:
     full(three, 3)
     with three.expecting("uncaught exception SystemExit('failed 1') in koreapp.onmsg", errors=3):
         start = tell(three, 1, "send", "('async', 0, False)")
@@ -184,7 +184,7 @@ def test_an_error_in_the_hook_is_logged_and_the_next_object_comes(three: Server)
 # Hostile workers
 
 
-def test_a_worker_that_ignores_the_window_of_another_fills_nothing(
+def test_exceeding_the_window_fills_no_queue(
     serve: Launcher, gate: Path
 ) -> None:
     settings = {"workers": 3, "worker_no_accept": 2, "worker_message_max": "256k"}
@@ -211,7 +211,7 @@ def test_a_worker_that_ignores_the_window_of_another_fills_nothing(
     assert server.log.text(start).count("more than that takes") == 1
 
 
-def test_junk_for_another_worker_is_left_out_and_said_once(three: Server) -> None:
+def test_malformed_objects_are_dropped_and_logged_once(three: Server) -> None:
     full(three, 3)
     start = tell(three, 1, "junk", 2)
     tell(three, 1, "junk", 2)
@@ -224,7 +224,7 @@ def test_junk_for_another_worker_is_left_out_and_said_once(three: Server) -> Non
     assert "an object of worker 1 is left out: it is no data" in text
 
 
-def test_a_worker_speaks_only_to_those_it_may(serve: Launcher) -> None:
+def test_worker_sends_only_to_allowed_roles(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2})
     full(server, 2)
     start = tell(server, 1, "forge")

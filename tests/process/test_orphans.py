@@ -24,7 +24,7 @@ def reload(server: Server) -> None:
     server.log.search(r"(?s)reloading.*all worker processes started", start)
 
 
-def test_what_an_entry_script_has_started_goes_on(serve: Launcher) -> None:
+def test_processes_of_the_entry_script_continue(serve: Launcher) -> None:
     server = serve(SERVED, command=("sh", "-c", ENTRY, "sh", *KORE))
     helper = int(server.log.path.with_name("helper").read_text())
     try:
@@ -56,7 +56,7 @@ def started(server: Server) -> list[int]:
 
 
 @pytest.mark.parametrize("what", STARTED)
-def test_what_an_import_has_started_ends_with_its_template(serve: Launcher, what: str) -> None:
+def test_processes_of_an_import_end_with_the_template(serve: Launcher, what: str) -> None:
     keep = "with open('pids', 'a') as file: print(pid, file=file)\n"
     server = serve(SERVED + STARTED[what] + keep)
     reload(server)
@@ -118,7 +118,7 @@ def test_a_child_forked_on_import_is_no_template(serve: Launcher, then: str) -> 
     server.log.accept()
 
 
-def test_what_a_worker_has_forked_ends_with_it_and_nothing_else(serve: Launcher) -> None:
+def test_processes_of_a_worker_end_with_it(serve: Launcher) -> None:
     server = serve(
         SERVED
         + """

@@ -64,7 +64,7 @@ def run(command: list[str], place: Path, redirection: str) -> subprocess.Complet
 @pytest.mark.parametrize(
     ("redirection", "reason"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
 )
-def test_what_could_not_be_written_is_said(
+def test_unwritable_output_is_an_error(
     project: Path, command: list[str], redirection: str, reason: str
 ) -> None:
     done = run(command, project, redirection)
@@ -75,7 +75,7 @@ def test_what_could_not_be_written_is_said(
 
 
 @named
-def test_a_reader_that_is_gone_is_said(project: Path, command: list[str]) -> None:
+def test_closed_reader_is_an_error(project: Path, command: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as out:
@@ -89,7 +89,9 @@ def test_a_reader_that_is_gone_is_said(project: Path, command: list[str]) -> Non
 
 
 @named
-def test_without_standard_error_it_ends_as_with_it(project: Path, command: list[str]) -> None:
+def test_closed_standard_error_does_not_change_the_status(
+    project: Path, command: list[str]
+) -> None:
     assert run(command, project, ">/dev/null 2>&-").returncode == 0
     assert run([*KORE, "--nonsense"], project, "2>&-").returncode == 1
 

@@ -40,7 +40,7 @@ def started(place: Path, extra: str, *options: str, accesslog: str = "") -> Iter
         server.kill()
 
 
-def test_a_log_that_is_a_fifo_without_a_reader_holds_nothing_up(tmp_path: Path) -> None:
+def test_fifo_log_without_a_reader_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "log.fifo")
 
     with started(tmp_path, "kore.config.logfile = 'log.fifo'\n") as server:
@@ -81,7 +81,7 @@ def test_a_log_that_cannot_be_written_to_is_refused(tmp_path: Path, what: str) -
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_a_pid_file_never_replaces_what_it_is_not(tmp_path: Path, *, link: bool) -> None:
+def test_pidfile_replaces_no_other_file(tmp_path: Path, *, link: bool) -> None:
     precious = tmp_path / "precious"
     precious.write_text("precious data\n")
     if link:

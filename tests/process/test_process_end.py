@@ -108,7 +108,7 @@ def server(serve_module: Launcher, loop: str) -> Server:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_to_a_forked_child_is_the_childs(server: Server, number: signal.Signals) -> None:
+def test_signal_to_a_forked_child_is_handled_there(server: Server, number: signal.Signals) -> None:
     (worker,) = full(server, 1)
     start = server.log.size()
     assert get(server, "/child", number=str(int(number))) == str(-number).encode()
@@ -129,7 +129,7 @@ def test_a_signal_that_comes_right_after_a_fork_is_not_lost(
     assert found == [-number] * 40
 
 
-def test_an_interrupt_of_a_forked_child_is_pythons(server: Server) -> None:
+def test_interrupt_of_a_forked_child_is_a_keyboard_interrupt(server: Server) -> None:
     (worker,) = full(server, 1)
     with server.expecting(errors=None):
         assert get(server, "/child", number=str(int(signal.SIGINT))) == b"1"

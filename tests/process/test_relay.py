@@ -78,7 +78,7 @@ def test_a_payload_for_all_reaches_every_other_worker_once(server: Server, kind:
     assert server.log.text(start).count("300000 x 0") == 2
 
 
-def test_a_large_one_follows_a_small_one_though_receipts_are_late(server: Server) -> None:
+def test_large_message_follows_a_small_one_despite_late_acknowledgements(server: Server) -> None:
     full(server, 3)
     start = server.log.size()
 

@@ -162,7 +162,7 @@ def test_a_connection_that_is_kept_is_served_through_a_reload(serve: Launcher) -
     replaced(server, before, 1)
 
 
-def test_a_stop_does_not_wait_for_who_was_idle_at_an_earlier_reload(serve: Launcher) -> None:
+def test_stop_does_not_wait_for_clients_idle_since_a_reload(serve: Launcher) -> None:
     server = serve(VERSION.format(version=1), settings={"http_keepalive_time": 600})
     client = server.connect()
     assert client.ask(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n").body == b"1"
@@ -175,7 +175,7 @@ def test_a_stop_does_not_wait_for_who_was_idle_at_an_earlier_reload(serve: Launc
     client.close()
 
 
-def test_servers_and_workers_come_and_go(serve: Launcher, tmp_path: Path) -> None:
+def test_reload_adds_and_removes_servers_and_workers(serve: Launcher, tmp_path: Path) -> None:
     server = serve(VERSION.format(version=1), settings={"workers": 2})
     path = tmp_path / "kore.sock"
     good = app(server).read_text()
@@ -249,7 +249,7 @@ def test_the_log_file_is_reopened_on_request(serve: Launcher) -> None:
     assert "status:" not in path.with_suffix(".old").read_text()
 
 
-def test_the_state_can_be_asked_for(serve: Launcher) -> None:
+def test_status_is_logged_on_request(serve: Launcher) -> None:
     server = serve(VERSION.format(version=1), settings={"workers": 1})
     for _ in range(3):
         get(server, "/version")
@@ -268,7 +268,7 @@ def test_the_state_can_be_asked_for(serve: Launcher) -> None:
     assert answer(client).endswith(b"\r\n\r\n1")
 
 
-def test_fewer_workers_hang_up_on_nobody(serve: Launcher) -> None:
+def test_fewer_workers_reset_no_connections(serve: Launcher) -> None:
     server = serve(VERSION.format(version=1), settings={"workers": 2})
     full(server, 2)
     clients = [http.client.HTTPConnection(*server.address, timeout=30) for _ in range(8)]
@@ -290,7 +290,7 @@ def test_fewer_workers_hang_up_on_nobody(serve: Launcher) -> None:
     procs.until(lambda: not set(old) & set(server.workers), what="the old workers gone")
 
 
-def test_who_never_served_is_not_waited_for(serve: Launcher) -> None:
+def test_worker_that_never_served_is_not_waited_for(serve: Launcher) -> None:
     source = "import time\ndef kore_worker_configure():\n    time.sleep(0)\n"
     server = serve(VERSION.format(version=1) + source, settings={"drain_timeout": 100})
     (good,) = server.workers

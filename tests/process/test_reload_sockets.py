@@ -90,7 +90,7 @@ def kore_worker_configure():
         ({"accept_mode": "shared"}, "accept_mode = 'spread'", 1),
     ],
 )
-def test_who_does_not_serve_yet_is_given_no_clients(
+def test_worker_gets_no_clients_before_it_serves(
     serve: Launcher, before: dict[str, object], after: str, count: int
 ) -> None:
     server = serve(STARTING, settings=before)
@@ -109,7 +109,7 @@ def test_who_does_not_serve_yet_is_given_no_clients(
     assert old not in {int(get(server)) for _ in range(20)}
 
 
-def test_who_waits_at_a_server_that_goes_away_is_served(serve: Launcher) -> None:
+def test_queued_clients_of_a_removed_server_are_served(serve: Launcher) -> None:
     server = serve(SECOND + APP + ATTACHED, settings=ONE_BY_ONE)
     (old,) = server.workers
     port = int(server.log.search(r"more serving http on 127\.0\.0\.1:(\d+)\]")[1])
@@ -132,7 +132,7 @@ def test_who_waits_at_a_server_that_goes_away_is_served(serve: Launcher) -> None
 @pytest.mark.parametrize(
     ("before", "after", "count"), [("spread", "shared", 1), ("shared", "spread", 2)]
 )
-def test_clients_may_be_shared_out_in_another_way(
+def test_reload_may_change_the_accept_mode(
     serve: Launcher, before: str, after: str, count: int
 ) -> None:
     server = serve(APP, settings={"workers": 2, "accept_mode": before, **ONE_BY_ONE})
@@ -157,7 +157,7 @@ def test_clients_may_be_shared_out_in_another_way(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_port_in_another_spelling_is_never_open_for_nobody(
+def test_narrower_address_takes_over_without_a_gap(
     serve: Launcher, *, fails: bool
 ) -> None:
     """From every address of the machine to one of them: the narrower one gets all clients."""

@@ -54,7 +54,7 @@ kore.domain("*", attach="http").route("/calls", calls, methods=["get"])
 
 
 @pytest.mark.parametrize("pickled", [False, True])
-def test_what_cannot_be_sent_is_an_error_that_says_why(serve: Launcher, pickled: bool) -> None:
+def test_unsendable_object_is_an_error_with_the_reason(serve: Launcher, pickled: bool) -> None:
     settings = {"worker_message_max": 4096, "worker_message_pickle": pickled}
     server = serve(CALLS, settings=settings)
     own, part, cycle, large, *numbers = get(server, "/calls").decode().splitlines()
@@ -86,7 +86,7 @@ def test_what_cannot_be_sent_is_an_error_that_says_why(serve: Launcher, pickled:
     assert "got ('fine', 1)" in server.log.text()
 
 
-def test_an_application_without_the_hook_is_told_once(serve: Launcher) -> None:
+def test_missing_object_hook_is_logged_once(serve: Launcher) -> None:
     server = serve(
         """
         async def send(req):
@@ -133,7 +133,7 @@ def test_a_function_can_be_the_hook(serve: Launcher) -> None:
     assert "WebSockets" not in server.log.text()
 
 
-def test_a_worker_that_ends_in_good_order_handles_what_has_come(serve: Launcher) -> None:
+def test_stopping_worker_handles_received_objects(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 3, "worker_no_accept": 2})
     full(server, 3)
     victim = pid_of(server, 2)
@@ -150,7 +150,7 @@ def test_a_worker_that_ends_in_good_order_handles_what_has_come(serve: Launcher)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_random_parcels_harm_nobody(serve: Launcher, seed: int) -> None:
+def test_random_messages_do_no_harm(serve: Launcher, seed: int) -> None:
     server = serve(APP, settings={"workers": 3, "worker_no_accept": 2})
     full(server, 3)
     start = tell(server, 1, "fuzz", seed)
@@ -166,7 +166,7 @@ def test_random_parcels_harm_nobody(serve: Launcher, seed: int) -> None:
     assert "[wrk 1] log=[worker 2 has ended" not in server.log.text(start)
 
 
-def test_what_waits_for_a_worker_that_starts_is_an_error(serve: Launcher) -> None:
+def test_awaiting_a_starting_worker_is_an_error(serve: Launcher) -> None:
     server = serve(
         """
         class App:

@@ -90,7 +90,7 @@ def failed(source: str, cwd: Path) -> str:
         ("import os\nos._exit(9)\n", ["exited with status 9"]),
     ],
 )
-def test_an_application_that_cannot_be_loaded(
+def test_failing_application_ends_the_start(
     tmp_path: Path, source: str, reasons: list[str]
 ) -> None:
     said = failed(source, tmp_path)
@@ -99,14 +99,14 @@ def test_an_application_that_cannot_be_loaded(
         assert said.count(reason) == 1, said
 
 
-def test_an_application_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_application_ends_the_start(tmp_path: Path) -> None:
     run = kore("missing.py", cwd=tmp_path)
 
     assert run.returncode == 1
     assert run.stderr == "fatal: missing.py: no such file\n"
 
 
-def test_a_port_in_use(tmp_path: Path) -> None:
+def test_used_port_ends_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said = failed(SERVER.format(port=port) + DOMAIN, tmp_path)
@@ -114,7 +114,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
     assert f"failed to bind to '127.0.0.1:{port}': Address already in use" in said
 
 
-def test_a_port_another_kore_uses(serve: Launcher, tmp_path: Path) -> None:
+def test_port_of_another_kore_ends_the_start(serve: Launcher, tmp_path: Path) -> None:
     """Of the same user, and sharing its port among its workers: the kernel would allow it."""
     server = serve(APP)
     said = failed(SERVER.format(port=server.address[1]) + DOMAIN, tmp_path)
@@ -175,13 +175,13 @@ def test_with_a_log_file_the_reason_is_told_in_both_places(tmp_path: Path) -> No
         ('deployment = "production"', "needs chroot and a switch of user"),
     ],
 )
-def test_a_setting_that_cannot_be_followed(tmp_path: Path, setting: str, reason: str) -> None:
+def test_impossible_setting_ends_the_start(tmp_path: Path, setting: str, reason: str) -> None:
     said = failed(SERVER.format(port=0) + DOMAIN + f"kore.config.{setting}\n", tmp_path)
 
     assert f"fatal: {reason}" in said or reason in said
 
 
-def test_a_system_that_lends_too_few_descriptors_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_low_descriptor_limit_is_reported(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(SERVER.format(port=0) + DOMAIN)
     run = subprocess.run(
         ["sh", "-c", f"ulimit -n 10; exec {sys.executable} -m kore app.py"],
@@ -223,7 +223,7 @@ def test_a_failed_start_leaves_no_process_and_no_pid_file(tmp_path: Path) -> Non
     assert not (tmp_path / "kore.pid").exists()
 
 
-def test_a_stop_while_the_application_is_loaded(tmp_path: Path) -> None:
+def test_stop_during_loading_ends_the_server(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(100)\n")
     with subprocess.Popen(
         [sys.executable, "-m", "kore", "app.py"],
@@ -241,7 +241,7 @@ def test_a_stop_while_the_application_is_loaded(tmp_path: Path) -> None:
     procs.until(lambda: not procs.session(process.pid), what="all processes gone")
 
 
-def test_the_log_of_a_start(serve: Launcher) -> None:
+def test_startup_log_has_its_lines_in_order(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2})
     lines = [line.partition(" UTC ")[2] for line in server.log.text().splitlines()]
     first, second = server.workers
@@ -256,7 +256,7 @@ def test_the_log_of_a_start(serve: Launcher) -> None:
     ]
 
 
-def test_what_is_called_what(serve: Launcher) -> None:
+def test_processes_have_titles(serve: Launcher) -> None:
     server = serve("kore.setname('shop')\n" + APP)
 
     assert procs.title(server.worker) == "shop [wrk 1]"
@@ -273,13 +273,13 @@ def test_workers_are_spread_over_the_processors(serve: Launcher) -> None:
     assert all(len(os.sched_getaffinity(pid)) == 1 for pid in server.workers)
 
 
-def test_workers_are_left_alone_without_affinity(serve: Launcher) -> None:
+def test_workers_are_not_pinned_without_affinity(serve: Launcher) -> None:
     server = serve(APP, settings={"worker_set_affinity": 0})
 
     assert os.sched_getaffinity(server.worker) == os.sched_getaffinity(0)
 
 
-def test_limits_of_a_worker(serve: Launcher) -> None:
+def test_worker_limits_are_set(serve: Launcher) -> None:
     server = serve(APP, settings={"worker_rlimit_nofiles": 300, "worker_max_connections": 100})
     limits = Path(f"/proc/{server.worker}/limits").read_text()
     files = re.search(r"Max open files +(\d+) +(\d+)", limits)
@@ -290,7 +290,7 @@ def test_limits_of_a_worker(serve: Launcher) -> None:
     assert int(files[2]) == resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
-def test_what_a_worker_starts_has_the_servers_cpus_and_hard_limit(serve: Launcher) -> None:
+def test_child_of_a_worker_has_the_servers_cpus_and_limits(serve: Launcher) -> None:
     server = serve(INHERITS, settings={"worker_rlimit_nofiles": 300, "worker_max_connections": 100})
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     wanted = f"{sorted(os.sched_getaffinity(0))} {hard}".encode()
@@ -299,7 +299,7 @@ def test_what_a_worker_starts_has_the_servers_cpus_and_hard_limit(serve: Launche
     assert len(os.sched_getaffinity(server.worker)) == 1
 
 
-def test_the_parent_has_nothing_but_the_standard_library(serve: Launcher) -> None:
+def test_parent_loads_only_the_standard_library(serve: Launcher) -> None:
     server = serve(APP)
     maps = Path(f"/proc/{server.process.pid}/maps").read_text()
     loaded = set(re.findall(r"\S+/(\S+?)\.\S*so", maps))
@@ -329,7 +329,7 @@ def test_a_thread_started_on_import_is_worth_a_warning(serve: Launcher) -> None:
     server.log.wait("importing the application started a thread (poller)")
 
 
-def test_it_serves_with_all_of_standard_input_and_output_closed(tmp_path: Path) -> None:
+def test_server_runs_with_closed_standard_streams(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import kore\n"
         'kore.server("http", path="kore.sock", tls=False)\n'

@@ -15,7 +15,7 @@ from tests.process.process_helpers import APP, answer, ask, end, finished, get, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_signal_ends_everything(serve: Launcher, number: signal.Signals) -> None:
+def test_stop_signal_ends_all_processes(serve: Launcher, number: signal.Signals) -> None:
     server = serve(APP, settings={"workers": 2})
 
     assert end(server, number) == 0
@@ -27,7 +27,7 @@ def test_a_signal_ends_everything(serve: Launcher, number: signal.Signals) -> No
 
 @pytest.mark.parametrize("path", ["/wait", "/sleep"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_is_in_progress_is_answered_first(
+def test_requests_in_progress_are_answered_before_the_end(
     serve: Launcher, number: signal.Signals, path: str
 ) -> None:
     server = serve(APP, settings={"workers": 2})
@@ -40,7 +40,7 @@ def test_what_is_in_progress_is_answered_first(
 
 
 @pytest.mark.parametrize("path", ["/wait", "/sleep"])
-def test_quit_waits_for_nobody(serve: Launcher, path: str) -> None:
+def test_quit_ends_at_once(serve: Launcher, path: str) -> None:
     server = serve(APP, settings={"drain_timeout": 100})
     client = ask(server, path, 100)
     server.log.wait(" in ")
@@ -50,7 +50,7 @@ def test_quit_waits_for_nobody(serve: Launcher, path: str) -> None:
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
-def test_a_second_signal_waits_for_nobody(serve: Launcher, second: signal.Signals) -> None:
+def test_second_stop_signal_ends_at_once(serve: Launcher, second: signal.Signals) -> None:
     server = serve(APP, settings={"drain_timeout": 100})
     client = ask(server, "/wait", 100)
     server.log.wait("waiting in")
@@ -62,7 +62,7 @@ def test_a_second_signal_waits_for_nobody(serve: Launcher, second: signal.Signal
 
 
 @pytest.mark.parametrize("path", ["/wait", "/sleep"])
-def test_what_takes_longer_than_the_limit_is_cut(serve: Launcher, path: str) -> None:
+def test_request_beyond_the_drain_timeout_is_aborted(serve: Launcher, path: str) -> None:
     server = serve(APP, settings={"drain_timeout": 1})
     client = ask(server, path, 100)
     server.log.wait(" in ")
@@ -73,7 +73,7 @@ def test_what_takes_longer_than_the_limit_is_cut(serve: Launcher, path: str) -> 
     assert b"200 OK" not in answer(client)
 
 
-def test_ctrl_c_in_a_terminal_reaches_all_and_still_ends_in_order(serve: Launcher) -> None:
+def test_ctrl_c_in_a_terminal_stops_in_order(serve: Launcher) -> None:
     server = serve(APP + "App.cleanup = lambda self: print('cleaned up', flush=True)\n")
     client = ask(server, "/wait", 0.7)
     server.log.wait("waiting in")
@@ -87,7 +87,7 @@ def test_ctrl_c_in_a_terminal_reaches_all_and_still_ends_in_order(serve: Launche
     assert "cleaned up" in server.log.text(), "the template lived to the end, too"
 
 
-def test_a_stop_that_takes_a_while_says_what_it_waits_for(serve: Launcher) -> None:
+def test_slow_stop_logs_what_it_waits_for(serve: Launcher) -> None:
     server = serve(APP)
     client = ask(server, "/wait", 30)
     server.log.wait("waiting in")
@@ -166,7 +166,7 @@ def test_the_last_hook_runs_after_the_last_worker(serve: Launcher) -> None:
     assert text.rindex("a worker ends") < text.index("all is over") < text.index("goodbye")
 
 
-def test_harmless_signals_harm_nobody(serve: Launcher) -> None:
+def test_ignored_signals_have_no_effect(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2})
     workers = server.workers
     for number in (signal.SIGPIPE, signal.SIGWINCH, signal.SIGALRM, signal.SIGUSR2):
@@ -177,7 +177,7 @@ def test_harmless_signals_harm_nobody(serve: Launcher) -> None:
     assert get(server)
 
 
-def test_the_pid_file_is_there_as_long_as_the_server_is(serve: Launcher) -> None:
+def test_pidfile_exists_while_the_server_runs(serve: Launcher) -> None:
     server = serve(APP, settings={"pidfile": "mine.pid"})
     path = server.log.path.parent / "mine.pid"
 
@@ -186,7 +186,7 @@ def test_the_pid_file_is_there_as_long_as_the_server_is(serve: Launcher) -> None
     assert not path.exists()
 
 
-def test_no_pid_file_is_left_where_something_is_tried_out(serve: Launcher) -> None:
+def test_default_pidfile_is_not_written_in_development(serve: Launcher) -> None:
     server = serve(APP)
 
     assert not list(server.log.path.parent.glob("*.pid"))
@@ -204,7 +204,7 @@ os.register_at_fork(before=stuck)
 
 
 @pytest.mark.parametrize("numbers", [[signal.SIGQUIT], [signal.SIGTERM], [signal.SIGTERM] * 2])
-def test_a_template_that_is_stuck_keeps_nobody_from_stopping(
+def test_stuck_template_does_not_delay_a_stop(
     serve: Launcher, numbers: list[signal.Signals]
 ) -> None:
     server = serve(STUCK, settings={"drain_timeout": 100})
@@ -218,7 +218,7 @@ def test_a_template_that_is_stuck_keeps_nobody_from_stopping(
     assert end(server, numbers[0]) == 0
 
 
-def test_a_worker_that_is_stuck_before_it_serves_does_not_delay_the_end(serve: Launcher) -> None:
+def test_stuck_starting_worker_does_not_delay_a_stop(serve: Launcher) -> None:
     server = serve(
         """
         import pathlib, time

@@ -87,7 +87,7 @@ def excused(serve_module: Launcher) -> list[Held]:
 VALUE = f"/value?v={'a' * 60}1"
 
 
-def test_stuck_workers_are_replaced_and_their_stacks_are_logged(serve: Launcher) -> None:
+def test_stuck_workers_are_replaced_with_their_stacks_logged(serve: Launcher) -> None:
     """A handler, one that has waited before, a validator; and a process that was stopped."""
     held = {path: hold(serve, path, 100, 1) for path in ("/sleep", "/late", VALUE, "/pid")}
     os.kill(held["/pid"].worker, signal.SIGSTOP)
@@ -150,7 +150,7 @@ def test_in_development_a_handler_that_holds_the_loop_is_logged(
 
 
 @pytest.mark.parametrize("path", ["/purpose", "/waits"])
-def test_in_development_a_handler_that_waits_or_says_so_is_not(
+def test_in_development_a_waiting_handler_is_not_logged(
     development: Held, path: str
 ) -> None:
     start = development.server.log.size()

@@ -10,7 +10,7 @@ from tests.process.conf_project import CONF, PRIVSEP, kore, project, serving
 __all__ = ["project"]
 
 
-def test_a_check_starts_nothing(project: Path) -> None:
+def test_check_starts_no_process(project: Path) -> None:
     (project / "kore.conf").write_text(CONF + "logfile ./log\npidfile ./pid\nssl_cipher X\n")
 
     run = kore(project, "-t", "-c", "kore.conf", "x")
@@ -75,7 +75,7 @@ LOGGED = SERVER + "kore.domain('*', 'default', accesslog=PATH)\n"
 
 
 @pytest.mark.parametrize("path", ["nowhere/log", ".", "app.py/log"])
-def test_a_log_that_could_not_be_opened_is_refused_by_a_check_as_by_a_start(
+def test_unopenable_log_is_refused_by_check_and_start(
     tmp_path: Path, path: str
 ) -> None:
     for source in (LOGGED.replace("PATH", repr(path)), f"{SERVER}kore.config.logfile = '{path}'\n"):
@@ -89,7 +89,7 @@ def test_a_log_that_could_not_be_opened_is_refused_by_a_check_as_by_a_start(
         assert reason in started.stdout + started.stderr
 
 
-def test_what_is_printed_makes_the_same_configuration(project: Path) -> None:
+def test_printed_configuration_is_equivalent(project: Path) -> None:
     (project / "kore.conf").write_text(
         CONF.replace("tls no", "tls no\n    bind ::1 0\n    unix '@a b'")
         + "http_body_max 2m\nworkers 4\nworker_no_accept 1\nworker_no_accept 2\n"
@@ -139,7 +139,7 @@ site.route("/b", named)
         ('named, methods=["get"], get={"p": "x"}, head={}', 'validate head ? "', "validator"),
     ],
 )
-def test_what_has_no_name_is_told_and_never_left_out(
+def test_nameless_handlers_are_printed_with_a_warning(
     tmp_path: Path, route: str, line: str, refused: str
 ) -> None:
     (tmp_path / "app.py").write_text(UNNAMED.replace("ROUTE", route))
@@ -161,7 +161,7 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").iterdir())
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_is_printed_as_a_file_that_makes_it_again(
+def test_printed_example_is_equivalent(
     tmp_path: Path, example: Path
 ) -> None:
     shutil.copytree(example, tmp_path / "x")
@@ -209,7 +209,7 @@ koreapp = App()
 VIEWS = "def page(req): ...\ndef valid(req, value): ...\ndef tracer(*error): ...\n"
 
 
-def test_an_application_in_python_is_printed_with_all_it_has(tmp_path: Path) -> None:
+def test_python_application_is_printed_completely(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FULL)
     (tmp_path / "views.py").write_text(VIEWS)
     first = kore(tmp_path, "-nr", "--print-config", "app.py")
@@ -269,7 +269,7 @@ domain * {
 """
 
 
-def test_modules_that_may_not_configure_still_do_what_a_file_cannot(tmp_path: Path) -> None:
+def test_modules_that_may_not_configure_keep_other_functions(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(FULL)
     (tmp_path / "views.py").write_text(VIEWS)
     (tmp_path / "kore.conf").write_text(
@@ -286,7 +286,7 @@ def test_modules_that_may_not_configure_still_do_what_a_file_cannot(tmp_path: Pa
     assert "server http" not in run.stdout
 
 
-def test_a_word_for_whether_modules_may_configure_is_checked(tmp_path: Path) -> None:
+def test_python_configure_value_is_checked(tmp_path: Path) -> None:
     (tmp_path / "kore.conf").write_text("python_configure perhaps\n")
 
     run = kore(tmp_path, "-t", "-c", "kore.conf")

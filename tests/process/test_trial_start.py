@@ -45,7 +45,7 @@ LOGS = "for n in range(300): kore.domain(f'd{n}.example.com', accesslog=f'log{n}
         (SERVER + "kore.config.logfile = 'x' * 300\n", "File name too long"),
     ],
 )
-def test_what_no_start_gets_is_refused(tmp_path: Path, source: str, reason: str) -> None:
+def test_check_refuses_what_a_start_would_refuse(tmp_path: Path, source: str, reason: str) -> None:
     (tmp_path / "app.py").write_text(source)
     (tmp_path / "link").symlink_to("nowhere/log")
 
@@ -109,7 +109,7 @@ def test_directories_may_have_any_name(tmp_path: Path, name: bytes) -> None:
         assert (place / "access.log").exists()
 
 
-def test_a_linked_application_finds_what_is_beside_its_target(tmp_path: Path) -> None:
+def test_linked_application_imports_from_the_targets_directory(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "helper.py").write_text("PORT = 0\n")
     source = "import helper\n" + SERVER.replace("port=0", "port=helper.PORT")

@@ -60,7 +60,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_file_says_all_that_a_handshake_would(project: Path) -> None:
+def test_file_has_all_options_of_a_handshake(project: Path) -> None:
     offers = ["Sec-WebSocket-Protocol: chat.v1", "Sec-WebSocket-Extensions: permessage-deflate"]
     with serving(project, "-c", "kore.conf") as server:
         with Peer(server.address, "/ws", *offers, "Origin: https://a.example.com") as peer:
@@ -75,7 +75,7 @@ def test_a_file_says_all_that_a_handshake_would(project: Path) -> None:
         server.log.wait("left 1009")
 
 
-def test_what_is_printed_is_the_same_again(project: Path) -> None:
+def test_printed_websocket_options_are_equivalent(project: Path) -> None:
     printed = kore(project, "--print-config", "-c", "kore.conf")
     assert printed.returncode == 0, printed.stderr
     for line in CONF.splitlines():
@@ -126,7 +126,7 @@ def test_what_is_printed_is_the_same_again(project: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said_at_the_start(
+def test_websocket_errors_of_a_file_are_startup_errors(
     project: Path, line: str, wrong: str, said: str
 ) -> None:
     (project / "kore.conf").write_text(CONF.replace(f"websocket {line}", f"websocket {wrong}"))
@@ -165,7 +165,7 @@ domain.route("/ws", shake, methods=["get"], websocket=TERMS)
         ({7: 7}, "unknown keyword '7' of a websocket"),
     ],
 )
-def test_what_is_wrong_in_a_route_is_said_at_the_start(
+def test_websocket_errors_of_a_route_are_startup_errors(
     tmp_path: Path, terms: object, said: str
 ) -> None:
     (tmp_path / "app.py").write_text(ROUTES.replace("TERMS", repr(terms)))

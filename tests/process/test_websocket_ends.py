@@ -61,7 +61,7 @@ def serving(serve: Launcher, **settings: object) -> Server:
     return serve(APP, settings={"drain_timeout": 20, **settings})
 
 
-def test_a_drain_says_goodbye_and_ends_with_the_last_answer_to_that(serve: Launcher) -> None:
+def test_drain_closes_websockets_and_ends_with_the_last_close(serve: Launcher) -> None:
     server = serving(serve)
     with Peer(server.address) as one, Peer(server.address) as two:
         one.hears(), two.hears()
@@ -102,7 +102,7 @@ def test_a_client_that_does_not_answer_is_cut_off_at_the_deadline(serve: Launche
         assert peer.rest() == []
 
 
-def test_a_drain_refuses_new_ones(serve: Launcher) -> None:
+def test_drain_refuses_new_websockets(serve: Launcher) -> None:
     server = serving(serve)
     with server.connect() as client:
         client.send(get("/later", *ASKING))
@@ -114,7 +114,7 @@ def test_a_drain_refuses_new_ones(serve: Launcher) -> None:
 
 
 @pytest.mark.parametrize("count", [50, pytest.param(1000, marks=pytest.mark.slow)])
-def test_a_reload_says_goodbye_and_the_new_workers_serve(serve: Launcher, count: int) -> None:
+def test_reload_closes_websockets_and_new_workers_accept(serve: Launcher, count: int) -> None:
     room = {"worker_max_connections": 1500, "worker_rlimit_nofiles": 2000}
     server = serving(serve, workers=2, **room)
     procs.until(lambda: len(server.workers) == 2, what="two workers")
@@ -145,7 +145,7 @@ def with_descriptors(count: int) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_client_that_is_killed_is_gone(serve: Launcher) -> None:
+def test_killed_client_is_disconnected(serve: Launcher) -> None:
     server = serving(serve)
     code = f"""
 import time
@@ -164,7 +164,7 @@ time.sleep(60)
     server.log.wait("left 1006")
 
 
-def test_a_client_that_ends_its_direction_has_its_answers_first(serve: Launcher) -> None:
+def test_half_closed_client_gets_pending_messages(serve: Launcher) -> None:
     server = serving(serve)
     with Peer(server.address) as peer:
         peer.hears()
@@ -174,7 +174,7 @@ def test_a_client_that_ends_its_direction_has_its_answers_first(serve: Launcher)
     server.log.wait("left 1006")
 
 
-def test_the_end_of_a_direction_ends_no_callback(serve: Launcher) -> None:
+def test_half_close_cancels_no_callback(serve: Launcher) -> None:
     server = serving(serve)
     with Peer(server.address, "/work") as peer:
         peer.text("one")

@@ -69,7 +69,7 @@ def until_written(server: Server, count: int) -> list[str]:
 
 @pytest.mark.parametrize("how", ["asyncio", "task_create", "timer"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_the_stop_hook_runs_with_what_the_application_has_started(
+def test_stop_hook_runs_while_tasks_and_connections_exist(
     serve: Launcher, number: signal.Signals, how: str, loop: str
 ) -> None:
     server = serve(QUEUE.format(how=how), loop=loop)
@@ -114,7 +114,7 @@ koreapp = App()
 """
 
 
-def test_what_is_left_after_the_stop_hook_is_cancelled(serve: Launcher, loop: str) -> None:
+def test_remaining_tasks_are_cancelled_after_the_stop_hook(serve: Launcher, loop: str) -> None:
     server = serve(REST % 'kore.log(kore.LOG_NOTICE, "the hook has ended")', loop=loop)
     server.stop()
 
@@ -160,7 +160,7 @@ def test_a_stop_hook_that_does_not_end_is_cancelled_and_named(serve: Launcher) -
     assert "killed" not in text
 
 
-def test_the_hook_has_what_requests_have_left_of_the_time(serve: Launcher) -> None:
+def test_stop_hook_gets_the_rest_of_the_drain_timeout(serve: Launcher) -> None:
     """A handler that takes all of it leaves the hook a moment."""
     server = serve(
         REST % 'await asyncio.sleep(0.05); kore.log(kore.LOG_NOTICE, "the hook has ended")'
@@ -213,7 +213,7 @@ koreapp = App()
 """
 
 
-def test_the_loops_threads_finish_what_they_have(
+def test_threads_of_the_loop_finish_their_work(
     serve: Launcher, loop: str, tmp_path: Path
 ) -> None:
     server = serve(THREAD, loop=loop)
@@ -305,7 +305,7 @@ domain.route("/send", lambda req: [kore.sendobj(1), req.response(200)] and None,
 
 
 @pytest.mark.parametrize("kind", ["task", "Slow", "generator"])
-def test_whatever_can_be_awaited_is_awaited(serve: Launcher, kind: str) -> None:
+def test_any_awaitable_of_a_stop_hook_is_awaited(serve: Launcher, kind: str) -> None:
     server = serve(AWAITABLES.format(kind=kind))
     text = server.log.text()
     assert text.index("workerstart was awaited") < text.index("all worker processes started")
