@@ -23,7 +23,7 @@ def block(req):
 """
 
 
-def test_in_shared_mode_a_blocked_worker_holds_nobody_up(serve: Launcher) -> None:
+def test_blocked_worker_delays_no_client_in_shared_mode(serve: Launcher) -> None:
     server = serve(APP, settings={"workers": 2, "accept_mode": "shared"})
     with server.connect() as blocker:
         blocker.send(get("/block"))

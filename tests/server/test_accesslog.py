@@ -190,15 +190,15 @@ def check(server: Server, answers: list[tuple[bytes, int, int]]) -> None:
     ]
 
 
-def test_every_answer_is_logged_with_what_was_sent(server: Server) -> None:
+def test_each_response_is_logged_with_its_size(server: Server) -> None:
     check(server, ANSWERS)
 
 
-def test_what_came_too_late_is_logged(impatient: Server) -> None:
+def test_timed_out_request_is_logged(impatient: Server) -> None:
     check(impatient, TOO_LATE)
 
 
-def test_what_was_no_request_is_shown(server: Server) -> None:
+def test_malformed_request_is_logged_with_its_bytes(server: Server) -> None:
     mark = Marked(log(server))
     with server.connect() as client:
         client.ask(b'\x16\x03\x01"\\ HTTP\r\nHost: a\r\n\r\n')
@@ -227,7 +227,7 @@ def test_pipelined_requests_have_each_their_own_line(server: Server) -> None:
     assert [line["request_length"] for line in told] == list(map(len, asked))
 
 
-def test_time_is_what_the_handler_took(server: Server) -> None:
+def test_logged_time_is_the_handlers(server: Server) -> None:
     mark = Marked(log(server))
     with server.connect() as client:
         client.ask(at("/wait", "seconds: 0.3"))
@@ -235,7 +235,7 @@ def test_time_is_what_the_handler_took(server: Server) -> None:
     assert 0.25 < mark.told()[0]["request_time"] < 60
 
 
-def test_who_leaves_before_the_answer_is_499(server: Server) -> None:
+def test_disconnect_before_the_response_is_499(server: Server) -> None:
     mark = Marked(log(server))
     with server.connect() as client:
         client.send(at("/wait", "seconds: 30"))
@@ -246,7 +246,7 @@ def test_who_leaves_before_the_answer_is_499(server: Server) -> None:
     assert (told["status"], told["body_bytes_sent"], told["completion"]) == (499, 0, "")
 
 
-def test_who_leaves_before_its_body_is_complete_is_499(server: Server) -> None:
+def test_disconnect_before_the_body_is_complete_is_499(server: Server) -> None:
     mark = Marked(log(server))
     with server.connect() as client:
         asked = at("/echo", "Content-Length: 10", "Expect: 100-continue", method="POST")
@@ -257,7 +257,7 @@ def test_who_leaves_before_its_body_is_complete_is_499(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/large", "/endless"])
-def test_of_an_answer_that_is_broken_off_it_says_what_was_sent(server: Server, path: str) -> None:
+def test_aborted_response_is_logged_with_the_bytes_sent(server: Server, path: str) -> None:
     mark = Marked(log(server))
     with server.connect(receive_buffer=16384) as client:
         client.send(at(path))
@@ -286,7 +286,7 @@ def test_a_large_answer_is_logged_when_it_has_gone(server: Server) -> None:
     assert (small["target"], small["body_bytes_sent"]) == ("/", 11)
 
 
-def test_a_body_that_nobody_reads_is_no_second_line(server: Server) -> None:
+def test_unread_body_makes_no_second_line(server: Server) -> None:
     mark = Marked(log(server))
     with server.connect() as client:
         client.ask(at("/old", "Content-Length: 3", method="POST", body=b"abc"))
@@ -363,7 +363,7 @@ def test_a_client_without_an_address_is_a_dash(serve: Launcher) -> None:
     assert mark.lines(1)[0].startswith(b"- - - [")
 
 
-def test_post_is_kept_apart_from_what_follows(server: Server) -> None:
+def test_request_lengths_are_logged_apart_in_a_pipeline(server: Server) -> None:
     mark = Marked(log(server))
     body = post(b"inner", target="/")
     asked = at("/echo", f"Content-Length: {len(body)}", method="POST", body=body)

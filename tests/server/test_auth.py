@@ -124,7 +124,7 @@ FORBIDDEN = (403, b"403 Forbidden\n")
 
 
 @pytest.mark.parametrize("later", ["", "-later"])
-def test_who_shows_the_right_thing_is_let_in(server: Server, later: str) -> None:
+def test_valid_credentials_are_accepted(server: Server, later: str) -> None:
     assert ask(server, f"/cookie{later}", "Cookie: x=y; session=secret") == (200, b"ada")
     assert ask(server, f"/header{later}", "x-key: secret") == (200, b"ada")
 
@@ -141,7 +141,7 @@ def test_who_shows_the_right_thing_is_let_in(server: Server, later: str) -> None
         "session=x; session=secret",
     ],
 )
-def test_who_does_not_is_refused(server: Server, later: str, cookie: str) -> None:
+def test_invalid_credentials_are_refused(server: Server, later: str, cookie: str) -> None:
     assert ask(server, f"/cookie{later}", f"Cookie: {cookie}") == FORBIDDEN
     assert ask(server, f"/header{later}", "x-key: wrong") == FORBIDDEN
     assert ask(server, f"/header{later}") == FORBIDDEN
@@ -165,7 +165,7 @@ def test_a_verdict_is_true_or_it_is_none(server: Server) -> None:
         assert ask(server, "/truthy", "x-key: any") == FORBIDDEN
 
 
-def test_a_verdict_that_fails_lets_nobody_in(server: Server) -> None:
+def test_raising_verify_function_refuses(server: Server) -> None:
     with server.expecting("LookupError('no verdict') in route '/fails'"):
         assert ask(server, "/fails", "x-key: any")[0] == 500
 
@@ -178,7 +178,7 @@ def test_a_request_with_a_body_is_refused_in_step(server: Server) -> None:
         assert client.ask(post(b"x", -1, "x-key: secret", target="/body")).body == b"ada"
 
 
-def test_a_request_is_judged_as_a_whole_by_its_parameters_too(server: Server) -> None:
+def test_verify_function_of_a_request_sees_its_parameters(server: Server) -> None:
     assert ask(server, "/request?token=secret") == (200, b"secret")
     assert ask(server, "/request?token=wrong") == FORBIDDEN
     assert ask(server, "/request") == FORBIDDEN
@@ -188,7 +188,7 @@ def test_a_judge_may_answer_by_itself(server: Server) -> None:
     assert ask(server, "/answers") == (401, b"who are you?")
 
 
-def test_who_is_not_let_in_learns_nothing_about_parameters(server: Server) -> None:
+def test_refused_client_gets_no_parameter_errors(server: Server) -> None:
     assert ask(server, "/needs") == FORBIDDEN
     assert ask(server, "/needs", "x-key: secret")[0] == 400
 
@@ -204,23 +204,23 @@ def test_a_prerequest_that_answers_and_says_false_is_the_last(guarded: Server) -
 
 
 @pytest.mark.parametrize(("path", "name"), [("/silent", "first"), ("/silent-later", "second")])
-def test_one_that_stops_without_an_answer_is_an_error(
+def test_prerequest_that_stops_without_a_response_is_an_error(
     guarded: Server, path: str, name: str
 ) -> None:
     with guarded.expecting(f"no response: prerequest '{name}' stopped route '^/'", errors=0):
         assert ask(guarded, path)[0] == 500
 
 
-def test_one_that_fails_is_a_500(guarded: Server) -> None:
+def test_failing_prerequest_is_a_500(guarded: Server) -> None:
     with guarded.expecting("LookupError('in the prerequest') in route '^/'"):
         assert ask(guarded, "/fails")[0] == 500
 
 
-def test_who_may_ask_is_found_out_first(guarded: Server) -> None:
+def test_authentication_comes_before_prerequests(guarded: Server) -> None:
     assert ask(guarded, "/auth") == FORBIDDEN
     assert ask(guarded, "/auth", "x: secret") == (200, b"first second handler")
 
 
-def test_prerequests_are_not_for_what_no_handler_answers(guarded: Server) -> None:
+def test_prerequests_run_only_for_handlers(guarded: Server) -> None:
     with guarded.connect() as client:
         assert client.ask(post(b"", target="/stop")).status == 405

@@ -139,7 +139,7 @@ def test_a_trailer_does_not_become_a_field_of_the_request(server: Server) -> Non
         pytest.param(b"0" * 100_000 + b"3\r\nabc\r\n0\r\n\r\n", id="zeros"),
     ],
 )
-def test_what_surrounds_the_chunks_is_bounded(server: Server, body: bytes) -> None:
+def test_chunk_overhead_is_limited(server: Server, body: bytes) -> None:
     with server.connect() as client:
         answer = client.ask(post(body, None, CHUNKED))
 
@@ -182,7 +182,7 @@ def test_a_client_still_sending_can_read_why_it_was_refused(limited: Server) -> 
         thread.join()
 
 
-def test_an_upload_does_not_silence_the_others(server: Server) -> None:
+def test_upload_does_not_delay_other_clients(server: Server) -> None:
     # A try may be over before the other client has had its turn on this machine.
     procs.until(lambda: answered_meanwhile(server), what="an answer during an upload")
 

@@ -77,7 +77,7 @@ def pid_of(chat: Server, worker: str) -> int:
     return next(pid for pid in chat.workers if f"[wrk {worker}]" in procs.title(pid))
 
 
-def test_what_is_said_to_one_worker_is_heard_from_another_and_survives_its_death(
+def test_chat_messages_cross_workers_and_survive_a_worker(
     browser: Browser, chat: Server
 ) -> None:
     ada = entered_at("1", browser.page(), chat, "ada", "lounge")
@@ -100,7 +100,7 @@ def test_what_is_said_to_one_worker_is_heard_from_another_and_survives_its_death
     procs.until(lambda: len(chat.workers) == 2 and died not in chat.workers, what="a successor")
 
 
-def test_what_was_sent_to_a_worker_that_dies_is_still_there_to_be_sent(
+def test_messages_to_a_dead_worker_are_sent_again(
     browser: Browser, chat: Server
 ) -> None:
     eve = entered(browser.page(), chat, "eve", "kitchen")
@@ -125,7 +125,7 @@ def test_what_was_sent_to_a_worker_that_dies_is_still_there_to_be_sent(
     assert (lines[-1], lines.count("into the void")) == ("into the void", 1)
 
 
-def test_a_reload_is_told_and_nothing_is_lost(browser: Browser, chat: Server) -> None:
+def test_reload_is_announced_and_loses_no_message(browser: Browser, chat: Server) -> None:
     eve = entered(browser.page(), chat, "eve", "kitchen")
     say(eve, "before")
     eve.run(WATCH)
@@ -138,7 +138,7 @@ def test_a_reload_is_told_and_nothing_is_lost(browser: Browser, chat: Server) ->
     assert eve.run(LINES)[-2:] == ["before", "after"]
 
 
-def test_what_others_write_is_text(browser: Browser, chat: Server) -> None:
+def test_messages_of_others_are_shown_as_text(browser: Browser, chat: Server) -> None:
     mallory = entered(browser.page(), chat, "<b>mallory</b>", "garden")
     eve = entered(browser.page(), chat, "eve", "garden")
 

@@ -84,7 +84,7 @@ def body(server: Server, path: str, status: int = 200) -> str:
     return answer.body.decode()
 
 
-def test_libcurl_is_loaded_when_somebody_asks_for_something(
+def test_libcurl_is_loaded_at_first_use(
     serve: Launcher, remote: ThreadedPeer, loop: str
 ) -> None:
     server = serve(APP, loop=loop, PEER=remote.peer.url)
@@ -96,7 +96,7 @@ def test_libcurl_is_loaded_when_somebody_asks_for_something(
     assert [pid for pid, text in maps.items() if "libcurl" in text] == [server.worker]
 
 
-def test_what_was_made_before_the_fork_works(server: Server) -> None:
+def test_client_created_before_the_fork_works(server: Server) -> None:
     assert [body(server, "/ask") for _ in range(3)] == ["200 5"] * 3
     assert [body(server, "/run") for _ in range(3)] == ["hello"] * 3
 
@@ -168,7 +168,7 @@ def test_no_descriptor_is_left_by_failures(server: Server, remote: ThreadedPeer)
     procs.until(lambda: int(body(server, "/descriptors")) <= before + 1, what="all closed")
 
 
-def test_a_worker_ends_while_somebody_is_asked(serve: Launcher, remote: ThreadedPeer) -> None:
+def test_worker_stops_during_a_transfer(serve: Launcher, remote: ThreadedPeer) -> None:
     server = serve(APP, PEER=remote.peer.url, settings={"drain_timeout": 1})
     WAY[0] = "silent"
     gone, asked = remote.peer.gone, len(remote.peer.asked)
@@ -197,7 +197,7 @@ def test_curl_timeout_is_a_limit(serve: Launcher, remote: ThreadedPeer) -> None:
     assert body(server, "/limits") == "1 2097152 200"
 
 
-def test_a_lookup_that_hangs_holds_nobody(serve: Launcher, tmp_path: Path) -> None:
+def test_hanging_name_lookup_blocks_no_other_task(serve: Launcher, tmp_path: Path) -> None:
     server = serve(APP, LD_PRELOAD=lookups(tmp_path))
     with server.connect() as client, server.connect() as other:
         client.send(get("/slow"))

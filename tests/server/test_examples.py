@@ -161,7 +161,7 @@ def test_toolkit_doubles_in_a_task_of_its_own(example: Server) -> None:
 
 
 @of("toolkit")
-def test_toolkit_counts_everybody_once(example: Server) -> None:
+def test_toolkit_counts_each_client_once(example: Server) -> None:
     clients = [example.connect() for _ in range(20)]
     for client in clients:
         client.send(get("/count"))
@@ -179,7 +179,7 @@ def test_client_asks_itself(example: Server) -> None:
 
 
 @of("client")
-def test_client_says_who_did_not_answer(example: Server) -> None:
+def test_client_reports_unreachable_servers(example: Server) -> None:
     with example.connect() as client:
         answer = client.ask(get("/nobody"))
     assert answer.status == 502
@@ -244,7 +244,7 @@ def told(client: ClientConnection, what: str = "") -> Any:
 
 
 @of("chat")
-def test_chat_tells_everybody_in_a_room_and_those_who_come_later(example: Server) -> None:
+def test_chat_reaches_present_and_later_members(example: Server) -> None:
     with in_room(example, "lounge", "name=ada") as ada:
         assert told(ada)["said"] == []
         assert told(ada) == {"event": "ada joined"}
@@ -295,7 +295,7 @@ def test_chat_refuses_strange_names_and_pages(
 
 @of("chat")
 @pytest.mark.parametrize(("message", "code"), [(b"bytes", 1003), ("x" * 4097, 1009)])
-def test_chat_closes_on_what_is_no_text_or_too_much(
+def test_chat_closes_on_binary_or_large_messages(
     example: Server, message: str | bytes, code: int
 ) -> None:
     with in_room(example, "garden", "name=eve") as eve:

@@ -96,7 +96,7 @@ def ask(server: Server, method: str, path: str, *fields: str) -> Answer:
         ("/none", 404),
     ],
 )
-def test_what_protects_a_file_protects_it_under_its_second_path(
+def test_authentication_covers_a_files_second_path(
     server: Server, method: str, path: str, status: int
 ) -> None:
     answer = ask(server, method, path)

@@ -111,11 +111,11 @@ def test_a_path_is_a_file(server: Server, path: str, body: bytes, kind: str | No
         "/%FF", "/a%0Ab", "/" + "x" * 300, "/" + "x/" * 2500,
     ],
 )  # fmt: skip
-def test_what_is_not_there_is_404(server: Server, path: str) -> None:
+def test_missing_file_is_404(server: Server, path: str) -> None:
     assert ask(server, path).status == 404
 
 
-def test_fields_say_what_a_file_is(server: Server, www: Path) -> None:
+def test_response_fields_describe_the_file(server: Server, www: Path) -> None:
     answer = ask(server, "/index.html")
 
     assert re.fullmatch(r'"[0-9a-f]+-[0-9a-f]+-[0-9a-f]+"', answer.get("etag") or "")
@@ -132,7 +132,7 @@ def test_fields_say_what_a_file_is(server: Server, www: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/app.js", "/large.bin", "/none", "/sub"])
-def test_head_says_what_get_does(server: Server, path: str) -> None:
+def test_head_has_the_fields_of_get(server: Server, path: str) -> None:
     got, head = (ask(server, path, method=method) for method in ("GET", "HEAD"))
     dates = {"date"}
 
@@ -233,7 +233,7 @@ def test_a_compressed_file_may_come_later(server: Server, www: Path) -> None:
     until(lambda: ask(server, "/late.css", "Accept-Encoding: gzip").body == b"zipped")
 
 
-def test_who_may_not_see_a_map_sees_nothing_of_it(server: Server) -> None:
+def test_unauthorized_client_sees_nothing_of_a_filemap(server: Server) -> None:
     for path in ("/private/x", "/private/", "/private/none", "/%70rivate/x"):
         assert ask(server, path).status == 403, path
         assert ask(server, path, "Cookie: s=no").status == 403, path
@@ -297,7 +297,7 @@ def test_a_file_older_than_1970_has_its_date(server: Server, www: Path) -> None:
     assert ask(server, "/old.txt", f"If-Modified-Since: {date}").status == 304
 
 
-def test_two_versions_within_a_second_are_told_apart(server: Server, www: Path) -> None:
+def test_versions_within_a_second_differ_in_etag(server: Server, www: Path) -> None:
     """The date is said, and believed, when no other version can get it any more."""
     second = int(time.time()) + 1
     date = format_http_date(second)
@@ -339,7 +339,7 @@ domain.filemaps({{"/": "{0}"}})
 """
 
 
-def test_settings_change_what_is_said_and_served(serve: Launcher, www: Path) -> None:
+def test_settings_change_fields_and_served_files(serve: Launcher, www: Path) -> None:
     settings = {
         "filemap_cache_control": "public, max-age=60",
         "filemap_charset": "",

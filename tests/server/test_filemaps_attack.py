@@ -190,7 +190,7 @@ def test_clients_that_leave_in_the_middle_leave_nothing_open(server: Server, top
         assert ask(client, "/").body == b"index"
 
 
-def test_a_slow_client_does_not_hold_up_others(server: Server, top: Path) -> None:
+def test_slow_client_delays_no_other(server: Server, top: Path) -> None:
     with server.connect(receive_buffer=4096) as slow, server.connect() as other:
         slow.send(b"GET /sparse HTTP/1.1\r\nHost: h\r\n\r\n" * 10)
         slow.socket.recv(1000)

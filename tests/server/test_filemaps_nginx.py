@@ -235,7 +235,7 @@ def test_we_answer_as_nginx_does_or_say_why_not(
         assert ours != theirs, f"nginx does the same: {one.why}"
 
 
-def test_a_304_says_what_it_must(both: tuple[Server, nginx.Nginx]) -> None:
+def test_304_has_the_required_fields(both: tuple[Server, nginx.Nginx]) -> None:
     """RFC 9110 15.4.5: what a 200 would have said of date, tag, variants, caching."""
     for server in both:
         answer = ask(server, case("/digits", "If-None-Match: ETAG"))

@@ -114,7 +114,7 @@ def test_the_toolkit_is_there_from_the_start(server: Server) -> None:
     until_seen(server, "background", before + 1)
 
 
-def test_a_failing_task_is_logged_and_hurts_nobody(server: Server) -> None:
+def test_failing_task_is_logged_without_further_effect(server: Server) -> None:
     with server.expecting("LookupError: in the background"), server.connect() as client:
         assert client.ask(get("/background-fails")).body == b"started"
 

@@ -71,7 +71,7 @@ def open_names(app: Server) -> list[str]:
         return client.ask(get("/open")).body.decode().split()
 
 
-def test_what_runs_for_clients_that_have_left_is_ended_and_who_waits_is_answered(
+def test_handlers_of_disconnected_clients_are_cancelled_and_others_answered(
     app: Server,
 ) -> None:
     kinds = itertools.product(["/quiet/", "/empty/", "/handler/"], ["1.0", "1.1"])

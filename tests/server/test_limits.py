@@ -128,7 +128,7 @@ def test_a_limit_is_where_it_was_set(serve: Launcher, setting: str) -> None:
         in_step_or_closed(client)
 
 
-def test_no_bodies_at_all_can_be_asked_for(serve: Launcher) -> None:
+def test_body_limit_of_zero_refuses_bodies(serve: Launcher) -> None:
     server = serve(APP, settings={"http_body_max": 0})
     with server.connect() as client:
         assert client.ask(post(b"")).status == 200

@@ -96,7 +96,7 @@ def test_many_numbers_and_a_close(server: Server) -> None:
         assert client.close_code == 1000
 
 
-def test_a_room_hears_what_is_said_in_any_worker_once_and_the_speaker_does_not(
+def test_group_message_reaches_other_members_of_all_workers_once(
     server: Server,
 ) -> None:
     with contextlib.ExitStack() as everybody:
@@ -152,7 +152,9 @@ def test_a_message_beyond_a_routes_limit_is_1009(server: Server) -> None:
         ("broadcast", "websocket_broadcast() belongs to the worker's thread"),
     ],
 )
-def test_another_thread_is_told_what_to_do(server: Server, call: str, text: str) -> None:
+def test_call_from_another_thread_is_an_error_with_advice(
+    server: Server, call: str, text: str
+) -> None:
     with to(server, "/threads") as client:
         client.send(call)
         said = str(client.recv(PATIENCE))
@@ -180,7 +182,7 @@ def test_a_group_is_text(server: Server) -> None:
         assert client.recv(PATIENCE) == "a group is a str or None, not 7"
 
 
-def test_a_plain_request_is_told_what_this_is_for(server: Server) -> None:
+def test_plain_request_gets_an_explanation(server: Server) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{server.address[1]}/echo", timeout=PATIENCE)
 

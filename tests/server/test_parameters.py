@@ -58,7 +58,7 @@ def form(data: bytes, target: str = "/form", method: str = "POST") -> bytes:
         ("?ID=1&other=2", {}),
     ],
 )
-def test_what_is_declared_and_valid_is_an_argument(
+def test_valid_declared_parameter_is_an_argument(
     server: Server, path: str, query: str, arguments: dict[str, list[str]]
 ) -> None:
     found = ask(server, get(path + query))
@@ -72,7 +72,7 @@ def test_a_form_comes_with_any_method_that_has_a_body(server: Server, method: st
     assert seen(server, form(b"v=1&v=a%0D%0Ab&other=2", method=method)) == {"v": ["1", "a\r\nb"]}
 
 
-def test_what_a_client_encodes_is_what_is_seen(server: Server) -> None:
+def test_encoded_parameter_is_decoded(server: Server) -> None:
     rng = random.Random(3)
     for _ in range(20):
         values = ["".join(rng.choices("ab &=+%;#/?é€😀\t\n\"'<>", k=9)) for _ in range(4)]
@@ -166,7 +166,7 @@ def test_without_a_required_parameter_the_answer_is_400(server: Server, target: 
         assert json.loads(client.ask(get("/needs?id=1")).body)["all"] == {"id": ["1"]}
 
 
-def test_a_strict_route_says_in_json_what_was_wrong(server: Server) -> None:
+def test_strict_route_reports_errors_as_json(server: Server) -> None:
     with server.connect() as client:
         refused = client.ask(form(b"name=eve", "/strict"))
         taken = client.ask(form(b"name=ada", "/strict?id=1"))

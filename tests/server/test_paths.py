@@ -150,7 +150,7 @@ def test_a_path_without_a_normal_form_is_refused(server: Server, path: str) -> N
     ("path", "other"),
     [("/echo/a/b", "/echo/a%2Fb"), ("/echo/a", "/echo//a"), ("/echo/a", "/echo/./a")],
 )
-def test_other_paths_stay_others(server: Server, path: str, other: str) -> None:
+def test_different_paths_stay_different(server: Server, path: str, other: str) -> None:
     assert ask(server, path).body != ask(server, other).body
 
 
@@ -169,7 +169,7 @@ def test_other_paths_stay_others(server: Server, path: str, other: str) -> None:
         ("GET", "*", 400),
     ],
 )
-def test_other_forms_of_targets_reach_nothing_else(
+def test_other_target_forms_reach_the_same_routes_only(
     server: Server, method: str, target: str, status: int
 ) -> None:
     with server.connect(method) as client:

@@ -78,6 +78,6 @@ def test_a_cut_answer_is_partial(cut: int) -> None:
         FINE + b"stray",
     ],
 )
-def test_what_no_client_should_accept_is_refused(data: bytes) -> None:
+def test_response_against_the_rules_is_refused(data: bytes) -> None:
     with pytest.raises(AnswerError):
         read(data)

@@ -49,7 +49,7 @@ def at(path: str, *fields: str, method: str = "GET", host: str = "a.test") -> by
         ("/a/sub", 303, "https://a.b.test/"),
     ],
 )
-def test_clients_are_sent_elsewhere(server: Server, path: str, status: int, location: str) -> None:
+def test_clients_are_redirected(server: Server, path: str, status: int, location: str) -> None:
     with server.connect() as client:
         answer = client.ask(at(path))
         assert (answer.status, answer.get("location"), answer.body) == (status, location, b"")
@@ -92,7 +92,7 @@ def test_routes_and_other_domains_are_as_without(server: Server) -> None:
         assert client.ask(at("*", method="OPTIONS")).status == 204
 
 
-def test_the_body_of_a_request_that_is_sent_elsewhere_is_no_request(server: Server) -> None:
+def test_body_of_a_redirected_request_is_not_read_as_a_request(server: Server) -> None:
     inner = at("/route")
     with server.connect() as client:
         answer = client.ask(
@@ -187,7 +187,7 @@ def test_a_range_behind_the_end_of_a_file_is_a_page_that_says_where_the_end_is(
     assert b"<h1>416 Range Not Satisfiable</h1>" in answer.body
 
 
-def test_what_an_application_says_stays_as_it_is(pretty: Server) -> None:
+def test_responses_of_the_application_are_unchanged(pretty: Server) -> None:
     with pretty.connect() as client:
         assert client.ask(get("/said")).body == b"not here"
         typed = client.ask(get("/typed"))

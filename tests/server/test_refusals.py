@@ -121,7 +121,7 @@ def test_the_access_log_has_the_reason(told: list[tuple[int, Line]], number: int
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_what_comes_too_slowly_says_so(serve: Launcher, name: str) -> None:
+def test_slow_request_gets_a_408(serve: Launcher, name: str) -> None:
     server = serve(APP, settings={"http_header_timeout": 1, "http_body_timeout": 1})
     rule = REFUSALS[name]
 
@@ -188,7 +188,7 @@ def test_a_body_that_breaks_a_rule_when_the_answer_has_begun(serve: Launcher) ->
     )
 
 
-def test_the_log_says_who_broke_which_rule(serve: Launcher) -> None:
+def test_log_names_client_and_broken_rule(serve: Launcher) -> None:
     server = serve(APP)
 
     refused(server, get("/", "name\x1b[2J: value"))
@@ -200,7 +200,7 @@ def test_the_log_says_who_broke_which_rule(serve: Launcher) -> None:
     assert "\x1b" not in server.log.text()
 
 
-def test_what_many_clients_send_is_logged_now_and_then(serve: Launcher) -> None:
+def test_refusals_of_many_clients_are_rate_limited_in_the_log(serve: Launcher) -> None:
     server = serve(APP)
     sent = 0
 

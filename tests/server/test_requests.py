@@ -121,7 +121,7 @@ def test_a_body_is_there_for_every_method_that_sent_one(server: Server) -> None:
     assert seen(server, post(b"\x00\xffabc", target="/report"))["body"] == "\x00\xffabc"
 
 
-def test_what_describes_a_request_is_read_only(server: Server) -> None:
+def test_request_attributes_are_read_only(server: Server) -> None:
     with server.connect() as client:
         refused = json.loads(client.ask(get("/read-only")).body)
 

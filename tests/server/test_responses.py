@@ -130,7 +130,7 @@ def test_an_old_client_gets_the_body_until_the_end(server: Server, kind: str) ->
     assert answer.body == expected.get(kind, b"".join(THREE))
 
 
-def test_what_cannot_be_a_body_is_an_error(server: Server) -> None:
+def test_invalid_body_type_is_an_error(server: Server) -> None:
     with server.expecting("body", "TypeError"):
         answer = ask(server, get("/body/number"))
 
@@ -201,7 +201,7 @@ def test_no_answer_is_an_error_and_the_client_gets_500(server: Server, path: str
     assert answer.status == 500
 
 
-def test_a_body_is_what_it_was_when_it_was_given(server: Server) -> None:
+def test_later_changes_do_not_affect_a_given_body(server: Server) -> None:
     assert ask(server, get("/changed-later")).body == b"before" * 1_000_000
 
 

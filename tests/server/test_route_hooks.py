@@ -120,7 +120,7 @@ def test_a_hook_that_fails_is_one_500(server: Server, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_who_is_refused_is_not_told_to_send_a_body(server: Server, name: str) -> None:
+def test_refused_request_gets_no_100_continue(server: Server, name: str) -> None:
     with server.connect("POST") as client:
         client.send(post(b"", 500, EXPECT, "X-Kind: answers", target=f"/{name}"))
 
@@ -146,7 +146,7 @@ def test_a_large_body_of_a_refused_request_is_not_read(server: Server) -> None:
     seen(server)
 
 
-def test_who_leaves_while_a_hook_waits_cancels_it(server: Server) -> None:
+def test_disconnect_cancels_a_waiting_hook(server: Server) -> None:
     client = server.connect("POST")
     client.send(post(b"abc", 10, target="/never"))
     assert seen_after(server, "begun") == ["begun"]
@@ -188,7 +188,7 @@ def test_a_hook_says_true_to_go_on(server: Server, target: str, word: bytes) -> 
 
 @pytest.mark.parametrize("target", ["/picky", "/picky/later"])
 @pytest.mark.parametrize("word", [b"false", b"none", b"text"])
-def test_anything_else_is_a_500_and_closes(server: Server, target: str, word: bytes) -> None:
+def test_other_hook_results_are_a_500_and_close(server: Server, target: str, word: bytes) -> None:
     log = f"on_body_chunk of route '{target}' returned"
     with server.expecting(log, errors=0), server.connect("POST") as client:
         client.send(post(word, 100, target=target))
@@ -247,7 +247,7 @@ def test_hooks_that_never_get_to_run_are_let_go(server: Server, target: str) -> 
 
 
 @pytest.mark.parametrize("name", ["plain", "async-free", "stream"])
-def test_the_end_of_an_answered_request_is_told_once(server: Server, name: str) -> None:
+def test_on_free_is_called_once_after_a_response(server: Server, name: str) -> None:
     with server.connect() as client:
         for request in (get(f"/{name}"), post(b"x" * 5000, target=f"/{name}")):
             assert client.ask(request).status == 200
@@ -270,7 +270,7 @@ def test_the_end_is_when_the_handler_has_ended_too(server: Server) -> None:
         ("breaks", "ValueError: broken", 1),
     ],
 )
-def test_the_end_of_what_went_wrong_is_told_once(
+def test_on_free_is_called_once_after_an_error(
     server: Server, name: str, log: str, errors: int
 ) -> None:
     with server.expecting(log, errors=errors), server.connect("GET") as client:
@@ -288,7 +288,7 @@ def test_the_end_of_what_went_wrong_is_told_once(
         ("plain", post(b"xyz\r\n", None, CHUNKED, target="/plain"), 400),
     ],
 )
-def test_the_end_of_a_refused_request_is_told_once(
+def test_on_free_is_called_once_after_a_refusal(
     server: Server, name: str, request_: bytes, status: int
 ) -> None:
     with server.connect("POST") as client:
@@ -297,7 +297,7 @@ def test_the_end_of_a_refused_request_is_told_once(
 
 
 @pytest.mark.parametrize("name", ["plain", "stream"])
-def test_the_end_of_a_request_that_came_too_late_is_told_once(impatient: Server, name: str) -> None:
+def test_on_free_is_called_once_after_a_timeout(impatient: Server, name: str) -> None:
     with impatient.connect("POST") as client:
         assert client.ask(post(b"abc", 10, target=f"/{name}")).status == 408
     is_freed(impatient, name)
@@ -313,7 +313,7 @@ def test_the_end_of_a_request_that_came_too_late_is_told_once(impatient: Server,
         ("slow", post(b"abc", target="/slow")),
     ],
 )
-def test_the_end_of_a_client_is_told_once(
+def test_on_free_is_called_once_after_a_disconnect(
     server: Server, name: str, request_: bytes, leave: object
 ) -> None:
     client = server.connect("POST")
@@ -327,7 +327,7 @@ def test_the_end_of_a_client_is_told_once(
 
 
 @pytest.mark.parametrize("name", ["broken", "broken-later"])
-def test_what_on_free_raises_is_logged_and_costs_nobody(server: Server, name: str) -> None:
+def test_exception_of_on_free_is_logged_without_further_effect(server: Server, name: str) -> None:
     with server.expecting(f"in on_free of route '/{name}'"), server.connect() as client:
         assert client.ask(get(f"/{name}")).status == 200
         is_freed(server, name)

@@ -140,7 +140,7 @@ def test_a_path_may_have_a_route_for_each_method(server: Server) -> None:
     assert said == ["one get", "one post", "one post", 405]
 
 
-def test_a_route_whose_method_fits_is_found_behind_one_whose_does_not(server: Server) -> None:
+def test_route_with_a_matching_method_is_found_behind_others(server: Server) -> None:
     wanted = request("POST", "/mixed/xx", "Content-Length: 0", host="exact.test")
 
     assert reached(server, wanted) == "mixed post|xx"
@@ -191,7 +191,7 @@ def test_an_absolute_target_selects_the_domain(server: Server) -> None:
     assert reached(server, wanted) == "wild"
 
 
-def test_an_absolute_target_for_nobody_is_not_served(server: Server) -> None:
+def test_absolute_target_of_an_unknown_host_is_404(server: Server) -> None:
     assert reached(server, request("GET", "http://no.test/", host="exact.test")) in (404, 421)
 
 

@@ -222,7 +222,7 @@ def test_a_body_can_be_read_until_its_handler_ends(server: Server) -> None:
     ]
 
 
-def test_a_form_in_a_file_is_one_like_others(server: Server) -> None:
+def test_form_stored_in_a_file_is_parsed_alike(server: Server) -> None:
     form = b"b=" + b"x" * 5000 + b"&a=1&a=x&a=2"
     kind = "Content-Type: application/x-www-form-urlencoded"
     with server.connect() as client:
@@ -288,7 +288,7 @@ def test_many_uploads_at_once_have_descriptors_enough(server: Server) -> None:
     nothing_is_left(server)
 
 
-def test_others_are_served_while_a_body_is_written(server: Server) -> None:
+def test_other_clients_are_served_while_a_body_is_written(server: Server) -> None:
     body = bytes(48 << 20)
     with server.connect() as uploading, server.connect() as asking:
         thread = threading.Thread(target=uploading.send, args=(post(body, target="/path"),))

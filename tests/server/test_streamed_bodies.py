@@ -153,7 +153,7 @@ def test_a_client_is_told_to_go_on_when_the_handler_reads(impatient: Server) -> 
     seen(impatient, 3)
 
 
-def test_a_client_that_is_not_told_to_go_on_is_answered_and_left(server: Server) -> None:
+def test_client_without_100_continue_is_answered_and_closed(server: Server) -> None:
     with server.connect("POST") as client:
         client.send(post(b"", 3, EXPECT, target="/early"))
 
@@ -192,7 +192,7 @@ def test_a_handler_may_stop_reading(server: Server) -> None:
     assert second.status == 200
 
 
-def test_who_leaves_cancels_the_handler_that_reads(server: Server) -> None:
+def test_disconnect_cancels_a_reading_handler(server: Server) -> None:
     for leave in (Client.close, Client.reset):
         client = server.connect("POST")
         client.send(post(b"abc", 10, target="/watched"))
@@ -201,7 +201,7 @@ def test_who_leaves_cancels_the_handler_that_reads(server: Server) -> None:
         assert seen(server, "cancelled") == ["cancelled"]
 
 
-def test_a_half_closed_client_whose_body_is_not_whole_cancels_the_handler(server: Server) -> None:
+def test_half_close_within_the_body_cancels_the_handler(server: Server) -> None:
     with server.connect("POST") as client:
         client.send(post(b"abc", 10, target="/watched"))
         assert seen(server, 3) == [3]
@@ -211,7 +211,7 @@ def test_a_half_closed_client_whose_body_is_not_whole_cancels_the_handler(server
     assert seen(server, "cancelled") == ["cancelled"]
 
 
-def test_a_half_closed_client_whose_body_is_whole_is_answered(server: Server) -> None:
+def test_half_close_after_the_body_is_answered(server: Server) -> None:
     with server.connect("POST") as client:
         client.send(post(b"abc", target="/echo"), Mark.HALF_CLOSE)
 
@@ -283,7 +283,7 @@ def test_a_handler_that_fails_is_a_500(server: Server, target: str, log: str) ->
         assert [a.status for a in client.answers(2)] == [500, 200]
 
 
-def test_what_was_not_read_before_the_answer_cannot_be_read(server: Server) -> None:
+def test_body_cannot_be_read_after_the_response(server: Server) -> None:
     with server.connect("POST") as client:
         client.send(post(b"abc", 10, target="/after"))
         assert client.answer().status == 200
@@ -301,7 +301,7 @@ def test_only_one_can_wait_for_the_next_piece(server: Server) -> None:
         assert json.loads(client.answer().body) == ["chunks() is already being waited for"]
 
 
-def test_a_streamed_body_cannot_be_had_as_a_whole(server: Server) -> None:
+def test_streamed_body_cannot_be_read_as_a_whole(server: Server) -> None:
     form = "Content-Type: multipart/form-data; boundary=XX"
     with server.connect() as client:
         said = json.loads(client.ask(post(b"abc", 3, form, target="/whole")).body)

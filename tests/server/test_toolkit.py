@@ -68,7 +68,7 @@ def test_when_a_client_leaves_all_that_its_handler_had_is_given_up(server: Serve
         assert what in told
 
 
-def test_what_is_made_for_asyncio_works_beside(server: Server) -> None:
+def test_asyncio_primitives_work_in_handlers(server: Server) -> None:
     assert ask(server, "/foreign") == b"asyncio kore\n"
 
 

@@ -63,7 +63,7 @@ def test_random_bytes_after_the_handshake_end_in_a_close_frame(attacked: Server)
     until_all_are_gone(attacked)
 
 
-def test_somebody_may_disconnect_everybody(attacked: Server) -> None:
+def test_one_client_may_disconnect_all(attacked: Server) -> None:
     peers = [Peer(attacked.address, "/wait" if n % 2 else "/") for n in range(100)]
     for peer in peers:
         assert peer.hears() == "welcome"

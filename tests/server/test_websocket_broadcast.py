@@ -116,7 +116,7 @@ def test_a_global_message_comes_to_each_once_and_not_to_its_source(many: Many) -
     after_all(many)
 
 
-def test_a_message_of_nobody_comes_to_all(many: Many) -> None:
+def test_message_without_a_sender_reaches_all(many: Many) -> None:
     (source, *mine), others = many.of.values()
     say(source, "anonymous hello", "hello")
     for peer in [*mine, *others]:
@@ -157,7 +157,7 @@ def test_a_group_is_everywhere(many: Many) -> None:
     after_all(many)
 
 
-def test_a_group_forgets_who_has_left(many: Many, two: Server) -> None:
+def test_group_forgets_disconnected_members(many: Many, two: Server) -> None:
     (source, one, *_), (other, *_) = many.of.values()
     for peer in (source, one, other):
         say(peer, "join room")

@@ -60,7 +60,7 @@ def test_callbacks_may_be_none(calls: Server) -> None:
         ("other-word", "NameError onmsg callback 'on_message' not found in the application"),
     ],
 )
-def test_what_is_no_callback_is_named(calls: Server, path: str, text: str) -> None:
+def test_invalid_callback_is_named(calls: Server, path: str, text: str) -> None:
     start = calls.log.size()
     with calls.connect() as client:
         assert client.ask(get(f"/by/{path}", *ASKING)).status == 500
@@ -80,7 +80,7 @@ def test_what_is_no_callback_is_named(calls: Server, path: str, text: str) -> No
         ("maxfram=1", "ConfigError: unknown keyword 'maxfram' of a websocket (did you mean '"),
     ],
 )
-def test_what_is_no_keyword_is_named(calls: Server, query: str, text: str) -> None:
+def test_invalid_keyword_is_named(calls: Server, query: str, text: str) -> None:
     with calls.connect() as client:
         answer = client.ask(get(f"/terms?{quote(query, safe='=')}", *ASKING))
         assert answer.status == 500
@@ -175,7 +175,7 @@ def test_a_callback_that_fails_ends_its_own_connection(
     assert "never" not in calls.log.text(start)
 
 
-def test_what_fails_later_while_much_waits_is_told_in_good_order(calls: Server) -> None:
+def test_late_failure_of_a_callback_is_reported_in_order(calls: Server) -> None:
     with Peer(calls.address, "/await") as peer, calls.expecting("| ValueError: later]"):
         peer.text("asyncio.sleep(0.2)")
         peer.text("fails(ValueError('later'))")

@@ -65,7 +65,7 @@ def told(server: Server, *questions: str, path: str = "/do") -> list[str]:
         ("kore.websocket_broadcast(c, 1, 'x')", "True"),
     ],
 )
-def test_what_is_asked_of_a_connection(calls: Server, question: str, answer: str) -> None:
+def test_connection_has_its_attributes(calls: Server, question: str, answer: str) -> None:
     (found,) = told(calls, question)
     assert found.startswith(answer)
 
@@ -153,7 +153,7 @@ def test_disconnect_tells_the_client_why(
         ("1000, b'x'", "TypeError: a reason is a str, not bytes"),
     ],
 )
-def test_what_cannot_be_said_at_the_end_changes_nothing(
+def test_invalid_close_arguments_change_nothing(
     calls: Server, arguments: str, error: str
 ) -> None:
     with Peer(calls.address, "/do") as peer:
@@ -240,7 +240,7 @@ def test_a_callback_may_disconnect_any_other(calls: Server) -> None:
         assert two.is_open()
 
 
-def test_a_callback_may_disconnect_everybody_from_within_ondisconnect(calls: Server) -> None:
+def test_ondisconnect_may_disconnect_all(calls: Server) -> None:
     peers = [Peer(calls.address, "/chain") for _ in range(200)]
     peers[0].text("go")
     for peer in peers:
@@ -250,7 +250,7 @@ def test_a_callback_may_disconnect_everybody_from_within_ondisconnect(calls: Ser
         assert client.ask(get("/chain-errors")).body == b"0"
 
 
-def test_everybody_is_closed_where_the_stack_does_not_suffice_for_that(serve: Launcher) -> None:
+def test_nested_disconnects_beyond_the_stack_close_all(serve: Launcher) -> None:
     shallow = "import sys\nsys.setrecursionlimit(170)\n"
     server = serve(APP.read_text() + shallow)
     peers = [Peer(server.address, "/chain") for _ in range(400)]
@@ -267,7 +267,7 @@ def test_everybody_is_closed_where_the_stack_does_not_suffice_for_that(serve: La
     assert end(server, signal.SIGTERM) == 0
 
 
-def test_a_broadcast_from_ondisconnect_reaches_who_is_left(calls: Server) -> None:
+def test_broadcast_from_ondisconnect_reaches_the_remaining(calls: Server) -> None:
     start = calls.log.size()
     peers = [Peer(calls.address, "/wake") for _ in range(50)]
     left, stay = peers[:40], peers[40:]

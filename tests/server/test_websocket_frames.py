@@ -267,7 +267,7 @@ def test_frames_may_come_byte_by_byte(echo: Server, case: Case) -> None:
         check(peer, case)
 
 
-def test_what_a_client_closes_with_is_what_the_application_sees(echo: Server) -> None:
+def test_close_code_and_reason_reach_the_application(echo: Server) -> None:
     for code, reason, seen in [
         (4321, GREEK, f"left 4321 [{GREEK}]"),
         (1000, "", "left 1000 []"),

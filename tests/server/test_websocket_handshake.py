@@ -77,7 +77,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_who_does_not_ask_properly_is_told_so(echo: Server, name: str) -> None:
+def test_malformed_handshake_is_refused_with_a_reason(echo: Server, name: str) -> None:
     status, asked = REFUSED[name]
     with echo.connect() as client:
         before = client.ask(get("/hello")).body
@@ -103,7 +103,7 @@ def test_the_connection_of_a_refusal_can_be_used_again(echo: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_who_asks_properly_is_let_in(echo: Server, name: str) -> None:
+def test_valid_handshake_is_accepted(echo: Server, name: str) -> None:
     with echo.connect() as client:
         client.send(get("/", *ACCEPTED[name]))
         client.wait(lambda: client.reader.answers)
@@ -138,7 +138,7 @@ def test_the_clients_first_choice_is_spoken(
 @pytest.mark.parametrize(
     "origin", ["https://a.example.com", "HTTPS://B.A.Example.COM", None, "http://localhost"]
 )
-def test_pages_of_those_origins_may_connect(echo: Server, origin: str | None) -> None:
+def test_allowed_origins_may_connect(echo: Server, origin: str | None) -> None:
     fields = [f"Origin: {origin}"] if origin else []
     with Peer(echo.address, "/page", *fields) as peer:
         assert peer.is_open()

@@ -178,7 +178,7 @@ pieces = st.one_of(
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_whatever_is_sent_comes_back(echo: Server, packed: bool) -> None:
+def test_messages_are_echoed(echo: Server, packed: bool) -> None:
     offer = ClientPerMessageDeflateFactory() if packed else None
 
     @FEW
@@ -193,7 +193,7 @@ def test_whatever_is_sent_comes_back(echo: Server, packed: bool) -> None:
     check()
 
 
-def test_whatever_is_sent_comes_back_however_it_is_cut(echo: Server) -> None:
+def test_messages_in_any_fragments_are_echoed(echo: Server) -> None:
     @FEW
     @given(st.lists(pieces, min_size=1, max_size=5), st.randoms(use_true_random=False))
     def check(messages: Sequence[Sequence[Piece]], rng: random.Random) -> None:

@@ -87,7 +87,7 @@ def test_a_silent_client_is_pinged_before_it_is_closed(timed: Server) -> None:
         assert end.code == 1001
 
 
-def test_a_ping_that_comes_too_late_is_told_at_once(timed: Server) -> None:
+def test_ping_interval_not_shorter_than_the_timeout_is_logged(timed: Server) -> None:
     start = timed.log.size()
     with Peer(timed.address, "/ping-late") as peer:
         assert peer.closed().code == 1001
@@ -101,7 +101,7 @@ def test_pings_alone_end_nothing(timed: Server) -> None:
         assert peer.hears() == "still here"
 
 
-def test_the_limits_of_a_call_take_the_place_of_those_of_its_route(timed: Server) -> None:
+def test_limits_of_a_handshake_replace_those_of_the_route(timed: Server) -> None:
     with Peer(timed.address, "/per-call") as peer:
         peer.text("x" * 20)
         assert peer.hears() == "x" * 20
@@ -187,7 +187,7 @@ def packed(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("size", [100_001, 1 << 20, 200 << 20])
-def test_what_inflates_beyond_the_limit_is_refused(timed: Server, size: int) -> None:
+def test_message_that_inflates_beyond_the_limit_is_refused(timed: Server, size: int) -> None:
     memory = procs.peak(timed.worker)
     data = packed(b"\0" * size)
     pieces = [data[at : at + 10_000] for at in range(0, len(data), 10_000)]
@@ -200,7 +200,7 @@ def test_what_inflates_beyond_the_limit_is_refused(timed: Server, size: int) -> 
     assert procs.peak(timed.worker) - memory < 8 << 20
 
 
-def test_what_fills_the_limit_is_taken(timed: Server) -> None:
+def test_message_of_exactly_the_limit_is_accepted(timed: Server) -> None:
     with Peer(timed.address, "/packed", OFFER) as peer:
         peer.send(frame(BINARY, packed(b"\0" * 100_000), rsv=4))
         got = peer.got()
@@ -221,7 +221,9 @@ def test_what_fills_the_limit_is_taken(timed: Server) -> None:
         ([frame(TEXT, packed(b"x"), rsv=4), closing(1000)], 1000),
     ],
 )
-def test_what_cannot_be_inflated_is_refused(timed: Server, frames: list[bytes], code: int) -> None:
+def test_message_that_cannot_be_inflated_is_refused(
+    timed: Server, frames: list[bytes], code: int
+) -> None:
     with Peer(timed.address, "/packed", OFFER) as peer:
         peer.send(*frames)
         assert peer.until_closed().code == code
