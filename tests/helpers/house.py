@@ -74,7 +74,7 @@ FLOORS = {
     -3: "_core.http1_reader",
     -4: "_core.connection _core.dispatch _core.exchange_log",
     -5: "_core.request _core.websocket",
-    -6: "_core.request_body _core.sender",
+    -6: "_core.sender",
     -7: "_core.exchange _core.transport",
     -8: "_core.server_context _core.socket_stream",
     -9: "_core.accesslog _core.body _core.request_head _core.writer",

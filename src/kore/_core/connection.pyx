@@ -4,7 +4,11 @@
 It is a face on a transport and its protocol, made when an application first asks for it.
 """
 
-from kore._core.libc cimport AF_INET, AF_INET6, inet_ntop, sockaddr, sockaddr_in
+from libc.string cimport memset
+
+from kore._core.libc cimport (
+    AF_INET, AF_INET6, getsockname, inet_ntop, ntohs, sockaddr, sockaddr_in, sockaddr_in6,
+    socklen_t)
 from kore._core.protocol cimport Protocol
 
 cdef enum:
@@ -12,6 +16,19 @@ cdef enum:
     DISCONNECTING = 3
     PROTO_HTTP = 1      # CONN_PROTO_
     PROTO_WEBSOCKET = 2
+
+
+cdef tuple format_address(sockaddr_in6 *address):
+    """Return an IP address and a port, or None for another kind of address."""
+    cdef char text[64]
+    cdef const void *host = &address.sin6_addr
+    cdef int family = (<sockaddr *>address).sa_family
+    if family == AF_INET:
+        host = &(<sockaddr_in *>address).sin_addr
+    elif family != AF_INET6:
+        return None
+    inet_ntop(family, host, text, sizeof(text))
+    return text.decode(), ntohs((<sockaddr_in *>address).sin_port)     # at the same place in both
 
 
 cdef Transport UNCONNECTED = Transport.__new__(Transport)
@@ -34,15 +51,24 @@ cdef class Connection:
     @property
     def addr(self):
         """The client's IP address; for a Unix socket, which has none, `-`."""
-        cdef char text[64]
-        cdef const void *where = &self.transport.address.sin6_addr
-        cdef int family = (<sockaddr *>&self.transport.address).sa_family
-        if family == AF_INET:
-            where = &(<sockaddr_in *>&self.transport.address).sin_addr
-        elif family != AF_INET6:
-            return "-"
-        inet_ntop(family, where, text, sizeof(text))
-        return text.decode()
+        address = format_address(&self.transport.address)
+        return "-" if address is None else address[0]
+
+    @property
+    def client_address(self):
+        """The client's IP address and port; None for a Unix socket."""
+        return format_address(&self.transport.address)
+
+    @property
+    def local_address(self):
+        """The IP address and port that the client is connected to; None for a Unix socket."""
+        cdef sockaddr_in6 address
+        cdef socklen_t size = sizeof(address)
+        memset(&address, 0, sizeof(address))
+        if self.transport.closed or getsockname(
+                self.transport.fd, <sockaddr *>&address, &size) < 0:
+            return None
+        return format_address(&address)
 
     @property
     def state(self):

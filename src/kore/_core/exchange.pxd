@@ -49,6 +49,8 @@ cdef class Exchange(RequestHead):
     cdef object route
     cdef object extras          # what its route asks for beside being run, or None
     cdef object task            # runs the handler, when that is a coroutine
+    cdef object on_disconnect   # called when the client leaves, in place of cancelling; or None
+    cdef bint disconnect_noted  # it was
     cdef object stream_task     # sends an async iterator that is the body of the response
 
     # the body of the request
@@ -116,5 +118,6 @@ cdef class Exchange(RequestHead):
     cdef int64_t body_deadline(self) noexcept
     cdef object take_sink(self)
     cdef int release(self, object sink) except -1
+    cdef int note_disconnect(self) except -1
     cdef int cancel_tasks(self) except -1
     cdef int cancel_task(self, object task) except -1

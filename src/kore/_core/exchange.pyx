@@ -449,6 +449,20 @@ cdef class Exchange(RequestHead):
             context.report(self, error)
         return 0
 
+    cdef int note_disconnect(self) except -1:
+        """The client has left: tell who asked for it, or cancel what works for this exchange."""
+        cdef object callback = self.on_disconnect
+        if callback is None:
+            return self.cancel_tasks()
+        self.on_disconnect = None
+        self.disconnect_noted = True
+        try:
+            callback()
+        except BaseException as error:
+            self.http.context.report(self, error)
+            self.cancel_tasks()
+        return 0
+
     cdef int cancel_tasks(self) except -1:
         """Cancel what works for this exchange."""
         for task in (self.task, self.stream_task):

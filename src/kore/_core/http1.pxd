@@ -1,5 +1,7 @@
 """HTTP/1 on a transport: one exchange at a time."""
 
+cimport cython
+
 from kore._core.connection cimport Connection
 from kore._core.exchange cimport Exchange
 from kore._core.http1_reader cimport Http1Reader
@@ -10,6 +12,7 @@ cdef enum:
     LAST_MS = 250       # for a request that was sent before its client hears of a drain
 
 
+@cython.final
 cdef class Http1(Http1Reader):
     cdef Connection connection  # as applications see it, None until one asks
     cdef list unlogged          # exchanges that are logged when their responses have left, or None

@@ -15,6 +15,7 @@ from kore._core.dispatch cimport resume_request
 from kore._core.exchange cimport IN_PIECES, UNKNOWN_LENGTH, Exchange
 from kore._core.exchange_log cimport log_exchange, log_lost_exchanges, log_sent_exchanges
 from kore._core.file cimport FileRange
+from kore._core.http1_reader cimport set_stage
 from kore._core.libc cimport time
 from kore._core.refusals cimport REFUSE_BODY_TIMEOUT, REFUSE_HEAD_TIMEOUT
 from kore._core.request cimport Request
@@ -24,6 +25,7 @@ from kore._core.websocket cimport WebSocket
 from kore._core.writer cimport ResponseHead
 
 
+@cython.final
 cdef class Http1(Http1Reader):
     """The HTTP/1 of one connection."""
 
@@ -122,12 +124,13 @@ cdef class Http1(Http1Reader):
         if exchange.drains and not self.disconnected:   # code that was called may have disconnected
             self.start_draining(exchange)
         elif self.keep_alive and not self.disconnected and not self.context.hurried:
-            self.set_stage(IDLE, 0)     # its deadline is set when there is no request in the inbox
+            set_stage(self, IDLE, 0)     # its deadline is set when there is no request in the inbox
         else:
             self.linger = self.linger or self.keep_alive
             self.hang_up()
         exchange.reader = None
-        exchange.release(sink)
+        if sink is not None or exchange.store is not None or exchange.extras is not None:
+            exchange.release(sink)
         if transport.advancing or transport.closed:
             return 0
         if buffered_size(&transport.inbox):     # not from here: a handler is on the stack
@@ -141,6 +144,8 @@ cdef class Http1(Http1Reader):
         self.current = None
         self.context.end_request()
         self.transport.forget_probe()
+        if exchange.on_disconnect is not None:
+            exchange.on_disconnect = None
         return 0 if exchange.access_log is None else self.record(exchange)
 
     cdef int expect_end(self, Exchange exchange) except -1:
@@ -195,7 +200,7 @@ cdef class Http1(Http1Reader):
         exchange.answered = exchange.opened = True
         exchange.status = 101
         exchange.body_start = websocket.before = transport.bytes_queued()
-        self.set_stage(SWITCHED, 0)
+        set_stage(self, SWITCHED, 0)
         connection.websocket = websocket
         transport.set_protocol(websocket)
         sink = exchange.take_sink()
@@ -333,7 +338,7 @@ cdef class Http1(Http1Reader):
         if self.current is None:
             self.hang_up()
         else:
-            self.set_stage(CLOSING, 0)
+            set_stage(self, CLOSING, 0)
             transport.close_after_flush(False)
         return transport.flush_and_rearm()
 
@@ -348,7 +353,7 @@ cdef class Http1(Http1Reader):
         request.source = None
         sink = request.take_sink()
         self.context.end_request()
-        request.cancel_tasks()
+        request.note_disconnect()
         request.release(sink)
         return request.close_iterator(source)
 

@@ -7,7 +7,7 @@ from kore._core.body cimport BodyReader
 from kore._core.exchange cimport Exchange, HttpProtocol
 from kore._core.parser cimport Head
 from kore._core.request cimport Request
-from kore._core.state cimport Stage
+from kore._core.state cimport Stage, check_transition, stage_checks
 from kore._core.transport cimport Transport
 
 
@@ -24,7 +24,6 @@ cdef class Http1Reader(HttpProtocol):
     cdef bint linger            # something may still be on its way to us
     cdef bint disconnected      # the application has ended it: nothing more is sent
 
-    cdef int set_stage(self, Stage stage, int64_t deadline) except -1
     cdef bint next_head(self) except -1
     cdef bint skip_blank_line(self) except -1
     cdef int begin_exchange(self, int used) except -1
@@ -39,3 +38,12 @@ cdef class Http1Reader(HttpProtocol):
     cdef int start_draining(self, Exchange exchange) except -1
     cdef bint drain_body(self) except -1
     cdef int hang_up(self) except -1
+
+
+cdef inline int set_stage(Http1Reader http, Stage stage, int64_t deadline) except -1:
+    """Enter a stage: nothing else sets it. *deadline*: when it has taken too long; 0: never."""
+    if stage_checks.enabled:
+        check_transition(http.stage, stage)
+    http.stage = stage
+    http.stage_deadline = deadline
+    return 0

@@ -17,8 +17,7 @@ from kore._core.libc cimport time
 from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, find_offending, parse_head
 from kore._core.refusals cimport REFUSE_BODY_SIZE, REFUSE_HEAD_TIMEOUT, refusal_status
 from kore._core.state cimport (
-    CLOSING, DRAINING, IDLE, READING_BODY, READING_HEAD, RUNNING, STREAMING, check_transition,
-    stage_checks)
+    CLOSING, DRAINING, IDLE, READING_BODY, READING_HEAD, RUNNING, STREAMING)
 from kore._core.writer cimport ResponseHead, error_page
 
 cdef enum:
@@ -41,15 +40,6 @@ cdef class Http1Reader(HttpProtocol):
         self.transport = transport
         self.context = self.transport.context
         self.stage_deadline = self.transport.poller.now() + self.context.limits.header_timeout_ms
-        return 0
-
-    @cython.nonecheck(False)
-    cdef int set_stage(self, Stage stage, int64_t deadline) except -1:
-        """Enter a stage: nothing else sets it. *deadline*: when it has taken too long; 0: never."""
-        if stage_checks.enabled:
-            check_transition(self.stage, stage)
-        self.stage = stage
-        self.stage_deadline = deadline
         return 0
 
     @cython.nonecheck(False)
@@ -78,8 +68,8 @@ cdef class Http1Reader(HttpProtocol):
             self.begin_exchange(used)
             return True
         if self.stage == IDLE:
-            self.set_stage(
-                READING_HEAD, transport.poller.now() + self.context.limits.header_timeout_ms)
+            set_stage(
+                self, READING_HEAD, transport.poller.now() + self.context.limits.header_timeout_ms)
         if used < 0:
             self.reject_malformed(-used)
         return False
@@ -118,7 +108,7 @@ cdef class Http1Reader(HttpProtocol):
         request.started_at = transport.moment
         request.request_start = start
         self.current = request
-        self.set_stage(RUNNING, 0)
+        set_stage(self, RUNNING, 0)
         # Whether the worker drains is asked when the response begins.
         self.keep_alive = (request.head.minor == 1 and not request.head.flags & CLOSE
                            and self.context.limits.keepalive_ms > 0)
@@ -193,9 +183,9 @@ cdef class Http1Reader(HttpProtocol):
                                   or buffered_size(&self.transport.inbox) > 0)
         exchange.body_started = self.transport.poller.now()
         # No client is late with what was not asked for.
-        self.set_stage(STREAMING if streams else READING_BODY,
-                       exchange.body_started + self.context.limits.body_timeout_ms
-                       if exchange.continue_sent or not streams else 0)
+        set_stage(self, STREAMING if streams else READING_BODY,
+                  exchange.body_started + self.context.limits.body_timeout_ms
+                  if exchange.continue_sent or not streams else 0)
         if streams or (exchange.extras is not None
                        and exchange.extras.on_body_chunk is not None) or (
                 memory_max and exchange.head.length > memory_max):
@@ -249,7 +239,7 @@ cdef class Http1Reader(HttpProtocol):
 
     cdef int finish_body(self, Request request) except -1:
         cdef Stage stage = self.stage
-        self.set_stage(RUNNING, 0)
+        set_stage(self, RUNNING, 0)
         request.complete_body()
         return run_handler(request) if stage == READING_BODY and request.waits() else 0
 
@@ -284,7 +274,7 @@ cdef class Http1Reader(HttpProtocol):
             reader.size_max = reader.total + DRAIN_MAX
         reader.batch_size = PIECE_SIZE
         self.draining = reader
-        self.set_stage(DRAINING, 0)
+        set_stage(self, DRAINING, 0)
         self.context.call_later(DRAIN_TIMEOUT, self.stop_draining, reader)
         return 0
 
@@ -302,7 +292,7 @@ cdef class Http1Reader(HttpProtocol):
         self.draining.take()
         if self.draining.complete:
             self.draining = None
-            self.set_stage(IDLE, 0)
+            set_stage(self, IDLE, 0)
         return self.stage == IDLE
 
     def stop_draining(self, reader):
@@ -327,5 +317,5 @@ cdef class Http1Reader(HttpProtocol):
         self.linger = self.linger or buffered_size(&transport.inbox) > 0
         transport.consume_input(buffered_size(&transport.inbox))
         self.draining = None
-        self.set_stage(CLOSING, 0)
+        set_stage(self, CLOSING, 0)
         return transport.close_after_flush(self.linger)

@@ -95,6 +95,7 @@ cdef extern from "<sys/socket.h>" nogil:
     ssize_t send(int fd, const void *data, size_t size, int flags)
     ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int shutdown(int fd, int how)
+    int getsockname(int fd, sockaddr *address, socklen_t *size)
     int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
 
 

@@ -1,10 +1,12 @@
 """The request as a handler sees it."""
 
-from kore._core.request_body cimport RequestBody
+from kore._core.exchange cimport Exchange
 
 
-cdef class Request(RequestBody):
+cdef class Request(Exchange):
     cdef public object captures
+    cdef object data                # parameters, cookies, files; None until asked for
+    cdef Py_ssize_t read_offset     # of body_read()
     cdef dict __dict__
 
     cdef int check_unanswered(self, str what=*) except -1

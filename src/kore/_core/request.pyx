@@ -10,11 +10,15 @@ from kore._core.exchange cimport IN_PIECES
 from kore._core.parser cimport HEAD
 from kore._core.refusals cimport REASON_COUNT
 from kore._core.response cimport (
-    encode_field_name, encode_field_value, is_named, merge_fields, set_field)
+    Framing, encode_field_name, encode_field_value, is_named, merge_fields, set_field,
+    take_over_fields)
 from kore._core.server_context cimport ServerContext
 from kore._core.writer cimport check_final_status
 
 from kore._core.writer import check_body_iterable, convert_body
+
+cdef enum:
+    READ_MAX = 1024     # bytes of one body_read(), as in Kore
 
 
 cdef int status_number(object status, object body) except? -1:
@@ -37,7 +41,7 @@ def began(Request request not None):
     return request.started_at / 1000
 
 
-cdef class Request(RequestBody):
+cdef class Request(Exchange):
     """An HTTP request, and the way to respond to it. `kore.http_request` in Kore's words."""
 
     def __init__(self):
@@ -51,13 +55,126 @@ cdef class Request(RequestBody):
         """The client's connection."""
         return self.http.get_connection()
 
+    # ---- the body
+
+    @property
+    def body(self):
+        """The whole body; empty when there was none. Nothing is left for body_read() then.
+
+        Of one in a file, all of it is read into memory. Raises RuntimeError where no body is kept:
+        on routes with `stream` or `on_body_chunk`.
+        """
+        cdef bytes whole = self.content
+        if whole is None:
+            whole = b"" if self.store is None else self.store.read(0, len(self.store))
+        self.read_offset = len(whole)
+        return whole
+
+    @property
+    def body_source(self):
+        """Where the body is: bytes, or what reads its file; None when there was none."""
+        return self.content if self.store is None else self.store
+
+    def body_read(self, Py_ssize_t length):
+        """Return the next piece of the body as (how many bytes, bytes); (0, b"") at its end."""
+        cdef bytes piece = b""
+        if length < 0:
+            raise ValueError(f"cannot read {length} bytes")
+        if length > READ_MAX:
+            raise RuntimeError(f"len > sizeof(buf): read at most {READ_MAX} bytes at a time")
+        if self.store is not None:
+            piece = self.store.read(self.read_offset, length)
+        elif self.content is not None:
+            piece = self.content[self.read_offset:self.read_offset + length]
+        self.read_offset += len(piece)
+        return len(piece), piece
+
+    @property
+    def body_path(self):
+        """The path of the file the body is in, or None for one in memory.
+
+        The file gets its name when this is first asked for, and loses it when the request is over.
+        """
+        return None if self.store is None else self.store.path()
+
+    @property
+    def body_digest(self):
+        """The SHA-256 of the body, 32 bytes."""
+        return self.beside.digest(self)
+
+    def chunks(self):
+        """Return an async iterator over the body as it comes, on a route with `stream`.
+
+        The client sends no faster than it is read. Raises RuntimeError on other routes. When the
+        client leaves, is too slow or sends too much, the handler is cancelled.
+        """
+        if self.extras is None or not self.extras.stream:
+            raise RuntimeError("chunks() is for routes with stream=True: this one has req.body")
+        return self.store.chunks()
+
+    # ---- parameters, cookies, files
+
+    @property
+    def beside(self):
+        """Parameters, cookies and files. Made when first asked for, by a hook of the server."""
+        if self.data is None and self.http.context is not None:
+            self.data = self.http.context.make_request_data(self, self.route)
+        return self.data
+
+    @property
+    def query(self):
+        """The query as {name: [value, ...]}, decoded and not validated."""
+        return self.beside.query(self)
+
+    def argument(self, str name not None):
+        """Return the first accepted value of a declared parameter, or None."""
+        return self.beside.argument(name)
+
+    def arguments(self):
+        """Return all accepted values as {name: [value, ...]}."""
+        return self.beside.arguments()
+
+    def populate_get(self):
+        """Let argument() see what the query holds."""
+        return self.beside.populate_get(self)
+
+    def populate_post(self):
+        """Let argument() see what a form in the body holds."""
+        return self.beside.populate_post(self)
+
+    def populate_multi(self):
+        """Let argument() and file_lookup() see what a multipart form in the body holds."""
+        return self.beside.populate_multi(self)
+
+    populate_multipart = populate_multi
+
+    def populate_cookies(self):
+        """Do nothing: cookie() needs no preparation. It is there for those who call it."""
+        return True
+
+    def cookie(self, str name not None):
+        """Return the first cookie of exactly that name, as it was sent, or None."""
+        return self.beside.cookies(self).get(name)
+
+    def cookies(self):
+        """Return all cookies by name; of several of one name the first."""
+        return dict(self.beside.cookies(self))
+
+    def file_lookup(self, str name not None):
+        """Return the first file a multipart form has under that name, or None."""
+        return self.beside.file_lookup(name)
+
+    def files(self):
+        """Return all files of a multipart form as {name: [file, ...]}."""
+        return self.beside.all_files()
+
     # ---- a database
 
     def pgsql(self, db, query, params=None, *, binary=False, bytea=False):
         """Ask a database. See `kore.dbquery()`."""
         return self.http.context.query(db, query, params, binary, bytea)
 
-    # ---- the answer
+    # ---- the response
 
     def response_header(self, str name not None, str value not None):
         """Set a field of the response, in place of an earlier one of that name.
@@ -220,13 +337,37 @@ cdef class Request(RequestBody):
         if self.http.serves(self):
             self.respond_in_parts(status, pieces)
 
+    def set_response_fields(self, fields not None):
+        """Set all fields of the response: pairs of bytes, in order, repeats kept.
+
+        Framing is the server's: transfer-encoding and keep-alive are left out, of connection only
+        `close` counts, and the content-length is returned, None if there is none. Raises ValueError
+        if a name or a value cannot be one, TypeError if a field is not a pair of bytes.
+        """
+        cdef Framing framing
+        self.fields = take_over_fields(fields, &framing)
+        self.wants_close = self.wants_close or framing.close
+        self.declared = framing.length
+        return None if framing.length < 0 else framing.length
+
+    def call_on_disconnect(self, callback not None):
+        """Have *callback()* called once if the client leaves before the response is complete.
+
+        The tasks of the request are not cancelled then: that is left to *callback*.
+        """
+        if self.finished:
+            return
+        self.on_disconnect = callback
+        if not self.http.carries(self):
+            self.note_disconnect()
+
     def where(self):
         """Name the route, as logs do."""
         return self.path if self.route is None else self.route.label.decode("utf-8", "replace")
 
     def attend(self, task):
         """Register a task that works on this request: it is cancelled when the client leaves."""
-        if not self.finished and not self.http.carries(self):
+        if not self.finished and not self.http.carries(self) and not self.disconnect_noted:
             task.cancel()       # it left while the task took its first step
         elif self.task is None or self.task.done():
             self.task = task

@@ -11,6 +11,9 @@ from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZ
 
 from kore._core.grammar cimport equals_word, is_field_value, is_token
 
+cdef enum:
+    LENGTH_DIGITS = 18      # of a content-length: more do not fit into 64 bits
+
 
 cdef bytes encode_field_name(str name):
     """Return *name* as bytes. Raises ValueError if it is not a token (RFC 9110 5.1)."""
@@ -92,6 +95,35 @@ cdef list merge_fields(object defaults, list fields):
     if fields:
         merged += fields
     return merged
+
+
+cdef list take_over_fields(object fields, Framing *framing):
+    """Return checked pairs of bytes, without those that frame a response: they go to *framing*.
+
+    Raises TypeError for what is not a pair of bytes, ValueError for what cannot be one field.
+    """
+    cdef list taken = []
+    cdef bytes name, value
+    framing.length = -1
+    framing.close = False
+    for field in fields:
+        if not is_pair(field):
+            raise TypeError(f"a field is a pair of bytes, a name and a value, not {field!r}")
+        name, value = field
+        value = value.strip(b" \t")
+        if not is_token(PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name)):
+            raise ValueError(f"header name {name!r} is not a token (letters, digits, hyphens)")
+        if not is_field_value(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)):
+            raise ValueError(f"header {name!r} cannot hold line breaks or controls: {value!r}")
+        if is_named(field, b"content-length", 14):
+            if not value.isdigit() or len(value) > LENGTH_DIGITS:
+                raise ValueError(f"content-length must be a number of bytes, not {value!r}")
+            framing.length = int(value)
+        elif is_named(field, b"connection", 10):
+            framing.close = framing.close or b"close" in value.lower()
+        elif not (is_named(field, b"transfer-encoding", 17) or is_named(field, b"keep-alive", 10)):
+            taken.append((name, value))
+    return taken
 
 
 cdef bint is_pair(object field) noexcept:

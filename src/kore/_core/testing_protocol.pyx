@@ -206,7 +206,7 @@ cdef class FramedProtocol(HttpProtocol):
         self.numbers = {}
         for exchange in left:
             self.context.end_request()
-            exchange.cancel_tasks()
+            exchange.note_disconnect()
             exchange.release(exchange.take_sink())
         return 0
 

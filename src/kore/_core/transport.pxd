@@ -1,5 +1,6 @@
 """A client's socket from accept to close, and the protocol that runs on it."""
 
+cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
 from kore._core.libc cimport sockaddr_in6
@@ -15,6 +16,7 @@ cdef enum TransportPhase:
     LINGERING       # all is sent: read what is left, so that no reset destroys it
 
 
+@cython.final
 cdef class Transport(SocketStream):
     cdef Protocol protocol
     cdef ServerContext context

@@ -23,6 +23,7 @@ cdef enum:
     LINGER_MS = 2000    # RFC 9112 9.6 asks to read on for a while; nginx waits 5 s, Apache 2
 
 
+@cython.final
 cdef class Transport(SocketStream):
     """Drives one connection; a `Protocol` says what its bytes mean."""
 

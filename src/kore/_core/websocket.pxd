@@ -1,5 +1,6 @@
 """A connection after its upgrade."""
 
+cimport cython
 from libc.stdint cimport int64_t
 
 from kore._core.protocol cimport Protocol
@@ -9,6 +10,7 @@ from kore._core.transport cimport Transport
 from kore._core.ws_assembler cimport MessageAssembler
 
 
+@cython.final
 cdef class WebSocket(MessageSender):
     cdef object connection      # as applications see it
     cdef Protocol http          # as long as its last responses are not sent and logged, or None

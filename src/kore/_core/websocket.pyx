@@ -5,6 +5,8 @@ A callback that has to wait is a task. What the client sends meanwhile is kept, 
 a limit; then its socket is not read. Up to there pings are answered at once.
 """
 
+cimport cython
+
 from kore._core.buffer cimport buffered_size, shrink_block
 from kore._core.frames cimport OP_CLOSE, OP_PING, OP_PONG
 from kore._core.libc cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
@@ -38,6 +40,7 @@ cdef enum:
 cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", 1009: "too large"}
 
 
+@cython.final
 cdef class WebSocket(MessageSender):
     """The WebSocket of one connection."""
 
