@@ -20,7 +20,7 @@ UNLESS = {
 }
 # Where it is right, and why.
 ALLOWED = {
-    ("_process.parent.daemon", "start"): "the command in the terminal, not the parent",
+    ("_process.parent.daemon", "start_daemon"): "the command in the terminal, not the parent",
     ("_process.log.writer", "drain"): "at most a second, at the very end",
     ("_http.body.spool_directory", "name"): "in workers only",
     ("_http.body.spool_directory", "_create_locked"): "in workers only",

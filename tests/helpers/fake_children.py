@@ -18,7 +18,7 @@ from kore._process.ipc.channel import Channel, close_descriptors
 from kore._process.ipc.descriptors import CHANNEL
 from kore._process.ipc.messages import ConfigLoaded, Fork, Forked, Hello, Message, Ready, Stop
 from kore._process.parent import children
-from kore._process.parent.children import Child
+from kore._process.parent.generation import Child
 from kore._process.parent.launcher import LaunchOptions
 from kore._process.parent.parent import Parent
 
@@ -77,7 +77,7 @@ class FakeChild:
         """Let the parent find out that it has ended."""
         child = self.child
         self.close()
-        self.family.parent.children._bury(child, status_of(code=code, killed_by=killed_by))
+        self.family.parent.children._handle_exit(child, status_of(code=code, killed_by=killed_by))
         self.family.work()
 
 
@@ -90,7 +90,7 @@ class FakeFamily:
         self.templates: list[FakeChild] = []
         self.commands: list[tuple[str, list[str]]] = []
         self.parent = Parent(options)
-        self.parent.nursery.spawn = self.spawn  # type: ignore[assignment]
+        self.parent.launcher.spawn = self.spawn  # type: ignore[assignment]
         # What the loop is to do later, by the seconds until then.
         self.later: list[tuple[float, Callable[[], object]]] = []
         self.parent.loop.after = lambda *entry: self.later.append(entry)  # type: ignore[method-assign]
@@ -118,8 +118,8 @@ class FakeFamily:
         parent = self.parent
         parent.finish()
         known = {
-            parent.current,
-            parent.coming,
+            parent.active,
+            parent.pending,
             *(child.generation for child in parent.children.all),
         }
         for child in parent.children.all:

@@ -20,7 +20,7 @@ FLOORS = {
     6: "_api.clients _api.databases _api.functions _api.lazy _api.tasks",
     5: """_process.parent.children _process.parent.generation _process.parent.launcher
           _process.parent.message_router _process.parent.parent _process.parent.resources
-          _process.parent.respawner _process.parent.shutdown _process.parent.start_watchdog
+          _process.parent.shutdown _process.parent.singletons
           _process.parent.stuck_workers _process.spawn _process.template.check_config
           _process.template.directory_checks _process.template.template
           _process.worker.accesslogs _process.worker.bodies _process.worker.bus
@@ -35,7 +35,7 @@ FLOORS = {
           _process.parent.daemon _process.parent.eventloop _process.parent.listeners
           _process.parent.orphans _process.parent.parent_death
           _process.parent.pidfile _process.parent.reload_requests
-          _process.parent.terminal _process.parent.working_directory _process.plan
+          _process.parent.working_directory _process.parent_config
           _process.process_end _process.process_marks _process.roles
           _process.privsep _process.template.host_lookup _process.worker.params""",
     3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edge_poller _aio.gather

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._process.parent.pidfile import owner
+from kore._process.parent.pidfile import find_owner
 from tests.helpers import procs
 from tests.helpers.syslogd import Syslogd
 from tests.process.process_helpers import alive
@@ -46,7 +46,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     """Return a directory whose server is stopped in the end, whatever became of it."""
     (tmp_path / "app.py").write_text(APP)
     yield tmp_path
-    if pid := owner(tmp_path / "kore.pid"):
+    if pid := find_owner(tmp_path / "kore.pid"):
         os.kill(pid, signal.SIGTERM)
         procs.until(lambda: not alive(pid), what="the end of the server")
 
@@ -63,7 +63,7 @@ def kore(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def stop(place: Path) -> None:
-    pid = owner(place / "kore.pid")
+    pid = find_owner(place / "kore.pid")
     os.kill(pid, signal.SIGTERM)
     procs.until(lambda: not alive(pid), what="the end of the server")
 
@@ -89,7 +89,7 @@ def test_background_command_exits_when_the_server_is_ready(
         assert (run.returncode, run.stderr) == (0, "")
         assert run.stdout.startswith("imported\n")
         assert "a worker's words" not in run.stdout
-        pid = owner(place / "kore.pid")
+        pid = find_owner(place / "kore.pid")
         assert (place / "kore.pid").read_text() == f"{pid}\n"
         log.wait("all worker processes started")
         session = int(procs.stat(pid)[3])
@@ -105,7 +105,7 @@ def test_background_command_exits_when_the_server_is_ready(
 def test_syslog_gets_a_priority_a_time_a_name_and_the_line(place: Path) -> None:
     with Syslogd(place / "syslog") as log:
         kore(place, "-d", "app.py")
-        pid = owner(place / "kore.pid")
+        pid = find_owner(place / "kore.pid")
 
         line = log.wait("one")
         assert re.fullmatch(
@@ -120,7 +120,7 @@ def test_syslog_gets_a_priority_a_time_a_name_and_the_line(place: Path) -> None:
 def test_syslog_is_reconnected_after_it_was_away(place: Path) -> None:
     with Syslogd(place / "syslog") as log:
         kore(place, "-d", "app.py")
-        pid = owner(place / "kore.pid")
+        pid = find_owner(place / "kore.pid")
         log.wait("all worker")
     first = set(procs.children(pid))
     os.kill(pid, signal.SIGUSR2)
@@ -160,7 +160,7 @@ def test_without_a_syslog_standard_error_gets_the_log_after_one_notice(place: Pa
 
     assert run.returncode == 0
     procs.until(lambda: "all worker" in text())
-    os.kill(owner(place / "kore.pid"), signal.SIGHUP)
+    os.kill(find_owner(place / "kore.pid"), signal.SIGHUP)
     procs.until(lambda: text().count("all worker") == 2)
     assert text().count("no syslog at syslog (No such file or directory)") == 1
     stop(place)
@@ -188,9 +188,7 @@ def test_logfile_replaces_syslog(place: Path) -> None:
         ("import sys\nApp.daemonized = lambda self: sys.exit('no')\n", "no"),
     ],
 )
-def test_startup_error_is_written_to_the_terminal(
-    place: Path, change: str, reason: str
-) -> None:
+def test_startup_error_is_written_to_the_terminal(place: Path, change: str, reason: str) -> None:
     (place / "app.py").write_text(APP + change)
 
     run = kore(place, "-d", "app.py")
@@ -224,8 +222,8 @@ def test_an_interrupted_start_leaves_nothing(place: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "kore", "-d", "app.py"], cwd=place, stderr=subprocess.PIPE
     ) as command:
-        procs.until(lambda: owner(place / "kore.pid"), what="a pid file")
-        pid = owner(place / "kore.pid")
+        procs.until(lambda: find_owner(place / "kore.pid"), what="a pid file")
+        pid = find_owner(place / "kore.pid")
         command.send_signal(signal.SIGINT)
 
         assert command.wait(30) == 130
@@ -236,7 +234,7 @@ def test_an_interrupted_start_leaves_nothing(place: Path) -> None:
 def test_an_interrupt_is_ignored_in_the_background_and_a_reload_is_not(place: Path) -> None:
     with Syslogd(place / "syslog") as log:
         kore(place, "-d", "app.py")
-        pid = owner(place / "kore.pid")
+        pid = find_owner(place / "kore.pid")
         first = procs.children(pid)
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGHUP)
@@ -253,11 +251,12 @@ def test_an_interrupt_is_ignored_in_the_background_and_a_reload_is_not(place: Pa
 def test_hangup_during_startup_reloads(place: Path) -> None:
     slow = "import asyncio\nasync def slow(self): await asyncio.sleep(60)\nApp.workerstart = slow\n"
     (place / "app.py").write_text(APP + slow)
-    with Syslogd(place / "syslog") as log, subprocess.Popen(
-        [sys.executable, "-m", "kore", "-d", "app.py"], cwd=place
-    ) as command:
-        procs.until(lambda: owner(place / "kore.pid"), what="a pid file")
-        pid = owner(place / "kore.pid")
+    with (
+        Syslogd(place / "syslog") as log,
+        subprocess.Popen([sys.executable, "-m", "kore", "-d", "app.py"], cwd=place) as command,
+    ):
+        procs.until(lambda: find_owner(place / "kore.pid"), what="a pid file")
+        pid = find_owner(place / "kore.pid")
         procs.until(lambda: len(procs.children(pid)) == 2, what="a worker that starts")
         (place / "app.py").write_text(APP)
         os.kill(pid, signal.SIGHUP)
@@ -275,8 +274,8 @@ def test_daemon_has_a_default_umask(place: Path) -> None:
     command = [sys.executable, "-c", start, "-m", "kore", "-d", "app.py"]
     subprocess.run(command, cwd=place, timeout=30, check=True)
 
-    procs.until(lambda: owner(place / "kore.pid"))
-    text = Path(f"/proc/{owner(place / 'kore.pid')}/status").read_text()
+    procs.until(lambda: find_owner(place / "kore.pid"))
+    text = Path(f"/proc/{find_owner(place / 'kore.pid')}/status").read_text()
     assert "\nUmask:\t0022\n" in text
     stop(place)
 

@@ -22,8 +22,8 @@ options = LaunchOptions(
 
 class Told(Parent):
     # Lets the workers know when the start is over: before, each end of one would be a failed start.
-    def switch(self, generation):
-        super().switch(generation)
+    def activate(self, generation):
+        super().activate(generation)
         pathlib.Path("started").touch()
 
 sys.exit(Told(options).run())
@@ -40,7 +40,7 @@ from kore._process.template import template
 from kore._process.ipc.channel import Channel
 from kore._process.ipc.messages import *
 
-real_fork = template.Template.fork_twice
+real_fork = template.Template._fork_twice
 
 def once(name):
     # True for the first process that asks, whichever it is.
@@ -58,19 +58,19 @@ def configured(channel):
     from kore import _app
     channel.send(ConfigLoaded(_app.load("app.py").plain()))
 
-def worker(birth):
+def worker(params):
     # Serves nobody; the third one to start ends the server.
     names = ("first", "second")
     leaves = not any(once(name) for name in names)
-    birth.channel.send(Ready())
+    params.channel.send(Ready())
     while not pathlib.Path("started").exists():
         time.sleep(0.01)
     if leaves:
-        birth.channel.send(Shutdown())
-    elif birth.number == 1:
+        params.channel.send(Shutdown())
+    elif params.number == 1:
         os._exit(1)
-    while not birth.channel.eof:
-        if birth.channel.receive():
+    while not params.channel.eof:
+        if params.channel.receive():
             return 0
         time.sleep(0.01)
     return 1
@@ -114,7 +114,7 @@ def test_a_dead_worker_is_replaced_until_one_asks_for_the_end(tmp_path: Path) ->
 
 
 def test_a_worker_that_ends_before_it_is_ready_is_a_failed_start(tmp_path: Path) -> None:
-    ended = run(tmp_path, "def short(birth):\n    return 0\n", worker="fakes:short")
+    ended = run(tmp_path, "def short(params):\n    return 0\n", worker="fakes:short")
 
     assert ended.status == 1
     assert "failed to start: exited with status 0" in ended.said
@@ -130,8 +130,8 @@ def test_a_worker_that_ends_before_it_is_ready_is_a_failed_start(tmp_path: Path)
         ),
         ("Fatal('no licence')", "no licence"),
         ("Ready(), Fatal('enough')", "a template may not send Ready"),
-        ("Forked(1, 1), Fatal('enough')", "nobody asked for worker 1"),
-        ("NotForked(7, 'x'), Fatal('enough')", "nobody asked for worker 7"),
+        ("Forked(1, 1), Fatal('enough')", "worker 1 was not ordered"),
+        ("NotForked(7, 'x'), Fatal('enough')", "worker 7 was not ordered"),
     ],
 )
 def test_a_template_that_talks_nonsense_is_a_failed_start(
@@ -189,11 +189,11 @@ def main():
 
 def test_a_worker_that_cannot_be_forked_is_a_failed_start(tmp_path: Path) -> None:
     source = """
-def fork_twice(self, order):
+def _fork_twice(self, order):
     raise OSError(11, "Resource temporarily unavailable")
 
 def main():
-    template.Template.fork_twice = fork_twice
+    template.Template._fork_twice = _fork_twice
     template.main()
 """
     ended = run(tmp_path, source, FAKE)
@@ -206,14 +206,14 @@ def test_a_worker_that_cannot_be_forked_again_is_tried_again(tmp_path: Path) -> 
     source = """
 forks = []
 
-def fork_twice(self, order):
+def _fork_twice(self, order):
     forks.append(order)
     if len(forks) == 3:
         raise OSError(11, "Resource temporarily unavailable")
     return real_fork(self, order)
 
 def main():
-    template.Template.fork_twice = fork_twice
+    template.Template._fork_twice = _fork_twice
     template.main()
 """
     ended = run(tmp_path, source, FAKE)
@@ -227,7 +227,7 @@ def test_the_end_of_a_worker_may_be_known_before_its_pid(tmp_path: Path) -> None
     source = """
 forks = []
 
-def fork_twice(self, order):
+def _fork_twice(self, order):
     forks.append(order)
     pid = real_fork(self, order)
     if len(forks) == 3:
@@ -235,14 +235,14 @@ def fork_twice(self, order):
     return pid
 
 def main():
-    template.Template.fork_twice = fork_twice
+    template.Template._fork_twice = _fork_twice
     template.main()
 
-def short(birth):
+def short(params):
     # Not at its first start, which would be a failed one of the whole server.
-    if birth.number == 1 and not once("begun") and once("short"):
+    if params.number == 1 and not once("begun") and once("short"):
         return 5
-    return worker(birth)
+    return worker(params)
 """
     ended = run(tmp_path, source, FAKE, "fakes:short")
 
@@ -255,7 +255,7 @@ def test_template_may_die_before_it_reports_a_fork(tmp_path: Path) -> None:
     source = """
 forks = []
 
-def fork_twice(self, order):
+def _fork_twice(self, order):
     forks.append(order)
     dies = len(forks) == 3 and once("dead")
     pid = real_fork(self, order)
@@ -265,18 +265,18 @@ def fork_twice(self, order):
     return pid
 
 def main():
-    template.Template.fork_twice = fork_twice
+    template.Template._fork_twice = _fork_twice
     template.main()
 
-def third(birth):
+def third(params):
     # The unknown one must not be who ends the server.
     while pathlib.Path("dead").exists() and once("unknown"):
-        while not birth.channel.eof:
-            birth.channel.receive()
+        while not params.channel.eof:
+            params.channel.receive()
             time.sleep(0.01)
         pathlib.Path("gone").touch()
         return 1
-    return worker(birth)
+    return worker(params)
 """
     ended = run(tmp_path, source, FAKE, "fakes:third")
 

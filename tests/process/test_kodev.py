@@ -15,7 +15,7 @@ import pytest
 from kore._cli.kodev import NATIVE, main
 from kore._cli.skeleton import FILES
 from kore._conf.settings import VERSION
-from kore._process.parent.pidfile import owner
+from kore._process.parent.pidfile import find_owner
 from tests.helpers import procs
 from tests.helpers.fix_serve import RUNNING, Server
 from tests.process.process_helpers import alive, get
@@ -170,14 +170,14 @@ def test_changed_source_is_served_without_failed_requests(place: Path) -> None:
     with run(place) as server:
         server.learn_port()
         assert get(server, "/") == b"first"
-        pid = owner(place / "kore.pid")
+        pid = find_owner(place / "kore.pid")
         (place / ".venv" / "x.py").write_text("x")
         (place / "env" / "x.py").write_text("x")
         (place / "data.db").write_text("x")
         save(place, "second")
         procs.until(lambda: answers(server, b"second"), what="the new code")
 
-        assert owner(place / "kore.pid") == pid
+        assert find_owner(place / "kore.pid") == pid
         assert server.log.text().count("log=[reloading]") == 1
 
         (place / "app.py").write_text("x = = 1\n")
@@ -185,7 +185,7 @@ def test_changed_source_is_served_without_failed_requests(place: Path) -> None:
         assert get(server, "/") == b"second"
         save(place, "third")
         procs.until(lambda: answers(server, b"third"), what="the mended code")
-        assert owner(place / "kore.pid") == pid
+        assert find_owner(place / "kore.pid") == pid
 
         start = server.log.size()
         (place / "lib").mkdir()
@@ -254,7 +254,9 @@ def test_second_run_of_a_project_is_refused(place: Path) -> None:
         second = kodev(place, "run")
 
         assert second.returncode == 1
-        assert f"its server runs already, as process {owner(place / 'kore.pid')}" in second.stderr
+        assert (
+            f"its server runs already, as process {find_owner(place / 'kore.pid')}" in second.stderr
+        )
 
 
 def test_a_large_project_is_watched(place: Path) -> None:
@@ -277,7 +279,7 @@ def test_a_large_project_is_watched(place: Path) -> None:
 def test_a_running_server_is_told_to_reload(place: Path) -> None:
     with run(place) as server:
         server.learn_port()
-        pid = owner(place / "kore.pid")
+        pid = find_owner(place / "kore.pid")
         told = kodev(place, "reload")
         server.log.wait("log=[reloading]")
 

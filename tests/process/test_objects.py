@@ -184,9 +184,7 @@ def test_an_error_in_the_hook_is_logged_and_the_next_object_comes(three: Server)
 # Hostile workers
 
 
-def test_exceeding_the_window_fills_no_queue(
-    serve: Launcher, gate: Path
-) -> None:
+def test_exceeding_the_window_fills_no_queue(serve: Launcher, gate: Path) -> None:
     settings = {"workers": 3, "worker_no_accept": 2, "worker_message_max": "256k"}
     server = serve(APP, settings=settings)
     full(server, 3)
@@ -195,7 +193,7 @@ def test_exceeding_the_window_fills_no_queue(
     before = procs.resident(server.process.pid)
     # 250 MB, while the parent goes on for everybody else.
     tell(server, 1, "flood", 2, wait=False)
-    server.log.search(r"worker 1 \(pid \d+\) sends worker 2 \(pid \d+\) more than that", start)
+    server.log.search(r"worker 1 \(pid \d+\): queue to worker 2 \(pid \d+\) is full", start)
     tell(server, 3, "send", "'still here'")
     server.log.wait("[wrk 1] log=[got 'still here']", start)
     assert procs.resident(server.process.pid) - before < 20 * MIB
@@ -229,7 +227,7 @@ def test_worker_sends_only_to_allowed_roles(serve: Launcher) -> None:
     full(server, 2)
     start = tell(server, 1, "forge")
     tell(server, 2, "send", "'on'")
-    server.log.wait("broke the protocol: a parcel to worker 9, which is none", start)
+    server.log.wait("broke the protocol: message to unknown worker 9", start)
     tell(server, 1, "forge", wait=False)
     server.log.wait("goes on breaking the protocol, killed", start)
 

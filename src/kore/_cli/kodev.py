@@ -17,7 +17,7 @@ from kore._cli.run import run
 from kore._conf.diagnostics import escape_text
 from kore._conf.settings import VERSION
 from kore._process.output import write_error, write_output
-from kore._process.parent.pidfile import owner, tell
+from kore._process.parent.pidfile import find_owner, signal_owner
 
 USAGE: Final = """\
 usage: kodev command [arguments]
@@ -142,10 +142,10 @@ def reload(rest: list[str]) -> int:
     project = found_here()
     for path in candidates(project):
         try:
-            if pid := tell(path, signal.SIGHUP):
+            if pid := signal_owner(path, signal.SIGHUP):
                 return shown(f"reloading application, process {pid}; its log says how that goes\n")
         except PermissionError:
-            raise NoProjectError(f"process {owner(path)} belongs to another user") from None
+            raise NoProjectError(f"process {find_owner(path)} belongs to another user") from None
     stale = " (its kore.pid was left behind by one that has ended)" * project.pidfile.exists()
     raise NoProjectError(f"{project.name} is not running{stale}")
 
@@ -153,7 +153,7 @@ def reload(rest: list[str]) -> int:
 def candidates(project: Project) -> list[Path]:
     """Return where to look for a pid; what the configuration names only when it has to be asked."""
     for place in (project.pidfile, project.directory):
-        if owner(place):
+        if find_owner(place):
             return [place]
     return project.pidfiles()
 
@@ -214,7 +214,7 @@ def clean(rest: list[str]) -> int:
     for directory in leftovers(project.directory):
         shutil.rmtree(directory, ignore_errors=True)
         removed += 1
-    if project.pidfile.is_file() and not owner(project.pidfile):
+    if project.pidfile.is_file() and not find_owner(project.pidfile):
         project.pidfile.unlink(missing_ok=True)
         removed += 1
     things = "thing" if removed == 1 else "things"

@@ -149,10 +149,10 @@ def run(options: LaunchOptions, flags: Collection[str]) -> int:
     if not options.background:
         parent = Parent(options)
         status = parent.run()
-        if not parent.to_background:
+        if not parent.wants_background:
             return status
     hidden = replace(options, background=True)
-    return daemon.start(lambda witness: Parent(hidden, witness).run())
+    return daemon.start_daemon(lambda startup_pipe: Parent(hidden, startup_pipe).run())
 
 
 def refused(text: str) -> int:

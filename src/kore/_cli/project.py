@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from kore._process.parent.pidfile import owner
+from kore._process.parent.pidfile import find_owner
 from kore._process.spawn import build_command
 
 CONF: Final = "kore.conf"
@@ -90,10 +90,10 @@ class Project:
         """Return the pid of the server that runs, and its file; 0: none does."""
         # A server in the foreground writes no pid file, but has a lock on its directory.
         for place in (self.pidfile, self.directory):
-            if pid := owner(place):
+            if pid := find_owner(place):
                 return pid, place
         for path in self.pidfiles()[1:]:
-            if pid := owner(path):
+            if pid := find_owner(path):
                 return pid, path
         return 0, self.pidfile
 

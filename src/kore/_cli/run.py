@@ -16,8 +16,8 @@ from kore._cli.project import PIDFILE, NoProjectError, Project
 from kore._cli.watch import LOOK, Looking, watcher
 from kore._conf.diagnostics import escape_text
 from kore._process.output import write_error
-from kore._process.parent.pidfile import owner
-from kore._process.parent.terminal import DEVELOPMENT_STOP
+from kore._process.parent.daemon import DEVELOPMENT_STOP
+from kore._process.parent.pidfile import find_owner
 from kore._process.privsep import set_parent_death_signal
 from kore._process.spawn import build_command
 
@@ -66,7 +66,7 @@ class Run:
         # Ignored by the program that started this, the status of the server would be lost.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.chdir(self.project.directory)
-        if pid := owner(self.project.pidfile):
+        if pid := find_owner(self.project.pidfile):
             raise NoProjectError(f"its server runs already, as process {pid}")
         files = watcher(self.project.directory)
         try:
@@ -126,7 +126,7 @@ class Run:
         self.say(f"{what}, {'loading it anew' if self.pid else 'starting'}")
         if not self.pid:
             self.start()
-        elif self.pid in (owner(self.project.pidfile), owner(self.project.directory)):
+        elif self.pid in (find_owner(self.project.pidfile), find_owner(self.project.directory)):
             os.kill(self.pid, signal.SIGHUP)
         else:
             # It is loading code that is old by now, and may not know of signals yet.

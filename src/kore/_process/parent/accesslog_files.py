@@ -1,4 +1,4 @@
-"""The files of access logs, as the parent opens them: its workers may not be able to."""
+"""Files of access logs, opened by the parent: its workers may not be allowed to."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -10,27 +10,27 @@ from kore.errors import ConfigError
 
 
 class AccessLogFiles:
-    """One descriptor for each path, kept for the workers that are still to come."""
+    """A descriptor for each path, kept for workers that are started later."""
 
     def __init__(self) -> None:
         self.open: dict[str, int] = {}
 
-    def take(self, wanted: Iterable[AccessLogConfig]) -> None:
-        """Open what is not open yet. ConfigError: one of them cannot be had."""
-        for one in wanted:
-            if one.path not in self.open:
+    def open_missing(self, wanted: Iterable[AccessLogConfig]) -> None:
+        """Open the files that are not open yet. Raises ConfigError if one cannot be opened."""
+        for entry in wanted:
+            if entry.path not in self.open:
                 try:
-                    self.open[one.path] = open_log(one.path, needs_reader=True)
+                    self.open[entry.path] = open_log(entry.path, needs_reader=True)
                 except OSError as error:
-                    reason = f"{one.where}: accesslog {one.path}: {error.strerror}"
+                    reason = f"{entry.where}: accesslog {entry.path}: {error.strerror}"
                     raise ConfigError(reason) from None
 
-    def descriptors(self, logs: Sequence[AccessLogConfig]) -> tuple[int, ...]:
-        """Return the descriptors of these, which are open."""
-        return tuple(self.open[one.path] for one in logs)
+    def get_descriptors(self, wanted: Sequence[AccessLogConfig]) -> tuple[int, ...]:
+        """Return the descriptors of access logs that are open."""
+        return tuple(self.open[entry.path] for entry in wanted)
 
     def reopen(self, paths: Iterable[str]) -> set[str]:
-        """Open files anew that have been moved away. Returns those that could be opened."""
+        """Open files again that have been moved away. Returns those that could be opened."""
         fresh = set()
         for path in paths:
             try:
@@ -44,7 +44,7 @@ class AccessLogFiles:
             fresh.add(path)
         return fresh
 
-    def keep(self, paths: Iterable[str]) -> None:
-        """Close all but these."""
+    def close_all_except(self, paths: Iterable[str]) -> None:
+        """Close all files but those at *paths*."""
         for path in self.open.keys() - set(paths):
             os.close(self.open.pop(path))

@@ -1,6 +1,7 @@
-"""A server in the background, and who waits in the terminal until it is known how it started.
+"""Run the server in the background, or in the terminal it was started in.
 
-So that what is wrong is said where somebody reads it, and the exit status of the command tells.
+The command waits until it is known whether the server has started, so that errors are shown in the
+terminal and the exit status tells.
 """
 
 import contextlib
@@ -10,9 +11,11 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from kore._process.log.outputs import STDERR
+from kore._process.log.writer import LogWriter
+from kore._process.parent.eventloop import ParentLoop
 from kore._process.privsep import (
     STANDARD_FDS,
     close_all_except,
@@ -20,36 +23,67 @@ from kore._process.privsep import (
     unblock_signals,
 )
 
-# What nobody but the owner may write, if the owner has not asked for less.
+# Files of the server are writable only by their owner, unless the owner has asked for less.
 UMASK: Final = 0o022
-GOOD: Final = b"+"
+STARTED: Final = b"+"
+# Exit status after an interrupt, as in a shell.
 INTERRUPTED: Final = 130
+STDIN_AND_STDOUT: Final = (0, 1)
+# Sent by `kodev run` to its server: stop, unless it is stopping already. A second TERM would mean
+# to stop immediately.
+DEVELOPMENT_STOP: Final = int(signal.SIGRTMIN)
 
 
 class StartupPipe:
-    """Who waits in the terminal, as the server sees it."""
+    """The server's end of a socket to the command that waits for the start."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
         self.waiting = True
 
     def fileno(self) -> int:
-        """Return the descriptor; it is readable when nobody waits any more."""
+        """Return the descriptor; it becomes readable when the command has exited."""
         return self.end.fileno()
 
-    def started(self, *, keep_stderr: bool) -> None:
-        """Let go of the terminal, and say that all is well."""
+    def report_started(self, *, keep_stderr: bool) -> None:
+        """Detach from the terminal, and have the command exit with status 0."""
         self.waiting = False
         redirect_to_null(STANDARD_FDS - {STDERR} if keep_stderr else STANDARD_FDS)
         with contextlib.suppress(OSError):
-            self.end.send(GOOD)
+            self.end.send(STARTED)
         self.end.close()
 
 
-def start(serve: Callable[[StartupPipe], int]) -> int:
-    """Run *serve* in a process of its own, in the background. Returns the status of its start.
+class Terminal:
+    """The terminal that the server was started in, if its standard descriptors are one."""
 
-    It is of no terminal's session, and leads none: it cannot get one by accident.
+    def __init__(self, startup_pipe: StartupPipe | None = None) -> None:
+        self.descriptors = [fd for fd in STDIN_AND_STDOUT if os.isatty(fd)]
+        # In the background only.
+        self.startup_pipe = startup_pipe
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the terminal has been closed: its descriptors are open still, but useless."""
+        return not all(map(os.isatty, self.descriptors))
+
+    def watch(self, loop: ParentLoop, stop: Callable[[], None]) -> None:
+        """Call *stop* if the command that waits for the start is interrupted."""
+        if self.startup_pipe is not None:
+            loop.watch(self.startup_pipe, stop)
+
+    def detach(self, loop: ParentLoop, log_writer: LogWriter) -> None:
+        """Detach from the terminal, if the server is to run in the background."""
+        if self.startup_pipe is not None and self.startup_pipe.waiting:
+            loop.forget(self.startup_pipe)
+            self.descriptors = []
+            self.startup_pipe.report_started(keep_stderr=not log_writer.is_redirected)
+
+
+def start_daemon(serve: Callable[[StartupPipe], int]) -> int:
+    """Run *serve* in a background process. Returns the exit status for the command.
+
+    The second fork makes a process that is no session leader: it cannot acquire a terminal.
     """
     ours, theirs = socket.socketpair()
     for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGALRM, signal.SIGCHLD):
@@ -63,23 +97,23 @@ def start(serve: Callable[[StartupPipe], int]) -> int:
         os.setsid()
         if os.fork() == 0:
             ours.close()
-            be(serve, theirs)
+            _run_daemon_child(serve, theirs)
         os._exit(0)
     theirs.close()
     os.waitpid(middle, 0)
     try:
-        return 0 if ours.recv(1) == GOOD else 1
+        return 0 if ours.recv(1) == STARTED else 1
     except KeyboardInterrupt:
-        # Our end of the socket goes with us, and that ends the server.
+        # Our end of the socket is closed with this process, which stops the server.
         return INTERRUPTED
 
 
-def be(serve: Callable[[StartupPipe], int], end: socket.socket) -> None:
-    """Be the server, and nothing else, to the end of this process."""
+def _run_daemon_child(serve: Callable[[StartupPipe], int], end: socket.socket) -> NoReturn:
+    """Run the daemon child; never returns."""
     status = 1
     try:
         os.umask(os.umask(UMASK) | UMASK)
-        # Whoever waits for the end of a pipe must not wait for the server's.
+        # A program that waits for the end of a pipe must not wait for the server's end.
         close_all_except({end.fileno()})
         status = serve(StartupPipe(end))
     except BaseException:  # noqa: BLE001 - it is the last frame of this process

@@ -1,6 +1,6 @@
-"""What the parent waits on: descriptors, signals, deadlines. An epoll, nothing more.
+"""Event loop of the parent: epoll for descriptors, signals and deadlines.
 
-No asyncio: a process that forks for a living must not own an event loop or a thread.
+Not asyncio: the parent stays small, and a process that starts others must not have threads.
 """
 
 import heapq
@@ -22,22 +22,22 @@ WRITE: Final = select.EPOLLOUT
 
 
 class HasFileno(Protocol):
-    """Anything with a descriptor."""
+    """An object with a descriptor."""
 
     def fileno(self) -> int:
-        """Return it."""
+        """Return the descriptor."""
 
 
 class ParentLoop:
-    """Calls back for what happened: descriptors first, then signals, then deadlines."""
+    """Runs callbacks: for descriptors first, then for signals, then for deadlines."""
 
     def __init__(self) -> None:
-        # Not the selectors of the standard library: they take longer than what is called back.
+        # The selectors module takes longer than most callbacks.
         self._poll = select.epoll()
-        # By descriptor, for what it is watched and who is called back.
+        # Events and callback by descriptor.
         self._watched: dict[int, tuple[int, Callback]] = {}
         self._deadlines: list[tuple[float, int, Callback]] = []
-        # Two deadlines of one moment are not compared by their callbacks.
+        # Makes entries of equal deadlines comparable.
         self._order = itertools.count()
         self._signals: deque[int] = deque()
         self._actions: Mapping[int, Callback] = {}
@@ -45,20 +45,20 @@ class ParentLoop:
         for end in self._wake:
             os.set_blocking(end, False)
         self._poll.register(self._wake[0], READ)
-        self._watched[self._wake[0]] = READ, self._woken
+        self._watched[self._wake[0]] = READ, self._drain_wake_pipe
 
-    def trap(self, actions: Mapping[int, Callback]) -> None:
-        """Call these for signals. None is lost: each is noted when it arrives."""
+    def trap_signals(self, actions: Mapping[int, Callback]) -> None:
+        """Run *actions* for signals. None is lost: each is queued when it arrives."""
         self._actions = actions
-        # The pipe only wakes select() up; that it may be full is therefore no loss.
+        # The pipe only wakes epoll_wait(); it does no harm if it is full.
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         for number in actions:
-            signal.signal(number, self._note)
-        # Only now: what waits behind a mask that was inherited finds its handler.
+            signal.signal(number, self._queue_signal)
+        # Only now: pending signals that an inherited mask has blocked find their handlers.
         unblock_signals()
 
     def watch(self, source: HasFileno, callback: Callback, *, write: bool = False) -> None:
-        """Call back when *source* is readable, or writable as well."""
+        """Call back when *source* is readable, with *write* also when it is writable."""
         events = READ | WRITE if write else READ
         fd = source.fileno()
         known = self._watched.get(fd)
@@ -71,29 +71,29 @@ class ParentLoop:
         self._watched[fd] = events, callback
 
     def forget(self, source: HasFileno) -> None:
-        """Stop watching; to be called before it is closed."""
+        """Stop watching *source*; to be called before it is closed."""
         if self._watched.pop(source.fileno(), None) is not None:
             self._poll.unregister(source.fileno())
 
     def after(self, seconds: float, callback: Callback) -> None:
-        """Call back once, in so many seconds."""
+        """Call back once, in *seconds*."""
         due = time.monotonic() + seconds
         heapq.heappush(self._deadlines, (due, next(self._order), callback))
 
     def turn(self) -> None:
-        """Wait for something, and handle all of it."""
-        ready = [(fd, self._watched[fd]) for fd, _ in self._poll.poll(self._patience())]
+        """Wait for events, and run the callbacks of all that have occurred."""
+        ready = [(fd, self._watched[fd]) for fd, _ in self._poll.poll(self._get_timeout())]
         for fd, watched in ready:
-            # A callback before this one may have ended it, and the number be another's.
+            # An earlier callback may have closed it, and the number been reused.
             if self._watched.get(fd) is watched:
                 watched[1]()
         if self._signals:
-            self._act()
+            self._run_signal_actions()
         while self._deadlines and self._deadlines[0][0] <= time.monotonic():
             heapq.heappop(self._deadlines)[2]()
 
     def close(self) -> None:
-        """Give everything back; signals go to nobody from here on."""
+        """Close all descriptors; signals are ignored from here on."""
         signal.set_wakeup_fd(-1)
         for number in self._actions:
             signal.signal(number, signal.SIG_IGN)
@@ -101,23 +101,23 @@ class ParentLoop:
         for end in self._wake:
             os.close(end)
 
-    def _patience(self) -> float | None:
+    def _get_timeout(self) -> float | None:
         if self._signals:
             return 0
         if not self._deadlines:
             return None
         return max(0.0, self._deadlines[0][0] - time.monotonic())
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _queue_signal(self, number: int, _: FrameType | None) -> None:
         self._signals.append(number)
 
-    def _woken(self) -> None:
+    def _drain_wake_pipe(self) -> None:
         os.read(self._wake[0], 65536)
 
-    def _act(self) -> None:
+    def _run_signal_actions(self) -> None:
         pending = [self._signals.popleft() for _ in range(len(self._signals))]
-        # The end of a child last: a signal to the whole group ends children, too, and is then
-        # known to be the reason.
+        # SIGCHLD last: a signal to the whole process group ends children as well, and the parent
+        # knows then why they have exited.
         for number in sorted(pending, key=lambda number: number == signal.SIGCHLD):
             action: Any = self._actions[number]
             action()

@@ -1,25 +1,35 @@
-"""Brings processes into the world: templates by fork and exec, workers through their template."""
+"""Start child processes: templates and singletons by fork and exec, workers through a template.
+
+A template is a new interpreter that loads the application. The parent asks it to fork a worker
+(`Fork`), it answers with the pid (`Forked`), and the worker itself reports `Ready`. A worker that
+has exited is restarted with the back-off of its slot.
+"""
 
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.descriptors import CHANNEL
 from kore._process.ipc.messages import Fork, Forked, NotForked, ProtocolError, StartTimeout
-from kore._process.parent.children import Child, Children
-from kore._process.parent.generation import Generation, WorkerSlot
-from kore._process.parent.start_watchdog import StartWatchdog
+from kore._process.log.handlers import log
+from kore._process.parent.children import Children
+from kore._process.parent.eventloop import ParentLoop
+from kore._process.parent.generation import Child, ChildOwner, Generation, WorkerSlot
 from kore._process.process_marks import new_mark
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
 
+# Seconds between two checks of start-up deadlines, while a child is starting.
+CHECK_INTERVAL: Final = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class LaunchOptions:
-    """What the command line says. There is an application, a configuration file, or both."""
+    """The command line. It names an application, a configuration file, or both."""
 
     app: str = ""
     arguments: list[str] = field(default_factory=list)
@@ -37,9 +47,16 @@ class LaunchOptions:
     started: float = field(default_factory=time.time)
     template: Role = TEMPLATE
     worker: Role = WORKER
+    # Processes that run beside the generations.
+    singletons: tuple[Role, ...] = ()
 
-    def directories(self) -> set[Path]:
-        """Return where the application is, and its configuration file."""
+    @property
+    def template_mode(self) -> str:
+        """What the template is told about the circumstances."""
+        return BACKGROUND if self.background else DEVELOPMENT * self.development
+
+    def list_directories(self) -> set[Path]:
+        """Return the directories of the application and of its configuration file."""
         found = {Path(self.conf).absolute().parent} if self.conf else set()
         app = Path(self.app).absolute()
         if self.app and app.is_dir():
@@ -49,91 +66,185 @@ class LaunchOptions:
         return found
 
 
-class Launcher:
-    """Starts children for the parent. *hangs* is told who does not get ready, and what they do."""
+class StartWatchdog:
+    """Start-up deadlines. Calls *on_timeout* once for each child that misses its deadline."""
 
     def __init__(
-        self, options: LaunchOptions, children: Children, hangs: Callable[[Child, str], object]
+        self,
+        loop: ParentLoop,
+        on_timeout: Callable[[Child, str], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.loop = loop
+        self.on_timeout = on_timeout
+        self.clock = clock
+        self.starting: list[Child] = []
+
+    def watch(self, child: Child, timeout: int) -> None:
+        """Give *child* *timeout* seconds to become ready; 0 means no limit."""
+        child.start_time = self.clock()
+        child.start_timeout = timeout
+        if not self.starting:
+            self.loop.after(CHECK_INTERVAL, self.check)
+        self.starting.append(child)
+
+    def check(self) -> None:
+        """Report children past their deadline, and schedule the next check."""
+        self.starting = [child for child in self.starting if _is_starting(child)]
+        late = [child for child in self.starting if self._is_late(child)]
+        self.starting = [child for child in self.starting if child not in late]
+        # A report may end other children, so each is checked again.
+        for child in filter(_is_starting, late):
+            stage = child.owner.describe_start(child)
+            self.on_timeout(child, f"{stage} for {child.start_timeout} s (start_timeout)")
+        if self.starting:
+            self.loop.after(CHECK_INTERVAL, self.check)
+
+    def _is_late(self, child: Child) -> bool:
+        """Return whether a child has missed its deadline."""
+        elapsed = self.clock() - child.start_time
+        return bool(child.start_timeout) and elapsed >= child.start_timeout
+
+
+def _is_starting(child: Child) -> bool:
+    """Return whether a child is still expected to become ready."""
+    return not (child.ready or child.ended or child.kill_requested or child.owner.retiring)
+
+
+class Launcher:
+    """Starts child processes for the parent, again if they have exited.
+
+    *on_timeout* is called for a child that misses its start-up deadline, *on_start_error* with the
+    reason if a worker of a generation that does not serve yet cannot be started.
+    """
+
+    def __init__(
+        self,
+        options: LaunchOptions,
+        children: Children,
+        on_timeout: Callable[[Child, str], object],
+        on_start_error: Callable[[str], object],
     ) -> None:
         self.options = options
         self.children = children
-        self.starts = StartWatchdog(children.loop, hangs)
+        self.loop = children.loop
+        self.on_start_error = on_start_error
+        self.watchdog = StartWatchdog(self.loop, on_timeout)
         self.spawn = spawn
 
-    def template(self, generation: Generation, seconds: int) -> None:
-        """Start a fresh interpreter that loads the application. OSError: there is none.
+    # Spawned processes.
 
-        It may take so many seconds, unless the application itself says something else.
+    def start_template(self, generation: Generation, timeout: int) -> None:
+        """Start a template, with *timeout* seconds until the application says otherwise.
+
+        Raises OSError if there is no interpreter to run.
         """
-        # What fails is a start, too: the next one has to wait for it.
+        # A failure counts as a start: the next one is delayed.
         generation.backoff.start()
+        options = self.options
+        arguments = [options.worker.main, options.template_mode, str(options.started)]
+        arguments += [options.app, options.conf, *options.arguments]
+        generation.set_template(
+            self.start_spawned(options.template, generation, arguments, timeout)
+        )
+
+    def start_spawned(
+        self, role: Role, owner: ChildOwner, arguments: list[str], timeout: int
+    ) -> Child:
+        """Start a process of *role* in a new interpreter, with *timeout* seconds to become ready.
+
+        Its arguments are its descriptors, the parent's pid, and *arguments*. Raises OSError if
+        there is no interpreter to run.
+        """
         ours, theirs = open_pair()
         mark = new_mark()
         with theirs:
-            end = theirs.fileno()
-            options = self.options
-            orders = [str(os.getpid()), options.worker.main, _template_mode(options)]
-            orders.append(str(options.started))
-            orders += [options.app, options.conf]
             try:
-                arguments = orders + options.arguments
                 pid = self.spawn(
-                    options.template.main, arguments, descriptors={CHANNEL: end}, mark=mark
+                    role.main,
+                    [str(os.getpid()), *arguments],
+                    descriptors={CHANNEL: theirs.fileno()},
+                    mark=mark,
                 )
             except OSError:
                 ours.close()
                 raise
-        child = Child(self.options.template, 0, Channel(ours), generation, pid, mark=mark)
-        generation.begin(child)
+        child = Child(role, 0, Channel(ours), owner, pid, mark=mark)
         self.children.add(child)
-        self.starts.begin(child, seconds)
+        self.watchdog.watch(child, timeout)
+        return child
 
-    def patience(self, template: Child, message: StartTimeout) -> None:
-        """Give a template as long as its application wants."""
-        template.limit = message.seconds
+    def set_start_timeout(self, template: Child, message: StartTimeout) -> None:
+        """Handle the start-up time limit that the application has set for its template."""
+        template.start_timeout = message.seconds
 
-    def worker(self, generation: Generation, seat: WorkerSlot) -> None:
-        """Have the template fork a worker, or leave the seat vacant until there is one.
+    # Workers.
 
-        OSError: the parent itself lacks something.
+    def start_worker(self, generation: Generation, slot: WorkerSlot) -> None:
+        """Have a worker forked; try again later if that is not possible now."""
+        try:
+            self._order_worker(generation, slot)
+        except OSError as error:
+            reason = f"cannot start worker {slot.number}: {error.strerror}"
+            if not generation.was_active:
+                self.on_start_error(reason)
+                return
+            log.error("%s", reason)
+            self.loop.after(slot.backoff.wait(), lambda: self.start_worker(generation, slot))
+
+    def _order_worker(self, generation: Generation, slot: WorkerSlot) -> None:
+        """Tell the template to fork a worker. Raises OSError if the parent lacks a resource.
+
+        Without a template the slot stays vacant until there is one.
         """
-        seat.vacant = not generation.loaded
-        if seat.vacant or generation.retired or seat.child or generation.template is None:
+        slot.vacant = not generation.loaded
+        template = generation.template
+        if slot.vacant or generation.retiring or slot.child or template is None:
             return
-        seat.backoff.start()
-        descriptors = generation.descriptors(seat)
+        slot.backoff.start()
+        descriptors = generation.collect_descriptors(slot)
         ours, theirs = open_pair()
         with theirs:
             handed = {CHANNEL: theirs.fileno(), **descriptors}
-            order = Fork(seat.number, seat.slot, tuple(handed), tuple(handed.values()))
-            self.children.send(generation.template, order)
-        seat.child = Child(self.options.worker, seat.number, Channel(ours), generation)
-        seat.child.slot = seat.slot
-        seat.child.mark = generation.template.mark
-        self.children.add(seat.child)
-        self.starts.begin(seat.child, generation.start_timeout)
+            order = Fork(slot.number, slot.board_slot, tuple(handed), tuple(handed.values()))
+            self.children.send(template, order)
+        child = Child(self.options.worker, slot.number, Channel(ours), generation)
+        child.board_slot = slot.board_slot
+        child.mark = template.mark
+        slot.child = child
+        self.children.add(child)
+        self.watchdog.watch(child, generation.start_timeout)
 
-    def forked(self, template: Child, message: Forked) -> Child:
-        """Take note of a worker's pid."""
-        worker = on_its_way(template, message.number)
-        self.children.born(worker, message.pid)
+    def start_vacant(self, generation: Generation) -> None:
+        """Start the workers that are missing, now that the template has loaded the application."""
+        for slot in generation.slots.values():
+            if slot.vacant:
+                self.start_worker(generation, slot)
+
+    def restart_worker(self, generation: Generation, slot: WorkerSlot) -> None:
+        """Start the successor of a worker, after the delay of its slot."""
+        log.info("restarting worker %d", slot.number)
+        if delay := slot.backoff.wait():
+            self.loop.after(delay, lambda: self.start_worker(generation, slot))
+        else:
+            self.start_worker(generation, slot)
+
+    def record_forked(self, template: Child, message: Forked) -> Child:
+        """Record the pid of a worker, and return the worker."""
+        worker = _find_ordered(template, message.number)
+        self.children.set_pid(worker, message.pid)
         return worker
 
-    def not_forked(self, template: Child, message: NotForked) -> Child:
-        """Take note of a worker that could not be started."""
-        worker = on_its_way(template, message.number)
-        self.children.give_up(worker)
+    def record_not_forked(self, template: Child, message: NotForked) -> Child:
+        """Forget a worker that could not be forked, and return it."""
+        worker = _find_ordered(template, message.number)
+        self.children.forget_unstarted(worker)
         return worker
 
 
-def _template_mode(options: LaunchOptions) -> str:
-    """Return what the template is told about the circumstances."""
-    return BACKGROUND if options.background else DEVELOPMENT * options.development
-
-
-def on_its_way(template: Child, number: int) -> Child:
-    """Return the worker that a template was asked for."""
-    seat = template.generation.seats.get(number)
-    if seat is None or seat.child is None or seat.child.pid:
-        raise ProtocolError(f"nobody asked for worker {number}")
-    return seat.child
+def _find_ordered(template: Child, number: int) -> Child:
+    """Return the worker that a template was told to fork. Raises ProtocolError if it was not."""
+    slot = template.generation.slots.get(number)
+    if slot is None or slot.child is None or slot.child.pid:
+        raise ProtocolError(f"worker {number} was not ordered")
+    return slot.child

@@ -1,11 +1,10 @@
-"""The parent's part of what workers send one another: by its header to whom it is for.
+"""Router of messages between workers: passes them on by the header, without reading the content.
 
-Within a generation only: what old code sends, new code may not understand. Nothing here looks into
-a parcel, and nobody who does not keep up holds up anybody else.
+Only within a generation: new code may not understand what old code sends. Each receiver has a queue
+in which every sender has a quota, so that a slow receiver does not delay others.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from kore._conf.settings import Settings
 from kore._process.ipc.fragments import ACK_PAYLOAD, wire_cost
@@ -24,118 +23,115 @@ from kore._process.ipc.messages import (
 )
 from kore._process.ipc.send_queue import raise_mmap_threshold
 from kore._process.log.handlers import log
-
-if TYPE_CHECKING:
-    from kore._process.parent.children import Child, Children
+from kore._process.parent.generation import Child
 
 
 class MessageRouter:
-    """Carries parcels from child to child."""
+    """Routes messages from child to child; *watch* is called when a channel wants to write."""
 
-    def __init__(self, children: "Children") -> None:
+    def __init__(self, watch: Callable[[Child], object]) -> None:
         raise_mmap_threshold()
-        self.children = children
+        self.watch = watch
 
-    def carry(self, sender: "Child", parcel: RoutedMessage) -> None:
-        """Hand a parcel on; ProtocolError: the sender may not send it."""
-        flags = parcel.flags
+    def route(self, sender: Child, message: RoutedMessage) -> None:
+        """Pass a message on. Raises ProtocolError if the sender may not send it."""
+        flags = message.flags
         roles = sender.role.message_targets.get(flags & KIND_MASK)
         if roles is None or flags & ~KNOWN_FLAGS:
-            raise ProtocolError(f"a parcel with flags {flags:#x}")
-        if flags & (ACK | ACK_REQUEST) and (parcel.address == ALL_WORKERS or flags & ECHO):
-            raise ProtocolError("a receipt to more than one")
-        passed = encode_parts(RoutedMessage(sender.number, flags, parcel.content))
-        for receiver in self.receivers(sender, parcel):
+            raise ProtocolError(f"message with flags {flags:#x}")
+        if flags & (ACK | ACK_REQUEST) and (message.address == ALL_WORKERS or flags & ECHO):
+            raise ProtocolError("acknowledgement with several receivers")
+        parts = encode_parts(RoutedMessage(sender.number, flags, message.content))
+        for receiver in self._find_receivers(sender, message):
             if receiver.role.name not in roles:
-                raise ProtocolError(f"a parcel to a {receiver.role.name}")
-            if not receiver.channel.try_send(passed):
-                self.hold(sender, receiver, b"".join(passed))
+                raise ProtocolError(f"message to a {receiver.role.name}")
+            if not receiver.channel.try_send(parts):
+                self._enqueue(sender, receiver, b"".join(parts))
 
-    def hold(self, sender: "Child", receiver: "Child", datagram: bytes) -> None:
-        """Let what cannot go now wait for the receiver, if there is room for more of the sender."""
-        mail = receiver.channel.send_queue
-        if mail.bytes_by_sender[sender.number] + len(datagram) > most(sender.generation.settings):
-            drop(sender, receiver)
+    def _enqueue(self, sender: Child, receiver: Child, datagram: bytes) -> None:
+        """Queue a datagram for the receiver, or drop it if the sender's quota is used up."""
+        queue = receiver.channel.send_queue
+        used = queue.bytes_by_sender[sender.number]
+        if used + len(datagram) > get_hard_quota(sender.generation.settings):
+            _log_over_quota(sender, receiver)
             return
-        mail.append(sender.number, datagram)
-        self.children.watch(receiver)
+        queue.append(sender.number, datagram)
+        self.watch(receiver)
 
-    def receivers(self, sender: "Child", parcel: RoutedMessage) -> Iterator["Child"]:
-        """Yield those who are to get a parcel, as far as they are there."""
-        seats = sender.generation.seats
-        if parcel.address == ALL_WORKERS:
-            echo = bool(parcel.flags & ECHO)
-            for number, seat in seats.items():
-                if seat.child is None:
-                    self.bounce(sender, WorkerExited(number, absent=True))
-                elif echo or seat.child is not sender:
-                    yield seat.child
-        elif parcel.address not in seats:
-            raise ProtocolError(f"a parcel to worker {parcel.address}, which is none")
-        elif (child := seats[parcel.address].child) is not None:
+    def _find_receivers(self, sender: Child, message: RoutedMessage) -> Iterator[Child]:
+        """Yield the receivers that run; tell the sender of those that do not."""
+        slots = sender.generation.slots
+        if message.address == ALL_WORKERS:
+            echo = bool(message.flags & ECHO)
+            for number, slot in slots.items():
+                if slot.child is None:
+                    self._notify_absent(sender, WorkerExited(number, absent=True))
+                elif echo or slot.child is not sender:
+                    yield slot.child
+        elif message.address not in slots:
+            raise ProtocolError(f"message to unknown worker {message.address}")
+        elif (child := slots[message.address].child) is not None:
             yield child
-            if parcel.flags & ACK:
-                # What a worker that drains has sent is acknowledged under its number.
-                leaving = sender.generation.leaving
-                yield from (child for child in leaving if child.number == parcel.address)
-        elif not parcel.flags & ACK:
+            if message.flags & ACK:
+                # Messages of a draining worker are acknowledged under its number.
+                draining = sender.generation.draining
+                yield from (child for child in draining if child.number == message.address)
+        elif not message.flags & ACK:
             # Its successor has not been ordered yet.
-            self.bounce(sender, WorkerExited(parcel.address))
+            self._notify_absent(sender, WorkerExited(message.address))
 
-    def gone(self, child: "Child") -> None:
-        """Tell the others that a worker has ended, after all that it has sent them."""
-        if not child.number:
-            return
+    def worker_exited(self, child: Child) -> None:
+        """Tell the other workers that one has exited, after all messages that it has sent."""
         for other in child.generation.workers:
             if other is child or other.ended:
                 continue
-            if other.channel.send_queue.bytes_by_sender[child.number] > usual(
-                child.generation.settings
-            ):
-                # Its successors, if they end like this, would add to it without end.
-                log.warning("%s: what it sent to %s is dropped: too much waits there", child, other)
-                other.channel.send_queue.discard_sender(child.number)
-            self.send(other, WorkerExited(child.number, pid=child.pid))
+            queue = other.channel.send_queue
+            if queue.bytes_by_sender[child.number] > get_quota(child.generation.settings):
+                # Otherwise each successor that exits like this one would add to the queue.
+                log.warning("%s: its queue to %s is too long, messages dropped", child, other)
+                queue.discard_sender(child.number)
+            self._send_notice(other, WorkerExited(child.number, pid=child.pid))
 
-    def bounce(self, sender: "Child", message: WorkerExited) -> None:
-        """Say that somebody is not there. One such note that still waits is enough."""
-        if not sender.ended and not sender.channel.send_queue.bytes_by_sender[account(message)]:
-            self.send(sender, message)
+    def _notify_absent(self, sender: Child, notice: WorkerExited) -> None:
+        """Tell a sender that a receiver does not run, unless such a notice is queued already."""
+        if not sender.ended:
+            queue = sender.channel.send_queue
+            if not queue.bytes_by_sender[_get_queue_key(notice)]:
+                self._send_notice(sender, notice)
 
-    def send(self, child: "Child", message: WorkerExited) -> None:
-        """Send a note behind all parcels."""
-        child.channel.send_low_priority(message, account(message))
+    def _send_notice(self, child: Child, notice: WorkerExited) -> None:
+        """Send a notice after all routed messages."""
+        child.channel.send_low_priority(notice, _get_queue_key(notice))
         if child.channel.wants_write:
-            self.children.watch(child)
+            self.watch(child)
 
 
-def drop(sender: "Child", receiver: "Child") -> None:
-    """Leave a parcel out, and say once of a sender that this happens.
+def _log_over_quota(sender: Child, receiver: Child) -> None:
+    """Log, once for each sender, that messages are dropped.
 
-    Not a broken rule: the sender may ignore its windows, but it may also have been told by a
-    receiver that takes nothing that it has taken everything.
+    It is no protocol violation: a receiver may have acknowledged everything and receive nothing.
     """
-    if not sender.crowding:
-        sender.crowding = True
-        log.error("%s sends %s more than that takes: some is dropped", sender, receiver)
+    if not sender.over_quota_logged:
+        sender.over_quota_logged = True
+        log.error("%s: queue to %s is full, messages dropped", sender, receiver)
 
 
-def account(message: WorkerExited) -> int:
-    """Return the owner of a note: no worker, and another one for each different note."""
-    return -2 * message.number - message.absent
+def _get_queue_key(notice: WorkerExited) -> int:
+    """Return the queue key of a notice: negative, unique per worker and kind of notice."""
+    return -2 * notice.number - notice.absent
 
 
-def usual(settings: Settings) -> int:
-    """Return how many bytes of one sender that keeps to its windows may wait for one receiver."""
+def get_quota(settings: Settings) -> int:
+    """Return how many bytes of a sender that respects its windows may wait for a receiver."""
     window = max(settings.worker_message_window, wire_cost(settings.worker_message_max))
-    # Of each kind a window of messages, and the question when they will have been handled.
+    # For each kind a window of messages, and a request for an acknowledgement.
     return len(MessageKind) * (window + wire_cost(ACK_PAYLOAD.size))
 
 
-def most(settings: Settings) -> int:
-    """Return how many bytes of one sender may wait for one receiver, whatever happens.
+def get_hard_quota(settings: Settings) -> int:
+    """Return how many bytes of a sender may wait for a receiver in any case.
 
-    Twice the usual when the sender has been told of a death, and what it had sent to the dead
-    waits for the successor; and once more what a dead predecessor of the sender has left.
+    Twice the quota if the receiver was restarted and messages to its predecessor wait for it, and
+    once more for messages of the sender's own predecessor.
     """
-    return 3 * usual(settings)
+    return 3 * get_quota(settings)

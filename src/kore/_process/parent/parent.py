@@ -1,7 +1,11 @@
-"""The parent: starts everything, outlives everything, serves nothing.
+"""The parent process: starts the other processes, restarts and stops them, and serves nothing.
 
-It binds, starts, restarts and stops. It never imports the application, nor what only a worker
-needs: it may be root, so it gets the standard library and our own Python.
+It may be root, so it imports neither the application nor what only workers need: just the standard
+library, the rooms `parent/`, `ipc/` and `log/`, and the tables of settings.
+
+This module decides; `launcher.py` starts processes, `children.py` watches them, `shutdown.py` ends
+them. A reload loads the application into a pending generation, which becomes the active one when
+all its workers are ready; then the previous one is retired.
 """
 
 import signal
@@ -24,382 +28,445 @@ from kore._process.ipc.messages import (
     Ready,
     Shutdown,
     StartTimeout,
+    Stop,
 )
 from kore._process.log import handlers
 from kore._process.log.handlers import log
-from kore._process.parent.children import Child, Children, fate
-from kore._process.parent.daemon import StartupPipe
+from kore._process.parent.children import Children, describe_exit
+from kore._process.parent.daemon import DEVELOPMENT_STOP, StartupPipe, Terminal
 from kore._process.parent.eventloop import ParentLoop
-from kore._process.parent.generation import Generation
+from kore._process.parent.generation import Child, Generation, WorkerSlot
 from kore._process.parent.launcher import Launcher, LaunchOptions
 from kore._process.parent.reload_requests import ReloadRequests
 from kore._process.parent.resources import ParentResources
-from kore._process.parent.respawner import Respawner
-from kore._process.parent.shutdown import Shutdowns
+from kore._process.parent.shutdown import GracefulShutdown
+from kore._process.parent.singletons import Singletons
 from kore._process.parent.stuck_workers import StuckWorkers
-from kore._process.parent.terminal import DEVELOPMENT_STOP, Terminal
 from kore._process.parent.working_directory import WorkingDirectory
-from kore._process.plan import ParentConfig, format_version_mismatch
+from kore._process.parent_config import ParentConfig, format_version_mismatch
+from kore._process.roles import RoleKind
 from kore.errors import ConfigError
 
-FLUSH_SECONDS: Final = 1.0
+# Seconds to write the last log lines.
+LOG_FLUSH_TIMEOUT: Final = 1.0
+# A signal to the whole process group may reach a worker before the parent. If the parent is told to
+# stop within so many seconds, a worker that drains gets no successor.
+GROUP_SIGNAL_SECONDS: Final = 0.2
 
 
 class Parent:
-    """Starts the children and outlives them."""
+    """Supervises all other processes of the server."""
 
-    def __init__(self, options: LaunchOptions, witness: StartupPipe | None = None) -> None:
-        # Before anything else is opened.
+    def __init__(self, options: LaunchOptions, startup_pipe: StartupPipe | None = None) -> None:
+        # Before any other descriptor is opened.
         privsep.open_standard_fds()
-        self.terminal = Terminal(witness)
-        self.to_background = False
+        self.terminal = Terminal(startup_pipe)
+        # The configuration wants a daemon: the command starts again, in the background.
+        self.wants_background = False
         self.options = options
         self.loop = ParentLoop()
         self.children = Children(self.loop, self)
-        self.nursery = Launcher(options, self.children, self.hangs)
-        self.holdings = ParentResources()
-        self.endings = Shutdowns(self.children)
-        self.successors = Respawner(self, self.nursery, options.worker)
-        # The generation that serves, and the one that is to replace it. Those before it are
+        self.launcher = Launcher(options, self.children, self.on_start_timeout, self.fail_pending)
+        self.singletons = Singletons(self.launcher, options.singletons)
+        self.resources = ParentResources()
+        self.shutdown = GracefulShutdown(self.children)
+        # The generation that serves, and the one that is to replace it. Retiring generations are
         # known only to their children.
-        self.current: Generation | None = None
-        self.coming: Generation | None = None
-        self.stuck = StuckWorkers(self.loop, self.children, may_kill=not options.development)
-        self.reloads = ReloadRequests(self.loop, self.is_loading, self.reload)
+        self.active: Generation | None = None
+        self.pending: Generation | None = None
+        may_kill = not options.development
+        self.stuck_workers = StuckWorkers(self.loop, self.children, may_kill=may_kill)
+        self.reload_requests = ReloadRequests(self.loop, self.is_loading, self.reload)
         self.directory = WorkingDirectory()
         self.status = 0
-        self.messages: dict[type[Message], Callable[[Child, Any], None]] = {
-            Hello: self.greeted,
-            StartTimeout: self.nursery.patience,
-            ConfigLoaded: self.configured,
-            Forked: self.forked,
-            NotForked: self.not_forked,
-            Ready: self.ready,
-            Draining: self.successors.draining,
-            Shutdown: self.shutdown,
-            LogLine: self.relay,
-            Fatal: self.last_words,
+        self.message_handlers: dict[type[Message], Callable[[Child, Any], None]] = {
+            Hello: self._check_version,
+            StartTimeout: self.launcher.set_start_timeout,
+            ConfigLoaded: self._on_config,
+            Forked: self._on_forked,
+            NotForked: self._on_not_forked,
+            Ready: self._on_ready,
+            Draining: self._on_draining,
+            Shutdown: self._on_shutdown,
+            LogLine: self._write_log_line,
+            Fatal: self._on_fatal,
         }
 
-    # Its life.
+    # Life cycle.
 
     def run(self) -> int:
-        """Serve until somebody says stop. Returns the exit status."""
-        handlers.log_to_writer(self.holdings.destination, quiet=self.options.quiet)
-        self.loop.trap(self.signals())
+        """Serve until told to stop. Returns the exit status."""
+        handlers.log_to_writer(self.resources.log_writer, quiet=self.options.quiet)
+        self.loop.trap_signals(self.list_signal_actions())
         privsep.adopt_orphans()
         privsep.set_comm("kore [parent]")
         privsep.raise_fd_limit()
         self.terminal.watch(self.loop, self.stop)
-        self.stuck.watch()
+        self.stuck_workers.watch()
         try:
             self.load()
-            # All of them may be dead at one moment, and each about to be replaced.
-            while self.children.all or not self.endings.stopping:
+            # There may be no child for a moment, while all wait to be restarted.
+            while self.children.all or not self.shutdown.stopping:
                 self.loop.turn()
-                self.holdings.flush_log(self.loop)
+                self.resources.flush_log(self.loop)
         finally:
             self.finish()
         return self.status
 
-    def signals(self) -> dict[int, Callable[[], object]]:
-        """Return what each signal does; workers are told of those that C Kore forwards."""
-        told = {
+    def list_signal_actions(self) -> dict[int, Callable[[], object]]:
+        """Return the actions of signals; workers are told of those that C Kore forwards."""
+        forwarded = {
             signal.SIGTERM: self.terminate,
             signal.SIGINT: self.terminate,
-            signal.SIGQUIT: self.stop_at_once,
+            signal.SIGQUIT: self.stop_immediately,
             signal.SIGHUP: self.hang_up,
-            signal.SIGUSR1: lambda: self.holdings.reopen_logs(self.children),
+            signal.SIGUSR1: lambda: self.resources.reopen_logs(self.children),
         }
         ignored = [signal.SIGALRM, signal.SIGVTALRM, signal.SIGPIPE]
         if self.options.background:
             ignored.append(signal.SIGINT)
+        notify = self.children.notify_workers_then
+        development: dict[int, Callable[[], object]] = {}
+        if self.options.development:
+            stop = notify(signal.SIGTERM, self.stop)
+            development[DEVELOPMENT_STOP] = lambda: self.shutdown.stopping or stop()
         return {
-            **{number: self.children.telling(number, do) for number, do in told.items()},
-            signal.SIGUSR2: lambda: self.holdings.report(self.children.all),
+            **{number: notify(number, action) for number, action in forwarded.items()},
+            signal.SIGUSR2: lambda: self.resources.log_status(self.children.all),
             signal.SIGCHLD: self.children.reap,
             **dict.fromkeys(ignored, lambda: None),
-            **(self.development_signals() if self.options.development else {}),
+            **development,
         }
 
-    def development_signals(self) -> dict[int, Callable[[], object]]:
-        """Return what the signals of `kodev run` do."""
-        stop = self.children.telling(signal.SIGTERM, self.stop)
-        return {DEVELOPMENT_STOP: lambda: self.endings.stopping or stop()}
-
     def finish(self) -> None:
-        """Leave nothing behind. Also the way out of an error of our own."""
+        """Kill what is left and release everything. Also runs after an error in the parent."""
         for child in self.children.all:
             self.children.kill(child)
-        if self.current is not None:
+        if self.active is not None:
             log.info("goodbye")
-        self.holdings.release(FLUSH_SECONDS)
+        self.resources.release(LOG_FLUSH_TIMEOUT)
         self.loop.close()
 
-    # Loading: at the start, and for a reload.
+    # Loading the application: at the start, and for a reload.
 
     def load(self) -> None:
-        """Start a new generation."""
-        self.reloads.clear()
+        """Start a pending generation."""
+        self.reload_requests.clear()
         self.directory.enter()
-        self.coming = Generation()
-        self.start_template(self.coming)
+        self.pending = Generation()
+        self.start_template(self.pending)
 
     def is_loading(self) -> bool:
-        """Whether an application is being loaded that does not serve yet."""
-        return self.coming is not None and not self.coming.loaded
+        """Return whether the template of the pending generation is loading the application."""
+        return self.pending is not None and not self.pending.loaded
 
     def start_template(self, generation: Generation) -> None:
-        """Give a generation a template, its first or another one."""
-        if generation.retired or generation.template is not None:
+        """Start a template for a generation, the first or a later one."""
+        if generation.retiring or generation.template is not None:
             return
         try:
-            # Until the application says how long it takes, what serves is the best guess.
-            self.nursery.template(generation, (self.current or generation).start_timeout)
+            # Until the application sets its start-up time, that of the active one is used.
+            timeout = (self.active or generation).start_timeout
+            self.launcher.start_template(generation, timeout)
         except OSError as error:
-            self.no_template(generation, f"cannot start {sys.executable}: {error.strerror}")
+            reason = f"cannot start {sys.executable}: {error.strerror}"
+            self._on_template_failure(generation, reason)
 
-    def no_template(self, generation: Generation, reason: str) -> None:
-        """Do without: the coming generation cannot, the serving one can for a while."""
-        if generation is self.coming:
-            self.fail(reason)
-        elif not generation.retired:
-            self.successors.await_template(generation, reason)
+    def _on_template_failure(self, generation: Generation, reason: str) -> None:
+        """Abort a pending reload; restart the template of the active generation, with back-off."""
+        if generation is self.pending:
+            self.fail_pending(reason)
+        elif not generation.retiring:
+            self._restart_template(generation, reason)
         else:
-            self.endings.after_last_worker(generation)
+            self.shutdown.end_if_last_worker_exited(generation)
 
-    def greeted(self, child: Child, message: Hello) -> None:
-        """Do without a template of another version of kore: it speaks otherwise."""
+    def _restart_template(self, generation: Generation, reason: str) -> None:
+        """Start another template of the active generation, after a delay.
+
+        Without workers the listening sockets are closed, so that clients are refused and do not
+        wait; but first a template that has loaded the application before is replaced.
+        """
+        delay = generation.backoff.wait()
+        if generation.workers or (generation.recoverable and not delay):
+            handlers.log_multiline_error("%s; the workers go on", reason)
+        else:
+            self.resources.close_listeners(generation, self.pending)
+            form = f"%s; no worker is left: not listening any more, trying again in {delay:.1f} s"
+            handlers.log_multiline_error(form, reason, handlers.CRITICAL)
+        self.loop.after(delay, lambda: self.start_template(generation))
+
+    def _check_version(self, child: Child, message: Hello) -> None:
+        """Kill a template of another version of kore: its messages may differ."""
         if message.version != VERSION:
-            child.last_words = format_version_mismatch(message.version)
-            if child.generation is self.coming:
-                self.fail(child.last_words)
+            child.exit_reason = format_version_mismatch(message.version)
+            if child.generation is self.pending:
+                self.fail_pending(child.exit_reason)
             self.children.kill(child)
 
-    def configured(self, child: Child, message: ConfigLoaded) -> None:
-        """Go on with what a template has loaded."""
+    def _on_config(self, child: Child, message: ConfigLoaded) -> None:
+        """Start workers, now that a template has loaded the application."""
         generation = child.generation
         if generation.loaded:
-            raise ProtocolError("a configuration twice")
+            raise ProtocolError("second configuration message")
         child.ready = True
         try:
-            plan = ParentConfig.read(message.plain)
+            config = ParentConfig.read(message.plain)
         except ProtocolError:
-            # It will not send another one, and nothing goes on without.
+            # It sends no other one, and without a configuration nothing can go on.
             self.children.kill(child)
             raise
-        if generation.retired or not self.accepted(child, plan):
-            return
-        generation.loaded = True
-        for seat in generation.seats.values():
-            if seat.vacant:
-                self.successors.start(generation, seat)
+        if not generation.retiring and self._accept_config(child, config):
+            generation.loaded = True
+            self.launcher.start_vacant(generation)
 
-    def accepted(self, child: Child, plan: ParentConfig) -> bool:
-        """Whether the generation of this template can have what it wants."""
+    def _accept_config(self, child: Child, config: ParentConfig) -> bool:
+        """Open what a generation needs. Returns False if it cannot have it."""
         generation = child.generation
-        if generation is self.coming:
-            if self.current is None and plan.background and self.options.background is None:
-                # Before anything is opened: this has to begin anew, in the background.
-                self.to_background = self.endings.stopping = True
-                self.fail("")
+        if generation is self.pending:
+            first = self.active is None
+            if first and config.background and self.options.background is None:
+                # Before anything is opened: the server starts again, in the background.
+                self.wants_background = self.shutdown.stopping = True
+                self.fail_pending("")
                 return False
-            first = self.current is None
-            if reason := self.holdings.prepare(generation, plan, self.options, first=first):
-                self.fail(f"fatal: {reason}")
+            if reason := self.resources.prepare(generation, config, self.options, first=first):
+                self.fail_pending(f"fatal: {reason}")
                 return False
-        elif plan != generation.plan:
-            # Its workers would fit neither the sockets nor the places there are.
+            if first:
+                self.singletons.start_all()
+        elif config != generation.config:
+            # Its workers would fit neither the sockets nor the worker slots.
             log.warning("the application on disk has another configuration by now")
             self.children.kill(child)
-            if self.coming is None:
+            if self.pending is None:
                 self.reload()
             return False
-        return self.successors.listening(generation, child)
+        try:
+            self.resources.reopen_listeners(generation)
+        except ConfigError as error:
+            child.exit_reason = str(error)
+            self.children.kill(child)
+            return False
+        return True
 
-    def fail(self, reason: str) -> None:
-        """Do without the coming generation: go on with the old one, or end."""
-        coming, self.coming = self.coming, None
-        if coming is None:
+    def fail_pending(self, reason: str) -> None:
+        """Give up the pending generation; go on with the active one, or stop at the first start."""
+        pending, self.pending = self.pending, None
+        if pending is None:
             return
-        if self.current is not None:
-            going = "the old code goes on serving" if self.current.workers else "no worker is left"
-            handlers.log_multiline_error(f"reload failed, {going}: %s", reason)
-        elif not self.endings.stopping:
-            self.endings.stopping = True
+        if self.active is not None:
+            state = "the old code goes on serving" if self.active.workers else "no worker is left"
+            handlers.log_multiline_error(f"reload failed, {state}: %s", reason)
+        elif not self.shutdown.stopping:
+            self.shutdown.stopping = True
             self.status = 1
-            if self.holdings.destination.is_redirected:
+            if self.resources.log_writer.is_redirected:
                 handlers.log_multiline_error("%s", reason)
             handlers.write_stderr(reason)
-        self.holdings.keep(self.current)
-        self.retire(coming)
+        self.resources.close_unused(self.active)
+        self._retire(pending)
+        self._stop_singletons_if_last()
 
-    def switch(self, generation: Generation) -> None:
-        """Let the generation that is complete now be the one that serves."""
-        old, self.current, self.coming = self.current, generation, None
-        generation.served = True
-        self.holdings.keep(generation)
-        if old is not None and generation.plan is not None:
+    def activate(self, generation: Generation) -> None:
+        """Make the pending generation, which is complete, the active one; retire the previous."""
+        previous, self.active, self.pending = self.active, generation, None
+        generation.was_active = True
+        self.resources.close_unused(generation)
+        if previous is not None and generation.config is not None:
             try:
-                self.holdings.adopt(generation.plan, self.options)
+                self.resources.apply_log_and_pidfile(generation.config, self.options)
             except ConfigError as error:
                 log.error("%s, going on with the old one", error)
-        self.holdings.announce(generation)
+        self.resources.log_addresses(generation)
         log.info("all worker processes started")
-        self.terminal.leave(self.loop, self.holdings.destination)
-        if old is not None:
-            self.retire(old)
+        self.terminal.detach(self.loop, self.resources.log_writer)
+        if previous is not None:
+            self._retire(previous)
 
     def reload(self) -> None:
-        """Load the application anew, whatever is being loaded."""
-        if self.endings.stopping:
+        """Load the application again, also if it is being loaded."""
+        if self.shutdown.stopping:
             return
         log.info("reloading")
-        if self.coming is not None:
-            # What it loads may be half old by now.
-            self.retire(self.coming)
+        if self.pending is not None:
+            # Some of its files may have changed while they were loaded.
+            self._retire(self.pending)
         self.load()
 
     def hang_up(self) -> None:
-        """Load anew on request; stop when it is the closed terminal that sends the signal."""
-        if self.terminal.gone:
+        """Reload on request; stop if the signal comes from a terminal that was closed."""
+        if self.terminal.is_closed:
             log.info("the terminal is gone")
             self.stop()
         else:
-            self.reloads.request()
+            self.reload_requests.request()
 
-    # Workers.
+    # Messages.
 
-    def forked(self, child: Child, message: Forked) -> None:
-        """Take note of a worker's pid."""
-        self.arrived(self.nursery.forked(child, message))
+    def on_message(self, child: Child, message: Message) -> None:
+        """Handle a message that the role of the child allows."""
+        self.message_handlers[type(message)](child, message)
 
-    def not_forked(self, child: Child, message: NotForked) -> None:
-        """Treat a worker that could not be forked as one that has died."""
-        worker = self.nursery.not_forked(child, message)
-        self.worker_died(worker, f"cannot be forked: {message.reason}")
+    def _on_forked(self, child: Child, message: Forked) -> None:
+        self._on_start_progress(self.launcher.record_forked(child, message))
 
-    def ready(self, child: Child, _: Ready) -> None:
-        """Take note that a worker serves."""
+    def _on_not_forked(self, child: Child, message: NotForked) -> None:
+        """Treat a worker that could not be forked like one that has exited."""
+        worker = self.launcher.record_not_forked(child, message)
+        self._on_worker_exit(worker, f"cannot be forked: {message.reason}")
+
+    def _on_ready(self, child: Child, _: Ready) -> None:
         if child.ready:
             raise ProtocolError("ready twice")
         child.ready = True
-        self.arrived(child)
+        self._on_start_progress(child)
 
-    def arrived(self, child: Child) -> None:
-        """Look whether a worker is complete: its pid and its readiness come in either order."""
+    def _on_start_progress(self, child: Child) -> None:
+        """Check whether a child has started: pid and readiness are reported in either order."""
         if not (child.ready and child.pid) or child.ended:
             return
         if not self.options.quiet:
-            self.holdings.destination.write(child.who, f"started (#{child.pid})")
-        if self.coming is child.generation and child.generation.complete:
-            self.switch(child.generation)
+            self.resources.log_writer.write(child.log_name, f"started (#{child.pid})")
+        if child.owner is self.pending and child.generation.all_ready:
+            self.activate(child.generation)
 
-    def relay(self, child: Child, message: LogLine) -> None:
-        """Write a child's line."""
-        self.holdings.destination.write(child.who, message.text, message.priority, message.detail)
-        if (
-            message.priority <= handlers.ERR
-            and child.role is self.options.worker
-            and not child.ready
-        ):
-            child.last_words = f"{message.detail}{message.text}"
+    def _write_log_line(self, child: Child, message: LogLine) -> None:
+        writer = self.resources.log_writer
+        writer.write(child.log_name, message.text, message.priority, message.detail)
+        if message.priority <= handlers.ERR and child.is_worker and not child.ready:
+            child.exit_reason = f"{message.detail}{message.text}"
 
-    def last_words(self, child: Child, message: Fatal) -> None:
-        """End what cannot go on: a load that has failed, or the whole server."""
-        child.last_words = message.text
-        if self.coming is not None and child is self.coming.template:
-            self.fail(message.text)
-            return
-        # A template's end without its last words would be half the story: it is told when it ends.
-        if child.role is self.options.worker:
-            self.holdings.destination.write(child.who, f"fatal: {message.text}")
-            if child.generation is self.current:
+    def _on_fatal(self, child: Child, message: Fatal) -> None:
+        """Give up a load that has failed, or stop the server."""
+        child.exit_reason = message.text
+        if self.pending is not None and child is self.pending.template:
+            self.fail_pending(message.text)
+        elif child.is_worker:
+            self.resources.log_writer.write(child.log_name, f"fatal: {message.text}")
+            if child.generation is self.active:
                 self.stop(status=1)
+        # The reason of another child is logged with its exit.
 
-    def shutdown(self, child: Child, _: Shutdown) -> None:
-        """Stop because an application says so."""
+    def _on_shutdown(self, child: Child, _: Shutdown) -> None:
+        """Stop because the application requests it."""
         log.info("shutdown requested by worker %d, going down", child.number)
         self.stop()
 
-    # Deaths.
+    def _on_draining(self, worker: Child, _: Draining) -> None:
+        """Replace a worker that was sent a signal to end while it finishes what it has."""
+        self.loop.after(GROUP_SIGNAL_SECONDS, lambda: self._replace_draining(worker))
 
-    def heard(self, child: Child, message: Message) -> None:
-        """Take what a child says; its role allows it to."""
-        self.messages[type(message)](child, message)
+    def _replace_draining(self, worker: Child) -> None:
+        generation = worker.generation
+        unwanted = self.shutdown.stopping or generation.retiring
+        if unwanted or worker.ended or not worker.ready or generation is self.pending:
+            return
+        if (slot := generation.release_slot(worker)) is None:
+            return
+        log.info("%s drains", worker)
+        # It stops by itself; this is for one that does not.
+        message = Stop(drain=True, accept=False)
+        self.children.stop(worker, generation.get_drain_timeout(patient=False), message)
+        self._replace_worker(generation, slot)
 
-    def died(self, child: Child, status: int) -> None:
-        """Take note of an end, expected or not."""
-        how = fate(status)
-        if child.role is self.options.template:
-            self.template_died(child, how)
-        else:
-            self.worker_died(child, how)
+    # Exits.
 
-    def template_died(self, child: Child, how: str) -> None:
-        """Have the workers that were on their way started by the next template."""
+    def on_exit(self, child: Child, status: int) -> None:
+        """Handle the exit of a child, expected or not."""
+        how = describe_exit(status)
+        match child.role.kind:
+            case RoleKind.TEMPLATE:
+                self._on_template_exit(child, how)
+            case RoleKind.WORKER:
+                self._on_worker_exit(child, how)
+            case RoleKind.SINGLETON:
+                self.singletons.handle_exit(child, how)
+        self._stop_singletons_if_last()
+
+    def _on_template_exit(self, child: Child, how: str) -> None:
+        """Have the workers that it has not forked yet started by the next template."""
         generation = child.generation
-        generation.without_template(self.children.give_up)
-        words = f": {child.last_words}" if child.last_words else ""
-        self.no_template(generation, f"{child} {how}{words}")
+        generation.drop_template(self.children.forget_unstarted)
+        reason = f": {child.exit_reason}" if child.exit_reason else ""
+        self._on_template_failure(generation, f"{child} {how}{reason}")
 
-    def worker_died(self, child: Child, how: str) -> None:
-        """Replace a worker, or do what else its end means."""
+    def _on_worker_exit(self, child: Child, how: str) -> None:
+        """Replace a worker, or do what else its exit means."""
         generation = child.generation
-        seat = generation.remove(child)
-        if generation.retired:
+        slot = generation.remove_worker(child)
+        if generation.retiring:
             log.info("%s %s", child, how)
-            self.endings.after_last_worker(generation)
-        elif generation is self.coming:
-            self.fail(self.holdings.failed_start(child, how))
-        elif seat is None:
+            self.shutdown.end_if_last_worker_exited(generation)
+        elif generation is self.pending:
+            self.fail_pending(self.resources.describe_failed_start(child, how))
+        elif slot is None:
             log.info("%s %s after draining", child, how)
         else:
-            log.error("%s %s %s", child, how, generation.whereabouts(child))
-            self.successors.replace(generation, seat)
+            log.error("%s %s %s", child, how, generation.describe_activity(child))
+            self._replace_worker(generation, slot)
             if not generation.workers:
-                # No clients must wait for a template that may not come: try now.
+                # Start a template now: until there is one, clients would wait in vain.
                 self.start_template(generation)
 
-    def hangs(self, child: Child, what: str) -> None:
-        """Do without a child that does not get ready; in the serving generation try another one."""
-        if child.generation is self.coming:
-            self.fail(what)
+    def _replace_worker(self, generation: Generation, slot: WorkerSlot) -> None:
+        """Start the successor of a worker, or stop if `worker_death_policy` says so.
+
+        The exit status does not matter: a worker that exits with 0 is missing as well.
+        """
+        policy = generation.settings.worker_death_policy
+        if policy == "terminate":
+            log.error("worker policy is '%s', stopping", policy)
+            self.stop(status=1)
+        else:
+            self.launcher.restart_worker(generation, slot)
+
+    def on_start_timeout(self, child: Child, what: str) -> None:
+        """Kill a child that has missed its start-up deadline, and give up a pending generation."""
+        if child.owner is self.pending:
+            self.fail_pending(what)
         else:
             log.error("%s", what)
-        self.children.end_hanging(child)
+        self.children.dump_stacks_and_kill(child)
 
     # Stopping.
 
     def terminate(self) -> None:
-        """Stop; at once when asked a second time."""
-        if self.endings.stopping:
-            self.stop_at_once()
+        """Stop gracefully; at the second request immediately."""
+        if self.shutdown.stopping:
+            self.stop_immediately()
         else:
             self.stop()
 
     def stop(self, status: int = 0) -> None:
-        """Let the workers finish what they have, then end."""
-        if self.endings.stopping:
+        """Stop gracefully, after the requests in progress."""
+        if self.shutdown.stopping:
             return
-        self.endings.stopping = True
+        self.shutdown.stopping = True
         self.status = status
         log.info("server shutting down")
-        self.holdings.keep(None)
-        if self.current is not None and not self.endings.hurry:
-            self.endings.announce()
-        self.endings.lose_patience()
-        for generation in (self.coming, self.current):
+        self.resources.close_unused(None)
+        if self.active is not None and not self.shutdown.immediate:
+            self.shutdown.log_progress()
+        self.shutdown.stop_waiting_for_idle()
+        for generation in (self.pending, self.active):
             if generation is not None:
-                self.retire(generation)
-        self.coming = None
+                self._retire(generation)
+        self.pending = None
+        self._stop_singletons_if_last()
 
-    def stop_at_once(self) -> None:
-        """Let nobody finish anything."""
-        self.endings.hurry = True
+    def stop_immediately(self) -> None:
+        """Stop without finishing the requests in progress."""
+        self.shutdown.immediate = True
         self.stop()
-        self.endings.at_once()
+        self.shutdown.terminate_all()
 
-    def retire(self, generation: Generation) -> None:
-        """End a generation that is not wanted any more."""
-        self.endings.retire(generation, self.current)
+    def _retire(self, generation: Generation) -> None:
+        """End a generation that is no longer wanted."""
+        self.shutdown.retire(generation, self.active)
+
+    def _stop_singletons_if_last(self) -> None:
+        """Stop the singletons when the server stops and the last generation has exited."""
+        remaining = (child.role.kind is not RoleKind.SINGLETON for child in self.children.all)
+        if self.shutdown.stopping and not any(remaining):
+            self.singletons.stop_all(immediate=self.shutdown.immediate)

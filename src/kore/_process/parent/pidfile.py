@@ -1,7 +1,7 @@
-"""The file that holds a server's pid, and whom it is about.
+"""The pid file, its lock, and which process holds it.
 
-A lock on it says more than the number in it: the kernel knows who holds one, and it goes with its
-holder. A file left behind by a crash is therefore about nobody, whoever has that pid now.
+A server locks its pid file. The kernel knows the process that holds a lock and releases it when
+that process exits, so the pid in a file that a crash has left is never taken for a server's.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from typing import Final
 
 from kore._process.log.open_file import open_pidfile
 
-# What a lock of another process is answered with.
+# Errors of a lock that another process holds.
 LOCKED: Final = frozenset({errno.EACCES, errno.EAGAIN})
-# How often a file is opened that another server removes at that moment.
+# Attempts to open a file that another server removes at that moment.
 ATTEMPTS: Final = 20
 # struct flock of Linux: type, whence, start, length, pid.
 FLOCK: Final = struct.Struct("hhqqi4x")
@@ -28,14 +28,14 @@ class Pidfile:
     """The file that holds the parent's pid."""
 
     def __init__(self) -> None:
-        # As configured, and where that is, whatever the working directory is later.
-        self.given = ""
+        # As configured, and absolute, since the working directory may change.
+        self.configured = ""
         self.path: Path | None = None
-        # Only a lock that nobody closes is one: POSIX drops it with any descriptor of the file.
+        # Stays open: POSIX releases a lock when any descriptor of the file is closed.
         self._fd = -1
 
     def write(self, path: str) -> str:
-        """Put our pid in *path*, and remove an earlier file. Returns a warning, or nothing."""
+        """Write our pid to *path*, and remove a previous file. Returns a warning, or nothing."""
         if path and self._has_path(path) and self._is_ours():
             return ""
         self.remove()
@@ -46,11 +46,11 @@ class Pidfile:
             self._lock(wanted)
             self._fill(wanted)
         except OSError as error:
-            other = owner(Path(path)) if error.errno in LOCKED else 0
+            other = find_owner(Path(path)) if error.errno in LOCKED else 0
             self._close()
             reason = f"process {other} is a server with that file" if other else error.strerror
             return f"couldn't write pid to {path} ({reason})"
-        self.given, self.path = path, wanted
+        self.configured, self.path = path, wanted
         return ""
 
     def remove(self) -> None:
@@ -58,21 +58,21 @@ class Pidfile:
         if self.path is not None and self._is_ours():
             with contextlib.suppress(OSError):
                 self.path.unlink()
-        self.given, self.path = "", None
+        self.configured, self.path = "", None
         self._close()
 
     def _has_path(self, path: str) -> bool:
-        """Whether *path* is the one in use, also when the working directory is gone."""
+        """Return whether *path* is the one in use, also if the working directory is gone."""
         try:
             return Path(path).absolute() == self.path
         except FileNotFoundError:
-            return path == self.given
+            return path == self.configured
 
     def _lock(self, path: Path) -> None:
-        """Open and lock the file. Raises OSError if it cannot be had.
+        """Open and lock the file. Raises OSError if that fails.
 
-        The file may be removed by a server that ends, after it was opened here and before it is
-        locked: then the lock is on a file that nobody else finds.
+        A server that ends may remove the file after it was opened here and before it is locked:
+        then the lock is on a file that has no name any more, and the file is opened again.
         """
         for _ in range(ATTEMPTS):
             self._fd = open_pidfile(str(path))
@@ -97,14 +97,14 @@ class Pidfile:
             raise
 
     def _is_at(self, path: Path) -> bool:
-        """Whether the open file is the one at *path*."""
+        """Return whether the open file is the one at *path*."""
         try:
             return os.path.samestat(os.fstat(self._fd), path.lstat())
         except OSError:
             return False
 
     def _is_ours(self) -> bool:
-        """Whether the file at the path is the one we have locked, and has our pid."""
+        """Return whether the file at the path is the one we have locked, and has our pid."""
         if self.path is None or self._fd < 0 or not self._is_at(self.path):
             return False
         return os.pread(self._fd, 32, 0).strip() == b"%d" % os.getpid()
@@ -115,69 +115,65 @@ class Pidfile:
             self._fd = -1
 
 
-class DirectoryMark:
-    """Locks on the directories of an application: `kodev` finds its server there, without pid file.
+class DirectoryLocks:
+    """Locks on the directories of an application, by which `kodev` finds a server without pid file.
 
-    Shared ones, so that several servers may serve one application. A lock needs no file and goes
-    with the process that holds it.
+    They are shared locks, so that several servers may serve one application.
     """
 
     def __init__(self) -> None:
         # By device and inode: a link may lead elsewhere at the next reload.
         self._fds: dict[tuple[int, int], int] = {}
 
-    def take(self, directories: Iterable[Path]) -> None:
-        """Lock these directories and no others.
-
-        As far as they can be read and their file system has locks.
-        """
+    def lock(self, directories: Iterable[Path]) -> None:
+        """Lock these directories and no others, if they are readable and can be locked."""
         wanted: set[tuple[int, int]] = set()
         for directory in directories:
             with contextlib.suppress(OSError):
-                wanted.add(self._lock(directory))
+                wanted.add(self._lock_directory(directory))
         for identity in self._fds.keys() - wanted:
             os.close(self._fds.pop(identity))
 
-    def _lock(self, directory: Path) -> tuple[int, int]:
+    def _lock_directory(self, directory: Path) -> tuple[int, int]:
         """Lock a directory, if it is not locked yet, and return its identity."""
         status = directory.stat()
         identity = status.st_dev, status.st_ino
-        # Not opened twice: with any of its descriptors the lock would be closed.
+        # Not opened twice: closing either descriptor would release the lock.
         if identity not in self._fds:
             fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._fds[identity] = fd
             fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return identity
 
-    def remove(self) -> None:
-        """Give the locks back."""
-        self.take(())
+    def release(self) -> None:
+        """Release all locks."""
+        self.lock(())
 
 
-def owner(path: Path) -> int:
-    """Return the pid of the server that holds the file at *path*; 0: none does."""
+def find_owner(path: Path) -> int:
+    """Return the pid of the server that has locked the file at *path*, or 0."""
     try:
-        # Whatever is at that path, a pipe nobody writes to for one, holds nobody up.
+        # Does not block, whatever is at that path: a FIFO without a writer, for example.
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return 0
     try:
-        asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, _, _, _, pid = FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+        request = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, request))
     except OSError:  # a file system without locks
         return 0
     finally:
         os.close(fd)
-    # A holder that this container cannot see has no number here.
+    # The pid is 0 if the process is outside of this container.
     return pid if kind != fcntl.F_UNLCK and pid > 0 else 0
 
 
-def tell(path: Path, number: signal.Signals) -> int:
-    """Send a signal to the server that holds the file at *path*. Returns its pid; 0: none does.
+def signal_owner(path: Path, number: signal.Signals) -> int:
+    """Send a signal to the server that has locked the file at *path*. Returns its pid, or 0.
 
-    PermissionError: it is somebody else's.
+    Raises PermissionError if it belongs to another user.
     """
-    pid = owner(path)
+    pid = find_owner(path)
     if not pid:
         return 0
     try:
@@ -185,8 +181,8 @@ def tell(path: Path, number: signal.Signals) -> int:
     except ProcessLookupError:
         return 0
     try:
-        # It may have ended before, and its number be another's: now we have got hold of it.
-        if owner(path) != pid:
+        # The pid may have been reused before pidfd_open(); from then on the handle is stable.
+        if find_owner(path) != pid:
             return 0
         signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Requests to reload: many that come while the application is being loaded are one."""
+"""Requests to reload: several that arrive while the application is being loaded count as one."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from kore._process.log.handlers import log
 from kore._process.parent.eventloop import ParentLoop
 
-# How long no other request may come before the load in progress is given up for a new one.
+# Seconds without a further request after which the load in progress is started again.
 QUIET_SECONDS: Final = 0.5
 
 
 class ReloadRequests:
-    """Calls *reload* for requests; once for all that come while something *is_loading*."""
+    """Calls *reload* on request; once for all requests made while something *is_loading*."""
 
     def __init__(
         self, loop: ParentLoop, is_loading: Callable[[], bool], reload: Callable[[], object]
@@ -23,7 +23,7 @@ class ReloadRequests:
         self._waiting = False
 
     def request(self) -> None:
-        """Reload now, or when no other request has come for a moment."""
+        """Reload now; while the application is being loaded, after QUIET_SECONDS."""
         if not self.is_loading():
             self.reload()
             return
@@ -32,13 +32,13 @@ class ReloadRequests:
         if not self._waiting:
             self._waiting = True
             log.info("reload requested while the application is being loaded: it begins anew")
-        self.loop.after(QUIET_SECONDS, lambda: self._act(count))
+        self.loop.after(QUIET_SECONDS, lambda: self._reload_if_quiet(count))
 
-    def _act(self, count: int) -> None:
+    def _reload_if_quiet(self, count: int) -> None:
         if count == self.count and self._waiting:
             self._waiting = False
             self.reload()
 
     def clear(self) -> None:
-        """Forget the requests that wait: a load begins now."""
+        """Forget waiting requests: a load begins now."""
         self._waiting = False

@@ -1,4 +1,4 @@
-"""What the parent holds on behalf of all: listening sockets, the log, the pid file."""
+"""Resources that the parent holds for all processes: sockets, log files, pid file, locks."""
 
 import contextlib
 import os
@@ -11,167 +11,172 @@ from kore._process.ipc.messages import Reopened
 from kore._process.log.handlers import log
 from kore._process.log.writer import LogWriter
 from kore._process.parent.accesslog_files import AccessLogFiles
-from kore._process.parent.children import Child, Children
+from kore._process.parent.children import Children
 from kore._process.parent.eventloop import ParentLoop
-from kore._process.parent.generation import Generation
+from kore._process.parent.generation import Child, Generation
 from kore._process.parent.launcher import LaunchOptions
-from kore._process.parent.listeners import Listeners, Named, shown
+from kore._process.parent.listeners import Listeners, NamedSocket, format_socket_address
 from kore._process.parent.parent_death import ParentDeathPipe
-from kore._process.parent.pidfile import DirectoryMark, Pidfile
-from kore._process.plan import ParentConfig
+from kore._process.parent.pidfile import DirectoryLocks, Pidfile
+from kore._process.parent_config import ParentConfig
 from kore.errors import ConfigError
 
-# Between two tries to write what a slow reader of the log did not take.
-LOG_RETRY: Final = 0.05
+# Seconds until log lines that a slow reader did not take are tried again.
+LOG_RETRY_INTERVAL: Final = 0.05
 
 
 class ParentResources:
-    """Opened for a generation, kept from one to the next, given back at the end."""
+    """Opened for a generation, kept from one to the next, released at the end."""
 
     def __init__(self) -> None:
         self.listeners = Listeners()
         self.accesslogs = AccessLogFiles()
-        self.destination = LogWriter()
+        self.log_writer = LogWriter()
         self.pidfile = Pidfile()
-        self.mark = DirectoryMark()
-        self.leash = ParentDeathPipe()
-        self._log_waits = False
+        self.directory_locks = DirectoryLocks()
+        self.death_pipe = ParentDeathPipe()
+        self._is_log_retry_due = False
         # Where workers keep bodies in files.
-        self.bodies = ""
+        self.body_directory = ""
 
     def prepare(
-        self, generation: Generation, plan: ParentConfig, options: LaunchOptions, *, first: bool
+        self, generation: Generation, config: ParentConfig, options: LaunchOptions, *, first: bool
     ) -> str:
         """Open what a generation needs; for the *first* one log and pid file as well.
 
-        Returns why that is not possible, or nothing.
+        Returns the reason if that is not possible, else nothing.
         """
         try:
-            plan.refuse_unsupported(same_user=options.same_user)
-            self.equip(generation, plan)
+            config.refuse_unsupported(same_user=options.same_user)
+            self._open_for(generation, config)
             if first:
-                self.adopt(plan, options)
+                self.apply_log_and_pidfile(config, options)
                 log.info("kore %s starting, process %d", VERSION, os.getpid())
         except ConfigError as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 - what is running goes on, whatever it is
+        except Exception as error:  # noqa: BLE001 - the active generation goes on in any case
             return f"cannot prepare the workers: {error}"
         return ""
 
-    def equip(self, generation: Generation, plan: ParentConfig) -> None:
-        """Open what a generation needs before its workers. ConfigError: it cannot be had."""
-        plan.refuse_too_many()
-        sockets = self._listen(plan)
-        self.accesslogs.take(plan.accesslogs)
-        generation.equip(plan, sockets)
-        generation.leash = self.leash.fd
-        generation.accesslogs = lambda: self.accesslogs.descriptors(plan.accesslogs)
+    def _open_for(self, generation: Generation, config: ParentConfig) -> None:
+        """Open what a generation needs before its workers. Raises ConfigError if that fails."""
+        config.refuse_too_many()
+        sockets = self._open_listeners(config)
+        self.accesslogs.open_missing(config.accesslogs)
+        generation.prepare(config, sockets)
+        generation.death_pipe = self.death_pipe.fd
+        generation.get_accesslogs = lambda: self.accesslogs.get_descriptors(config.accesslogs)
 
-    def _listen(self, plan: ParentConfig) -> dict[int, list[Named]]:
-        """Return the sockets of each worker. Raises ConfigError if one cannot be had."""
-        return self.listeners.take(
-            plan.servers,
-            plan.accepting,
-            plan.settings.socket_backlog,
-            shared=plan.settings.accept_mode == "shared",
+    def _open_listeners(self, config: ParentConfig) -> dict[int, list[NamedSocket]]:
+        """Return the sockets of each worker. Raises ConfigError if one cannot be opened."""
+        return self.listeners.open_missing(
+            config.servers,
+            config.accepting,
+            config.settings.socket_backlog,
+            shared=config.settings.accept_mode == "shared",
         )
 
-    def unlisten(self, generation: Generation, coming: Generation | None) -> None:
-        """Close the sockets of a generation that has no workers, but for those of *coming*."""
+    def close_listeners(self, generation: Generation, pending: Generation | None) -> None:
+        """Close the sockets of a generation without workers, but for those of *pending*."""
         generation.sockets = {}
-        self.listeners.keep(self.listeners.places(coming.sockets) if coming else ())
+        keys = self.listeners.find_keys(pending.sockets) if pending else ()
+        self.listeners.close_all_except(keys)
 
-    def listen_again(self, generation: Generation) -> None:
-        """Open sockets that unlisten() has closed. Raises ConfigError if that is not possible."""
-        if generation.plan is not None and not generation.sockets:
-            generation.sockets = self._listen(generation.plan)
+    def reopen_listeners(self, generation: Generation) -> None:
+        """Open sockets that close_listeners() has closed. Raises ConfigError if that fails."""
+        if generation.config is not None and not generation.sockets:
+            generation.sockets = self._open_listeners(generation.config)
 
-    def adopt(self, plan: ParentConfig, options: LaunchOptions) -> None:
-        """Write log and pid file where *plan* wants them. ConfigError: the log cannot be had."""
-        settings, background = plan.settings, bool(options.background)
+    def apply_log_and_pidfile(self, config: ParentConfig, options: LaunchOptions) -> None:
+        """Write log and pid file as *config* says. Raises ConfigError if the log cannot be."""
+        settings, background = config.settings, bool(options.background)
         try:
             if background and not settings.logfile:
-                if notice := self.destination.open_syslog(settings, plan.name):
+                if notice := self.log_writer.open_syslog(settings, config.name):
                     log.warning("%s", notice)
             else:
-                self.destination.open(settings.logfile, settings.log_format)
+                self.log_writer.open(settings.logfile, settings.log_format)
         except OSError as error:
             raise ConfigError(f"logfile {settings.logfile}: {error.strerror}") from None
         if settings.http_body_disk_offload:
-            self.bodies = settings.http_body_disk_path
+            self.body_directory = settings.http_body_disk_path
         with contextlib.suppress(FileNotFoundError):  # the working directory is gone
-            self.mark.take(options.directories())
-        pidfile = options.pidfile or plan.pidfile(background=background)
+            self.directory_locks.lock(options.list_directories())
+        pidfile = options.pidfile or config.choose_pidfile(background=background)
         if warning := self.pidfile.write(pidfile):
             log.warning("%s", warning)
 
-    def keep(self, generation: Generation | None) -> None:
-        """Close the listening sockets and access logs that this generation does not use."""
-        used = self.listeners.places(generation.sockets) if generation else set()
-        self.listeners.keep(used)
-        plan = generation.plan if generation else None
-        self.accesslogs.keep(entry.path for entry in (plan.accesslogs if plan else ()))
+    def close_unused(self, generation: Generation | None) -> None:
+        """Close the listening sockets and access logs that *generation* does not use."""
+        self.listeners.close_all_except(
+            self.listeners.find_keys(generation.sockets) if generation else ()
+        )
+        config = generation.config if generation else None
+        self.accesslogs.close_all_except(
+            entry.path for entry in (config.accesslogs if config else ())
+        )
 
-    def announce(self, generation: Generation) -> None:
-        """Say where a generation serves."""
-        for named in generation.sockets.values():
-            for server, sock in named:
-                log.info("%s serving http on %s", server, shown(sock))
-            # The others listen on the same addresses.
+    def log_addresses(self, generation: Generation) -> None:
+        """Log where a generation serves."""
+        for sockets in generation.sockets.values():
+            for server, sock in sockets:
+                log.info("%s serving http on %s", server, format_socket_address(sock))
+            # The other workers listen on the same addresses.
             break
 
-    def failed_start(self, child: Child, how: str) -> str:
-        """Say that a worker did not get ready, and why where the log does not."""
+    def describe_failed_start(self, child: Child, how: str) -> str:
+        """Return why a worker did not become ready, with its last line if the log has it not."""
         summary = f"worker {child.number} failed to start: {how}"
         # Without a log file its lines have just been on standard output.
-        why = child.last_words if self.destination.is_redirected else ""
-        return f"{why}\n{summary}".lstrip()
+        reason = child.exit_reason if self.log_writer.is_redirected else ""
+        return f"{reason}\n{summary}".lstrip()
 
-    def report(self, children: Sequence[Child]) -> None:
-        """Write the state of everything to the log."""
-        self.destination.write("[parent]", f"status: {len(children)} children")
+    def log_status(self, children: Sequence[Child]) -> None:
+        """Write the state of all children to the log."""
+        self.log_writer.write("[parent]", f"status: {len(children)} children")
         for child in children:
-            state = child.generation.report(child)
-            self.destination.write("[parent]", f"status: {child} {state}")
+            state = child.owner.describe_child(child)
+            self.log_writer.write("[parent]", f"status: {child} {state}")
 
     def reopen_logs(self, children: Children) -> None:
-        """Open the log file and the access logs anew, after they have been moved away."""
+        """Open the log file and the access logs again, after they have been moved away."""
+        writer = self.log_writer
         try:
-            self.destination.reopen()
+            writer.reopen()
         except OSError as error:
-            log.error("logfile %s: %s, going on with the old one", self.destination.path, error)
-        writers = [(child, child.generation.plan) for child in children.all if child.number]
+            log.error("logfile %s: %s, going on with the old one", writer.path, error)
+        users = [(child, child.generation.config) for child in children.all if child.is_worker]
         held = set(self.accesslogs.open)
-        used = {entry.path for _, plan in writers if plan for entry in plan.accesslogs}
+        used = {entry.path for _, config in users if config for entry in config.accesslogs}
         fresh = self.accesslogs.reopen(sorted(held | used))
-        for child, plan in writers:
-            for number, entry in enumerate(plan.accesslogs if plan else ()):
+        for child, config in users:
+            for number, entry in enumerate(config.accesslogs if config else ()):
                 if entry.path in fresh:
                     fd = self.accesslogs.open[entry.path]
                     children.send(child, Reopened(number, (fd,)))
-        # The rest was for workers of earlier generations, which have theirs now.
-        self.accesslogs.keep(held)
+        # The others were for workers of earlier generations, which have received them now.
+        self.accesslogs.close_all_except(held)
 
     def flush_log(self, loop: ParentLoop) -> None:
-        """Write what waits; try again later when its reader is slow."""
-        self.destination.flush()
-        # One timer: another for each turn would end in nothing but turns.
-        if self.destination.pending and not self._log_waits:
-            self._log_waits = True
-            loop.after(LOG_RETRY, self._log_waited)
+        """Write log lines that wait; try again later if their reader is slow."""
+        self.log_writer.flush()
+        # A single timer: one for each turn of the loop would cause as many turns.
+        if self.log_writer.pending and not self._is_log_retry_due:
+            self._is_log_retry_due = True
+            loop.after(LOG_RETRY_INTERVAL, self._end_log_retry)
 
-    def _log_waited(self) -> None:
-        """Let the turn that ends now try again."""
-        self._log_waits = False
+    def _end_log_retry(self) -> None:
+        """Have the end of this turn try again."""
+        self._is_log_retry_due = False
 
-    def release(self, seconds: float) -> None:
-        """Give all of it back; the last lines get so much time."""
-        self.listeners.keep(())
-        self.accesslogs.keep(())
+    def release(self, log_timeout: float) -> None:
+        """Close everything; write the last log lines, at most *log_timeout* seconds long."""
+        self.listeners.close_all_except(())
+        self.accesslogs.close_all_except(())
         self.pidfile.remove()
-        self.mark.remove()
-        self.leash.close()
-        if self.bodies:
+        self.directory_locks.release()
+        self.death_pipe.close()
+        if self.body_directory:
             with contextlib.suppress(OSError):
-                sweep_directory(self.bodies)
-        self.destination.drain(seconds)
+                sweep_directory(self.body_directory)
+        self.log_writer.drain(log_timeout)

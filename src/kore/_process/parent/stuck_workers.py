@@ -1,4 +1,4 @@
-"""Workers whose event loop does not turn: reported with route and stacks, replaced later."""
+"""Workers whose event loop is stuck: logged with route and stacks, killed after a time limit."""
 
 import contextlib
 import os
@@ -7,15 +7,16 @@ from typing import Final
 
 from kore._process.ipc.scoreboard import SlotSnapshot
 from kore._process.log.handlers import log
-from kore._process.parent.children import Child, Children
+from kore._process.parent.children import Children
 from kore._process.parent.eventloop import ParentLoop
+from kore._process.parent.generation import Child
 from kore._process.privsep import STACK_DUMP_SIGNAL
 
-# Seconds between two checks. Time counts in checks: a parent that had no processor for a while
-# does not blame workers that had none either.
+# Seconds between two checks. Time is counted in checks: while the whole machine is busy, the parent
+# makes fewer checks, and does not take workers for stuck.
 CHECK_INTERVAL: Final = 1.0
 REPORT_AFTER: Final = 5
-# How long a worker has to write its stacks.
+# Seconds for a worker to write its stacks.
 STACKS_TIMEOUT: Final = 0.3
 
 
@@ -37,86 +38,86 @@ class StuckWorkers:
         self.observations: dict[Child, Observation] = {}
 
     def watch(self) -> None:
-        """Check now, and again and again."""
+        """Check now, and every CHECK_INTERVAL seconds."""
         self.check()
         self.loop.after(CHECK_INTERVAL, self.watch)
 
     def check(self) -> None:
-        """Compare every heartbeat with the one before."""
+        """Compare each heartbeat with the previous one."""
         serving = [child for child in self.children.all if _is_serving(child)]
         self.observations = {
             child: self.observations.get(child) or Observation() for child in serving
         }
         for child, observation in self.observations.items():
-            reading = _read(child)
-            if reading is not None:
-                self.compare(child, observation, reading)
+            snapshot = _read(child)
+            if snapshot is not None:
+                self._compare(child, observation, snapshot)
 
-    def compare(self, child: Child, observation: Observation, reading: SlotSnapshot) -> None:
+    def _compare(self, child: Child, observation: Observation, snapshot: SlotSnapshot) -> None:
         """Act on a heartbeat that has not moved."""
-        if reading.beat != observation.beat or reading.blocking:
+        if snapshot.beat != observation.beat or snapshot.blocking:
             if observation.checks >= REPORT_AFTER:
                 log.warning("%s goes on after %d s", child, observation.checks)
-            observation.beat, observation.checks = reading.beat, 0
+            observation.beat, observation.checks = snapshot.beat, 0
             return
         observation.checks += 1
-        limit = self.limit(child)
-        if observation.checks == limit:
-            self.loop.after(STACKS_TIMEOUT, lambda: self.replace(child, observation))
+        kill_after = self._get_kill_after(child)
+        if observation.checks == kill_after:
+            self.loop.after(STACKS_TIMEOUT, lambda: self._kill(child, observation))
         elif observation.checks == REPORT_AFTER:
-            self.loop.after(STACKS_TIMEOUT, lambda: self.report(child, observation))
+            self.loop.after(STACKS_TIMEOUT, lambda: self._report(child, observation))
         else:
             return
-        if child.generation.board is not None:
-            child.generation.board.clear_stacks(child.slot)
+        if (board := child.generation.scoreboard) is not None:
+            board.clear_stacks(child.board_slot)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, STACK_DUMP_SIGNAL)
 
-    def limit(self, child: Child) -> int:
-        """Return after how many checks a worker is replaced; 0: it is not."""
-        # One that ends has a limit in time already.
-        if not self.may_kill or child.generation.retired:
+    def _get_kill_after(self, child: Child) -> int:
+        """Return after how many checks a stuck worker is killed; 0: never."""
+        # One that drains has a time limit already.
+        if not self.may_kill or child.generation.retiring:
             return 0
         return child.generation.settings.worker_stuck_timeout
 
-    def report(self, child: Child, observation: Observation) -> None:
+    def _report(self, child: Child, observation: Observation) -> None:
         """Log where a worker is stuck."""
-        if self.is_stuck(child, observation):
+        if self._is_stuck(child, observation):
             log.warning(
                 "%s is stuck %s: its event loop has not turned for %d s; a handler must not block, "
                 "see kore.blocking()",
-                child, _place(child), observation.checks, extra={"detail": _stacks(child)},
+                child, child.generation.describe_activity(child), observation.checks,
+                extra={"detail": _read_stacks(child)},
             )  # fmt: skip
 
-    def replace(self, child: Child, observation: Observation) -> None:
-        """Log where a worker is stuck, and kill it. Its successor is started when it is dead."""
-        if self.is_stuck(child, observation):
+    def _kill(self, child: Child, observation: Observation) -> None:
+        """Log where a worker is stuck, and kill it; its exit has it restarted."""
+        if self._is_stuck(child, observation):
             log.error(
                 "%s is stuck %s: its event loop has not turned for %d s (worker_stuck_timeout), "
                 "killed",
-                child, _place(child), observation.checks, extra={"detail": _stacks(child)},
+                child, child.generation.describe_activity(child), observation.checks,
+                extra={"detail": _read_stacks(child)},
             )  # fmt: skip
             self.children.kill(child)
 
-    def is_stuck(self, child: Child, observation: Observation) -> bool:
-        """Return whether it still is, a moment later."""
-        reading = _read(child) if _is_serving(child) else None
-        return reading is not None and reading.beat == observation.beat and not reading.blocking
+    def _is_stuck(self, child: Child, observation: Observation) -> bool:
+        """Return whether a worker is still stuck, a moment later."""
+        snapshot = _read(child) if _is_serving(child) else None
+        return snapshot is not None and snapshot.beat == observation.beat and not snapshot.blocking
 
 
 def _is_serving(child: Child) -> bool:
-    return bool(child.number and child.pid and child.ready) and not (child.ended or child.doomed)
+    if not child.is_worker or child.ended or child.kill_requested:
+        return False
+    return bool(child.pid and child.ready)
 
 
 def _read(child: Child) -> SlotSnapshot | None:
-    board = child.generation.board
-    return None if board is None else board.read(child.slot)
+    board = child.generation.scoreboard
+    return None if board is None else board.read(child.board_slot)
 
 
-def _place(child: Child) -> str:
-    return child.generation.whereabouts(child)
-
-
-def _stacks(child: Child) -> str:
-    board = child.generation.board
-    return "" if board is None else board.stacks(child.slot)
+def _read_stacks(child: Child) -> str:
+    board = child.generation.scoreboard
+    return "" if board is None else board.stacks(child.board_slot)

@@ -5,7 +5,7 @@ import os
 from kore._process.log.handlers import NOTICE, log
 
 
-def logical_directory() -> str:
+def _find_logical_directory() -> str:
     """Return the working directory as the shell names it, links included."""
     named = os.environ.get("PWD", "")
     try:
@@ -17,15 +17,15 @@ def logical_directory() -> str:
 
 
 class WorkingDirectory:
-    """Where the server was started."""
+    """The directory in which the server was started."""
 
     def __init__(self) -> None:
-        self.path = logical_directory()
-        # Who starts a server in another directory may leave this as it was.
+        self.path = _find_logical_directory()
+        # A program that changes its directory before it starts a server may not set it.
         os.environ["PWD"] = self.path
 
     def enter(self) -> None:
-        """Go where its name leads now, for what is loaded from here on."""
+        """Change to the directory that its name means now, for an application loaded next."""
         try:
             os.chdir(self.path)
         except OSError as error:

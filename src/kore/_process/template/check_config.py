@@ -1,4 +1,4 @@
-"""Load a configuration, say what is wrong with it or what it is, and start nothing."""
+"""Check or print a configuration, without starting a server: `kore -t`, `--print-config`."""
 
 import contextlib
 import errno
@@ -15,95 +15,103 @@ from kore._conf.schema import Config
 from kore._process.log import handlers
 from kore._process.log.open_file import open_log
 from kore._process.output import write_error, write_output
-from kore._process.parent.listeners import Listeners, binding, is_socket_file
-from kore._process.plan import ParentConfig
+from kore._process.parent.listeners import Listeners, is_socket_file, translate_bind_errors
+from kore._process.parent_config import ParentConfig
 from kore._process.process_end import flush_output
 from kore._process.template.directory_checks import check_directories
-from kore._process.template.host_lookup import plain_with_addresses
+from kore._process.template.host_lookup import resolve_host_names
 from kore._process.worker import databases
 from kore.errors import ConfigError
 
-GOOD: Final = "configuration ok\n"
+CONFIG_OK: Final = "configuration ok\n"
 
 
 def main() -> NoReturn:
-    """Be the one who tries, in an interpreter of its own."""
+    """Check a configuration, in an interpreter of its own.
+
+    Arguments: `check`, `print` or `plain`; whether there is no switch of user; the application, the
+    configuration file, and the arguments of the application.
+    """
     what, user, app, conf, *arguments = sys.argv[1:]
     sys.argv = [app or conf, *arguments]
     handlers.install_handler(
-        handlers.ParentLogHandler(lambda _, *texts: say("\n".join(filter(None, texts))))
+        handlers.ParentLogHandler(lambda _, *texts: _write_notice("\n".join(filter(None, texts))))
     )
-    # What starts nothing leaves no files behind either.
+    # A check leaves no files.
     BytecodePolicy(app, trusted_before=time.time(), writes=False).install()
     application = _app.Application(app, arguments, conf)
-    status = attempt(application, what, same_user=bool(user))
+    status = _check(application, what, same_user=bool(user))
     flush_output()
-    # Threads that the application has started do not keep this process.
+    # Without waiting for threads that the application has started.
     os._exit(status)
 
 
-def attempt(application: _app.Application, what: str, *, same_user: bool) -> int:
-    """Do all that comes before anything is opened. Returns the exit status."""
+def _check(application: _app.Application, what: str, *, same_user: bool) -> int:
+    """Do everything that a start does before it opens something. Returns the exit status."""
     try:
         config = application.load()
         databases.check(config)
         check_directories(config)
-        plan = ParentConfig.read(json.loads(json.dumps(plain_with_addresses(config))))
-        plan.refuse_unsupported(same_user=same_user)
-        plan.refuse_too_many()
+        parent_config = ParentConfig.read(json.loads(json.dumps(resolve_host_names(config))))
+        parent_config.refuse_unsupported(same_user=same_user)
+        parent_config.refuse_too_many()
         # The parent does not follow a package that changes its directory.
         with contextlib.suppress(OSError):
             os.chdir(application.start)
-        refuse_addresses(plan)
-        refuse_unwritable(plan)
-        printed = said(what, application, config)
+        _refuse_addresses(parent_config)
+        _refuse_unwritable(parent_config)
+        printed = _format_result(what, application, config)
     except ConfigError as error:
-        return say(f"fatal: {error}")
+        return _write_notice(f"fatal: {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
-        return say(_app.reason(error))
+        return _write_notice(_app.reason(error))
     finally:
         application.builder.discard()
     for notice in config.notices:
-        say(notice)
-    # Only what has been shown completely is good.
+        _write_notice(notice)
+    # An output that could not be written completely is a failure.
     return write_output(printed, "kore")
 
 
-def refuse_addresses(plan: ParentConfig) -> None:
-    """Raise ConfigError for addresses that no start could listen on, whatever else runs."""
-    Listeners().refuse_doubles(plan.servers)
-    for server in plan.servers:
+def _refuse_addresses(parent_config: ParentConfig) -> None:
+    """Raise ConfigError for addresses on which no start could listen."""
+    Listeners().refuse_duplicates(parent_config.servers)
+    for server in parent_config.servers:
         path = server.address.path
         if path and not path.startswith("@"):
-            with binding(server.address):
-                if not is_socket_file(path) and (reason := unmakable(path)):
+            with translate_bind_errors(server.address):
+                if not is_socket_file(path) and (reason := _get_create_error(path)):
                     raise OSError(reason, os.strerror(reason))
 
 
-def refuse_unwritable(plan: ParentConfig) -> None:
-    """Raise ConfigError for a log that could not be written to. Nothing is made."""
-    logs = [(f"{one.where}: accesslog {one.path}", one.path, True) for one in plan.accesslogs]
-    if plan.settings.logfile:
-        logs.append((f"logfile {plan.settings.logfile}", plan.settings.logfile, False))
+def _refuse_unwritable(parent_config: ParentConfig) -> None:
+    """Raise ConfigError for a log file that could not be written. Creates no file."""
+    logs = [
+        (f"{one.where}: accesslog {one.path}", one.path, True) for one in parent_config.accesslogs
+    ]
+    if parent_config.settings.logfile:
+        logs.append(
+            (f"logfile {parent_config.settings.logfile}", parent_config.settings.logfile, False)
+        )
     for what, path, needs_reader in logs:
-        if reason := unwritable(path, needs_reader=needs_reader):
+        if reason := _get_write_error(path, needs_reader=needs_reader):
             raise ConfigError(f"{what}: {os.strerror(reason)}")
 
 
-def unwritable(path: str, *, needs_reader: bool) -> int:
-    """Return the error that opening a log would end with, or 0."""
+def _get_write_error(path: str, *, needs_reader: bool) -> int:
+    """Return the errno of opening a log file, or 0."""
     try:
         os.close(open_log(path, create=False, needs_reader=needs_reader))
     except FileNotFoundError:
-        return unmakable(path)
+        return _get_create_error(path)
     except OSError as error:
         return error.errno or errno.EIO
     return 0
 
 
-def unmakable(path: str) -> int:
-    """Return the error that making a file would end with, or 0."""
-    # Of a link that leads nowhere yet, what it leads to is made.
+def _get_create_error(path: str) -> int:
+    """Return the errno of creating a file, or 0."""
+    # Creating a dangling symbolic link creates its target.
     directory = os.path.dirname(os.path.realpath(path))  # noqa: PTH120 - as the system reads it
     if not os.path.isdir(directory):  # noqa: PTH112
         return errno.ENOENT
@@ -111,23 +119,23 @@ def unmakable(path: str) -> int:
     return 0 if writable else errno.EACCES
 
 
-def said(what: str, application: _app.Application, config: Config) -> str:
-    """Return what was asked for: the configuration as a file, as JSON, or that it is good."""
+def _format_result(what: str, application: _app.Application, config: Config) -> str:
+    """Return what *what* asks for: the configuration as a file, as JSON, or that it is good."""
     if what == "print":
-        return written(application, config)
-    return f"{json.dumps(config.plain())}\n" if what == "plain" else GOOD
+        return _format_file(application, config)
+    return f"{json.dumps(config.plain())}\n" if what == "plain" else CONFIG_OK
 
 
-def written(application: _app.Application, config: Config) -> str:
-    """Return the configuration as a file."""
+def _format_file(application: _app.Application, config: Config) -> str:
+    """Return the configuration as a configuration file."""
     made = printer.Printer(application.modules.name_of)
     text = made.print_config(config, [*application.itself(), *application.imports])
     for notice in made.notices:
-        say(notice)
+        _write_notice(notice)
     return text
 
 
-def say(text: str) -> int:
-    """Write to standard error. Returns the status of a failure."""
+def _write_notice(text: str) -> int:
+    """Write to standard error. Returns 1, the exit status of a failure."""
     write_error(text)
     return 1

@@ -1,4 +1,4 @@
-"""Host names of servers, looked up where that may take a while: in the template."""
+"""Look up host names of servers, in the template: the parent must not block."""
 
 import socket
 from typing import Any
@@ -6,24 +6,24 @@ from typing import Any
 from kore._conf.schema import Config
 from kore._conf.server_schema import Address
 from kore._process.parent.addresses import resolve
-from kore._process.parent.listeners import binding
+from kore._process.parent.listeners import translate_bind_errors
 
 
-def plain_with_addresses(config: Config) -> dict[str, Any]:
-    """Return what the parent needs of a configuration, with host names as IP addresses.
+def resolve_host_names(config: Config) -> dict[str, Any]:
+    """Return the plain configuration for the parent, with IP addresses of host names.
 
-    Raises ConfigError if a name has none.
+    Raises ConfigError if a name cannot be resolved.
     """
     plain = config.plain()
     for server, entry in zip(config.servers, plain["servers"], strict=True):
         if not server.address.path:
-            with binding(server.address):
-                entry["address"]["numeric"] = numeric(server.address)
+            with translate_bind_errors(server.address):
+                entry["address"]["numeric"] = find_numeric_address(server.address)
     return plain
 
 
-def numeric(address: Address) -> str:
-    """Return the first IP address that *address* stands for. Raises OSError if there is none."""
+def find_numeric_address(address: Address) -> str:
+    """Return the first IP address of a host name. Raises OSError if there is none."""
     try:
         target = resolve(address)
     except OSError:

@@ -1,4 +1,4 @@
-"""The template: imports the application once, says what it wants, forks workers on command.
+"""The template process: loads the application once, and forks workers when the parent asks.
 
 It never serves. A worker forked from it shares its memory and starts in milliseconds.
 """
@@ -59,15 +59,15 @@ from kore._process.process_end import flush_output, run_exit_handlers
 from kore._process.process_marks import mark_worker
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, import_main
 from kore._process.template.directory_checks import check_directories
-from kore._process.template.host_lookup import plain_with_addresses
+from kore._process.template.host_lookup import resolve_host_names
 from kore._process.worker import databases, objects
 from kore._process.worker.params import WorkerParams
 from kore._tracebacks import format_traceback
 
-# For last words, when the parent is busy.
-FLUSH_SECONDS: Final = 1.0
-# Between two looks at who the parent of a new worker is.
-ADOPTION_STEP: Final = 0.0002
+# Seconds to send the last messages, if the parent is busy.
+FLUSH_TIMEOUT: Final = 1.0
+# Seconds between two checks whether the parent has adopted a new worker.
+ADOPTION_CHECK_INTERVAL: Final = 0.0002
 
 # Methods of routes that have no use for a form.
 WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -77,16 +77,19 @@ WorkerMain = Callable[[WorkerParams], int]
 
 @dataclass(frozen=True, slots=True)
 class TemplateArguments:
-    """What the parent put on the command line."""
+    """The command line of a template."""
 
+    # Its descriptors by name.
     handed: Mapping[str, int]
+    # Pid of the parent.
     parent: int
+    # `module:function` that a worker runs.
     worker: str
-    # In the background: of a terminal only the errors on import are seen.
+    # The server runs in the background; the terminal shows only errors of the load.
     background: bool
     # Under `kodev run`.
     development: bool
-    # When the server began, in seconds since the epoch.
+    # When the server was started, in seconds since the epoch.
     started: float
     app: str
     conf: str
@@ -94,12 +97,12 @@ class TemplateArguments:
 
 
 def main() -> NoReturn:
-    """Be the template, in an interpreter of its own."""
-    # Before anything that another version may do otherwise, its arguments included.
-    with contextlib.suppress(OSError):  # the parent is gone already
+    """Run the template, in an interpreter of its own."""
+    # Before anything that may differ in another version of kore, such as the arguments.
+    with contextlib.suppress(OSError):  # the parent has exited already
         os.write(parse_arguments(sys.argv[1])[CHANNEL], encode(Hello(VERSION)))
     handed, parent, worker, mode, started, app, conf, *arguments = sys.argv[1:]
-    orders = TemplateArguments(
+    options = TemplateArguments(
         handed=parse_arguments(handed),
         parent=int(parent),
         worker=worker,
@@ -110,30 +113,32 @@ def main() -> NoReturn:
         conf=conf,
         arguments=arguments,
     )
-    # What a program sees that is run as a script.
+    # As in a program that is run as a script.
     sys.argv = [app or conf, *arguments]
-    for fd in orders.handed.values():
+    for fd in options.handed.values():
         os.set_inheritable(fd, False)
     apply_restrictions(
         ProcessRestrictions(
-            TEMPLATE.format_title("kore"), orders.parent, frozenset(orders.handed.values())
+            TEMPLATE.format_title("kore"), options.parent, frozenset(options.handed.values())
         )
     )
     enable_stack_dumps()
-    template = Template(orders)
-    leave(template.channel, template.run())
+    template = Template(options)
+    _exit_process(template.channel, template.run())
 
 
 class Template:
-    """The application, loaded, and who asks for workers."""
+    """The loaded application, and the channel to the parent."""
 
-    def __init__(self, orders: TemplateArguments) -> None:
-        self.orders = orders
-        self.channel = Channel(socket.socket(fileno=orders.handed[CHANNEL]), takes_descriptors=True)
+    def __init__(self, options: TemplateArguments) -> None:
+        self.options = options
+        self.channel = Channel(
+            socket.socket(fileno=options.handed[CHANNEL]), takes_descriptors=True
+        )
         handlers.log_to_channel(self.channel)
         self.pid = os.getpid()
-        # Children that the application forks while it is loaded are no templates.
-        call_after_fork(self.abandon)
+        # The application may fork while it is loaded.
+        call_after_fork(self._detach_forked_child)
 
     def run(self) -> int:
         """Load the application and serve the parent. Returns the exit status."""
@@ -141,44 +146,44 @@ class Template:
             self.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
             if os.getpid() != self.pid:
-                end_forked_child(error)
+                _exit_forked_child(error)
             self.channel.send(Fatal(_app.reason(error)))
             return 1
         if os.getpid() != self.pid:
-            end_forked_child(SystemExit(0))
+            _exit_forked_child(SystemExit(0))
         self.prepare()
         return self.serve()
 
-    def abandon(self) -> None:
-        """Be no template any more, in a process forked from it: signals are for that again."""
+    def _detach_forked_child(self) -> None:
+        """Close the channel and restore signals, in a process that the application forks."""
         self.channel.close()
         restore_default_signals()
 
     def load(self) -> None:
-        """Load the application, and tell the parent what it wants."""
-        orders = self.orders
+        """Load the application, and send its configuration to the parent."""
+        options = self.options
         policy = BytecodePolicy(
-            orders.app, trusted_before=orders.started, writes=not orders.development
+            options.app, trusted_before=options.started, writes=not options.development
         )
         policy.install()
-        # Before what takes long, or it would be too late.
-        told = {"start_timeout": lambda seconds: self.channel.send(StartTimeout(seconds))}
-        self.config = _app.load(orders.app, orders.arguments, orders.conf, told)
+        # Sent as soon as it is set, since the rest of the load may take long.
+        on_set = {"start_timeout": lambda seconds: self.channel.send(StartTimeout(seconds))}
+        self.config = _app.load(options.app, options.arguments, options.conf, on_set)
         databases.check(self.config)
         check_directories(self.config)
-        if orders.background:
-            self.leave_terminal()
-        self.channel.send(ConfigLoaded(plain_with_addresses(self.config)))
-        # After the application, so that what it sets up for its own sake comes first.
-        self.worker: WorkerMain = import_main(self.orders.worker)
+        if options.background:
+            self._detach_from_terminal()
+        self.channel.send(ConfigLoaded(resolve_host_names(self.config)))
+        # After the application, so that its own set-up comes first.
+        self.worker: WorkerMain = import_main(self.options.worker)
 
-    def leave_terminal(self) -> None:
-        """Be in the background, where the parent is already, and tell the application."""
+    def _detach_from_terminal(self) -> None:
+        """Detach from the terminal, as the parent has, and call the application's hook."""
         flush_output()
         redirect_to_null()
         _app.call(self.config.hooks.get("daemonized"), "daemonized")
 
-    def load_parsers(self) -> None:
+    def _load_parsers(self) -> None:
         """Load the parser of forms where a route takes bodies: all workers share its memory."""
         methods = {
             method
@@ -190,19 +195,19 @@ class Template:
             import_module("kore._http.body.multipart")
 
     def prepare(self) -> None:
-        """Make this process good to be forked from."""
-        warn_about_threads()
+        """Prepare this process to be forked."""
+        _warn_about_threads()
         for notice in self.config.notices:
             handlers.log.warning("%s", notice)
         objects.prepare(self.config.hooks)
-        self.load_parsers()
-        # Files it opened on import belong to the application in every worker, too.
+        self._load_parsers()
+        # Files that the application has opened stay open in every worker.
         self.opened = open_descriptors() - STANDARD_FDS - {self.channel.fileno()}
-        # What is here now is shared by all workers as long as the collector does not touch it.
+        # Workers share these objects with the template until a collection writes to them.
         gc.freeze()
 
     def serve(self) -> int:
-        """Fork workers as the parent asks, until it says stop or is gone."""
+        """Fork workers when the parent asks, until it stops this process or exits."""
         waiter = select.poll()
         while True:
             for message in self.channel.receive():
@@ -219,7 +224,7 @@ class Template:
             self.channel.flush()
 
     def stop(self, *, orderly: bool) -> int:
-        """Run the application's last hook: every worker has ended."""
+        """Run the cleanup hook of the application: every worker has exited."""
         cleanup = self.config.hooks.get("cleanup")
         if orderly and cleanup is not None:
             try:
@@ -236,76 +241,78 @@ class Template:
         return 0
 
     def fork(self, order: Fork) -> None:
-        """Start one worker and tell its pid."""
+        """Fork one worker and report its pid."""
         flush_output()
         try:
-            pid = self.fork_twice(order)
+            pid = self._fork_twice(order)
         except OSError as error:
-            self.channel.send(NotForked(order.number, error.strerror or "it died at once"))
+            self.channel.send(NotForked(order.number, error.strerror or "it exited immediately"))
         else:
             self.channel.send(Forked(order.number, pid))
         finally:
             close_descriptors(order.descriptors)
 
-    def fork_twice(self, order: Fork) -> int:
-        """Fork a process that forks the worker and ends: the parent inherits the worker."""
-        told, tell = os.pipe()
-        try:
-            middle = quiet_fork()
-            if middle == 0:
-                self.in_between(order, tell)
-        finally:
-            os.close(tell)
-        try:
-            answer = os.read(told, 16)
-        finally:
-            os.close(told)
-        # When this returns, the kernel has given the worker to the parent.
-        os.waitpid(middle, 0)
-        if not answer:
-            raise OSError
-        return int(answer)
+    def _fork_twice(self, order: Fork) -> int:
+        """Fork a process that forks the worker and exits, so that the parent adopts the worker.
 
-    def in_between(self, order: Fork, tell: int) -> NoReturn:
-        """Fork the worker, in the process between it and the template."""
+        Returns the worker's pid. Raises OSError if one of the forks fails.
+        """
+        pid_reader, pid_writer = os.pipe()
+        try:
+            middle = _fork_quietly()
+            if middle == 0:
+                self._run_intermediate_child(order, pid_writer)
+        finally:
+            os.close(pid_writer)
+        try:
+            pid = os.read(pid_reader, 16)
+        finally:
+            os.close(pid_reader)
+        # When this returns, the kernel has made the worker a child of the parent.
+        os.waitpid(middle, 0)
+        if not pid:
+            raise OSError
+        return int(pid)
+
+    def _run_intermediate_child(self, order: Fork, pid_writer: int) -> NoReturn:
+        """Fork the worker and write its pid, in the process between template and worker."""
         try:
             middle = os.getpid()
-            pid = quiet_fork()
+            pid = _fork_quietly()
             if pid == 0:
-                self.become_worker(order, middle)
-            os.write(tell, b"%d" % pid)
+                self._run_worker(order, middle)
+            os.write(pid_writer, b"%d" % pid)
             os._exit(0)
         finally:
             os._exit(1)
 
-    def become_worker(self, order: Fork, middle: int) -> NoReturn:
-        """Be a worker, and nothing else, from here to the end of this process."""
+    def _run_worker(self, order: Fork, middle: int) -> NoReturn:
+        """Run a worker in this process; never returns."""
         # Before its number can be given to another descriptor.
         self.channel.close()
-        await_adoption(self.orders.parent, middle)
+        _wait_for_adoption(self.options.parent, middle)
         channel = Channel(socket.socket(fileno=order.handed[CHANNEL]), takes_descriptors=True)
         handlers.log_to_channel(channel)
         status = 1
         try:
-            birth = self.birth(order, channel)
-            status = self.worker(birth)
+            status = self.worker(self._build_params(order, channel))
         except SystemExit as end:
-            status = exit_status(end)
+            status = _get_exit_status(end)
         except BaseException as error:  # noqa: BLE001 - it is the last frame of this process
             text = format_traceback(error)
             channel.send(LogLine(handlers.ERR, f"worker {order.number} cannot go on", text))
         finally:
-            leave(channel, status)
+            _exit_process(channel, status)
 
-    def birth(self, order: Fork, channel: Channel) -> WorkerParams:
-        """Give up what is not the worker's, and collect what is."""
+    def _build_params(self, order: Fork, channel: Channel) -> WorkerParams:
+        """Restrict this process, and return the start parameters of the worker."""
         settings = self.config.settings
         mark_worker(order.number)
         cpus = frozenset(os.sched_getaffinity(0))
         warning = apply_restrictions(
             ProcessRestrictions(
                 title=WORKER.format_title(self.config.name, order.number),
-                parent=self.orders.parent,
+                parent=self.options.parent,
                 descriptors=frozenset({*order.descriptors, *self.opened}),
                 files=settings.worker_rlimit_nofiles,
                 processor=order.number if settings.worker_set_affinity else None,
@@ -318,50 +325,50 @@ class Template:
             number=order.number,
             config=self.config,
             channel=channel,
-            sockets=tuple((name, adopted(fd)) for name, fd in select_listeners(handed)),
+            sockets=tuple((name, _open_socket(fd)) for name, fd in select_listeners(handed)),
             accesslogs=select_accesslogs(handed),
             stacks=scoreboard.open_stacks(handed[SCOREBOARD], order.slot),
             slot=scoreboard.map_slot(handed[SCOREBOARD], order.slot),
             death_pipe=handed[PARENT_DEATH],
             cpus=cpus,
-            parent=self.orders.parent,
-            development=self.orders.development,
+            parent=self.options.parent,
+            development=self.options.development,
         )
 
 
-def adopted(fd: int) -> socket.socket:
-    """Return the socket object for a descriptor."""
+def _open_socket(fd: int) -> socket.socket:
+    """Return the socket object of a descriptor."""
     sock = socket.socket(fileno=fd)
     sock.setblocking(False)
     return sock
 
 
-def await_adoption(parent: int, middle: int) -> None:
-    """Wait until the process in between has ended, and the parent is the parent."""
+def _wait_for_adoption(parent: int, middle: int) -> None:
+    """Wait until the intermediate process *middle* has exited, and *parent* is our parent."""
     while (now := os.getppid()) != parent:
         if now != middle:
             os._exit(1)
-        time.sleep(ADOPTION_STEP)
+        time.sleep(ADOPTION_CHECK_INTERVAL)
 
 
-def end_forked_child(error: BaseException) -> NoReturn:
-    """End a process that the application has forked while it was loaded, as Python would."""
-    status = exit_status(error) if isinstance(error, SystemExit) else 1
+def _exit_forked_child(error: BaseException) -> NoReturn:
+    """Exit a process that the application has forked while it was loaded, as Python would."""
+    status = _get_exit_status(error) if isinstance(error, SystemExit) else 1
     if status == 1:
         handlers.write_stderr(_app.reason(error))
     flush_output()
     os._exit(status)
 
 
-def exit_status(end: SystemExit) -> int:
-    """Return the exit status that a SystemExit stands for."""
+def _get_exit_status(end: SystemExit) -> int:
+    """Return the exit status of a SystemExit."""
     if end.code is None:
         return 0
     return end.code & 0xFF if isinstance(end.code, int) else 1
 
 
-def warn_about_threads() -> None:
-    """Say which threads the application has started: no worker will have them."""
+def _warn_about_threads() -> None:
+    """Log the threads that the application has started: workers will not have them."""
     names = [thread.name for thread in threading.enumerate() if thread != threading.main_thread()]
     if names:
         handlers.log.warning(
@@ -371,19 +378,19 @@ def warn_about_threads() -> None:
         )
 
 
-def quiet_fork() -> int:
-    """Fork, without Python's own warning about threads: ours says what to do about them."""
+def _fork_quietly() -> int:
+    """Fork without Python's warning about threads; `_warn_about_threads()` gives better advice."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 
-def leave(channel: Channel, status: int) -> NoReturn:
-    """End this process with its last words delivered.
+def _exit_process(channel: Channel, status: int) -> NoReturn:
+    """Exit this process after its last messages have been sent.
 
-    Not through the interpreter's own end: that waits for threads, and runs what was registered
-    to run once in every process forked from the one that registered it.
+    With os._exit(): the interpreter's own end waits for threads, and runs exit handlers that other
+    processes have inherited as well.
     """
     flush_output()
-    channel.drain(FLUSH_SECONDS)
+    channel.drain(FLUSH_TIMEOUT)
     os._exit(status)

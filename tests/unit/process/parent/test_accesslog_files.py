@@ -15,7 +15,7 @@ from kore.errors import ConfigError
 def files() -> Iterator[AccessLogFiles]:
     made = AccessLogFiles()
     yield made
-    made.keep(())
+    made.close_all_except(())
     assert made.open == {}
 
 
@@ -25,12 +25,12 @@ def config(path: Path) -> AccessLogConfig:
 
 def test_one_path_is_opened_once(files: AccessLogFiles, tmp_path: Path) -> None:
     first, second = config(tmp_path / "a"), config(tmp_path / "b")
-    files.take([first, second, first])
+    files.open_missing([first, second, first])
     before = dict(files.open)
-    files.take([second])
+    files.open_missing([second])
 
     assert files.open == before
-    assert files.descriptors([second, first, second]) == (
+    assert files.get_descriptors([second, first, second]) == (
         before[second.path],
         before[first.path],
         before[second.path],
@@ -41,7 +41,7 @@ def test_a_path_that_cannot_be_opened_is_an_error_with_its_place(
     files: AccessLogFiles, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        files.take([config(tmp_path / "none" / "log")])
+        files.open_missing([config(tmp_path / "none" / "log")])
 
     path = tmp_path / "none" / "log"
     assert str(caught.value) == f"app.py:3: accesslog {path}: No such file or directory"
@@ -49,7 +49,7 @@ def test_a_path_that_cannot_be_opened_is_an_error_with_its_place(
 
 def test_files_that_were_moved_are_opened_again(files: AccessLogFiles, tmp_path: Path) -> None:
     log = config(tmp_path / "log")
-    files.take([log])
+    files.open_missing([log])
     (tmp_path / "log").rename(tmp_path / "old")
 
     assert files.reopen([log.path]) == {log.path}
@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_opened_again_is_kept(
 ) -> None:
     (tmp_path / "dir").mkdir()
     log = config(tmp_path / "dir" / "log")
-    files.take([log])
+    files.open_missing([log])
     (tmp_path / "dir").rename(tmp_path / "moved")
 
     assert files.reopen([log.path]) == set()
@@ -76,9 +76,9 @@ def test_a_file_that_cannot_be_opened_again_is_kept(
 
 def test_files_that_are_not_kept_are_closed(files: AccessLogFiles, tmp_path: Path) -> None:
     first, second = config(tmp_path / "a"), config(tmp_path / "b")
-    files.take([first, second])
+    files.open_missing([first, second])
     closed = files.open[first.path]
-    files.keep([second.path])
+    files.close_all_except([second.path])
 
     assert list(files.open) == [second.path]
     with pytest.raises(OSError, match="Bad file descriptor"):

@@ -15,9 +15,9 @@ from kore._process.ipc import messages
 from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.messages import Forked, LogLine, Message, ProtocolError, Ready, Stop
 from kore._process.parent import children as module
-from kore._process.parent.children import FAULTS_MAX, Child, Children, fate
+from kore._process.parent.children import VIOLATIONS_MAX, Children, describe_exit
 from kore._process.parent.eventloop import ParentLoop
-from kore._process.parent.generation import Generation
+from kore._process.parent.generation import Child, Generation
 from kore._process.roles import WORKER
 
 ChildMain = Callable[[Channel], None]
@@ -31,11 +31,11 @@ class Family:
         self.deaths: list[int] = []
         self.dead: list[Child] = []
 
-    def heard(self, child: Child, message: Message) -> None:
+    def on_message(self, child: Child, message: Message) -> None:
         assert child not in self.dead, "a child speaks no more after its end"
         self.messages.append(message)
 
-    def died(self, child: Child, status: int) -> None:
+    def on_exit(self, child: Child, status: int) -> None:
         self.dead.append(child)
         self.deaths.append(status)
 
@@ -48,7 +48,7 @@ class Nursery:
         self.family = Family()
         self.children = Children(self.loop, self.family)
         self.others: list[socket.socket] = []
-        self.loop.trap({signal.SIGCHLD: self.children.reap})
+        self.loop.trap_signals({signal.SIGCHLD: self.children.reap})
 
     def expect(self, number: int = 1) -> Child:
         """Return a child that is on its way."""
@@ -70,7 +70,7 @@ class Nursery:
             finally:
                 os._exit(0)
         theirs.close()
-        self.children.born(child, pid)
+        self.children.set_pid(child, pid)
         return child
 
     def run(self) -> None:
@@ -99,7 +99,7 @@ def nursery(grace: float) -> Iterator[Nursery]:
         nursery.children.kill(child)
         if child.pid:
             os.waitpid(child.pid, 0)
-        nursery.children.give_up(child)
+        nursery.children.forget_unstarted(child)
     for other in nursery.others:
         other.close()
     nursery.loop.close()
@@ -124,7 +124,7 @@ def test_last_words_are_heard_before_the_end(nursery: Nursery) -> None:
     nursery.run()
 
     assert nursery.family.messages == [LogLine(6, str(number)) for number in range(150)]
-    assert [fate(status) for status in nursery.family.deaths] == ["exited with status 3"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 3"]
 
 
 def test_a_child_is_asked_to_end(nursery: Nursery) -> None:
@@ -132,7 +132,7 @@ def test_a_child_is_asked_to_end(nursery: Nursery) -> None:
     nursery.children.stop(child, 100)
     nursery.run()
 
-    assert [fate(status) for status in nursery.family.deaths] == ["exited with status 7"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 7"]
 
 
 def test_without_time_to_finish_it_is_asked_to_end_at_once(nursery: Nursery) -> None:
@@ -140,7 +140,7 @@ def test_without_time_to_finish_it_is_asked_to_end_at_once(nursery: Nursery) -> 
     nursery.children.stop(child, 0)
     nursery.run()
 
-    assert [fate(status) for status in nursery.family.deaths] == ["exited with status 8"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 8"]
 
 
 @without_grace
@@ -149,7 +149,7 @@ def test_a_child_that_does_not_listen_is_killed_in_the_end(nursery: Nursery) -> 
     nursery.children.stop(child, 0.01)
     nursery.run()
 
-    assert [fate(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
 
 
 @without_grace
@@ -162,7 +162,7 @@ def test_a_child_that_was_about_to_be_ready_may_finish(nursery: Nursery, *, read
     nursery.run()
 
     ends = ["exited with status 7" if ready else "killed by SIGKILL"]
-    assert [fate(status) for status in nursery.family.deaths] == ends
+    assert [describe_exit(status) for status in nursery.family.deaths] == ends
 
 
 @without_grace
@@ -174,7 +174,7 @@ def test_a_child_that_closes_its_channel_is_killed(nursery: Nursery) -> None:
     nursery.start(main)
     nursery.run()
 
-    assert [fate(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
 
 
 def test_what_a_role_may_not_say_is_not_heard(
@@ -190,7 +190,7 @@ def test_what_a_role_may_not_say_is_not_heard(
         nursery.run()
 
     assert nursery.family.messages == [Ready()]
-    assert child.faults == 2
+    assert child.violation_count == 2
     assert [record.getMessage() for record in caplog.records] == [
         f"worker 1 (pid {child.pid}) broke the protocol: a worker may not send Forked"
     ]
@@ -200,14 +200,14 @@ def test_a_child_that_goes_on_breaking_the_protocol_is_killed(
     nursery: Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     def main(channel: Channel) -> None:
-        for _ in range(FAULTS_MAX):
+        for _ in range(VIOLATIONS_MAX):
             channel.socket.send(b"nonsense")
         time.sleep(60)
 
     nursery.start(main)
     nursery.run()
 
-    assert [fate(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
     assert len(caplog.records) == 2
 
 
@@ -215,16 +215,16 @@ def test_what_a_child_may_never_ask_for_is_refused(nursery: Nursery) -> None:
     child = nursery.expect()
     for pid in (1, os.getpid(), os.getppid(), 2**31 - 1):
         with pytest.raises(ProtocolError, match="not a child"):
-            nursery.children.born(child, pid)
+            nursery.children.set_pid(child, pid)
     with pytest.raises(ProtocolError):
-        nursery.children.born(child, 0)
+        nursery.children.set_pid(child, 0)
 
 
 def test_a_pid_is_one_childs_only(nursery: Nursery) -> None:
     first = nursery.start(lambda _: time.sleep(60))
     second = nursery.expect(2)
-    with pytest.raises(ProtocolError, match="somebody else"):
-        nursery.children.born(second, first.pid)
+    with pytest.raises(ProtocolError, match="already belongs"):
+        nursery.children.set_pid(second, first.pid)
 
 
 def test_an_end_may_be_known_before_the_pid(nursery: Nursery) -> None:
@@ -232,13 +232,13 @@ def test_an_end_may_be_known_before_the_pid(nursery: Nursery) -> None:
     pid = os.fork()
     if pid == 0:
         os._exit(5)
-    while pid not in nursery.children.strangers:
+    while pid not in nursery.children.early_exits:
         nursery.loop.turn()
 
-    nursery.children.born(child, pid)
+    nursery.children.set_pid(child, pid)
 
-    assert [fate(status) for status in nursery.family.deaths] == ["exited with status 5"]
-    assert not nursery.children.strangers
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 5"]
+    assert not nursery.children.early_exits
 
 
 def test_a_child_that_is_to_end_ends_as_soon_as_its_pid_is_known(nursery: Nursery) -> None:
@@ -248,10 +248,10 @@ def test_a_child_that_is_to_end_ends_as_soon_as_its_pid_is_known(nursery: Nurser
     if pid == 0:
         time.sleep(60)
         os._exit(0)
-    nursery.children.born(child, pid)
+    nursery.children.set_pid(child, pid)
     nursery.run()
 
-    assert [fate(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
 
 
 def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
@@ -282,7 +282,7 @@ def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
 def test_what_a_child_logs_beyond_its_turn_is_left_out_and_counted(
     nursery: Nursery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "COUNT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "DROP_REPORT_INTERVAL", 0.01)
     monkeypatch.setattr(module.log, "propagate", True)
     child = nursery.expect()
     theirs = Channel(nursery.others.pop())
@@ -291,14 +291,14 @@ def test_what_a_child_logs_beyond_its_turn_is_left_out_and_counted(
         sent += 1
     child.channel.saw_backlog()
     with caplog.at_level("WARNING", "kore"):
-        nursery.children.hear(child)
+        nursery.children.receive(child)
         taken = len(nursery.family.messages)
         while not caplog.messages:
             nursery.loop.turn()
 
     assert 20_000 * 4 * (taken - 1) <= module.LOG_BYTES_PER_TURN < sent * 20_000 * 4
-    assert f"{child}: {sent - taken} log messages left out" in caplog.messages[0]
-    nursery.children.give_up(child)
+    assert f"{child}: {sent - taken} log messages dropped" in caplog.messages[0]
+    nursery.children.forget_unstarted(child)
     theirs.close()
 
 
@@ -307,10 +307,10 @@ def test_one_large_log_message_is_always_taken(nursery: Nursery) -> None:
     theirs = Channel(nursery.others.pop())
     theirs.send(LogLine(3, "text", "\n" * 60_000))
 
-    nursery.children.hear(child)
+    nursery.children.receive(child)
 
     assert len(nursery.family.messages) == 1
-    nursery.children.give_up(child)
+    nursery.children.forget_unstarted(child)
     theirs.close()
 
 
@@ -321,11 +321,11 @@ def test_an_ordinary_burst_of_log_messages_is_taken_as_a_whole(nursery: Nursery)
         theirs.send(LogLine(3, f"message {number}", "Traceback (most recent call last)\n" * 20))
     child.channel.saw_backlog()
 
-    nursery.children.hear(child)
+    nursery.children.receive(child)
 
     assert len(nursery.family.messages) == 60
-    assert child.unlogged == 0
-    nursery.children.give_up(child)
+    assert child.dropped_log_count == 0
+    nursery.children.forget_unstarted(child)
     theirs.close()
 
 
@@ -356,7 +356,7 @@ def test_no_bytes_of_a_child_harm_the_parent(nursery: Nursery, seed: int) -> Non
     nursery.children.stop(survivor, 100)
     nursery.run()
 
-    assert [fate(status) for status in nursery.family.deaths] == ["exited with status 0"]
+    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 0"]
     heard = [
         m for m in nursery.family.messages if str(m).startswith("LogLine(priority=6, text='decent")
     ]
@@ -383,4 +383,4 @@ def junk(rng: random.Random) -> bytes:
     ],
 )
 def test_how_a_process_ended(status: int, words: str) -> None:
-    assert fate(status) == words
+    assert describe_exit(status) == words

@@ -106,7 +106,7 @@ def test_writing_is_waited_for_only_on_request(loop: ParentLoop) -> None:
 
 def test_no_signal_is_lost_and_a_childs_end_comes_last(loop: ParentLoop) -> None:
     seen: list[str] = []
-    loop.trap(
+    loop.trap_signals(
         {
             signal.SIGCHLD: lambda: seen.append("child"),
             signal.SIGUSR1: lambda: seen.append("one"),
@@ -124,7 +124,9 @@ def test_no_signal_is_lost_and_a_childs_end_comes_last(loop: ParentLoop) -> None
 
 def test_signals_survive_a_full_pipe(loop: ParentLoop) -> None:
     seen: list[int] = []
-    loop.trap({signal.SIGUSR1: lambda: seen.append(1), signal.SIGUSR2: lambda: seen.append(2)})
+    loop.trap_signals(
+        {signal.SIGUSR1: lambda: seen.append(1), signal.SIGUSR2: lambda: seen.append(2)}
+    )
     for _ in range(70_000):
         signal.raise_signal(signal.SIGUSR1)
     signal.raise_signal(signal.SIGUSR2)
@@ -136,7 +138,7 @@ def test_signals_survive_a_full_pipe(loop: ParentLoop) -> None:
 
 def test_a_signal_ends_the_wait(loop: ParentLoop) -> None:
     seen: list[float] = []
-    loop.trap({signal.SIGALRM: lambda: seen.append(time.monotonic())})
+    loop.trap_signals({signal.SIGALRM: lambda: seen.append(time.monotonic())})
     signal.setitimer(signal.ITIMER_REAL, 0.01)
     while not seen:
         loop.turn()

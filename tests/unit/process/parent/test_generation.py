@@ -49,8 +49,8 @@ def test_nobody_waits_longer_than_the_longest_delay() -> None:
 def test_a_generation_without_a_configuration_has_nothing_to_wait_for() -> None:
     generation = Generation()
 
-    assert not generation.complete
+    assert not generation.all_ready
     assert generation.workers == []
-    assert generation.patience(patient=True) == 0
-    assert generation.whereabouts(1) == "in no route"
+    assert generation.get_drain_timeout(patient=True) == 0
+    assert generation.describe_activity(1) == "in no route"
     generation.close()

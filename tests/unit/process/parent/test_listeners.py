@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kore._conf.server_schema import Address, Server
-from kore._process.parent.listeners import Listeners, shown
-from kore._process.template.host_lookup import numeric
+from kore._process.parent.listeners import Listeners, format_socket_address
+from kore._process.template.host_lookup import find_numeric_address
 from kore.errors import ConfigError
 from tests.helpers.ports import free_port
 
@@ -22,7 +22,7 @@ BACKLOG = 16
 def listeners() -> Iterator[Listeners]:
     ours = Listeners()
     yield ours
-    ours.keep(())
+    ours.close_all_except(())
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def port() -> int:
 def at(port: int, ip: str = "127.0.0.1", name: str = "http") -> Server:
     # The parent is told what names stand for.
     address = Address(ip=ip, port=port)
-    return Server(name, replace(address, numeric=numeric(address)), tls=False)
+    return Server(name, replace(address, numeric=find_numeric_address(address)), tls=False)
 
 
 def unix(path: object, name: str = "local") -> Server:
@@ -45,7 +45,7 @@ def only(taken: dict[int, list[tuple[str, socket.socket]]]) -> list[socket.socke
 
 
 def test_each_worker_has_a_socket_of_its_own_on_the_same_port(listeners: Listeners) -> None:
-    taken = listeners.take([LOOPBACK], [1, 2, 4], BACKLOG)
+    taken = listeners.open_missing([LOOPBACK], [1, 2, 4], BACKLOG)
 
     assert list(taken) == [1, 2, 4]
     sockets = only(taken)
@@ -61,7 +61,7 @@ def test_each_worker_has_a_socket_of_its_own_on_the_same_port(listeners: Listene
 
 
 def test_connections_reach_every_socket(listeners: Listeners) -> None:
-    sockets = only(listeners.take([LOOPBACK], [1, 2], BACKLOG))
+    sockets = only(listeners.open_missing([LOOPBACK], [1, 2], BACKLOG))
     clients = [socket.create_connection(sockets[0].getsockname()) for _ in range(BACKLOG)]
     accepted = [0, 0]
     while sum(accepted) < BACKLOG:
@@ -76,39 +76,39 @@ def test_connections_reach_every_socket(listeners: Listeners) -> None:
 
 
 def test_a_unix_socket_is_shared(listeners: Listeners, tmp_path: Path) -> None:
-    taken = listeners.take([unix(tmp_path / "kore.sock")], [1, 2], BACKLOG)
+    taken = listeners.open_missing([unix(tmp_path / "kore.sock")], [1, 2], BACKLOG)
 
     assert taken[1] == taken[2]
-    assert shown(taken[1][0][1]) == str(tmp_path / "kore.sock")
+    assert format_socket_address(taken[1][0][1]) == str(tmp_path / "kore.sock")
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / "kore.sock"))
 
 
 def test_a_unix_socket_without_a_file(listeners: Listeners) -> None:
     name = f"@kore-test-{os.getpid()}"
-    (sock,) = only(listeners.take([unix(name)], [1], BACKLOG))
+    (sock,) = only(listeners.open_missing([unix(name)], [1], BACKLOG))
 
-    assert shown(sock) == name
+    assert format_socket_address(sock) == name
     with socket.socket(socket.AF_UNIX) as client:
         client.connect("\0" + name[1:])
 
 
 def test_the_file_of_a_unix_socket_goes_with_it(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
-    listeners.take([unix(path)], [1], BACKLOG)
+    listeners.open_missing([unix(path)], [1], BACKLOG)
     assert path.is_socket()
-    listeners.keep(())
+    listeners.close_all_except(())
 
     assert not path.exists()
 
 
 def test_the_file_of_somebody_elses_socket_stays(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
-    listeners.take([unix(path)], [1], BACKLOG)
+    listeners.open_missing([unix(path)], [1], BACKLOG)
     path.unlink()
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
-        listeners.keep(())
+        listeners.close_all_except(())
 
         assert path.is_socket()
 
@@ -118,7 +118,7 @@ def test_the_file_of_a_dead_socket_is_replaced(listeners: Listeners, tmp_path: P
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
 
-    listeners.take([unix(path)], [1], BACKLOG)
+    listeners.open_missing([unix(path)], [1], BACKLOG)
 
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
@@ -131,7 +131,7 @@ def test_the_file_of_a_living_socket_is_not(listeners: Listeners, tmp_path: Path
         alive.listen()
 
         with pytest.raises(ConfigError, match=f"'{path}': Address already in use"):
-            listeners.take([unix(path)], [1], BACKLOG)
+            listeners.open_missing([unix(path)], [1], BACKLOG)
 
 
 def test_an_ordinary_file_is_not_replaced(listeners: Listeners, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_an_ordinary_file_is_not_replaced(listeners: Listeners, tmp_path: Path) 
     path.write_text("data")
 
     with pytest.raises(ConfigError, match="a file that is no socket is in the way"):
-        listeners.take([unix(path)], [1], BACKLOG)
+        listeners.open_missing([unix(path)], [1], BACKLOG)
     assert path.read_text() == "data"
 
 
@@ -154,7 +154,7 @@ def test_a_port_in_use_is_noticed(listeners: Listeners, *, shares: bool) -> None
         port = other.getsockname()[1]
 
         with pytest.raises(ConfigError) as caught:
-            listeners.take([at(port)], [1, 2], BACKLOG)
+            listeners.open_missing([at(port)], [1, 2], BACKLOG)
 
     assert str(caught.value) == f"failed to bind to '127.0.0.1:{port}': Address already in use"
     assert not listeners.open
@@ -164,19 +164,19 @@ def test_the_remains_of_earlier_connections_are_not_in_the_way(
     listeners: Listeners, port: int
 ) -> None:
     first = Listeners()
-    (sock,) = only(first.take([at(port)], [1], BACKLOG))
+    (sock,) = only(first.open_missing([at(port)], [1], BACKLOG))
     client = socket.create_connection(("127.0.0.1", port))
     select.select([sock], [], [])
     sock.accept()[0].close()  # the side that closes first keeps the remains
     client.close()
-    first.keep(())
+    first.close_all_except(())
 
-    assert only(listeners.take([at(port)], [1], BACKLOG))
+    assert only(listeners.open_missing([at(port)], [1], BACKLOG))
 
 
 def test_two_servers_on_one_address_are_refused(listeners: Listeners, port: int) -> None:
     with pytest.raises(ConfigError, match="two servers have this address"):
-        listeners.take([at(port, name="a"), at(port, name="b")], [1], BACKLOG)
+        listeners.open_missing([at(port, name="a"), at(port, name="b")], [1], BACKLOG)
 
 
 @pytest.mark.parametrize(
@@ -196,34 +196,34 @@ def test_one_address_in_two_spellings_is_one_address(
     servers = [at(port, one, "one"), at(port, other, "other")]
 
     with pytest.raises(ConfigError, match="two servers have this address, 'one' and 'other'"):
-        listeners.take(servers, [1], BACKLOG)
+        listeners.open_missing(servers, [1], BACKLOG)
     assert not listeners.open
 
 
 def test_an_address_that_is_open_already_is_seen_in_another_spelling(
     listeners: Listeners, port: int
 ) -> None:
-    listeners.take([at(port)], [1], BACKLOG)
+    listeners.open_missing([at(port)], [1], BACKLOG)
 
     with pytest.raises(ConfigError, match=f"failed to bind to '127.1:{port}': two servers"):
-        listeners.take([at(port), at(port, "127.1", "other")], [1], BACKLOG)
+        listeners.open_missing([at(port), at(port, "127.1", "other")], [1], BACKLOG)
     assert len(listeners.open) == 1
 
 
 def test_different_addresses_may_have_one_port(listeners: Listeners, port: int) -> None:
     servers = [at(port), at(port, "127.0.0.2", "other"), at(port, "::1", "third")]
 
-    assert len(only(listeners.take(servers, [1], BACKLOG))) == 3
+    assert len(only(listeners.open_missing(servers, [1], BACKLOG))) == 3
 
 
 def test_what_the_kernel_cannot_count_is_no_error_of_ours(listeners: Listeners) -> None:
     with pytest.raises(ConfigError, match=r"failed to bind to '127\.0\.0\.1:0'"):
-        listeners.take([LOOPBACK], [1], 2**31)
+        listeners.open_missing([LOOPBACK], [1], 2**31)
     assert not listeners.open
 
 
 def test_two_servers_that_leave_the_port_open_get_one_each(listeners: Listeners) -> None:
-    taken = listeners.take([at(0, name="a"), at(0, name="b")], [1, 2], BACKLOG)
+    taken = listeners.open_missing([at(0, name="a"), at(0, name="b")], [1, 2], BACKLOG)
 
     assert [name for name, _ in taken[1]] == ["a", "b"]
     assert len({sock.getsockname() for sock in only(taken)}) == 2
@@ -244,25 +244,25 @@ def test_what_is_wrong_with_an_address_is_said(
     expected = f"^failed to bind to '{re.escape(str(address))}': ({problem})"
 
     with pytest.raises(ConfigError, match=expected):
-        listeners.take([Server("http", address, tls=False)], [1], BACKLOG)
+        listeners.open_missing([Server("http", address, tls=False)], [1], BACKLOG)
 
 
 def test_names_and_both_families_are_understood(listeners: Listeners) -> None:
     six = at(0, ip="::1", name="six")
     name = at(0, ip="localhost", name="name")
-    sockets = only(listeners.take([six, name, LOOPBACK], [1], BACKLOG))
+    sockets = only(listeners.open_missing([six, name, LOOPBACK], [1], BACKLOG))
 
     assert sockets[0].family == socket.AF_INET6
-    assert shown(sockets[0]) == f"[::1]:{sockets[0].getsockname()[1]}"
+    assert format_socket_address(sockets[0]) == f"[::1]:{sockets[0].getsockname()[1]}"
     assert sockets[1].getsockname()[0] in ("127.0.0.1", "::1")
-    assert shown(sockets[2]) == f"127.0.0.1:{sockets[2].getsockname()[1]}"
+    assert format_socket_address(sockets[2]) == f"127.0.0.1:{sockets[2].getsockname()[1]}"
 
 
 def test_a_reload_keeps_adds_and_drops(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
-    before = listeners.take([LOOPBACK, at(0, name="old"), unix(path)], [1, 2], BACKLOG)
-    after = listeners.take([at(0, name="new"), LOOPBACK, unix(path)], [1, 2, 3], BACKLOG)
-    listeners.keep(listeners.places(after))
+    before = listeners.open_missing([LOOPBACK, at(0, name="old"), unix(path)], [1, 2], BACKLOG)
+    after = listeners.open_missing([at(0, name="new"), LOOPBACK, unix(path)], [1, 2, 3], BACKLOG)
+    listeners.close_all_except(listeners.find_keys(after))
 
     kept = {name: sock for name, sock in before[1] if name != "old"}
     assert {name: sock for name, sock in after[1] if name != "new"} == kept
@@ -275,8 +275,8 @@ def test_a_reload_keeps_adds_and_drops(listeners: Listeners, tmp_path: Path) -> 
 def test_a_new_socket_does_not_listen_before_its_worker_is_ready(listeners: Listeners) -> None:
     """The kernel would hand it clients at once, before its worker is there, or if it never is."""
     other = at(0, name="other")
-    listeners.take([LOOPBACK], [1], BACKLOG)
-    more = listeners.take([LOOPBACK, other], [1, 2], BACKLOG)
+    listeners.open_missing([LOOPBACK], [1], BACKLOG)
+    more = listeners.open_missing([LOOPBACK, other], [1, 2], BACKLOG)
 
     def accepts(sock: socket.socket) -> bool:
         return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
@@ -289,20 +289,22 @@ def test_a_new_socket_does_not_listen_before_its_worker_is_ready(listeners: List
 
 
 def test_what_cannot_be_had_leaves_everything_as_it_was(listeners: Listeners) -> None:
-    before = dict(listeners.take([LOOPBACK], [1], BACKLOG))
+    before = dict(listeners.open_missing([LOOPBACK], [1], BACKLOG))
     open_before = dict(listeners.open)
 
     with pytest.raises(ConfigError):
-        listeners.take([LOOPBACK, at(0, name="b"), unix("/no/such/kore.sock")], [1, 2], BACKLOG)
+        listeners.open_missing(
+            [LOOPBACK, at(0, name="b"), unix("/no/such/kore.sock")], [1, 2], BACKLOG
+        )
 
     assert listeners.open == open_before
     assert all(sock.fileno() >= 0 for sock in only(before))
 
 
 def test_a_narrower_address_on_our_own_port_is_not_in_use(listeners: Listeners, port: int) -> None:
-    listeners.take([at(port, ip="0.0.0.0")], [1], BACKLOG)
+    listeners.open_missing([at(port, ip="0.0.0.0")], [1], BACKLOG)
 
-    assert only(listeners.take([at(port)], [1], BACKLOG))
+    assert only(listeners.open_missing([at(port)], [1], BACKLOG))
 
 
 @pytest.mark.parametrize(
@@ -312,22 +314,26 @@ def test_a_narrower_address_on_our_own_port_is_not_in_use(listeners: Listeners, 
         ("::1", "0:0:0:0:0:0:0:1"),
         ("127.0.0.1", "::ffff:127.0.0.1"),
         ("0.0.0.0", "0"),
-        ("localhost", numeric(Address(ip="localhost"))),
+        ("localhost", find_numeric_address(Address(ip="localhost"))),
     ],
 )
 def test_an_address_spelled_differently_keeps_its_sockets(
     listeners: Listeners, port: int, one: str, other: str
 ) -> None:
-    before = listeners.take([at(port, one)], [1, 2], BACKLOG)
+    before = listeners.open_missing([at(port, one)], [1, 2], BACKLOG)
 
-    assert only(listeners.take([at(port, other)], [1, 2], BACKLOG)) == only(before)
+    assert only(listeners.open_missing([at(port, other)], [1, 2], BACKLOG)) == only(before)
 
 
 def test_a_port_that_the_kernel_has_chosen_is_kept(listeners: Listeners) -> None:
-    before = {sock.getsockname() for sock in only(listeners.take([LOOPBACK], [1, 2], BACKLOG))}
-    listeners.keep(())
+    before = {
+        sock.getsockname() for sock in only(listeners.open_missing([LOOPBACK], [1, 2], BACKLOG))
+    }
+    listeners.close_all_except(())
 
-    after = {sock.getsockname() for sock in only(listeners.take([LOOPBACK], [1, 2], BACKLOG))}
+    after = {
+        sock.getsockname() for sock in only(listeners.open_missing([LOOPBACK], [1, 2], BACKLOG))
+    }
 
     assert after == before
 
@@ -337,12 +343,12 @@ def test_a_unix_socket_spelled_differently_stays(
 ) -> None:
     (tmp_path / "link").symlink_to(".")
     monkeypatch.chdir(tmp_path)
-    before = only(listeners.take([unix("kore.sock")], [1], BACKLOG))
+    before = only(listeners.open_missing([unix("kore.sock")], [1], BACKLOG))
 
     for path in (tmp_path / "kore.sock", "./kore.sock", "link/kore.sock"):
-        assert only(listeners.take([unix(path)], [1], BACKLOG)) == before
+        assert only(listeners.open_missing([unix(path)], [1], BACKLOG)) == before
     with pytest.raises(ConfigError, match="two servers have this address"):
-        listeners.take([unix("kore.sock"), unix("link/kore.sock", "b")], [1], BACKLOG)
+        listeners.open_missing([unix("kore.sock"), unix("link/kore.sock", "b")], [1], BACKLOG)
 
 
 def test_a_relative_path_stays_when_the_working_directory_is_gone(
@@ -351,12 +357,12 @@ def test_a_relative_path_stays_when_the_working_directory_is_gone(
     place = tmp_path / "release"
     place.mkdir()
     monkeypatch.chdir(place)
-    before = only(listeners.take([unix("@other", "abstract")], [1], BACKLOG))
+    before = only(listeners.open_missing([unix("@other", "abstract")], [1], BACKLOG))
     place.rmdir()
 
-    assert only(listeners.take([unix("@other", "abstract")], [1], BACKLOG)) == before
+    assert only(listeners.open_missing([unix("@other", "abstract")], [1], BACKLOG)) == before
     with pytest.raises(ConfigError, match=r"failed to bind to .kore\.sock.: No such file"):
-        listeners.take([unix("kore.sock")], [1], BACKLOG)
+        listeners.open_missing([unix("kore.sock")], [1], BACKLOG)
 
 
 @pytest.mark.parametrize("by", ["nothing", "a dead socket"])
@@ -364,13 +370,13 @@ def test_the_file_of_a_unix_socket_comes_back(
     listeners: Listeners, tmp_path: Path, by: str
 ) -> None:
     path = tmp_path / "kore.sock"
-    before = listeners.take([unix(path)], [1, 2], BACKLOG)
+    before = listeners.open_missing([unix(path)], [1, 2], BACKLOG)
     path.unlink()
     if by == "a dead socket":
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(path))
 
-    after = listeners.take([unix(path)], [1, 2], BACKLOG)
+    after = listeners.open_missing([unix(path)], [1, 2], BACKLOG)
 
     (new,) = set(only(after))
     assert {new} != set(only(before))
@@ -378,23 +384,23 @@ def test_the_file_of_a_unix_socket_comes_back(
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
     # The old one goes without the file of the new one.
-    listeners.keep(listeners.places(after))
+    listeners.close_all_except(listeners.find_keys(after))
     assert {sock.fileno() for sock in only(before)} == {-1}
     assert path.is_socket()
-    assert only(listeners.take([unix(path)], [1], BACKLOG)) == [new]
+    assert only(listeners.open_missing([unix(path)], [1], BACKLOG)) == [new]
 
 
 def test_a_lost_file_is_tried_again_after_a_reload_that_failed(
     listeners: Listeners, tmp_path: Path
 ) -> None:
     path = tmp_path / "kore.sock"
-    before = listeners.take([unix(path)], [1], BACKLOG)
+    before = listeners.open_missing([unix(path)], [1], BACKLOG)
     path.unlink()
-    listeners.take([unix(path)], [1], BACKLOG)
-    listeners.keep(listeners.places(before))
+    listeners.open_missing([unix(path)], [1], BACKLOG)
+    listeners.close_all_except(listeners.find_keys(before))
     assert not path.exists()
 
-    (sock,) = only(listeners.take([unix(path)], [1], BACKLOG))
+    (sock,) = only(listeners.open_missing([unix(path)], [1], BACKLOG))
 
     assert sock not in only(before)
     assert path.is_socket()

@@ -22,11 +22,11 @@ from kore._process.ipc.messages import (
     WorkerExited,
 )
 from kore._process.ipc.send_queue import ENTRY_OVERHEAD, SendQueue
-from kore._process.parent.children import Child, Children
+from kore._process.parent.children import Children
 from kore._process.parent.eventloop import ParentLoop
-from kore._process.parent.generation import Generation, WorkerSlot
-from kore._process.parent.message_router import MessageRouter, most, usual
-from kore._process.plan import ParentConfig
+from kore._process.parent.generation import Child, Generation, WorkerSlot
+from kore._process.parent.message_router import MessageRouter, get_hard_quota, get_quota
+from kore._process.parent_config import ParentConfig
 from kore._process.roles import TEMPLATE, WORKER
 
 SETTINGS = Settings(workers=3, worker_message_max=100_000, worker_message_window=100_000)
@@ -36,10 +36,10 @@ LARGE = bytes(SIZE_MAX - 100)
 class Family:
     """A parent that only listens."""
 
-    def heard(self, child: Child, message: Message) -> None:
+    def on_message(self, child: Child, message: Message) -> None:
         raise AssertionError(f"{message} of {child} is not for the parent")
 
-    def died(self, child: Child, status: int) -> None:
+    def on_exit(self, child: Child, status: int) -> None:
         pass
 
 
@@ -51,9 +51,9 @@ class Office:
         stack.callback(self.loop.close)
         self.stack = stack
         self.children = Children(self.loop, Family())
-        self.post: MessageRouter = self.children.post
-        self.generation = Generation(plan=ParentConfig("kore", SETTINGS, ()))
-        self.generation.seats = {number: WorkerSlot(number) for number in (1, 2, 3)}
+        self.post: MessageRouter = self.children.router
+        self.generation = Generation(config=ParentConfig("kore", SETTINGS, ()))
+        self.generation.slots = {number: WorkerSlot(number) for number in (1, 2, 3)}
         self.ends: dict[int, Channel] = {}
         for number in (1, 2, 3):
             self.start(number)
@@ -61,24 +61,24 @@ class Office:
     def start(self, number: int) -> None:
         ours, theirs = map(Channel, open_pair())
         child = Child(WORKER, number, ours, self.generation)
-        self.generation.seats[number].child = child
+        self.generation.slots[number].child = child
         self.ends[number] = theirs
         self.stack.callback(ours.close)
         self.stack.callback(theirs.close)
         self.children.add(child)
 
     def child(self, number: int) -> Child:
-        child = self.generation.seats[number].child
+        child = self.generation.slots[number].child
         assert child is not None
         return child
 
     def end(self, number: int) -> None:
         """Let a worker end; nobody takes its seat yet."""
-        self.children.give_up(self.child(number))
-        self.generation.seats[number].child = None
+        self.children.forget_unstarted(self.child(number))
+        self.generation.slots[number].child = None
 
     def carry(self, sender: int, address: int, content: bytes = b"x", flags: int = 1) -> None:
-        self.post.carry(self.child(sender), RoutedMessage(address, flags, content))
+        self.post.route(self.child(sender), RoutedMessage(address, flags, content))
 
     def heard(self, number: int) -> list[Message]:
         """Return all that a worker gets."""
@@ -114,14 +114,14 @@ def test_a_parcel_for_all_reaches_all(office: Office, flags: int, receivers: set
 @pytest.mark.parametrize(
     ("address", "flags", "why"),
     [
-        (4, MessageKind.OBJECT, "to worker 4, which is none"),
-        (2**32 - 1, MessageKind.OBJECT, "which is none"),
+        (4, MessageKind.OBJECT, "unknown worker 4"),
+        (2**32 - 1, MessageKind.OBJECT, "unknown worker"),
         (2, 0, "flags 0x0"),
         (2, 3, "flags 0x3"),
         (2, MessageKind.OBJECT | 0x800, "flags 0x801"),
-        (ALL_WORKERS, MessageKind.OBJECT | ACK_REQUEST, "a receipt to more than one"),
-        (ALL_WORKERS, MessageKind.OBJECT | ACK, "a receipt to more than one"),
-        (2, MessageKind.OBJECT | ACK | ECHO, "a receipt to more than one"),
+        (ALL_WORKERS, MessageKind.OBJECT | ACK_REQUEST, "several receivers"),
+        (ALL_WORKERS, MessageKind.OBJECT | ACK, "several receivers"),
+        (2, MessageKind.OBJECT | ACK | ECHO, "several receivers"),
     ],
 )
 def test_a_parcel_against_the_rules_is_refused(
@@ -136,18 +136,18 @@ def test_a_parcel_against_the_rules_is_refused(
 def test_a_role_that_sends_no_parcels_sends_none(office: Office) -> None:
     template = Child(TEMPLATE, 0, office.child(1).channel, office.generation)
     with pytest.raises(ProtocolError, match="flags"):
-        office.post.carry(template, RoutedMessage(2, MessageKind.OBJECT, b""))
+        office.post.route(template, RoutedMessage(2, MessageKind.OBJECT, b""))
 
 
 def test_the_queue_of_one_sender_is_bounded_and_others_have_theirs(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
     mail, fits = office.child(2).channel.send_queue, 0
-    while mail.bytes_by_sender[1] + len(LARGE) <= most(SETTINGS):
+    while mail.bytes_by_sender[1] + len(LARGE) <= get_hard_quota(SETTINGS):
         office.carry(1, 2, LARGE)
         fits += 1
     office.carry(1, 2, LARGE)
-    assert mail.bytes_by_sender[1] <= most(SETTINGS)
+    assert mail.bytes_by_sender[1] <= get_hard_quota(SETTINGS)
     office.carry(3, 2, b"mine")
     # To all others it goes.
     office.carry(1, ALL_WORKERS, LARGE)
@@ -158,13 +158,13 @@ def test_the_queue_of_one_sender_is_bounded_and_others_have_theirs(
     assert len(heard) == fits + 1
     office.carry(1, 2, b"again")
     assert office.heard(2) == [RoutedMessage(1, 1, b"again")]
-    assert caplog.text.count("worker 1 sends worker 2 more than that takes") == 1
+    assert caplog.text.count("worker 1: queue to worker 2 is full, messages dropped") == 1
 
 
 def test_who_keeps_to_its_windows_is_never_refused() -> None:
     window = max(SETTINGS.worker_message_window, wire_cost(SETTINGS.worker_message_max))
 
-    assert most(SETTINGS) >= 3 * len(MessageKind) * window
+    assert get_hard_quota(SETTINGS) >= 3 * len(MessageKind) * window
     # What the parent counts is never more than what the sender counts.
     assert wire_cost(0) > ENTRY_OVERHEAD + 16 + 16
 
@@ -215,12 +215,12 @@ def test_what_many_dead_senders_left_does_not_add_up(
     caplog.set_level(logging.WARNING)
     mail = office.child(2).channel.send_queue
     for _ in range(10):
-        while mail.bytes_by_sender[1] < 2 * usual(SETTINGS):
+        while mail.bytes_by_sender[1] < 2 * get_quota(SETTINGS):
             office.carry(1, 2, LARGE)
         office.end(1)
         office.start(1)
         assert mail.bytes_by_sender[1] == 0
-    assert "worker 1: what it sent to worker 2 is dropped" in caplog.text
+    assert "worker 1: its queue to worker 2 is too long" in caplog.text
 
     # And who comes after them is not refused what is its own.
     office.carry(1, 2, b"at last")

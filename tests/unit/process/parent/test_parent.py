@@ -50,12 +50,12 @@ def test_start_is_complete_when_all_workers_are_ready(
     family.load()
     first, second = family.fork()
     first.send(Ready())
-    assert parent.current is None
+    assert parent.active is None
     second.send(Ready())
 
-    assert parent.current is not None
-    assert parent.coming is None
-    assert parent.current.served
+    assert parent.active is not None
+    assert parent.pending is None
+    assert parent.active.was_active
     assert "all worker processes started" in caplog.messages
 
 
@@ -66,10 +66,10 @@ def test_ready_before_forked_counts_as_well(family: FakeFamily, parent: Parent) 
     for descriptor in order.descriptors[1:]:
         os.close(descriptor)
     worker.send(Ready())
-    assert parent.current is None
+    assert parent.active is None
     template.send(Forked(1, worker.pid))
 
-    assert parent.current is not None
+    assert parent.active is not None
 
 
 def test_template_of_another_version_ends_the_start(
@@ -79,7 +79,7 @@ def test_template_of_another_version_ends_the_start(
     family.template.send(Hello("0.0"))
 
     assert parent.status == 1
-    assert parent.endings.stopping
+    assert parent.shutdown.stopping
     assert f"kore 0.0 is installed by now, and this server runs {VERSION}" in capfd.readouterr().err
 
 
@@ -119,7 +119,7 @@ def test_configuration_that_makes_no_sense_kills_the_template(
     parent.load()
     family.template.send(Hello(VERSION), ConfigLoaded({"workers": 0}))
 
-    assert family.template.child.doomed
+    assert family.template.child.kill_requested
     assert "broke the protocol: invalid configuration message" in caplog.text
 
 
@@ -129,7 +129,7 @@ def test_second_configuration_is_against_the_protocol(
     family.load()
     family.configure()
 
-    assert "broke the protocol: a configuration twice" in caplog.text
+    assert "broke the protocol: second configuration message" in caplog.text
 
 
 def test_second_ready_is_against_the_protocol(
@@ -174,12 +174,12 @@ def test_worker_that_was_not_ordered_is_against_the_protocol(
 def test_template_that_hangs_ends_the_start(family: FakeFamily, parent: Parent) -> None:
     parent.load()
     family.template.send(StartTimeout(7))
-    assert family.template.child.limit == 7
+    assert family.template.child.start_timeout == 7
 
-    parent.hangs(family.template.child, "it hangs")
+    parent.on_start_timeout(family.template.child, "it hangs")
 
     assert parent.status == 1
-    assert family.template.child.doomed
+    assert family.template.child.kill_requested
 
 
 def test_production_outside_of_the_background_begins_anew_there(
@@ -187,8 +187,8 @@ def test_production_outside_of_the_background_begins_anew_there(
 ) -> None:
     family.load(deployment="production")
 
-    assert parent.to_background
-    assert parent.endings.stopping
+    assert parent.wants_background
+    assert parent.shutdown.stopping
     assert parent.status == 0
 
 
@@ -233,7 +233,7 @@ def test_death_of_a_worker_stops_the_server_if_that_is_the_policy(
     worker, other = family.serve(worker_death_policy="terminate")
     worker.exit()
 
-    assert parent.endings.stopping
+    assert parent.shutdown.stopping
     assert parent.status == 1
     assert sent_stop(other)
 
@@ -250,8 +250,8 @@ def test_worker_waits_for_a_template_that_has_died(family: FakeFamily, parent: P
     assert len(family.templates) == 2
     assert [order.number for order in family.template.receive(Fork)] == [1]
     assert not sent_stop(other)
-    assert parent.current is not None
-    assert len(parent.current.workers) == 2
+    assert parent.active is not None
+    assert len(parent.active.workers) == 2
 
 
 def test_template_is_tried_at_once_when_no_worker_is_left(family: FakeFamily) -> None:
@@ -310,7 +310,7 @@ def test_error_of_a_worker_that_does_not_serve_yet_is_kept(
     worker, _ = family.fork()
     worker.send(LogLine(3, "failed", "Traceback\n"))
 
-    assert worker.child.last_words == "Traceback\nfailed"
+    assert worker.child.exit_reason == "Traceback\nfailed"
 
 
 def test_worker_that_hangs_at_its_start_is_ended(
@@ -319,8 +319,8 @@ def test_worker_that_hangs_at_its_start_is_ended(
     worker, _ = family.serve()
     worker.exit()
     (successor,) = family.fork()
-    parent.hangs(successor.child, "it hangs")
+    parent.on_start_timeout(successor.child, "it hangs")
 
     assert "it hangs" in caplog.messages
-    assert successor.child.doomed
-    assert not parent.endings.stopping
+    assert successor.child.kill_requested
+    assert not parent.shutdown.stopping

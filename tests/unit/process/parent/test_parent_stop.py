@@ -14,8 +14,8 @@ from kore._process.ipc.messages import (
     Signal,
     Stop,
 )
+from kore._process.parent.daemon import DEVELOPMENT_STOP
 from kore._process.parent.parent import Parent
-from kore._process.parent.terminal import DEVELOPMENT_STOP
 from tests.helpers.fake_children import FakeFamily, fake_family, sent_stop
 
 DRAIN = Stop(drain=True)
@@ -37,8 +37,8 @@ def test_reload_replaces_the_workers_when_the_new_ones_are_ready(
         worker.send(Ready())
 
     assert all(stop.drain and stop.patient for worker in old for stop in worker.stops)
-    assert parent.current is not None
-    assert {child.pid for child in parent.current.workers} == {worker.pid for worker in new}
+    assert parent.active is not None
+    assert {child.pid for child in parent.active.workers} == {worker.pid for worker in new}
     assert not sent_stop(old_template)
     for worker in old:
         worker.exit()
@@ -53,7 +53,7 @@ def test_reload_that_fails_leaves_the_workers_alone(
     family.template.send(Fatal("syntax error"))
 
     assert "reload failed, the old code goes on serving: syntax error" in caplog.text
-    assert not parent.endings.stopping
+    assert not parent.shutdown.stopping
     assert not any(map(sent_stop, old))
 
 
@@ -85,7 +85,7 @@ def test_hang_up_of_a_closed_terminal_is_a_stop(family: FakeFamily, parent: Pare
         parent.terminal.descriptors = [closed.fileno()]
         parent.hang_up()
 
-    assert parent.endings.stopping
+    assert parent.shutdown.stopping
 
 
 def test_reload_is_ignored_while_stopping(family: FakeFamily, parent: Parent) -> None:
@@ -127,7 +127,7 @@ def test_stop_of_a_start_ends_what_is_loading(family: FakeFamily, parent: Parent
     parent.stop()
 
     assert sent_stop(family.template)
-    assert parent.coming is None
+    assert parent.pending is None
 
 
 # Signals
@@ -136,9 +136,9 @@ def test_stop_of_a_start_ends_what_is_loading(family: FakeFamily, parent: Parent
 @pytest.mark.parametrize(
     ("number", "happened"),
     [
-        (signal.SIGTERM, lambda parent: parent.endings.stopping),
-        (signal.SIGINT, lambda parent: parent.endings.stopping),
-        (signal.SIGQUIT, lambda parent: parent.endings.hurry),
+        (signal.SIGTERM, lambda parent: parent.shutdown.stopping),
+        (signal.SIGINT, lambda parent: parent.shutdown.stopping),
+        (signal.SIGQUIT, lambda parent: parent.shutdown.immediate),
         (signal.SIGHUP, lambda parent: parent.is_loading()),
     ],
 )
@@ -146,7 +146,7 @@ def test_signals_are_told_to_workers_and_acted_on(
     family: FakeFamily, parent: Parent, number: int, happened: Callable[[Parent], bool]
 ) -> None:
     worker, _ = family.serve()
-    parent.signals()[number]()
+    parent.list_signal_actions()[number]()
 
     assert worker.receive(Signal) == [Signal(number)]
     assert happened(parent)
@@ -156,7 +156,7 @@ def test_status_is_written_for_each_child(
     family: FakeFamily, parent: Parent, capfd: pytest.CaptureFixture[str]
 ) -> None:
     family.serve()
-    parent.signals()[signal.SIGUSR2]()
+    parent.list_signal_actions()[signal.SIGUSR2]()
 
     lines = [line for line in capfd.readouterr().out.splitlines() if "log=[status:" in line]
     assert len(lines) == 4
@@ -168,9 +168,9 @@ def test_interrupt_is_ignored_in_the_background(
     monkeypatch: pytest.MonkeyPatch, *, background: bool, stops: bool
 ) -> None:
     with fake_family(monkeypatch, background=background) as family:
-        family.parent.signals()[signal.SIGINT]()
+        family.parent.list_signal_actions()[signal.SIGINT]()
 
-        assert family.parent.endings.stopping == stops
+        assert family.parent.shutdown.stopping == stops
 
 
 def test_development_has_a_signal_that_never_means_at_once(
@@ -179,10 +179,10 @@ def test_development_has_a_signal_that_never_means_at_once(
     with fake_family(monkeypatch, development=True) as family:
         family.serve()
         for _ in range(2):
-            family.parent.signals()[DEVELOPMENT_STOP]()
+            family.parent.list_signal_actions()[DEVELOPMENT_STOP]()
 
-        assert family.parent.endings.stopping
-        assert not family.parent.endings.hurry
+        assert family.parent.shutdown.stopping
+        assert not family.parent.shutdown.immediate
 
 
 # Its end
@@ -192,7 +192,7 @@ def test_run_ends_when_it_is_stopping_and_has_no_children(
     family: FakeFamily, parent: Parent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trapped: list[Any] = []
-    parent.loop.trap = trapped.append  # type: ignore[method-assign]
+    parent.loop.trap_signals = trapped.append  # type: ignore[method-assign]
     monkeypatch.setattr("kore._process.privsep.adopt_orphans", lambda: None)
     family.spawn_error = OSError(12, "Cannot allocate memory")
     parent.finish, finish = (lambda: None), parent.finish  # type: ignore[method-assign]
@@ -200,4 +200,4 @@ def test_run_ends_when_it_is_stopping_and_has_no_children(
     assert parent.run() == 1
 
     parent.finish = finish  # type: ignore[method-assign]
-    assert set(trapped[0]) == set(parent.signals())
+    assert set(trapped[0]) == set(parent.list_signal_actions())

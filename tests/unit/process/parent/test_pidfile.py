@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kore._process.log.open_file import open_pidfile
-from kore._process.parent.pidfile import Pidfile, owner, tell
+from kore._process.parent.pidfile import Pidfile, find_owner, signal_owner
 
 HOLD = """
 import signal, sys
@@ -62,7 +62,7 @@ def test_a_path_written_twice_stays_locked(tmp_path: Path) -> None:
     pidfile.write(str(path))
     assert pidfile.write(str(path)) == ""
 
-    asked = f"from kore._process.parent.pidfile import *; print(owner(Path({str(path)!r})))"
+    asked = f"from kore._process.parent.pidfile import *; print(find_owner(Path({str(path)!r})))"
     run = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert int(run.stdout) == os.getpid()
     pidfile.remove()
@@ -83,7 +83,7 @@ def test_the_holder_of_a_file_is_told_and_nobody_else(tmp_path: Path) -> None:
         # The number in the file is not what counts.
         path.write_text("1\n")
 
-        assert owner(path) == holder.pid
+        assert find_owner(path) == holder.pid
         assert Pidfile().write(str(path)) == (
             f"couldn't write pid to {path} (process {holder.pid} is a server with that file)"
         )
@@ -91,19 +91,19 @@ def test_the_holder_of_a_file_is_told_and_nobody_else(tmp_path: Path) -> None:
         holder.kill()
         holder.wait()
 
-    assert owner(path) == 0
-    assert tell(path, signal.SIGHUP) == 0
+    assert find_owner(path) == 0
+    assert signal_owner(path, signal.SIGHUP) == 0
 
 
 def test_a_file_left_behind_is_about_nobody(tmp_path: Path) -> None:
     path = tmp_path / "kore.pid"
     path.write_text(f"{os.getppid()}\n")
 
-    assert tell(path, signal.SIGKILL) == 0
-    assert tell(tmp_path / "missing", signal.SIGKILL) == 0
-    assert tell(tmp_path, signal.SIGKILL) == 0
+    assert signal_owner(path, signal.SIGKILL) == 0
+    assert signal_owner(tmp_path / "missing", signal.SIGKILL) == 0
+    assert signal_owner(tmp_path, signal.SIGKILL) == 0
     os.mkfifo(tmp_path / "pipe")
-    assert tell(tmp_path / "pipe", signal.SIGKILL) == 0
+    assert signal_owner(tmp_path / "pipe", signal.SIGKILL) == 0
     assert Pidfile().write(str(path)) == ""
 
 

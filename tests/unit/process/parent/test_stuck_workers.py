@@ -26,9 +26,9 @@ class Watched:
 
     def write(self, offset: int, data: bytes) -> None:
         """Write to the slot of the worker."""
-        board = self.child.generation.board
+        board = self.child.generation.scoreboard
         assert board is not None
-        start = board.layout.slot_at(self.child.slot) + offset
+        start = board.layout.slot_at(self.child.board_slot) + offset
         board.pages[start : start + len(data)] = data
 
     def beat(self, number: int) -> None:
@@ -61,7 +61,7 @@ def test_a_worker_that_stands_still_is_reported_once(
     one.check(2)
 
     assert caplog.text.count("is stuck in no route") == 1
-    assert not one.child.doomed
+    assert not one.child.kill_requested
 
 
 def test_a_worker_that_goes_on_says_so(one: Watched, caplog: pytest.LogCaptureFixture) -> None:
@@ -78,7 +78,7 @@ def test_a_worker_that_stands_still_for_too_long_is_killed(
     one.check(TIMEOUT)
 
     assert "(worker_stuck_timeout), killed" in caplog.text
-    assert one.child.doomed
+    assert one.child.kill_requested
 
 
 def test_a_worker_that_moves_again_before_its_stacks_are_read_is_let_live(
@@ -89,7 +89,7 @@ def test_a_worker_that_moves_again_before_its_stacks_are_read_is_let_live(
     one.beat(7)
     one.family.elapse(STACKS_TIMEOUT)
 
-    assert not one.child.doomed
+    assert not one.child.kill_requested
 
 
 def test_a_worker_that_moves_is_never_reported(
@@ -107,7 +107,7 @@ def test_an_announced_block_does_not_count(one: Watched, caplog: pytest.LogCaptu
     one.check(2 * TIMEOUT)
 
     assert "stuck" not in caplog.text
-    assert not one.child.doomed
+    assert not one.child.kill_requested
 
 
 def test_stacks_that_the_worker_writes_are_the_detail(
@@ -115,9 +115,9 @@ def test_stacks_that_the_worker_writes_are_the_detail(
 ) -> None:
     one.check(REPORT_AFTER - 1)
     one.stuck.check()
-    board = one.child.generation.board
+    board = one.child.generation.scoreboard
     assert board is not None
-    start = board.layout.stacks_at(one.child.slot)
+    start = board.layout.stacks_at(one.child.board_slot)
     board.pages[start : start + 6] = b"File x"
     one.family.elapse(STACKS_TIMEOUT)
 
@@ -132,14 +132,14 @@ def test_under_kodev_no_worker_is_killed(
         one.check(3 * TIMEOUT)
 
         assert "is stuck" in caplog.text
-        assert not one.child.doomed
+        assert not one.child.kill_requested
 
 
 def test_a_worker_that_ends_has_other_limits(one: Watched) -> None:
-    one.child.generation.retired = True
+    one.child.generation.retiring = True
     one.check(3 * TIMEOUT)
 
-    assert not one.child.doomed
+    assert not one.child.kill_requested
 
 
 def test_a_worker_that_has_ended_is_forgotten(one: Watched) -> None:

@@ -10,7 +10,7 @@ from kore._conf.schema import Config
 from kore._conf.server_schema import Address, Privsep, Server
 from kore._conf.settings import Settings
 from kore._process.ipc.messages import ProtocolError
-from kore._process.plan import ParentConfig
+from kore._process.parent_config import ParentConfig
 from kore.errors import ConfigError
 
 GOOD = json.loads(json.dumps(Config(Settings(), (), ()).plain()))
@@ -91,8 +91,10 @@ def test_tls_is_refused_rather_than_left_out() -> None:
 def test_a_pid_file_is_written_for_those_who_want_one(
     settings: dict[str, str], expected: str
 ) -> None:
-    assert ParentConfig.read(plain(**settings)).pidfile() == expected
-    assert ParentConfig.read(plain(**settings)).pidfile(background=True) == (expected or "kore.pid")
+    assert ParentConfig.read(plain(**settings)).choose_pidfile() == expected
+    assert ParentConfig.read(plain(**settings)).choose_pidfile(background=True) == (
+        expected or "kore.pid"
+    )
 
 
 WORKER = {

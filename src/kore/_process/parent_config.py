@@ -64,7 +64,7 @@ class ParentConfig:
         """Whether the server runs in the background if the command line has neither -d nor -f."""
         return self.settings.deployment == "production"
 
-    def pidfile(self, *, background: bool = False) -> str:
+    def choose_pidfile(self, *, background: bool = False) -> str:
         """Return where to write the parent's pid, or nothing."""
         # The default is made for a daemon. A server that is tried out in a terminal leaves no file
         # unless one is configured.
