@@ -48,7 +48,7 @@ class BusNetwork:
             lambda parcel: self.carry(number, relay, parcel),
             lambda where, error: self.failed.append((where, error)),
         )
-        relay.on(
+        relay.set_receiver(
             MessageKind.OBJECT, lambda sender, payload: self.said.append((number, sender, payload))
         )
         self.relays[number] = relay
@@ -59,7 +59,7 @@ class BusNetwork:
         """Let a worker end."""
         del self.relays[number]
         for relay in self.relays.values():
-            relay.gone(WorkerExited(number))
+            relay.forget_worker(WorkerExited(number))
 
     def carry(self, sender: int, relay: MessageBus, parcel: RoutedMessage) -> None:
         if self.relays.get(sender) is not relay:
@@ -71,7 +71,7 @@ class BusNetwork:
             mine = number != sender or parcel.flags & ECHO
             if parcel.address == number or (parcel.address == ALL_WORKERS and mine):
                 passed = RoutedMessage(sender, parcel.flags, parcel.payload())
-                self.loop.call_soon(receiver.parcel, passed)
+                self.loop.call_soon(receiver.receive, passed)
 
     def run_after_request(
         self, hook: Awaitable[object], _: str, done: Callable[[], None]
@@ -98,7 +98,7 @@ class BusNetwork:
 
     async def drained(self, worker: int | None = None) -> None:
         async with asyncio.timeout(PATIENCE):
-            await self.relays[1].drained(MessageKind.OBJECT, worker)
+            await self.relays[1].drain(MessageKind.OBJECT, worker)
 
 
 Check = Callable[[BusNetwork], Coroutine[Any, Any, None]]

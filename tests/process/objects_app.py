@@ -146,8 +146,8 @@ def do_junk(argument):
         bytes(100),
     ):
         raw(messages.encode(RoutedMessage(to, MessageKind.OBJECT, content)))
-    _context.current.worker.relay.send(MessageKind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
-    _context.current.worker.relay.send(MessageKind.OBJECT, b"\xc1\0", to, echo=False)
+    _context.current.worker.bus.send(MessageKind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
+    _context.current.worker.bus.send(MessageKind.OBJECT, b"\xc1\0", to, echo=False)
 
 
 def do_fuzz(seed):

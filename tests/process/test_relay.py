@@ -14,18 +14,18 @@ from kore._process.ipc.messages import MessageKind
 KINDS = {"object": MessageKind.OBJECT, "broadcast": MessageKind.BROADCAST}
 
 def relay():
-    return _context.current.worker.relay
+    return _context.current.worker.bus
 
 class App:
     def workerstart(self):
         for name, kind in KINDS.items():
-            relay().on(kind, lambda sender, payload, name=name: kore.log(
+            relay().set_receiver(kind, lambda sender, payload, name=name: kore.log(
                 6, f"{name} of {sender}: {len(payload)} x {payload[:1].decode()}"))
 
 async def send(req, kind, to, size):
     number = int(to) or None
     relay().send(KINDS[kind], to.encode() * int(size), number, echo=False)
-    await relay().drained(KINDS[kind], number)
+    await relay().drain(KINDS[kind], number)
     req.response(200, str(kore.worker()).encode())
 
 async def two(req, to):
@@ -40,7 +40,7 @@ async def two(req, to):
             assert error.workers == (int(to),)
             refused += 1
             await asyncio.sleep(0.001)
-    await relay().drained(KINDS["object"], None)
+    await relay().drain(KINDS["object"], None)
     req.response(200, str(refused).encode())
 
 koreapp = App()

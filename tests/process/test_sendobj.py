@@ -183,5 +183,5 @@ def test_awaiting_a_starting_worker_is_an_error(serve: Launcher) -> None:
         koreapp = App()
         """,
     )
-    server.log.wait("refused: a worker that starts handles nothing yet")
+    server.log.wait("refused: sendobj_drained() cannot be awaited before workerstart has returned")
     server.log.wait("got early")

@@ -51,7 +51,7 @@ def shake_too(req):
 @kore.route("/later", methods=["get"])
 async def later(req):
     print("waits", flush=True)
-    while not _context.current.worker.stop.stopping:
+    while not _context.current.worker.stop_sequence.is_stopping:
         await asyncio.sleep(0.01)
     print("shaken", req.websocket_handshake(None, onmsg, None), flush=True)
 """

@@ -5,20 +5,18 @@ import socket
 from asyncio import get_running_loop
 from typing import Any, Final
 
+from kore._values.grammar import PORT_MAX, UNIX_PATH_MAX, parse_port
 from kore.errors import KoreError, SocketError
 
-PORT_MAX: Final = 2**16 - 1
-UNIX_PATH_MAX: Final = 107  # bytes of sun_path, without its NUL
 INET_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 
 
-def parse_port(port: object, port_min: int = 1) -> int:
+def check_port(port: object) -> int:
     """Return a port that is an int or a str of digits. Raises KoreError if it is out of range."""
-    if isinstance(port, str) and port.isascii() and port.isdecimal():
-        port = int(port)
-    if type(port) is not int or not port_min <= port <= PORT_MAX:
-        raise KoreError(f"invalid port number: {port!r} is not in {port_min}..{PORT_MAX}")
-    return port
+    number = parse_port(port, 1)
+    if number is None:
+        raise KoreError(f"invalid port number: {port!r} is not in 1..{PORT_MAX}")
+    return number
 
 
 def encode_unix_path(path: object) -> str | bytes:

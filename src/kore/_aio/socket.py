@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from kore._aio.addresses import (
     INET_FAMILIES,
+    check_port,
     decode_unix_path,
     encode_unix_path,
-    parse_port,
     resolve_host,
 )
 from kore._aio.connecting import HostConnector
@@ -170,7 +170,7 @@ class Socket:
             host, port, data, timeout = _split_timeout(
                 "sendto(ip, port, data)", arguments, 3, timeout_ms
             )
-            address, *_ = await resolve_host(sock, host, parse_port(port))
+            address, *_ = await resolve_host(sock, host, check_port(port))
             send = partial(self._check_open().sendto, to_bytes(data))
             await self._writing.perform(send, address, timeout)
         else:
@@ -189,7 +189,7 @@ class Socket:
         if sock.family in INET_FAMILIES:
             host, port, timeout = _split_timeout("connect(host, port)", arguments, 2, timeout_ms)
             connector = HostConnector(self._check_open, self._writing)
-            await connector.connect(host, parse_port(port), timeout)
+            await connector.connect(host, check_port(port), timeout)
         else:
             path, timeout = _split_timeout("connect(path)", arguments, 1, timeout_ms)
             async with limit_time(timeout):

@@ -31,7 +31,7 @@ def dbquery(
 
 def dbexecute(db: str, query: str, params: Params = None) -> Coroutine[Any, Any, int]:
     """Ask a database, and return how many rows were inserted, updated, deleted or selected."""
-    return _context.require_worker().databases.of(db).execute(query, params)
+    return _context.require_worker().databases.get(db).execute(query, params)
 
 
 def dbpipeline(
@@ -42,7 +42,7 @@ def dbpipeline(
     *queries* has texts, or pairs of text and parameters. One way to the server and back is all it
     takes. They take effect together or not at all: the first error is raised.
     """
-    return _context.require_worker().databases.of(db).pipeline(queries, binary, bytea)
+    return _context.require_worker().databases.get(db).pipeline(queries, binary, bytea)
 
 
 def dbstream(
@@ -52,7 +52,7 @@ def dbstream(
 
     They are read some at a time, from a cursor in a transaction of its own.
     """
-    return _context.require_worker().databases.of(db).stream(query, params, binary, bytea)
+    return _context.require_worker().databases.get(db).stream(query, params, binary, bytea)
 
 
 def transaction(
@@ -64,7 +64,7 @@ def transaction(
     savepoint. What leaves the block by an exception is rolled back. *isolation* is "read
     committed", "repeatable read" or "serializable".
     """
-    return _context.require_worker().databases.of(db).transaction(isolation, readonly=readonly)
+    return _context.require_worker().databases.get(db).transaction(isolation, readonly=readonly)
 
 
 def listen(
@@ -78,7 +78,7 @@ def listen(
     """
     if not callable(callback):
         refuse_address(db, channel, callback)
-    return _context.require_worker().databases.of(db).listen(channel, callback, again)
+    return _context.require_worker().databases.get(db).listen(channel, callback, again)
 
 
 def refuse_address(db: str, channel: object, callback: object) -> NoReturn:

@@ -232,8 +232,10 @@ def dbsetup(name: str, connstring: str) -> bool:
     the name is that worker's: `koreapp.workerstart()` gives it to all.
     """
     worker = _context.current.worker
-    databases = configuring() if worker is None else worker.databases
-    databases.database(name, connstring)
+    if worker is None:
+        configuring().database(name, connstring)
+    else:
+        worker.databases.register(name, connstring)
     return True
 
 
@@ -276,7 +278,7 @@ async def sendobj_drained(worker: int | None = None) -> None:
 
     What was sent to a worker that ended counts as handled; the log says how much that was.
     """
-    await _context.require_worker().objects.drained(worker)
+    await _context.require_worker().objects.drain(worker)
 
 
 # This process and its server

@@ -154,15 +154,15 @@ cdef class Connection:
     @property
     def rooms(self):
         """The names of the groups that it has joined."""
-        return self.transport.context.websockets.rooms.joined(self)
+        return self.transport.context.websockets.groups.get_groups(self)
 
     def join(self, str room not None):
         """Become part of a group, which websocket_broadcast() can address. False: it is closed."""
         if self.websocket is None:
             raise TypeError("not a websocket connection")
         return (self.state == ESTABLISHED
-                and self.transport.context.websockets.rooms.join(room, self))
+                and self.transport.context.websockets.groups.join(room, self))
 
     def leave(self, str room not None):
         """Be no part of a group any more. False: it was none."""
-        return self.transport.context.websockets.rooms.leave(room, self)
+        return self.transport.context.websockets.groups.leave(room, self)

@@ -1,1 +1,1 @@
-"""WebSockets: the handshake, compression, who is told what."""
+"""WebSockets: the opening handshake, compression, groups, broadcasts between workers."""

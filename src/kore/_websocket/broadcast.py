@@ -1,51 +1,52 @@
-"""A frame, and whom it is for, as one message to other workers. Pure."""
+"""Broadcasts between workers: a frame and the group it is for, as one message. Pure."""
 
 import struct
 from typing import Final
 
-# How long the name of a group is, in front of it and of the frame; this for everybody.
-LENGTH: Final = struct.Struct("!I")
-EVERYBODY: Final = 2**32 - 1
+# The message is the length of the group's name, the name, and the frame. ALL_MEMBERS in place of
+# the length means no name: the frame is for all WebSockets.
+NAME_LENGTH: Final = struct.Struct("!I")
+ALL_MEMBERS: Final = 2**32 - 1
 # A name may be any str.
 SURROGATES: Final = "surrogatepass"
-# The first byte of a whole text, and of a whole binary message.
+# The first byte of an unfragmented text frame, and of a binary one (RFC 6455 section 5.2).
 TEXT: Final = 0x81
 BINARY: Final = 0x82
-# Of the second byte, after which the length takes so many more.
-WIDE: Final = {126: 2, 127: 8}
+# How many bytes of length follow these values of the second byte.
+EXTENDED_LENGTHS: Final = {126: 2, 127: 8}
 
 
-def packed(whole: bytes, group: str | None) -> bytes:
-    """Return a frame, and whom it is for, as a message to other workers."""
+def encode_broadcast(frame: bytes, group: str | None) -> bytes:
+    """Return the message for a frame to the members of *group*, or to all."""
     if group is None:
-        return LENGTH.pack(EVERYBODY) + whole
+        return NAME_LENGTH.pack(ALL_MEMBERS) + frame
     name = group.encode("utf-8", SURROGATES)
-    return LENGTH.pack(len(name)) + name + whole
+    return NAME_LENGTH.pack(len(name)) + name + frame
 
 
-def unpacked(payload: bytes) -> tuple[str | None, bytes]:
-    """Return whom a frame is for, and the frame, or raise ValueError.
+def decode_broadcast(payload: bytes) -> tuple[str | None, bytes]:
+    """Return the group, None for all, and the frame of a message.
 
-    What another worker sends need not be what it ought to: whoever took that one over must not be
-    able to end the connections of this one.
+    Raises ValueError if the message is malformed: a compromised worker must not be able to end the
+    connections of this one.
     """
-    if len(payload) < LENGTH.size:
+    if len(payload) < NAME_LENGTH.size:
         raise ValueError("too short")
-    (length,) = LENGTH.unpack_from(payload)
-    end = LENGTH.size + (0 if length == EVERYBODY else length)
-    whole = payload[end:]
-    check(whole)
-    name = payload[LENGTH.size : end].decode("utf-8", SURROGATES)
-    return None if length == EVERYBODY else name, whole
+    (length,) = NAME_LENGTH.unpack_from(payload)
+    end = NAME_LENGTH.size + (0 if length == ALL_MEMBERS else length)
+    frame = payload[end:]
+    _check_frame(frame)
+    name = payload[NAME_LENGTH.size : end].decode("utf-8", SURROGATES)
+    return None if length == ALL_MEMBERS else name, frame
 
 
-def check(frame: bytes) -> None:
-    """Refuse what is not one frame as a server sends it, RFC 6455 section 5.2, and a good text."""
+def _check_frame(frame: bytes) -> None:
+    """Raise ValueError unless *frame* is one unmasked, unfragmented frame, with UTF-8 if text."""
     if len(frame) < 2 or frame[0] not in (TEXT, BINARY):
         raise ValueError("no frame")
-    wide = WIDE.get(frame[1], 0)
-    size = int.from_bytes(frame[2 : 2 + wide], "big") if wide else frame[1]
-    if len(frame) != 2 + wide + size:
+    extended = EXTENDED_LENGTHS.get(frame[1], 0)
+    size = int.from_bytes(frame[2 : 2 + extended], "big") if extended else frame[1]
+    if len(frame) != 2 + extended + size:
         raise ValueError("a frame of another length")
     if frame[0] == TEXT:
-        frame[2 + wide :].decode()
+        frame[2 + extended :].decode()

@@ -1,4 +1,4 @@
-"""Compressed messages, RFC 7692: what is agreed on, and doing it."""
+"""Compression of WebSocket messages, permessage-deflate (RFC 7692): negotiation and use."""
 
 import re
 import zlib
@@ -6,17 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-NAME: Final = "permessage-deflate"
-WINDOW_MAX: Final = 15
-# zlib cannot make raw streams with a window of 2 ** 8, although it can read them.
-WINDOW_MIN: Final = 9
-# Each costs as much as a whole stream, in two bytes; who sends any sends one in a message.
-LAST_ONES: Final = 8
+from kore._values.grammar import TOKEN
+
+EXTENSION: Final = "permessage-deflate"
+WINDOW_BITS_MAX: Final = 15
+# zlib cannot compress raw streams with a window of 2 ** 8, although it can decompress them.
+WINDOW_BITS_MIN: Final = 9
+# Blocks with BFINAL set in one message. Each costs as much as a new stream, for two bytes of input;
+# clients that send any send one.
+FINAL_BLOCKS_MAX: Final = 8
+# What the sender removes from the end of each message (section 7.2.1).
 TAIL: Final = b"\x00\x00\xff\xff"
 
 FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
 PARAMETERS: Final = frozenset({"client_max_window_bits", "server_max_window_bits", *FLAGS})
-TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 section 5.6.2, no password
 PARAMETER: Final = re.compile(rf'\s*({TOKEN})\s*(?:=\s*(?:({TOKEN})|"({TOKEN})")\s*)?')
 
 QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
@@ -24,75 +27,78 @@ QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
 
 @dataclass(frozen=True, slots=True)
 class DeflateParameters:
-    """What both sides do."""
+    """The negotiated parameters of both directions."""
 
-    server_bits: int = WINDOW_MAX
-    client_bits: int = WINDOW_MAX
-    # Whether each message of that side stands alone.
-    server_alone: bool = False
-    client_alone: bool = False
-    # What the client has asked for must be answered (7.1.2.1), what it has not must not (7.1.2.2).
-    says_server_bits: bool = False
-    says_client_bits: bool = False
+    server_bits: int = WINDOW_BITS_MAX
+    client_bits: int = WINDOW_BITS_MAX
+    # Each message of that side is compressed without the context of earlier ones.
+    server_no_context: bool = False
+    client_no_context: bool = False
+    # The offer contains the parameter: then it must be in the response (section 7.1.2.1), else it
+    # must not (section 7.1.2.2).
+    offers_server_bits: bool = False
+    offers_client_bits: bool = False
 
-    def text(self) -> str:
-        """Return the field value that agrees."""
-        words = [NAME]
-        words += ["server_no_context_takeover"] * self.server_alone
-        words += ["client_no_context_takeover"] * self.client_alone
-        if self.says_server_bits or self.server_bits < WINDOW_MAX:
+    def format_field(self) -> str:
+        """Return the value of the response field."""
+        words = [EXTENSION]
+        words += ["server_no_context_takeover"] * self.server_no_context
+        words += ["client_no_context_takeover"] * self.client_no_context
+        if self.offers_server_bits or self.server_bits < WINDOW_BITS_MAX:
             words.append(f"server_max_window_bits={self.server_bits}")
-        if self.says_client_bits and self.client_bits < WINDOW_MAX:
+        if self.offers_client_bits and self.client_bits < WINDOW_BITS_MAX:
             words.append(f"client_max_window_bits={self.client_bits}")
         return "; ".join(words)
 
 
-def agreed(offers: str, *, bits: int = WINDOW_MAX) -> DeflateParameters | None:
-    """Return what to agree on: the first offer that is understood; None without one.
+def negotiate_deflate(
+    offers: str, *, bits_max: int = WINDOW_BITS_MAX
+) -> DeflateParameters | None:
+    """Return the parameters for the first acceptable offer; None without one.
 
-    *bits* is the largest window we want to spend memory on, either way.
+    *bits_max* is the largest window to use in either direction, for the sake of memory.
     """
-    for name, parameters in extensions(offers):
-        if name == NAME and parameters is not None:
-            agreement = answered(parameters, bits)
-            if agreement is not None:
-                return agreement
+    for name, offered in _parse_offers(offers):
+        if name == EXTENSION and offered is not None:
+            parameters = _accept_offer(offered, bits_max)
+            if parameters is not None:
+                return parameters
     return None
 
 
-def answered(parameters: Mapping[str, str | None], bits: int) -> DeflateParameters | None:
-    """Return the answer to an offer, None to one that is not understood (section 7.1)."""
-    ours, theirs = "server_max_window_bits", "client_max_window_bits"
-    server_bits = window(parameters.get(ours))
-    client_bits = window(parameters.get(theirs))
-    if not parameters.keys() <= PARAMETERS or server_bits is None or client_bits is None:
+def _accept_offer(offered: Mapping[str, str | None], bits_max: int) -> DeflateParameters | None:
+    """Return the parameters for an offer; None if it must be declined (section 7.1)."""
+    server, client = "server_max_window_bits", "client_max_window_bits"
+    server_bits = _parse_window_bits(offered.get(server))
+    client_bits = _parse_window_bits(offered.get(client))
+    if not offered.keys() <= PARAMETERS or server_bits is None or client_bits is None:
         return None
-    if any(parameters.get(flag) for flag in FLAGS) or parameters.get(ours, "") is None:
+    if any(offered.get(flag) for flag in FLAGS) or offered.get(server, "") is None:
         return None
-    if server_bits < WINDOW_MIN:
+    if server_bits < WINDOW_BITS_MIN:
         return None
     return DeflateParameters(
-        server_bits=min(server_bits, bits),
-        client_bits=min(client_bits, bits) if theirs in parameters else WINDOW_MAX,
-        server_alone=FLAGS[0] in parameters,
-        client_alone=FLAGS[1] in parameters,
-        says_server_bits=ours in parameters,
-        says_client_bits=theirs in parameters,
+        server_bits=min(server_bits, bits_max),
+        client_bits=min(client_bits, bits_max) if client in offered else WINDOW_BITS_MAX,
+        server_no_context=FLAGS[0] in offered,
+        client_no_context=FLAGS[1] in offered,
+        offers_server_bits=server in offered,
+        offers_client_bits=client in offered,
     )
 
 
-def window(text: str | None) -> int | None:
-    """Return the size of a window; one that is not named has the largest. None: it is not valid."""
+def _parse_window_bits(text: str | None) -> int | None:
+    """Return the size of a window, the largest if it is not given; None if it is invalid."""
     if text is None:
-        return WINDOW_MAX
+        return WINDOW_BITS_MAX
     if not re.fullmatch("8|9|1[0-5]", text):
         return None
     return int(text)
 
 
-def extensions(offers: str) -> Iterator[tuple[str, dict[str, str | None] | None]]:
-    """Yield the name and the parameters of each offer; None for those that make no sense."""
-    for offer in QUOTED.sub(without_separators, offers).split(","):
+def _parse_offers(offers: str) -> Iterator[tuple[str, dict[str, str | None] | None]]:
+    """Yield the name and the parameters of each offer; None for malformed parameters."""
+    for offer in QUOTED.sub(_mask_separators, offers).split(","):
         name, *words = offer.split(";")
         parameters: dict[str, str | None] | None = {}
         for word in words:
@@ -104,50 +110,55 @@ def extensions(offers: str) -> Iterator[tuple[str, dict[str, str | None] | None]
         yield name.strip().lower(), parameters
 
 
-def without_separators(quoted: re.Match[str]) -> str:
-    """Return a quoted string in which nothing looks like the end of an offer."""
+def _mask_separators(quoted: re.Match[str]) -> str:
+    """Return a quoted string in which no separator looks like the end of an offer."""
     return re.sub("[,;]", "\0", quoted[0])
 
 
 class Deflater:
-    """The compression of one connection, both ways."""
+    """The compression of one connection, in both directions."""
 
-    __slots__ = ("_agreement", "_packer", "_unpacker")
+    __slots__ = ("_compressor", "_decompressor", "_parameters")
 
-    def __init__(self, agreement: DeflateParameters) -> None:
-        self._agreement = agreement
-        # Made when they are needed, kept only where context is taken over: 300 KB for both.
-        self._packer: zlib._Compress | None = None
-        self._unpacker: zlib._Decompress | None = None
+    def __init__(self, parameters: DeflateParameters) -> None:
+        self._parameters = parameters
+        # Made on first use, and kept only with context takeover: both take 300 KB.
+        self._compressor: zlib._Compress | None = None
+        self._decompressor: zlib._Decompress | None = None
 
     def pack(self, data: bytes | memoryview) -> bytes:
-        """Compress a message."""
-        packer = self._packer or zlib.compressobj(wbits=-self._agreement.server_bits)
-        self._packer = None if self._agreement.server_alone else packer
-        return (packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(TAIL)
+        """Return a compressed message."""
+        compressor = self._compressor or zlib.compressobj(wbits=-self._parameters.server_bits)
+        self._compressor = None if self._parameters.server_no_context else compressor
+        compressed = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        return compressed.removesuffix(TAIL)
 
-    def unpack(self, data: bytes, most: int) -> bytes:
-        """Decompress a message with its tail, to *most* bytes; ValueError for what is none."""
-        unpacker = self._unpacker or zlib.decompressobj(-self._agreement.client_bits)
-        self._unpacker = None if self._agreement.client_alone else unpacker
+    def unpack(self, data: bytes, size_max: int) -> bytes:
+        """Return a decompressed message, cut at *size_max* bytes; *data* ends with TAIL.
+
+        Raises ValueError if it is malformed.
+        """
+        decompressor = self._decompressor or zlib.decompressobj(-self._parameters.client_bits)
+        self._decompressor = None if self._parameters.client_no_context else decompressor
         try:
-            found = unpacker.decompress(data, most)
-            for _ in range(LAST_ONES):
-                if not unpacker.eof or len(found) >= most:
+            found = decompressor.decompress(data, size_max)
+            for _ in range(FINAL_BLOCKS_MAX):
+                if not decompressor.eof or len(found) >= size_max:
                     return found
-                # A block that says it is the last one, 7.2.3.4: another stream goes on with what
-                # is left, the tail at least. It may refer to what came before.
-                rest = unpacker.unused_data
-                unpacker = self._follows(found)
-                if rest == TAIL:    # without the octet that should follow it: nothing is missing
+                # A block with BFINAL set (section 7.2.3.4): the rest, which is TAIL at least, is a
+                # new stream, and may refer to data before it.
+                rest = decompressor.unused_data
+                decompressor = self._continue_after(found)
+                if rest == TAIL:    # without the octet 0x00 in front of it: nothing is missing
                     return found
-                found += unpacker.decompress(rest, most - len(found))
+                found += decompressor.decompress(rest, size_max - len(found))
         except zlib.error as error:
             raise ValueError(str(error)) from None
         raise ValueError("too many last blocks in a message")
 
-    def _follows(self, found: bytes) -> "zlib._Decompress":
-        bits = self._agreement.client_bits
-        unpacker = zlib.decompressobj(-bits, zdict=found[-(1 << bits) :])
-        self._unpacker = None if self._agreement.client_alone else unpacker
-        return unpacker
+    def _continue_after(self, found: bytes) -> "zlib._Decompress":
+        """Return a decompressor with the end of *found* as its window."""
+        bits = self._parameters.client_bits
+        decompressor = zlib.decompressobj(-bits, zdict=found[-(1 << bits) :])
+        self._decompressor = None if self._parameters.client_no_context else decompressor
+        return decompressor

@@ -1,4 +1,4 @@
-"""Who is connected, and in which groups. Pure."""
+"""The open WebSockets of a worker, and the groups they have joined. Pure."""
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -7,53 +7,53 @@ M = TypeVar("M", bound=Hashable)
 
 
 class Groups(Generic[M]):
-    """The members of a worker, and the groups that they have joined."""
+    """Members, each in any number of named groups."""
 
     def __init__(self) -> None:
-        # With the names of their groups, None for most. Dictionaries keep the order of arrival.
-        self.members: dict[M, set[str] | None] = {}
-        self.rooms: dict[str, dict[M, None]] = {}
+        # The names of each member's groups, None for most. Dictionaries keep the order of arrival.
+        self.groups_by_member: dict[M, set[str] | None] = {}
+        self.members_by_group: dict[str, dict[M, None]] = {}
 
-    def enter(self, member: M) -> None:
-        """Take in a member, who is in no group yet."""
-        self.members[member] = None
+    def add(self, member: M) -> None:
+        """Add a member, which is in no group yet."""
+        self.groups_by_member[member] = None
 
-    def exit(self, member: M) -> None:
-        """Let go of a member, and of its groups."""
-        for name in self.members.pop(member, None) or ():
-            self._empty(name, member)
+    def remove(self, member: M) -> None:
+        """Remove a member from its groups and from here."""
+        for name in self.groups_by_member.pop(member, None) or ():
+            self._remove_from_group(name, member)
 
     def join(self, name: str, member: M) -> bool:
-        """Put a member into a group. False: it is no member."""
-        if member not in self.members:
+        """Add a member to a group; return False if it has been removed."""
+        if member not in self.groups_by_member:
             return False
-        own = self.members[member]
-        if own is None:
-            own = self.members[member] = set()
-        own.add(name)
-        self.rooms.setdefault(name, {})[member] = None
+        names = self.groups_by_member[member]
+        if names is None:
+            names = self.groups_by_member[member] = set()
+        names.add(name)
+        self.members_by_group.setdefault(name, {})[member] = None
         return True
 
     def leave(self, name: str, member: M) -> bool:
-        """Take a member out of a group. False: it was not in it."""
-        own = self.members.get(member)
-        if not own or name not in own:
+        """Remove a member from a group; return False if it was not in it."""
+        names = self.groups_by_member.get(member)
+        if not names or name not in names:
             return False
-        own.discard(name)
-        self._empty(name, member)
+        names.discard(name)
+        self._remove_from_group(name, member)
         return True
 
-    def joined(self, member: M) -> frozenset[str]:
-        """Return the groups of a member."""
-        return frozenset(self.members.get(member) or ())
+    def get_groups(self, member: M) -> frozenset[str]:
+        """Return the names of a member's groups."""
+        return frozenset(self.groups_by_member.get(member) or ())
 
-    def addressed(self, name: str | None) -> list[M]:
-        """Return the members of a group, of all with None: a copy, whoever leaves meanwhile."""
-        found = self.members if name is None else self.rooms.get(name, {})
+    def get_members(self, name: str | None) -> list[M]:
+        """Return the members of a group, or all: a copy, since members may leave meanwhile."""
+        found = self.groups_by_member if name is None else self.members_by_group.get(name, {})
         return list(found)
 
-    def _empty(self, name: str, member: M) -> None:
-        room = self.rooms[name]
-        del room[member]
-        if not room:
-            del self.rooms[name]
+    def _remove_from_group(self, name: str, member: M) -> None:
+        members = self.members_by_group[name]
+        del members[member]
+        if not members:
+            del self.members_by_group[name]

@@ -1,31 +1,32 @@
-"""The opening handshake, RFC 6455 section 4.2: header fields in, an answer out. Pure."""
+"""The opening handshake of a WebSocket (RFC 6455 section 4.2): checks and response fields. Pure."""
 
 import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from kore._values.grammar import DEFAULT_PORTS
+
 VERSION: Final = "13"
 KEY_SIZE: Final = 16
-MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-# What stands for the host that the request itself is for; ports that go without saying.
-SAME: Final = "same"
-USUAL_PORTS: Final[Mapping[str, str]] = {"http": ":80", "https": ":443"}
+GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# An entry of *origins* that stands for the host of the request itself.
+SAME_ORIGIN: Final = "same"
 
 
 class HandshakeRequest(Protocol):
-    """A request, as far as the handshake goes."""
+    """What the handshake needs of a request."""
 
     @property
     def method_name(self) -> str:
-        """The method."""
+        """The method token."""
 
     @property
     def http_version(self) -> str:
-        """The version of HTTP."""
+        """The HTTP version, such as `1.1`."""
 
     @property
     def protocol(self) -> str:
@@ -33,78 +34,81 @@ class HandshakeRequest(Protocol):
 
     @property
     def host(self) -> str:
-        """The host that is asked, with its port."""
+        """The host that the request is for, with its port."""
 
     def request_header(self, name: str) -> str | None:
-        """Return the first field of that name."""
+        """Return the value of the first field of that name."""
 
     def header_values(self, name: str) -> list[str]:
-        """Return all fields of that name."""
+        """Return the values of all fields of that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeRefusal:
-    """Why there is no WebSocket."""
+    """The response to a handshake that is refused."""
 
     status: int
     reason: str
     fields: tuple[tuple[str, str], ...] = ()
-    # The name that logs know it by; empty: it is nothing that the client did.
+    # The name of the broken rule for logs; empty if the request breaks none.
     rule: str = ""
 
 
-def refusal(request: HandshakeRequest, origins: Collection[str] | None) -> HandshakeRefusal | None:
-    """Return what speaks against a WebSocket, or None."""
+def check_handshake(
+    request: HandshakeRequest, origins: Collection[str] | None
+) -> HandshakeRefusal | None:
+    """Return the response to an invalid handshake, None for a valid one."""
     versions = request.header_values("sec-websocket-version")
     if request.method_name != "GET" or request.http_version != "1.1":
         return HandshakeRefusal(
             400, "a websocket begins with GET and HTTP/1.1", rule="WEBSOCKET_METHOD"
         )
-    if not asks(request, "upgrade", "websocket") or not asks(request, "connection", "upgrade"):
+    is_upgrade = _has_token(request, "upgrade", "websocket")
+    if not is_upgrade or not _has_token(request, "connection", "upgrade"):
         reason = "this is for websockets: ask for `upgrade: websocket`"
         return HandshakeRefusal(400, reason, rule="WEBSOCKET_UPGRADE")
-    if request.header_values("transfer-encoding") or bodied(request):
+    if request.header_values("transfer-encoding") or _has_body(request):
         return HandshakeRefusal(400, "a websocket's request has no body", rule="WEBSOCKET_BODY")
     if [version.strip() for version in versions] != [VERSION]:
         # RFC 9110 section 15.5.22 asks for the first, RFC 6455 section 4.4 for the second.
         fields = (("upgrade", "websocket"), ("sec-websocket-version", VERSION))
         reason = f"websocket version {VERSION} is spoken here"
         return HandshakeRefusal(426, reason, fields, "WEBSOCKET_VERSION")
-    if not proper_key(request.header_values("sec-websocket-key")):
+    if not _is_valid_key(request.header_values("sec-websocket-key")):
         reason = "sec-websocket-key must be 16 bytes in base64, once"
         return HandshakeRefusal(400, reason, rule="WEBSOCKET_KEY")
-    if not welcome(request, origins):
+    if not _is_origin_allowed(request, origins):
         return HandshakeRefusal(403, "this origin may not connect", rule="WEBSOCKET_ORIGIN")
     return None
 
 
-def asks(request: HandshakeRequest, name: str, word: str) -> bool:
-    """Return whether a word stands in the list of a field."""
-    return word in tokens(request.header_values(name))
+def _has_token(request: HandshakeRequest, name: str, token: str) -> bool:
+    """Return whether a field has *token* in its list."""
+    return token in _parse_tokens(request.header_values(name))
 
 
-def bodied(request: HandshakeRequest) -> bool:
-    """Return whether a length announces a body."""
+def _has_body(request: HandshakeRequest) -> bool:
+    """Return whether content-length announces a body."""
     return any(value.strip("0 ") for value in request.header_values("content-length"))
 
 
-def tokens(values: Sequence[str]) -> set[str]:
-    """Return the words of a list in header fields."""
+def _parse_tokens(values: Sequence[str]) -> set[str]:
+    """Return the tokens of a list in header fields, in lower case."""
     return {word.strip().lower() for value in values for word in value.split(",")}
 
 
-def proper_key(values: Sequence[str]) -> bool:
-    """Return whether there is one key, of the size it must have."""
+def _is_valid_key(values: Sequence[str]) -> bool:
+    """Return whether there is one key of 16 bytes in base64."""
     try:
         return len(values) == 1 and len(base64.b64decode(values[0], validate=True)) == KEY_SIZE
     except (binascii.Error, ValueError):
         return False
 
 
-def welcome(request: HandshakeRequest, origins: Collection[str] | None) -> bool:
-    """Return whether the page that asks may connect. Who sends no origin is no browser's page.
+def _is_origin_allowed(request: HandshakeRequest, origins: Collection[str] | None) -> bool:
+    """Return whether the origin of a request may connect; without one it is not from a browser.
 
-    *origins* may hold `same`, and wildcards, as in `https://*.example.com`; None: all are welcome.
+    *origins* may contain `same`, and wildcards, as in `https://*.example.com`; None allows all.
     """
     values = request.header_values("origin")
     if origins is None or not values:
@@ -113,28 +117,30 @@ def welcome(request: HandshakeRequest, origins: Collection[str] | None) -> bool:
     if others:
         return False
     return any(
-        same(origin, request) if entry.lower() == SAME else fits(origin, entry.lower())
+        _is_same_origin(origin, request)
+        if entry.lower() == SAME_ORIGIN
+        else _matches_origin(origin, entry.lower())
         for entry in origins
     )
 
 
-def same(origin: str, request: HandshakeRequest) -> bool:
-    """Return whether an origin is the host that the request is for, RFC 6454 section 5.
+def _is_same_origin(origin: str, request: HandshakeRequest) -> bool:
+    """Return whether an origin is the host that the request is for (RFC 6454 section 5).
 
-    A page with TLS may ask without: then a proxy in front of this server has taken that off. Not
-    the other way: anybody on the way could have written a page without TLS.
+    A page with TLS may connect without: then a proxy in front of this server terminates TLS. Not
+    the other way round: a page without TLS may have been altered in transit.
     """
     scheme, _, place = origin.partition("://")
-    port = USUAL_PORTS.get(scheme)
+    port = DEFAULT_PORTS.get(scheme)
     if port is None or (request.protocol == "https" and scheme == "http"):
         return False
     return place != "" and place.removesuffix(port) == request.host.lower().removesuffix(port)
 
 
-def fits(origin: str, allowed: str) -> bool:
-    """Return whether an origin is one of those that are allowed. The only wildcard is `*`.
+def _matches_origin(origin: str, allowed: str) -> bool:
+    """Return whether an origin matches an allowed one. The only wildcard is `*`.
 
-    Not fnmatch: to that the brackets of an IPv6 address are a choice of characters.
+    Not fnmatch: it takes the brackets of an IPv6 address for a set of characters.
     """
     if allowed == "*":
         return True
@@ -142,16 +148,16 @@ def fits(origin: str, allowed: str) -> bool:
     return re.fullmatch(pattern, origin) is not None
 
 
-def accept_key(key: str) -> str:
-    """Return what proves that the server has understood, section 4.2.2."""
-    digest = hashlib.sha1(key.strip().encode("latin-1") + MAGIC, usedforsecurity=False).digest()
+def compute_accept_key(key: str) -> str:
+    """Return the value of sec-websocket-accept for a client's key (section 4.2.2)."""
+    digest = hashlib.sha1(key.strip().encode("latin-1") + GUID, usedforsecurity=False).digest()
     return base64.b64encode(digest).decode()
 
 
-def chosen(values: Sequence[str], spoken: Sequence[str]) -> str | None:
-    """Return the first of the client's sub-protocols that is *spoken* here, or None."""
+def choose_protocol(values: Sequence[str], supported: Sequence[str]) -> str | None:
+    """Return the first of the client's sub-protocols that is supported, or None."""
     for value in values:
         for word in value.split(","):
-            if word.strip() in spoken:
+            if word.strip() in supported:
                 return word.strip()
     return None

@@ -1,4 +1,4 @@
-"""A broadcast on its way to other workers: whom it is for, and the frame."""
+"""Broadcasts between workers: the group and the frame, encoded and decoded."""
 
 import struct
 
@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kore._core.ws_options import build_frame
-from kore._websocket.broadcast import packed, unpacked
+from kore._websocket.broadcast import decode_broadcast, encode_broadcast
 
 TEXT, BINARY = 1, 2
 
@@ -17,36 +17,36 @@ TEXT, BINARY = 1, 2
 @example(b"", "\ud800")
 @example(b"x" * 126, None)
 @example(b"x" * 65536, "room")
-def test_a_frame_arrives_with_the_group_it_is_for(data: bytes, group: str | None) -> None:
-    whole = build_frame(BINARY, data)
+def test_decode_returns_the_encoded_group_and_frame(data: bytes, group: str | None) -> None:
+    frame = build_frame(BINARY, data)
 
-    assert unpacked(packed(whole, group)) == (group, whole)
+    assert decode_broadcast(encode_broadcast(frame, group)) == (group, frame)
 
 
 GOOD = build_frame(TEXT, "good")
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    "payload",
     [
         b"",
         b"\0\0\0",
-        packed(b"", None),
-        packed(b"\x81", None),
-        packed(GOOD[:-1], None),
-        packed(GOOD + b"x", None),
-        packed(b"\x01" + GOOD[1:], None),
-        packed(b"\x88\x00", None),
-        packed(b"\x81\x81" + GOOD[2:], None),
-        packed(build_frame(BINARY, b"\xff").replace(b"\x82", b"\x81"), None),
-        packed(GOOD, "room").replace(b"room", b"\xff" * 4),
+        encode_broadcast(b"", None),
+        encode_broadcast(b"\x81", None),
+        encode_broadcast(GOOD[:-1], None),
+        encode_broadcast(GOOD + b"x", None),
+        encode_broadcast(b"\x01" + GOOD[1:], None),
+        encode_broadcast(b"\x88\x00", None),
+        encode_broadcast(b"\x81\x81" + GOOD[2:], None),
+        encode_broadcast(build_frame(BINARY, b"\xff").replace(b"\x82", b"\x81"), None),
+        encode_broadcast(GOOD, "room").replace(b"room", b"\xff" * 4),
         struct.pack("!I", 100) + GOOD,
     ],
 )
-def test_what_is_no_broadcast_is_sent_to_nobody(nonsense: bytes) -> None:
+def test_malformed_broadcast_is_refused(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"no frame|another length|too short|can't decode"):
-        unpacked(nonsense)
+        decode_broadcast(payload)
 
 
-def test_the_nameless_group_is_not_everybody() -> None:
-    assert packed(b"x", "") != packed(b"x", None)
+def test_group_with_an_empty_name_is_not_all_members() -> None:
+    assert encode_broadcast(b"x", "") != encode_broadcast(b"x", None)

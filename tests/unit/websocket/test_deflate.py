@@ -9,14 +9,14 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Frame, Opcode
 from websockets.headers import parse_extension
 
-from kore._websocket.deflate import TAIL, DeflateParameters, Deflater, agreed
+from kore._websocket.deflate import TAIL, DeflateParameters, Deflater, negotiate_deflate
 
 BITS = st.sampled_from([None, 9, 10, 15])
 
 
 def test_the_plain_offer_is_taken() -> None:
-    assert agreed("permessage-deflate") == DeflateParameters()
-    assert DeflateParameters().text() == "permessage-deflate"
+    assert negotiate_deflate("permessage-deflate") == DeflateParameters()
+    assert DeflateParameters().format_field() == "permessage-deflate"
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_the_plain_offer_is_taken() -> None:
     ],
 )
 def test_the_first_offer_that_is_understood_is_answered(offer: str, answer: str) -> None:
-    agreement = agreed(offer)
+    agreement = negotiate_deflate(offer)
 
     assert agreement is not None
-    assert agreement.text() == answer
+    assert agreement.format_field() == answer
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_first_offer_that_is_understood_is_answered(offer: str, answer: str)
     ],
 )
 def test_an_offer_that_makes_no_sense_is_left_alone(offer: str) -> None:
-    assert agreed(offer) is None
+    assert negotiate_deflate(offer) is None
 
 
 @given(
@@ -87,9 +87,10 @@ def test_a_librarys_client_understands_all_that_is_agreed_on(
     words = "; ".join(
         name if value is None else f"{name}={value}" for name, value in factory.get_request_params()
     )
-    agreement = agreed(f"permessage-deflate; {words}" if words else "permessage-deflate", bits=ours)
+    offer = f"permessage-deflate; {words}" if words else "permessage-deflate"
+    agreement = negotiate_deflate(offer, bits_max=ours)
     assert agreement is not None
-    ((_, parameters),) = parse_extension(agreement.text())
+    ((_, parameters),) = parse_extension(agreement.format_field())
     theirs = factory.process_response_params(parameters, [])
     deflater = Deflater(agreement)
 
@@ -115,7 +116,7 @@ def last_block(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_last_block_does_not_end_the_conversation(alone: bool) -> None:
-    deflater = Deflater(DeflateParameters(client_alone=alone))
+    deflater = Deflater(DeflateParameters(client_no_context=alone))
     # The RFC's own bytes first.
     hello = bytes([0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00])
 
@@ -147,18 +148,18 @@ def test_several_last_blocks_are_one_message() -> None:
     ],
 )
 def test_an_offer_in_a_quoted_value_is_none(offers: str) -> None:
-    assert agreed(offers) is None
+    assert negotiate_deflate(offers) is None
 
 
 @pytest.mark.parametrize("offers", ['a; b="x, y", permessage-deflate', "a;, permessage-deflate, "])
 def test_an_offer_behind_a_quoted_value_is_one(offers: str) -> None:
-    assert agreed(offers) == DeflateParameters()
+    assert negotiate_deflate(offers) == DeflateParameters()
 
 
 @pytest.mark.parametrize("octet", [b"", b"\0"])
 @pytest.mark.parametrize("alone", [False, True])
 def test_a_last_block_with_or_without_its_octet_is_a_message(octet: bytes, *, alone: bool) -> None:
-    deflater = Deflater(DeflateParameters(client_alone=alone))
+    deflater = Deflater(DeflateParameters(client_no_context=alone))
     found = []
     for text in (b"first", b"second", b"third"):
         packer = zlib.compressobj(wbits=-15)

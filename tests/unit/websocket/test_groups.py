@@ -1,4 +1,4 @@
-"""Who is connected and in which groups, against a list of pairs."""
+"""Members and their groups, against a model that is a list of pairs."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,68 +11,68 @@ names = st.sampled_from(["", "lounge", "kitchen", "*"])
 
 
 class Model(RuleBasedStateMachine):
-    """The same twice: the real one, and the members and pairs that there are."""
+    """The groups under test beside lists of members and of (group, member) pairs."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rooms: Groups[int] = Groups()
+        self.groups: Groups[int] = Groups()
         self.here: list[int] = []
         self.pairs: list[tuple[str, int]] = []
 
     @rule(member=members)
-    def enter(self, member: int) -> None:
+    def add(self, member: int) -> None:
         if member not in self.here:
-            self.rooms.enter(member)
+            self.groups.add(member)
             self.here.append(member)
 
     @rule(member=members)
-    def exit(self, member: int) -> None:
-        self.rooms.exit(member)
+    def remove(self, member: int) -> None:
+        self.groups.remove(member)
         self.here = [one for one in self.here if one != member]
         self.pairs = [pair for pair in self.pairs if pair[1] != member]
 
     @rule(name=names, member=members)
     def join(self, name: str, member: int) -> None:
-        assert self.rooms.join(name, member) is (member in self.here)
+        assert self.groups.join(name, member) is (member in self.here)
         if member in self.here and (name, member) not in self.pairs:
             self.pairs.append((name, member))
 
     @rule(name=names, member=members)
     def leave(self, name: str, member: int) -> None:
-        assert self.rooms.leave(name, member) is ((name, member) in self.pairs)
+        assert self.groups.leave(name, member) is ((name, member) in self.pairs)
         self.pairs = [pair for pair in self.pairs if pair != (name, member)]
 
     @invariant()
-    def everybody_is_addressed_once_in_the_order_of_arrival(self) -> None:
-        assert self.rooms.addressed(None) == self.here
+    def members_are_listed_once_in_the_order_of_arrival(self) -> None:
+        assert self.groups.get_members(None) == self.here
         for name in ("", "lounge", "kitchen", "*"):
-            assert self.rooms.addressed(name) == [m for n, m in self.pairs if n == name]
+            assert self.groups.get_members(name) == [m for n, m in self.pairs if n == name]
 
     @invariant()
     def members_know_their_groups(self) -> None:
         for member in range(6):
-            assert self.rooms.joined(member) == {n for n, m in self.pairs if m == member}
+            assert self.groups.get_groups(member) == {n for n, m in self.pairs if m == member}
 
     @invariant()
-    def empty_groups_are_forgotten(self) -> None:
-        assert set(self.rooms.rooms) == {name for name, _ in self.pairs}
+    def empty_groups_are_removed(self) -> None:
+        assert set(self.groups.members_by_group) == {name for name, _ in self.pairs}
 
 
-TestRooms = Model.TestCase
+TestGroups = Model.TestCase
 
 
 @given(st.lists(members, unique=True, min_size=2))
-def test_who_leaves_in_the_middle_of_a_broadcast_disturbs_nobody(everybody: list[int]) -> None:
-    rooms: Groups[int] = Groups()
-    for member in everybody:
-        rooms.enter(member)
-        rooms.join("lounge", member)
+def test_members_may_leave_during_a_broadcast(arrivals: list[int]) -> None:
+    groups: Groups[int] = Groups()
+    for member in arrivals:
+        groups.add(member)
+        groups.join("lounge", member)
     told = []
 
-    for member in rooms.addressed("lounge"):
+    for member in groups.get_members("lounge"):
         told.append(member)
-        for one in everybody:
-            rooms.exit(one)
+        for one in arrivals:
+            groups.remove(one)
 
-    assert told == everybody
-    assert rooms.addressed("lounge") == rooms.addressed(None) == []
+    assert told == arrivals
+    assert groups.get_members("lounge") == groups.get_members(None) == []

@@ -8,7 +8,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
-from kore._websocket.handshake import accept_key, chosen, refusal
+from kore._websocket.handshake import check_handshake, choose_protocol, compute_accept_key
 
 GOOD = {
     "upgrade": ["websocket"],
@@ -41,12 +41,12 @@ class Asked:
 
 
 def status(asked: Asked, origins: list[str] | None = None) -> int | None:
-    found = refusal(asked, origins)
+    found = check_handshake(asked, origins)
     return None if found is None else found.status
 
 
 def test_the_key_of_the_standards_example_is_answered_as_there() -> None:
-    assert accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+    assert compute_accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 def test_a_librarys_client_is_content_with_the_answer() -> None:
@@ -59,7 +59,7 @@ def test_a_librarys_client_is_content_with_the_answer() -> None:
     )
     key = fields["sec-websocket-key"][0]
     answer = Headers(
-        upgrade="websocket", connection="Upgrade", sec_websocket_accept=accept_key(key)
+        upgrade="websocket", connection="Upgrade", sec_websocket_accept=compute_accept_key(key)
     )
     answer = Headers({name.replace("_", "-"): value for name, value in answer.raw_items()})
     client.process_response(Response(101, "", answer))
@@ -187,10 +187,10 @@ def test_the_same_origin_is_the_host_that_was_asked(
 def test_the_first_protocol_that_both_speak_is_chosen(
     asked: list[str], spoken: list[str], expected: str | None
 ) -> None:
-    assert chosen(asked, spoken) == expected
+    assert choose_protocol(asked, spoken) == expected
 
 
 def test_a_refusal_says_what_would_be_right() -> None:
-    fields: Mapping[str, str] = dict(refusal(Asked(sec_websocket_version="8"), None).fields)
+    fields: Mapping[str, str] = dict(check_handshake(Asked(sec_websocket_version="8"), None).fields)
 
     assert fields == {"upgrade": "websocket", "sec-websocket-version": "13"}

@@ -50,7 +50,7 @@ def _check(application: _app.Application, what: str, *, same_user: bool) -> int:
     """Do everything that a start does before it opens something. Returns the exit status."""
     try:
         config = application.load()
-        databases.check(config)
+        databases.check_databases(config)
         check_directories(config)
         parent_config = ParentConfig.read(json.loads(json.dumps(resolve_host_names(config))))
         parent_config.refuse_unsupported(same_user=same_user)

@@ -169,7 +169,7 @@ class Template:
         # Sent as soon as it is set, since the rest of the load may take long.
         on_set = {"start_timeout": lambda seconds: self.channel.send(StartTimeout(seconds))}
         self.config = _app.load(options.app, options.arguments, options.conf, on_set)
-        databases.check(self.config)
+        databases.check_databases(self.config)
         check_directories(self.config)
         if options.background:
             self._detach_from_terminal()
@@ -199,7 +199,7 @@ class Template:
         _warn_about_threads()
         for notice in self.config.notices:
             handlers.log.warning("%s", notice)
-        objects.prepare(self.config.hooks)
+        objects.import_codec(self.config.hooks)
         self._load_parsers()
         # Files that the application has opened stay open in every worker.
         self.opened = open_descriptors() - STANDARD_FDS - {self.channel.fileno()}

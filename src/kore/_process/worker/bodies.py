@@ -106,7 +106,7 @@ class Bodies:
 
     # Before the body
 
-    def greet(self, request: Request, options: BodyOptions) -> bool:
+    def call_on_headers(self, request: Request, options: BodyOptions) -> bool:
         """Call the route's `on_headers`; return False if it refused or must be awaited first."""
         assert options.on_headers is not None  # noqa: S101 - the core calls it only for such routes
         verdict = options.on_headers(request)
@@ -136,7 +136,7 @@ class Bodies:
 
     # The body
 
-    def sink(self, request: Request, options: BodyOptions | None) -> BodySink:
+    def make_sink(self, request: Request, options: BodyOptions | None) -> BodySink:
         """Return a new sink for the body of a request."""
         take_more = partial(Request.take_more, request)
         if options is not None and options.stream:
@@ -164,19 +164,19 @@ class Bodies:
 
     # After it
 
-    def free(
+    def release(
         self, request: Request, options: BodyOptions | None, sink: BodySink | None
     ) -> None:
         """Release the body of a request that has been answered, or whose client has left."""
         # Not from here: a handler may be on the stack.
-        self.loop.call_soon(self._release, request, options, sink)
+        self.loop.call_soon(self._release_now, request, options, sink)
 
-    def _release(
+    def _release_now(
         self, request: Request, options: BodyOptions | None, sink: BodySink | None
     ) -> None:
         running = Request.working(request)
         if running:
-            running[0].add_done_callback(lambda _: self._release(request, options, sink))
+            running[0].add_done_callback(lambda _: self._release_now(request, options, sink))
             return
         hook = None if options is None else options.on_free
         try:

@@ -1,10 +1,11 @@
-"""Messages between workers, on the worker's side: a lane out and a lane in for each kind.
+"""The message bus of a worker: messages to and from other workers, by kind.
 
-    worker.relay.on(Kind.BROADCAST, receiver)
-    worker.relay.send(Kind.BROADCAST, payload, None, echo=False)
+    bus.set_receiver(MessageKind.BROADCAST, receiver)
+    bus.send(MessageKind.BROADCAST, payload, None, echo=False)
 
-Every payload goes through the parent, which does not look into it. Of one kind, those of one
-sender arrive in its order, and what is sent to everybody arrives everywhere in the same order.
+Every payload goes through the parent, which does not look into it. Messages of one kind from one
+sender arrive in the order in which they were sent; those to all workers arrive at every worker in
+the same order. Each kind has a `BusSender` and a `BusReceiver`.
 """
 
 from asyncio import AbstractEventLoop, TimerHandle, current_task
@@ -26,130 +27,138 @@ from kore._process.ipc.messages import (
 )
 from kore._process.ipc.send_queue import raise_mmap_threshold
 from kore._process.log.handlers import log
-from kore._process.worker.bus_receiver import Await, BusReceiver, Failed, Receiver
+from kore._process.worker.bus_receiver import BusReceiver, ErrorReport, HookRunner, Receiver
 from kore._process.worker.bus_sender import BusSender
 from kore.errors import KoreError
 
-# Losses are counted for so many seconds before they are told.
-COUNTED: Final = 1.0
+# Seconds during which losses are counted before they are logged.
+LOSS_LOG_DELAY: Final = 1.0
 KINDS: Final[Mapping[int, MessageKind]] = {int(kind): kind for kind in MessageKind}
 
 
 class MessageBus:
-    """What this worker and the others send one another."""
+    """Senders and receivers of a worker's messages. *send_routed* passes them to the parent."""
 
     def __init__(
         self,
         number: int,
         settings: Settings,
         loop: AbstractEventLoop,
-        post: Callable[[RoutedMessage], None],
-        failed: Failed,
+        send_routed: Callable[[RoutedMessage], None],
+        report: ErrorReport,
     ) -> None:
         raise_mmap_threshold()
         self.loop = loop
-        self.post = post
-        self.outgoing = {
-            kind: BusSender(kind, number, settings, loop, post) for kind in MessageKind
+        self.send_routed = send_routed
+        self.senders = {
+            kind: BusSender(kind, number, settings, loop, send_routed) for kind in MessageKind
         }
-        self.incoming = {
-            kind: BusReceiver(kind, settings, loop, partial(self.acknowledge, kind), failed)
+        self.receivers = {
+            kind: BusReceiver(kind, settings, loop, partial(self.send_ack, kind), report)
             for kind in MessageKind
         }
-        self._opened = False
+        self._is_open = False
         self._lost: Counter[int] = Counter()
         self._timer: TimerHandle | None = None
 
     def send(self, kind: MessageKind, payload: bytes, worker: int | None, *, echo: bool) -> None:
-        """Send *payload* to one worker, or to all: with *echo* this one is among them.
+        """Send *payload* to one worker, or to all; with *echo*, all includes this one.
 
-        It has left when this returns, as far as this worker is concerned. To all or to none:
-        BusyError when one of them has too much to handle before, NoSuchWorkerError,
-        TooLargeError.
+        It is sent to all of them or to none. Raises BusyError if one of them has too much to
+        handle, NoSuchWorkerError, TooLargeError.
         """
-        self.outgoing[kind].send(payload, worker, echo=echo)
+        self.senders[kind].send(payload, worker, echo=echo)
 
-    def on(self, kind: MessageKind, receiver: Receiver, where: str = "") -> None:
-        """Have *receiver* called with the sender's number and the payload.
+    def set_receiver(self, kind: MessageKind, receiver: Receiver, name: str = "") -> None:
+        """Call *receiver* with the sender's number and the payload of each message.
 
-        One after the other. What it returns, if that is a coroutine, is awaited before the next.
-        *where* is what it is called when it fails.
+        If it returns an awaitable, that is awaited before the next message. *name* is what the
+        receiver is called in messages.
         """
-        lane = self.incoming[kind]
-        lane.receiver = receiver
-        lane.where = where or lane.where
+        own = self.receivers[kind]
+        own.receiver = receiver
+        own.name = name or own.name
 
-    async def drained(self, kind: MessageKind, worker: int | None) -> None:
-        """Wait until what was sent, to one worker or to all, has been handled or is lost."""
-        if not self._opened:
+    async def drain(self, kind: MessageKind, worker: int | None) -> None:
+        """Wait until the messages sent, to one worker or to all, have been handled or are lost.
+
+        Raises KoreError where that would wait for the caller itself.
+        """
+        if not self._is_open:
             raise KoreError(
-                "a worker that starts handles nothing yet, and others may wait for it in turn: "
-                "this can be awaited after workerstart"
+                "sendobj_drained() cannot be awaited before workerstart has returned: "
+                "it would deadlock"
             )
-        if (task := self.incoming[kind].task) is not None and task is current_task():
+        receiver = self.receivers[kind]
+        if receiver.task is not None and receiver.task is current_task():
             raise KoreError(
-                f"{self.incoming[kind].where} would wait for itself: have a task of its own do it"
+                f"sendobj_drained() cannot be awaited in {receiver.name}, for whose end it would "
+                "wait: await it in a task of its own"
             )
-        await self.outgoing[kind].drained(worker)
+        await self.senders[kind].drain(worker)
 
     # ---- for the worker
 
-    def open(self, run_async: Await) -> None:
-        """Begin to hand over what has come: the application is ready for it."""
-        self._opened = True
-        for lane in self.incoming.values():
-            lane.run_async = run_async
-            lane.open()
+    def open(self, run_hook: HookRunner) -> None:
+        """Start to handle messages: the application is ready. *run_hook* runs awaitables."""
+        self._is_open = True
+        for receiver in self.receivers.values():
+            receiver.run_hook = run_hook
+            receiver.open()
 
     @property
-    def waiting(self) -> int:
-        """How many messages have come and are not handled."""
-        return sum(lane.waiting for lane in self.incoming.values())
+    def unhandled_count(self) -> int:
+        """How many messages have arrived and are not handled yet."""
+        return sum(receiver.unhandled_count for receiver in self.receivers.values())
 
-    def parcel(self, parcel: RoutedMessage) -> None:
-        """Take what the parent has brought."""
-        kind = KINDS.get(parcel.flags & KIND_MASK)
+    def receive(self, message: RoutedMessage) -> None:
+        """Take a message, an acknowledgement or a request for one from the parent."""
+        kind = KINDS.get(message.flags & KIND_MASK)
         if kind is None:
             return
-        if not parcel.flags & (ACK | ACK_REQUEST):
-            self.incoming[kind].take(parcel.address, parcel.content)
+        if not message.flags & (ACK | ACK_REQUEST):
+            self.receivers[kind].receive(message.address, message.content)
             return
         try:
-            number = decode_ack(parcel.content)
+            message_id = decode_ack(message.content)
         except ProtocolError:
             return
-        if parcel.flags & ACK:
-            self.outgoing[kind].settle(parcel.address, number)
+        if message.flags & ACK:
+            self.senders[kind].acknowledge(message.address, message_id)
         else:
-            self.incoming[kind].asked(parcel.address, number)
+            self.receivers[kind].request_ack(message.address, message_id)
 
-    def gone(self, message: WorkerExited) -> None:
-        """Take note that another worker has ended."""
+    def forget_worker(self, message: WorkerExited) -> None:
+        """Drop the state of another worker, which has ended; count what is lost with it."""
         number, absent = message.number, message.absent
         if not absent:
-            for incoming in self.incoming.values():
-                incoming.gone(number, message.pid)
-        lost = sum(lane.gone(number, absent=absent) for lane in self.outgoing.values())
+            for receiver in self.receivers.values():
+                receiver.forget_worker(number, message.pid)
+        lost = sum(
+            sender.forget_worker(number, absent=absent) for sender in self.senders.values()
+        )
         if lost:
             self._lost[number] += lost
             if self._timer is None:
-                self._timer = self.loop.call_later(COUNTED, self.tell_losses)
+                self._timer = self.loop.call_later(LOSS_LOG_DELAY, self.log_losses)
 
-    def acknowledge(self, kind: MessageKind, sender: int, number: int) -> None:
-        """Tell a sender that all up to *number* was handled."""
-        self.post(RoutedMessage(sender, kind | ACK, encode_ack(number)))
+    def send_ack(self, kind: MessageKind, sender: int, message_id: int) -> None:
+        """Acknowledge to *sender* that its messages up to *message_id* were handled."""
+        self.send_routed(RoutedMessage(sender, kind | ACK, encode_ack(message_id)))
 
-    def tell_losses(self) -> None:
-        """Log how much went to workers that did not live to handle it."""
+    def log_losses(self) -> None:
+        """Log how many messages were sent to workers that ended before handling them."""
         self._timer = None
         lost, self._lost = self._lost, Counter()
         for number, count in lost.items():
             log.warning("worker %d has ended: up to %d messages to it are lost", number, count)
 
-    def farewell(self) -> None:
-        """Hand over nothing more, and say what there is to say: this worker ends."""
-        for lane in self.incoming.values():
-            lane.close()
-        self.tell_losses()
-        if self.waiting:
-            log.warning("%d messages of other workers are lost: this one ends", self.waiting)
+    def shut_down(self) -> None:
+        """Stop handling messages and log what is lost: this worker ends."""
+        for receiver in self.receivers.values():
+            receiver.close()
+        self.log_losses()
+        if self.unhandled_count:
+            log.warning(
+                "%d messages of other workers are lost: this one ends", self.unhandled_count
+            )

@@ -1,4 +1,4 @@
-"""What this worker sends to others, of one kind: numbered, cut, and no more than they can take."""
+"""Send messages of one kind to other workers: numbered, in fragments, within a window for each."""
 
 import os
 from asyncio import AbstractEventLoop, Future
@@ -18,52 +18,56 @@ from kore.errors import BusyError, NoSuchWorkerError, TooLargeError
 
 
 class BusSender:
-    """A lane out: one window for each worker there is."""
+    """The sending side of one kind of messages, with a send window for each worker."""
 
     def __init__(
         self,
         kind: MessageKind,
-        own: int,
+        own_number: int,
         settings: Settings,
         loop: AbstractEventLoop,
-        post: Callable[[RoutedMessage], None],
+        send_routed: Callable[[RoutedMessage], None],
     ) -> None:
         self.kind = kind
         self.loop = loop
-        self.post = post
-        self.limit = settings.worker_message_max
+        self.send_routed = send_routed
+        self.payload_max = settings.worker_message_max
         window = settings.worker_message_window
         self.windows = {number: SendWindow(window) for number in range(1, settings.workers + 1)}
-        self.others = tuple(number for number in self.windows if number != own)
-        self.number = first_message_id(os.getpid())
-        self._waiting: list[Future[None]] = []
+        self.others = tuple(number for number in self.windows if number != own_number)
+        self.last_id = first_message_id(os.getpid())
+        self._waiters: list[Future[None]] = []
 
     def send(self, payload: bytes, worker: int | None, *, echo: bool) -> None:
-        """Send to one worker, or to all; to this one too when *echo*.
+        """Send to one worker, or to all; with *echo*, all includes this one.
 
-        Sent to all of them or to none. BusyError, NoSuchWorkerError, TooLargeError.
+        It is sent to all of them or to none. Raises BusyError if a window is full,
+        NoSuchWorkerError, TooLargeError.
         """
-        receivers = self.receivers(worker, echo=echo)
-        if len(payload) > self.limit:
+        receivers = self.get_receivers(worker, echo=echo)
+        if len(payload) > self.payload_max:
             raise TooLargeError(
-                f"a message of {len(payload)} bytes: worker_message_max allows {self.limit}"
+                f"a message of {len(payload)} bytes: worker_message_max allows {self.payload_max}"
             )
-        price = wire_cost(len(payload))
-        full = tuple([n for n in receivers if not self.windows[n].has_room(price)])
+        cost = wire_cost(len(payload))
+        full = tuple([n for n in receivers if not self.windows[n].has_room(cost)])
         if full:
-            raise self._busy(full)
+            raise self._make_busy_error(full)
         if not receivers:
             return
-        self.number += 1
+        self.last_id += 1
         for number in receivers:
-            self.windows[number].add(self.number, price, to_all=worker is None)
+            self.windows[number].add(self.last_id, cost, to_all=worker is None)
         address = ALL_WORKERS if worker is None else worker
         flags = self.kind | (ECHO if echo and worker is None else 0)
-        for head, body in split_message(self.number, payload):
-            self.post(RoutedMessage(address, flags, body, head))
+        for head, body in split_message(self.last_id, payload):
+            self.send_routed(RoutedMessage(address, flags, body, head))
 
-    def receivers(self, worker: int | None, *, echo: bool) -> tuple[int, ...]:
-        """Return the numbers of those who are to get something."""
+    def get_receivers(self, worker: int | None, *, echo: bool) -> tuple[int, ...]:
+        """Return the numbers of the workers that a message is for.
+
+        Raises TypeError if *worker* is not an int, NoSuchWorkerError if it is out of range.
+        """
         if worker is None:
             return tuple(self.windows) if echo else self.others
         if type(worker) is not int:
@@ -72,48 +76,52 @@ class BusSender:
             raise NoSuchWorkerError(f"worker {worker} invalid: there are 1..{len(self.windows)}")
         return (worker,)
 
-    def settle(self, worker: int, number: int) -> None:
-        """Take note that *worker* has handled all up to *number*, if this process has sent it."""
-        if get_sender_pid(number) == get_sender_pid(self.number):
-            self.windows[worker].acknowledge(number)
-            self._wake()
+    def acknowledge(self, worker: int, message_id: int) -> None:
+        """Note that *worker* has handled everything up to *message_id*.
 
-    def gone(self, worker: int, *, absent: bool) -> int:
-        """Take note that a worker has ended; return how much sent to it may be lost."""
+        Ignored if the message was sent by another process, which had this worker's number before.
+        """
+        if get_sender_pid(message_id) == get_sender_pid(self.last_id):
+            self.windows[worker].acknowledge(message_id)
+            self._wake_waiters()
+
+    def forget_worker(self, worker: int, *, absent: bool) -> int:
+        """Clear the window of a worker that has ended; return how many messages may be lost."""
         lost = self.windows[worker].clear(absent=absent)
-        self._wake()
+        self._wake_waiters()
         return lost
 
-    async def drained(self, worker: int | None) -> None:
-        """Wait until all that was sent before, or that to one worker, is handled or lost."""
-        numbers, last = self.receivers(worker, echo=True), self.number
-        while owing := [number for number in numbers if self.windows[number].has_unacked(last)]:
-            self._ask(owing)
+    async def drain(self, worker: int | None) -> None:
+        """Wait until the messages sent so far, to one worker or to all, are handled or lost."""
+        numbers, last_id = self.get_receivers(worker, echo=True), self.last_id
+        while unacked := [n for n in numbers if self.windows[n].has_unacked(last_id)]:
+            self._request_acks(unacked)
             waiter = self.loop.create_future()
-            self._waiting.append(waiter)
+            self._waiters.append(waiter)
             try:
                 await waiter
             finally:
-                if waiter in self._waiting:
-                    self._waiting.remove(waiter)
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
 
-    def _busy(self, full: tuple[int, ...]) -> BusyError:
-        """Say who is. They may only not have told yet what they have handled."""
-        self._ask(full)
-        who = ", ".join(map(str, full))
-        return BusyError(f"worker {who} has not handled yet what was sent before", full)
+    def _make_busy_error(self, full: tuple[int, ...]) -> BusyError:
+        """Return the error for full windows. Acknowledgements may be due: request them."""
+        self._request_acks(full)
+        numbers = ", ".join(map(str, full))
+        return BusyError(f"worker {numbers} has not handled yet what was sent before", full)
 
-    def _ask(self, numbers: Iterable[int]) -> None:
-        """Have these workers tell when they have handled all of it, if they were not asked yet."""
+    def _request_acks(self, numbers: Iterable[int]) -> None:
+        """Request acknowledgements of all messages, unless that was done before."""
         for number in numbers:
             window = self.windows[number]
             if not window.ack_requested:
-                window.ack_requested = self.number
-                self.post(RoutedMessage(number, self.kind | ACK_REQUEST, encode_ack(self.number)))
+                window.ack_requested = self.last_id
+                request = encode_ack(self.last_id)
+                self.send_routed(RoutedMessage(number, self.kind | ACK_REQUEST, request))
 
-    def _wake(self) -> None:
-        """Have those look again who wait."""
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
+    def _wake_waiters(self) -> None:
+        """Have all `drain()` calls check their windows again."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

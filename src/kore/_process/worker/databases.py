@@ -1,14 +1,15 @@
-"""The databases of a worker. Their library is loaded by the template, if there are any."""
+"""The databases of a worker. psycopg is imported by the template, if there are any."""
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from kore._conf import databases
 from kore._conf.diagnostics import find_caller
 from kore._conf.schema import Config
-from kore._conf.schema import Database as Wanted
-from kore._maybe_async import await_result, is_awaitable
+from kore._conf.schema import Database as DatabaseConfig
+from kore._maybe_async import start_maybe_async
 from kore._process.log.handlers import log
 from kore.errors import ConfigError, DatabaseError
 
@@ -19,68 +20,69 @@ if TYPE_CHECKING:
     from kore._process.worker.tasks import RequestTasks
 
 LIBRARY: Final = "kore._pgsql.database"
-Failed = Callable[[str, BaseException], None]
+ErrorReport = Callable[[str, BaseException], None]
 
 
-def check(config: Config) -> None:
-    """Have libpq read all connection strings. ConfigError: it does not understand one.
+def check_databases(config: Config) -> None:
+    """Check all connection strings, and import the library once for all workers to be forked.
 
-    The library is loaded here, once for all workers that will be forked.
+    Raises ConfigError if psycopg cannot be imported, or if libpq rejects a connection string.
     """
-    for wanted in config.databases:
-        check_one(wanted, config.settings)
+    for database in config.databases:
+        _check_database(database, config.settings)
 
 
-def check_one(wanted: Wanted, settings: "Settings") -> None:
-    """Have libpq read one of them."""
-    label = f"{wanted.where}: database '{wanted.name}'"
+def _check_database(database: DatabaseConfig, settings: "Settings") -> None:
+    label = f"{database.where}: database '{database.name}'"
     try:
         import_module(LIBRARY)
-        target(wanted, settings)
+        _parse_target(database, settings)
     except ImportError as error:
         raise ConfigError(f"{label} needs psycopg, which cannot be loaded: {error}") from None
     except ConfigError as error:
         raise ConfigError(f"{label}: {error}") from None
 
 
-def target(wanted: Wanted, settings: "Settings") -> Any:
-    """Return where a database is."""
+def _parse_target(database: DatabaseConfig, settings: "Settings") -> Any:
+    """Return the connection target of a database."""
     return import_module("kore._pgsql.conninfo").parse_conninfo(
-        wanted.connstring, settings.pgsql_connect_timeout, settings.pgsql_statement_timeout
+        database.connstring, settings.pgsql_connect_timeout, settings.pgsql_statement_timeout
     )
 
 
 class Databases:
-    """The databases of a worker by name. The first query makes what it needs."""
+    """The databases of a worker by name. Each gets its pool when it is first used."""
 
-    def __init__(self, config: Config, tasks: "RequestTasks", failed: Failed) -> None:
+    def __init__(self, config: Config, tasks: "RequestTasks", report: ErrorReport) -> None:
         self.settings = config.settings
-        self.wanted = {wanted.name: wanted for wanted in config.databases}
+        self.configured = {database.name: database for database in config.databases}
         self.tasks = tasks
-        self.failed = failed
-        self.made: dict[str, Database] = {}
+        self.report = report
+        self.opened: dict[str, Database] = {}
 
-    def database(self, name: str, connstring: str) -> None:
-        """Give one more database a name. The same again is nothing new."""
-        wanted = databases.build_database(name, connstring, find_caller())
-        # Here nobody looks at it later.
-        check_one(wanted, self.settings)
-        databases.add_database(self.wanted, wanted)
+    def register(self, name: str, connstring: str) -> None:
+        """Add a database of this worker. The same name and string again change nothing.
+
+        Raises ConfigError if the string is invalid or the name has another one.
+        """
+        database = databases.build_database(name, connstring, find_caller())
+        # Now, since there is no later check as for those of the configuration.
+        _check_database(database, self.settings)
+        databases.add_database(self.configured, database)
 
     def query(
         self, db: str, query: str, params: Any, binary: object, bytea: object
     ) -> Coroutine[Any, Any, "Rows | None"]:
-        """Return what a query is awaited by."""
-        return self.of(db).query(query, params, binary, bytea)
+        """Return a coroutine that runs a query."""
+        return self.get(db).query(query, params, binary, bytea)
 
-    def of(self, name: str) -> "Database":
-        """Return a database. DatabaseError: none has that name."""
-        return self.made.get(name) or self.make(name)
+    def get(self, name: str) -> "Database":
+        """Return a database. Raises DatabaseError if none has that name."""
+        return self.opened.get(name) or self._open(name)
 
-    def make(self, name: str) -> "Database":
-        """Make a database of what was configured."""
-        if name not in self.wanted:
-            known = ", ".join(self.wanted) or "none: call kore.dbsetup()"
+    def _open(self, name: str) -> "Database":
+        if name not in self.configured:
+            known = ", ".join(self.configured) or "none: call kore.dbsetup()"
             raise DatabaseError(f"pgsql error: no database found named {name!r}, there is {known}")
         settings, library = self.settings, import_module(LIBRARY)
         limits = library.PoolLimits(
@@ -91,24 +93,23 @@ class Databases:
             prepared_limit=settings.pgsql_prepared_max,
             wait_timeout=settings.pgsql_queue_timeout,
         )
-        around = library.Callbacks(
-            self.call,
+        callbacks = library.Callbacks(
+            self.call_application,
             lambda text: log.warning("database '%s': %s", name, text),
             self.tasks.describe,
         )
-        self.made[name] = library.Database(target(self.wanted[name], settings), limits, around)
-        return self.made[name]
+        target = _parse_target(self.configured[name], settings)
+        self.opened[name] = library.Database(target, limits, callbacks)
+        return self.opened[name]
 
-    def call(self, callback: Callable[..., object], *arguments: object) -> None:
-        """Call what an application gave for notifications; whatever it does ends here."""
+    def call_application(self, callback: Callable[..., object], *arguments: object) -> None:
+        """Call a callback for notifications, and report what it raises."""
         try:
-            result = callback(*arguments)
-            if is_awaitable(result):
-                self.tasks.create(await_result(result))
+            start_maybe_async(partial(callback, *arguments), self.tasks.create)
         except BaseException as error:  # noqa: BLE001 - whatever an application raises
-            self.failed("the callback of listen()", error)
+            self.report("the callback of listen()", error)
 
     async def close(self, seconds: float) -> None:
-        """Hang up, after what was going on has been cancelled."""
-        for database in self.made.values():
+        """Cancel running queries and close all connections, each database in so many *seconds*."""
+        for database in self.opened.values():
             await database.close(seconds)

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker on the scoreboard, and the stacks it writes when the parent asks."""
+"""The heartbeat of a worker on the scoreboard, and stack dumps on a signal of the parent."""
 
 import contextlib
 import faulthandler
@@ -11,39 +11,39 @@ from typing import Final
 from kore._process.ipc.scoreboard import BEAT, BEAT_AT, BLOCKING_AT
 from kore._process.privsep import STACK_DUMP_SIGNAL
 
-BEATS: Final = 1 << 32
+COUNTER_MODULUS: Final = 1 << 32
 
 
 class Heartbeat:
-    """A counter that moves as long as the event loop turns."""
+    """A counter that is incremented as long as the event loop runs."""
 
     def __init__(self, slot: memoryview, stacks: int, offset: int) -> None:
         self._slot = slot
         self._count = 0
-        # A descriptor for stacks, or -1, and where in it those of this worker belong.
+        # The descriptor for stack dumps, or -1, and the offset for those of this worker.
         self._stacks = stacks
         self._offset = offset
         self._thread = get_ident()
         self._blocking = 0
-        # When it was last blocked on purpose, on the monotonic clock.
+        # When `kore.blocking()` last ended, on the monotonic clock.
         self.blocked_at = 0.0
 
     def open(self) -> None:
-        """Write the stacks of all threads to the scoreboard when asked, from now on."""
-        # Otherwise to standard error, as before: the parent asks in any case.
+        """From now on, dump the stacks of all threads to the descriptor when the signal comes."""
+        # Without one, they go to standard error, as before.
         if self._stacks >= 0:
             faulthandler.register(STACK_DUMP_SIGNAL, file=self._stacks)
 
     def beat(self) -> None:
-        """Show that the event loop turns. Earlier stacks may be written over."""
-        self._count = (self._count + 1) % BEATS
+        """Increment the counter. A later stack dump overwrites the one before."""
+        self._count = (self._count + 1) % COUNTER_MODULUS
         BEAT.pack_into(self._slot, BEAT_AT, self._count)
         if self._stacks >= 0:
             os.lseek(self._stacks, self._offset, os.SEEK_SET)
 
     @contextlib.contextmanager
     def blocking(self) -> Iterator[None]:
-        """Say that the block may keep the event loop from turning."""
+        """Return a context manager whose block may block the event loop on purpose."""
         if get_ident() != self._thread:
             yield
             return

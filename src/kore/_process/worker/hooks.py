@@ -1,4 +1,4 @@
-"""What the core of a worker calls, as one object."""
+"""The hooks that the core calls in a worker, as one object."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class WorkerHooks:
-    """The hooks of a worker; what each does is said in `kore._core.server_context`."""
+    """The hooks of a worker; `kore._core.server_context` says what each is called for."""
 
     start_task: Callable[..., object]
     send_stream: Callable[..., None]

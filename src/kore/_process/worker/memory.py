@@ -1,15 +1,15 @@
-"""Give memory of a burst back to the system, when the worker has become quiet."""
+"""Return free memory to the system when a worker is quiet after a burst, by malloc_trim(3)."""
 
 import ctypes
 from collections.abc import Callable
 from typing import Any, Final
 
-# Events of one sweep, twice a second, below which a pause of some milliseconds harms nobody.
-QUIET: Final = 500
-# Free memory that is worth the work.
-WORTH: Final = 16 << 20
-# Sweeps after an event in which to look: what it was about may end later.
-LOOKS: Final = 20
+# Events between two sweeps below which a pause of some milliseconds does no harm.
+QUIET_EVENTS_MAX: Final = 500
+# Bytes of free memory that are worth a trim.
+TRIM_SIZE_MIN: Final = 16 << 20
+# Sweeps after an event in which to check: what it started may end later.
+CHECKS_AFTER_EVENT: Final = 20
 
 
 class MallInfo(ctypes.Structure):
@@ -25,34 +25,36 @@ class MallInfo(ctypes.Structure):
 
 
 class Trimmer:
-    """Looks now and then whether there is memory to give back."""
+    """Decides when to trim the heap."""
 
     def __init__(self) -> None:
         library: Any = ctypes.CDLL(None)
-        # glibc has both since 2.33; other libraries give memory back by themselves.
-        self.trim: Callable[[int], int] | None = getattr(library, "malloc_trim", None)
-        self.info: Any = getattr(library, "mallinfo2", None)
-        if self.info is not None:
-            self.info.restype = MallInfo
-        self.looks = 0
-        # Memory that was free at the latest trim, or less since then: it is counted on as free.
-        self.least = self.free()
+        # glibc has both since 2.33; other libraries return memory by themselves.
+        self.malloc_trim: Callable[[int], int] | None = getattr(library, "malloc_trim", None)
+        self.mallinfo: Any = getattr(library, "mallinfo2", None)
+        if self.mallinfo is not None:
+            self.mallinfo.restype = MallInfo
+        self.checks_left = 0
+        # The lowest free size since the latest trim: what the heap keeps free anyway.
+        self.free_size_min = self.get_free_size()
 
-    def free(self) -> int:
-        """Return how many bytes are free and kept, 0 where nothing says so."""
-        return 0 if self.info is None or self.trim is None else int(self.info().fordblks)
+    def get_free_size(self) -> int:
+        """Return how many bytes of the heap are free, 0 where the library cannot tell."""
+        if self.mallinfo is None or self.malloc_trim is None:
+            return 0
+        return int(self.mallinfo().fordblks)
 
-    def turn(self, events: int) -> bool:
-        """Return whether to give memory back: there were so many *events* since the last time."""
-        self.looks = LOOKS if events else self.looks - 1
-        if events >= QUIET or self.looks <= 0:
+    def should_trim(self, events: int) -> bool:
+        """Return whether to trim now, with so many *events* since the last call."""
+        self.checks_left = CHECKS_AFTER_EVENT if events else self.checks_left - 1
+        if events >= QUIET_EVENTS_MAX or self.checks_left <= 0:
             return False
-        free = self.free()
-        self.least = min(self.least, free)
-        return free >= self.least + WORTH
+        free_size = self.get_free_size()
+        self.free_size_min = min(self.free_size_min, free_size)
+        return free_size >= self.free_size_min + TRIM_SIZE_MIN
 
-    def give_back(self) -> None:
-        """Give the system what is free."""
-        if self.trim is not None:
-            self.trim(0)
-        self.least = self.free()
+    def trim_heap(self) -> None:
+        """Return free memory to the system."""
+        if self.malloc_trim is not None:
+            self.malloc_trim(0)
+        self.free_size_min = self.get_free_size()

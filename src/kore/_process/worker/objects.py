@@ -1,4 +1,4 @@
-"""Objects that the application sends to other workers, and its hook for those that others send."""
+"""Objects sent to other workers by `kore.sendobj()` and received by `koreapp.onmsg()`."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -11,7 +11,7 @@ from kore._process.log.handlers import log
 from kore._process.worker.bus import MessageBus
 from kore.errors import KoreError
 
-# Loaded by who has the hook, before workers are forked; by others when they send something.
+# Imported before the fork if the application has the hook, else when a worker first sends.
 CODEC: Final = "kore._process.worker.codec"
 HOOK: Final = "onmsg"
 
@@ -19,18 +19,19 @@ Hook = Callable[[Any], Any]
 
 
 class Objects:
-    """What `kore.sendobj()` and `koreapp.onmsg()` are made of."""
+    """Sends objects of the application, and passes received ones to its hook."""
 
-    def __init__(self, relay: MessageBus, settings: Settings, hook: Hook | None) -> None:
-        self.relay = relay
+    def __init__(self, bus: MessageBus, settings: Settings, hook: Hook | None) -> None:
+        self.bus = bus
         self.settings = settings
         self.hook = hook
-        self._silent = False
-        relay.on(MessageKind.OBJECT, self.receive, "koreapp.onmsg")
+        # The missing hook was logged.
+        self._is_warned = False
+        bus.set_receiver(MessageKind.OBJECT, self.receive, "koreapp.onmsg")
 
     @cached_property
     def codec(self) -> Any:
-        """The module that knows how objects travel."""
+        """The module that encodes and decodes objects."""
         return import_module(CODEC)
 
     def send(self, value: object, worker: int | None) -> None:
@@ -39,34 +40,34 @@ class Objects:
         data = self.codec.encode(
             value, settings.worker_message_max, any_class=settings.worker_message_pickle
         )
-        self.relay.send(MessageKind.OBJECT, data, worker, echo=True)
+        self.bus.send(MessageKind.OBJECT, data, worker, echo=True)
 
-    async def drained(self, worker: int | None) -> None:
-        """Wait until what was sent has been handled, or is lost with whom it was for."""
-        await self.relay.drained(MessageKind.OBJECT, worker)
+    async def drain(self, worker: int | None) -> None:
+        """Wait until the objects sent so far are handled, or lost with their receivers."""
+        await self.bus.drain(MessageKind.OBJECT, worker)
 
     def receive(self, sender: int, data: bytes) -> Any:
-        """Hand an object to the application; what its hook returns, to be awaited perhaps."""
+        """Pass an object to the application's hook; return what that returns."""
         if self.hook is None:
-            self._say_that_nobody_takes_it(sender)
+            self._warn_without_hook(sender)
             return None
         try:
             value = self.codec.decode(data, any_class=self.settings.worker_message_pickle)
         except KoreError as error:
-            log.error("an object of worker %d is left out: %s", sender, error)
+            log.error("discarding object from worker %d: %s", sender, error)
             return None
         return self.hook(value)
 
-    def _say_that_nobody_takes_it(self, sender: int) -> None:
-        if not self._silent:
-            self._silent = True
+    def _warn_without_hook(self, sender: int) -> None:
+        if not self._is_warned:
+            self._is_warned = True
             log.warning(
-                "worker %d sends objects, but the application has no koreapp.onmsg: left out",
+                "worker %d sends objects, but the application has no koreapp.onmsg: discarded",
                 sender,
             )
 
 
-def prepare(hooks: Mapping[str, Hook]) -> None:
-    """Load what workers with these hooks need, once for all of them."""
+def import_codec(hooks: Mapping[str, Hook]) -> None:
+    """Import the codec once for all workers, if they have the hook that needs it."""
     if HOOK in hooks:
         import_module(CODEC)

@@ -1,4 +1,4 @@
-"""What a worker is given when it starts."""
+"""Start parameters of a worker."""
 
 import socket
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from kore._process.ipc.channel import Channel
 
 @dataclass(frozen=True, slots=True)
 class WorkerParams:
-    """Everything a worker has. All else was closed before it came to be."""
+    """Start parameters of a worker. All other inherited descriptors are already closed."""
 
     number: int
     config: Config
     channel: Channel
-    # Server name and listening socket; none when this worker accepts no connections.
+    # Server name and listening socket; none if this worker accepts no connections.
     sockets: tuple[tuple[str, socket.socket], ...]
-    # Of each access log in `Config.accesslogs` a descriptor to append to.
+    # For each of `Config.accesslogs` a descriptor to append to.
     accesslogs: tuple[int, ...]
-    # Its place on the scoreboard, writable.
+    # Its slot of the scoreboard, writable.
     slot: memoryview
-    # What ends the processes it starts with the parent.
+    # The read end of the pipe whose end kills the processes it starts, see `_aio.parent_death`.
     death_pipe: int
-    # Those of the server, before this process was pinned to one.
+    # The CPUs of the server, before this process was pinned to one.
     cpus: frozenset[int]
     # The parent's pid.
     parent: int
-    # Where it writes the stacks of its threads: a descriptor, or -1, and the offset.
+    # The descriptor for stack dumps of its threads, or -1, and the offset in it.
     stacks: tuple[int, int] = (-1, 0)
-    # Under `kodev run`.
+    # It runs under `kodev run`.
     development: bool = False

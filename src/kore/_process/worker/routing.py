@@ -1,4 +1,4 @@
-"""What a worker serves: routes made callable, files behind them, sockets they are asked on."""
+"""Routers, file handlers and listeners of one worker."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -23,79 +23,81 @@ from kore._process.worker.params import WorkerParams
 from kore._process.worker.slow_handlers import SlowHandlers
 from kore._process.worker.tasks import RequestTasks
 
-NOTHING: Final = ParameterRules()
+NO_RULES: Final = ParameterRules()
 
 
 class Routing:
-    """The domains of a configuration, as one worker has them."""
+    """Makes the routes of a configuration callable, and listens for their requests."""
 
     def __init__(
         self,
-        birth: WorkerParams,
+        params: WorkerParams,
         tasks: RequestTasks,
-        journals: AccessLogs,
-        slow: SlowHandlers | None,
+        accesslogs: AccessLogs,
+        slow_handlers: SlowHandlers | None,
     ) -> None:
-        self.slow = slow
-        self.config: Config = birth.config
-        self.sockets = birth.sockets
+        self.slow_handlers = slow_handlers
+        self.config: Config = params.config
+        self.sockets = params.sockets
         self.tasks = tasks
-        self.journals = journals
-        # What was said about parameters that cannot be there.
+        self.accesslogs = accesslogs
+        # Hints about parameters that were logged once.
         self.hints: set[str] = set()
-        # Where handlers are, by their paths; empty where there are several.
-        self.places: dict[str, str] = {}
-        # Files that stay open for a moment.
-        self.keeper = OpenFileCache(open_beneath)
-        self.policy = build_policy(birth.config.settings, self.keeper.open)
+        # `file:line` of handlers by route; empty for routes with several.
+        self.handler_places: dict[str, str] = {}
+        self.file_cache = OpenFileCache(open_beneath)
+        self.policy = build_policy(params.config.settings, self.file_cache.open)
         self.directories = {
-            route.files: Directory(route.files, self.keeper.clear)
-            for domain in birth.config.domains
+            route.files: Directory(route.files, self.file_cache.clear)
+            for domain in params.config.domains
             for route in domain.routes
             if route.files
         }
 
-    def listen(self, poller: Poller, service: ServerContext) -> None:
-        """Accept on the sockets of each server, with a router for its domains."""
+    def listen(self, poller: Poller, context: ServerContext) -> None:
+        """Start to accept on the sockets of each server, with a router for its domains."""
         for name, sock in self.sockets:
-            # One that joins others on a reload does not do so yet.
+            # A socket that was bound for a reload does not listen yet.
             sock.listen(self.config.settings.socket_backlog)
             domains = [domain for domain in self.config.domains if domain.server == name]
-            router = Router(domains, self.fold, self.journals.of)
-            stray = self.journals.first(domains)
-            Listener(poller, service, sock, router.resolve, stray)
-            # The listener has a descriptor of its own: with this one open, the kernel would go on
-            # to queue clients here when the listener is closed.
+            router = Router(domains, self.make_handler, self.accesslogs.find)
+            default_log = self.accesslogs.find_first(domains)
+            Listener(poller, context, sock, router.resolve, default_log)
+            # The listener has a descriptor of its own. With this one open, the kernel would still
+            # queue clients here when the listener is closed.
             sock.close()
 
-    def fold(self, route: Route) -> RouteHandler:
-        """Make of a route what the core calls for it."""
+    def make_handler(self, route: Route) -> RouteHandler:
+        """Return the function that the core calls for a route: its steps and its handler."""
         if not route.files:
             place = locate_function(route.handler)
-            self.places[route.path] = place * (self.places.get(route.path, place) == place)
+            known = self.handler_places.get(route.path, place)
+            self.handler_places[route.path] = place if known == place else ""
             run = fold_steps(route, build_steps(route, self.config.prerequests))
-            return self.slow.watch(route.path, route.handler, run) if self.slow else run
-        served = Filemap(route, self.directories[route.files], self.policy).serve
-        # Prerequests are for handlers.
-        return fold_steps(replace(route, handler=served), build_steps(route, ()))
+            if self.slow_handlers is not None:
+                return self.slow_handlers.wrap(route.path, route.handler, run)
+            return run
+        serve = Filemap(route, self.directories[route.files], self.policy).serve
+        # No prerequests: they are for handlers.
+        return fold_steps(replace(route, handler=serve), build_steps(route, ()))
 
-    def parts(self, request: Request, entry: RouteEntry) -> RequestData:
-        """Make what reads the parameters, cookies and files of a request."""
-        declared = entry.route.requirements.parameters.get(request.method, NOTHING)
+    def make_request_data(self, request: Request, entry: RouteEntry) -> RequestData:
+        """Return the object that reads parameters, cookies and files of a request."""
+        declared = entry.route.requirements.parameters.get(request.method, NO_RULES)
         return RequestData(self.config.settings, declared, self.hints)
 
-    def stream(self, request: Request, status: int, items: Any) -> None:
+    def send_stream(self, request: Request, status: int, items: Any) -> None:
         """Send an async iterator as the body of a response."""
         body = ResponseBody(items)
         task = self.tasks.spawn(stream_body(request, status, body), request)
 
-        def close_if_not_started(_: object) -> None:
+        def discard_if_not_started(_: object) -> None:
             if not body.begun:
-                self.discard(request, items)
+                self.discard_stream(request, items)
 
-        task.add_done_callback(close_if_not_started)
+        task.add_done_callback(discard_if_not_started)
 
-    def discard(self, request: Request, items: Any) -> None:
+    def discard_stream(self, request: Request, items: Any) -> None:
         """Close an async iterator whose items are not sent."""
         if close := getattr(items, "aclose", None):
             self.tasks.run_after_request(close(), f"route '{Request.where(request)}'")

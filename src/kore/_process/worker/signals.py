@@ -1,4 +1,7 @@
-"""The application's hook for signals: those of a worker's own, and those the parent tells it of."""
+"""Signals of a worker: its own actions, and the application's hook for them.
+
+The hook is called for signals to this process and for those to the parent, which passes them on.
+"""
 
 import asyncio
 import contextlib
@@ -7,58 +10,62 @@ import signal
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
-from kore._maybe_async import is_awaitable
+from kore._maybe_async import start_maybe_async
 from kore._process.log.handlers import NOTICE, log
 
-# A terminal sends ctrl-C to all processes at once, and the parent tells the workers of it, too.
-ONCE_WITHIN: Final = 1.0
-MISDIRECTED: Final = (
+# A terminal sends SIGINT to all processes of the group, and the parent passes its own on, too. Both
+# within so many seconds count as one.
+DUPLICATE_SECONDS: Final = 1.0
+SIGHUP_HINT: Final = (
     "SIGHUP to a worker does nothing: send it to the parent, process %d, which loads the "
     "application anew"
 )
 
 Hook = Callable[[int], Any]
-Spawn = Callable[[Coroutine[Any, Any, Any]], object]
-Failed = Callable[[str, BaseException], None]
+TaskStarter = Callable[[Coroutine[Any, Any, Any]], object]
+ErrorReport = Callable[[str, BaseException], None]
 
 
 class Signals:
-    """What a worker does on signals, and the application's hook after it."""
+    """The actions of a worker on signals, and the application's hook after them."""
 
-    def __init__(self, hook: Hook | None, spawn: Spawn, failed: Failed) -> None:
+    def __init__(self, hook: Hook | None, start_task: TaskStarter, report: ErrorReport) -> None:
         self.hook = hook
-        self.spawn = spawn
-        self.failed = failed
-        # Hooks that wait for something: a worker that drains waits for them.
-        self.running = 0
-        # What is caught already, or not ours to catch.
+        self.start_task = start_task
+        self.report = report
+        # Hooks that are being awaited: a draining worker waits for them.
+        self.running_hooks = 0
+        # Signals that are handled already, or reserved.
         self.known: set[int] = {signal.SIGCHLD}
-        # What Python calls for those that were caught here.
+        # Python's handlers for the signals that the event loop handles.
         self._handlers: dict[int, Any] = {}
-        # Of each signal: whether the parent told it, and when.
-        self._heard: dict[int, tuple[bool, float]] = {}
+        # For each signal, whether the last one was the parent's, and when it came.
+        self._last: dict[int, tuple[bool, float]] = {}
 
-    def catch(self, loop: AbstractEventLoop, actions: dict[int, Callable[[], object]]) -> None:
-        """Have the event loop call *actions* for signals, and the hook."""
+    def add_actions(
+        self, loop: AbstractEventLoop, actions: dict[int, Callable[[], object]]
+    ) -> None:
+        """Have the event loop call *actions* for signals, and the hook after each."""
         self.known.update(actions)
         for number, action in actions.items():
             self._add(loop, number, action)
         if self.hook is not None:
-            # For the hook only. uvloop keeps this one to itself.
+            # For the hook only. uvloop reserves this signal and raises RuntimeError.
             with contextlib.suppress(RuntimeError):
                 self._add(loop, signal.SIGCHLD, lambda: None)
 
     def _add(self, loop: AbstractEventLoop, number: int, action: Callable[[], object]) -> None:
-        loop.add_signal_handler(number, self.caught, number, action)
+        loop.add_signal_handler(number, self.on_signal, number, action)
         self._handlers[number] = signal.getsignal(number)
 
-    def abandon(self) -> None:
-        """Give signals their default meaning back, in a process forked from the worker.
+    def restore_defaults(self) -> None:
+        """Restore the default actions, in a process forked from the worker.
 
-        The loop's handlers write to a socket that both share: the worker would take a signal to its
-        child for its own. What the application has installed itself stays.
+        The loop's handlers write to a socket that both processes share: the worker would handle
+        signals to its child. Handlers that the application has installed itself stay.
         """
         signal.set_wakeup_fd(-1)
         for number, handler in self._handlers.items():
@@ -69,47 +76,47 @@ class Signals:
     def trap(self, loop: AbstractEventLoop, number: int) -> None:
         """Have the event loop call the hook for one more signal."""
         if number not in self.known:
-            self.catch(loop, {number: lambda: None})
+            self.add_actions(loop, {number: lambda: None})
 
-    def caught(self, number: int, action: Callable[[], object]) -> None:
-        """Take a signal to this process."""
+    def on_signal(self, number: int, action: Callable[[], object]) -> None:
+        """Handle a signal to this process."""
         action()
-        self._tell(number, told=False)
+        self._call_hook(number, from_parent=False)
 
-    def told(self, number: int) -> None:
-        """Take a signal to the parent."""
-        self._tell(number, told=True)
+    def on_parent_signal(self, number: int) -> None:
+        """Handle a signal to the parent."""
+        self._call_hook(number, from_parent=True)
 
-    def hang_up(self) -> None:
-        """Take a SIGHUP, which is for the parent, and say so unless that has got it, too."""
+    def on_sighup(self) -> None:
+        """Log a hint for SIGHUP, which is for the parent, unless the parent gets it, too."""
         if self.hook is None:
-            asyncio.get_running_loop().call_later(ONCE_WITHIN, self._say_misdirected)
+            asyncio.get_running_loop().call_later(DUPLICATE_SECONDS, self._log_sighup_hint)
 
-    def _say_misdirected(self) -> None:
-        told, when = self._heard.get(signal.SIGHUP, (False, 0.0))
-        if not (told and time.monotonic() - when < 2 * ONCE_WITHIN):
-            log.warning(MISDIRECTED, os.getppid(), extra={"priority": NOTICE})
+    def _log_sighup_hint(self) -> None:
+        from_parent, when = self._last.get(signal.SIGHUP, (False, 0.0))
+        if not (from_parent and time.monotonic() - when < 2 * DUPLICATE_SECONDS):
+            log.warning(SIGHUP_HINT, os.getppid(), extra={"priority": NOTICE})
 
-    def _tell(self, number: int, *, told: bool) -> None:
-        before, self._heard[number] = self._heard.get(number), (told, time.monotonic())
+    def _call_hook(self, number: int, *, from_parent: bool) -> None:
+        now = time.monotonic()
+        last, self._last[number] = self._last.get(number), (from_parent, now)
         if self.hook is None:
             return
-        if before is not None and before[0] != told and time.monotonic() - before[1] < ONCE_WITHIN:
-            # The same one, over the other way.
-            del self._heard[number]
+        if last is not None and last[0] != from_parent and now - last[1] < DUPLICATE_SECONDS:
+            # The same signal, received both ways.
+            del self._last[number]
             return
         try:
-            pending = self.hook(number)
+            start_maybe_async(partial(self.hook, number), self._start_hook)
         except Exception as error:  # noqa: BLE001 - whatever an application raises
-            self.failed("the signal hook", error)
-        else:
-            if is_awaitable(pending):
-                self.running += 1
-                self.spawn(self._finish(pending))
+            self.report("the signal hook", error)
 
-    async def _finish(self, pending: Awaitable[Any]) -> None:
-        """Await a hook."""
+    def _start_hook(self, pending: Awaitable[Any]) -> None:
+        self.running_hooks += 1
+        self.start_task(self._await_hook(pending))
+
+    async def _await_hook(self, pending: Awaitable[Any]) -> None:
         try:
             await pending
         finally:
-            self.running -= 1
+            self.running_hooks -= 1

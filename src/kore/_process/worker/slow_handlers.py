@@ -1,4 +1,4 @@
-"""Under `kodev run`: a handler that holds the event loop for too long is in the log."""
+"""Under `kodev run`: log handlers that block the event loop for too long."""
 
 from collections.abc import Callable, Coroutine
 from time import monotonic
@@ -10,44 +10,44 @@ from kore._conf.schema import Handler
 from kore._process.log.handlers import log
 from kore._process.worker.heartbeat import Heartbeat
 
-# In seconds: a page that takes longer seems slow to its reader.
-SLOW_AFTER: Final = 0.1
+# A page that takes longer seems slow to its reader.
+SLOW_SECONDS: Final = 0.1
 
 
 class SlowHandlers:
-    """Times the steps of handlers between two turns of the event loop."""
+    """Measures each step of a handler, from one turn of the event loop to the next."""
 
     def __init__(self, heartbeat: Heartbeat) -> None:
         self.heartbeat = heartbeat
 
-    def watch(self, path: str, handler: Handler, run: Handler) -> Handler:
-        """Return *run*, which calls *handler* for *path*, such that its steps are timed."""
+    def wrap(self, path: str, handler: Handler, run: Handler) -> Handler:
+        """Return *run*, which calls *handler* for *path*, with its steps measured."""
         code = getattr(handler, "__code__", None)
         place = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
-        where = f"route '{path}'{place}"
+        label = f"route '{path}'{place}"
 
         def call(*arguments: Any) -> Any:
-            pending = self.call(where, lambda: run(*arguments))
+            pending = self.measure(label, lambda: run(*arguments))
             if isinstance(pending, CoroutineType):
-                return self.drive(pending, where)
+                return self.await_handler(pending, label)
             return pending
 
         return call
 
-    async def drive(self, pending: Coroutine[Any, Any, Any], where: str) -> Any:
-        """Await a handler, each of its steps timed."""
-        return await run_steps(pending, lambda step: self.call(where, step))
+    async def await_handler(self, pending: Coroutine[Any, Any, Any], label: str) -> Any:
+        """Await a handler, measuring each of its steps."""
+        return await run_steps(pending, lambda step: self.measure(label, step))
 
-    def call(self, where: str, step: Callable[[], Any]) -> Any:
-        """Take one step, and report it if it was slow."""
-        begun = monotonic()
+    def measure(self, label: str, step: Callable[[], Any]) -> Any:
+        """Run one step, and log it if it was slow and not in a `kore.blocking()` block."""
+        start = monotonic()
         try:
             return step()
         finally:
-            seconds = monotonic() - begun
-            if seconds > SLOW_AFTER and self.heartbeat.blocked_at < begun:
+            seconds = monotonic() - start
+            if seconds > SLOW_SECONDS and self.heartbeat.blocked_at < start:
                 log.warning(
                     "%s has held the event loop for %d ms: all other clients had to wait; await "
                     "what waits, or have asyncio.to_thread() do it",
-                    where, seconds * 1000,
+                    label, seconds * 1000,
                 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The WebSockets of a worker: handshakes, callbacks that wait, messages to many."""
+"""The WebSockets of a worker: handshakes, callbacks that are awaited, broadcasts."""
 
 from asyncio import Task
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,97 +19,103 @@ from kore._process.ipc.messages import MessageKind
 from kore._process.log.handlers import log
 from kore._process.worker.bus import MessageBus
 from kore._process.worker.tasks import RequestTasks
-from kore._websocket.broadcast import packed, unpacked
-from kore._websocket.deflate import Deflater, agreed
+from kore._websocket.broadcast import decode_broadcast, encode_broadcast
+from kore._websocket.deflate import Deflater, negotiate_deflate
 from kore._websocket.groups import Groups
-from kore._websocket.handshake import HandshakeRefusal, accept_key, chosen, refusal
+from kore._websocket.handshake import (
+    HandshakeRefusal,
+    check_handshake,
+    choose_protocol,
+    compute_accept_key,
+)
 
 Callbacks = tuple[Any, Any, Any]
-# WebSocketOptions that routes and handshakes have in common; more of them are made anew.
-TERMS_KEPT: Final = 256
+# WebSocketOptions objects that are shared between connections.
+OPTIONS_CACHE_SIZE: Final = 256
 LOCAL: Final = 1
 GLOBAL: Final = 2
 
 
 class WebSockets:
-    """What the core hands its WebSockets to."""
+    """The WebSockets of a worker, as the core calls it."""
 
     def __init__(
         self,
         config: Config,
         tasks: RequestTasks,
-        relay: MessageBus,
-        failed: Callable[[str, BaseException], None],
+        bus: MessageBus,
+        report: Callable[[str, BaseException], None],
     ) -> None:
         self.settings = config.settings
         self.named = config.find_function
         self.tasks = tasks
-        self.report = failed
-        self.relay = relay
-        relay.on(MessageKind.BROADCAST, self.receive)
+        self.report = report
+        self.bus = bus
+        bus.set_receiver(MessageKind.BROADCAST, self.receive)
         self.thread = get_ident()
-        self.ending = False
-        self.rooms: Groups[Connection] = Groups()
-        self.terms = lru_cache(TERMS_KEPT)(self.agreed)
+        # Handshakes are refused: the worker stops.
+        self.is_ending = False
+        self.groups: Groups[Connection] = Groups()
+        self.get_options = lru_cache(OPTIONS_CACHE_SIZE)(self.make_options)
 
     # ---- the handshake
 
     def handshake(
         self, request: Request, entry: RouteEntry, callbacks: Callbacks, given: Mapping[str, Any]
     ) -> bool:
-        """Answer a request with a WebSocket, or say why not."""
-        own = websockets.normalize_options({**self.named_by(callbacks), **given})
-        said = {**entry.route.requirements.websocket, **own}
+        """Accept a handshake and return True, or respond with the reason against it."""
+        own = websockets.normalize_options({**self.name_callbacks(callbacks), **given})
+        options = {**entry.route.requirements.websocket, **own}
         if self.named is not None:
-            said = websockets.resolve_callbacks(said, self.named)
-        # Those of the route have been checked when the configuration was built.
-        websockets.check_callbacks({name: said[name] for name in own})
-        refused = refusal(request, said.get("origins"))
-        if self.ending:
-            refused = HandshakeRefusal(503, "this server is about to restart")
-        if refused is not None:
-            if refused.rule:
-                Request.note_refusal(request, REFUSALS[refused.rule].number)
-            for field in refused.fields:
+            options = websockets.resolve_callbacks(options, self.named)
+        # Those of the route were checked when the configuration was built.
+        websockets.check_callbacks({name: options[name] for name in own})
+        refusal = check_handshake(request, options.get("origins"))
+        if self.is_ending:
+            refusal = HandshakeRefusal(503, "this server is about to restart")
+        if refusal is not None:
+            if refusal.rule:
+                Request.note_refusal(request, REFUSALS[refusal.rule].number)
+            for field in refusal.fields:
                 Request.response_header(request, *field)
-            Request.response(request, refused.status, f"{refused.reason}\n")
+            Request.response(request, refusal.status, f"{refusal.reason}\n")
             return False
-        self.accept(request)
-        protocol = self.protocol(request, said.get("protocols") or ())
-        deflater = self.deflater(request) if said.get("compress") else None
-        numbers = tuple(said.get(name) for name in websockets.SETTING_NAMES)
-        wanted = tuple(said.get(name) for name in websockets.CALLBACKS)
-        terms = self.terms(entry.label, numbers)
-        return Request.upgrade(request, terms, wanted, deflater, protocol)
+        self.send_accept_key(request)
+        protocol = self.negotiate_protocol(request, options.get("protocols") or ())
+        deflater = self.negotiate_deflater(request) if options.get("compress") else None
+        numbers = tuple(options.get(name) for name in websockets.SETTING_NAMES)
+        chosen = tuple(options.get(name) for name in websockets.CALLBACKS)
+        limits = self.get_options(entry.label, numbers)
+        return Request.upgrade(request, limits, chosen, deflater, protocol)
 
-    def named_by(self, callbacks: Callbacks) -> dict[str, Any]:
-        """Return the callbacks of a call that it has."""
+    def name_callbacks(self, callbacks: Callbacks) -> dict[str, Any]:
+        """Return the callbacks that a call has given, by their names."""
         given = zip(websockets.CALLBACKS, callbacks, strict=True)
         return {name: callback for name, callback in given if callback is not None}
 
-    def accept(self, request: Request) -> None:
-        """Prove that a WebSocket was understood."""
+    def send_accept_key(self, request: Request) -> None:
+        """Set the response field for the client's key."""
         key = request.request_header("sec-websocket-key") or ""
-        Request.response_header(request, "sec-websocket-accept", accept_key(key))
+        Request.response_header(request, "sec-websocket-accept", compute_accept_key(key))
 
-    def protocol(self, request: Request, spoken: Sequence[str]) -> str | None:
-        """Agree on a sub-protocol, and return it."""
-        protocol = chosen(request.header_values("sec-websocket-protocol"), spoken)
+    def negotiate_protocol(self, request: Request, supported: Sequence[str]) -> str | None:
+        """Choose a sub-protocol, set its response field and return it; None without a match."""
+        protocol = choose_protocol(request.header_values("sec-websocket-protocol"), supported)
         if protocol is not None:
             Request.response_header(request, "sec-websocket-protocol", protocol)
         return protocol
 
-    def deflater(self, request: Request) -> Deflater | None:
-        """Agree on compression, and return what does it; None: the client does not want it."""
+    def negotiate_deflater(self, request: Request) -> Deflater | None:
+        """Negotiate compression and return a deflater; None if the client does not offer it."""
         offers = ", ".join(request.header_values("sec-websocket-extensions"))
-        agreement = agreed(offers)
-        if agreement is None:
+        parameters = negotiate_deflate(offers)
+        if parameters is None:
             return None
-        Request.response_header(request, "sec-websocket-extensions", agreement.text())
-        return Deflater(agreement)
+        Request.response_header(request, "sec-websocket-extensions", parameters.format_field())
+        return Deflater(parameters)
 
-    def agreed(self, label: bytes, numbers: tuple[Any, ...]) -> WebSocketOptions:
-        """Return the terms of a route; None among *numbers*: as the setting says."""
+    def make_options(self, label: bytes, numbers: tuple[Any, ...]) -> WebSocketOptions:
+        """Return the options of a route; None among *numbers* stands for the setting."""
         names = websockets.SETTING_NAMES.items()
         own = {name: getattr(self.settings, setting) for name, setting in names}
         own.update(
@@ -120,57 +126,61 @@ class WebSockets:
         if own["ping"] >= own["timeout"] > 0:
             where = label.decode("utf-8", "replace")
             log.warning(
-                "websocket '%s': ping (%d s) is no shorter than timeout (%d s): nobody is asked",
-                where, own["ping"], own["timeout"],
+                "websocket '%s': ping interval (%d s) is not shorter than timeout (%d s): "
+                "pings disabled", where, own["ping"], own["timeout"],
             )  # fmt: skip
         own["close_timeout"] = self.settings.websocket_close_timeout
         return WebSocketOptions(own, label=label)
 
-    # ---- what the core tells
+    # ---- hooks of the core
 
     def opened(self, connection: Connection) -> None:
-        """Take note of one more."""
-        self.rooms.enter(connection)
+        """Register an open WebSocket."""
+        self.groups.add(connection)
 
     def closed(self, connection: Connection) -> None:
-        """Forget one."""
-        self.rooms.exit(connection)
+        """Remove a closed WebSocket."""
+        self.groups.remove(connection)
 
     def failed(self, label: bytes, error: BaseException) -> None:
-        """Report what a callback raised."""
+        """Report an exception of a callback."""
         self.report(f"websocket '{label.decode('utf-8', 'replace')}'", error)
 
     def lost(self, label: bytes, count: int) -> None:
-        """Report messages that came before the end and were never handled."""
+        """Log messages that arrived before the end and were not handled."""
         where = label.decode("utf-8", "replace")
         log.warning("websocket '%s': %d messages lost, an earlier one took too long", where, count)
 
     def converse(self, socket: WebSocket, callback: Awaitable[object]) -> None:
-        """Await a callback; messages of that client wait."""
+        """Await a callback; further messages of that client wait."""
         task = self.tasks.run_callback(callback)
         if task.done():
-            self.over(socket, task)
+            self.report_outcome(socket, task)
         else:
             socket.waits(task)
-            task.add_done_callback(partial(self.go_on, socket))
+            task.add_done_callback(partial(self.resume, socket))
 
-    def over(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
-        """Take note of how a callback ended."""
+    def report_outcome(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
+        """Tell the WebSocket if its callback has raised an error."""
         error = None if task.cancelled() else task.result()
         if error is not None:
             socket.spoiled(error)
 
-    def go_on(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
-        """Go on with what has waited for a callback."""
-        self.over(socket, task)
+    def resume(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
+        """Deliver the messages that have waited for a callback."""
+        self.report_outcome(socket, task)
         socket.carry_on(task)
 
-    # ---- many
+    # ---- broadcasts
 
     def broadcast(
         self, source: Connection | None, op: int, data: Any, scope: int, group: str | None
     ) -> None:
-        """Send a message to all of this worker, or of all workers, or to a group."""
+        """Send a message to the WebSockets of this worker or of all workers, or to a group of them.
+
+        Raises TypeError or ValueError for an invalid argument, RuntimeError in another thread,
+        BusyError if a worker has too much to handle.
+        """
         if source is not None and not isinstance(source, Connection):
             raise TypeError(f"src must be a kore.connection or None, not {source!r}")
         if group is not None and not isinstance(group, str):
@@ -185,20 +195,20 @@ class WebSockets:
                 "invalid scope: WEBSOCKET_BROADCAST_LOCAL or WEBSOCKET_BROADCAST_GLOBAL, not "
                 f"{scope!r}"
             )
-        whole = build_frame(op, data)
-        if scope == GLOBAL:  # first, and all or nothing: a worker may have too much to do
-            self.relay.send(MessageKind.BROADCAST, packed(whole, group), None, echo=False)
-        self.deliver(whole, group, source)
+        frame = build_frame(op, data)
+        if scope == GLOBAL:  # first: if a worker is too busy, it raises and nothing is sent
+            self.bus.send(MessageKind.BROADCAST, encode_broadcast(frame, group), None, echo=False)
+        self.deliver(frame, group, source)
 
     def receive(self, sender: int, payload: bytes) -> None:
-        """Send what another worker has sent to everybody."""
+        """Deliver a broadcast of another worker."""
         try:
-            group, whole = unpacked(payload)
+            group, frame = decode_broadcast(payload)
         except ValueError as error:
-            log.warning("worker %d sends what is no broadcast: %s", sender, error)
+            log.warning("worker %d: malformed broadcast: %s", sender, error)
         else:
-            self.deliver(whole, group)
+            self.deliver(frame, group)
 
-    def deliver(self, whole: bytes, group: str | None, source: Connection | None = None) -> None:
-        """Send a frame to those whom it is for."""
-        broadcast_frame(self.rooms.addressed(group), whole, source)
+    def deliver(self, frame: bytes, group: str | None, source: Connection | None = None) -> None:
+        """Send a frame to the members of a group, or to all, but not to *source*."""
+        broadcast_frame(self.groups.get_members(group), frame, source)

@@ -1,4 +1,8 @@
-"""A worker: an event loop, a poller on it, the application's handlers. Serves, drains, ends."""
+"""A worker process: it starts, serves with an event loop and a poller on it, drains and ends.
+
+`Worker` joins the parts in this package: what the parent sends it, what the core calls, what the
+public functions of `kore` delegate to. `StopSequence` decides when it ends.
+"""
 
 import asyncio
 import contextlib
@@ -7,6 +11,7 @@ import signal
 import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator
+from functools import partial
 from time import monotonic
 from typing import Any, Final, NoReturn
 
@@ -19,7 +24,7 @@ from kore._conf.settings import SETTINGS
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.server_context import ServerContext
-from kore._maybe_async import await_result, call_maybe_async, is_awaitable
+from kore._maybe_async import call_maybe_async, start_maybe_async
 from kore._process.ipc.messages import (
     Draining,
     Fatal,
@@ -46,7 +51,7 @@ from kore._process.worker.hooks import WorkerHooks
 from kore._process.worker.memory import Trimmer
 from kore._process.worker.objects import Objects
 from kore._process.worker.params import WorkerParams
-from kore._process.worker.parent_link import ParentLink, Takers
+from kore._process.worker.parent_link import MessageHandlers, ParentLink
 from kore._process.worker.refusal_log import RefusalLog
 from kore._process.worker.routing import Routing
 from kore._process.worker.signals import Signals
@@ -64,17 +69,17 @@ except ImportError:  # there may be no wheel for this platform
     # To mypy the name is a module, which cannot become None.
     uvloop = None  # type: ignore[assignment]
 
-# How often deadlines are looked at, as in C Kore.
-SWEEP: Final = 0.5
-# A little more than idle clients have for another request after a drain has begun (LAST_MS).
+# Seconds between two checks of deadlines, as in C Kore.
+SWEEP_INTERVAL: Final = 0.5
+# Seconds; a little more than idle clients have for a last request in a drain (LAST_MS).
 IDLE_TIMEOUT: Final = 0.26
-# How long a process that ends without its event loop tries to write its last messages.
+# Seconds in which a process that ends without its event loop tries to write its last messages.
 FLUSH_TIMEOUT: Final = 1.0
 
 
-def main(birth: WorkerParams) -> int:
+def main(params: WorkerParams) -> int:
     """Serve until told to stop; return the exit status."""
-    return Worker(birth).run()
+    return Worker(params).run()
 
 
 def create_event_loop() -> AbstractEventLoop:
@@ -85,61 +90,62 @@ def create_event_loop() -> AbstractEventLoop:
 
 
 class Worker:
-    """What a worker process is."""
+    """A worker process."""
 
-    def __init__(self, birth: WorkerParams) -> None:
-        self.number = birth.number
-        self.config: Config = birth.config
-        self.channel = birth.channel
-        install_handler(ParentLogHandler(lambda *record: self.talk.say(LogLine(*record))))
-        self.slot = birth.slot
-        self.heartbeat = Heartbeat(birth.slot, *birth.stacks)
+    def __init__(self, params: WorkerParams) -> None:
+        self.number = params.number
+        self.config: Config = params.config
+        self.channel = params.channel
+        install_handler(ParentLogHandler(lambda *record: self.parent_link.send(LogLine(*record))))
+        self.slot = params.slot
+        self.heartbeat = Heartbeat(params.slot, *params.stacks)
         self.status = 0
-        # New code takes over from this.
-        self.replaced = False
+        # It stops because a reload replaces it.
+        self.is_replaced = False
         self.loop = create_event_loop()
-        set_parent_death_fd(self.loop, birth.death_pipe)
-        record_cpus(self.loop, birth.cpus)
-        self.cpus = birth.cpus
-        self.talk = ParentLink(self.channel, self.loop)
-        self.stop = StopSequence(self, birth.config.settings)
-        self.tasks = RequestTasks(self.loop, self.report)
-        self.signals = Signals(birth.config.hooks.get("signal"), self.tasks.create, self.failed)
-        self.relay = MessageBus(
-            birth.number, birth.config.settings, self.loop, self.talk.post, self.failed
+        set_parent_death_fd(self.loop, params.death_pipe)
+        record_cpus(self.loop, params.cpus)
+        self.cpus = params.cpus
+        self.parent_link = ParentLink(self.channel, self.loop)
+        self.stop_sequence = StopSequence(self, params.config.settings)
+        self.tasks = RequestTasks(self.loop, self.report_handler_failure)
+        hooks, settings = params.config.hooks, params.config.settings
+        self.signals = Signals(hooks.get("signal"), self.tasks.create, self.report_error)
+        send_routed = self.parent_link.send_routed
+        self.bus = MessageBus(
+            params.number, settings, self.loop, send_routed, self.report_error
         )
-        hook = birth.config.hooks.get("onmsg")
-        self.objects = Objects(self.relay, birth.config.settings, hook)
-        self.bodies = Bodies(self.tasks, birth.config.settings)
-        self.websockets = WebSockets(birth.config, self.tasks, self.relay, self.failed)
-        self.databases = Databases(birth.config, self.tasks, self.failed)
-        self.tracer: Tracer | None = birth.config.tracer
-        self.journals = AccessLogs(birth.config, birth.accesslogs, birth.number)
-        slow = SlowHandlers(self.heartbeat) if birth.development else None
-        self.site = Routing(birth, self.tasks, self.journals, slow)
+        self.objects = Objects(self.bus, settings, hooks.get("onmsg"))
+        self.bodies = Bodies(self.tasks, settings)
+        self.websockets = WebSockets(params.config, self.tasks, self.bus, self.report_error)
+        self.databases = Databases(params.config, self.tasks, self.report_error)
+        self.tracer: Tracer | None = params.config.tracer
+        self.accesslogs = AccessLogs(params.config, params.accesslogs, params.number)
+        slow_handlers = SlowHandlers(self.heartbeat) if params.development else None
+        self.routing = Routing(params, self.tasks, self.accesslogs, slow_handlers)
         self.poller = Poller()
         self.trimmer = Trimmer()
-        hooks = WorkerHooks(
+        core_hooks = WorkerHooks(
             start_task=self.tasks.spawn,
-            send_stream=self.site.stream,
-            discard_stream=self.site.discard,
-            report_failure=self.report,
+            send_stream=self.routing.send_stream,
+            discard_stream=self.routing.discard_stream,
+            report_failure=self.report_handler_failure,
             log_refusal=RefusalLog(monotonic),
             call_soon=self.loop.call_soon,
             call_later=self.loop.call_later,
             create_future=self.loop.create_future,
-            make_request_data=self.site.parts,
-            make_body_sink=self.bodies.sink,
-            call_on_headers=self.bodies.greet,
-            release_body=self.bodies.free,
+            make_request_data=self.routing.make_request_data,
+            make_body_sink=self.bodies.make_sink,
+            call_on_headers=self.bodies.call_on_headers,
+            release_body=self.bodies.release,
             query=self.databases.query,
             websockets=self.websockets,
         )
-        self.service = ServerContext(
+        self.context = ServerContext(
             # Not asdict(): its deep copies would cost each worker 350 KB of shared pages.
-            {name: getattr(birth.config.settings, name) for name in SETTINGS},
-            hooks,
-            birth.slot,
+            {name: getattr(settings, name) for name in SETTINGS},
+            core_hooks,
+            params.slot,
         )
 
     # ---- from start to end
@@ -149,147 +155,147 @@ class Worker:
         _context.current.worker = self
         asyncio.set_event_loop(self.loop)
         self.loop.set_exception_handler(self.on_loop_error)
-        call_after_fork(self.abandon)
+        call_after_fork(self.detach_forked)
         disable_inherited_finalizers()
-        life = WorkerTask(self.live(), loop=self.loop)
-        while not life.done():
+        main_task = WorkerTask(self.serve(), loop=self.loop)
+        while not main_task.done():
             try:
-                self.loop.run_until_complete(life)
+                self.loop.run_until_complete(main_task)
             except (SystemExit, KeyboardInterrupt, RuntimeError) as error:
-                # asyncio lets the first two through from any task; here they end that task, no
-                # more. The third means that something has called loop.stop().
-                if life.done() or self.loop.is_closed():
+                # asyncio passes the first two on from any task; here they only end that task. The
+                # third means that something has called loop.stop().
+                if main_task.done() or self.loop.is_closed():
                     raise
-                self.failed("a task", error)
+                self.report_error("a task", error)
         try:
-            life.result()
+            main_task.result()
             self.poller.close()
             run_exit_handlers()
         finally:
-            self.journals.finish()
+            self.accesslogs.close()
         self.loop.close()
         return self.status
 
-    async def live(self) -> None:
+    async def serve(self) -> None:
         """Start, serve until told to stop, then stop in order."""
         starting = self.loop.create_task(self.start())
-        over = self.stop.over
-        await asyncio.wait({starting, over}, return_when=asyncio.FIRST_COMPLETED)
+        ended = self.stop_sequence.serving_ended
+        await asyncio.wait({starting, ended}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await over
+            await ended
         else:
             starting.cancel()
-            await asyncio.wait({starting}, timeout=self.stop.step_timeout())
-        await self.stop.run()
+            await asyncio.wait({starting}, timeout=self.stop_sequence.get_step_timeout())
+        await self.stop_sequence.run()
 
-    def abandon(self) -> None:
-        """Be no worker any more, in a process that the application forked from this one.
+    def detach_forked(self) -> None:
+        """Detach a process that the application forked from this worker.
 
-        It may do what it was forked for. But when it comes back to the event loop, which it shares
-        with the worker, it has to end before it touches anything.
+        It may do what it was forked for. When it returns to the event loop, which it shares with
+        the worker, it ends before it touches anything.
         """
         set_affinity(self.cpus)
-        self.signals.abandon()
+        self.signals.restore_defaults()
         self.channel.close()
         self.poller.abandon()
-        self.journals.abandon()
+        self.accesslogs.discard()
         self.loop.call_soon(os._exit, 1)
 
     async def start(self) -> None:
-        """Take up the work: the application's start hook first, the sockets last."""
+        """Start to serve: the application's start hook first, the sockets last."""
         log_unawaited()
         self.catch_signals()
         self.bodies.open()
-        self.talk.open(self.takers(), self.orphaned)
+        self.parent_link.open(self.get_message_handlers(), self.on_parent_death)
         publish_stage(self.slot, "workerstart")
         await self.call_hook("workerstart")
         publish_stage(self.slot, "onload")
-        await self.tell_modules(MODULE_LOAD)
+        await self.call_onload(MODULE_LOAD)
         publish_stage(self.slot, "")
         self.heartbeat.open()
-        self.relay.open(self.tasks.run_after_request)
+        self.bus.open(self.tasks.run_after_request)
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
-        self.site.listen(self.poller, self.service)
+        self.routing.listen(self.poller, self.context)
         self.poller.attach_loop(self.loop)
         self.sweep()
         self.slot[STATE_AT] = READY
-        self.talk.say(Ready())
+        self.parent_link.send(Ready())
 
     def sweep(self) -> None:
-        """Let timeouts happen, on an idle worker too, and write what is logged."""
+        """Check deadlines, also on an idle worker, trim the heap and flush access logs."""
         self.heartbeat.beat()
         self.poller.sweep()
-        if self.trimmer.turn(self.poller.take_events()):
+        if self.trimmer.should_trim(self.poller.take_events()):
             self.poller.free_spares()
-            self.trimmer.give_back()
-        self.journals.flush()
-        self.site.keeper.turn()
-        self.loop.call_later(SWEEP, self.sweep)
+            self.trimmer.trim_heap()
+        self.accesslogs.flush()
+        self.routing.file_cache.turn()
+        self.loop.call_later(SWEEP_INTERVAL, self.sweep)
 
     async def call_hook(self, name: str) -> None:
-        """Call one of the application's hooks, if it has that one."""
+        """Call a hook of the application, if it has it."""
         if hook := self.config.hooks.get(name):
             await call_maybe_async(hook)
 
-    async def tell_modules(self, action: int) -> None:
-        """Tell modules that asked for it that they are loaded, or about to be replaced."""
+    async def call_onload(self, action: int) -> None:
+        """Call the `onload` functions of modules: they are loaded, or about to be replaced."""
         for onload in self.config.onloads:
             try:
                 await call_maybe_async(onload, action)
             except Exception as error:  # noqa: BLE001 - whatever an application raises
-                self.failed("onload", error)
+                self.report_error("onload", error)
 
-    # ---- the end, step by step: `stopping.py` says when
+    # ---- the steps of stopping; see stop_sequence.py
 
     def stop_accepting(self, *, patient: bool, accept: bool) -> None:
-        """Close the listeners; let clients finish what they have begun."""
-        self.websockets.ending = True
+        """Close the listeners; let requests in progress finish."""
+        self.websockets.is_ending = True
         self.slot[STATE_AT] = DRAINING
-        self.service.drain(patient=patient)
+        self.context.drain(patient=patient)
         self.poller.drain(patient=patient, accept=accept)
-        # In time, not only at the next turn of sweep().
+        # In time, not only with the next sweep.
         self.loop.call_later(IDLE_TIMEOUT, self.poller.sweep)
 
     def is_idle(self) -> bool:
         """Return whether no client, request, signal hook or message is left."""
-        tasks, signals = self.tasks.serving, self.signals.running
-        return not (self.service.connections or tasks or signals or self.relay.waiting)
+        tasks, signals = self.tasks.serving, self.signals.running_hooks
+        return not (self.context.connections or tasks or signals or self.bus.unhandled_count)
 
     async def end_requests(self) -> None:
         """Cancel requests that still run, and close all connections."""
         self.poller.drain()
-        await self.tasks.cancel_requests(self.stop.step_timeout())
+        await self.tasks.cancel_requests(self.stop_sequence.get_step_timeout())
         self.poller.close()
-        await self.bodies.shut_down(self.stop.step_timeout())
+        await self.bodies.shut_down(self.stop_sequence.get_step_timeout())
 
-    def stop_hooks(self) -> Iterator[tuple[str, Callable[..., Any], tuple[object, ...]]]:
+    def get_stop_hooks(self) -> Iterator[tuple[str, Callable[..., Any], tuple[object, ...]]]:
         """Yield the functions of the application to call at the end: name, function, arguments."""
-        if self.replaced:
+        if self.is_replaced:
             yield from (("onload", onload, (MODULE_UNLOAD,)) for onload in self.config.onloads)
         if hook := self.config.hooks.get("workerstop"):
             yield "workerstop", hook, ()
 
-    async def end_rest(self) -> None:
-        """Cancel what is left, and close what the application used."""
-        self.relay.farewell()
-        await self.tasks.cancel_everything(self.stop.step_timeout())
-        await self.tasks.close_generators(self.stop.step_timeout())
-        await self.databases.close(self.stop.step_timeout())
-        await self.stop.wait_for(self.tasks.close_executor())
+    async def end_remaining(self) -> None:
+        """Cancel the remaining tasks, and close databases and threads of the application."""
+        self.bus.shut_down()
+        await self.tasks.cancel_everything(self.stop_sequence.get_step_timeout())
+        await self.tasks.close_generators(self.stop_sequence.get_step_timeout())
+        await self.databases.close(self.stop_sequence.get_step_timeout())
+        await self.stop_sequence.wait_for(self.tasks.close_executor())
 
-    # ---- what others say
+    # ---- signals, and messages of the parent
 
     def catch_signals(self) -> None:
-        """Drain on TERM; a terminal's ctrl-C reaches everybody, and the parent speaks for it."""
+        """Drain on SIGTERM. SIGINT of a terminal, sent to the whole group, is the parent's."""
         ignored = (signal.SIGINT, signal.SIGUSR1)
-        self.signals.catch(
+        self.signals.add_actions(
             self.loop,
             {
-                signal.SIGTERM: self.stop.drain_on_signal,
-                signal.SIGQUIT: self.stop.hurry,
-                signal.SIGHUP: self.signals.hang_up,
+                signal.SIGTERM: self.stop_sequence.drain_on_signal,
+                signal.SIGQUIT: self.stop_sequence.stop_at_once,
+                signal.SIGHUP: self.signals.on_sighup,
                 **dict.fromkeys(ignored, lambda: None),
             },
         )
@@ -297,45 +303,51 @@ class Worker:
             self.trap(number)
 
     def trap(self, number: int) -> None:
-        """Tell the application's hook of one more signal to this process."""
+        """Call the application's signal hook for one more signal to this process."""
         self.signals.trap(self.loop, number)
 
-    def tell_draining(self) -> None:
-        """Tell the parent that this worker drains, by no order of its."""
-        self.talk.say(Draining())
+    def report_draining(self) -> None:
+        """Tell the parent that this worker drains without its order."""
+        self.parent_link.send(Draining())
 
     def rename(self, name: str) -> None:
         """Set the name that the title of this process begins with."""
         set_proctitle(WORKER.format_title(arguments.check_printable(name, "name"), self.number))
 
-    def takers(self) -> Takers:
-        """Return who takes which message of the parent."""
+    def get_message_handlers(self) -> MessageHandlers:
+        """Return the handler of each type of message from the parent."""
         return {
-            Signal: lambda message: self.signals.told(message.number),
-            Reopened: lambda message: self.journals.switch(message.number, message.descriptors[0]),
-            Stop: self.told_to_stop,
-            RoutedMessage: self.relay.parcel,
-            WorkerExited: self.relay.gone,
+            Signal: lambda message: self.signals.on_parent_signal(message.number),
+            Reopened: self.on_reopened,
+            Stop: self.on_stop,
+            RoutedMessage: self.bus.receive,
+            WorkerExited: self.bus.forget_worker,
         }
 
-    def told_to_stop(self, message: Stop) -> None:
-        """End, after what is in progress or at once; a worker that does not serve yet at once."""
-        self.replaced |= message.patient
-        if message.drain and self.slot[STATE_AT] != STARTING:
-            self.stop.drain(patient=message.patient, accept=message.accept)
-        else:
-            self.stop.hurry()
+    def on_reopened(self, message: Reopened) -> None:
+        """Write an access log to another file."""
+        self.accesslogs.switch(message.number, message.descriptors[0])
 
-    def orphaned(self) -> NoReturn:
-        """End: without a parent there is no worker."""
-        self.journals.finish()
+    def on_stop(self, message: Stop) -> None:
+        """Drain or stop at once, as told; a worker that does not serve yet stops at once."""
+        self.is_replaced |= message.patient
+        if message.drain and self.slot[STATE_AT] != STARTING:
+            self.stop_sequence.drain(patient=message.patient, accept=message.accept)
+        else:
+            self.stop_sequence.stop_at_once()
+
+    def on_parent_death(self) -> NoReturn:
+        """End the process, since the parent has ended."""
+        self.accesslogs.close()
         wait_for_parent_death(self.loop, FLUSH_TIMEOUT)
         os._exit(1)
 
-    # ---- what handlers do
+    # ---- errors of the application
 
-    def report(self, request: Request, error: BaseException | None, result: object = None) -> None:
-        """Say what a request's handler did wrong; None: no answer, but *result* was returned."""
+    def report_handler_failure(
+        self, request: Request, error: BaseException | None, result: object = None
+    ) -> None:
+        """Report an exception of a handler; with None, that it gave no response but *result*."""
         where = f"route '{request.where()}'"
         if isinstance(error, RefusedError) and not request.answered:
             # The application may have put an attribute in front of the method.
@@ -346,14 +358,14 @@ class Worker:
                 "end_body(): the connection is closed", where
             )  # fmt: skip
         elif error is None:
-            self.report_missing(request, result)
+            self.report_missing_response(request, result)
         else:
-            self.failed(where, error)
+            self.report_error(where, error)
 
-    def report_missing(self, request: Request, result: object) -> None:
-        """Log that a handler gave no answer."""
+    def report_missing_response(self, request: Request, result: object) -> None:
+        """Log that a handler gave no response."""
         path = Request.where(request)
-        place = self.site.places.get(path, "")
+        place = self.routing.handler_places.get(path, "")
         hint = "" if result is None else f"; it returned {type(result).__name__}"
         if isinstance(result, (str, bytes, dict, list)):
             hint += ", which is not sent: write req.response(200, ...)"
@@ -362,13 +374,14 @@ class Worker:
             path, hint, place and f" ({place})",
         )  # fmt: skip
 
-    def failed(self, where: str, error: BaseException) -> None:
-        """Hand what nobody caught to the tracer, or to the log."""
+    def report_error(self, where: str, error: BaseException) -> None:
+        """Pass an uncaught exception to the tracer, or log it."""
         if self.tracer is not None:
             try:
-                traced = self.tracer(type(error), error, skip_internal_frames(error))
-                if is_awaitable(traced):
-                    self.tasks.create(await_result(traced))
+                trace = skip_internal_frames(error)
+                start_maybe_async(
+                    partial(self.tracer, type(error), error, trace), self.tasks.create
+                )
             except BaseException as again:  # noqa: BLE001 - a tracer cannot end a worker either
                 log.error("the tracer failed with %r", again, exc_info=again)
             else:
@@ -377,33 +390,33 @@ class Worker:
         log.error("uncaught exception %r in %s", error, where, extra={"detail": text})
 
     def on_loop_error(self, _: AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report what the event loop noticed, such as a callback that raised."""
+        """Report an error that the event loop has caught, such as a callback that raised."""
         error = context.get("exception")
         if error is None:
             log.error("%s", context.get("message"))
         else:
-            self.failed(str(context.get("message", "the event loop")), error)
+            self.report_error(str(context.get("message", "the event loop")), error)
 
-    # ---- what the public functions delegate to
+    # ---- for the public functions
 
     def fatal(self, text: str) -> NoReturn:
         """End this worker at once, with *text* in the log; the parent replaces it."""
         log.error("fatal: %s", text)
-        self.end()
+        self.exit()
 
     def fatalx(self, text: str) -> NoReturn:
         """End the whole server with status 1 and *text*."""
         self.channel.send(Fatal(text))
-        self.end()
+        self.exit()
 
     def shutdown(self) -> None:
         """Ask the parent to stop the server in good order."""
-        self.talk.say(Shutdown())
+        self.parent_link.send(Shutdown())
 
-    def end(self) -> NoReturn:
-        """Leave with status 1, from wherever we are: no handler can catch it."""
+    def exit(self) -> NoReturn:
+        """Exit with status 1, without an exception that the application could catch."""
         with contextlib.suppress(AttributeError, OSError, ValueError):  # none, broken, closed
             sys.stdout.flush()
-        self.journals.finish()
+        self.accesslogs.close()
         self.channel.drain(FLUSH_TIMEOUT)
         os._exit(1)

@@ -66,8 +66,8 @@ async def a_busy_worker(star: BusNetwork) -> None:
         await held.wait()
         star.said.append((2, sender, payload))
 
-    star.relays[2].on(MessageKind.OBJECT, slow)
-    window, count = star.relays[1].outgoing[MessageKind.OBJECT].windows[2], 0
+    star.relays[2].set_receiver(MessageKind.OBJECT, slow)
+    window, count = star.relays[1].senders[MessageKind.OBJECT].windows[2], 0
     while window.has_room(wire_cost(4)):
         star.send(b"%04d" % count)
         count += 1
@@ -93,7 +93,7 @@ async def one_after_the_other(star: BusNetwork) -> None:
         await asyncio.sleep(0.001)
         star.said.append((2, sender, payload))
 
-    star.relays[2].on(MessageKind.OBJECT, slow)
+    star.relays[2].set_receiver(MessageKind.OBJECT, slow)
     for at in range(5):
         star.send(b"%d" % at)
     await star.drained()
@@ -103,11 +103,11 @@ async def one_after_the_other(star: BusNetwork) -> None:
 
 async def a_receiver_that_waits_for_itself(star: BusNetwork) -> None:
     async def stuck(*_: object) -> None:
-        with pytest.raises(KoreError, match="would wait for itself"):
-            await star.relays[1].drained(MessageKind.OBJECT, None)
+        with pytest.raises(KoreError, match="for whose end it would wait"):
+            await star.relays[1].drain(MessageKind.OBJECT, None)
         star.said.append((1, 1, b"refused"))
 
-    star.relays[1].on(MessageKind.OBJECT, stuck)
+    star.relays[1].set_receiver(MessageKind.OBJECT, stuck)
     star.send(b"to myself", 1)
     await star.drained()
 
@@ -119,7 +119,7 @@ async def an_error(star: BusNetwork) -> None:
         star.said.append((2, sender, payload))
         raise SystemExit(payload)
 
-    star.relays[2].on(MessageKind.OBJECT, fail)
+    star.relays[2].set_receiver(MessageKind.OBJECT, fail)
     star.send(b"one")
     star.send(b"two")
     await star.drained()
@@ -130,7 +130,7 @@ async def an_error(star: BusNetwork) -> None:
 
 async def an_end(star: BusNetwork) -> None:
     held = asyncio.Event()
-    star.relays[2].on(MessageKind.OBJECT, lambda *_: held.wait())
+    star.relays[2].set_receiver(MessageKind.OBJECT, lambda *_: held.wait())
     star.send(b"never handled")
     star.send(bytes(7 * FRAGMENT_SIZE))
     star.end(2)
@@ -145,7 +145,7 @@ async def an_end(star: BusNetwork) -> None:
 async def half_a_message_at_the_receiver(star: BusNetwork) -> None:
     star.end(2)
     relay = star.start(2)
-    relay.parcel(
+    relay.receive(
         RoutedMessage(
             1,
             MessageKind.OBJECT,
@@ -160,22 +160,22 @@ async def half_a_message_at_the_receiver(star: BusNetwork) -> None:
 
 async def half_a_message_of_a_sender(star: BusNetwork) -> None:
     relay = star.relays[2]
-    relay.parcel(
+    relay.receive(
         RoutedMessage(
             1,
             MessageKind.OBJECT,
             FRAGMENT_HEADER.pack(5, 2 * FRAGMENT_SIZE, 0) + bytes(FRAGMENT_SIZE),
         )
     )
-    relay.gone(WorkerExited(1))
-    relay.parcel(
+    relay.forget_worker(WorkerExited(1))
+    relay.receive(
         RoutedMessage(
             1,
             MessageKind.OBJECT,
             FRAGMENT_HEADER.pack(5, 2 * FRAGMENT_SIZE, FRAGMENT_SIZE) + bytes(FRAGMENT_SIZE),
         )
     )
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT, FRAGMENT_HEADER.pack(6, 3, 0) + b"new"))
+    relay.receive(RoutedMessage(1, MessageKind.OBJECT, FRAGMENT_HEADER.pack(6, 3, 0) + b"new"))
     await star.until(lambda: star.said)
 
     assert star.said == [(2, 1, b"new")]
@@ -183,25 +183,25 @@ async def half_a_message_of_a_sender(star: BusNetwork) -> None:
 
 async def a_receipt_for_a_predecessor(star: BusNetwork) -> None:
     held = asyncio.Event()
-    star.relays[2].on(MessageKind.OBJECT, lambda *_: held.wait())
+    star.relays[2].set_receiver(MessageKind.OBJECT, lambda *_: held.wait())
     star.send(b"of the old one")
-    await star.until(lambda: star.relays[2].waiting == 0)
+    await star.until(lambda: star.relays[2].unhandled_count == 0)
     star.end(1)
     star.start(1)
-    star.relays[3].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.relays[3].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"of the new one", 2)
-    star.relays[2].acknowledge(MessageKind.OBJECT, 1, 10)
+    star.relays[2].send_ack(MessageKind.OBJECT, 1, 10)
 
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]) == 1
+    assert len(star.relays[1].senders[MessageKind.OBJECT].windows[2]) == 1
 
 
 async def a_sender_that_ignores_its_window(star: BusNetwork) -> None:
     relay = star.relays[2]
-    relay.on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    relay.set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     for number in range(1, 100):
-        relay.parcel(
+        relay.receive(
             RoutedMessage(
                 1,
                 MessageKind.OBJECT,
@@ -209,7 +209,7 @@ async def a_sender_that_ignores_its_window(star: BusNetwork) -> None:
             )
         )
 
-    assert relay.waiting <= 16
+    assert relay.unhandled_count <= 16
 
 
 test_a_message_reaches_the_worker_it_is_for = checked(one_worker)
@@ -231,11 +231,11 @@ test_what_a_sender_forces_on_a_receiver_is_bounded = checked(a_sender_that_ignor
 def test_losses_are_counted_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def lose() -> None:
         star = BusNetwork()
-        star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+        star.relays[2].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
         star.send(b"one")
         star.send(b"two")
         star.end(2)
-        star.relays[1].farewell()
+        star.relays[1].shut_down()
 
     with caplog.at_level(logging.WARNING):
         run(lose)

@@ -1,4 +1,4 @@
-"""What is sent is what arrives, in value and in type; what is no data is neither."""
+"""Objects are decoded to equal values of the same types; malformed bytes are refused."""
 
 import math
 import pickle
@@ -16,13 +16,13 @@ from msgpack import ExtType, Timestamp, packb
 
 from kore._process.worker import codec
 from kore._process.worker.codec import (
-    DEPTH,
+    DEPTH_MAX,
+    HAS_MARKERS,
+    HAS_OTHER_KEYS,
     INT,
-    KEYED,
-    MARKED,
-    PICKLED,
-    SMALL,
+    IS_PICKLE,
     TUPLE,
+    UNCHECKED_SIZE_MAX,
     UnreadableError,
     decode,
     encode,
@@ -195,7 +195,7 @@ WRAPS = [lambda v: [v], lambda v: (v,), lambda v: {"k": v}, lambda v: {1: v}, la
 
 @pytest.mark.parametrize("wrap", WRAPS)
 def test_values_may_be_nested_so_deep_and_no_deeper(wrap: Any) -> None:
-    depth = DEPTH - 1
+    depth = DEPTH_MAX - 1
     if isinstance(wrap(1), dict) and (1,) in wrap(1):
         wrap = lambda v: (v,)  # noqa: E731 - dicts are no keys
         value: Any = {nested(depth - 1, wrap): 1}
@@ -233,7 +233,7 @@ def test_a_mistake_does_not_spoil_the_next() -> None:
 
 def test_a_large_one_does_not_stay_in_memory() -> None:
     before = codec.ENCODER.packer
-    encode(bytes(2 * codec.KEPT), 3 * codec.KEPT)
+    encode(bytes(2 * codec.BUFFER_SIZE_MAX), 3 * codec.BUFFER_SIZE_MAX)
 
     assert codec.ENCODER.packer is not before
 
@@ -244,7 +244,7 @@ def test_a_large_one_does_not_stay_in_memory() -> None:
 def test_other_classes_are_pickled_where_that_is_allowed() -> None:
     data = encode([Point(1)], LIMIT, any_class=True)
 
-    assert data[-1] == PICKLED
+    assert data[-1] == IS_PICKLE
     assert same(decode(data, any_class=True), [Point(1)])
 
 
@@ -267,7 +267,7 @@ class Bomb:
 
 def test_what_is_pickled_is_not_touched_where_that_is_not_allowed() -> None:
     with pytest.raises(UnreadableError, match="worker_message_pickle is off"):
-        decode(pickle.dumps(Bomb()) + bytes([PICKLED]))
+        decode(pickle.dumps(Bomb()) + bytes([IS_PICKLE]))
 
 
 def test_what_cannot_be_pickled_is_pickles_own_error() -> None:
@@ -293,7 +293,7 @@ def test_no_change_of_a_byte_does_harm(value: Any, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(encoded) - 1))
         encoded[at] = data.draw(st.integers(0, 255))
-    if encoded[-1] == PICKLED:
+    if encoded[-1] == IS_PICKLE:
         return
     try:
         arrived = decode(bytes(encoded))
@@ -370,23 +370,23 @@ def test_room_is_not_made_for_what_is_only_announced() -> None:
 
     # Otherwise several seconds, and 8 bytes for each of 4 billion.
     assert clock.process_time() - began < 2
-    assert len(announced) > SMALL
+    assert len(announced) > UNCHECKED_SIZE_MAX
 
 
 @pytest.mark.parametrize("kind", ["dict", "set", "tuples"])
-def test_keys_made_to_meet_in_a_table_are_refused(kind: str) -> None:
+def test_crafted_colliding_keys_are_refused(kind: str) -> None:
     step = 2**61 - 1
     keys: list[Any] = [ExtType(INT, (n * step).to_bytes(16, "big")) for n in range(20_000)]
     if kind == "dict":
         items = b"".join(packb(key) + b"\xc0" for key in keys)
-        data = b"\xdf" + (20_000).to_bytes(4, "big") + items + bytes([KEYED])
+        data = b"\xdf" + (20_000).to_bytes(4, "big") + items + bytes([HAS_OTHER_KEYS])
     else:
         mark = ExtType(codec.SET, b"")
         if kind == "tuples":
             keys = [[ExtType(TUPLE, b""), key] for key in keys]
-        data = packb([mark, *keys]) + bytes([MARKED])
+        data = packb([mark, *keys]) + bytes([HAS_MARKERS])
 
-    with pytest.raises(UnreadableError, match="alike"):
+    with pytest.raises(UnreadableError, match="too many colliding keys"):
         decode(data)
 
 

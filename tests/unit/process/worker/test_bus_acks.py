@@ -26,7 +26,7 @@ async def a_large_one_after_a_small_one(star: BusNetwork) -> None:
             star.send(bytes(8 * FRAGMENT_SIZE))
     # One question is enough, and the answer does not wait until a receipt is due.
     assert star.posted(ACK_REQUEST) == asked + 1
-    window = star.relays[1].outgoing[MessageKind.OBJECT].windows[2]
+    window = star.relays[1].senders[MessageKind.OBJECT].windows[2]
     await star.until(lambda: not len(window))
     star.send(bytes(8 * FRAGMENT_SIZE))
     await star.drained()
@@ -37,10 +37,10 @@ async def a_large_one_after_a_small_one(star: BusNetwork) -> None:
 async def many_small_ones(star: BusNetwork) -> None:
     for _ in range(100):
         star.send(b"x")
-        await star.until(lambda: star.relays[2].waiting == 0)
+        await star.until(lambda: star.relays[2].unhandled_count == 0)
     await star.until(lambda: len(star.said) == 100)
-    star.relays[2].farewell()
-    await star.until(lambda: not len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]))
+    star.relays[2].shut_down()
+    await star.until(lambda: not len(star.relays[1].senders[MessageKind.OBJECT].windows[2]))
 
     # Not one for each, however slow this machine is.
     assert 1 <= star.posted(ACK) < 50
@@ -48,14 +48,14 @@ async def many_small_ones(star: BusNetwork) -> None:
 
 async def a_receipt_that_nobody_asks_for(star: BusNetwork) -> None:
     star.send(b"x")
-    await star.until(lambda: not len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]))
+    await star.until(lambda: not len(star.relays[1].senders[MessageKind.OBJECT].windows[2]))
 
     assert star.posted(ACK_REQUEST) == 0
 
 
 async def one_that_waits_while_more_is_sent(star: BusNetwork) -> None:
     held = [asyncio.Event() for _ in range(3)]
-    star.relays[2].on(MessageKind.OBJECT, lambda _, payload: held[payload[0]].wait())
+    star.relays[2].set_receiver(MessageKind.OBJECT, lambda _, payload: held[payload[0]].wait())
     star.send(b"\0")
     first = asyncio.create_task(star.drained())
     await star.until(lambda: star.posted(ACK_REQUEST))
@@ -67,13 +67,13 @@ async def one_that_waits_while_more_is_sent(star: BusNetwork) -> None:
     assert not second.done()
     held[1].set()
     await second
-    assert len(star.relays[1].outgoing[MessageKind.OBJECT].windows[2]) == 1
+    assert len(star.relays[1].senders[MessageKind.OBJECT].windows[2]) == 1
     held[2].set()
     await star.drained()
 
 
 async def an_end_before_the_answer(star: BusNetwork) -> None:
-    star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.relays[2].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
     waiting = asyncio.create_task(star.drained())
     await star.until(lambda: star.posted(ACK_REQUEST))
@@ -88,16 +88,16 @@ async def an_end_before_the_answer(star: BusNetwork) -> None:
 
 async def a_question_of_a_predecessor(star: BusNetwork) -> None:
     relay = star.relays[2]
-    relay.on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    relay.set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"never handled")
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(2**63)))
+    relay.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(2**63)))
     star.end(1)
     star.start(1)
     star.start(2)
     star.send(b"new")
     # Nobody's, and of no number: nothing comes of it.
-    relay.parcel(RoutedMessage(9, MessageKind.OBJECT | ACK_REQUEST, encode_ack(1)))
-    relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, b"?"))
+    relay.receive(RoutedMessage(9, MessageKind.OBJECT | ACK_REQUEST, encode_ack(1)))
+    relay.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, b"?"))
     await star.drained()
 
     assert star.said[-1] == (2, 1, b"new")
@@ -122,17 +122,17 @@ async def two_processes_of_one_number(star: BusNetwork) -> None:
         await handled.wait()
         received.append(payload)
 
-    relay.on(MessageKind.OBJECT, receive)
+    relay.set_receiver(MessageKind.OBJECT, receive)
     old, new = first_message_id(101) + 1, first_message_id(102) + 1
     sent = {old: b"o" * (3 * FRAGMENT_SIZE), new: b"n" * (2 * FRAGMENT_SIZE + 7)}
     lanes = [[head + body for head, body in split_message(at, sent[at])] for at in (old, new)]
     for piece_of_old, piece_of_new in zip(*lanes, strict=True):
-        relay.parcel(RoutedMessage(1, MessageKind.OBJECT, piece_of_old))
-        relay.parcel(RoutedMessage(1, MessageKind.OBJECT, piece_of_new))
+        relay.receive(RoutedMessage(1, MessageKind.OBJECT, piece_of_old))
+        relay.receive(RoutedMessage(1, MessageKind.OBJECT, piece_of_new))
         # Another process of that number ends, which takes nothing from these.
-        relay.gone(WorkerExited(1, pid=100))
+        relay.forget_worker(WorkerExited(1, pid=100))
     for at in (old, new):
-        relay.parcel(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(at)))
+        relay.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(at)))
     handled.set()
     await star.until(lambda: len(received) == 2)
 
@@ -142,14 +142,14 @@ async def two_processes_of_one_number(star: BusNetwork) -> None:
 
 
 async def a_receipt_for_another_process(star: BusNetwork) -> None:
-    star.relays[2].on(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    star.relays[2].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
     star.send(b"not handled")
-    ours = star.relays[1].outgoing[MessageKind.OBJECT]
-    other = first_message_id(get_sender_pid(ours.number) + 1)
-    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(other + 5)))
+    ours = star.relays[1].senders[MessageKind.OBJECT]
+    other = first_message_id(get_sender_pid(ours.last_id) + 1)
+    star.relays[1].receive(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(other + 5)))
 
     assert len(ours.windows[2]) == 1
-    star.relays[1].parcel(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(ours.number)))
+    star.relays[1].receive(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(ours.last_id)))
     assert len(ours.windows[2]) == 0
 
 
