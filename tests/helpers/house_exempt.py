@@ -20,8 +20,8 @@ FUNCTIONS: Final = (
     "_conf.websockets", "_context", "_core.dispatch", "_core.request", "_core.testing_protocol",
     "_http.auth", "_http.body", "_http.cookies", "_http.files", "_http.params", "_http.pipeline",
     "_http.request_data", "_http.router", "_http.steps", "_http.streaming", "_http.sync_or_async",
-    "_process.ipc", "_process.parent", "_process.privsep", "_process.template", "_process.worker",
-    "_symbols", "_websocket.broadcast", "_websocket.deflate", "_websocket.handshake",
+    "_process.ipc", "_process.parent", "_process.privsep", "_process.template",
+    "_symbols",
 )  # fmt: skip
 # Modules, and pages, with vague words.
 PROSE: Final = (
@@ -30,8 +30,8 @@ PROSE: Final = (
     "_conf.value_types", "_core.listener", "_core.poller", "_core.request", "_core.websocket",
     "_http.body", "_http.files", "_http.params", "_http.request_data", "_http.router",
     "_http.sync_or_async", "_process.parent",
-    "_process.worker", "_symbols", "_websocket.broadcast", "_websocket.groups",
-    "_websocket.handshake", "errors", "docs/guide/access-log.md",
+    "_symbols",
+    "errors", "docs/guide/access-log.md",
     "docs/guide/async.md", "docs/guide/client.md", "docs/guide/databases.md",
     "docs/guide/files.md", "docs/guide/limits.md", "docs/guide/logs.md", "docs/guide/messages.md",
     "docs/guide/parameters.md", "docs/guide/processes.md", "docs/guide/projects.md",
