@@ -224,12 +224,12 @@ def decode(data: bytes, *, any_class: bool = False) -> Any:
             return pickle.loads(memoryview(data)[:-1])  # noqa: S301 - the setting allows it
         raise UnreadableError("it is pickled, and worker_message_pickle is off in this worker")
     try:
-        return _unpack(data)
+        return _decode_msgpack(data)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UnreadableError(f"cannot decode: {error!r}") from None
 
 
-def _unpack(data: bytes) -> Any:
+def _decode_msgpack(data: bytes) -> Any:
     """Return the value in *data*. Raises ValueError and others if it is malformed."""
     if not data or data[-1] & ~(HAS_MARKERS | HAS_OTHER_KEYS):
         raise ValueError("unknown form")

@@ -82,7 +82,7 @@ def main(params: WorkerParams) -> int:
     return Worker(params).run()
 
 
-def create_event_loop() -> AbstractEventLoop:
+def _create_event_loop() -> AbstractEventLoop:
     """Return a new uvloop event loop, or asyncio's if uvloop is missing or KORE_LOOP=asyncio."""
     if uvloop is None or os.environ.get("KORE_LOOP") == "asyncio":
         return asyncio.new_event_loop()
@@ -102,7 +102,7 @@ class Worker:
         self.status = 0
         # It stops because a reload replaces it.
         self.is_replaced = False
-        self.loop = create_event_loop()
+        self.loop = _create_event_loop()
         set_parent_death_fd(self.loop, params.death_pipe)
         record_cpus(self.loop, params.cpus)
         self.cpus = params.cpus
