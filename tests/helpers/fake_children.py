@@ -21,6 +21,8 @@ from kore._process.parent import children
 from kore._process.parent.generation import Child
 from kore._process.parent.launcher import LaunchOptions
 from kore._process.parent.parent import Parent
+from kore._process.parent.singletons import Singleton
+from kore._process.roles import TEMPLATE
 
 FIRST_PID = 1 << 23  # pid_max is 1 << 22 at most
 M = TypeVar("M", bound=Message)
@@ -88,6 +90,7 @@ class FakeFamily:
         self.stack = stack
         self.pids = iter(range(FIRST_PID, FIRST_PID + 1000))
         self.templates: list[FakeChild] = []
+        self.singletons: list[FakeChild] = []
         self.commands: list[tuple[str, list[str]]] = []
         self.parent = Parent(options)
         self.parent.launcher.spawn = self.spawn  # type: ignore[assignment]
@@ -103,8 +106,9 @@ class FakeFamily:
         if self.spawn_error:
             raise self.spawn_error
         self.commands.append((main, arguments))
-        self.templates.append(self.child(os.dup(descriptors[CHANNEL])))
-        return self.templates[-1].pid
+        child = self.child(os.dup(descriptors[CHANNEL]))
+        (self.templates if main == TEMPLATE.main else self.singletons).append(child)
+        return child.pid
 
     def child(self, descriptor: int, number: int = 0) -> FakeChild:
         """Return the child at the other end of a channel."""
@@ -120,7 +124,7 @@ class FakeFamily:
         known = {
             parent.active,
             parent.pending,
-            *(child.generation for child in parent.children.all),
+            *(c.generation for c in parent.children.all if not isinstance(c.owner, Singleton)),
         }
         for child in parent.children.all:
             child.channel.close()

@@ -206,7 +206,7 @@ def test_exceeding_the_window_fills_no_queue(serve: Launcher, gate: Path) -> Non
         return "[wrk 2] log=[got 'afterwards']" in server.log.text(start)
 
     procs.until(arrives, what="an object behind the flood")
-    assert server.log.text(start).count("more than that takes") == 1
+    assert server.log.text(start).count("is full, messages dropped") == 1
 
 
 def test_malformed_objects_are_dropped_and_logged_once(three: Server) -> None:

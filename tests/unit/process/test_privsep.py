@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from kore._process import privsep
+from kore._process.privsep import RESTRICTION_STEPS, ProcessRestrictions, RestrictionStep
+
 # What a fresh process reports after it has given up what is not its own.
 REPORT = """
 import json, os, resource, signal, sys
@@ -78,6 +81,30 @@ def test_what_a_terminal_sends_to_all_ends_nobody_but_programs_it_starts(name: s
     )
 
     assert found["rest"] == [str(-signal.Signals[name])]
+
+
+def test_restrictions_are_applied_in_this_order() -> None:
+    assert [step.name for step in RESTRICTION_STEPS] == [
+        "reset signals",
+        "close other descriptors",
+        "pin to a processor",
+        "set resource limits",
+        "set the parent-death signal",
+        "set the title",
+    ]
+
+
+def test_each_step_is_applied_once_and_warnings_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def record(name: str) -> RestrictionStep:
+        return RestrictionStep(name, lambda r: calls.append(name) or f"{r.title}: {name}")
+
+    monkeypatch.setattr(privsep, "RESTRICTION_STEPS", (record("first"), record("second")))
+    restrictions = ProcessRestrictions("worker", os.getppid(), frozenset())
+
+    assert privsep.apply_restrictions(restrictions) == "worker: first\nworker: second"
+    assert calls == ["first", "second"]
 
 
 def test_limits_count_beside_what_is_open() -> None:
