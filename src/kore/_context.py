@@ -1,4 +1,4 @@
-"""What this process is right now: the only mutable global of the package.
+"""What this process is at the moment: the only mutable global of the package.
 
 A process is being configured, is a worker, or is neither. The public functions of `kore` look here
 to find out which, and delegate to the configuration or to the worker.
@@ -115,7 +115,7 @@ def _is_called_by_program() -> bool:
     return False
 
 
-def warn_of_unserved_program() -> None:
+def _warn_of_unserved_program() -> None:
     """Print how to start an application that python itself has run, and that has hooks only."""
     program = sys.modules.get("__main__")
     app = getattr(program, "koreapp", None)
@@ -128,4 +128,4 @@ def warn_of_unserved_program() -> None:
         sys.stderr.write(f"nothing has been served: {how_to_start()}\n")
 
 
-atexit.register(warn_of_unserved_program)
+atexit.register(_warn_of_unserved_program)

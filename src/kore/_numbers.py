@@ -1,14 +1,14 @@
-"""Real numbers that applications give, as floats."""
+"""Conversion of real numbers that applications pass to floats."""
 
 from math import inf, nan
 from typing import Any
 
 
 def as_float(value: object) -> float:
-    """Return a real number as a float: infinity for one that is too large, NaN for any NaN.
+    """Return a real number as a float: infinity if it is too large, NaN for any NaN.
 
-    Decimal, Fraction and the numbers of NumPy are real numbers: what can be converted by itself.
-    Raises TypeError for others.
+    Decimal, Fraction and the numbers of NumPy are real numbers, but str is not. Raises TypeError
+    for other types.
     """
     if not hasattr(value, "__float__") and not hasattr(value, "__index__"):
         raise TypeError(f"{value!r} is not a real number")

@@ -1,4 +1,4 @@
-"""The modules of an application: what in them a name means, and which hooks they have."""
+"""The modules of an application: functions by name, and the hooks they define."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -9,11 +9,11 @@ from kore._conf.signatures import locate_function
 from kore._conf.suggestions import suggest_name
 from kore.errors import ConfigError
 
-# What a function named by `python_import` is told.
+# The argument of an `onload` function that `python_import` names.
 MODULE_LOAD: Final = 1
 MODULE_UNLOAD: Final = 2
 
-# What an application may define: as a method of its `koreapp`, or as a function of that name.
+# Hooks: a method of the application's `koreapp`, or a function of the name on the right.
 HOOKS: Final = {
     "configure": "kore_parent_configure",
     "daemonized": "kore_parent_daemonized",
@@ -21,32 +21,32 @@ HOOKS: Final = {
     "workerstart": "kore_worker_configure",
     "workerstop": "kore_worker_teardown",
     "signal": "kore_worker_signal",
-    # Not by its own name: in C Kore's examples that one is for a WebSocket's messages.
+    # Not `onmsg`: in C Kore's examples, a function of that name is a WebSocket callback.
     "onmsg": "kore_onmsg",
 }
 
-# How much a name has to be like a hook's, from 0 to 1, to be taken for a slip.
-NEARLY: Final = 0.9
+# From this similarity on, 0 to 1, a name counts as a misspelled hook.
+SIMILARITY_MIN: Final = 0.9
 
-# What Kore calls, and this version does not.
-LATER: Final = ("seccomp",)
+# Hooks of C Kore that this version does not call.
+UNSUPPORTED_HOOKS: Final = ("seccomp",)
 
 
 class Symbols:
-    """Modules in the order in which they were loaded: the first that has a name wins."""
+    """Modules in the order of their loading; the first that has a name wins."""
 
     def __init__(self) -> None:
         self.loaded: list[ModuleType] = []
-        # What name_of() finds, once somebody asks.
-        self.index: dict[Any, str] | None = None
+        # Names by function, made on first use.
+        self.names_by_function: dict[Any, str] | None = None
 
     def add(self, module: ModuleType) -> None:
-        """Take one more."""
+        """Add a module, once."""
         if module not in self.loaded:
             self.loaded.append(module)
 
-    def hooks(self) -> dict[str, Callable[..., Any]]:
-        """Return the hooks there are. Of one module the method of `koreapp` wins."""
+    def find_hooks(self) -> dict[str, Callable[..., Any]]:
+        """Return the hooks of all modules. Within a module, the method of `koreapp` wins."""
         found: dict[str, Callable[..., Any]] = {}
         for module in self.loaded:
             app = getattr(module, "koreapp", None)
@@ -56,7 +56,7 @@ class Symbols:
                     found.setdefault(name, hook)
         return found
 
-    def refuse_class(self) -> None:
+    def check_class(self) -> None:
         """Raise ConfigError if `koreapp` is a class whose hooks need an object."""
         for module in self.loaded:
             app: Any = getattr(module, "koreapp", None)
@@ -68,83 +68,85 @@ class Symbols:
                     f"object of it: write `koreapp = {app.__name__}()`"
                 )
 
-    def misspelled(self) -> list[str]:
-        """Return a notice for each function that looks like a hook and is not called."""
-        said = []
+    def find_misspelled_hooks(self) -> list[str]:
+        """Return a notice for each function whose name is similar to a hook's."""
+        notices = []
         for module in self.loaded:
             app = getattr(module, "koreapp", None)
-            for name, function in functions_of(type(app)).items():
-                said += hint(f"koreapp.{name}", name, function, HOOKS)
-            for name, function in functions_of(module).items():
+            for name, function in _get_functions(type(app)).items():
+                notices += _make_notice(f"koreapp.{name}", name, function, HOOKS)
+            for name, function in _get_functions(module).items():
                 if name.startswith("kore_"):
-                    said += hint(name, name, function, HOOKS.values())
-        return said
+                    notices += _make_notice(name, name, function, HOOKS.values())
+        return notices
 
-    def later(self) -> list[str]:
-        """Return the hooks there are that nobody calls yet."""
+    def find_unsupported_hooks(self) -> list[str]:
+        """Return the names of hooks that this version does not call."""
         apps = [getattr(module, "koreapp", None) for module in self.loaded]
-        return [f"koreapp.{name}" for app in apps for name in LATER if hasattr(app, name)]
+        names = UNSUPPORTED_HOOKS
+        return [f"koreapp.{name}" for app in apps for name in names if hasattr(app, name)]
 
-    def symbol(self, name: str) -> Callable[..., Any] | None:
-        """Return the function called `name`, `object.method` or `module.name`."""
+    def find_symbol(self, name: str) -> Callable[..., Any] | None:
+        """Return the function called `name`, `object.method` or `module.name`; None without one."""
         first, dot, second = name.partition(".")
         for module in self.loaded:
             found: Any = getattr(module, first, None)
             found = getattr(found, second, None) if dot else found
             if callable(found):
-                return as_function(found)
+                return _as_callable(found)
         for module in self.loaded:
             found = getattr(module, second, None) if module.__name__ == first else None
             if callable(found):
-                return as_function(found)
+                return _as_callable(found)
         return None
 
-    def named(self, name: str, what: str) -> Callable[..., Any]:
-        """Return the function of that name, or raise NameError: there is no such *what*."""
-        found = self.symbol(name)
+    def require_symbol(self, name: str, what: str) -> Callable[..., Any]:
+        """Return the function of that name. Raises NameError if there is no such *what*."""
+        found = self.find_symbol(name)
         if found is None:
-            guess = suggest_name(name, self.symbols())
+            guess = suggest_name(name, self.list_symbols())
             raise NameError(f"{what} '{name}' not found in the application{guess}")
         return found
 
-    def symbols(self) -> list[str]:
-        """Return the names that symbol() knows, for guesses at what somebody meant."""
-        return [name for module in self.loaded for name in names(module)]
+    def list_symbols(self) -> list[str]:
+        """Return the names of all functions, without those of modules in front."""
+        return [name for module in self.loaded for name in _iter_names(module)]
 
-    def name_of(self, function: Callable[..., Any]) -> str:
-        """Return a name by which symbol() finds *function*, or nothing."""
-        if self.index is None:
-            self.index = self.indexed()
+    def get_name(self, function: Callable[..., Any]) -> str:
+        """Return a name by which `find_symbol()` finds *function*, or an empty str."""
+        if self.names_by_function is None:
+            self.names_by_function = self.index_names()
         own = getattr(function, "__name__", "")
-        if is_hashable(function):
-            return self.index.get(function) or self.name_among(function, self.members(own))
-        return self.name_among(function, self.symbols())
+        if _is_hashable(function):
+            known = self.names_by_function.get(function)
+            return known or self.find_name(function, self.iter_members(own))
+        return self.find_name(function, self.list_symbols())
 
-    def indexed(self) -> dict[Any, str]:
-        """Return the names of all functions that can be looked up; the first one of each counts."""
+    def index_names(self) -> dict[Any, str]:
+        """Return the first name of each hashable function."""
         found: dict[Any, str] = {}
         for module in self.loaded:
-            for name in names(module):
+            for name in _iter_names(module):
                 for candidate in (name, f"{module.__name__}.{name}"):
-                    function = self.symbol(candidate)
-                    if is_hashable(function):
+                    function = self.find_symbol(candidate)
+                    if _is_hashable(function):
                         found.setdefault(function, candidate)
         return found
 
-    def members(self, own: str) -> Iterator[str]:
-        """Yield the functions called *own* of other modules and of objects of theirs."""
+    def iter_members(self, own: str) -> Iterator[str]:
+        """Yield the names of functions called *own* in objects and modules of the modules."""
         for module in self.loaded:
             for name, value in list(vars(module).items()):
                 if own and not name.startswith("__") and hasattr(value, own):
                     yield from (f"{name}.{own}", f"{module.__name__}.{name}.{own}")
 
-    def name_among(self, function: Callable[..., Any], candidates: Iterable[str]) -> str:
-        """Return the first of *candidates* by which symbol() finds *function*, or nothing."""
-        return next((name for name in candidates if self.symbol(name) == function), "")
+    def find_name(self, function: Callable[..., Any], candidates: Iterable[str]) -> str:
+        """Return the first of *candidates* that is a name of *function*, or an empty str."""
+        return next((name for name in candidates if self.find_symbol(name) == function), "")
 
 
-def is_hashable(value: object) -> bool:
-    """Return whether *value* can be a key."""
+def _is_hashable(value: object) -> bool:
+    """Return whether *value* can be a key of a dict."""
     try:
         hash(value)
     except Exception:  # noqa: BLE001 - whatever an application's class raises
@@ -152,38 +154,38 @@ def is_hashable(value: object) -> bool:
     return True
 
 
-def functions_of(owner: object) -> dict[str, FunctionType]:
+def _get_functions(owner: object) -> dict[str, FunctionType]:
     """Return the functions that a class or a module defines itself."""
     return {name: f for name, f in list(vars(owner).items()) if isinstance(f, FunctionType)}
 
 
-def hint(label: str, name: str, function: FunctionType, hooks: Iterable[str]) -> list[str]:
-    """Return a notice if *name* is nearly that of a hook."""
+def _make_notice(label: str, name: str, function: FunctionType, hooks: Iterable[str]) -> list[str]:
+    """Return a notice, in a list, if *name* is similar to that of a hook."""
     plain = name.replace("_", "").lower()
     for hook in hooks:
-        if name not in hooks and _is_nearly(plain, hook.replace("_", "")):
+        if name not in hooks and _is_similar(plain, hook.replace("_", "")):
             where = locate_function(function)
             return [f"{where}: {label}() is not called: did you mean {hook}?"]
     return []
 
 
-def _is_nearly(name: str, hook: str) -> bool:
-    # No match has more letters than both have: most names need no closer look.
+def _is_similar(name: str, hook: str) -> bool:
+    # The common letters bound the ratio: most names need no SequenceMatcher.
     letters = sum((Counter(name) & Counter(hook)).values())
-    if 2 * letters < NEARLY * (len(name) + len(hook)):
+    if 2 * letters < SIMILARITY_MIN * (len(name) + len(hook)):
         return False
     from difflib import SequenceMatcher
 
-    return SequenceMatcher(None, hook, name).ratio() >= NEARLY
+    return SequenceMatcher(None, hook, name).ratio() >= SIMILARITY_MIN
 
 
-def as_function(found: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what has been seen to be callable."""
+def _as_callable(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a value that is known to be callable, for mypy."""
     return found
 
 
-def names(module: ModuleType) -> Iterator[str]:
-    """Yield the functions of a module and the methods of its objects, as a file names them."""
+def _iter_names(module: ModuleType) -> Iterator[str]:
+    """Yield the names of the functions of a module and of the methods of its objects."""
     for name, value in list(vars(module).items()):
         if name.startswith("__"):
             continue

@@ -1,4 +1,4 @@
-"""A warning for awaitables of ours that the application drops without `await`."""
+"""Warnings for awaitables of this package that the application drops without `await`."""
 
 import sys
 import warnings
@@ -14,14 +14,14 @@ class Unawaited:
     __slots__ = ()
 
     def _drop(self) -> None:
-        """Be dropped without a warning: what was to await it is dropped, too, and warns itself."""
+        """Do not warn when this is dropped: the awaitable around it is, too, and warns itself."""
 
 
 def warn_unawaited(name: str, *, is_certain: bool = False) -> None:
-    """Warn that what `kore.NAME()` returned is dropped without having been awaited.
+    """Warn that the result of `kore.NAME()` is dropped without having been awaited.
 
-    To be called by `__del__`. Unless it *is certain*, only a statement of its own counts: what is
-    dropped elsewhere may have been cancelled by `asyncio.wait_for()` before it began.
+    To be called by `__del__`. Unless *is_certain*, only a call that is a statement of its own
+    counts: elsewhere `asyncio.wait_for()` may have cancelled it before it was awaited.
     """
     if sys.is_finalizing():
         return

@@ -1,26 +1,26 @@
-"""What this package raises. Everything is a RuntimeError underneath, as in C Kore."""
+"""Exceptions of this package. All but Fatal derive from RuntimeError, as in C Kore."""
 
 from collections.abc import Mapping
 
 
 class KoreError(RuntimeError):
-    """A call that cannot be done here or now."""
+    """A call that is not possible here or now; base of the others."""
 
 
 class ConfigError(KoreError):
-    """A configuration that cannot be; the text says which part and what is allowed."""
+    """An invalid configuration; the text names the part and what is allowed."""
 
 
 class UnknownSettingError(ConfigError, AttributeError):
-    """A name `kore.config` does not have. An AttributeError too, so that `hasattr` works."""
+    """A name that `kore.config` does not have. Also an AttributeError, so that `hasattr` works."""
 
 
 class StartError(KoreError):
-    """An application that could not be started; the text is ready to be printed."""
+    """An application that could not be started; its text is ready to be printed."""
 
 
 class RefusedError(KoreError):
-    """A request that cannot be read. Unless it is caught, its client is answered with *status*."""
+    """A malformed request. Unless it is caught, the response has *status*."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -28,15 +28,15 @@ class RefusedError(KoreError):
 
 
 class QueueFullError(KoreError):
-    """A queue with a limit has reached it."""
+    """A queue that has reached its limit."""
 
 
 class NoSuchWorkerError(KoreError, ValueError):
-    """A number that no worker has. A ValueError too, though C Kore raises RuntimeError."""
+    """A number that no worker has. Also a ValueError, though C Kore raises RuntimeError."""
 
 
 class BusyError(KoreError):
-    """A worker that has not handled yet what was sent to it before: *workers* says which."""
+    """Workers that have not handled yet what was sent to them before: *workers* lists them."""
 
     def __init__(self, reason: str, workers: tuple[int, ...] = ()) -> None:
         super().__init__(reason)
@@ -44,11 +44,11 @@ class BusyError(KoreError):
 
 
 class TooLargeError(KoreError, ValueError):
-    """More than may be sent to another worker at a time."""
+    """A message to other workers above `worker_message_max`."""
 
 
 class SocketError(KoreError):
-    """What the system says against an operation of a socket or process, with its *errno*."""
+    """A failed operation of a socket or process: the system's reason, and its *errno*."""
 
     def __init__(self, reason: str, errno: int | None = None) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ class SocketError(KoreError):
 
 
 class ClientError(KoreError):
-    """An HTTP request that got no answer: why, in libcurl's words, and *code*, its number."""
+    """An HTTP request without a response: libcurl's reason, and *code*, its error number."""
 
     def __init__(self, reason: str, code: int) -> None:
         super().__init__(reason)
@@ -64,15 +64,15 @@ class ClientError(KoreError):
 
 
 class ClientTypeError(KoreError, TypeError):
-    """A value of the wrong type for the HTTP client; a TypeError too, as everywhere else."""
+    """A value of the wrong type for the HTTP client. Also a TypeError."""
 
 
 class DatabaseError(KoreError):
-    """What a database, or the way to it, says against a query.
+    """A failed query, or a failed connection to a database.
 
-    *sqlstate* is the five characters of PostgreSQL's appendix A, None where no server spoke.
-    *fields* has more of what the server said: `primary`, `detail`, `hint`, `constraint`, `table`,
-    `column`, `schema`, `datatype`, `position`, `severity`, as far as it did.
+    *sqlstate* is the code of PostgreSQL's appendix A, None if the error is not the server's.
+    *fields* are those of the server's error: `primary`, `detail`, `hint`, `constraint`, `table`,
+    `column`, `schema`, `datatype`, `position`, `severity`, as far as they are set.
     """
 
     def __init__(
@@ -84,10 +84,10 @@ class DatabaseError(KoreError):
 
 
 class Fatal(SystemExit):
-    """What `kore.fatal()` raises while nothing serves yet.
+    """Raised by `kore.fatal()` before the server has started.
 
     A SystemExit, so that no `except Exception` of an application swallows it, and so that
-    Python itself prints the reason and ends with status 1 where nobody else does.
+    Python itself prints the reason and exits with status 1 if it is not caught.
     """
 
     def __init__(self, reason: str) -> None:

@@ -27,7 +27,7 @@ def test_the_older_spellings_listen_without_tls(builder: Builder) -> None:
 def test_an_older_spelling_adds_to_a_server_without_tls(builder: Builder) -> None:
     kore.server(ip="127.0.0.1", port=1, tls=False)
     kore.bind("127.0.0.1", "2")
-    assert [each.address.port for each in builder.listening()] == [1, 2]
+    assert [each.address.port for each in builder.list_addresses()] == [1, 2]
     with pytest.raises(kore.errors.ConfigError, match="is already the address of server 'default'"):
         kore.bind("127.0.0.1", 2)
 
@@ -51,7 +51,7 @@ def test_listening_of_old_is_explained(builder: Builder) -> None:
 def test_a_keyword_without_text_asks_for_nothing(builder: Builder, nothing: Any) -> None:
     kore.server("ip", ip="127.0.0.1", port="8888", path=nothing, tls=False)
     kore.server("path", ip=nothing, path="/run/kore.sock", tls=False)
-    assert [str(each.address) for each in builder.listening()] == [
+    assert [str(each.address) for each in builder.list_addresses()] == [
         "127.0.0.1:8888", "/run/kore.sock",
     ]
 

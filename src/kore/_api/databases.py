@@ -1,4 +1,4 @@
-"""The functions of `import kore` for databases. Loaded when asked for: they are for workers."""
+"""The functions of `import kore` for PostgreSQL, imported on first use: they need a worker."""
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -77,11 +77,11 @@ def listen(
     server knows; its close() ends it.
     """
     if not callable(callback):
-        refuse_address(db, channel, callback)
+        _raise_for_address(db, channel, callback)
     return _context.require_worker().databases.get(db).listen(channel, callback, again)
 
 
-def refuse_address(db: str, channel: object, callback: object) -> NoReturn:
+def _raise_for_address(db: str, channel: object, callback: object) -> NoReturn:
     """Raise KoreError for `kore.listen(ip, port, ...)` of Kore 3, else TypeError."""
     if str(channel).isdecimal():
         raise KoreError(

@@ -1,4 +1,8 @@
-"""Every function of `import kore`: find out where we are, and delegate."""
+"""The functions of `import kore` for configuration, logging, messages and the server.
+
+Each delegates to the configuration that is being written or to the running worker, whichever this
+process has; see `_context.py`.
+"""
 
 import logging
 import operator
@@ -50,7 +54,7 @@ WEBSOCKET_BROADCAST_GLOBAL: Final = 2
 
 pydomain = DomainHandle
 
-# The standard library's levels by syslog's priorities. It has nothing between INFO and WARNING.
+# Levels of the standard library by syslog priority. NOTICE is between INFO and WARNING.
 LEVELS: Final = (
     logging.CRITICAL,
     logging.CRITICAL,
@@ -61,7 +65,7 @@ LEVELS: Final = (
     logging.INFO,
     logging.DEBUG,
 )
-# Those that no process hears of, and those that mean its end: to go on would be to fault for ever.
+# Signals that cannot be caught, and synchronous ones, after which the fault would be repeated.
 UNTRAPPABLE: Final = frozenset(
     {
         signal.SIGKILL,
@@ -72,7 +76,7 @@ UNTRAPPABLE: Final = frozenset(
         signal.SIGILL,
     }
 )
-# A priority may come with a facility in its higher bits.
+# The higher bits of a priority may be a facility.
 PRIORITY_MASK: Final = 7
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -80,7 +84,7 @@ P = TypeVar("P", bound=Prerequest)
 
 
 class Configuration:
-    """All settings by name: `kore.config.workers = 4` before the start, readable ever after."""
+    """All settings by name: `kore.config.workers = 4` before the start, readable at any time."""
 
     __slots__ = ()
 
@@ -89,11 +93,11 @@ class Configuration:
         current = _context.current
         if current.worker is not None:
             return getattr(current.worker.config.settings, name)
-        written = current.builder or current.unserved or configuring()
-        return getattr(written.settings, name)
+        builder = current.builder or current.unserved or _get_builder()
+        return getattr(builder.settings, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        configuring().set(name, value)
+        _get_builder().set(name, value)
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"kore.config.{name} cannot be deleted, only set")
@@ -108,10 +112,10 @@ class Configuration:
 config: Final = Configuration()
 
 
-def configuring() -> Builder:
+def _get_builder() -> Builder:
     """Return the configuration being written.
 
-    A module that is imported without a server, by a test say, has one that nothing will serve.
+    A module that is imported without a server, by a test say, gets one that is never served.
     Raises KoreError if nothing is being configured.
     """
     current = _context.current
@@ -136,25 +140,25 @@ def server(
 
     *ip* is an address, IPv4 or IPv6, or a host's name. Port 0 is any free port.
     """
-    # In C Kore a keyword that is no text asks for nothing.
+    # As in C Kore, an empty keyword counts as not given.
     address = arguments.build_address(ip or None, port, path or None)
-    configuring().server(
+    _get_builder().server(
         arguments.check_text(name, "name"), address, tls=arguments.check_type(tls, bool, "tls")
     )
 
 
 def bind(ip: str, port: int | str) -> bool:
-    """Listen without TLS on *ip* and *port*, beside what other calls of it have named.
+    """Listen without TLS on *ip* and *port*, in addition to other calls.
 
-    The older spelling of `server()`: all of them are the server `default`.
+    The older spelling of `server()`: all addresses belong to the server `default`.
     """
-    configuring().bind(arguments.build_address(ip, port, None))
+    _get_builder().bind(arguments.build_address(ip, port, None))
     return True
 
 
 def bind_unix(path: str) -> bool:
     """Listen without TLS on a unix socket, as `bind()` does on an address."""
-    configuring().bind(arguments.build_address(None, None, path))
+    _get_builder().bind(arguments.build_address(None, None, path))
     return True
 
 
@@ -165,12 +169,12 @@ def privsep(
     runas: str | None = None,
     skip: Sequence[str] = (),
 ) -> None:
-    """Have the processes `worker`, `keymgr` or `acme` give something up when they start.
+    """Restrict the processes `worker`, `keymgr` or `acme` when they start.
 
-    *root*: all of the file system but this directory. *runas*: their user, for this one. *skip*:
-    a list that may name "chroot": then *root* is where they go, and no more.
+    *root*: their root directory. *runas*: the user they change to. *skip*: a list that may contain
+    "chroot": then *root* is only their working directory.
     """
-    configuring().privsep(arguments.build_privsep(process, root, runas, skip))
+    _get_builder().privsep(arguments.build_privsep(process, root, runas, skip))
 
 
 def domain(
@@ -181,12 +185,12 @@ def domain(
     accesslog_format: str = "combined",
     **tls: object,
 ) -> DomainHandle:
-    """Serve the host name *host*, which may hold wildcards, on the server named *attach*.
+    """Serve the host name *host*, which may contain wildcards, on the server named *attach*.
 
-    Requests are logged to the file *accesslog*, as `combined`, as `json`, or as a text with
-    variables says.
+    Requests are logged to the file *accesslog*, in the format `combined`, `json`, or a text with
+    variables.
     """
-    return configuring().domain(
+    return _get_builder().domain(
         host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **tls
     )
 
@@ -198,12 +202,12 @@ def route(
     methods: Sequence[str] | None = None,
     **keywords: Unpack[RouteKeywords],
 ) -> Callable[[F], F]:
-    """Have the decorated function answer requests for *path*. See `route()` of a domain.
+    """Have the decorated function handle requests for *path*. See `route()` of a domain.
 
-    *domain* may be left out where there is only one.
+    *domain* may be omitted if there is only one.
     """
-    builder = configuring()
-    # Now, because a forgotten pair of parentheses would never come to the rest.
+    builder = _get_builder()
+    # Checked here: without its parentheses, the decorator would never be called.
     if callable(path):
         raise TypeError('path must be str, not a function: write @kore.route("/") above it')
     arguments.check_text(path, "path")
@@ -216,24 +220,24 @@ def route(
 
 
 def prerequest(function: P) -> P:
-    """Call *function*, a coroutine or not, with each request before its handler; False stops it.
+    """Call *function*, async or not, with each request before its handler; False stops it.
 
-    A decorator. Several run in the order in which they were given. One that returns False
-    answers the request itself.
+    A decorator. Several are called in the order of their registration. A function that returns
+    False sends the response itself.
     """
-    configuring().prerequest(function)
+    _get_builder().prerequest(function)
     return function
 
 
 def dbsetup(name: str, connstring: str) -> bool:
-    """Give the PostgreSQL database of a connection string a name, for `dbquery()` and its kin.
+    """Name the PostgreSQL database of a connection string, for `dbquery()` and the like.
 
-    *connstring* is what libpq takes: `"host=/run/postgresql dbname=shop"`, or an URI. In a worker
-    the name is that worker's: `koreapp.workerstart()` gives it to all.
+    *connstring* is one of libpq: `"host=/run/postgresql dbname=shop"`, or a URI. When called in a
+    worker the name is known to that worker only; call it in `koreapp.workerstart()` for all.
     """
     worker = _context.current.worker
     if worker is None:
-        configuring().database(name, connstring)
+        _get_builder().database(name, connstring)
     else:
         worker.databases.register(name, connstring)
     return True
@@ -246,10 +250,10 @@ register_database = dbsetup
 
 
 def tracer(callback: Tracer) -> bool:
-    """Have *callback* called with type, value and traceback of what nothing caught."""
+    """Call *callback* with type, value and traceback of each uncaught exception."""
     if not callable(callback):
         raise KoreError("object not callable")
-    owner = _context.current.worker or configuring()
+    owner = _context.current.worker or _get_builder()
     if owner.tracer is not None:
         raise KoreError("tracer already set")
     owner.tracer = callback
@@ -260,15 +264,15 @@ def tracer(callback: Tracer) -> bool:
 
 
 def sendobj(obj: object, worker: int | None = None) -> None:
-    """Send an object to the `koreapp.onmsg` of worker number *worker*, or of all, this one too.
+    """Send an object to `koreapp.onmsg` of worker number *worker*, or of all, this one included.
 
-    It arrives as an object of its own, equal and of the same type, made of None, bool, int,
-    float, str, bytes, list, tuple, dict, set, frozenset, datetime, date, time and timedelta; what
-    else it may be made of, `worker_message_pickle` decides.
+    It arrives as an equal object of the same type, made of None, bool, int, float, str, bytes,
+    list, tuple, dict, set, frozenset, datetime, date, time and timedelta; other classes need
+    `worker_message_pickle`.
 
-    Nothing waits. errors.BusyError: a worker has not handled enough of what was sent before, and
-    nobody is sent this. TypeError: an object that cannot be sent. ValueError: one that is too
-    large, nested too deep or part of itself, or a worker that does not exist.
+    It never waits. Raises errors.BusyError if a worker has not handled enough of what was sent
+    before, and sends to none then; TypeError for an object that cannot be sent; ValueError for one
+    that is too large, nested too deep or part of itself, or for a worker that does not exist.
     """
     _context.require_worker().objects.send(obj, worker)
 
@@ -276,7 +280,7 @@ def sendobj(obj: object, worker: int | None = None) -> None:
 async def sendobj_drained(worker: int | None = None) -> None:
     """Wait until objects sent from here have been handled: all, or those to one worker.
 
-    What was sent to a worker that ended counts as handled; the log says how much that was.
+    Objects to a worker that has ended count as handled; the log says how many were lost.
     """
     await _context.require_worker().objects.drain(worker)
 
@@ -285,7 +289,7 @@ async def sendobj_drained(worker: int | None = None) -> None:
 
 
 def worker() -> int | None:
-    """Return the number of this worker, from 1 on, or None where no worker runs."""
+    """Return the number of this worker, from 1 on, or None in other processes."""
     return None if _context.current.worker is None else _context.current.worker.number
 
 
@@ -312,17 +316,18 @@ def websocket_broadcast(
 ) -> bool:
     """Send a message to all WebSockets but *src*: of this worker, or with GLOBAL of all workers.
 
-    *group* addresses those that have joined it with `conn.join()`. Who does not read is cut off,
-    as `websocket_buffer_max` says. Raises TypeError for another op or other data, ValueError for a
-    text that is not UTF-8, RuntimeError in another thread. GLOBAL goes to all workers or to none:
-    BusyError while one of them is behind, TooLargeError above `worker_message_max`.
+    *group* addresses those that have joined it with `conn.join()`. Clients that do not read are
+    disconnected, see `websocket_buffer_max`. Raises TypeError for another op or other data,
+    ValueError for a text that is not UTF-8, RuntimeError in another thread. GLOBAL goes to all
+    workers or to none: raises BusyError if one of them has too much to handle, TooLargeError above
+    `worker_message_max`.
     """
     _context.require_worker().websockets.broadcast(src, op, data, scope, group)
     return True
 
 
 def fatal(reason: str) -> NoReturn:
-    """End this worker, with the reason in the log; a new one takes its place.
+    """End this worker, with the reason in the log; the parent replaces it.
 
     Before the start: the server does not start.
     """
@@ -339,7 +344,7 @@ def fatalx(reason: str) -> NoReturn:
 
 
 def shutdown() -> bool:
-    """Stop the whole server in good order: what was accepted is answered first."""
+    """Stop the whole server gracefully: accepted requests get their responses first."""
     if _context.current.worker is None:
         raise Fatal("kore_shutdown: called from parent")
     _context.current.worker.shutdown()
@@ -347,7 +352,7 @@ def shutdown() -> bool:
 
 
 def blocking() -> AbstractContextManager[None]:
-    """Return a context manager for code that blocks the event loop for long, on purpose.
+    """Return a context manager for code that blocks the event loop on purpose.
 
     While its block runs, this worker is not reported as stuck, nor replaced after
     `worker_stuck_timeout`. Its other clients wait all the same.
@@ -357,18 +362,18 @@ def blocking() -> AbstractContextManager[None]:
 
 
 def sigtrap(number: int) -> None:
-    """Tell the `signal` hook of one more signal: in this worker; before the start, in all.
+    """Call the `signal` hook for a signal: in this worker; before the start, in all.
 
-    ValueError: there is no such signal, or it cannot be caught.
+    Raises ValueError if there is no such signal or it cannot be caught.
     """
     number = operator.index(number)
     if number not in signal.valid_signals() or number in UNTRAPPABLE:
         raise ValueError(f"signal {number} cannot be trapped")
-    (_context.current.worker or configuring()).trap(number)
+    (_context.current.worker or _get_builder()).trap(number)
 
 
 def app(*value: object) -> Any:
-    """Keep an object for the application, `app(obj)`, or return the one kept, `app()`."""
+    """Keep an object for the application, `app(obj)`, or return the kept one, `app()`."""
     if len(value) != 1:
         return _context.current.app
     _context.current.app = value[0]
@@ -376,5 +381,5 @@ def app(*value: object) -> Any:
 
 
 def setname(name: str) -> None:
-    """Set the name that process titles begin with: in a worker that of its own."""
-    (_context.current.worker or configuring()).rename(name)
+    """Set the name that process titles begin with; in a worker, that of its own title."""
+    (_context.current.worker or _get_builder()).rename(name)

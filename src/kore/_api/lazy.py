@@ -1,4 +1,4 @@
-"""The public names: where each of them is, and loading it when it is first used."""
+"""The public names of `kore`, each imported when it is first used."""
 
 import sys
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ OPTION: Final = "CURLOPT_"
 def load_name(name: str) -> Any:
     """Return a public name, and keep it as an attribute of the package."""
     if name.startswith(OPTION):
-        return load_option(name)
+        return _load_option(name)
     if name == "__all__":  # `from kore import *`
         return list_names()
     if name == "errors":
@@ -88,7 +88,7 @@ def list_names() -> list[str]:
     )
 
 
-def load_option(name: str) -> int:
+def _load_option(name: str) -> int:
     """Return the number of an option of libcurl."""
     number: int | None = getattr(import_module("kore._httpclient.curlopts"), name, None)
     if number is None:
@@ -97,10 +97,12 @@ def load_option(name: str) -> int:
 
 
 def _own_names() -> set[str]:
+    """Return the public attributes that the package has by now."""
     return {name for name in vars(sys.modules["kore"]) if not name.startswith("_")}
 
 
 def _hint_at(name: str) -> str:
+    """Return a suggestion for an unknown name, or nothing."""
     if name.startswith("_"):  # tools ask for names such as __wrapped__
         return ""
     from kore._conf.suggestions import suggest_for_module

@@ -57,14 +57,14 @@ def _check(application: _app.Application, what: str, *, same_user: bool) -> int:
         parent_config.refuse_too_many()
         # The parent does not follow a package that changes its directory.
         with contextlib.suppress(OSError):
-            os.chdir(application.start)
+            os.chdir(application.start_directory)
         _refuse_addresses(parent_config)
         _refuse_unwritable(parent_config)
         printed = _format_result(what, application, config)
     except ConfigError as error:
         return _write_notice(f"fatal: {error}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
-        return _write_notice(_app.reason(error))
+        return _write_notice(_app.format_reason(error))
     finally:
         application.builder.discard()
     for notice in config.notices:
@@ -128,8 +128,8 @@ def _format_result(what: str, application: _app.Application, config: Config) -> 
 
 def _format_file(application: _app.Application, config: Config) -> str:
     """Return the configuration as a configuration file."""
-    made = printer.Printer(application.modules.name_of)
-    text = made.print_config(config, [*application.itself(), *application.imports])
+    made = printer.Printer(application.modules.get_name)
+    text = made.print_config(config, [*application.get_import_statement(), *application.imports])
     for notice in made.notices:
         _write_notice(notice)
     return text

@@ -147,7 +147,7 @@ class Template:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
             if os.getpid() != self.pid:
                 _exit_forked_child(error)
-            self.channel.send(Fatal(_app.reason(error)))
+            self.channel.send(Fatal(_app.format_reason(error)))
             return 1
         if os.getpid() != self.pid:
             _exit_forked_child(SystemExit(0))
@@ -181,7 +181,7 @@ class Template:
         """Detach from the terminal, as the parent has, and call the application's hook."""
         flush_output()
         redirect_to_null()
-        _app.call(self.config.hooks.get("daemonized"), "daemonized")
+        _app.call_hook(self.config.hooks.get("daemonized"), "daemonized")
 
     def _load_parsers(self) -> None:
         """Load the parser of forms where a route takes bodies: all workers share its memory."""
@@ -355,7 +355,7 @@ def _exit_forked_child(error: BaseException) -> NoReturn:
     """Exit a process that the application has forked while it was loaded, as Python would."""
     status = _get_exit_status(error) if isinstance(error, SystemExit) else 1
     if status == 1:
-        handlers.write_stderr(_app.reason(error))
+        handlers.write_stderr(_app.format_reason(error))
     flush_output()
     os._exit(status)
 

@@ -51,7 +51,7 @@ def modules() -> Symbols:
     ],
 )
 def test_a_name_means_a_function(modules: Symbols, name: str, qualified: str) -> None:
-    found = modules.symbol(name)
+    found = modules.find_symbol(name)
 
     assert found is not None
     assert found.__qualname__ == qualified
@@ -61,23 +61,23 @@ def test_a_name_means_a_function(modules: Symbols, name: str, qualified: str) ->
     "name", ["", "nobody", "text", "koreapp", "koreapp.nobody", "third.index", "a.b.c", "first."]
 )
 def test_other_names_mean_nothing(modules: Symbols, name: str) -> None:
-    assert modules.symbol(name) is None
+    assert modules.find_symbol(name) is None
 
 
 def test_the_first_module_that_has_a_name_wins(modules: Symbols) -> None:
     first, second = modules.loaded
 
-    assert modules.symbol("index") is first.index
-    assert modules.symbol("second.index") is second.index
+    assert modules.find_symbol("index") is first.index
+    assert modules.find_symbol("second.index") is second.index
 
 
 def test_a_function_is_called_by_a_name_that_means_it(modules: Symbols) -> None:
     first, second = modules.loaded
 
-    assert modules.name_of(first.index) == "index"
-    assert modules.name_of(second.index) == "second.index"
-    assert modules.name_of(first.koreapp.page) == "koreapp.page"
-    assert modules.name_of(lambda: None) == ""
+    assert modules.get_name(first.index) == "index"
+    assert modules.get_name(second.index) == "second.index"
+    assert modules.get_name(first.koreapp.page) == "koreapp.page"
+    assert modules.get_name(lambda: None) == ""
 
 
 def test_names_are_found_without_looking_at_everything_each_time(modules: Symbols) -> None:
@@ -87,15 +87,15 @@ def test_names_are_found_without_looking_at_everything_each_time(modules: Symbol
     asked: list[str] = []
 
     class Counting(Symbols):
-        def symbol(self, name: str) -> Callable[..., Any] | None:
+        def find_symbol(self, name: str) -> Callable[..., Any] | None:
             asked.append(name)
-            return super().symbol(name)
+            return super().find_symbol(name)
 
     counting = Counting()
     counting.loaded = modules.loaded
 
-    assert [counting.name_of(getattr(many, f"f{n}")) for n in (0, 299)] == ["f0", "f299"]
-    assert {counting.name_of(handler) for handler in many.handlers} == {""}
+    assert [counting.get_name(getattr(many, f"f{n}")) for n in (0, 299)] == ["f0", "f299"]
+    assert {counting.get_name(handler) for handler in many.handlers} == {""}
     assert len(asked) < 3000
 
 
@@ -107,18 +107,18 @@ def test_a_function_that_is_no_key_has_a_name_too(modules: Symbols) -> None:
     )
     modules.add(module("pages", source))
 
-    assert modules.name_of(modules.loaded[-1].page) == "page"
+    assert modules.get_name(modules.loaded[-1].page) == "page"
 
 
 def test_the_names_for_guesses_are_functions_and_methods(modules: Symbols) -> None:
-    assert {"index", "other", "koreapp.page"} <= set(modules.symbols())
-    assert "text" not in modules.symbols()
+    assert {"index", "other", "koreapp.page"} <= set(modules.list_symbols())
+    assert "text" not in modules.list_symbols()
 
 
 def test_the_first_module_with_a_hook_wins_and_in_it_the_method(modules: Symbols) -> None:
     first, second = modules.loaded
 
-    assert modules.hooks() == {
+    assert modules.find_hooks() == {
         "configure": first.koreapp.configure,
         "workerstart": first.koreapp.workerstart,
         "workerstop": second.kore_worker_teardown,
