@@ -28,12 +28,7 @@ PROSE: Final = (
     "_conf.value_types", "_core.listener", "_core.poller", "_core.request", "_core.websocket",
     "_http.body", "_http.files", "_http.params", "_http.request_data", "_http.router",
     "_http.sync_or_async", "_process.parent",
-    "docs/guide/access-log.md",
-    "docs/guide/async.md", "docs/guide/client.md", "docs/guide/databases.md",
-    "docs/guide/files.md", "docs/guide/limits.md", "docs/guide/logs.md", "docs/guide/messages.md",
-    "docs/guide/parameters.md", "docs/guide/processes.md", "docs/guide/projects.md",
-    "docs/guide/responses.md", "docs/guide/websockets.md", "docs/map.md", "docs/parity.md",
-    "docs/reference/settings.md", "docs/tutorial.md",
+    "docs/map.md", "docs/parity.md", "docs/reference/settings.md",
 )  # fmt: skip
 PARAMETERS: Final = ()
 RINGS: Final = {
