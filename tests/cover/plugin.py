@@ -67,6 +67,8 @@ def needs_server(item: pytest.Item) -> bool:
     """Return whether a test is about processes: by its fixtures, or by its place and imports."""
     if FIXTURES.intersection(item.fixturenames):
         return True
+    if "serve_thread" in item.fixturenames:
+        return False
     return item.path.parent.name in {"process", "server", "parity"} and any(
         name in item.path.read_text() for name in STARTERS
     )

@@ -24,53 +24,24 @@ KORE: Final = (sys.executable, "-m", "kore")
 STOP_SECONDS = 40.0  # more than the drain's own limit
 
 # What is being served right now, for the log check after each test and for reports of failures.
-RUNNING: Final[list["Server"]] = []
+RUNNING: Final[list["Served"]] = []
 
 
-class Server:
-    """A running `kore`, as its user sees it: an address, a log, processes."""
+class Served:
+    """What clients and logs see of a server: an address, a log."""
 
-    def __init__(self, command: list[str], directory: Path, env: dict[str, str]) -> None:
-        self.log = Log(directory / "log")
-        with self.log.path.open("wb") as out:
-            # A session of its own is how everything it leaves behind is found.
-            self.process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def __init__(self, log: Log) -> None:
+        self.log = log
         self.address = ("127.0.0.1", 0)
 
-    def learn_port(self) -> None:
-        """Wait for the line that says where it serves."""
-        procs.until(lambda: self._port() or self.process.poll() is not None, what="a start")
-        port = self._port()
-        assert port, f"kore did not start, status {self.process.returncode}:\n{self.log.text()}"
-        self.address = ("127.0.0.1", port)
-
-    def _port(self) -> int:
-        found = re.search(SERVING, self.log.text())
-        return int(found[1]) if found else 0
+    @property
+    def name(self) -> str:
+        """The name for reports."""
+        raise NotImplementedError
 
     def connect(self, *methods: str, receive_buffer: int = 0) -> Client:
         """Return a new connection."""
         return Client(self.address, methods, receive_buffer=receive_buffer)
-
-    @property
-    def workers(self) -> list[int]:
-        """The workers' process ids."""
-        return sorted(pid for pid in procs.children(self.process.pid) if "wrk" in procs.title(pid))
-
-    @property
-    def worker(self) -> int:
-        """The process id of the only worker."""
-        procs.until(lambda: len(self.workers) == 1, what="a worker")
-        (pid,) = self.workers
-        return pid
 
     @contextlib.contextmanager
     def expecting(self, *texts: str, errors: int | None = 1) -> Iterator[None]:
@@ -86,6 +57,51 @@ class Server:
         logged = self.log.text(start)
         self.log.accept()
         assert errors in (None, tracebacks(logged)), logged
+
+
+class Server(Served):
+    """A running `kore`, as its user sees it: an address, a log, processes."""
+
+    def __init__(self, command: list[str], directory: Path, env: dict[str, str]) -> None:
+        super().__init__(Log(directory / "log"))
+        with self.log.path.open("wb") as out:
+            # A session of its own is how everything it leaves behind is found.
+            self.process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def name(self) -> str:
+        return f"kore {self.process.pid}"
+
+    def learn_port(self) -> None:
+        """Wait for the line that says where it serves."""
+        procs.until(lambda: self._port() or self.process.poll() is not None, what="a start")
+        port = self._port()
+        assert port, f"kore did not start, status {self.process.returncode}:\n{self.log.text()}"
+        self.address = ("127.0.0.1", port)
+
+    def _port(self) -> int:
+        found = re.search(SERVING, self.log.text())
+        return int(found[1]) if found else 0
+
+    @property
+    def workers(self) -> list[int]:
+        """The workers' process ids."""
+        return sorted(pid for pid in procs.children(self.process.pid) if "wrk" in procs.title(pid))
+
+    @property
+    def worker(self) -> int:
+        """The process id of the only worker."""
+        procs.until(lambda: len(self.workers) == 1, what="a worker")
+        (pid,) = self.workers
+        return pid
 
     def stop(self) -> None:
         """Ask it to end, and fail unless it ends well and leaves nothing."""
@@ -229,6 +245,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     if report.failed:
         report.sections.extend(
-            (f"log of kore {server.process.pid}", server.log.text()[-4000:]) for server in RUNNING
+            (f"log of {server.name}", server.log.text()[-4000:]) for server in RUNNING
         )
     return report

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.build import get
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.server.test_tools import curl, url
 
 APP = """
@@ -87,11 +87,11 @@ def dropped(req):
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher) -> Server:
-    return serve_module(APP)
+def server(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP)
 
 
-def cookies(server: Server, target: str) -> list[str]:
+def cookies(server: ThreadServer, target: str) -> list[str]:
     with server.connect() as client:
         return client.ask(get(target)).all("set-cookie")
 
@@ -108,7 +108,7 @@ def cookies(server: Server, target: str) -> list[str]:
     ],
 )
 def test_cookies_are_there_with_or_without_populate(
-    server: Server, fields: list[str], found: dict[str, str]
+    server: ThreadServer, fields: list[str], found: dict[str, str]
 ) -> None:
     with server.connect() as client:
         said = json.loads(client.ask(get("/read", *fields)).body)
@@ -116,7 +116,7 @@ def test_cookies_are_there_with_or_without_populate(
     assert said == [found.get("one"), found.get("one"), found]
 
 
-def test_several_cookies_are_several_fields(server: Server) -> None:
+def test_several_cookies_are_several_fields(server: ThreadServer) -> None:
     assert cookies(server, "/set") == [
         "one=1; Path=/; HttpOnly; SameSite=Lax",
         "two=2; Path=/read; Max-Age=60; SameSite=Strict",
@@ -124,7 +124,7 @@ def test_several_cookies_are_several_fields(server: Server) -> None:
     ]
 
 
-def test_the_standard_library_understands_them(server: Server) -> None:
+def test_the_standard_library_understands_them(server: ThreadServer) -> None:
     jar: SimpleCookie = SimpleCookie()
     for text in cookies(server, "/set"):
         jar.load(text)
@@ -137,7 +137,7 @@ def test_the_standard_library_understands_them(server: Server) -> None:
     assert (jar["two"]["path"], jar["two"]["max-age"]) == ("/read", "60")
 
 
-def test_curl_keeps_them_and_brings_them_back(server: Server, tmp_path: Path) -> None:
+def test_curl_keeps_them_and_brings_them_back(server: ThreadServer, tmp_path: Path) -> None:
     jar = str(tmp_path / "jar")
     curl("-b", "gone=x", "-c", jar, url(server, "/set"))
     read = curl("-b", jar, url(server, "/read")).splitlines()[-1]
@@ -148,7 +148,7 @@ def test_curl_keeps_them_and_brings_them_back(server: Server, tmp_path: Path) ->
     assert json.loads(after)[2] == {"two": "2"}
 
 
-def test_the_later_of_two_cookies_of_one_name_replaces_the_earlier(server: Server) -> None:
+def test_the_later_of_two_cookies_of_one_name_replaces_the_earlier(server: ThreadServer) -> None:
     """RFC 6265 section 4.1.1: browsers need not keep the order of two."""
     with server.connect() as client:
         answer = client.ask(get("/twice"))
@@ -161,7 +161,7 @@ def test_the_later_of_two_cookies_of_one_name_replaces_the_earlier(server: Serve
     ]
 
 
-def test_a_later_cookie_replaces_all_earlier_ones_that_are_the_same(server: Server) -> None:
+def test_a_later_cookie_replaces_all_earlier_ones_that_are_the_same(server: ThreadServer) -> None:
     assert [value.split("; ")[0] for value in cookies(server, "/thrice")] == [
         "two=2",
         "three=3",
@@ -170,11 +170,13 @@ def test_a_later_cookie_replaces_all_earlier_ones_that_are_the_same(server: Serv
     ]
 
 
-def test_a_field_set_as_such_takes_the_place_of_all(server: Server) -> None:
+def test_a_field_set_as_such_takes_the_place_of_all(server: ThreadServer) -> None:
     assert cookies(server, "/replace") == ["three=3", "four=4; Path=/; HttpOnly; SameSite=Lax"]
 
 
-def test_a_cookie_that_browsers_would_refuse_is_an_error_and_is_not_sent(server: Server) -> None:
+def test_a_cookie_that_browsers_would_refuse_is_an_error_and_is_not_sent(
+    server: ThreadServer,
+) -> None:
     with server.connect() as client:
         answer = client.ask(get("/bad"))
 
@@ -182,6 +184,6 @@ def test_a_cookie_that_browsers_would_refuse_is_an_error_and_is_not_sent(server:
     assert answer.get("set-cookie") is None
 
 
-def test_a_handler_that_fails_sets_no_cookie(server: Server) -> None:
+def test_a_handler_that_fails_sets_no_cookie(server: ThreadServer) -> None:
     with server.expecting("after the cookie"):
         assert cookies(server, "/dropped") == []

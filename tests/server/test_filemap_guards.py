@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.build import get, request
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.response_reader import Answer
 
 APP = """
@@ -58,15 +58,15 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Server:
+def server(serve_thread: ThreadLauncher, tmp_path_factory: pytest.TempPathFactory) -> ThreadServer:
     www: Path = tmp_path_factory.mktemp("site") / "www"
     for name in FILES:
         (www / name).parent.mkdir(parents=True, exist_ok=True)
         (www / name).write_text(f"content of {name}")
-    return serve_module(APP.replace('"www', f'"{www}'))
+    return serve_thread(APP.replace('"www', f'"{www}'))
 
 
-def ask(server: Server, method: str, path: str, *fields: str) -> Answer:
+def ask(server: ThreadServer, method: str, path: str, *fields: str) -> Answer:
     with server.connect(method) as client:
         return client.ask(request(method, path, *fields))
 
@@ -97,7 +97,7 @@ def ask(server: Server, method: str, path: str, *fields: str) -> Answer:
     ],
 )
 def test_authentication_covers_a_files_second_path(
-    server: Server, method: str, path: str, status: int
+    server: ThreadServer, method: str, path: str, status: int
 ) -> None:
     answer = ask(server, method, path)
 
@@ -106,7 +106,7 @@ def test_authentication_covers_a_files_second_path(
 
 
 @pytest.mark.parametrize("path", ["/secret", "/late", "/later", "/login-first/", "/%C3%BCber/"])
-def test_a_request_that_may_gets_the_file_for_itself(server: Server, path: str) -> None:
+def test_a_request_that_may_gets_the_file_for_itself(server: ThreadServer, path: str) -> None:
     answer = ask(server, "GET", path, "X-Key: s3cret")
 
     assert answer.status == 200
@@ -114,7 +114,7 @@ def test_a_request_that_may_gets_the_file_for_itself(server: Server, path: str) 
     assert answer.get("cache-control") == "private"
 
 
-def test_other_files_of_the_map_are_for_all(server: Server) -> None:
+def test_other_files_of_the_map_are_for_all(server: ThreadServer) -> None:
     with server.connect() as client:
         answer = client.ask(get("/"))
 

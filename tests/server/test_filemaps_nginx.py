@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import nginx
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.response_reader import Answer
 
 pytestmark = pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed")
@@ -47,10 +47,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def both(
-    serve_module: Launcher, root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Server, nginx.Nginx]]:
+    serve_thread: ThreadLauncher, root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ThreadServer, nginx.Nginx]]:
     settings = {"filemap_charset": "", "http_media_type": "application/javascript js"}
-    ours = serve_module(APP.replace("ROOT", str(root)), settings=settings)
+    ours = serve_thread(APP.replace("ROOT", str(root)), settings=settings)
     with nginx.serving(root, tmp_path_factory.mktemp("nginx")) as theirs:
         yield ours, theirs
 
@@ -186,7 +186,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def ask(server: Server | nginx.Nginx, one: Case) -> Answer:
+def ask(server: ThreadServer | nginx.Nginx, one: Case) -> Answer:
     """Return the answer to a case, which may name the tag of the file."""
     fields = list(one.fields)
     if any("ETAG" in each for each in fields):
@@ -223,7 +223,7 @@ def seen(answer: Answer) -> dict[str, Any]:
 
 @pytest.mark.parametrize("one", CASES, ids=str)
 def test_we_answer_as_nginx_does_or_say_why_not(
-    both: tuple[Server, nginx.Nginx], one: Case
+    both: tuple[ThreadServer, nginx.Nginx], one: Case
 ) -> None:
     ours, theirs = (seen(ask(server, one)) for server in both)
     if "vary" in ours and "vary" in theirs and theirs["vary"] is None:
@@ -235,7 +235,7 @@ def test_we_answer_as_nginx_does_or_say_why_not(
         assert ours != theirs, f"nginx does the same: {one.why}"
 
 
-def test_304_has_the_required_fields(both: tuple[Server, nginx.Nginx]) -> None:
+def test_304_has_the_required_fields(both: tuple[ThreadServer, nginx.Nginx]) -> None:
     """RFC 9110 15.4.5: what a 200 would have said of date, tag, variants, caching."""
     for server in both:
         answer = ask(server, case("/digits", "If-None-Match: ETAG"))
@@ -245,7 +245,7 @@ def test_304_has_the_required_fields(both: tuple[Server, nginx.Nginx]) -> None:
         assert answer.get("content-length") is None
 
 
-def test_a_416_says_how_long_the_file_is(both: tuple[Server, nginx.Nginx]) -> None:
+def test_a_416_says_how_long_the_file_is(both: tuple[ThreadServer, nginx.Nginx]) -> None:
     for server in both:
         answer = ask(server, case("/digits", "Range: bytes=1000-"))
         assert (answer.status, answer.get("content-range")) == (416, "bytes */1000")

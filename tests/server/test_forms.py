@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.helpers.build import chunked, get, post
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_serve import Launcher
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.server.test_tools import curl, url
 
 APP = """
@@ -80,9 +81,9 @@ TYPE = "Content-Type: multipart/form-data; boundary=XX"
 
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["memory", "disk"])
-def server(serve_module: Launcher, request: pytest.FixtureRequest) -> Server:
+def server(serve_thread: ThreadLauncher, request: pytest.FixtureRequest) -> ThreadServer:
     settings = {"http_body_max": "20m", "http_body_disk_offload": request.param}
-    return serve_module(APP, settings=settings)
+    return serve_thread(APP, settings=settings)
 
 
 def part(disposition: str, data: bytes = b"data") -> bytes:
@@ -93,7 +94,7 @@ def form(*parts: bytes, target: str = "/form", method: str = "POST") -> bytes:
     return post(b"".join(parts) + b"--XX--", -1, TYPE, target=target, method=method)
 
 
-def ask(server: Server, sent: bytes) -> Any:
+def ask(server: ThreadServer, sent: bytes) -> Any:
     with server.connect() as client:
         return json.loads(client.ask(sent).body)
 
@@ -106,7 +107,7 @@ def last_line(said: str) -> Any:
 
 
 @pytest.mark.parametrize(("size", "count"), [(0, 0), (1, 1), (1000, 1), (1001, 2), (1 << 16, 66)])
-def test_a_body_is_read_piece_by_piece(server: Server, size: int, count: int) -> None:
+def test_a_body_is_read_piece_by_piece(server: ThreadServer, size: int, count: int) -> None:
     body = bytes(n % 251 for n in range(size))
 
     assert ask(server, post(body, target="/read")) == [
@@ -115,20 +116,20 @@ def test_a_body_is_read_piece_by_piece(server: Server, size: int, count: int) ->
     ]
 
 
-def test_a_body_that_is_not_there_is_an_empty_one(server: Server) -> None:
+def test_a_body_that_is_not_there_is_an_empty_one(server: ThreadServer) -> None:
     sent = post(b"", None, target="/read", method="DELETE")
 
     assert ask(server, sent) == [0, hashlib.sha256(b"").hexdigest()]
 
 
-def test_the_whole_body_leaves_nothing_to_read(server: Server) -> None:
+def test_the_whole_body_leaves_nothing_to_read(server: ThreadServer) -> None:
     with server.connect() as client:
         said = client.ask(post(b"a=1&b", target="/rewind")).body.decode()
 
     assert said == "[(2, b'a='), (2, b'1&'), b'a=1&b', (0, b''), b'a=1&b']"
 
 
-def test_a_read_has_kores_limit(server: Server) -> None:
+def test_a_read_has_kores_limit(server: ThreadServer) -> None:
     refused = "RuntimeError: len > sizeof(buf): read at most 1024 bytes at a time"
 
     assert ask(server, post(b"abc", target="/too-much")) == [
@@ -140,7 +141,7 @@ def test_a_read_has_kores_limit(server: Server) -> None:
 # Multipart
 
 
-def test_fields_are_validated_and_files_are_files(server: Server) -> None:
+def test_fields_are_validated_and_files_are_files(server: ThreadServer) -> None:
     found = ask(
         server,
         form(
@@ -159,13 +160,13 @@ def test_fields_are_validated_and_files_are_files(server: Server) -> None:
     }
 
 
-def test_a_form_may_be_put(server: Server) -> None:
+def test_a_form_may_be_put(server: ThreadServer) -> None:
     found = ask(server, form(part('form-data; name="name"', b"Ada"), method="PUT"))
 
     assert found["arguments"] == {"name": ["Ada"]}
 
 
-def test_a_form_comes_in_chunks_too(server: Server) -> None:
+def test_a_form_comes_in_chunks_too(server: ThreadServer) -> None:
     body = part('form-data; name="name"', b"ada") + b"--XX--\r\n"
     pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
     sent = post(chunked(*pieces), None, TYPE, "Transfer-Encoding: chunked", target="/form")
@@ -173,13 +174,13 @@ def test_a_form_comes_in_chunks_too(server: Server) -> None:
     assert ask(server, sent)["arguments"] == {"name": ["ada"]}
 
 
-def test_files_need_no_declaration(server: Server) -> None:
+def test_files_need_no_declaration(server: ThreadServer) -> None:
     sent = form(part('form-data; name="f"; filename="x"'), target="/files")
 
     assert ask(server, sent)["files"] == {"f": [["x", "", 4, 4]]}
 
 
-def test_curl_uploads_files_and_fields(server: Server, tmp_path: Path) -> None:
+def test_curl_uploads_files_and_fields(server: ThreadServer, tmp_path: Path) -> None:
     one, two = tmp_path / "één.txt", tmp_path / "two;2.png"
     one.write_bytes(b"1" * 1500)
     two.write_bytes(b"")
@@ -202,7 +203,7 @@ def test_curl_uploads_files_and_fields(server: Server, tmp_path: Path) -> None:
     }
 
 
-def test_a_large_file_arrives_whole(server: Server, tmp_path: Path) -> None:
+def test_a_large_file_arrives_whole(server: ThreadServer, tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_bytes(bytes(range(256)) * (10 << 12))
 
@@ -223,7 +224,7 @@ def test_a_large_file_arrives_whole(server: Server, tmp_path: Path) -> None:
     ],
 )
 def test_hostile_form_is_refused_without_harm(
-    server: Server, target: str, body: bytes, status: int
+    server: ThreadServer, target: str, body: bytes, status: int
 ) -> None:
     with server.connect() as client:
         assert client.ask(post(body, -1, TYPE, target=target)).status == status
@@ -231,7 +232,7 @@ def test_hostile_form_is_refused_without_harm(
 
 
 @pytest.mark.parametrize("target", ["/form", "/files"])
-def test_a_form_without_a_boundary_is_refused(server: Server, target: str) -> None:
+def test_a_form_without_a_boundary_is_refused(server: ThreadServer, target: str) -> None:
     with server.connect() as client:
         sent = post(b"--XX--", -1, "Content-Type: multipart/form-data", target=target)
 

@@ -10,25 +10,26 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.build import get, post, request
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_serve import Launcher
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.server.test_tools import curl, url
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher, loop: str) -> Server:
-    return serve_module(Path(__file__).with_name("parameters_app.py"), loop=loop)
+def server(serve_thread: ThreadLauncher, loop: str) -> ThreadServer:
+    return serve_thread(Path(__file__).with_name("parameters_app.py"), loop=loop)
 
 
-def ask(server: Server, sent: bytes) -> Any:
+def ask(server: ThreadServer, sent: bytes) -> Any:
     with server.connect() as client:
         answer = client.ask(sent)
     assert answer.status == 200, answer
     return json.loads(answer.body)
 
 
-def seen(server: Server, sent: bytes) -> Any:
+def seen(server: ThreadServer, sent: bytes) -> Any:
     return ask(server, sent)["all"]
 
 
@@ -59,7 +60,7 @@ def form(data: bytes, target: str = "/form", method: str = "POST") -> bytes:
     ],
 )
 def test_valid_declared_parameter_is_an_argument(
-    server: Server, path: str, query: str, arguments: dict[str, list[str]]
+    server: ThreadServer, path: str, query: str, arguments: dict[str, list[str]]
 ) -> None:
     found = ask(server, get(path + query))
 
@@ -68,18 +69,18 @@ def test_valid_declared_parameter_is_an_argument(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_a_form_comes_with_any_method_that_has_a_body(server: Server, method: str) -> None:
+def test_a_form_comes_with_any_method_that_has_a_body(server: ThreadServer, method: str) -> None:
     assert seen(server, form(b"v=1&v=a%0D%0Ab&other=2", method=method)) == {"v": ["1", "a\r\nb"]}
 
 
-def test_encoded_parameter_is_decoded(server: Server) -> None:
+def test_encoded_parameter_is_decoded(server: ThreadServer) -> None:
     rng = random.Random(3)
     for _ in range(20):
         values = ["".join(rng.choices("ab &=+%;#/?é€😀\t\n\"'<>", k=9)) for _ in range(4)]
         assert seen(server, form(urlencode([("v", v) for v in values]).encode())) == {"v": values}
 
 
-def test_a_form_is_seen_in_pieces_and_chunks_as_in_one(server: Server) -> None:
+def test_a_form_is_seen_in_pieces_and_chunks_as_in_one(server: ThreadServer) -> None:
     with server.connect() as client:
         client.reader.methods.append("POST")
         client.send_bytewise(form(b"v=a%20b&v=c"))
@@ -87,40 +88,40 @@ def test_a_form_is_seen_in_pieces_and_chunks_as_in_one(server: Server) -> None:
         assert json.loads(client.answer().body)["all"] == {"v": ["a b", "c"]}
 
 
-def test_curl_sends_forms(server: Server) -> None:
+def test_curl_sends_forms(server: ThreadServer) -> None:
     said = curl("--data-urlencode", "v=a&b c", "-d", "n=5", "-d", "n=0", url(server, "/form"))
 
     assert json.loads(said.splitlines()[-1])["all"] == {"v": ["a&b c"], "n": ["5"]}
 
 
-def test_a_query_and_a_body_are_judged_by_their_own_rules(server: Server) -> None:
+def test_a_query_and_a_body_are_judged_by_their_own_rules(server: ThreadServer) -> None:
     assert seen(server, form(b"v=x", "/both?v=1")) == {"v": ["1", "x"]}
     assert seen(server, form(b"v=x", "/both?v=y")) == {"v": ["x"]}
 
 
-def test_a_body_of_another_type_is_no_form(server: Server) -> None:
+def test_a_body_of_another_type_is_no_form(server: ThreadServer) -> None:
     sent = post(b"v=1", -1, "Content-Type: application/json", target="/form")
 
     assert seen(server, sent) == {}
 
 
-def test_head_is_judged_as_get(server: Server) -> None:
+def test_head_is_judged_as_get(server: ThreadServer) -> None:
     with server.connect() as client:
         answers = [client.ask(request(method, "/head?id=42")) for method in ("GET", "HEAD")]
 
     assert [answer.get("x-id") for answer in answers] == ["42", "42"]
 
 
-def test_a_function_sees_the_request_and_each_value(server: Server) -> None:
+def test_a_function_sees_the_request_and_each_value(server: ThreadServer) -> None:
     assert ask(server, get("/asked?n=1&n=x&n=2")) == ["1", "x", "2"]
 
 
 @pytest.mark.parametrize("path", ["/user", "/user-later"])
-def test_a_coroutine_is_awaited_before_the_handler(server: Server, path: str) -> None:
+def test_a_coroutine_is_awaited_before_the_handler(server: ThreadServer, path: str) -> None:
     assert seen(server, get(f"{path}?name=eve&name=ada&name=bob")) == {"name": ["ada"]}
 
 
-def test_validators_of_many_clients_wait_at_the_same_time(server: Server) -> None:
+def test_validators_of_many_clients_wait_at_the_same_time(server: ThreadServer) -> None:
     clients = [server.connect() for _ in range(20)]
     for client in clients:
         client.send(get("/user?name=eve&id=1&name=ada"))
@@ -131,7 +132,7 @@ def test_validators_of_many_clients_wait_at_the_same_time(server: Server) -> Non
     assert found == [{"name": ["ada"], "id": ["1"]}] * 20
 
 
-def test_a_client_that_leaves_ends_the_wait(server: Server) -> None:
+def test_a_client_that_leaves_ends_the_wait(server: ThreadServer) -> None:
     with server.connect() as client:
         client.send(get("/user?name=forever"))
         procs.until(lambda: ask(server, get("/waiting")) == ["forever"], what="the wait")
@@ -139,7 +140,7 @@ def test_a_client_that_leaves_ends_the_wait(server: Server) -> None:
     procs.until(lambda: ask(server, get("/waiting")) == [], what="the end of the wait")
 
 
-def test_a_validator_that_fails_lets_nothing_through(server: Server) -> None:
+def test_a_validator_that_fails_lets_nothing_through(server: ThreadServer) -> None:
     with (
         server.expecting("LookupError('boo')", "in route '/fails'"),
         server.connect() as client,
@@ -148,7 +149,7 @@ def test_a_validator_that_fails_lets_nothing_through(server: Server) -> None:
         assert client.ask(get()).status == 200
 
 
-def test_the_query_is_there_without_any_declaration(server: Server) -> None:
+def test_the_query_is_there_without_any_declaration(server: ThreadServer) -> None:
     text, query, before = ask(server, get("/query?a=1&b=%41+b&a=2&c"))
 
     assert text == "a=1&b=%41+b&a=2&c"
@@ -158,7 +159,7 @@ def test_the_query_is_there_without_any_declaration(server: Server) -> None:
 
 
 @pytest.mark.parametrize("target", ["/needs", "/needs?id=x", "/needs?other=1"])
-def test_without_a_required_parameter_the_answer_is_400(server: Server, target: str) -> None:
+def test_without_a_required_parameter_the_answer_is_400(server: ThreadServer, target: str) -> None:
     with server.connect() as client:
         answer = client.ask(get(target))
 
@@ -166,7 +167,7 @@ def test_without_a_required_parameter_the_answer_is_400(server: Server, target: 
         assert json.loads(client.ask(get("/needs?id=1")).body)["all"] == {"id": ["1"]}
 
 
-def test_strict_route_reports_errors_as_json(server: Server) -> None:
+def test_strict_route_reports_errors_as_json(server: ThreadServer) -> None:
     with server.connect() as client:
         refused = client.ask(form(b"name=eve", "/strict"))
         taken = client.ask(form(b"name=ada", "/strict?id=1"))
@@ -189,7 +190,9 @@ def test_strict_route_reports_errors_as_json(server: Server) -> None:
         (form(b"&" * 900_000), 400),
     ],
 )
-def test_there_are_a_thousand_parameters_at_most(server: Server, sent: bytes, status: int) -> None:
+def test_there_are_a_thousand_parameters_at_most(
+    server: ThreadServer, sent: bytes, status: int
+) -> None:
     with server.connect() as client:
         assert client.ask(sent).status == status
         assert client.ask(get()).body == b"hello world"

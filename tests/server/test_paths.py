@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kore._values.paths import normalize_path
 from tests.helpers.build import get, request
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.response_reader import Answer
 
 APP = """
@@ -65,15 +65,15 @@ RAW = {code for code in range(0x21, 0x7F) if chr(code) not in "#%?\\"}
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Server:
+def server(serve_thread: ThreadLauncher, tmp_path_factory: pytest.TempPathFactory) -> ThreadServer:
     www: Path = tmp_path_factory.mktemp("site") / "www"
     for name in FILES:
         (www / name).parent.mkdir(parents=True, exist_ok=True)
         (www / name).write_text(f"content of {name}")
-    return serve_module(APP.replace('"www', f'"{www}'))
+    return serve_thread(APP.replace('"www', f'"{www}'))
 
 
-def ask(server: Server, path: str) -> Answer:
+def ask(server: ThreadServer, path: str) -> Answer:
     with server.connect() as client:
         return client.ask(get(path))
 
@@ -110,7 +110,7 @@ def respelled(draw: st.DrawFn, path: str) -> str:
 @pytest.mark.parametrize(("path", "status"), PATHS.items())
 @given(data=st.data())
 def test_every_spelling_of_a_path_gets_the_same_answer(
-    server: Server, path: str, status: int, data: st.DataObject
+    server: ThreadServer, path: str, status: int, data: st.DataObject
 ) -> None:
     expected = ask(server, path)
     spelled = data.draw(respelled(path))
@@ -120,7 +120,9 @@ def test_every_spelling_of_a_path_gets_the_same_answer(
 
 
 @given(octets=st.lists(st.integers(1, 255), max_size=8), data=st.data())
-def test_handlers_see_one_spelling(server: Server, octets: list[int], data: st.DataObject) -> None:
+def test_handlers_see_one_spelling(
+    server: ThreadServer, octets: list[int], data: st.DataObject
+) -> None:
     spelled = "".join(data.draw(spellings(code)) for code in octets)
     normal = normalize_path("".join(f"%{c:02X}" if chr(c) != "/" else "/" for c in octets))
 
@@ -131,7 +133,7 @@ def test_handlers_see_one_spelling(server: Server, octets: list[int], data: st.D
 
 
 @pytest.mark.parametrize("code", range(1, 256))
-def test_the_escape_of_each_byte_is_the_byte(server: Server, code: int) -> None:
+def test_the_escape_of_each_byte_is_the_byte(server: ThreadServer, code: int) -> None:
     answers = {gist(ask(server, f"/echo/{text}")) for text in escapes(code)}
     if code in RAW - {ord("/")}:
         answers.add(gist(ask(server, f"/echo/{chr(code)}")))
@@ -142,7 +144,7 @@ def test_the_escape_of_each_byte_is_the_byte(server: Server, code: int) -> None:
 @pytest.mark.parametrize(
     "path", ["/%", "/%4", "/%zz", "/%00", "/a\\b", "/a#b", "/caf\u00e9", "/a\x7fb", "/a\tb", "/a b"]
 )
-def test_a_path_without_a_normal_form_is_refused(server: Server, path: str) -> None:
+def test_a_path_without_a_normal_form_is_refused(server: ThreadServer, path: str) -> None:
     assert ask(server, path).status == 400
 
 
@@ -150,7 +152,7 @@ def test_a_path_without_a_normal_form_is_refused(server: Server, path: str) -> N
     ("path", "other"),
     [("/echo/a/b", "/echo/a%2Fb"), ("/echo/a", "/echo//a"), ("/echo/a", "/echo/./a")],
 )
-def test_different_paths_stay_different(server: Server, path: str, other: str) -> None:
+def test_different_paths_stay_different(server: ThreadServer, path: str, other: str) -> None:
     assert ask(server, path).body != ask(server, other).body
 
 
@@ -170,7 +172,7 @@ def test_different_paths_stay_different(server: Server, path: str, other: str) -
     ],
 )
 def test_other_target_forms_reach_the_same_routes_only(
-    server: Server, method: str, target: str, status: int
+    server: ThreadServer, method: str, target: str, status: int
 ) -> None:
     with server.connect(method) as client:
         answer = client.ask(request(method, target, "X-HTTP-Method-Override: PUT"))

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.build import get, post
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.response_reader import Answer
 from tests.helpers.wire import sound
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher) -> Server:
-    return serve_module(
+def server(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(
         Path(__file__).with_name("responses_app.py"), settings={"http_server_version": "kore-test"}
     )
 
 
-def answer_with(server: Server, fields: Sequence[tuple[str, str]]) -> Answer:
+def answer_with(server: ThreadServer, fields: Sequence[tuple[str, str]]) -> Answer:
     """Let the application set *fields*."""
     with server.connect() as client:
         answer = client.ask(post(json.dumps(list(fields)).encode(), target="/fields"))
@@ -28,7 +28,7 @@ def answer_with(server: Server, fields: Sequence[tuple[str, str]]) -> Answer:
     return answer
 
 
-def test_a_field_is_sent_as_it_was_set(server: Server) -> None:
+def test_a_field_is_sent_as_it_was_set(server: ThreadServer) -> None:
     answer = answer_with(server, [("X-One", "1"), ("x-two", 'a, b; c="d"'), ("x-empty", "")])
 
     assert ("X-One", "1") in answer.fields
@@ -36,7 +36,7 @@ def test_a_field_is_sent_as_it_was_set(server: Server) -> None:
     assert answer.get("x-empty") == ""
 
 
-def test_a_field_set_again_is_replaced_whatever_its_case(server: Server) -> None:
+def test_a_field_set_again_is_replaced_whatever_its_case(server: ThreadServer) -> None:
     answer = answer_with(
         server,
         [("X-A", "1"), ("x-b", "2"), ("x-a", "3"), ("Set-Cookie", "a=1"), ("set-cookie", "b=2")],
@@ -59,7 +59,9 @@ def test_a_field_set_again_is_replaced_whatever_its_case(server: Server) -> None
     ],
     ids=lambda field: f"{field[0]}-{field[1]}",
 )
-def test_a_field_of_the_server_is_never_there_twice(server: Server, field: tuple[str, str]) -> None:
+def test_a_field_of_the_server_is_never_there_twice(
+    server: ThreadServer, field: tuple[str, str]
+) -> None:
     answer = answer_with(server, [field])
 
     assert answer.body == b"fields"
@@ -67,7 +69,7 @@ def test_a_field_of_the_server_is_never_there_twice(server: Server, field: tuple
     assert answer.get("content-length") == "6"
 
 
-def test_an_application_may_end_the_connection(server: Server) -> None:
+def test_an_application_may_end_the_connection(server: ThreadServer) -> None:
     with server.connect() as client:
         fields = json.dumps([("Connection", "close")]).encode()
         answer = client.ask(post(fields, target="/fields"))
@@ -100,7 +102,7 @@ def test_an_application_may_end_the_connection(server: Server) -> None:
     ],
     ids=ascii,
 )
-def test_an_injected_field_is_refused(server: Server, name: str, value: str) -> None:
+def test_an_injected_field_is_refused(server: ThreadServer, name: str, value: str) -> None:
     with server.expecting("/fields", "Error"):
         answer = answer_with(server, [(name, value)])
 
@@ -109,19 +111,19 @@ def test_an_injected_field_is_refused(server: Server, name: str, value: str) -> 
 
 
 @pytest.mark.parametrize("value", ["\u2028", "\u010a\u010dx-injected: yes", "\u20ac 1"], ids=ascii)
-def test_text_beyond_latin_1_is_sent_as_utf_8(server: Server, value: str) -> None:
+def test_text_beyond_latin_1_is_sent_as_utf_8(server: ThreadServer, value: str) -> None:
     answer = answer_with(server, [("x", value)])  # the low bytes of U+010A and U+010D are LF and CR
 
     assert (answer.get("x") or "").encode("latin-1").decode() == value
     assert answer.get("x-injected") is None
 
 
-def test_the_servers_name_can_be_chosen(server: Server) -> None:
+def test_the_servers_name_can_be_chosen(server: ThreadServer) -> None:
     with server.connect() as client:
         assert client.ask(get("/body/bytes")).get("server") == "kore-test"
 
 
-def test_errors_have_the_usual_fields_too(server: Server) -> None:
+def test_errors_have_the_usual_fields_too(server: ThreadServer) -> None:
     with server.connect() as client:
         sound(client.ask(get("/none")))
         sound(client.ask(post(b"", target="/twice")))

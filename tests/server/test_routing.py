@@ -3,7 +3,8 @@
 import pytest
 
 from tests.helpers.build import get, post, request
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_serve import Launcher
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 
 APP = """
 import kore
@@ -58,11 +59,11 @@ kore.domain("[fe80::*]", attach="http").route("/", says("address"), methods=["ge
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher) -> Server:
-    return serve_module(APP)
+def server(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP)
 
 
-def reached(server: Server, wanted: bytes) -> str | int:
+def reached(server: ThreadServer, wanted: bytes) -> str | int:
     """Return what the handler says, or the status when there is none."""
     with server.connect() as client:
         answer = client.ask(wanted)
@@ -98,7 +99,7 @@ def at(path: str, host: str = "exact.test") -> bytes:
         ("127.0.0.1", 404),
     ],
 )
-def test_the_host_selects_the_domain(server: Server, host: str, found: str | int) -> None:
+def test_the_host_selects_the_domain(server: ThreadServer, host: str, found: str | int) -> None:
     assert reached(server, at("/", host)) == found
 
 
@@ -127,11 +128,11 @@ def test_the_host_selects_the_domain(server: Server, host: str, found: str | int
         ("/mixed/xx", "mixed get|xx"),
     ],
 )
-def test_the_path_selects_the_route(server: Server, path: str, found: str | int) -> None:
+def test_the_path_selects_the_route(server: ThreadServer, path: str, found: str | int) -> None:
     assert reached(server, at(path)) == found
 
 
-def test_a_path_may_have_a_route_for_each_method(server: Server) -> None:
+def test_a_path_may_have_a_route_for_each_method(server: ThreadServer) -> None:
     said = [
         reached(server, request(method, "/one", "Content-Length: 0", host="exact.test"))
         for method in ("GET", "POST", "PUT", "DELETE")
@@ -140,13 +141,13 @@ def test_a_path_may_have_a_route_for_each_method(server: Server) -> None:
     assert said == ["one get", "one post", "one post", 405]
 
 
-def test_route_with_a_matching_method_is_found_behind_others(server: Server) -> None:
+def test_route_with_a_matching_method_is_found_behind_others(server: ThreadServer) -> None:
     wanted = request("POST", "/mixed/xx", "Content-Length: 0", host="exact.test")
 
     assert reached(server, wanted) == "mixed post|xx"
 
 
-def test_a_route_without_methods_has_them_all(server: Server) -> None:
+def test_a_route_without_methods_has_them_all(server: ThreadServer) -> None:
     for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
         wanted = request(method, "/any", "Content-Length: 0", host="exact.test")
         assert reached(server, wanted) == "any", method
@@ -161,7 +162,7 @@ def test_a_route_without_methods_has_them_all(server: Server) -> None:
     ],
 )
 def test_allow_names_the_methods_of_all_routes_of_the_path(
-    server: Server, path: str, allowed: set[str]
+    server: ThreadServer, path: str, allowed: set[str]
 ) -> None:
     with server.connect() as client:
         refused = client.ask(request("DELETE", path, host="exact.test"))
@@ -172,30 +173,30 @@ def test_allow_names_the_methods_of_all_routes_of_the_path(
     assert options.tokens == allowed | {"OPTIONS"}
 
 
-def test_options_of_its_own_are_the_routes_business(server: Server) -> None:
+def test_options_of_its_own_are_the_routes_business(server: ThreadServer) -> None:
     assert reached(server, request("OPTIONS", "/own-options", host="exact.test")) == "own"
 
 
-def test_options_of_nothing_is_not_found(server: Server) -> None:
+def test_options_of_nothing_is_not_found(server: ThreadServer) -> None:
     assert reached(server, request("OPTIONS", "/nothing", host="exact.test")) == 404
 
 
-def test_a_decorated_function_serves_the_domain_it_names(server: Server) -> None:
+def test_a_decorated_function_serves_the_domain_it_names(server: ThreadServer) -> None:
     assert reached(server, at("/decorated", "object.test")) == "decorated"
     assert reached(server, at("/decorated", "exact.test")) == 404
 
 
-def test_an_absolute_target_selects_the_domain(server: Server) -> None:
+def test_an_absolute_target_selects_the_domain(server: ThreadServer) -> None:
     wanted = request("GET", "http://a.wild.test/", host="exact.test")
 
     assert reached(server, wanted) == "wild"
 
 
-def test_absolute_target_of_an_unknown_host_is_404(server: Server) -> None:
+def test_absolute_target_of_an_unknown_host_is_404(server: ThreadServer) -> None:
     assert reached(server, request("GET", "http://no.test/", host="exact.test")) in (404, 421)
 
 
-def test_an_old_client_without_a_host_gets_the_first_domain(server: Server) -> None:
+def test_an_old_client_without_a_host_gets_the_first_domain(server: ThreadServer) -> None:
     with server.connect() as client:
         client.send(request("GET", "/", version="HTTP/1.0", host=None))
         client.until_ended()
@@ -203,7 +204,7 @@ def test_an_old_client_without_a_host_gets_the_first_domain(server: Server) -> N
     assert [answer.body for answer in client.reader.final] == [b"exact"]
 
 
-def test_an_unknown_host_keeps_the_connection_in_step(server: Server) -> None:
+def test_an_unknown_host_keeps_the_connection_in_step(server: ThreadServer) -> None:
     with server.connect() as client:
         assert client.ask(at("/", "other.test")).status == 404
         answer = client.ask(at("/one"))

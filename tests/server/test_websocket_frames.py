@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.websocket import (
     BINARY,
     CLOSE,
@@ -218,8 +218,8 @@ CASES = [*LENGTHS, *HEADS, *FRAGMENTS, *CONTROLS, *UTF8, *CLOSES, *LIMITS]
 
 
 @pytest.fixture(scope="module")
-def echo(serve_module: Launcher) -> Server:
-    return serve_module(APP)
+def echo(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP)
 
 
 def check(peer: Peer, case: Case) -> None:
@@ -237,20 +237,20 @@ ALL = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
 @ALL
-def test_frames_are_answered_as_they_should_be(echo: Server, case: Case) -> None:
+def test_frames_are_answered_as_they_should_be(echo: ThreadServer, case: Case) -> None:
     with Peer(echo.address, case.path) as peer:
         peer.send(case.sent)
         check(peer, case)
 
 
 @ALL
-def test_frames_may_come_with_the_handshake(echo: Server, case: Case) -> None:
+def test_frames_may_come_with_the_handshake(echo: ThreadServer, case: Case) -> None:
     with Peer(echo.address, case.path, after=case.sent) as peer:
         check(peer, case)
 
 
 @ALL
-def test_frames_may_be_cut_anywhere(echo: Server, case: Case) -> None:
+def test_frames_may_be_cut_anywhere(echo: ThreadServer, case: Case) -> None:
     with Peer(echo.address, case.path) as peer:
         peer.send_apart(cut(case.sent, random.Random(case.name)))
         check(peer, case)
@@ -261,13 +261,13 @@ def test_frames_may_be_cut_anywhere(echo: Server, case: Case) -> None:
     [c for c in CASES if len(c.sent) < 300],
     ids=[c.name for c in CASES if len(c.sent) < 300],
 )
-def test_frames_may_come_byte_by_byte(echo: Server, case: Case) -> None:
+def test_frames_may_come_byte_by_byte(echo: ThreadServer, case: Case) -> None:
     with Peer(echo.address, case.path) as peer:
         peer.send_apart(bytes([byte]) for byte in case.sent)
         check(peer, case)
 
 
-def test_close_code_and_reason_reach_the_application(echo: Server) -> None:
+def test_close_code_and_reason_reach_the_application(echo: ThreadServer) -> None:
     for code, reason, seen in [
         (4321, GREEK, f"left 4321 [{GREEK}]"),
         (1000, "", "left 1000 []"),
@@ -284,7 +284,7 @@ def test_close_code_and_reason_reach_the_application(echo: Server) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 10])
-def test_a_client_that_ends_inside_a_frame_is_gone(echo: Server, size: int) -> None:
+def test_a_client_that_ends_inside_a_frame_is_gone(echo: ThreadServer, size: int) -> None:
     start = echo.log.size()
     with Peer(echo.address, after=frame(TEXT, "whole") + frame(TEXT, "hello")[:size]) as peer:
         peer.finish()

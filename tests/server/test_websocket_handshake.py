@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.build import get, request
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.procs import PATIENCE
 from tests.helpers.websocket import ACCEPT, ASKING, KEY, TEXT, Peer, frame
 
@@ -16,8 +16,8 @@ APP = Path(__file__).with_name("websocket_app.py")
 
 
 @pytest.fixture(scope="module")
-def echo(serve_module: Launcher) -> Server:
-    return serve_module(APP)
+def echo(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP)
 
 
 def changed(**fields: str | None) -> list[str]:
@@ -77,7 +77,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_malformed_handshake_is_refused_with_a_reason(echo: Server, name: str) -> None:
+def test_malformed_handshake_is_refused_with_a_reason(echo: ThreadServer, name: str) -> None:
     status, asked = REFUSED[name]
     with echo.connect() as client:
         before = client.ask(get("/hello")).body
@@ -92,7 +92,7 @@ def test_malformed_handshake_is_refused_with_a_reason(echo: Server, name: str) -
         assert client.ask(get("/hello")).body == before, "no callback was called"
 
 
-def test_the_connection_of_a_refusal_can_be_used_again(echo: Server) -> None:
+def test_the_connection_of_a_refusal_can_be_used_again(echo: ThreadServer) -> None:
     with echo.connect() as client:
         assert client.ask(get("/")).status == 400
         assert client.ask(get("/", *changed(sec_websocket_version="8"))).status == 426
@@ -103,7 +103,7 @@ def test_the_connection_of_a_refusal_can_be_used_again(echo: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-def test_valid_handshake_is_accepted(echo: Server, name: str) -> None:
+def test_valid_handshake_is_accepted(echo: ThreadServer, name: str) -> None:
     with echo.connect() as client:
         client.send(get("/", *ACCEPTED[name]))
         client.wait(lambda: client.reader.answers)
@@ -129,7 +129,7 @@ def test_valid_handshake_is_accepted(echo: Server, name: str) -> None:
     ],
 )
 def test_the_clients_first_choice_is_spoken(
-    echo: Server, asked: list[str], chosen: str | None
+    echo: ThreadServer, asked: list[str], chosen: str | None
 ) -> None:
     with Peer(echo.address, "/spoken", *asked) as peer:
         assert peer.field("sec-websocket-protocol") == chosen
@@ -138,13 +138,13 @@ def test_the_clients_first_choice_is_spoken(
 @pytest.mark.parametrize(
     "origin", ["https://a.example.com", "HTTPS://B.A.Example.COM", None, "http://localhost"]
 )
-def test_allowed_origins_may_connect(echo: Server, origin: str | None) -> None:
+def test_allowed_origins_may_connect(echo: ThreadServer, origin: str | None) -> None:
     fields = [f"Origin: {origin}"] if origin else []
     with Peer(echo.address, "/page", *fields) as peer:
         assert peer.is_open()
 
 
-def test_a_handshake_may_follow_other_requests_in_one_segment(echo: Server) -> None:
+def test_a_handshake_may_follow_other_requests_in_one_segment(echo: ThreadServer) -> None:
     asked = get("/hello") * 3 + get("/", *ASKING) + frame(TEXT, "and a message")
     received = b""
     with socket.create_connection(echo.address, PATIENCE) as client:
@@ -158,7 +158,7 @@ def test_a_handshake_may_follow_other_requests_in_one_segment(echo: Server) -> N
 
 
 @pytest.mark.parametrize("piece", [1, 7, 50])
-def test_a_handshake_may_come_in_pieces(echo: Server, piece: int) -> None:
+def test_a_handshake_may_come_in_pieces(echo: ThreadServer, piece: int) -> None:
     with echo.connect() as client:
         client.send_bytewise(get("/", *ASKING), piece)
         client.wait(lambda: client.reader.answers)

@@ -25,7 +25,7 @@ from wsproto.events import (
 )
 from wsproto.extensions import PerMessageDeflate
 
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.procs import PATIENCE
 from tests.helpers.websocket import BINARY, TEXT, Got, Peer, cut, fragments
 
@@ -37,12 +37,14 @@ Piece = str | bytes
 
 
 @pytest.fixture(scope="module")
-def echo(serve_module: Launcher) -> Server:
-    return serve_module(APP)
+def echo(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP)
 
 
 def dialled(
-    server: Server, path: str = "/large", deflate: ClientPerMessageDeflateFactory | None = None
+    server: ThreadServer,
+    path: str = "/large",
+    deflate: ClientPerMessageDeflateFactory | None = None,
 ) -> ClientConnection:
     """Return the websockets library's client."""
     return connect(
@@ -55,7 +57,7 @@ def dialled(
     )
 
 
-def test_messages_come_back(echo: Server) -> None:
+def test_messages_come_back(echo: ThreadServer) -> None:
     with dialled(echo) as client:
         for message in [*MESSAGES, "x" * 70000, b"x" * 70000]:
             client.send(message)
@@ -72,7 +74,7 @@ BITS = [None, *range(9, 16)]
 @pytest.mark.parametrize("client_alone", [False, True])
 @pytest.mark.parametrize("server_bits", BITS)
 def test_compression_is_understood_with_all_parameters(
-    echo: Server, server_alone: bool, client_alone: bool, server_bits: int | None
+    echo: ThreadServer, server_alone: bool, client_alone: bool, server_bits: int | None
 ) -> None:
     for client_bits in [*BITS, True]:
         offer = ClientPerMessageDeflateFactory(server_alone, client_alone, server_bits, client_bits)
@@ -88,14 +90,14 @@ def test_compression_is_understood_with_all_parameters(
                 assert client.recv(PATIENCE) == message
 
 
-def test_a_route_that_does_not_compress_says_nothing_of_it(echo: Server) -> None:
+def test_a_route_that_does_not_compress_says_nothing_of_it(echo: ThreadServer) -> None:
     with dialled(echo, "/", ClientPerMessageDeflateFactory()) as client:
         assert client.protocol.extensions == []
         client.send("plain")
         assert client.recv(PATIENCE) == "plain"
 
 
-def test_a_client_closes_in_good_order(echo: Server) -> None:
+def test_a_client_closes_in_good_order(echo: ThreadServer) -> None:
     with dialled(echo) as client:
         client.send("last")
         client.close(4999, "κόσμε")
@@ -105,7 +107,7 @@ def test_a_client_closes_in_good_order(echo: Server) -> None:
     echo.log.wait("left 4999 [κόσμε]")
 
 
-def test_a_server_closes_in_good_order(echo: Server) -> None:
+def test_a_server_closes_in_good_order(echo: ThreadServer) -> None:
     with dialled(echo, "/goodbye") as client:
         client.send("see you")
         with pytest.raises(ConnectionClosed) as caught:
@@ -122,7 +124,7 @@ def test_a_server_closes_in_good_order(echo: Server) -> None:
 class Dialogue:
     """wsproto in the client's role, on a blocking socket."""
 
-    def __init__(self, server: Server, path: str, *, packed: bool) -> None:
+    def __init__(self, server: ThreadServer, path: str, *, packed: bool) -> None:
         self.socket = socket.create_connection(server.address, PATIENCE)
         self.wire = WSConnection(ConnectionType.CLIENT)
         extensions = [PerMessageDeflate()] if packed else []
@@ -154,7 +156,7 @@ class Dialogue:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_wsproto_understands_it(echo: Server, packed: bool) -> None:
+def test_wsproto_understands_it(echo: ThreadServer, packed: bool) -> None:
     talk = Dialogue(echo, "/packed-large" if packed else "/large", packed=packed)
     for message in [*MESSAGES, "z" * 100000]:
         half = len(message) // 2
@@ -178,7 +180,7 @@ pieces = st.one_of(
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_messages_are_echoed(echo: Server, packed: bool) -> None:
+def test_messages_are_echoed(echo: ThreadServer, packed: bool) -> None:
     offer = ClientPerMessageDeflateFactory() if packed else None
 
     @FEW
@@ -193,7 +195,7 @@ def test_messages_are_echoed(echo: Server, packed: bool) -> None:
     check()
 
 
-def test_messages_in_any_fragments_are_echoed(echo: Server) -> None:
+def test_messages_in_any_fragments_are_echoed(echo: ThreadServer) -> None:
     @FEW
     @given(st.lists(pieces, min_size=1, max_size=5), st.randoms(use_true_random=False))
     def check(messages: Sequence[Sequence[Piece]], rng: random.Random) -> None:

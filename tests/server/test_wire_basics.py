@@ -95,20 +95,20 @@ UPGRADE = [
 
 
 @both_ways(BASIC + CONNECTION + PIPELINING + VERSIONS + UPGRADE)
-def test_a_plain_exchange_goes_as_agreed(plain: Server, case: Case) -> None:
-    check(plain, case)
+def test_a_plain_exchange_goes_as_agreed(plain_server: Server, case: Case) -> None:
+    check(plain_server, case)
 
 
-def test_the_connection_is_announced_as_it_is_kept(plain: Server) -> None:
-    with plain.connect() as client:
+def test_the_connection_is_announced_as_it_is_kept(plain_server: Server) -> None:
+    with plain_server.connect() as client:
         kept, last = client.ask(get()), client.ask(get("/", "Connection: close"))
 
     assert (kept.get("connection"), kept.get("keep-alive")) == ("keep-alive", "timeout=20")
     assert (last.get("connection"), last.get("keep-alive")) == ("close", None)
 
 
-def test_a_reason_follows_the_status(plain: Server) -> None:
-    with plain.connect() as client:
+def test_a_reason_follows_the_status(plain_server: Server) -> None:
+    with plain_server.connect() as client:
         reasons = [client.ask(get(target)).reason for target in ("/", "/none", "/echo")]
 
     assert reasons == ["OK", "Not Found", "Method Not Allowed"]

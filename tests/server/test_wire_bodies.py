@@ -1,7 +1,7 @@
 """Raw cases: Content-Length, and the shapes of request smuggling."""
 
 from tests.helpers.build import get, post, request
-from tests.helpers.fix_serve import Server
+from tests.helpers.fix_worker import ThreadServer
 from tests.helpers.raw_client import GAP, Mark
 from tests.helpers.wire import CLOSED, EITHER, Case, answered, both_ways, check, refused
 
@@ -119,5 +119,5 @@ SMUGGLING = [
 
 
 @both_ways(LENGTHS + SMUGGLING)
-def test_a_body_ends_where_its_head_says_or_is_refused(plain: Server, case: Case) -> None:
+def test_a_body_ends_where_its_head_says_or_is_refused(plain: ThreadServer, case: Case) -> None:
     check(plain, case)

@@ -1,7 +1,7 @@
 """Raw cases: Transfer-Encoding and Expect."""
 
 from tests.helpers.build import get, post, request
-from tests.helpers.fix_serve import Server
+from tests.helpers.fix_worker import ThreadServer
 from tests.helpers.raw_client import GAP, Mark
 from tests.helpers.wire import CLOSED, EITHER, Case, answered, both_ways, check, refused
 
@@ -92,5 +92,5 @@ EXPECTATIONS = [
 
 
 @both_ways(CODINGS + EXPECTATIONS)
-def test_a_coded_or_expected_body_is_read_or_refused(plain: Server, case: Case) -> None:
+def test_a_coded_or_expected_body_is_read_or_refused(plain: ThreadServer, case: Case) -> None:
     check(plain, case)

@@ -1,7 +1,7 @@
 """Raw cases: field lines, line ends, and how much a head may hold."""
 
 from tests.helpers.build import CRLF, HOST_LINE, get, request
-from tests.helpers.fix_serve import Server
+from tests.helpers.fix_worker import ThreadServer
 from tests.helpers.wire import Case, answered, both_ways, check, refused
 
 FIRST = b"GET / HTTP/1.1\r\n" + HOST_LINE
@@ -110,7 +110,7 @@ LIMITS = [
 
 
 @both_ways(FIELDS + LINE_ENDS + LIMITS)
-def test_a_field_is_taken_or_the_head_is_refused(plain: Server, case: Case) -> None:
+def test_a_field_is_taken_or_the_head_is_refused(plain: ThreadServer, case: Case) -> None:
     check(plain, case)
 
 

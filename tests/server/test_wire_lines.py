@@ -1,7 +1,7 @@
 """Raw cases: methods and the request line."""
 
 from tests.helpers.build import CRLF, HOST_LINE, get, request
-from tests.helpers.fix_serve import Server
+from tests.helpers.fix_worker import ThreadServer
 from tests.helpers.wire import CLOSED, Case, answered, both_ways, check, refused
 
 ROOT = frozenset({"GET", "HEAD"})
@@ -67,11 +67,11 @@ LINES = [
 
 
 @both_ways(METHODS + LINES)
-def test_a_request_line_is_taken_or_refused(plain: Server, case: Case) -> None:
+def test_a_request_line_is_taken_or_refused(plain: ThreadServer, case: Case) -> None:
     check(plain, case)
 
 
-def test_the_answer_to_options_of_everything_names_methods(plain: Server) -> None:
+def test_the_answer_to_options_of_everything_names_methods(plain: ThreadServer) -> None:
     with plain.connect() as client:
         answer = client.ask(method("OPTIONS", target="*"))
 

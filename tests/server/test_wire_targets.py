@@ -2,7 +2,7 @@
 
 from tests.helpers.build import HOST, request
 from tests.helpers.build import get as at
-from tests.helpers.fix_serve import Server
+from tests.helpers.fix_worker import ThreadServer
 from tests.helpers.wire import CLOSED, Case, answered, both_ways, check, refused
 
 ECHO = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -97,5 +97,5 @@ HOSTS = [
 
 
 @both_ways(TARGETS + HOSTS)
-def test_a_target_and_a_host_lead_somewhere_or_are_refused(plain: Server, case: Case) -> None:
+def test_a_target_and_a_host_lead_somewhere_or_are_refused(plain: ThreadServer, case: Case) -> None:
     check(plain, case)
