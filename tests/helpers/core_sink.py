@@ -5,7 +5,7 @@ class Sink:
     """Where a body goes that is not kept in memory; it takes so many pieces at a time."""
 
     def __init__(self, least: int, room: int) -> None:
-        self.least = least
+        self.min_chunk = least
         self.room = room
         self.pieces: list[bytes] = []
         self.said: list[str] = []

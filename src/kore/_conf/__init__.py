@@ -1,1 +1,1 @@
-"""Text or calls in, a frozen configuration out. Pure: no socket, no event loop, no application."""
+"""The configuration, from calls and files to frozen values. Pure: nothing is opened or started."""

@@ -20,7 +20,7 @@ from kore._conf import (
 from kore._conf.diagnostics import Diagnostics, find_caller
 from kore._conf.schema import (
     Config,
-    Database,
+    DatabaseConfig,
     Domain,
     FunctionFinder,
     Handler,
@@ -150,7 +150,7 @@ class Builder:
         self.extra_addresses: list[Server] = []
         self.domains: list[DomainHandle] = []
         self.pending_routes: list[PendingRoute] = []
-        self.databases: dict[str, Database] = {}
+        self.databases: dict[str, DatabaseConfig] = {}
         self.tasks: list[Coroutine[Any, Any, Any]] = []
         self.prerequests: list[Prerequest] = []
         self.hooks: dict[str, Callable[..., Any]] = {}

@@ -4,19 +4,19 @@ The strings are for libpq, which is not loaded here: the template has it parse t
 """
 
 from kore._conf.arguments import check_printable, check_type
-from kore._conf.schema import Database
+from kore._conf.schema import DatabaseConfig
 from kore.errors import ConfigError
 
 
-def build_database(name: object, connstring: object, where: str) -> Database:
+def build_database(name: object, connstring: object, where: str) -> DatabaseConfig:
     """Return the database of a call or a directive."""
     given = check_type(connstring, str, "connstring")
     if "\0" in given:
         raise ValueError("connstring: embedded null character")
-    return Database(check_printable(name, "name"), given, where)
+    return DatabaseConfig(check_printable(name, "name"), given, where)
 
 
-def add_database(known: dict[str, Database], wanted: Database) -> None:
+def add_database(known: dict[str, DatabaseConfig], wanted: DatabaseConfig) -> None:
     """Add a database. Raises ConfigError if another one has its name."""
     earlier = known.setdefault(wanted.name, wanted)
     if earlier != wanted:

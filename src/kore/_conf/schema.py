@@ -190,7 +190,7 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class DatabaseConfig:
     """A PostgreSQL database by the name queries call it, and libpq's string for it."""
 
     name: str
@@ -205,7 +205,7 @@ class Config:
     settings: Settings
     servers: tuple[Server, ...]
     domains: tuple[Domain, ...]
-    databases: tuple[Database, ...] = ()
+    databases: tuple[DatabaseConfig, ...] = ()
     tasks: tuple[Coroutine[Any, Any, Any], ...] = ()
     tracer: Tracer | None = None
     prerequests: tuple[Prerequest, ...] = ()

@@ -37,13 +37,13 @@ def check_callable(function: Any, arguments: str, what: str) -> None:
     A function without a signature is accepted. For a decorated one the signature of the decorator's
     function counts, not that of the wrapped one.
     """
-    check_no_generator(function, what)
-    if not can_call(function, arguments):
+    _check_no_generator(function, what)
+    if not _can_call(function, arguments):
         described = f"{what} {_describe_function(function)}"
         raise ConfigError(f"{described} must accept {arguments}{_describe_place(function)}")
 
 
-def can_call(function: Any, arguments: str) -> bool:
+def _can_call(function: Any, arguments: str) -> bool:
     """Return whether a function can be called with *arguments*, given as `(req, value)`."""
     signature = _get_signature(function)
     if signature is None:
@@ -56,7 +56,7 @@ def can_call(function: Any, arguments: str) -> bool:
     return True
 
 
-def check_no_generator(function: Any, what: str) -> None:
+def _check_no_generator(function: Any, what: str) -> None:
     """Raise ConfigError for a generator function: a call would run nothing of it."""
     function = getattr(function, "func", function)  # of a partial
     called = function if hasattr(function, "__code__") else getattr(function, "__call__", None)  # noqa: B004
@@ -74,11 +74,11 @@ def check_no_generator(function: Any, what: str) -> None:
 
 def check_handler(function: Any, path: str, pattern: re.Pattern[str] | None) -> None:
     """Raise ConfigError if a handler does not accept the captures of its route."""
-    check_no_generator(function, f"route '{path}': the handler")
+    _check_no_generator(function, f"route '{path}': the handler")
     groups = 0 if pattern is None else min(pattern.groups, CAPTURES_MAX)
     minimum = 0 if pattern is not None and OPTIONAL_GROUP.search(pattern.pattern) else groups
     ways = [f"({', '.join(['req', *_name_captures(n)])})" for n in range(groups, minimum - 1, -1)]
-    if not any(can_call(function, way) for way in ways):
+    if not any(_can_call(function, way) for way in ways):
         if find_foreign_capture(path):  # a notice says how to write it
             return
         why = "one argument for each group of the path" if groups else "the path has no groups"
@@ -94,9 +94,9 @@ def check_verify(kind: str, function: Any) -> None:
 
 def check_hook(name: str, hook: Callable[..., Any]) -> None:
     """Raise ConfigError if a hook does not accept the arguments it will be called with."""
-    check_no_generator(hook, "the hook")
+    _check_no_generator(hook, "the hook")
     ways = HOOK_CALLS[name]
-    if not any(can_call(hook, way) for way in ways):
+    if not any(_can_call(hook, way) for way in ways):
         wanted = f"must accept {ways[0]}" if ways[0] != "()" else "is called without arguments"
         raise ConfigError(f"the hook {_describe_function(hook)} {wanted}")
     if name in SYNC_HOOKS and inspect.iscoroutinefunction(hook):
@@ -108,8 +108,8 @@ def is_websocket_callback(function: Any) -> bool:
     calls = HOOK_CALLS["onmsg"]
     return (
         function is not None
-        and can_call(function, "(conn, op, data)")
-        and not any(can_call(function, call) for call in calls)
+        and _can_call(function, "(conn, op, data)")
+        and not any(_can_call(function, call) for call in calls)
     )
 
 
@@ -117,7 +117,7 @@ def select_hook_arguments(
     name: str, hook: Callable[..., Any], given: Sequence[object]
 ) -> Sequence[object]:
     """Return the arguments of a hook: none if it accepts none, as in early releases."""
-    return () if "()" in HOOK_CALLS[name] and not can_call(hook, HOOK_CALLS[name][0]) else given
+    return () if "()" in HOOK_CALLS[name] and not _can_call(hook, HOOK_CALLS[name][0]) else given
 
 
 def _describe_function(function: Any) -> str:

@@ -361,7 +361,7 @@ cdef class Exchange(RequestHead):
     cdef int divert_body(self) except -1:
         """Let the body go to a sink and not into memory."""
         cdef object sink = self.http.context.make_body_sink(self, self.extras)
-        cdef size_t min_chunk = sink.least
+        cdef size_t min_chunk = sink.min_chunk
         if not self.http.serves(self) or self.reader is None:
             return self.release(sink)
         self.sink = self.store = sink

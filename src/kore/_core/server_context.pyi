@@ -10,7 +10,7 @@ class BodySink(Protocol):
     """Where a request body goes that is not kept in memory."""
 
     # Bytes that are worth a call of feed().
-    least: int
+    min_chunk: int
     def feed(self, data: bytes) -> bool:
         """Take a piece; False: no more until `request.take_more()` is called."""
     def end(self) -> None:

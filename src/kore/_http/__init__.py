@@ -1,1 +1,1 @@
-"""What HTTP means to an application. Pure Python, no I/O but files."""
+"""Routes, steps before handlers, parameters, bodies and files of requests. No I/O but files."""

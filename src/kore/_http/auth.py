@@ -1,4 +1,4 @@
-"""Authentication: a step that lets a request through, or sends its client away."""
+"""Authentication: the step that lets a request through, or responds 403 or with a redirect."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 
 
 def make_auth_step(auth: "Auth") -> "Step":
-    """Return the step for *auth*."""
+    """Return the step that authenticates requests by *auth*."""
 
     def step(request: Any) -> Any:
-        return run_maybe_async(authenticate(auth, request))
+        return run_maybe_async(authenticate_request(auth, request))
 
     return step
 
 
-def authenticate(auth: "Auth", request: Any) -> Work[bool]:
-    """Return whether to go on; if not, the request has been answered."""
-    passed = yield from _check_credentials(auth, request)
+def authenticate_request(auth: "Auth", request: Any) -> Work[bool]:
+    """Return whether a request may proceed; if not, it has been responded to."""
+    is_accepted = yield from _check_credentials(auth, request)
     if request.answered:
         return False
-    if not passed:
+    if not is_accepted:
         _reject_request(auth, request)
-    return passed
+    return is_accepted
 
 
 def _check_credentials(auth: "Auth", request: Any) -> Work[bool]:
-    """Ask the application about what the request brings."""
+    """Return whether the application accepts the cookie, the header or the request."""
     if auth.kind == "request":
         return (yield from call_validator(auth.verify, request))
     cookie = auth.kind == "cookie"
@@ -40,7 +40,7 @@ def _check_credentials(auth: "Auth", request: Any) -> Work[bool]:
 
 
 def _reject_request(auth: "Auth", request: Any) -> None:
-    """Send the client away, or to where it can log in."""
+    """Respond 403, or redirect to the page for logging in."""
     if not auth.redirect:
         request.refuse(403)
         return

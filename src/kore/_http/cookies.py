@@ -1,4 +1,4 @@
-"""Cookies: read those of a request, write one of a response. RFC 6265bis."""
+"""Cookies, RFC 6265bis: parse those of a request, format one of a response."""
 
 import re
 from collections.abc import Iterable
@@ -10,22 +10,22 @@ from kore._values.dates import format_http_date
 from kore._values.grammar import is_token
 from kore._values.hosts import normalize_host
 
-# Octets of a value, perhaps in quotes: neither blanks nor quotes, comma, semicolon, backslash.
+# A value, perhaps in quotes: no blanks, quotes, commas, semicolons or backslashes.
 VALUE: Final = re.compile(r'("?)[!#-+\--:<-\[\]-~]*\1')
 PATH: Final = re.compile(r"/[ -:<-~]*")
 DOMAIN: Final = re.compile(r"\.?[0-9A-Za-z](?:[0-9A-Za-z.-]*[0-9A-Za-z])?")
 SAME_SITE: Final = {"lax": "Lax", "strict": "Strict", "none": "None"}
 
-# What browsers keep, in bytes: of name and value together, and of an attribute.
+# The limits of browsers in bytes: name and value together, and an attribute.
 COOKIE_MAX: Final = 4096
 ATTRIBUTE_MAX: Final = 1024
-# Years that browsers read in a date: RFC 6265 section 5.1.1.
+# Years that browsers accept in a date: RFC 6265 section 5.1.1.
 YEARS: Final = "1601 to 9999"
 FIRST_SECOND: Final = -11_644_473_600
 
 
 def parse(fields: Iterable[str]) -> dict[str, str]:
-    """Return the cookies of all Cookie fields by name; values as sent, the first of a name."""
+    """Return the cookies of all Cookie fields by name: values as sent, the first of each name."""
     found: dict[str, str] = {}
     for field in fields:
         for pair in field.split(";"):
@@ -38,7 +38,7 @@ def parse(fields: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
-    """A cookie to be set. Raises ValueError for one that a browser would refuse or misread."""
+    """A cookie to set. Raises ValueError if browsers would refuse or misread it."""
 
     name: str
     value: str
@@ -99,7 +99,7 @@ class Cookie:
             raise ValueError(f"{about} {expires!r} is out of range, the years {YEARS}")
 
     def _check_safety(self) -> None:
-        # Browsers drop cookies that break these rules, without a word.
+        # Browsers silently ignore cookies that break these rules.
         given: Any = self.same_site
         same_site = given.lower() if isinstance(given, str) else given
         name = self.name.lower()
@@ -116,15 +116,15 @@ class Cookie:
 
     @property
     def identity(self) -> tuple[str, str, str | None]:
-        """What two cookies of a browser do not have in common: RFC 6265 section 5.3, step 11."""
+        """Name, domain and path, which identify a cookie: RFC 6265 section 5.3, step 11."""
         return self.name, (self.domain or "").removeprefix(".").lower(), self.path
 
     def replaces(self, value: bytes) -> bool:
         """Return whether the value of a Set-Cookie field sets the same cookie."""
-        return _identify(value) == self.identity
+        return _parse_identity(value) == self.identity
 
-    def text(self) -> str:
-        """Return the value of its Set-Cookie field."""
+    def format(self) -> str:
+        """Return the value of the Set-Cookie field."""
         parts = [f"{self.name}={self.value}"]
         if self.path is not None:
             parts.append(f"Path={self.path}")
@@ -143,23 +143,27 @@ class Cookie:
         return "; ".join(parts)
 
 
-# What may be said of a cookie beside name and value.
+# The attributes of a cookie, beside name and value.
 ATTRIBUTES: Final = tuple(each.name for each in fields(Cookie) if each.default is not MISSING)
 
 
-def _identify(value: bytes) -> tuple[str, str, str | None]:
-    """Return the identity of the cookie that the value of a Set-Cookie field sets."""
+def _parse_identity(value: bytes) -> tuple[str, str, str | None]:
+    """Return the identity of the cookie that a Set-Cookie field sets."""
     pair, *attributes = value.decode("latin-1").split(";")
-    said = {
+    attribute_values = {
         name.strip().lower(): value.strip()
         for name, _, value in (attribute.partition("=") for attribute in attributes)
     }
     name = pair.partition("=")[0].strip()
-    return name, said.get("domain", "").removeprefix(".").lower(), said.get("path") or None
+    return (
+        name,
+        attribute_values.get("domain", "").removeprefix(".").lower(),
+        attribute_values.get("path") or None,
+    )
 
 
 def _format_expires(when: datetime | float) -> str:
-    """Return a time as RFC 9110 5.6.7 has it; nothing when browsers could not read it."""
+    """Return a time as RFC 9110 section 5.6.7 has it; "" if browsers could not parse it."""
     try:
         second = int(when.timestamp() if isinstance(when, datetime) else when)
     except (ValueError, OverflowError):

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-# A backslash before the closing quote is an escape only where another quote ends the value: old
-# browsers send names of files as they are. An unquoted value ends at the semicolon.
+# Old browsers send file names without escapes: a backslash before the closing quote escapes it only
+# if another quote ends the value. An unquoted value ends at a semicolon.
 PARAMETER: Final = re.compile(
     r""";\s*(?P<name>[^\s;="]+)\s*=\s*
         (?: (?P<quoted> "(?:[^\\"]|\\.)*" (?=\s*(?:;|$)) | "[^"]*" ) | (?P<plain> [^;]* ) )""",
@@ -14,7 +14,7 @@ ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 def parse_parameters(text: str) -> dict[str, str]:
-    """Return the values by lower-case name, quoted ones with their quotes; the last of a name."""
+    """Return the values by lower-case name, with their quotes; the last of a repeated name."""
     return {
         found["name"].lower(): found["quoted"] or found["plain"].strip()
         for found in PARAMETER.finditer(text)
@@ -22,5 +22,5 @@ def parse_parameters(text: str) -> dict[str, str]:
 
 
 def unquote_value(value: str) -> str:
-    """Return a value without its quotes and escapes."""
+    """Return a value without quotes and escapes."""
     return ESCAPED.sub(r"\1", value[1:-1]) if value[:1] == '"' else value

@@ -1,4 +1,4 @@
-"""Parameters as a client sent them: split, decoded, and judged by what a route declared."""
+"""Parameters of queries and forms: split, decoded, and validated by the rules of a route."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParameterSource:
-    """Where parameters come from, and which characters have no business in their values."""
+    """A source of parameters, and the search for control characters that its values cannot have."""
 
     name: str
     controls: Callable[[str], object]
 
 
-# A text area has lines; nothing in a query has. Other controls are an attack on who prints them.
+# Values of forms may have line breaks, those of queries not. Other control characters could attack
+# terminals that print them.
 FIND_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]").search
 FIND_CONTROL_BUT_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]").search
 
@@ -32,18 +33,21 @@ MULTIPART: Final = ParameterSource("form", FIND_CONTROL_BUT_LINES)
 
 @dataclass(slots=True, eq=False)
 class ValidatedParameters:
-    """The parameters of one source: values that were accepted, names of those that were not."""
+    """The parameters of one source: accepted values, and names of rejected ones."""
 
     source: ParameterSource
     values: dict[str, list[str]] = field(default_factory=dict)
     rejected: list[str] = field(default_factory=list)
 
 
-def parse_pairs(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names and values of a query or a form; more than *most* of them are refused."""
-    if data.count(b"&") >= most:
-        raise RefusedError(400, f"more than {most} parameters")
-    # Most have no escapes at all, and decoding is what costs.
+def parse_pairs(data: bytes, limit: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and values of a query or a form.
+
+    Raises RefusedError for more than *limit* of them.
+    """
+    if data.count(b"&") >= limit:
+        raise RefusedError(400, f"more than {limit} parameters")
+    # Decoding costs the most time, and most queries have no escapes.
     escaped = b"%" in data or b"+" in data
     for pair in data.split(b"&"):
         if pair:
@@ -54,7 +58,7 @@ def parse_pairs(data: bytes, most: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _unescape_form(data: bytes) -> bytes:
-    """Decode plus signs and escapes; what is no escape is kept as it was written."""
+    """Decode plus signs and percent escapes; malformed escapes are kept."""
     return unquote_to_bytes(data.replace(b"+", b" "))
 
 
@@ -64,8 +68,8 @@ def validate_fields(
     rules: Mapping[str, "ParameterRule"],
     request: Any,
 ) -> Work[ValidatedParameters]:
-    """Judge the *fields* that are declared in *rules*; the others are nobody's business."""
-    judged = ValidatedParameters(source)
+    """Validate the *fields* that *rules* declares; the others are ignored."""
+    validated = ValidatedParameters(source)
     for name, data in fields:
         rule = rules.get(name)
         if rule is None:
@@ -79,14 +83,14 @@ def validate_fields(
             assert rule.verify is not None  # noqa: S101 - a rule has a pattern or a function
             accepted = yield from call_validator(rule.verify, request, value)
         if accepted and value is not None:
-            judged.values.setdefault(name, []).append(value)
+            validated.values.setdefault(name, []).append(value)
         else:
-            judged.rejected.append(name)
-    return judged
+            validated.rejected.append(name)
+    return validated
 
 
 def _decode_value(data: bytes, controls: Callable[[str], object]) -> str | None:
-    """Return a value as text, or None for one that is none."""
+    """Return a value as text; None if it is not UTF-8 or has control characters."""
     try:
         value = data.decode()
     except UnicodeDecodeError:

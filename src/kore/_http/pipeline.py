@@ -1,4 +1,4 @@
-"""A route becomes the one callable the core will call for it."""
+"""Build the one callable that the core calls for a route: its handler behind its steps."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,21 +8,21 @@ from kore._maybe_async import is_awaitable
 if TYPE_CHECKING:
     from kore._conf.schema import Handler, Route
 
-# Called with the request. False: the step has answered; anything else: go on.
+# Called with the request. Returns False, or an awaitable of it, if the step has responded.
 Step = Callable[[Any], Any]
 
 
 def fold_steps(route: "Route", steps: Sequence[Step] = ()) -> "Handler":
-    """Return what the core will call for *route*.
+    """Return the callable for *route*.
 
-    Runs once per route, when a worker starts: a route without steps *is* its handler, and pays
-    nothing for the features it does not use.
+    Runs once for each route, when a worker starts. Without steps it is the handler itself, so a
+    route pays nothing for features that it does not use.
     """
     return _chain_steps(route.handler, tuple(steps)) if steps else route.handler
 
 
 def _chain_steps(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
-    """Return a callable that runs *steps*, then *handler* unless one of them said no."""
+    """Return a callable that runs *steps*, then *handler* unless a step returned False."""
 
     def run(request: Any, *captures: str) -> Coroutine[Any, Any, None] | None:
         for at, step in enumerate(steps, 1):
@@ -31,7 +31,7 @@ def _chain_steps(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
                 return None
             if is_awaitable(verdict):
                 return wait(verdict, steps[at:], request, captures)
-        # An application's callable: a coroutine or nothing, one hopes.
+        # The result of an application's callable is not checked.
         pending: Coroutine[Any, Any, None] | None = handler(request, *captures)
         return pending
 

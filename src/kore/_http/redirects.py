@@ -1,4 +1,4 @@
-"""Redirects and refusals of a domain, which come before its routes; redirects to directories."""
+"""Redirects and refusals of a domain, before its routes, and redirects to directories."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol

@@ -1,4 +1,4 @@
-"""What came beside a request's head: parameters, cookies, files. Made when first asked for."""
+"""Parameters, cookies and files of a request, parsed when a handler first uses them."""
 
 import json
 import logging
@@ -30,53 +30,53 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kore")
 
-# More hints than this are a name that comes from requests.
+# More hints mean that the application takes the name from requests.
 HINTS_MAX: Final = 100
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
 MULTIPART_TYPE: Final = "multipart/form-data"
-FORM_MAX: Final = 1 << 24  # bytes of a form that is in a file and is read into memory
+FORM_MAX: Final = 1 << 24  # bytes of a form in a file, which is read into memory
 Field = tuple[str, bytes]
 
 
 class RequestData:
-    """What came beside the head of one request.
+    """Parameters, cookies and files of one request.
 
-    It does not keep the request, which keeps it: a ring would wait for the garbage collector.
+    The request refers to this object, so methods get the request as an argument: a reference cycle
+    would delay its end until the garbage collector runs.
     """
 
     __slots__ = (
         *("_body", "_cookies", "_declared", "_files", "_hints", "_populated", "_query"),
-        *("_settings", "_shown"),
+        *("_settings", "_visible"),
     )
 
     def __init__(
         self, settings: "Settings", declared: "ParameterRules", hints: set[str] | None = None
     ) -> None:
-        # What was said about calls that find nothing: each is said once.
+        # Hints that were logged, each once; None to log none.
         self._hints = hints
-        # Which of query and body the handler has had populated, whatever was there.
+        # Which of query and body the handler has populated.
         self._populated: set[str] = set()
         self._settings = settings
         self._declared = declared
         self._query: ValidatedParameters | None = None
         self._body: ValidatedParameters | None = None
         self._files: dict[str, list[HttpFile]] = {}
-        # What populate_get() and its like have let argument() see.
-        self._shown: list[ValidatedParameters] = []
+        # The parameters that populate_get() and its like have made visible to argument().
+        self._visible: list[ValidatedParameters] = []
         self._cookies: dict[str, str] | None = None
-        # The fields of those that the answer sets.
 
-    # What a handler asks for
+    # For handlers
 
     def query(self, request: Any) -> dict[str, list[str]]:
-        """Return the query, decoded; what is not UTF-8 is replaced."""
+        """Return the query, decoded; invalid UTF-8 is replaced."""
         return parse_qs(request.query_string, keep_blank_values=True)
 
     def argument(self, name: str) -> str | None:
         """Return the first accepted value."""
-        for judged in self._shown:
-            if name in judged.values:
-                return judged.values[name][0]
+        for parameters in self._visible:
+            if name in parameters.values:
+                return parameters.values[name][0]
         if self._hints is not None:
             self._explain(name)
         return None
@@ -84,8 +84,8 @@ class RequestData:
     def arguments(self) -> dict[str, list[str]]:
         """Return all accepted values."""
         found: dict[str, list[str]] = {}
-        for judged in self._shown:
-            for name, values in judged.values.items():
+        for parameters in self._visible:
+            for name, values in parameters.values.items():
                 found.setdefault(name, []).extend(values)
         declared = self._declared.query or self._declared.body
         if declared and not self._populated and self._hints is not None:
@@ -93,29 +93,29 @@ class RequestData:
         return found
 
     def populate_get(self, request: Any) -> bool:
-        """Show what the query holds."""
+        """Make the parameters of the query visible."""
         self._populated.add("query")
-        return self._show(run_sync(self.judge_query(request)))
+        return self._make_visible(run_sync(self.validate_query(request)))
 
     def populate_post(self, request: Any) -> bool:
-        """Show what an urlencoded form holds."""
+        """Make the parameters of an urlencoded form visible."""
         self._populated.add("body")
-        judged = run_sync(self.judge_body(request))
-        return judged.source is not FORM or self._show(judged)
+        parameters = run_sync(self.validate_body(request))
+        return parameters.source is not FORM or self._make_visible(parameters)
 
     def populate_multi(self, request: Any) -> bool:
-        """Show what a multipart form holds, its files too."""
+        """Make the parameters and files of a multipart form visible."""
         self._populated.add("body")
-        judged = run_sync(self.judge_body(request))
-        return judged.source is not MULTIPART or self._show(judged)
+        parameters = run_sync(self.validate_body(request))
+        return parameters.source is not MULTIPART or self._make_visible(parameters)
 
     def file_lookup(self, name: str) -> HttpFile | None:
         """Return the first file of that name."""
         return self.all_files().get(name, [None])[0]
 
     def all_files(self) -> dict[str, list[HttpFile]]:
-        """Return all files, once populate_multi() was called."""
-        return dict(self._files) if self._body is not None and self._body in self._shown else {}
+        """Return all files; none before populate_multi()."""
+        return dict(self._files) if self._body is not None and self._body in self._visible else {}
 
     def cookies(self, request: Any) -> dict[str, str]:
         """Return the cookies."""
@@ -126,9 +126,9 @@ class RequestData:
     def set_cookie(
         self, request: Any, name: str, value: str, attributes: dict[str, Any]
     ) -> tuple[str, Callable[[bytes], bool] | None]:
-        """Return the value of the field that sets a cookie, and what tells which ones it replaces.
+        """Return the value of a Set-Cookie field, and a test for fields that it replaces, if any.
 
-        By default it is secure where the connection is.
+        By default the cookie is secure if the connection is.
         """
         if attributes.get("secure") is None:
             attributes["secure"] = request.protocol == "https"
@@ -137,14 +137,14 @@ class RequestData:
             there_are = ", ".join(cookies.ATTRIBUTES)
             raise TypeError(f"cookie {name!r}: unknown attribute {min(unknown)!r}, use {there_are}")
         cookie = cookies.Cookie(name, value, **attributes)
-        return cookie.text(), cookie.replaces if replace else None
+        return cookie.format(), cookie.replaces if replace else None
 
     def digest(self, request: Any) -> bytes:
         """Return the body's SHA-256."""
         return get_body_storage(request.body_source).digest()
 
     def _explain(self, name: str) -> None:
-        """Log why a parameter cannot be there, if that is so; once for each line that asks."""
+        """Log why a parameter is missing, if the code is wrong; once for each line that asks."""
         declared, populated = self._declared, self._populated
         if name in declared.query:
             reason = "" if "query" in populated else "req.populate_get() was not called before"
@@ -165,15 +165,15 @@ class RequestData:
             self._hints.add(line)
             log.warning("%s", line)
 
-    # How it comes about
+    # Parsing and validation
 
-    def _show(self, judged: ValidatedParameters) -> bool:
-        if judged not in self._shown:
-            self._shown.append(judged)
+    def _make_visible(self, parameters: ValidatedParameters) -> bool:
+        if parameters not in self._visible:
+            self._visible.append(parameters)
         return True
 
-    def judge_query(self, request: Any) -> Work[ValidatedParameters]:
-        """Judge the query, once."""
+    def validate_query(self, request: Any) -> Work[ValidatedParameters]:
+        """Validate the query, once."""
         if self._query is None:
             rules = self._declared.query
             text = request.query_string.encode("latin-1") if rules else b""
@@ -181,21 +181,23 @@ class RequestData:
             self._query = yield from validate_fields(QUERY, fields, rules, request)
         return self._query
 
-    def judge_body(self, request: Any, *, patient: bool = False) -> Work[ValidatedParameters]:
-        """Judge the form in the body, once; what is no form has no parameters.
+    def validate_body(self, request: Any, *, pauses: bool = False) -> Work[ValidatedParameters]:
+        """Validate the form in the body, once. Other bodies have no parameters.
 
-        *patient*: give others their turn while a large form is read.
+        With *pauses* other requests have their turn while a large form is read.
         """
         if self._body is None:
             kind = request.request_header("content-type") or FORM_TYPE
             if _get_media_type(kind) == MULTIPART_TYPE:
-                fields = yield from self._read_multipart(request, kind, patient=patient)
+                fields = yield from self._read_multipart(request, kind, pauses=pauses)
                 self._body = yield from validate_fields(
                     MULTIPART, fields, self._declared.body, request
                 )
             else:
-                sent = self._read_form(request, _get_media_type(kind))
-                self._body = yield from validate_fields(FORM, sent, self._declared.body, request)
+                fields_sent = self._read_form(request, _get_media_type(kind))
+                self._body = yield from validate_fields(
+                    FORM, fields_sent, self._declared.body, request
+                )
         return self._body
 
     def _read_form(self, request: Any, kind: str) -> Iterator[Field]:
@@ -210,14 +212,14 @@ class RequestData:
                 data = body.read(0, FORM_MAX)
         return parse_pairs(data, self._settings.http_arguments_max)
 
-    def _read_multipart(self, request: Any, kind: str, *, patient: bool) -> Work[list[Field]]:
+    def _read_multipart(self, request: Any, kind: str, *, pauses: bool) -> Work[list[Field]]:
         body = get_body_storage(request.body_source)
         files: dict[str, list[HttpFile]] = {}
         fields: list[Field] = []
-        # Nothing at all is no form, and a broken one is refused.
+        # An empty body is no form; a malformed form is refused.
         for part in self._parts(body, kind) if len(body) else ():
             if part is None:
-                if patient:
+                if pauses:
                     yield yield_once()
             elif part.filename is None:
                 fields.append((part.name, part.data))
@@ -227,7 +229,7 @@ class RequestData:
         return fields
 
     def _parts(self, body: BodyStorage, kind: str) -> "Iterator[multipart.FormPart | None]":
-        # The template loads it where a route takes bodies.
+        # Loaded by the template if a route takes bodies.
         from kore._http.body import multipart
 
         settings = self._settings
@@ -236,44 +238,44 @@ class RequestData:
         )
         return multipart.read(body, kind, limits, self._declared.body)
 
-    def judge_all(self, request: Any) -> Work[None]:
-        """Judge whatever is declared."""
+    def validate_all(self, request: Any) -> Work[None]:
+        """Validate all declared parameters."""
         if self._declared.query:
-            yield from self.judge_query(request)
+            yield from self.validate_query(request)
         if self._declared.body:
-            yield from self.judge_body(request, patient=True)
+            yield from self.validate_body(request, pauses=True)
 
-    def problems(self, *, strict: bool) -> list[dict[str, str]]:
-        """Return what keeps the handler from being run; *strict* takes offence at all there is."""
+    def list_problems(self, *, strict: bool) -> list[dict[str, str]]:
+        """Return missing required parameters, and with *strict* all invalid ones."""
         if not strict and not self._declared.required:
             return []
         return [
-            *self._problems(self._query, self._declared.query, strict=strict),
-            *self._problems(self._body, self._declared.body, strict=strict),
+            *self._list_problems(self._query, self._declared.query, strict=strict),
+            *self._list_problems(self._body, self._declared.body, strict=strict),
         ]
 
-    def _problems(
+    def _list_problems(
         self,
-        judged: ValidatedParameters | None,
+        parameters: ValidatedParameters | None,
         rules: "Mapping[str, ParameterRule]",
         *,
         strict: bool,
     ) -> Iterator[dict[str, str]]:
-        if judged is None:
+        if parameters is None:
             return
-        missing = self._declared.required & rules.keys() - judged.values.keys()
-        for name in dict.fromkeys([*(judged.rejected if strict else ()), *sorted(missing)]):
-            yield _describe_problem(name, judged)
+        missing = self._declared.required & rules.keys() - parameters.values.keys()
+        for name in dict.fromkeys([*(parameters.rejected if strict else ()), *sorted(missing)]):
+            yield _describe_problem(name, parameters)
 
 
-def _describe_problem(name: str, judged: ValidatedParameters) -> dict[str, str]:
-    """Return what is wrong with a parameter."""
-    what = "invalid" if name in judged.rejected else "missing"
-    return {"name": name, "in": judged.source.name, "problem": what}
+def _describe_problem(name: str, parameters: ValidatedParameters) -> dict[str, str]:
+    """Return the problem of a parameter, as a response shows it."""
+    what = "invalid" if name in parameters.rejected else "missing"
+    return {"name": name, "in": parameters.source.name, "problem": what}
 
 
 def _get_media_type(value: str) -> str:
-    """Return a content type without its parameters."""
+    """Return a content type without its parameters, in lower case."""
     return value.partition(";")[0].strip(" \t").lower()
 
 
@@ -281,7 +283,7 @@ def _get_media_type(value: str) -> str:
 
 
 def make_validation_step(*, strict: bool) -> "Step":
-    """Return the step that judges parameters; *strict* refuses what it does not accept."""
+    """Return the step that validates parameters; with *strict* it refuses invalid ones."""
 
     def validate(request: Any) -> Any:
         return run_maybe_async(_validate_request(request, strict=strict))
@@ -290,12 +292,12 @@ def make_validation_step(*, strict: bool) -> "Step":
 
 
 def _validate_request(request: Any, *, strict: bool) -> Work[bool]:
-    """Return whether to go on; if not, the request has been answered."""
-    parts = request.beside
-    yield from parts.judge_all(request)
+    """Return whether a request may proceed; if not, it has been responded to."""
+    data = request.beside
+    yield from data.validate_all(request)
     if request.answered:
         return False
-    problems = parts.problems(strict=strict)
+    problems = data.list_problems(strict=strict)
     if not problems:
         return True
     if strict:

@@ -1,4 +1,4 @@
-"""Host, path and method of a request -> a route and its captures. The first match wins."""
+"""Find the route of a request by host, path and method, and its captures. The first match wins."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -20,11 +20,11 @@ from kore._values.methods import (
 if TYPE_CHECKING:
     from kore._conf.schema import BodyOptions, Domain, Handler, Route
 
-CAPTURES_MAX: Final = 15  # Kore's limit, and more than a handler can name
+CAPTURES_MAX: Final = 15  # as in Kore
 LABEL_MAX: Final = 63
-# Clients choose the names that a wildcard domain answers to.
+# Entries of the cache: clients choose the hosts that match a wildcard.
 HOSTS_MAX: Final = 1024
-# What is asked of files.
+# Methods for files.
 FILEMAP_METHODS: Final = HTTP_METHOD_GET | HTTP_METHOD_HEAD
 
 
@@ -45,12 +45,12 @@ class RoutedRequest(RedirectedRequest, Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RouteEntry:
-    """A route as it is served: what to run, and its name in logs and on the scoreboard."""
+    """A route as it is served: its callable, and its name in logs and on the scoreboard."""
 
     run: "Handler"
     label: bytes
     route: "Route"
-    # What it asks for beside being run; None for most.
+    # Options for bodies; None for most routes.
     extras: "BodyOptions | None" = None
 
 
@@ -58,20 +58,19 @@ class RouteEntry:
 class RouteTable:
     """The routes of one domain."""
 
-    # path -> method -> entry, for what a literal path alone decides
+    # By path and method, if no regular expression comes before.
     literal: dict[str, dict[int, RouteEntry]] = field(default_factory=dict)
-    # search, methods and entry of each regular expression, in order
+    # Search function, methods and entry of each regular expression, in order.
     patterns: list[tuple[Callable[[str], re.Match[str] | None], int, RouteEntry]] = field(
         default_factory=list
     )
-    # path -> methods of all its literal routes
+    # By path: the methods of all its literal routes.
     methods: dict[str, int] = field(default_factory=dict)
     # Paths of filemaps, without the slash at their ends.
     maps: frozenset[str] = frozenset()
-    # Where requests are logged.
-    journal: Any = None
-    # What comes before all routes, and says whether it has answered.
-    before: Callable[[RoutedRequest], bool] | None = None
+    access_log: Any = None
+    # Responds to a request by a rule of the domain; returns False if none matches.
+    respond_by_rule: Callable[[RoutedRequest], bool] | None = None
 
 
 class Router:
@@ -81,32 +80,32 @@ class Router:
         self,
         domains: Sequence["Domain"],
         fold: Callable[["Route"], "Handler"],
-        journal: Callable[["Domain"], Any] = lambda _: None,
+        get_access_log: Callable[["Domain"], Any] = lambda _: None,
     ) -> None:
         self._domains = [
             (
                 domain.name.lower(),
                 hosts.compile_wildcard(domain.name),
-                _build_domain_table(domain, fold, journal(domain)),
+                _build_domain_table(domain, fold, get_access_log(domain)),
             )
             for domain in domains
         ]
-        # Of a host that is nobody's.
-        self._stray = next(filter(None, map(journal, domains)), None)
+        # For requests whose host matches no domain.
+        self._default_log = next(filter(None, map(get_access_log, domains)), None)
         self._methods = _combine_methods(
             method for domain in domains for route in domain.routes for method in route.methods
         )
         self._hosts: dict[str, RouteTable | None] = {}
 
     def resolve(self, request: RoutedRequest) -> RouteEntry | None:
-        """Return the route of *request*, or None: there is none, and it has been answered."""
-        # Runs for every request: nothing here that could be decided once.
+        """Return the route of *request*; None if it has been responded to."""
+        # Runs for every request, so everything that can be decided earlier is.
         known = self._hosts.get(request.bare_host)
         if known is None:
-            return self._meet(request)
-        if known.journal is not None:
-            request.access_log = known.journal
-        if known.before is not None and known.before(request):
+            return self._resolve_new_host(request)
+        if known.access_log is not None:
+            request.access_log = known.access_log
+        if known.respond_by_rule is not None and known.respond_by_rule(request):
             return None
         methods = known.literal.get(request.path)
         if methods is not None:
@@ -115,29 +114,29 @@ class Router:
                 return entry
         return self._match(request, known)
 
-    def _meet(self, request: RoutedRequest) -> RouteEntry | None:
+    def _resolve_new_host(self, request: RoutedRequest) -> RouteEntry | None:
         host = request.bare_host
         if host not in self._hosts:
-            self._learn(host)
+            self._cache_host(host)
         if self._hosts[host] is not None:
             return self.resolve(request)
-        request.access_log = self._stray
+        request.access_log = self._default_log
         if request.is_star:
-            request.refuse(204, format_allow(self._methods))
+            request.refuse(204, _format_allow(self._methods))
         else:
             request.refuse(404)
         return None
 
-    def _learn(self, host: str) -> None:
+    def _cache_host(self, host: str) -> None:
         if len(self._hosts) >= HOSTS_MAX:
             self._hosts.clear()
         wanted = hosts.normalize_address(host)
         self._hosts[host] = next(
-            # A client of HTTP/1.0 may leave the host out; it gets the first domain.
+            # A client of HTTP/1.0 may leave out the host, and gets the first domain.
             (
                 routes
-                for name, fits, routes in self._domains
-                if wanted in ("", name) or fits(wanted)
+                for name, matches, routes in self._domains
+                if wanted in ("", name) or matches(wanted)
             ),
             None,
         )
@@ -147,7 +146,7 @@ class Router:
         is_map = path in known.maps
         allowed = known.methods.get(path, 0) | (FILEMAP_METHODS if is_map else 0)
         if method == HTTP_METHOD_OPTIONS and request.is_star:
-            request.refuse(204, format_allow(self._methods))
+            request.refuse(204, _format_allow(self._methods))
             return None
         for search, methods, entry in known.patterns:
             found = search(path)
@@ -163,29 +162,29 @@ class Router:
         elif not allowed:
             request.refuse(404)
         else:
-            request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, format_allow(allowed))
+            request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, _format_allow(allowed))
         return None
 
 
 def _get_captures(groups: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the groups of a match up to the first that took no part in it."""
+    """Return the groups of a match up to the first one without a match."""
     if None in groups:
         groups = groups[: groups.index(None)]
     return groups[:CAPTURES_MAX]
 
 
 def _build_domain_table(
-    domain: "Domain", fold: Callable[["Route"], "Handler"], journal: Any
+    domain: "Domain", fold: Callable[["Route"], "Handler"], access_log: Any
 ) -> RouteTable:
-    """Return the table of a domain."""
-    routes = build_route_table(domain.routes, fold)
-    return replace(routes, journal=journal, before=compile_rules(domain.rules))
+    """Return the route table of a domain."""
+    routes = _build_route_table(domain.routes, fold)
+    return replace(routes, access_log=access_log, respond_by_rule=compile_rules(domain.rules))
 
 
-def build_route_table(
+def _build_route_table(
     routes: Sequence["Route"], fold: Callable[["Route"], "Handler"]
 ) -> RouteTable:
-    """Decide once what a request would find out each time."""
+    """Return the route table of *routes*, in which a literal path is one look-up."""
     made = RouteTable(maps=frozenset(route.path.rstrip("/") for route in routes if route.files))
     for route in order_routes(routes):
         path, methods = route.path, _combine_methods(route.methods)
@@ -194,7 +193,7 @@ def build_route_table(
             made.patterns.append((route.pattern.search, methods, entry))
             continue
         made.methods[path] = made.methods.get(path, 0) | methods
-        # What an earlier regular expression takes, it keeps: it may have captures.
+        # An earlier regular expression takes the request, and may have captures.
         earlier = _combine_bits(bit for search, bit, _ in made.patterns if search(path))
         for method in METHODS.values():
             if method & methods & ~earlier:
@@ -203,21 +202,21 @@ def build_route_table(
 
 
 def _build_label(path: str) -> bytes:
-    """Return a route's name for the scoreboard, which has little room."""
+    """Return the name of a route for the scoreboard, cut to the room it has there."""
     return path.encode()[:LABEL_MAX]
 
 
 def _combine_methods(methods: Iterable[str]) -> int:
-    """Return methods as a set of bits."""
+    """Return methods as one bit mask."""
     return _combine_bits(METHODS[method] for method in methods)
 
 
 def _combine_bits(masks: Iterable[int]) -> int:
-    """Return the union of sets of bits."""
+    """Return the union of bit masks."""
     return reduce(or_, masks, 0)
 
 
-def format_allow(methods: int) -> str:
-    """Return an Allow field: OPTIONS is always answered."""
+def _format_allow(methods: int) -> str:
+    """Return the value of an Allow field; OPTIONS is always allowed."""
     methods |= HTTP_METHOD_OPTIONS
     return ", ".join(name for name, bit in METHODS.items() if bit & methods)

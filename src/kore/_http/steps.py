@@ -1,4 +1,4 @@
-"""What runs before a handler: who asks, what the application wants first, the parameters."""
+"""The steps before a handler: authentication, prerequests, validation of parameters."""
 
 import logging
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ log = logging.getLogger("kore")
 
 
 def build_steps(route: "Route", prerequests: Sequence["Prerequest"]) -> list[Step]:
-    """Return the steps before the handler of *route*, in order."""
+    """Return the steps of *route*, in order."""
     requirements = route.requirements
     found: list[Step] = []
     if requirements.auth is not None:
@@ -38,7 +38,7 @@ def _make_prerequest_step(hook: "Prerequest") -> Step:
 
 
 def _run_prerequest(hook: "Prerequest", request: Any) -> Work[bool]:
-    """Return whether to go on: not after False, and not after an answer."""
+    """Return whether a request may proceed: not after False, and not after a response."""
     verdict = hook(request)
     if is_awaitable(verdict):
         verdict = yield verdict

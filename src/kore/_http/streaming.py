@@ -4,42 +4,41 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Generator
 from types import coroutine
 from typing import Final, Protocol
 
-# Items of one stream before others have their turn: an iterator that never waits would not give
-# them any.
+# Items of one stream before other tasks have their turn: an iterator may never wait.
 ITEMS_PER_TURN: Final = 64
 
 
 @coroutine
 def yield_once() -> Generator[None, None, None]:
-    """Yield once: to whatever runs the coroutine that awaits it."""
+    """Yield once to the event loop."""
     yield
 
 
 class StreamedRequest(Protocol):
-    """What a stream needs of a request."""
+    """A request, as stream_body() uses it."""
 
     def open_body(self, status: int) -> None:
-        """Write the head."""
+        """Send the head of the response."""
 
     @property
     def is_served(self) -> bool:
-        """Whether a client still waits for the answer."""
+        """Whether a client still waits for the response."""
 
     def write_body(self, item: object) -> bool:
-        """Queue a piece; False when the client has not read what came before, or has left."""
+        """Queue a piece. Returns False if the client reads too slowly, or has left."""
 
     def end_body(self) -> None:
         """Complete the body."""
 
     def fail(self) -> None:
-        """Answer 500, or break off what has begun."""
+        """Respond 500, or abort a response that has begun."""
 
     def drained(self) -> Awaitable[None]:
-        """Return what is done when the client has caught up."""
+        """Return an awaitable that is done when the client has read enough."""
 
 
 class ResponseBody:
-    """An async iterable that knows whether its iteration has begun."""
+    """An async iterable with a flag that its iteration has begun."""
 
     def __init__(self, items: AsyncIterable[object]) -> None:
         self.items = items
@@ -56,7 +55,7 @@ def _check_piece(item: object) -> None:
         item.encode()
         return
     try:
-        # Whether it is a buffer is what the call finds out: there is no type to test before 3.12.
+        # The call finds out whether it is a buffer: before 3.12 there is no type to test for.
         memoryview(item).release()  # type: ignore[arg-type]
     except TypeError:
         kind = type(item).__name__
@@ -64,10 +63,10 @@ def _check_piece(item: object) -> None:
 
 
 async def stream_body(request: StreamedRequest, status: int, items: AsyncIterable[object]) -> None:
-    """Answer *request* with *items*.
+    """Respond to *request* with the pieces of *items*, no faster than the client reads.
 
-    The head waits for the first item, so that an iterator which fails at once, or gives no text,
-    still gets an honest 500; a later failure breaks the answer off, and is the caller's to report.
+    The head is sent with the first item, so an iterator that fails before it makes a 500. A later
+    failure aborts the response. All errors are raised.
     """
     count = 0
     iterator = None
@@ -91,6 +90,6 @@ async def stream_body(request: StreamedRequest, status: int, items: AsyncIterabl
         request.fail()
         raise
     finally:
-        # Not left to the garbage collector: a cancelled stream must let go of what it holds now.
+        # Now, not when the garbage collector runs: the iterator may hold resources.
         if close := getattr(iterator, "aclose", None):
             await close()

@@ -1,7 +1,8 @@
-"""Ask functions of the application for a verdict; each may answer at once or be awaited.
+"""Chains of calls to functions of the application that may be async.
 
-What asks is a generator that yields what must be awaited, and is sent the result: it costs no
-coroutine when nothing waits.
+A chain is a generator (`Work`): it yields awaitables and is sent their results. A request whose
+validators are all plain functions needs no coroutine. For one call within a coroutine there is
+`kore._maybe_async`.
 """
 
 import logging
@@ -13,7 +14,7 @@ from kore.errors import KoreError
 
 log = logging.getLogger("kore")
 
-# What functions of C Kore return for yes.
+# C Kore's value for True.
 RESULT_OK: Final = 1
 
 T = TypeVar("T")
@@ -21,21 +22,21 @@ Work = Generator[Awaitable[object], object, T]
 
 
 def call_validator(verify: Callable[..., Any], *arguments: object) -> Work[bool]:
-    """Ask *verify*. True is a yes, and so is an int that equals RESULT_OK, as in C.
+    """Call *verify*, and return whether it accepts: with True, or an int that equals RESULT_OK.
 
-    False, None and RESULT_ERROR are a no; anything else is one, too, and is logged.
+    All else is a rejection. Values other than False, None and RESULT_ERROR are logged.
     """
     verdict = verify(*arguments)
     if is_awaitable(verdict):
         verdict = yield verdict
-    is_yes = isinstance(verdict, int) and verdict == RESULT_OK
-    if not is_yes and not (verdict is None or (isinstance(verdict, int) and verdict == 0)):
+    is_accepted = isinstance(verdict, int) and verdict == RESULT_OK
+    if not is_accepted and not (verdict is None or (isinstance(verdict, int) and verdict == 0)):
         log.warning("validator did not return True/False: %r returned %r", verify, verdict)
-    return is_yes
+    return is_accepted
 
 
 def run_maybe_async(work: Work[T]) -> Any:
-    """Do *work*; return its result, or a coroutine that will when something must be awaited."""
+    """Run *work*. Returns its result, or a coroutine for it if something must be awaited."""
     try:
         return _resume_work(work, next(work))
     except StopIteration as done:
@@ -43,7 +44,7 @@ def run_maybe_async(work: Work[T]) -> Any:
 
 
 async def _resume_work(work: Work[T], pending: Awaitable[object]) -> T:
-    """Go on with *work* that waits for something."""
+    """Await *pending*, and run the rest of *work*."""
     while True:
         try:
             pending = work.send(await pending)
@@ -54,7 +55,7 @@ async def _resume_work(work: Work[T], pending: Awaitable[object]) -> T:
 
 
 def run_sync(work: Work[T]) -> T:
-    """Do *work* that must not wait."""
+    """Run *work*. Raises KoreError if something must be awaited."""
     try:
         pending = next(work)
     except StopIteration as done:
@@ -62,7 +63,7 @@ def run_sync(work: Work[T]) -> T:
         return result
     work.close()
     if close := getattr(pending, "close", None):
-        close()  # a coroutine that nobody will await
+        close()  # a coroutine that will not be awaited
     raise KoreError(
         "a validator of this route must be awaited: its parameters are there for the handler only"
     )

@@ -4,7 +4,7 @@ import pytest
 
 from kore._conf.builder import Builder
 from kore._conf.file.printer import Printer
-from kore._conf.schema import Database
+from kore._conf.schema import DatabaseConfig
 from kore.errors import ConfigError, KoreError
 from tests.helpers.conf import built
 
@@ -16,7 +16,7 @@ def builder() -> Builder:
 def test_a_call_gives_a_database_a_name() -> None:
     made = builder()
     made.database("shop", "dbname=shop")
-    assert made.databases == {"shop": Database("shop", "dbname=shop")}
+    assert made.databases == {"shop": DatabaseConfig("shop", "dbname=shop")}
 
 
 def test_the_same_again_is_nothing_new() -> None:
@@ -56,12 +56,12 @@ def test_after_the_start_there_are_no_more() -> None:
 
 
 def test_a_password_is_not_shown_by_chance() -> None:
-    assert "secret" not in repr(Database("shop", "password=secret"))
+    assert "secret" not in repr(DatabaseConfig("shop", "password=secret"))
 
 
 def test_a_file_gives_a_database_a_name() -> None:
     made = built('database shop "host=/run/postgresql dbname=shop"').build()
-    assert made.databases == (Database("shop", "host=/run/postgresql dbname=shop"),)
+    assert made.databases == (DatabaseConfig("shop", "host=/run/postgresql dbname=shop"),)
 
 
 def test_a_printed_configuration_has_its_databases() -> None:

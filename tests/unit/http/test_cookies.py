@@ -43,15 +43,16 @@ def test_cookies_are_read_as_they_were_sent(fields: list[str], cookies: dict[str
 def test_what_was_set_is_what_is_read(cookies: dict[str, str]) -> None:
     # Secure, because some names demand it.
     sent = [
-        Cookie(name, value, secure=True).text().partition(";")[0] for name, value in cookies.items()
+        Cookie(name, value, secure=True).format().partition(";")[0]
+        for name, value in cookies.items()
     ]
 
     assert parse(["; ".join(sent)]) == cookies
 
 
 def test_a_cookie_stays_with_its_host_and_away_from_scripts_unless_asked() -> None:
-    assert Cookie("a", "1").text() == "a=1; Path=/; HttpOnly; SameSite=Lax"
-    assert Cookie("a", "", path=None, http_only=False, same_site=None).text() == "a="
+    assert Cookie("a", "1").format() == "a=1; Path=/; HttpOnly; SameSite=Lax"
+    assert Cookie("a", "", path=None, http_only=False, same_site=None).format() == "a="
 
 
 def test_all_attributes_are_read_back_by_the_standard_library() -> None:
@@ -64,7 +65,7 @@ def test_all_attributes_are_read_back_by_the_standard_library() -> None:
         expires=0,
         secure=True,
         same_site="strict",
-    ).text()
+    ).format()
 
     (morsel,) = SimpleCookie(text).values()
     assert {name: value for name, value in morsel.items() if value} == {
@@ -79,8 +80,8 @@ def test_all_attributes_are_read_back_by_the_standard_library() -> None:
 
 
 def test_a_cookie_is_taken_back_with_no_time_to_live() -> None:
-    assert "; Max-Age=0;" in Cookie("a", "", max_age=0).text()
-    assert "; Max-Age=-1;" in Cookie("a", "", max_age=-1).text()
+    assert "; Max-Age=0;" in Cookie("a", "", max_age=0).format()
+    assert "; Max-Age=-1;" in Cookie("a", "", max_age=-1).format()
 
 
 @given(st.integers(0, 4 * 10**9))
@@ -108,7 +109,7 @@ def test_a_value_that_would_be_read_as_another_is_refused(value: str) -> None:
 
 
 def test_a_value_may_be_in_quotes() -> None:
-    assert Cookie("a", '"b"').text().startswith('a="b";')
+    assert Cookie("a", '"b"').format().startswith('a="b";')
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_a_browser_knows_cookies_by_name_domain_and_path(
 def test_a_domain_in_another_script_becomes_that_of_dns() -> None:
     cookie = Cookie("a", "1", domain="B\u00fccher.example")
 
-    assert cookie.text() == "a=1; Path=/; Domain=xn--bcher-kva.example; HttpOnly; SameSite=Lax"
+    assert cookie.format() == "a=1; Path=/; Domain=xn--bcher-kva.example; HttpOnly; SameSite=Lax"
     assert cookie.identity == Cookie("a", "1", domain="xn--bcher-kva.example").identity
     with pytest.raises(ValueError, match="bad domain"):
         Cookie("a", "1", domain="b\u00fccher example")

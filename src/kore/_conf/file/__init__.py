@@ -1,1 +1,1 @@
-"""The configuration file: syntax, directives, printer."""
+"""The configuration file kore.conf: syntax, directives, printer."""

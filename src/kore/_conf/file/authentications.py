@@ -15,7 +15,7 @@ from kore.errors import ConfigError
 
 @dataclass(slots=True)
 class AuthenticationScope(Scope):
-    """An authentication block, in the words of the `auth` of a route."""
+    """An authentication block; *auth* is that of `route()` in Python."""
 
     name: str = ""
     auth: dict[str, Any] = field(default_factory=dict)
@@ -30,7 +30,7 @@ def open_authentication(top: Scope, block: Block) -> AuthenticationScope:
 
 
 def finish_authentication(scope: AuthenticationScope, block: Block) -> None:
-    """See that an authentication block is complete, and keep it."""
+    """Check that an authentication block is complete, and keep it."""
     if not block.has("authentication_type"):
         raise ConfigError("no authentication_type: cookie, header or request")
     if not block.has("authentication_validator"):
@@ -40,7 +40,7 @@ def finish_authentication(scope: AuthenticationScope, block: Block) -> None:
     if scope.auth.get("type") == "request" and isinstance(scope.auth.get("verify"), RegexVerify):
         raise ConfigError("authentication_type request needs a function, not a regular expression")
     if scope.broken or scope.auth["verify"] is None:
-        # What is wrong has been said, and is not said again of each who refers to it.
+        # The error was reported, and is not repeated for each statement that refers to it.
         scope.context.broken.add(("authentication", scope.name))
     else:
         check_verify(scope.auth["type"], scope.auth["verify"])
@@ -91,7 +91,7 @@ AUTHENTICATION: Final[Table] = MappingProxyType(
         "authentication_type": Directive(
             _read_authentication_type,
             "cookie|header|request",
-            "What the validator looks at.",
+            "What the validator checks.",
             once=True,
         ),
         "authentication_value": Directive(
@@ -103,13 +103,13 @@ AUTHENTICATION: Final[Table] = MappingProxyType(
         "authentication_validator": Directive(
             _read_authentication_validator,
             "VALIDATOR|FUNCTION",
-            "Who says yes or no: a validator of the file, else a function.",
+            "A validator of the file, or else a function, that accepts or rejects.",
             once=True,
         ),
         "authentication_uri": Directive(
             _read_authentication_uri,
             "URI",
-            "Where clients are sent who are refused; none: 403.",
+            "Where rejected clients are redirected; none: 403.",
             once=True,
         ),
     }

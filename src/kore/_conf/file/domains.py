@@ -1,4 +1,4 @@
-"""The domain and route blocks of kore.conf."""
+"""The domain blocks of kore.conf."""
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -38,7 +38,7 @@ class DomainScope(Scope):
 
     name: str = ""
     attach: str = ""
-    # In their order, which decides whose a request is.
+    # Routes and filemaps in order: the first match wins.
     parts: list[RouteScope | FilemapScope] = field(default_factory=list)
     tls: dict[str, Block] = field(default_factory=dict)
     acme: bool = False
@@ -61,7 +61,7 @@ def open_domain(top: Scope, block: Block) -> DomainScope:
 
 
 def finish_domain(scope: DomainScope, block: Block) -> None:
-    """Make a domain of what its block says."""
+    """Add the domain of a block to the builder, with its routes."""
     if not scope.attach and not block.has("attach"):
         scope.attach = scope.context.implicit_server or _use_only_server(scope, block)
         if not scope.attach:
@@ -69,7 +69,7 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
     if not scope.attach or ("server", scope.attach) in scope.context.broken:
         return
     _check_tls(scope)
-    # Its own name is in the builder's messages.
+    # Without the label: the builder's messages have the name.
     with scope.context.locate_errors(block.where):
         handle = scope.context.builder.domain(scope.name, scope.attach)
         handle.rules += scope.rules
@@ -82,7 +82,7 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
 
 
 def _use_only_server(scope: DomainScope, block: Block) -> str:
-    """Return the server of a domain in the spelling of 3.x, where none was named: the only one."""
+    """Return the only server, for a domain in the spelling of 3.x, which names none; else ""."""
     context = scope.context
     rows = context.tables["domain"]
     is_old = any(
@@ -164,7 +164,7 @@ def _read_filemap(scope: DomainScope, block: Block) -> None:
 
 
 def _add_filemap(handle: DomainHandle, scope: FilemapScope) -> None:
-    """Hand a map to the builder."""
+    """Pass a filemap to the builder."""
     with scope.context.locate_errors(scope.where):
         handle.filemaps({scope.uri: scope.value})
 
@@ -194,14 +194,14 @@ def _open_route(scope: DomainScope, block: Block) -> RouteScope:
 
 
 def _finish_route(domain: DomainScope, scope: RouteScope, block: Block) -> None:
-    """See that a route is complete, and keep it for the end of the domain."""
+    """Check that a route block is complete, and keep it for the end of the domain."""
     domain.parts.append(scope)
     if not block.has("handler"):
         raise ConfigError("no handler: write `handler FUNCTION`")
 
 
 def run_route(domain: DomainScope, block: Block) -> None:
-    """Read a route block."""
+    """Run a route block."""
 
     def finish(scope: RouteScope, block: Block) -> None:
         _finish_route(domain, scope, block)

@@ -1,4 +1,4 @@
-"""Spellings of earlier releases: read as what they are called today where that is the same."""
+"""Directives of earlier releases, run as the current ones with a notice, or refused with a hint."""
 
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -23,7 +23,7 @@ RENAMED: Final = MappingProxyType(
 NATIVE_MODULE_HINT: Final = "modules in C are for C Kore, write Python and `python_import PATH`"
 CALLBACK_HINT: Final = "gone since Kore 1.2, write a function kore_parent_configure or workerstart"
 
-# Understood no more.
+# Directives that no longer exist, with hints.
 REMOVED: Final = MappingProxyType(
     {
         "load": NATIVE_MODULE_HINT,
@@ -87,11 +87,11 @@ def _read_validate(scope: ParamsScope, block: Block) -> None:
 
 
 def _finish_params(_: ParamsScope, __: Block) -> None:
-    """End a params block: its statements have done all there is to do."""
+    """End a params block. Its statements have added to the route."""
 
 
 def _find_route(scope: DomainScope, path: str) -> RouteScope | None:
-    """Return the route above that has this path; None: it is broken, and that has been said."""
+    """Return the route above that has this path; None if its block had errors."""
     for route in scope.routes:
         if route.path == path:
             return route
@@ -109,7 +109,7 @@ def _read_renamed_option(scope: DomainScope, block: Block) -> None:
 
 
 def _read_renamed_setting(scope: Scope, block: Block) -> None:
-    """Change a setting that had another name."""
+    """Change a setting under its old name."""
     today = (RENAMED[block.keyword], *block.arguments)
     scope.context.warn_old_spelling(block, " ".join(map(quote_word, today)))
     scope.context.change_setting(scope, replace(block, words=today))

@@ -1,6 +1,7 @@
-"""kore.conf becomes calls of the Builder: one function for each directive, a table for each block.
+"""Load kore.conf: a function for each directive, a table for each type of block.
 
-Names may be used above the line that defines them: what refers to them is read last.
+The functions call the Builder. A name may be used above the line that defines it: blocks that
+refer to others are run last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +33,9 @@ from kore._conf.schema import compile_value_regex
 from kore._conf.server_schema import Address, Privsep
 from kore.errors import ConfigError
 
-# Authentications refer to validators, domains to both.
+# In this order: authentications refer to validators, domains to both.
 REFERRING_BLOCKS: Final = ("authentication", "domain")
-# What a domain says that has TLS.
+# Directives of a domain with TLS.
 CERTIFICATE_DIRECTIVES: Final = frozenset(
     {"acme", "certfile", "certkey", "client_certificates", "client_verify", "require_client_cert"}
 )
@@ -58,7 +59,7 @@ class PrivsepScope(Scope):
 
 
 def load(blocks: Sequence[Block], builder: Builder, host: ModuleLoader) -> None:
-    """Configure what the statements of a file say; what is wrong is left to `build()`."""
+    """Run the statements of a file. Errors are kept for `build()`."""
     context = ParseContext(builder, host, ALL_TABLES, legacy.REMOVED, builder.locate)
     _detect_old_server(context, blocks)
     top = Scope(context)
@@ -86,7 +87,7 @@ def _read_python_import(top: Scope, block: Block) -> None:
     builder = top.context.builder
     before, here = len(builder.problems.found), builder.locate
     path, onload = (*block.arguments, "")[:2]
-    # What the module itself configures is placed in the module.
+    # Calls that the module makes are placed in the module.
     builder.locate = top.context.locate_import
     try:
         top.context.loader.python_import(path, onload)
@@ -123,7 +124,7 @@ def _read_validator(top: Scope, block: Block) -> None:
 
 
 def _check_pattern(text: str) -> None:
-    """Refuse what is no regular expression for values."""
+    """Raise ConfigError if a regular expression for values cannot be compiled."""
     try:
         compile_value_regex(text)
     except ValueError as error:
@@ -140,7 +141,7 @@ def _open_server(top: Scope, block: Block) -> ServerScope:
 
 
 def _finish_server(scope: ServerScope, block: Block) -> None:
-    """Make a server of what its block says."""
+    """Check that a server block is complete, and add the server."""
     if not scope.addresses and not block.has("bind", "unix"):
         raise ConfigError("no address: write `bind HOST PORT` or `unix PATH`")
     if scope.addresses and not scope.broken:
@@ -148,7 +149,7 @@ def _finish_server(scope: ServerScope, block: Block) -> None:
 
 
 def _add_server(scope: ServerScope) -> None:
-    """Hand a server to the builder."""
+    """Pass a server to the builder."""
     builder, ((address, _), *more) = scope.context.builder, scope.addresses
     builder.server(scope.name, address, tls=scope.tls)
     for address, where in more:
@@ -193,7 +194,7 @@ def _open_privsep(top: Scope, block: Block) -> PrivsepScope:
 
 
 def _finish_privsep(scope: PrivsepScope, _: Block) -> None:
-    """Hand over what a process gives up."""
+    """Pass the privileges that a process drops to the builder."""
     scope.context.builder.privsep(Privsep(scope.process, **scope.given))
 
 
@@ -210,13 +211,13 @@ def _read_skip(scope: PrivsepScope, block: Block) -> None:
     scope.given["skip"] = block.arguments
 
 
-# Old spellings that need what is above
+# Old spellings of the directives above
 
 
 def _read_old_listener(top: Scope, block: Block) -> None:
-    """Read `bind` and `bind_unix` outside of a server, until 3.3: all added up to one server.
+    """Read `bind` and `bind_unix` outside of a server: until 3.3 all were addresses of one server.
 
-    A release without TLS read them too: where nothing names a certificate, it is plain HTTP.
+    A release without TLS read them, too: if no directive names a certificate, it is plain HTTP.
     """
     context, (keyword, run) = top.context, LISTENERS[block.keyword]
     scope = ServerScope(context, block.where, name=DEFAULT_SERVER, tls=context.old_tls)
@@ -239,7 +240,7 @@ def _read_old_listener(top: Scope, block: Block) -> None:
 
 
 def _read_old_tls(top: Scope, block: Block) -> None:
-    """Read `tls yes|no` beside such addresses; it has been taken account of."""
+    """Read `tls yes|no` beside such addresses. `_detect_old_server()` has evaluated it."""
     read_flag(block)
     if not top.context.old_server:
         raise ConfigError("tls belongs inside of a server block")
@@ -247,7 +248,7 @@ def _read_old_tls(top: Scope, block: Block) -> None:
 
 
 def _detect_old_server(context: ParseContext, blocks: Sequence[Block]) -> None:
-    """Note how the addresses outside of servers are written today, and whether they have TLS."""
+    """Set how addresses outside of servers are written today, and whether they have TLS."""
     lines = [
         " ".join([LISTENERS[block.keyword][0], *map(quote_word, block.arguments)])
         for block in blocks
@@ -258,9 +259,9 @@ def _detect_old_server(context: ParseContext, blocks: Sequence[Block]) -> None:
     today = [f"server {DEFAULT_SERVER} {{", *lines, "tls no", "}"]
     written = ", ".join(f"`{line}`" for line in today)
     context.old_server = f"{written} once, and `attach {DEFAULT_SERVER}` in each domain"
-    said = [block.arguments for block in blocks if block.keyword == "tls"]
-    context.old_tls = ("no",) not in said and (
-        ("yes",) in said
+    tls = [block.arguments for block in blocks if block.keyword == "tls"]
+    context.old_tls = ("no",) not in tls and (
+        ("yes",) in tls
         or any(
             inner.keyword in CERTIFICATE_DIRECTIVES and inner.arguments != ("no",)
             for block in blocks
@@ -282,7 +283,7 @@ def _read_old_privilege(top: Scope, block: Block) -> None:
 
 
 def _make_privilege_directive(keyword: str) -> Directive[Scope]:
-    """Return the row of an old keyword."""
+    """Return the directive of an old keyword."""
     process, what = arguments.parse_privsep_keyword(keyword)
     takes = "USER" if what == "runas" else "PATH"
     return Directive(
@@ -389,7 +390,7 @@ OLD_GLOBAL: Final[Table] = MappingProxyType(
     }
 )
 
-# What the reference lists, block by block.
+# The tables of the reference, by type of block.
 DOCUMENTED_TABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {
         "": GLOBAL,

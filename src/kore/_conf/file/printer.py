@@ -1,7 +1,7 @@
-"""A configuration as text: what was asked for and all defaults, in the words of kore.conf.
+"""Print a configuration as a kore.conf, with all defaults.
 
-What a file has no words for is a comment, and, where leaving it out would protect less, a name
-that nothing defines: such a file is refused when it is loaded.
+Parts that a file cannot express become comments. If leaving one out would protect less, the
+statement gets a name that is not defined, so that the printed file is refused when it is loaded.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +27,7 @@ from kore._conf.server_schema import Address, Server
 from kore._conf.settings import SETTINGS
 from kore._values.methods import METHODS
 
-# Read by whoever starts the server, and of no effect in a file.
+# Settings without effect in a file.
 OMITTED_SETTINGS = frozenset({"file"})
 UNNAMED: Final = "not expressible in a file"
 
@@ -36,14 +36,14 @@ NameOf = Callable[[Callable[..., Any]], str]
 
 @dataclass(slots=True)
 class Printer:
-    """What is printed so far, and the names that validators and authentications were given."""
+    """Prints one configuration, and names its validators and authentications."""
 
     name_of: NameOf
     rules: dict[ParameterRule, str] = field(default_factory=dict)
     auths: list[tuple[Auth, str]] = field(default_factory=list)
     # The names of the rules.
     taken: set[str] = field(default_factory=set)
-    # What could not be said; as keys, in order.
+    # Parts that a file cannot express, as keys, in order.
     notices: dict[str, None] = field(default_factory=dict)
 
     def print_config(self, config: Config, imports: Sequence[tuple[str, ...]]) -> str:
@@ -51,7 +51,7 @@ class Printer:
         domains = [line for domain in config.domains for line in self._print_domain(domain)]
         lines = [
             *_print_settings(config),
-            # What they configure is in this file.
+            # Their configuration is in this file.
             *(["python_configure no"] if imports else []),
             *map(_format_statement, imports),
             *self._print_comments(config),
@@ -68,7 +68,7 @@ class Printer:
         return "\n".join(lines) + "\n"
 
     def _print_comments(self, config: Config) -> Iterator[str]:
-        """Yield a comment for each thing that modules say themselves, whoever has the rest."""
+        """Yield a comment for each part that modules always configure themselves."""
         for hook in config.prerequests:
             name = self.name_of(hook) or _describe_function(hook)
             yield escape_text(f"# prerequest {name}: set by its module")
@@ -124,7 +124,7 @@ class Printer:
         return _format_statement(("filemap", route.path, route.files, *words))
 
     def _print_route(self, route: Route) -> Iterator[str]:
-        """Yield a route block. Without a handler it is refused."""
+        """Yield a route block. If its handler has no name, the file is refused."""
         yield f"route {quote_word(route.path)} {{"
         if name := self.name_of(route.handler):
             yield "    " + _format_statement(("handler", name))
@@ -144,7 +144,7 @@ class Printer:
         yield "}"
 
     def _print_body_options(self, route: Route, wanted: BodyOptions) -> Iterator[str]:
-        """Yield what a route says of hooks and bodies. A hook may protect it."""
+        """Yield the hooks and body options of a route. A hook may restrict access."""
         for word in ("on_headers", "on_body_chunk", "on_free"):
             if hook := getattr(wanted, word):
                 yield _format_statement(
@@ -159,7 +159,7 @@ class Printer:
             yield f"body_max {wanted.body_max}"
 
     def _print_websocket(self, route: Route) -> Iterator[str]:
-        """Yield what a route says of its WebSockets."""
+        """Yield the WebSocket keywords of a route."""
         for name, given in route.requirements.websocket.items():
             if callable(given):
                 found = self.name_of(given) or self._note_unnamed(route, _describe_function(given))
@@ -170,7 +170,7 @@ class Printer:
                 yield _format_statement(("websocket", name, _format_value(given)))
 
     def _print_requirements(self, route: Route, requirements: RouteRequirements) -> Iterator[str]:
-        """Yield what a route requirements."""
+        """Yield the other statements of a route."""
         if requirements.strict:
             yield "strict yes"
         if requirements.auth is not None:
@@ -180,7 +180,7 @@ class Printer:
         get = requirements.parameters.get(METHODS["GET"], ParameterRules())
         for method in route.methods:
             declared = requirements.parameters.get(METHODS[method], ParameterRules())
-            # HEAD has what GET has, and a file cannot say that it has less than that.
+            # HEAD has the parameters of GET; a file cannot express that it has fewer.
             if method == "HEAD" and "GET" in route.methods:
                 if declared == get:
                     continue
@@ -203,20 +203,20 @@ class Printer:
                 yield _format_statement(words + ["required"] * (parameter in declared.required))
 
     def _name_validator(self, route: Route, parameter: str, rule: ParameterRule) -> str:
-        """Return the name of a validator, or one that nothing defines."""
+        """Return the name of a validator, or an undefined name."""
         if rule.text is None and (rule.verify is None or not self.name_of(rule.verify)):
             return self._note_unnamed(route, _describe_function(rule.verify or rule.search))
         return self._name_rule(rule, parameter)
 
     def _name_rule(self, rule: ParameterRule, base: str) -> str:
-        """Return the name of a rule, a new one if it has none yet."""
+        """Return the name of a rule, after naming it if need be."""
         if rule not in self.rules:
             self.rules[rule] = _pick_free_name(base, self.taken)
             self.taken.add(self.rules[rule])
         return self.rules[rule]
 
     def _name_authentication(self, route: Route, auth: Auth) -> str:
-        """Return the name of an authentication block, or one that nothing defines."""
+        """Return the name of an authentication block, or an undefined name."""
         for known, name in self.auths:
             if known == auth:
                 return name
@@ -229,16 +229,16 @@ class Printer:
         return self.auths[-1][1]
 
     def _note_unnamed(self, route: Route, what: str) -> str:
-        """Take note that something has no name in a file; return what to write instead."""
+        """Add a notice that a part has no name in a file, and return the undefined name."""
         text = what if UNNAMED in what else f"{UNNAMED}: {what}"
         notice = f"route '{route.path}': {text}: the printed file will be refused"
-        # Two functions without names may stand in one line.
+        # Two functions without names may be on one line.
         self.notices[escape_text(notice)] = None
         return text
 
 
 def _build_verify_rule(auth: Auth) -> ParameterRule:
-    """Return what somebody has to fulfil, as a file says it."""
+    """Return the `verify` of an `auth` as a rule, which a validator of a file can express."""
     return (
         auth.verify.rule
         if isinstance(auth.verify, RegexVerify)
@@ -247,7 +247,7 @@ def _build_verify_rule(auth: Auth) -> ParameterRule:
 
 
 def _pick_free_name(base: str, taken: AbstractSet[str]) -> str:
-    """Return a name that nothing has."""
+    """Return *base*, with a number if that is taken."""
     number, name = 1, base
     while name in taken:
         number += 1
@@ -256,7 +256,7 @@ def _pick_free_name(base: str, taken: AbstractSet[str]) -> str:
 
 
 def _describe_function(function: object) -> str:
-    """Return what somebody would look for who wants to give it a name."""
+    """Return name and place of a function, or the text of a compiled regular expression."""
     name = getattr(function, "__qualname__", None) or type(function).__name__
     pattern = getattr(function, "__self__", None)
     if pattern is not None and hasattr(pattern, "pattern"):
@@ -267,7 +267,7 @@ def _describe_function(function: object) -> str:
 
 
 def _format_statement(words: Iterable[str]) -> str:
-    """Return one line."""
+    """Return a statement as a line."""
     return " ".join(map(quote_word, words))
 
 
@@ -280,7 +280,7 @@ def _print_settings(config: Config) -> Iterator[str]:
 
 
 def _format_value(value: object) -> str:
-    """Return a value as a file has it."""
+    """Return a value as it is written in a file."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
@@ -311,7 +311,7 @@ def _print_servers(entries: Sequence[Server]) -> Iterator[str]:
 
 
 def _format_address(given: Address) -> str:
-    """Return one address."""
+    """Return the statement of an address."""
     if given.path:
         return _format_statement(("unix", given.path))
     return _format_statement(("bind", given.ip, str(given.port)))

@@ -21,12 +21,12 @@ class RouteScope(Scope):
     handler: Handler | None = None
     methods: tuple[str, ...] | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    # Of each validator, its option and method.
+    # Option, method and statement of each validator.
     validated: list[tuple[str, str, Block]] = field(default_factory=list)
 
 
 def add_route(handle: DomainHandle, scope: RouteScope) -> None:
-    """Hand a route to the builder, with all options that routes have."""
+    """Pass a route to the builder."""
     problems = scope.context.builder.problems
     for option, method, block in scope.validated:
         if scope.methods is not None and method not in _add_head(scope.methods):
@@ -41,7 +41,7 @@ def add_route(handle: DomainHandle, scope: RouteScope) -> None:
 
 
 def _add_head(methods: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what a route with these methods takes: GET brings HEAD."""
+    """Return *methods* with HEAD, if GET is among them."""
     return (*methods, "HEAD") if "GET" in methods else methods
 
 
@@ -60,7 +60,7 @@ def read_validate(scope: RouteScope, block: Block) -> None:
     where, parameter, name, *required = block.arguments
     source, method = parse_method(where)
     found = scope.context.find_definition("validator", name, scope.context.validators)
-    # As in Python: `get` and `post` are the parameters of these, `qs:post` is the query of a POST.
+    # As in Python: `post` has the parameters of the body, `qs:post` those of the query.
     option = f"qs:{method.lower()}" if source == "qs" and method != "GET" else method.lower()
     known = scope.options.get(option, {})
     if parameter in known:
@@ -75,7 +75,7 @@ def read_validate(scope: RouteScope, block: Block) -> None:
 
 
 def parse_method(word: str) -> tuple[str, str]:
-    """Return where parameters come from and the method, of `[qs:]METHOD`."""
+    """Return the source, `qs` or empty, and the method of `[qs:]METHOD`."""
     source, colon, method = word.rpartition(":")
     if colon and source != "qs":
         raise ConfigError(f"unknown validate method prefix '{source}', there is qs")
@@ -115,19 +115,19 @@ def _read_websocket(scope: RouteScope, block: Block) -> None:
     """Read `websocket KEYWORD [VALUE]...`; a list without values is an empty one."""
     name, *given = block.arguments
     name = websockets.normalize_keyword(name)
-    said = scope.options.get("websocket", {})
-    if name in said:
+    earlier = scope.options.get("websocket", {})
+    if name in earlier:
         raise ConfigError(f"websocket {name} is given twice")
     if name not in websockets.KEYWORDS:
         raise ConfigError(
             f"unknown keyword '{name}'{suggest_name(name, websockets.KEYWORDS)}, "
             f"there are {', '.join(websockets.KEYWORDS)}"
         )
-    scope.options["websocket"] = {**said, name: _parse_websocket_value(scope, name, given)}
+    scope.options["websocket"] = {**earlier, name: _parse_websocket_value(scope, name, given)}
 
 
 def _parse_websocket_value(scope: RouteScope, name: str, given: list[str]) -> object:
-    """Return the plain value of one keyword."""
+    """Return the plain value of a WebSocket keyword."""
     if name in websockets.LISTS:
         return websockets.parse_value(name, given)
     if len(given) != 1:
@@ -144,7 +144,7 @@ ROUTE: Final[Table] = MappingProxyType(
         "handler": Directive(
             _read_handler,
             "FUNCTION",
-            "Who answers: `name`, `object.method` or `module.name`.",
+            "The function that handles requests: `name`, `object.method` or `module.name`.",
             once=True,
         ),
         "methods": Directive(
@@ -157,7 +157,7 @@ ROUTE: Final[Table] = MappingProxyType(
             read_validate,
             "[qs:]METHOD PARAMETER VALIDATOR [required]",
             "A parameter of the body, with `qs:` or `get` of the query, and what it must be. "
-            "`required`: without it the answer is 400.",
+            "`required`: without it the response is 400.",
         ),
         "strict": Directive(
             _read_strict,
@@ -165,7 +165,9 @@ ROUTE: Final[Table] = MappingProxyType(
             "Whether a 400 says which parameters were wrong, as JSON; default no.",
             once=True,
         ),
-        "authenticate": Directive(_read_authenticate, "AUTHENTICATION", "Who may.", once=True),
+        "authenticate": Directive(
+            _read_authenticate, "AUTHENTICATION", "How requests are authenticated.", once=True
+        ),
         "on_headers": Directive(
             _read_hook,
             "FUNCTION",
@@ -190,12 +192,12 @@ ROUTE: Final[Table] = MappingProxyType(
         "websocket": Directive(
             _read_websocket,
             "KEYWORD [VALUE]…",
-            "What a handshake need not say: `onconnect`, `onmsg`, `ondisconnect`, `protocols`, "
+            "Defaults for handshakes: `onconnect`, `onmsg`, `ondisconnect`, `protocols`, "
             "`origins`, `compress`, `maxframe`, `maxmessage`, `timeout`, `ping`, `buffer_max`, "
             "`buffer_full`.",
         ),
         "body_max": Directive(
-            _read_body_max, "BYTES", "Most bytes of a body, for http_body_max.", once=True
+            _read_body_max, "BYTES", "Bytes of a body, instead of http_body_max.", once=True
         ),
     }
 )

@@ -1,7 +1,7 @@
-"""kore.conf as a tree of statements: words, quotes, variables, braces, included files.
+"""Parse kore.conf to a tree of statements: words, quotes, variables, braces, included files.
 
-Pure: files are read by a function that is handed in. What is wrong is noted and the rest read on,
-so that one look finds all of it.
+Pure: a function that is passed in reads the files. Errors are collected and parsing continues, so
+that all are reported at once.
 """
 
 import os
@@ -15,11 +15,11 @@ from typing import Final
 from kore._conf.diagnostics import Diagnostics, escape_text
 from kore.errors import ConfigError
 
-# Far more than anybody nests, far less than what ends a recursion.
+# More than any real configuration has, and less than the limit of recursion.
 INCLUDE_DEPTH: Final = 32
 
 BLANKS: Final = " \t"
-# A token begins where a word can begin, and ends before a blank.
+# A token begins at a word, and ends before a blank.
 TOKEN: Final = re.compile(
     r"""
       (?P<comment> \#.* )
@@ -31,13 +31,13 @@ TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 ESCAPED: Final = re.compile(r'\\(["\\])')
-# Not $1, which is a capture of a redirect; not $qs, its query; and no $ at a word's end.
+# Not $1, a capture of a redirect, $qs, its query, and $ at the end of a word.
 VARIABLE: Final = re.compile(
     r"\$ (?: (?P<dollar>\$) | \{ (?P<braced>\w*) \} | (?!qs\b) (?P<name>[A-Za-z_]\w*) )", re.VERBOSE
 )
-# In braces: the code of a character that a line cannot have, `${0x0A}` for a line break.
+# In braces, the code of a character that a line cannot have: `${0x0A}` for a line break.
 CHARACTER_CODE: Final = re.compile(r"0x([0-9A-Fa-f]{1,6})")
-# Tabs are blanks; what else ends lines for some reader would forge lines of the log.
+# Tabs are blanks. Characters that some programs take for line breaks could forge lines of the log.
 CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 PLAIN_WORD: Final = re.compile(r"""(?![{}]\Z)[^\s"'#$\x00-\x1f][^\s$\x00-\x1f]*\$?""")
 
@@ -45,7 +45,7 @@ FileReader = Callable[[str], bytes]
 
 
 class Brace(Enum):
-    """A brace that is a token of its own."""
+    """A brace as a token."""
 
     OPEN = "{"
     CLOSE = "}"
@@ -56,12 +56,12 @@ Token = str | Brace
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A statement: its words, and the statements between its braces; None: it has no braces."""
+    """A statement: its words, and the statements between its braces; None without braces."""
 
     words: tuple[str, ...]
     where: str
     body: tuple["Block", ...] | None = None
-    # Something about it is wrong and has been said.
+    # It has an error, which has been reported.
     broken: bool = False
 
     @property
@@ -75,20 +75,20 @@ class Block:
         return self.words[1:]
 
     def has(self, *keywords: str) -> bool:
-        """Return whether it contains one of these statements, be it broken."""
+        """Return whether it contains one of these statements, also with errors."""
         return any(block.keyword in keywords for block in self.body or ())
 
 
 @dataclass(slots=True)
 class OpenBlock:
-    """A block whose closing brace has not been seen."""
+    """A block without its closing brace so far."""
 
     words: list[str] = field(default_factory=list)
     where: str = ""
     broken: bool = False
     body: list[Block] = field(default_factory=list)
 
-    def closed(self) -> Block:
+    def close(self) -> Block:
         """Return the block."""
         return Block(tuple(self.words), self.where, tuple(self.body), self.broken)
 
@@ -96,17 +96,17 @@ class OpenBlock:
 def parse(
     path: str, read: FileReader, environment: Mapping[str, str], problems: Diagnostics
 ) -> tuple[Block, ...]:
-    """Return the statements of the file at *path*, those of the files it includes among them."""
-    reader = ConfParser(read, environment, problems)
+    """Return the statements of the file at *path*, with those of included files."""
+    parser = ConfParser(read, environment, problems)
     try:
-        return reader.file(path)
+        return parser.parse_file(path)
     except OSError as error:
         problems.add("", f"configuration given cannot be opened: {path}: {error.strerror}")
         return ()
 
 
 class ConfParser:
-    """Reads a file and what it includes."""
+    """Parses a file and the files it includes."""
 
     def __init__(
         self, read: FileReader, environment: Mapping[str, str], problems: Diagnostics
@@ -114,26 +114,26 @@ class ConfParser:
         self.read = read
         self.environment = environment
         self.problems = problems
-        # The files that are open now, each included by the one before it.
+        # The current file, behind the files that include it.
         self.chain: list[str] = []
 
-    def file(self, path: str) -> tuple[Block, ...]:
+    def parse_file(self, path: str) -> tuple[Block, ...]:
         """Return the statements of a file."""
         data = self.read(path)
         self.chain.append(path)
         stack = [OpenBlock()]
         shown = escape_text(path)
-        for number, line in enumerate(self.decoded(path, data), 1):
-            self.line(f"{shown}:{number}", line.removesuffix("\r"), stack)
+        for number, line in enumerate(self._decode(path, data), 1):
+            self._parse_line(f"{shown}:{number}", line.removesuffix("\r"), stack)
         while len(stack) > 1:
-            block = stack.pop().closed()
+            block = stack.pop().close()
             self.problems.add(block.where, f"'{' '.join(block.words)} {{' is not closed")
             stack[-1].body.append(block)
         self.chain.pop()
         return tuple(stack[0].body)
 
-    def decoded(self, path: str, data: bytes) -> list[str]:
-        """Return the lines of a file; none if it is no text."""
+    def _decode(self, path: str, data: bytes) -> list[str]:
+        """Return the lines of a file; none if it is not UTF-8."""
         try:
             return data.decode("utf-8-sig").split("\n")
         except UnicodeDecodeError as error:
@@ -141,10 +141,10 @@ class ConfParser:
             self.problems.add(f"{path}:{number}", "not UTF-8")
             return []
 
-    def line(self, where: str, line: str, stack: list[OpenBlock]) -> None:
-        """Add what a line says to the innermost open block, or close that."""
+    def _parse_line(self, where: str, line: str, stack: list[OpenBlock]) -> None:
+        """Add the statements of a line to the innermost open block, or close it."""
         before = len(self.problems.found)
-        tokens = list(self.tokens(where, line))
+        tokens = list(self._split_tokens(where, line))
         broken = len(self.problems.found) > before
         words: list[str] = []
         for token in tokens:
@@ -156,33 +156,33 @@ class ConfParser:
                     self.problems.add(where, "'{' belongs on the line of the words it is for")
                 stack.append(OpenBlock(words or [""], where, broken or not words))
             else:
-                self.statement(words, where, stack, broken=broken)
-                self.close(where, stack)
+                self._add_statement(words, where, stack, broken=broken)
+                self._close_block(where, stack)
             words = []
-        self.statement(words, where, stack, broken=broken)
+        self._add_statement(words, where, stack, broken=broken)
 
-    def close(self, where: str, stack: list[OpenBlock]) -> None:
+    def _close_block(self, where: str, stack: list[OpenBlock]) -> None:
         """End the innermost block."""
         if len(stack) == 1:
             self.problems.add(where, "'}' closes nothing")
             return
-        block = stack.pop().closed()
+        block = stack.pop().close()
         if block.keyword == "include":
             self.problems.add(block.where, "include takes no block")
         else:
             stack[-1].body.append(block)
 
-    def statement(
+    def _add_statement(
         self, words: list[str], where: str, stack: list[OpenBlock], *, broken: bool
     ) -> None:
         """Add a statement without braces."""
         if words and words[0] == "include" and not broken:
             with self.problems.collect_errors(where, words=words):
-                stack[-1].body += self.included(words[1:])
+                stack[-1].body += self._include(words[1:])
         elif words:
             stack[-1].body.append(Block(tuple(words), where, None, broken))
 
-    def included(self, arguments: list[str]) -> tuple[Block, ...]:
+    def _include(self, arguments: list[str]) -> tuple[Block, ...]:
         """Return the statements of an included file; its path is relative to the including one."""
         if len(arguments) != 1:
             raise ConfigError("include takes one PATH")
@@ -193,12 +193,12 @@ class ConfParser:
         if len(self.chain) > INCLUDE_DEPTH:
             raise ConfigError(f"include '{arguments[0]}': more than {INCLUDE_DEPTH} files deep")
         try:
-            return self.file(path)
+            return self.parse_file(path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise ConfigError(f"failed to open include '{path}': {reason}") from None
 
-    def tokens(self, where: str, line: str) -> Iterator[Token]:
+    def _split_tokens(self, where: str, line: str) -> Iterator[Token]:
         """Yield the words and braces of a line, variables replaced."""
         if found := CONTROL.search(line):
             self.problems.add(where, f"control character {found[0]!r}")
@@ -207,16 +207,16 @@ class ConfParser:
         while rest:
             token = TOKEN.match(rest)
             if token is None:
-                yield from self.unfinished(where, rest)
+                yield from self._report_unfinished(where, rest)
                 return
             if token["mark"]:
                 yield Brace(token["mark"])
             elif not token["comment"]:
-                yield from self.words(where, token)
+                yield from self._expand_word(where, token)
             rest = rest[token.end() :].lstrip(BLANKS)
 
-    def unfinished(self, where: str, text: str) -> Iterator[Token]:
-        """Say what is wrong with a quoted word; a brace at the end of the line still counts."""
+    def _report_unfinished(self, where: str, text: str) -> Iterator[Token]:
+        """Report an error of a quoted word; a brace at the end of the line still counts."""
         closed = text.find(text[0], 1) > 0
         wrong = "a blank is missing after the closing quote" if closed else "a quote is not closed"
         self.problems.add(where, f"{wrong}: {text}")
@@ -224,25 +224,25 @@ class ConfParser:
         if text.rstrip(BLANKS).endswith((" {", "\t{")):
             yield Brace.OPEN
 
-    def words(self, where: str, token: re.Match[str]) -> Iterator[str]:
-        """Yield what a word stands for; a variable alone, without quotes, for any number."""
+    def _expand_word(self, where: str, token: re.Match[str]) -> Iterator[str]:
+        """Yield the words of a token. A variable alone, without quotes, may be several."""
         if token["single"] is not None:
             yield token["single"]
         elif token["double"] is not None:
-            # Variables first: a value's own backslashes are no escapes. NUL is in no word.
+            # Backslashes in the values of variables are no escapes. No word contains NUL.
             parts = ESCAPED.sub(lambda e: "\0" + e[1], token["double"]).split("\0")
-            yield self.expanded(where, parts[0]) + "".join(
-                part[0] + self.expanded(where, part[1:]) for part in parts[1:]
+            yield self._expand_variables(where, parts[0]) + "".join(
+                part[0] + self._expand_variables(where, part[1:]) for part in parts[1:]
             )
         elif VARIABLE.fullmatch(token["bare"]) and token["bare"] != "$$":
-            yield from self.expanded(where, token["bare"]).split()
+            yield from self._expand_variables(where, token["bare"]).split()
         else:
-            yield self.expanded(where, token["bare"])
+            yield self._expand_variables(where, token["bare"])
 
-    def expanded(self, where: str, text: str) -> str:
-        """Return *text* with the values of its variables."""
+    def _expand_variables(self, where: str, text: str) -> str:
+        """Return *text* with variables replaced by their values."""
 
-        def value(variable: re.Match[str]) -> str:
+        def get_value(variable: re.Match[str]) -> str:
             if variable["dollar"]:
                 return "$"
             name = variable["braced"] if variable["name"] is None else variable["name"]
@@ -253,11 +253,11 @@ class ConfParser:
                 self.problems.add(where, f"variable ${name} does not exist: {hint}")
             return self.environment.get(name, variable[0])
 
-        return VARIABLE.sub(value, text)
+        return VARIABLE.sub(get_value, text)
 
 
 def quote_word(word: str) -> str:
-    """Return *word* as it is written in a file: with quotes where it needs them."""
+    """Return *word* as it is written in a file, with quotes if it needs them."""
     if PLAIN_WORD.fullmatch(word) and word.isprintable():
         return word
     text = re.sub(r'["\\]', r"\\\g<0>", word).replace("$", "$$")

@@ -1,4 +1,7 @@
-"""What a body is read from, wherever it is: its length, and any part of it."""
+"""The interface of stored request bodies, and bodies in memory.
+
+Bodies in files are in `spool.py`. Forms, uploaded files and `req.body` use only this interface.
+"""
 
 import os
 from hashlib import sha256
@@ -6,18 +9,18 @@ from typing import Protocol
 
 
 class BodyStorage(Protocol):
-    """A whole body."""
+    """A complete body, in memory or in a file."""
 
     def __len__(self) -> int: ...
 
     def read(self, place: int, length: int) -> bytes:
-        """Return so many bytes from *place* on, fewer at the end."""
+        """Return *length* bytes from offset *place* on, fewer at the end."""
 
     def digest(self) -> bytes:
-        """Return the SHA-256."""
+        """Return the SHA-256 of the body."""
 
     def copy(self, target: int, place: int, length: int) -> None:
-        """Write a part to the descriptor *target*."""
+        """Write *length* bytes from offset *place* on to the descriptor *target*."""
 
 
 class MemoryBody:
@@ -30,22 +33,22 @@ class MemoryBody:
         return len(self._data)
 
     def read(self, place: int, length: int) -> bytes:
-        """Return so many bytes from *place* on, fewer at the end."""
+        """Return *length* bytes from offset *place* on, fewer at the end."""
         return self._data[place : place + length]
 
     def digest(self) -> bytes:
-        """Return the SHA-256."""
+        """Return the SHA-256 of the body."""
         return sha256(self._data).digest()
 
     def copy(self, target: int, place: int, length: int) -> None:
-        """Write a part to the descriptor *target*."""
+        """Write *length* bytes from offset *place* on to the descriptor *target*."""
         left = memoryview(self._data)[place : place + length]
         while left:
             left = left[os.write(target, left) :]
 
 
 def get_body_storage(body: bytes | BodyStorage | None) -> BodyStorage:
-    """Return what a request has for a body as a source: nothing is one of no bytes."""
+    """Return the body of a request as a BodyStorage; one of 0 bytes for None."""
     if body is None:
         return MemoryBody(b"")
     return MemoryBody(body) if isinstance(body, bytes) else body

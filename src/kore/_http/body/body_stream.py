@@ -1,4 +1,4 @@
-"""Bodies that are not kept: read by the handler as they come, or given to a hook piece by piece."""
+"""Request bodies that are not stored: streams for handlers, and pieces for `on_body_chunk`."""
 
 import logging
 from collections import deque
@@ -9,20 +9,20 @@ from kore._maybe_async import is_awaitable
 
 log = logging.getLogger("kore")
 
-# What may wait for a handler before its client has to wait, too. A piece of one byte costs memory
-# for more than that, and clients choose the sizes.
+# Bytes buffered for a handler before reading from the client pauses, and the memory of a piece
+# beside its bytes: clients choose the sizes, and could send pieces of one byte.
 BUFFER_SIZE: Final = 1 << 18
 PIECE_OVERHEAD: Final = 64
 
 
 class UnstoredBody:
-    """What is left of such a body when it is asked for as a whole: an error that says why."""
+    """Base of bodies that are not stored; random access raises RuntimeError."""
 
-    # Each piece is handed over as it comes.
-    least = 1
+    # Bytes of a piece, at least: each is passed on as it arrives.
+    min_chunk = 1
 
-    def __init__(self, why: str) -> None:
-        self._why = why
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
 
     def __len__(self) -> int:
         self._refuse()
@@ -40,14 +40,14 @@ class UnstoredBody:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise RuntimeError(f"http_body_read() failed: {self._why}")
+        raise RuntimeError(f"http_body_read() failed: {self._reason}")
 
 
 class BodyStream(UnstoredBody):
-    """A body between a client and the handler that reads it. Also the handler's iterator.
+    """The buffer between a client and the handler that reads its body; an async iterator.
 
-    *take_more* is called when there is room again, *want* when the handler waits for the client,
-    *future* makes what it waits for.
+    *take_more* is called when there is room again, *want* when the handler waits for the client.
+    *future* returns a new future of the event loop.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class BodyStream(UnstoredBody):
     # From the client
 
     def feed(self, piece: bytes) -> bool:
-        """Take a piece. False: no more until there is room."""
+        """Buffer a piece. Returns False if the buffer is full; *take_more* is called later."""
         self._pieces.append(piece)
         self._size += len(piece) + PIECE_OVERHEAD
         self._full = self._size >= BUFFER_SIZE
@@ -78,17 +78,17 @@ class BodyStream(UnstoredBody):
         return not self._full
 
     def end(self) -> None:
-        """Take note that the body is complete."""
+        """Mark the body as complete."""
         self._ended = True
         self._wake()
 
     def stop(self) -> None:
-        """Take note that the rest will never come."""
+        """Mark the body as broken off: the rest will not arrive."""
         self._stopped = True
         self._wake()
 
     def close(self) -> None:
-        """Let go of everything: the request is over, and its handler, too."""
+        """Release the buffer and the callbacks, at the end of the request."""
         self.stop()
         self._pieces.clear()
         self._take_more = self._want = _do_nothing
@@ -100,7 +100,7 @@ class BodyStream(UnstoredBody):
     # To the handler
 
     def chunks(self) -> Self:
-        """Return what iterates over the rest."""
+        """Return the iterator over the rest of the body."""
         return self
 
     def __aiter__(self) -> Self:
@@ -132,10 +132,10 @@ class BodyStream(UnstoredBody):
 
 
 class ChunkHookBody(UnstoredBody):
-    """A body that goes to a hook of its route.
+    """A body that is passed to the `on_body_chunk` of its route.
 
-    *wait* has something awaited on behalf of the request, and hands on what comes of it; *go_on* is
-    called when more of the body is welcome.
+    *wait* runs an awaitable in a task of the request and passes its result to a function. *go_on*
+    is called when the next piece may come.
     """
 
     def __init__(
@@ -152,26 +152,26 @@ class ChunkHookBody(UnstoredBody):
         self._go_on = go_on
 
     def feed(self, piece: bytes) -> bool:
-        """Hand a piece on. False: the hook has to be awaited, or the request has ended."""
+        """Pass a piece to the hook. Returns False if it must be awaited, or ended the request."""
         verdict = self._hook(self._request, piece)
         if is_awaitable(verdict):
             self._wait(verdict, self._finish)
             return False
-        return self._accepted(verdict)
+        return self._is_accepted(verdict)
 
     def _finish(self, verdict: object) -> None:
-        if self._accepted(verdict):
+        if self._is_accepted(verdict):
             self._go_on()
 
-    def _accepted(self, verdict: object) -> bool:
+    def _is_accepted(self, verdict: object) -> bool:
         request = self._request
         if request is None:
             return False
         if request.answered:
             request.expect_end()
-            self.close()  # and keep no reference to it: see Intake.check_end()
+            self.close()  # keeps no reference to the request, which would delay its end
             return False
-        # Kore's rule. RESULT_OK is what its C API says for the same.
+        # As in Kore; its C API has RESULT_OK, 1, for True.
         if isinstance(verdict, int) and verdict == 1:
             return True
         log.error(
@@ -183,16 +183,16 @@ class ChunkHookBody(UnstoredBody):
         return False
 
     def end(self) -> None:
-        """Do nothing: the handler is what follows the last piece."""
+        """Do nothing: the handler runs next."""
 
     def stop(self) -> None:
-        """Do nothing: whoever waits has been cancelled."""
+        """Do nothing: the task that awaits the hook has been cancelled."""
 
     def close(self) -> None:
-        """Let go of the request, which keeps this."""
+        """Release the request, which refers to this object."""
         self._request = None
         self._wait = self._go_on = _do_nothing
 
 
 def _do_nothing(*_: object) -> None:
-    """Be what is called when it does not matter any more."""
+    """Replace a callback at the end of a request."""

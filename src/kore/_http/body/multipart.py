@@ -1,6 +1,6 @@
-"""Multipart forms, RFC 7578, by the push parser of the library of that name, in slices.
+"""Multipart forms, RFC 7578, parsed in slices by the push parser of the library multipart.
 
-Files are not copied: what is known of one is where in the body it begins and how long it is.
+Files are not copied: a FormPart has the offset and the length of the file in the body.
 """
 
 import re
@@ -22,10 +22,10 @@ from kore.errors import RefusedError
 
 BOUNDARY_MAX: Final = 70  # RFC 2046 5.1.1
 FIELDS_MAX: Final = 1 << 24  # bytes of all fields, which are kept in memory
-# Bytes parsed at a time, and those after which others have their turn: a millisecond or so.
+# Bytes parsed at a time, and bytes between two pauses: about a millisecond.
 SLICE_SIZE: Final = 1 << 16
 PAUSE_INTERVAL: Final = 1 << 20
-# Most heads of parts are shorter.
+# Bytes: most heads of parts are shorter.
 USUAL_HEAD_SIZE: Final = 512
 # RFC 8187, which RFC 7578 forbids here and some clients send all the same.
 EXTENDED_NAME: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*'(\S*)", re.I)
@@ -33,7 +33,7 @@ EXTENDED_NAME: Final = re.compile(r"(utf-8|iso-8859-1)'[^']*'(\S*)", re.I)
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """How much of a form is looked at; its size is limited as that of any body."""
+    """Limits of a form: the number of parts, and the bytes of a field line of one."""
 
     parts: int
     header: int
@@ -57,9 +57,9 @@ class FormPart:
 def read(
     body: BodyStorage, content_type: str, limits: FormLimits, fields: Collection[str]
 ) -> Iterator[FormPart | None]:
-    """Yield the parts of a form, of *fields* with their data, and None now and then: a pause.
+    """Yield the parts of a form, those named in *fields* with their data, and None for a pause.
 
-    Raises RefusedError for a form that is none, or over a limit.
+    Raises RefusedError if a form is malformed or exceeds a limit.
     """
     try:
         yield from FormReader(body, _parse_boundary(content_type), limits, fields).parts()
@@ -70,7 +70,7 @@ def read(
 
 
 def _parse_boundary(content_type: str) -> bytes:
-    """Return the boundary a content type announces."""
+    """Return the boundary parameter of a content type."""
     text = unquote_value(parse_parameters(content_type).get("boundary", ""))
     if not 0 < len(text) <= BOUNDARY_MAX:
         raise RefusedError(400, f"multipart form: a boundary has 1 to {BOUNDARY_MAX} bytes")
@@ -78,7 +78,7 @@ def _parse_boundary(content_type: str) -> bytes:
 
 
 class FormReader:
-    """A form that is being read."""
+    """Reads one form."""
 
     def __init__(
         self, body: BodyStorage, boundary: bytes, limits: FormLimits, fields: Collection[str]
@@ -87,45 +87,45 @@ class FormReader:
         self._delimiter = b"\r\n--" + boundary
         self._limits = limits
         self._fields = fields
-        # Latin-1 because it cannot fail; `utf8` makes text of it.
+        # Latin-1 because it cannot fail; `_decode_utf8` converts the text.
         self._parser = PushMultipartParser(
             boundary,
             max_header_size=limits.header,
             max_segment_count=limits.parts,
             header_charset="latin-1",
         )
-        # Where the head of the next part begins, and the content of this one.
+        # Offsets of the head of the next part, and of the content of this one.
         self._head = 0
         self._start = 0
         self._length = 0
-        # Whether a part has begun, and what its head says.
+        # The current part, if any, and its head.
         self._segment: Any = None
         self._name = ""
         self._filename: str | None = None
-        self._kept: list[bytes] | None = None
-        self._room = FIELDS_MAX
+        self._data_pieces: list[bytes] | None = None
+        self._field_bytes_left = FIELDS_MAX
 
     def parts(self) -> Iterator[FormPart | None]:
         """Yield the parts between the boundaries."""
         self._find_first()
-        if self._complete():
+        if self._is_complete():
             return  # a form without parts
         with self._parser:
             for place in range(0, len(self._body), SLICE_SIZE):
-                if self._complete():
-                    return  # what follows is nobody's business either
+                if self._is_complete():
+                    return  # the epilogue is ignored
                 for event in self._parser.parse(self._body.read(place, SLICE_SIZE)):
                     if event is None:
-                        yield self._end()
+                        yield self._end_part()
                     elif isinstance(event, bytes):
-                        self._data(event)
+                        self._add_data(event)
                     else:
-                        self._begin(event)
+                        self._begin_part(event)
                 if place % PAUSE_INTERVAL == PAUSE_INTERVAL - SLICE_SIZE:
                     yield None
 
     def _find_first(self) -> None:
-        # What stands before the first boundary is nobody's business, and must not be much.
+        # The preamble is ignored, and must not be long.
         found = self._body.read(0, SLICE_SIZE).find(self._delimiter[2:])
         if found < 0:
             raise RefusedError(400, f"multipart form: no boundary in the first {SLICE_SIZE} bytes")
@@ -133,21 +133,21 @@ class FormReader:
             raise RefusedError(400, "multipart form: the first boundary begins no line")
         self._head = found + len(self._delimiter)
 
-    def _complete(self) -> bool:
+    def _is_complete(self) -> bool:
         return self._segment is None and self._body.read(self._head - 2, 2) == b"--"
 
-    def _begin(self, segment: Any) -> None:
+    def _begin_part(self, segment: Any) -> None:
         self._segment = segment
-        self._start = self._end_of_head()
+        self._start = self._find_end_of_head()
         self._length = 0
         said = parse_parameters(segment.header("Content-Disposition", ""))
         self._name = _read_value(said, "name") or ""
         self._filename = _file_name(said)
         field = self._filename is None and self._name in self._fields
-        self._kept = [] if field else None
+        self._data_pieces = [] if field else None
 
-    def _end_of_head(self) -> int:
-        # The parser does not say where it is. But it has just seen the first empty line from here.
+    def _find_end_of_head(self) -> int:
+        # The parser does not tell its offset, but the first empty line from here ends the head.
         size = USUAL_HEAD_SIZE
         while True:
             found = self._body.read(self._head, size).find(b"\r\n\r\n")
@@ -155,15 +155,15 @@ class FormReader:
                 return self._head + found + 4
             size *= 8
 
-    def _data(self, piece: bytes) -> None:
+    def _add_data(self, piece: bytes) -> None:
         self._length += len(piece)
-        if self._kept is not None:
-            self._room -= len(piece)
-            if self._room < 0:
+        if self._data_pieces is not None:
+            self._field_bytes_left -= len(piece)
+            if self._field_bytes_left < 0:
                 raise RefusedError(413, f"multipart form: more than {FIELDS_MAX} bytes of fields")
-            self._kept.append(piece)
+            self._data_pieces.append(piece)
 
-    def _end(self) -> FormPart:
+    def _end_part(self) -> FormPart:
         segment, self._segment = self._segment, None
         self._head = self._start + self._length + len(self._delimiter) + 2
         return FormPart(
@@ -172,12 +172,12 @@ class FormReader:
             segment.content_type or "",
             self._start,
             self._length,
-            b"".join(self._kept or ()),
+            b"".join(self._data_pieces or ()),
         )
 
 
 def _file_name(said: Mapping[str, str]) -> str | None:
-    """Return the name of a file, or None for a field."""
+    """Return the name of a file; None for a field."""
     name = _read_value(said, "filename")
     if name is not None:
         return name
@@ -188,7 +188,7 @@ def _file_name(said: Mapping[str, str]) -> str | None:
 
 
 def _read_value(said: Mapping[str, str], name: str) -> str | None:
-    """Return the text of a parameter as browsers write it; None: it is missing."""
+    """Return the text of a parameter as browsers write it; None if it is missing."""
     value = said.get(name)
     if value is None:
         return None
@@ -198,5 +198,5 @@ def _read_value(said: Mapping[str, str], name: str) -> str | None:
 
 
 def _decode_utf8(text: str) -> str:
-    """Return what was meant by text that was read as Latin-1."""
+    """Return UTF-8 text that was decoded as Latin-1."""
     return text.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -1,4 +1,11 @@
-"""A body in a file: written elsewhere, piece by piece, and read like one in memory."""
+"""A request body in a file.
+
+How a body gets there: once it is larger than http_body_disk_offload, the core asks
+`_process/worker/bodies.py` for a Spool and feeds it pieces. A thread writes each piece, and the
+core reads no further from the client until it is written. The file is an unnamed one from
+`spool_directory.py`, so it is gone when the request ends, or its worker dies. A complete Spool is a
+BodyStorage (`body_storage.py`): requests read it like a body in memory.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,32 +14,32 @@ from typing import Final
 
 from kore._http.body.spool_directory import SpoolDirectory, copy_range
 
-# Worth a trip to the disk; a slow client's few bytes are not.
+# Bytes of a piece, at least, unless it is the last: fewer are not worth a change of threads.
 CHUNK_MIN: Final = 1 << 17
-# Bytes read at a time where all are read.
+# Bytes read at a time by digest().
 READ_SIZE: Final = 1 << 18
 
-# Do something that may take a while elsewhere, then call back with what went wrong, or None.
+# Calls its first argument in a thread, then the second one on the loop, with the error or None.
 RunInThread = Callable[[Callable[[], None], Callable[[BaseException | None], None]], None]
 
 
 class Spool:
-    """One body in a file. *run* is who writes it, so that a slow disk keeps nobody else waiting.
+    """A body in a file, written by the threads of *run*.
 
-    The client waits for the disk: there is one piece under way at a time. *take_more* is called
-    after each, *failed* with what the disk says when it takes no more.
+    One piece is written at a time. *take_more* is called after each, *failed* with the error if
+    one cannot be written.
     """
 
-    least = CHUNK_MIN
+    min_chunk = CHUNK_MIN
 
     def __init__(
         self,
-        folder: SpoolDirectory,
+        directory: SpoolDirectory,
         run: RunInThread,
         take_more: Callable[[], object],
         failed: Callable[[BaseException], object],
     ) -> None:
-        self._folder = folder
+        self._directory = directory
         self._run = run
         self._take_more = take_more
         self._failed = failed
@@ -45,15 +52,15 @@ class Spool:
     # From the client
 
     def feed(self, piece: bytes) -> bool:
-        """Have a piece written. Always False: no more until it is."""
+        """Start to write a piece. Returns False: the next one may come when this is written."""
         self._busy = True
         self._run(lambda: self._write(piece), self._written)
         return False
 
     def _write(self, piece: bytes) -> None:
-        # In a thread. Nobody else touches descriptor and size as long as it is busy.
+        # In a thread. Only it uses the descriptor and the size while `_busy` is set.
         if self._fd < 0:
-            self._fd = self._folder.open()
+            self._fd = self._directory.open()
         left = memoryview(piece)
         while left:
             count = os.pwrite(self._fd, left, self._size)
@@ -63,7 +70,7 @@ class Spool:
     def _written(self, error: BaseException | None) -> None:
         self._busy = False
         if self._closed:
-            self._let_go()
+            self._close_file()
         elif error is not None:
             self._failed(error)
         else:
@@ -73,21 +80,21 @@ class Spool:
         """Do nothing: the last piece has been written."""
 
     def stop(self) -> None:
-        """Do nothing: what is there is nobody's business before the request is over."""
+        """Do nothing: close() follows at the end of the request."""
 
     def close(self) -> None:
-        """Remove the file: the request is over."""
+        """Remove the file, at the end of the request."""
         if self._closed:
             return
         self._closed = True
         self._take_more = self._failed = _do_nothing
         if self._name:
-            self._folder.forget(self._name)
+            self._directory.remove(self._name)
         if not self._busy:
-            self._let_go()
+            self._close_file()
 
-    def _let_go(self) -> None:
-        # To free the blocks of a large file takes its time.
+    def _close_file(self) -> None:
+        # In a thread, because freeing the blocks of a large file takes time.
         fd, self._fd = self._fd, -1
         if fd >= 0:
             self._run(lambda: os.close(fd), _do_nothing)
@@ -98,7 +105,7 @@ class Spool:
         return self._size
 
     def read(self, place: int, length: int) -> bytes:
-        """Return so many bytes from *place* on, fewer at the end."""
+        """Return *length* bytes from offset *place* on, fewer at the end."""
         if self._closed:
             raise RuntimeError("http_body_read() failed: the request is over, and so is its body")
         length = min(length, self._size - place)
@@ -107,7 +114,7 @@ class Spool:
         data = os.pread(self._fd, length, place)
         if len(data) == length:
             return data
-        pieces = [data]  # over 2 GiB: Linux reads less at a time
+        pieces = [data]  # Linux reads less than 2 GiB at a time
         while pieces[-1]:
             place += len(pieces[-1])
             length -= len(pieces[-1])
@@ -122,19 +129,19 @@ class Spool:
         return found.digest()
 
     def path(self) -> str:
-        """Return the path of the file, which has a name from now on."""
+        """Return the path of the file, which gets a name by this."""
         if self._closed:
             raise RuntimeError("body_path: the request is over, and so is its body")
         if not self._name:
-            self._name = self._folder.name(self._fd)
-        return self._folder.path_of(self._name)
+            self._name = self._directory.name(self._fd)
+        return self._directory.path_of(self._name)
 
     def copy(self, target: int, place: int, length: int) -> None:
-        """Write a part of the body to the descriptor *target*."""
+        """Write *length* bytes from offset *place* on to the descriptor *target*."""
         if self._closed:
             raise RuntimeError("the request is over, and so is its body")
         copy_range(self._fd, target, place, length)
 
 
 def _do_nothing(_error: BaseException | None = None) -> None:
-    """Be what is called when it does not matter any more."""
+    """Replace a callback at the end of a request."""

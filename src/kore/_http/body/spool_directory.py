@@ -1,8 +1,9 @@
-"""The directory for bodies in files, which have no names until somebody asks for one.
+"""The directory for request bodies in files.
 
-A file that was never in a directory is gone with its last descriptor, whatever ends the process
-that holds it. One with a name is locked by the worker it belongs to: a name that is not locked has
-been left by a worker that died, and whoever starts or ends next removes it.
+Files have no names (O_TMPFILE): a file is gone with its last descriptor, however its worker ends.
+A file gets a name when the application asks for its path; then its worker holds a lock on it. A
+named file without a lock was left by a worker that died, and is removed by the next worker that
+starts, and by the parent at its end.
 """
 
 import contextlib
@@ -18,15 +19,15 @@ FILE_NAME: Final = re.compile(r"body-\d+-[0-9a-f]{16}")
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
 WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
-# What file systems say that have no files without names, and kernels that do not know them.
+# Errors of file systems and kernels without O_TMPFILE.
 UNSUPPORTED: Final = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT})
 DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# Bytes copied by one call.
+# Bytes copied by one sendfile(2).
 COPY_MAX: Final = 1 << 30
 
 
 class SpoolDirectory:
-    """The directory for bodies, by descriptor: made anew when it has been removed."""
+    """The open directory; made again if it has been removed."""
 
     def __init__(self, path: str) -> None:
         _make_private_directory(Path(path))
@@ -35,7 +36,7 @@ class SpoolDirectory:
         self._unnamed = True
 
     def open(self) -> int:
-        """Return a new file without a name, for us alone."""
+        """Return the descriptor of a new file without a name, for this user only."""
         self._renew()
         if self._unnamed:
             try:
@@ -51,39 +52,39 @@ class SpoolDirectory:
         return fd
 
     def name(self, fd: int) -> str:
-        """Give the file *fd* a name, and return it."""
+        """Give the file *fd* a name, lock it, and return the name."""
         self._renew()
         name = self._new_name()
         fcntl.flock(fd, fcntl.LOCK_EX)
         try:
             os.link(f"/proc/self/fd/{fd}", name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except OSError:
-            # Without /proc, and where names cannot come later: a copy takes its place.
+            # Without /proc, or on a file system that cannot link unnamed files.
             self._copy(fd, name)
         return name
 
     def path_of(self, name: str) -> str:
-        """Return the path of a file in it, also when the directory has been renamed."""
+        """Return the path of a file, also if the directory has been renamed."""
         try:
             place = Path(f"/proc/self/fd/{self.fd}").readlink()
-        except OSError:  # no /proc here
+        except OSError:  # no /proc
             place = self.path
         return str(place / name)
 
-    def forget(self, name: str) -> None:
-        """Remove a name, unless the application has moved the file away."""
+    def remove(self, name: str) -> None:
+        """Remove a file, unless the application has moved it."""
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self.fd)
 
     def sweep(self) -> None:
-        """Remove the names that workers left when they died."""
+        """Remove the files of workers that died."""
         with contextlib.suppress(OSError):
             for name in os.listdir(self.fd):  # noqa: PTH208 - pathlib knows no descriptors
                 if FILE_NAME.fullmatch(name) and not self._in_use(name):
-                    self.forget(name)
+                    self.remove(name)
 
     def close(self) -> None:
-        """Let go of the directory."""
+        """Close the directory."""
         os.close(self.fd)
 
     def _renew(self) -> None:
@@ -97,7 +98,7 @@ class SpoolDirectory:
         os.close(fresh)
 
     def _new_name(self) -> str:
-        # The number is for whoever looks into the directory.
+        # The process id is there for administrators.
         return f"body-{os.getpid()}-{os.urandom(8).hex()}"
 
     def _create(self, name: str) -> int:
@@ -110,7 +111,7 @@ class SpoolDirectory:
             copy_range(fd, copy, 0, os.fstat(fd).st_size)
             os.dup2(copy, fd, inheritable=False)
         except OSError:
-            self.forget(name)
+            self.remove(name)
             raise
         finally:
             os.close(copy)
@@ -119,7 +120,7 @@ class SpoolDirectory:
         while True:
             fd = self._create(name)
             fcntl.flock(fd, fcntl.LOCK_EX)
-            # Before the lock somebody may have taken it for a left one.
+            # Before it was locked, another worker's sweep() may have removed it.
             if os.fstat(fd).st_nlink:
                 return fd
             os.close(fd)
@@ -142,7 +143,7 @@ class SpoolDirectory:
 
 
 def _make_private_directory(path: Path) -> None:
-    """Make a directory for us alone, unless it is there."""
+    """Make a directory for this user only, unless it exists."""
     with contextlib.suppress(FileExistsError):
         path.mkdir(DIRECTORY_MODE)
 
@@ -157,7 +158,7 @@ def _open_trusted(path: Path) -> int:
 
 
 def describe_distrust(found: os.stat_result) -> str:
-    """Return why a directory is not safe to keep bodies in, or nothing."""
+    """Return why a directory is not safe for bodies; "" if it is."""
     if found.st_uid not in {0, os.geteuid()}:
         return f"it belongs to another user ({found.st_uid})"
     if found.st_mode & WRITABLE_BY_OTHERS and not found.st_mode & stat.S_ISVTX:
@@ -167,30 +168,30 @@ def describe_distrust(found: os.stat_result) -> str:
 
 
 def check_writable(place: Path) -> None:
-    """Raise OSError if nothing can be made in a directory. Nothing is left there.
+    """Raise OSError if no file can be made in a directory. Leaves nothing there.
 
-    Permissions do not say it: root has them all, and there are file systems that let nobody.
+    Permissions are not enough: root has all, and some file systems are read-only.
     """
     try:
         os.close(os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        trial = place / f".kore-{os.urandom(8).hex()}"
-        trial.mkdir(DIRECTORY_MODE)
-        trial.rmdir()
+        probe = place / f".kore-{os.urandom(8).hex()}"
+        probe.mkdir(DIRECTORY_MODE)
+        probe.rmdir()
 
 
 def sweep_directory(path: str) -> None:
-    """Remove what workers that died have left, when none is left to do it."""
+    """Remove the files of workers that died, when no worker runs any more."""
     if Path(path).is_dir():
-        folder = SpoolDirectory(path)
-        folder.sweep()
-        folder.close()
+        directory = SpoolDirectory(path)
+        directory.sweep()
+        directory.close()
 
 
 def copy_range(source: int, target: int, place: int, length: int) -> None:
-    """Copy bytes from file to file, by the kernel, which may have them share blocks."""
+    """Copy bytes between files by sendfile(2)."""
     while length > 0:
         count = os.sendfile(target, source, place, min(length, COPY_MAX))
         if count == 0:

@@ -1,4 +1,4 @@
-"""An uploaded file, as a handler sees it: a part of the body, which is not copied."""
+"""An uploaded file: a part of the body, which is not copied."""
 
 import os
 import re
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 READ_MAX: Final = 1024  # bytes of one read(), as in Kore
 CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x1f\x7f]")
-# As open() has it: what others may do is up to the umask.
+# As open() does; the umask restricts it.
 FILE_MODE: Final = 0o666
 
 
 class HttpFile:
-    """A file of a multipart form. `kore.http_file` in Kore's words.
+    """A file of a multipart form; Kore's `kore.http_file`.
 
-    It is a part of the request's body, and can be read as long as the request is not over.
+    It is a part of the request's body, and can be read until the request ends.
     """
 
     __slots__ = ("_part", "_place", "_source", "filename", "raw_filename")
@@ -27,7 +27,7 @@ class HttpFile:
         self._part = part
         self._source = source
         self._place = 0
-        # What the client wrote; it may hold folders, or anything else.
+        # As the client sent it: it may have directories, or any characters.
         self.raw_filename = part.filename or ""
         self.filename = _get_base_name(self.raw_filename)
 
@@ -38,30 +38,30 @@ class HttpFile:
 
     @property
     def content_type(self) -> str:
-        """What the client says it is; may be empty."""
+        """The content type that the client sent; may be empty."""
         return self._part.content_type
 
     @property
     def length(self) -> int:
-        """How many bytes it has."""
+        """The size in bytes."""
         return self._part.length
 
     @property
     def body(self) -> bytes:
-        """The whole content. Of a body in a file, all of it is read into memory."""
+        """The whole content. If the body is in a file, it is read into memory."""
         return self._source.read(self._part.start, self._part.length)
 
     def __len__(self) -> int:
         return self._part.length
 
     def __bool__(self) -> bool:
-        return True  # an empty file is a file
+        return True  # also an empty file
 
     def __repr__(self) -> str:
         return f"<kore.http_file {self.name!r} {self.filename!r} {len(self)} bytes>"
 
     def read(self, length: int) -> tuple[int, bytes]:
-        """Return the next piece as (how many bytes, bytes); (0, b"") at the end."""
+        """Return the next piece as (number of bytes, bytes); (0, b"") at the end."""
         if length < 0:
             raise ValueError(f"cannot read {length} bytes")
         if length > READ_MAX:
@@ -72,10 +72,10 @@ class HttpFile:
         return len(piece), piece
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the content to a new file, by the kernel where it can.
+        """Write the content to a new file, by sendfile(2) if the body is in a file.
 
-        Raises FileExistsError where there is one, and whatever the disk says. A large file takes
-        its time: `await asyncio.to_thread(file.save, path)` keeps nobody else waiting.
+        Raises FileExistsError if *path* exists, and OSError if the file cannot be written. Large
+        files take time: `await asyncio.to_thread(file.save, path)` does not block the worker.
         """
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
         target = os.open(path, flags, FILE_MODE)
@@ -89,6 +89,6 @@ class HttpFile:
 
 
 def _get_base_name(filename: str) -> str:
-    """Return what a file may safely be called: the last part of the path that a client sent."""
+    """Return the last part of the path that a client sent, without control characters."""
     name = CONTROL_CHARACTER.sub("", re.split(r"[/\\]", filename)[-1])
     return "" if name in {".", ".."} else name

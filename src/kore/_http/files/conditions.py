@@ -1,4 +1,4 @@
-"""Preconditions: RFC 9110 section 13. Values in, a verdict out."""
+"""Preconditions of requests for files: RFC 9110 section 13."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,39 +17,39 @@ TAGS: Final = re.compile(rf"[ \t,]*(?:{TAG.pattern}[ \t]*(?:,[ \t,]*|$))*")
 
 @dataclass(frozen=True, slots=True)
 class FileVersion:
-    """What a client may know of the file that there is."""
+    """The validators of the current version of a file."""
 
-    # Strong, and in its quotes.
+    # Strong, with its quotes.
     etag: str
-    # The second of the last change.
+    # Unix time of the last change.
     modified: int
-    # Whether no other version can have that second, too.
+    # Whether no other version can have the same time.
     settled: bool = True
 
 
-# Returns the values of a field, none when it was not sent.
+# Returns the values of a field; none if it was not sent.
 GetFields = Callable[[str], Sequence[str]]
 
 
-def check_preconditions(ask: GetFields, version: FileVersion) -> int:
-    """Say what follows from the preconditions of a GET or HEAD, in the order of section 13.2.2."""
+def check_preconditions(get_fields: GetFields, version: FileVersion) -> int:
+    """Return SEND, NOT_MODIFIED or FAILED for a GET or HEAD, in the order of section 13.2.2."""
     etag, modified = version.etag, version.modified
-    if match := ", ".join(ask("if-match")):
-        # Strong comparison: a weak tag never fits.
+    if match := ", ".join(get_fields("if-match")):
+        # Strong comparison: a weak tag never matches.
         if match.strip() != "*" and etag not in _parse_tags(match, weak=False):
             return FAILED
-    elif (limit := _parse_date(ask("if-unmodified-since"))) is not None and modified > limit:
+    elif (limit := _parse_date(get_fields("if-unmodified-since"))) is not None and modified > limit:
         return FAILED
-    if none := ", ".join(ask("if-none-match")):
+    if none := ", ".join(get_fields("if-none-match")):
         known = none.strip() == "*" or etag in _parse_tags(none, weak=True)
         return NOT_MODIFIED if known else SEND
-    since = _parse_date(ask("if-modified-since"))
+    since = _parse_date(get_fields("if-modified-since"))
     return NOT_MODIFIED if version.settled and since is not None and modified <= since else SEND
 
 
-def can_use_range(ask: GetFields, version: FileVersion) -> bool:
-    """Say whether a Range field counts: If-Range wants exactly the file that the client knows."""
-    values = ask("if-range")
+def can_use_range(get_fields: GetFields, version: FileVersion) -> bool:
+    """Return whether a Range field applies: If-Range, if sent, must match this version exactly."""
+    values = get_fields("if-range")
     if not values:
         return True
     if len(values) > 1:
@@ -60,12 +60,12 @@ def can_use_range(ask: GetFields, version: FileVersion) -> bool:
 
 
 def _parse_tags(text: str, *, weak: bool) -> list[str]:
-    """Return the tags of a list, without what makes one weak; none of a list that is broken."""
+    """Return the tags of a list, without the prefix of weak ones; none if it is malformed."""
     if not TAGS.fullmatch(text):
         return []
     return [tag for mark, tag in TAG.findall(text) if weak or not mark]
 
 
 def _parse_date(values: Sequence[str]) -> int | None:
-    """Return the second a field names; None when it is missing, or is to be ignored."""
+    """Return the Unix time in a field; None if it is missing, repeated or malformed."""
     return parse_http_date(values[0]) if len(values) == 1 else None

@@ -1,4 +1,4 @@
-"""The Accept-Encoding field: RFC 9110 section 12.5.3. Which of our codings a client takes."""
+"""The Accept-Encoding field, RFC 9110 section 12.5.3: the content codings a client accepts."""
 
 import re
 from functools import lru_cache
@@ -6,26 +6,26 @@ from typing import Final
 
 from kore._values.grammar import TOKEN
 
-# Coding and the suffix of files that are in it, the best first.
+# The suffix of compressed files by coding, the best coding first.
 SUFFIXES: Final = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
-# Some clients' name for it, RFC 9110 section 8.4.1.3.
+# Other names of codings: RFC 9110 section 8.4.1.3.
 ALIASES: Final = {"x-gzip": "gzip"}
 CODING: Final = re.compile(
     rf"(?P<coding>{TOKEN})(?:[ \t]*;[ \t]*q=(?P<q>[01](?:\.[0-9]{{0,3}})?))?"
 )
-# Clients choose the text: what is longer is nobody's, and not worth to be remembered.
+# Bytes. Clients choose the text, and longer ones would only fill the cache.
 FIELD_SIZE_MAX: Final = 200
 
 
 def list_accepted(values: list[str]) -> tuple[str, ...]:
-    """Return the codings that a client takes and does not like less than plain files."""
+    """Return the codings that a client accepts, without those that it prefers plain files to."""
     text = ",".join(values)
     return _parse_accept_encoding(text.lower()) if 0 < len(text) <= FIELD_SIZE_MAX else ()
 
 
 @lru_cache(256)
 def _parse_accept_encoding(text: str) -> tuple[str, ...]:
-    """Return the codings of a field in lower case, the one that the client likes best first."""
+    """Return the codings of a field in lower case, the one with the highest weight first."""
     weights: dict[str, float] = {}
     for one in text.split(","):
         if found := CODING.fullmatch(one.strip(" \t")):
@@ -33,6 +33,6 @@ def _parse_accept_encoding(text: str) -> tuple[str, ...]:
             weights[coding] = float(found["q"] or 1)
     others = weights.get("*", 0.0)
     plain = weights.get("identity", 0.0)
-    liked = {coding: weights.get(coding, others) for coding in SUFFIXES}
-    fit = [coding for coding, weight in liked.items() if weight > 0 and weight >= plain]
-    return tuple(sorted(fit, key=lambda coding: -liked[coding]))
+    preferences = {coding: weights.get(coding, others) for coding in SUFFIXES}
+    fit = [coding for coding, weight in preferences.items() if weight > 0 and weight >= plain]
+    return tuple(sorted(fit, key=lambda coding: -preferences[coding]))

@@ -1,32 +1,31 @@
-"""Files stay open for a moment after they were asked for: opening is what costs most."""
+"""A cache of open files for the next second: opening a file costs most of a response."""
 
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
-# Of one turn: twice as many descriptors may be open for it, beside those of what is being sent.
+# Files of one generation. There are two, so twice as many descriptors are open.
 OPEN_MAX: Final = 64
 
 
 class FileOpener(Protocol):
-    """An open file, as far as keeping it goes."""
+    """An open file, as the cache uses it."""
 
     @property
     def is_regular(self) -> bool:
-        """Whether it is a file that has bytes."""
+        """Whether it is a regular file."""
 
     def refresh(self) -> bool:
-        """See how it is now; return whether it has a name still."""
+        """Read size and time again; return whether the file still has a name."""
 
 
 F = TypeVar("F", bound=FileOpener)
 
 
 class OpenFileCache(Generic[F]):
-    """Opens files, and keeps them open until the turn after next.
+    """Opens files, and keeps them open for two calls of turn().
 
-    A file that is kept is looked at each time, so that a change of its bytes, its end or another
-    file in its place are seen at once. A name that leads elsewhere without that (the file has
-    moved and lives on, or a directory on the way is another) is noticed within two turns.
+    Each use refreshes size and time, so a changed, removed or replaced file is noticed at once. A
+    file that was moved, or a path through another directory now, is noticed within two turns.
     """
 
     def __init__(self, open_: Callable[[int, str], F | None]) -> None:
@@ -35,7 +34,7 @@ class OpenFileCache(Generic[F]):
         self._old: dict[tuple[int, str], F] = {}
 
     def open(self, directory: int, name: str) -> F | None:
-        """Return what is called *name* in a directory, None when there is nothing."""
+        """Return the file of a name in a directory; None if there is none."""
         key = (directory, name)
         kept = self._young.get(key) or self._old.get(key)
         if kept is not None:
@@ -49,9 +48,9 @@ class OpenFileCache(Generic[F]):
         return file
 
     def turn(self) -> None:
-        """Let go of what has been kept since the turn before the last. Call it twice a second."""
+        """Close the files that were opened before the previous call. Called twice a second."""
         self._old, self._young = self._young, {}
 
     def clear(self) -> None:
-        """Let go of everything: a descriptor of a directory means another one now."""
+        """Close all files. To be called when a directory's descriptor number is reused."""
         self._old, self._young = {}, {}

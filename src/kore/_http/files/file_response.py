@@ -1,4 +1,4 @@
-"""An open file becomes an answer: its fields, preconditions, ranges."""
+"""Respond with an open file: header fields, preconditions, ranges."""
 
 import os
 from dataclasses import dataclass
@@ -11,36 +11,36 @@ from kore._http.files.ranges import FilePart, parse_range
 from kore._values.dates import format_http_date
 from kore._values.methods import HTTP_METHOD_GET
 
-# Files of which a worker remembers what it says about them, some 1.5 KiB each.
+# Entries of the cache of header fields, about 1.5 KiB each.
 HEADERS_CACHE_SIZE: Final = 512
 NANOSECONDS: Final = 10**9
-# Seconds after the start of a file's second until no other version can get the same date: a second,
-# and the step of the kernel's clock for files, at most 1/100.
+# Seconds after the start of the second in which a file changed until no other version can have the
+# same date: a second, and a tick of the kernel's clock, at most 1/100.
 SETTLED_SECONDS: Final = 1.02
-# Of a file's fields, those that an answer without the file has, too: RFC 9110 section 15.4.5.
+# Fields that a 304 has, too: RFC 9110 section 15.4.5.
 NOT_MODIFIED_FIELDS: Final = (b"etag", b"vary", b"cache-control")
 
 Field = tuple[bytes, bytes]
 
 
 class ResponseFile(Protocol):
-    """An open file, as the core has it."""
+    """An open file of the core."""
 
     @property
     def size(self) -> int:
-        """Bytes it had when it was opened."""
+        """The size in bytes when it was opened."""
 
     @property
     def mtime_ns(self) -> int:
-        """When it was changed, in nanoseconds."""
+        """The time of the last change, in nanoseconds."""
 
     @property
     def inode(self) -> int:
-        """Its number in its file system."""
+        """The inode number."""
 
     @property
     def is_regular(self) -> bool:
-        """Whether it is a file that has bytes."""
+        """Whether it is a regular file."""
 
     @property
     def is_directory(self) -> bool:
@@ -50,10 +50,10 @@ class ResponseFile(Protocol):
         """Return a part of it, to be sent."""
 
 
-# Known by identity, which is cheaper to look up: whoever needs one keeps it.
+# Compared by identity, which makes it a cheap key of the cache; filemaps keep the instances.
 @dataclass(frozen=True, slots=True, eq=False)
 class FileVariant:
-    """What is said of a file beside what it is: the fields that depend on more than its bytes."""
+    """The values of fields that depend on the filemap and on the request, not on the file."""
 
     type: str
     coding: str = ""
@@ -63,7 +63,7 @@ class FileVariant:
 
 @dataclass(frozen=True, slots=True)
 class FileHeaders:
-    """What is said of one version of a file."""
+    """The header fields of one version of a file."""
 
     etag: str
     modified: int
@@ -72,13 +72,13 @@ class FileHeaders:
 
 
 def send_file(request: Any, file: ResponseFile, kind: FileVariant) -> None:
-    """Answer with a file, a part of it, or that the client has it."""
+    """Respond with a file, with parts of it, or with 304."""
     found = _build_headers(file.size, file.mtime_ns, file.inode, kind)
     fields = found.fields
     settled = time() >= found.modified + SETTLED_SECONDS
     if not settled:
-        # RFC 9110 section 8.8.2: in its second it may change once more, without another date; and
-        # it cannot have been changed later than now.
+        # RFC 9110 section 8.8.2: it may change again in the same second, and get no other date. And
+        # a date in the future must not be sent.
         fields = tuple(field for field in fields if field[0] != b"last-modified")
     if request.is_conditional:
         version = conditions.FileVersion(found.etag, found.modified, settled)
@@ -87,13 +87,13 @@ def send_file(request: Any, file: ResponseFile, kind: FileVariant) -> None:
         request.answer_pieces(200, fields, (file.get_range(0, file.size),))
 
 
-# What is true of a version of a file is true for ever.
+# The fields of a version never change.
 @lru_cache(HEADERS_CACHE_SIZE)
 def _build_headers(size: int, mtime_ns: int, inode: int, kind: FileVariant) -> FileHeaders:
-    """Return what to say of a file.
+    """Return the header fields of a version of a file.
 
-    The tag is strong: whoever changes the bytes changes the time, and whoever sets the time back
-    has made another file or another size.
+    The tag is strong: a change of the bytes changes the time, unless a program sets that back, and
+    then usually the inode or the size differs.
     """
     etag = f'"{mtime_ns:x}-{size:x}-{inode:x}{"-" if kind.coding else ""}{kind.coding}"'
     modified = mtime_ns // NANOSECONDS
@@ -105,7 +105,7 @@ def _build_headers(size: int, mtime_ns: int, inode: int, kind: FileVariant) -> F
         "accept-ranges": "bytes",
         "vary": "accept-encoding" if kind.varies else "",
         "cache-control": kind.cache_control,
-        # The type is what it says, whoever put the file there.
+        # Browsers must not guess another type, for example of uploaded files.
         "x-content-type-options": "nosniff",
     }
     pairs = tuple((name.encode(), value.encode()) for name, value in fields.items() if value)
@@ -115,13 +115,13 @@ def _build_headers(size: int, mtime_ns: int, inode: int, kind: FileVariant) -> F
 def _send_conditional(
     request: Any, file: ResponseFile, version: conditions.FileVersion, fields: tuple[Field, ...]
 ) -> None:
-    """Answer a request that has preconditions or asks for parts."""
-    verdict = conditions.check_preconditions(request.header_values, version)
-    if verdict == conditions.NOT_MODIFIED:
+    """Respond to a request with preconditions or ranges."""
+    status = conditions.check_preconditions(request.header_values, version)
+    if status == conditions.NOT_MODIFIED:
         kept = tuple(field for field in fields if field[0] in NOT_MODIFIED_FIELDS)
-        request.answer_pieces(verdict, kept, ())
-    elif verdict == conditions.FAILED:
-        request.refuse(verdict)
+        request.answer_pieces(status, kept, ())
+    elif status == conditions.FAILED:
+        request.refuse(status)
     else:
         _send_parts(request, file, fields, _select_parts(request, file, version))
 
@@ -129,9 +129,9 @@ def _send_conditional(
 def _select_parts(
     request: Any, file: ResponseFile, version: conditions.FileVersion
 ) -> list[FilePart] | None:
-    """Return the parts of a file that a request asks for; None: all of it."""
+    """Return the ranges of a file that a request asks for; None for the whole file."""
     values = request.header_values("range")
-    # RFC 9110 section 14.2: of GET alone. Two fields say two things.
+    # RFC 9110 section 14.2: only for GET. Two fields contradict each other.
     if len(values) != 1 or request.method != HTTP_METHOD_GET:
         return None
     if not conditions.can_use_range(request.header_values, version):
@@ -142,7 +142,7 @@ def _select_parts(
 def _send_parts(
     request: Any, file: ResponseFile, fields: tuple[Field, ...], parts: list[FilePart] | None
 ) -> None:
-    """Answer with parts of a file."""
+    """Respond with ranges of a file."""
     if parts is None:
         request.answer_pieces(200, fields, (file.get_range(0, file.size),))
     elif not parts:
@@ -157,8 +157,8 @@ def _send_parts(
 def _send_multipart(
     request: Any, file: ResponseFile, fields: tuple[Field, ...], parts: list[FilePart]
 ) -> None:
-    """Answer with several parts, each behind a head of its own: RFC 9110 section 14.6."""
-    # Nobody can have put it into a file.
+    """Respond with several ranges, each with a head of its own: RFC 9110 section 14.6."""
+    # Random, so that no file can contain it.
     boundary = os.urandom(16).hex().encode()
     own = dict(fields)[b"content-type"]
     pieces: list[Any] = []
@@ -174,6 +174,6 @@ def _send_multipart(
 
 
 def _format_content_range(part: FilePart, size: int) -> bytes:
-    """Return the value of the field that says which part it is."""
+    """Return the value of a Content-Range field."""
     first, length = part
     return b"bytes %d-%d/%d" % (first, first + length - 1, size)

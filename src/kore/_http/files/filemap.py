@@ -1,4 +1,4 @@
-"""A path of a domain and the directory whose files are served there."""
+"""A filemap: a path of a domain, and the directory whose files are served there."""
 
 import errno
 import logging
@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from kore._http.auth import authenticate
+from kore._http.auth import authenticate_request
 from kore._http.files.content_encoding import SUFFIXES, list_accepted
 from kore._http.files.file_response import FileVariant, ResponseFile, send_file
 from kore._http.files.media import MediaTypes, build_table
@@ -25,72 +25,72 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kore")
 
-# Seconds for which is believed: which directory has a name, that a file has no smaller version.
+# Seconds between two looks: at the directory of a path, for a compressed version of a file.
 LOOK_INTERVAL: Final = 1.0
-# Files of a map for which a compressed version is not looked for again within that time.
+# Files of a filemap that are remembered as having no compressed version.
 UNCOMPRESSED_MAX: Final = 1024
-# What a map with authentication says, whatever is said of others: caches that many share keep none.
+# The cache-control of filemaps with authentication: shared caches must not store their files.
 PRIVATE: Final = "private"
 
-# What somebody else has too much of for now.
+# Errors of exhausted resources, which may pass.
 EXHAUSTION_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
-# Called with a directory's descriptor and a name: the file, or None when there is none. Raises
-# OSError for one that cannot be opened.
+# Called with a directory's descriptor and a name. Returns the file, or None if there is none.
+# Raises OSError if it cannot be opened.
 OpenFile = Callable[[int, str], ResponseFile | None]
 
 
 class Directory:
-    """A directory by its name, open from the start: what the name means may be out of reach later.
+    """A directory, opened when the worker starts: later the path may be out of reach.
 
-    A release that replaces the directory, or the link that leads to it, is noticed.
+    If the path, or a symbolic link in it, leads to another directory, that one is opened.
     """
 
-    def __init__(self, path: str, changed: Callable[[], None]) -> None:
+    def __init__(self, path: str, on_change: Callable[[], None]) -> None:
         self.path = path
-        # Called when the descriptor, which may have the same number, is about to be another's.
-        self.changed = changed
+        # Called before another directory is opened, which may get the same descriptor number.
+        self.on_change = on_change
         self.fd = -1
-        self.known: tuple[int, int] | None = None
-        self.next_look = 0.0
-        self.look()
+        self.identity: tuple[int, int] | None = None
+        self.next_check = 0.0
+        self.check()
         if self.fd < 0:
             log.error("filemap: cannot open %s; its files are missing until it is there", path)
 
-    def descriptor(self) -> int:
-        """Return its descriptor, -1 as long as there is no such directory."""
-        if monotonic() >= self.next_look:
-            self.look()
+    def get_descriptor(self) -> int:
+        """Return the descriptor; -1 while there is no such directory."""
+        if monotonic() >= self.next_check:
+            self.check()
         return self.fd
 
-    def look(self) -> None:
-        """OpenFile the directory that has the name now, unless that is the one that is open."""
-        self.next_look = monotonic() + LOOK_INTERVAL
+    def check(self) -> None:
+        """Open the directory that the path leads to now, if it is another one."""
+        self.next_check = monotonic() + LOOK_INTERVAL
         try:
             found = Path(self.path).stat()
-            if (found.st_dev, found.st_ino) != self.known:
-                self.changed()
-                self.take(os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+            if (found.st_dev, found.st_ino) != self.identity:
+                self.on_change()
+                self._use(os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         except OSError:
-            # What is open stays: the new one may be on its way.
+            # The open one is kept: a new one may be about to appear.
             return
 
-    def take(self, fd: int) -> None:
-        """Have another descriptor."""
-        about = os.fstat(fd)
+    def _use(self, fd: int) -> None:
+        """Use another descriptor."""
+        found = os.fstat(fd)
         self.close()
-        self.fd, self.known = fd, (about.st_dev, about.st_ino)
+        self.fd, self.identity = fd, (found.st_dev, found.st_ino)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the descriptor."""
         if self.fd >= 0:
             os.close(self.fd)
-        self.fd, self.known = -1, None
+        self.fd, self.identity = -1, None
 
 
 @dataclass(frozen=True, slots=True)
 class FilemapPolicy:
-    """What all maps of a worker have in common."""
+    """The settings of all filemaps of a worker."""
 
     types: MediaTypes
     open: OpenFile
@@ -102,7 +102,7 @@ class FilemapPolicy:
 
 
 def build_policy(settings: "Settings", open_: OpenFile) -> FilemapPolicy:
-    """Return what the settings say."""
+    """Return the policy of the settings."""
     return FilemapPolicy(
         types=build_table(settings.http_media_type, settings.filemap_charset),
         open=open_,
@@ -116,7 +116,7 @@ def build_policy(settings: "Settings", open_: OpenFile) -> FilemapPolicy:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """What a name leads to: the name of the file in its directory, and the file if there is one."""
+    """The result of a look-up: directory, name of the file there, and the file if it exists."""
 
     fd: int
     name: str
@@ -124,7 +124,7 @@ class FoundFile:
 
 
 class Filemap:
-    """Answers the requests below one path."""
+    """Responds to the requests below one path."""
 
     def __init__(self, route: "Route", directory: Directory, policy: FilemapPolicy) -> None:
         self.prefix = len(route.path)
@@ -134,15 +134,15 @@ class Filemap:
         self.nested_maps = route.nested_maps
         protected = route.requirements.auth is not None
         self.cache_control = PRIVATE if protected else policy.cache_control
-        # What decides on files by their own paths.
+        # Rules and routes that restrict files by their own paths.
         self.guards = route.guards
-        # By extension, coding and cache-control, of which there are few.
-        self.kinds: dict[tuple[str, str, str], FileVariant] = {}
-        # Files that have no compressed version, and until when that is believed.
-        self.alone: dict[tuple[str, tuple[str, ...]], float] = {}
+        # By extension, coding and cache-control: a few combinations.
+        self.variants: dict[tuple[str, str, str], FileVariant] = {}
+        # By name and codings: until when not to look for a compressed version.
+        self.no_precompressed_until: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def serve(self, request: Any) -> Any:
-        """Answer with the file a request names, or return what does so when awaited."""
+        """Respond with the file that a request names, or return a coroutine that does."""
         name = decode_name(request.path[self.prefix :], hidden=self.policy.hidden)
         if name is None:
             request.refuse(404)
@@ -152,14 +152,14 @@ class Filemap:
             guard = self.find_guard(request, name, found) if self.guards else None
             if guard is not None:
                 return run_maybe_async(self.check_guard(guard, request, name))
-            self.answer(request, name, found)
+            self.respond(request, name, found)
         except OSError as error:
             self.fail(request, name, error)
         return None
 
     def find(self, name: str) -> FoundFile:
-        """Return what *name* is: a file by its own name or a longer one, a directory, nothing."""
-        fd = self.directory.descriptor()
+        """Look up *name*: a file, a file with the configured suffix, the index of a directory."""
+        fd = self.directory.get_descriptor()
         inside = not name or name.endswith("/")
         full = name + self.policy.index if inside else name
         file = self.policy.open(fd, full)
@@ -169,7 +169,7 @@ class Filemap:
         return FoundFile(fd, full, file)
 
     def find_guard(self, request: Any, name: str, found: FoundFile) -> "Guard | None":
-        """Return what protects a file by its own path, for a request that left out its end."""
+        """Return the guard of a file's own path, for a request that left out index or suffix."""
         if found.file is None or found.name == name:
             return None
         path = request.path + quote(found.name[len(name) :], UNESCAPED)
@@ -179,17 +179,17 @@ class Filemap:
         return None
 
     def check_guard(self, guard: "Guard", request: Any, name: str) -> Work[None]:
-        """Ask of a request what is asked of those for the file's own path, then answer."""
+        """Apply the guard of the file's own path to a request, then respond."""
         if guard.auth is None:
             request.refuse(guard.status)
-        elif (yield from authenticate(guard.auth, request)):
+        elif (yield from authenticate_request(guard.auth, request)):
             try:
-                self.answer(request, name, self.find(name), PRIVATE)
+                self.respond(request, name, self.find(name), PRIVATE)
             except OSError as error:
                 self.fail(request, name, error)
 
-    def answer(self, request: Any, name: str, found: FoundFile, cache_control: str = "") -> None:
-        """Answer with what was found for *name*."""
+    def respond(self, request: Any, name: str, found: FoundFile, cache_control: str = "") -> None:
+        """Respond with the result of the look-up of *name*."""
         file = found.file
         if file is None and request.path in self.nested_maps:
             redirect_to_directory(request)
@@ -203,45 +203,45 @@ class Filemap:
             redirect_to_directory(request)
 
     def send(self, request: Any, found: FoundFile, file: ResponseFile, cache_control: str) -> None:
-        """Answer with a file, or with the smaller one beside it that has the same in it."""
+        """Respond with a file, or with its compressed version."""
         name = found.name
         suffix = get_extension(name)
         media = self.policy.types.get(suffix)
         if media is None:
             suffix, media = "", self.policy.types[""]
         coding = ""
-        if self.policy.precompressed and not media.packed:
+        if self.policy.precompressed and not media.is_compressed:
             codings = list_accepted(request.header_values("accept-encoding"))
-            if codings and self.alone.get((name, codings), 0.0) <= monotonic():
-                file, coding = self.smaller(found.fd, name, file, codings)
+            if codings and self.no_precompressed_until.get((name, codings), 0.0) <= monotonic():
+                file, coding = self._find_precompressed(found.fd, name, file, codings)
         key = suffix, coding, cache_control
-        kind = self.kinds.get(key) or self.learn(*key)
+        kind = self.variants.get(key) or self._add_variant(*key)
         send_file(request, file, kind)
 
-    def smaller(
+    def _find_precompressed(
         self, fd: int, name: str, file: ResponseFile, codings: tuple[str, ...]
     ) -> tuple[ResponseFile, str]:
-        """Return the file in the first of *codings* that it is there in, or as it is."""
+        """Return the compressed version in the first available coding, or the file itself."""
         for coding in codings:
             beside = self.policy.open(fd, name + SUFFIXES[coding])
-            # An older one is of an earlier version.
+            # An older one was made from an earlier version.
             if beside is not None and beside.is_regular and beside.mtime_ns >= file.mtime_ns:
                 return beside, coding
-        if len(self.alone) >= UNCOMPRESSED_MAX:
-            self.alone.clear()
-        self.alone[name, codings] = monotonic() + LOOK_INTERVAL
+        if len(self.no_precompressed_until) >= UNCOMPRESSED_MAX:
+            self.no_precompressed_until.clear()
+        self.no_precompressed_until[name, codings] = monotonic() + LOOK_INTERVAL
         return file, ""
 
-    def learn(self, suffix: str, coding: str, cache_control: str) -> FileVariant:
-        """Remember what is said of files with an extension that the table has."""
+    def _add_variant(self, suffix: str, coding: str, cache_control: str) -> FileVariant:
+        """Return a new variant for an extension in the table, and keep it."""
         media = self.policy.types[suffix]
-        varies = self.policy.precompressed and not media.packed
+        varies = self.policy.precompressed and not media.is_compressed
         kind = FileVariant(media.type, coding, varies, cache_control)
-        self.kinds[suffix, coding, cache_control] = kind
+        self.variants[suffix, coding, cache_control] = kind
         return kind
 
     def fail(self, request: Any, name: str, error: OSError) -> None:
-        """Answer for a file that is there and cannot be had."""
+        """Respond for a file that exists and cannot be opened."""
         if isinstance(error, PermissionError):
             request.refuse(403)
             return

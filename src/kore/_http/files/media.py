@@ -1,8 +1,8 @@
-"""Media types by file name extension: what the web is made of. Data, and its look-up.
+"""Media types by file name extension: a table of the types of the web.
 
 The names are those of IANA's registry, <https://www.iana.org/assignments/media-types>, as of
-2026; of two names the one that browsers act on. The system's own table is not read: what a server
-answers should not depend on what else is installed.
+2026; of two names the one that browsers act on. The system's own table is not read, so that
+responses do not depend on other installed packages.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-# A browser shows nothing of this type and guesses at nothing behind it: RFC 9110 section 8.3.
+# Browsers download this type, and guess no other: RFC 9110 section 8.3.
 UNKNOWN_TYPE: Final = "application/octet-stream"
 
 # Type and extensions. RFC 9239 for JavaScript, RFC 8081 for fonts.
@@ -222,7 +222,7 @@ video/x-ms-wmv wmv
 video/x-msvideo avi
 """
 
-# Made small already: looking for a compressed version of these would be in vain.
+# Types that are compressed already: compressed versions of these are not looked for.
 COMPRESSED_PREFIXES: Final = ("image/", "audio/", "video/", "font/woff")
 COMPRESSED_TYPES: Final = """
 application/epub+zip application/gzip application/java-archive application/pdf application/zip
@@ -237,19 +237,19 @@ image/bmp image/svg+xml image/tiff image/vnd.adobe.photoshop image/vnd.microsoft
 
 @dataclass(frozen=True, slots=True)
 class FileMediaType:
-    """What a file is: its type in full, and whether compressing it may be worth while."""
+    """The content type of a file, and whether its format is compressed already."""
 
     type: str
-    packed: bool
+    is_compressed: bool
 
 
 MediaTypes = Mapping[str, FileMediaType]
 
 
 def build_table(added: Iterable[str] = (), charset: str = "") -> MediaTypes:
-    """Return the types by extension, which is in lower case; those *added* win.
+    """Return the types by extension in lower case, those of *added* before the table's.
 
-    The entry of the empty extension is for files of which nothing is known.
+    The entry of the empty extension is for all other files.
     """
     rows = [row for part in (TEXTS, DOCUMENTS, PICTURES, SOUNDS) for row in part.split("\n") if row]
     found = {"": _build_media_type(UNKNOWN_TYPE, "")}
@@ -261,9 +261,9 @@ def build_table(added: Iterable[str] = (), charset: str = "") -> MediaTypes:
 
 
 def _build_media_type(name: str, charset: str) -> FileMediaType:
-    """Return a media type, with the charset that texts are in."""
-    packed = name in COMPRESSED_TYPES.split() or (
+    """Return a media type; types of text get the parameter *charset*."""
+    is_compressed = name in COMPRESSED_TYPES.split() or (
         name.startswith(COMPRESSED_PREFIXES) and name not in UNCOMPRESSED_TYPES.split()
     )
-    said = bool(charset) and name.lower().startswith("text/")
-    return FileMediaType(f"{name}; charset={charset}" if said else name, packed)
+    has_charset = bool(charset) and name.lower().startswith("text/")
+    return FileMediaType(f"{name}; charset={charset}" if has_charset else name, is_compressed)

@@ -4,23 +4,22 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-# More of them are no download that goes on where it broke off: the whole is sent instead.
+# Resumed downloads have few ranges. For more of them the whole file is sent.
 RANGES_MAX: Final = 32
-# Larger than any file. Python refuses to read numbers of thousands of digits.
+# Larger than any file. Python refuses to parse numbers of thousands of digits.
 NUMBER_MAX: Final = 2**63
 DIGITS_MAX: Final = len(str(NUMBER_MAX))
 RANGE: Final = re.compile(r"[ \t]*(?:(?P<first>[0-9]+)-(?P<last>[0-9]*)|-(?P<suffix>[0-9]+))[ \t]*")
 
-# Where it begins, and how many bytes it has.
+# Offset and length.
 FilePart = tuple[int, int]
 
 
 def parse_range(text: str, size: int) -> list[FilePart] | None:
-    """Return the parts of *size* bytes that a Range field asks for.
+    """Return the parts of a file of *size* bytes that a Range field asks for.
 
-    None: the field says nothing that could be followed, and is ignored. An empty list: of what it
-    asks for there is nothing, 416. Parts that overlap become one, so that no byte is sent twice;
-    the others stay in their order.
+    None if the field is malformed or of another unit, and to be ignored. An empty list if no part
+    is in the file: 416. Parts that overlap are merged; the others keep their order.
     """
     unit, equals, rest = text.partition("=")
     if unit.strip(" \t").lower() != "bytes" or not equals or not size:
@@ -37,12 +36,12 @@ def parse_range(text: str, size: int) -> list[FilePart] | None:
 
 
 def _is_reversed(one: re.Match[str]) -> bool:
-    """Whether the last byte precedes the first: such a field is invalid as a whole."""
+    """Return whether the last byte precedes the first; then the whole field is invalid."""
     return bool(one["last"]) and _parse_number(one["last"]) < _parse_number(one["first"])
 
 
 def _resolve_range(one: re.Match[str], size: int) -> FilePart:
-    """Return what one range asks for; of 0 bytes or fewer when there is nothing there."""
+    """Return the part of one range; its length is 0 or less if it is not in the file."""
     if one["suffix"]:
         length = min(_parse_number(one["suffix"]), size)
         return size - length, length
@@ -52,19 +51,19 @@ def _resolve_range(one: re.Match[str], size: int) -> FilePart:
 
 
 def _parse_number(digits: str) -> int:
-    """Return a number, however long."""
+    """Return a number; at most NUMBER_MAX, however many digits it has."""
     digits = digits.lstrip("0") or "0"
     return NUMBER_MAX if len(digits) > DIGITS_MAX else min(int(digits), NUMBER_MAX)
 
 
 def _merge_overlaps(parts: Sequence[FilePart]) -> list[FilePart]:
-    """Return *parts* as they are, or, when some overlap, merged and in the order of the file."""
+    """Return *parts* unchanged, or merged and in the order of the file if some overlap."""
     merged = list(_merge_sorted(sorted(parts)))
     return list(parts) if len(merged) == len(parts) else merged
 
 
 def _merge_sorted(ordered: Sequence[FilePart]) -> Iterator[FilePart]:
-    """Yield parts that do not overlap."""
+    """Yield sorted parts with overlapping ones merged."""
     begin = end = 0
     for first, length in ordered:
         if first < end:

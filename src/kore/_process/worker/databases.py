@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kore._conf import databases
 from kore._conf.diagnostics import find_caller
-from kore._conf.schema import Config
-from kore._conf.schema import Database as DatabaseConfig
+from kore._conf.schema import Config, DatabaseConfig
 from kore._maybe_async import start_maybe_async
 from kore._process.log.handlers import log
 from kore.errors import ConfigError, DatabaseError

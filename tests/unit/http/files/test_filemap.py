@@ -76,13 +76,13 @@ def test_a_directory_that_is_missing_is_waited_for(
     tmp_path: Path, clock: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = Directory(str(tmp_path / "www"), list)
-    assert directory.descriptor() == -1
+    assert directory.get_descriptor() == -1
     assert f"cannot open {tmp_path}/www" in caplog.text
     (tmp_path / "www").mkdir()
-    assert directory.descriptor() == -1, "not looked at again so soon"
+    assert directory.get_descriptor() == -1, "not looked at again so soon"
     clock()
 
-    assert os.fstat(directory.descriptor()).st_ino == (tmp_path / "www").stat().st_ino
+    assert os.fstat(directory.get_descriptor()).st_ino == (tmp_path / "www").stat().st_ino
     directory.close()
 
 
@@ -91,14 +91,14 @@ def test_a_directory_that_went_away_is_kept_until_another_is_there(
 ) -> None:
     (tmp_path / "www").mkdir()
     directory = Directory(str(tmp_path / "www"), list)
-    first = directory.descriptor()
+    first = directory.get_descriptor()
     (tmp_path / "www").rename(tmp_path / "old")
     clock()
-    assert directory.descriptor() == first
+    assert directory.get_descriptor() == first
     (tmp_path / "www").mkdir()
     clock()
 
-    assert os.fstat(directory.descriptor()).st_ino == (tmp_path / "www").stat().st_ino
+    assert os.fstat(directory.get_descriptor()).st_ino == (tmp_path / "www").stat().st_ino
     directory.close()
     directory.close()
     assert directory.fd == -1

@@ -68,6 +68,7 @@ def test_what_is_small_already_has_no_compressed_version() -> None:
     found = build_table()
 
     packed = ("png", "jpg", "mp4", "mp3", "woff2", "zip", "gz", "br")
-    assert [e for e in packed if not found[e].packed] == ["br"]
-    assert not any(found[e].packed for e in ("html", "css", "js", "json", "svg", "wasm", "ttf", ""))
-    assert found[""] == FileMediaType(UNKNOWN_TYPE, packed=False)
+    assert [e for e in packed if not found[e].is_compressed] == ["br"]
+    plain = ("html", "css", "js", "json", "svg", "wasm", "ttf", "")
+    assert not any(found[e].is_compressed for e in plain)
+    assert found[""] == FileMediaType(UNKNOWN_TYPE, is_compressed=False)
