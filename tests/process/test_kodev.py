@@ -20,7 +20,7 @@ from tests.helpers import procs
 from tests.helpers.fix_serve import RUNNING, Server
 from tests.process.process_helpers import alive, get
 
-KODEV = [sys.executable, "-c", "from kore._cli.kodev import command; command()"]
+KODEV = [sys.executable, "-c", "from kore._cli.kodev import run_command; run_command()"]
 APP = """
 import kore
 kore.config.workers = 1

@@ -21,7 +21,7 @@ domain * {
 }
 """
 KORE = [sys.executable, "-m", "kore"]
-KODEV = [sys.executable, "-c", "from kore._cli.kodev import command; command()"]
+KODEV = [sys.executable, "-c", "from kore._cli.kodev import run_command; run_command()"]
 COMMANDS = [
     [*KORE, "-h"],
     [*KORE, "-v"],

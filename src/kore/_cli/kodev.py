@@ -1,4 +1,4 @@
-"""The `kodev` command: begin a project, run it, look after it."""
+"""The `kodev` command: create a project, run it, reload it, clean it."""
 
 import difflib
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from kore._cli.create import create
-from kore._cli.project import NoProjectError, Project, found_here, interpreter
+from kore._cli.create import create_project
+from kore._cli.project import NoProjectError, Project, describe_interpreter, find_current_project
 from kore._cli.run import run
 from kore._conf.diagnostics import escape_text
 from kore._conf.settings import VERSION
@@ -46,7 +46,7 @@ Examples:
   kodev create shop && cd shop && kodev run
   python -m pytest
 """
-# Of C Kore: what is compiled, or goes with it.
+# Commands of C Kore for modules in C, with what to do in Python.
 NATIVE: Final = MappingProxyType(
     {
         "build": "there is nothing to build: `kodev run` serves the project, `kore -t` checks it",
@@ -61,8 +61,8 @@ NATIVE: Final = MappingProxyType(
 LEFT_BEHIND: Final = ("__pycache__", ".pytest_cache")
 
 
-def command() -> NoReturn:
-    """Be the command."""
+def run_command() -> NoReturn:
+    """Run the command and exit with its status."""
     sys.exit(main())
 
 
@@ -70,19 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns its exit status."""
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
     if name not in COMMANDS:
-        return refused(unknown(name))
+        return _report_failure(_describe_unknown(name))
     try:
         return COMMANDS[name](rest)
     except NoProjectError as error:
-        return refused(str(error))
+        return _report_failure(str(error))
     except OSError as error:
         # A file or directory of the project that cannot be read, or removed.
         where = "" if error.filename is None else f"{escape_text(os.fsdecode(error.filename))}: "
-        return refused(f"{name}: {where}{error.strerror or error}")
+        return _report_failure(f"{name}: {where}{error.strerror or error}")
 
 
-def unknown(name: str) -> str:
-    """Return what to say about a word that is no command."""
+def _describe_unknown(name: str) -> str:
+    """Return the error for an unknown command, with advice."""
     if not name:
         return f"which command?\n\n{USAGE.rstrip()}"
     if name in NATIVE or name.startswith("cross-"):
@@ -93,8 +93,8 @@ def unknown(name: str) -> str:
     return f"unknown command {name!a}: {hint}"
 
 
-def nothing(name: str, rest: list[str]) -> None:
-    """Refuse arguments where there are none."""
+def _refuse_arguments(name: str, rest: list[str]) -> None:
+    """Raise NoProjectError if a command without arguments is given some."""
     if rest:
         raise NoProjectError(f"{name} takes no arguments, not {rest[0]!a}")
 
@@ -102,103 +102,106 @@ def nothing(name: str, rest: list[str]) -> None:
 # The commands
 
 
-def show_help(_: list[str]) -> int:
+def _show_help(_: list[str]) -> int:
     """Show the help."""
-    return shown(USAGE)
+    return _print(USAGE)
 
 
-def show_version(_: list[str]) -> int:
+def _show_version(_: list[str]) -> int:
     """Show the version."""
-    return shown(f"{VERSION} python-{platform.python_version()}\n")
+    return _print(f"{VERSION} python-{platform.python_version()}\n")
 
 
-def make(rest: list[str]) -> int:
+def _run_create(rest: list[str]) -> int:
     """Run `kodev create`."""
     if rest in (["-h"], ["--help"]):
-        return show_help(rest)
+        return _show_help(rest)
     names = [word for word in rest if word != "-p"]
     if len(names) != 1 or rest.count("-p") > 1:
         raise NoProjectError("write `kodev create NAME`")
     if names[0].startswith("-"):
         raise NoProjectError(f"create: unknown option {names[0]!a}, there is -p")
-    lines = [f"created {path}" for path in create(names[0])]
+    lines = [f"created {path}" for path in create_project(names[0])]
     lines += [
         "",
         f"Next:  cd {names[0]}",
         "       kodev run           then see http://127.0.0.1:8888",
     ]
     lines += ["       python -m pytest    runs its tests"]
-    return shown("\n".join(lines) + "\n")
+    return _print("\n".join(lines) + "\n")
 
 
-def run_project(rest: list[str]) -> int:
+def _run_project(rest: list[str]) -> int:
     """Run `kodev run`."""
-    return run(found_here(), rest[1:] if rest[:1] == ["--"] else rest)
+    return run(find_current_project(), rest[1:] if rest[:1] == ["--"] else rest)
 
 
-def reload(rest: list[str]) -> int:
+def _run_reload(rest: list[str]) -> int:
     """Run `kodev reload`."""
-    nothing("reload", rest)
-    project = found_here()
-    for path in candidates(project):
+    _refuse_arguments("reload", rest)
+    project = find_current_project()
+    for path in _list_lock_paths(project):
         try:
             if pid := signal_owner(path, signal.SIGHUP):
-                return shown(f"reloading application, process {pid}; its log says how that goes\n")
+                return _print(f"reloading application, process {pid}; its log says how that goes\n")
         except PermissionError:
             raise NoProjectError(f"process {find_owner(path)} belongs to another user") from None
     stale = " (its kore.pid was left behind by one that has ended)" * project.pidfile.exists()
     raise NoProjectError(f"{project.name} is not running{stale}")
 
 
-def candidates(project: Project) -> list[Path]:
-    """Return where to look for a pid; what the configuration names only when it has to be asked."""
-    for place in (project.pidfile, project.directory):
-        if find_owner(place):
-            return [place]
-    return project.pidfiles()
+def _list_lock_paths(project: Project) -> list[Path]:
+    """Return the paths that the server of a project may have locked.
+
+    The configuration is loaded only if the usual paths are not locked.
+    """
+    for path in (project.pidfile, project.directory):
+        if find_owner(path):
+            return [path]
+    return project.find_pidfiles()
 
 
-def info(rest: list[str]) -> int:
+def _run_info(rest: list[str]) -> int:
     """Run `kodev info`."""
-    nothing("info", rest)
-    project = found_here()
+    _refuse_arguments("info", rest)
+    project = find_current_project()
     try:
-        plain = project.plain()
-        rows = described(plain)
+        plain = project.load_plain()
+        rows = _describe_config(plain)
         wrong = ""
     except NoProjectError as error:
         rows, wrong = {}, str(error)
-    pid, _ = project.server()
+    pid, _ = project.find_server()
     table = {
         "project": project.name,
         "directory": str(project.directory),
         "application": project.app or "as the configuration says",
         "configuration": project.conf or "in the application",
         "kore": VERSION,
-        "python": interpreter(),
+        "python": describe_interpreter(),
         "running": f"yes, process {pid}" if pid else "no",
         **rows,
     }
-    status = shown("".join(f"{name:14}{escape_text(value)}\n" for name, value in table.items()))
+    status = _print("".join(f"{name:14}{escape_text(value)}\n" for name, value in table.items()))
     if wrong:
         raise NoProjectError(f"its configuration is not good:\n{wrong}")
     return status
 
 
-def described(plain: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a configuration says about where it serves."""
-    places = [place(server) for server in plain["servers"]]
+def _describe_config(plain: Mapping[str, Any]) -> dict[str, str]:
+    """Return the rows of `kodev info` that come from the configuration."""
+    addresses = [_format_url(server) for server in plain["servers"]]
     settings = plain["settings"]
     return {
-        "addresses": ", ".join(places) or "none",
+        "addresses": ", ".join(addresses) or "none",
         "workers": str(settings["workers"]),
         "log": settings["logfile"] or "standard output, in the background syslog",
         "deployment": settings["deployment"],
     }
 
 
-def place(server: Mapping[str, Any]) -> str:
-    """Return an address as one would ask for it."""
+def _format_url(server: Mapping[str, Any]) -> str:
+    """Return the URL of a server, or the path of its unix socket."""
     address, scheme = server["address"], "https" if server["tls"] else "http"
     if address["path"]:
         return str(address["path"])
@@ -206,23 +209,23 @@ def place(server: Mapping[str, Any]) -> str:
     return f"{scheme}://{host}:{address['port'] or '(any free port)'}"
 
 
-def clean(rest: list[str]) -> int:
+def _run_clean(rest: list[str]) -> int:
     """Run `kodev clean`."""
-    nothing("clean", rest)
-    project = found_here()
+    _refuse_arguments("clean", rest)
+    project = find_current_project()
     removed = 0
-    for directory in leftovers(project.directory):
+    for directory in _find_leftovers(project.directory):
         shutil.rmtree(directory, ignore_errors=True)
         removed += 1
     if project.pidfile.is_file() and not find_owner(project.pidfile):
         project.pidfile.unlink(missing_ok=True)
         removed += 1
     things = "thing" if removed == 1 else "things"
-    return shown(f"removed {removed} {things}\n" if removed else "nothing to remove\n")
+    return _print(f"removed {removed} {things}\n" if removed else "nothing to remove\n")
 
 
-def leftovers(top: Path) -> list[Path]:
-    """Return the directories that running leaves behind; not those of other environments."""
+def _find_leftovers(top: Path) -> list[Path]:
+    """Return the directories that running leaves, but for those in virtual environments."""
     found: list[Path] = []
     waiting = [top]
     while waiting:
@@ -236,29 +239,29 @@ def leftovers(top: Path) -> list[Path]:
     return found
 
 
-def refused(text: str) -> int:
-    """Say why nothing was done."""
+def _report_failure(text: str) -> int:
+    """Write an error to standard error. Returns the exit status."""
     write_error(f"kodev: {text}")
     return 1
 
 
-def shown(text: str) -> int:
+def _print(text: str) -> int:
     """Write to standard output. Returns the exit status."""
     return write_output(text, "kodev")
 
 
 COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = MappingProxyType(
     {
-        "create": make,
-        "run": run_project,
-        "reload": reload,
-        "info": info,
-        "clean": clean,
-        "help": show_help,
-        "-h": show_help,
-        "--help": show_help,
-        "version": show_version,
-        "-v": show_version,
-        "--version": show_version,
+        "create": _run_create,
+        "run": _run_project,
+        "reload": _run_reload,
+        "info": _run_info,
+        "clean": _run_clean,
+        "help": _show_help,
+        "-h": _show_help,
+        "--help": _show_help,
+        "version": _show_version,
+        "-v": _show_version,
+        "--version": _show_version,
     }
 )

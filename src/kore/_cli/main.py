@@ -1,4 +1,4 @@
-"""The `kore` command: options, then an application, then the application's own arguments."""
+"""The `kore` command: parse options, then run the parent of a server, or check a configuration."""
 
 import getopt
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from kore._cli.delayed_imports import delay_imports
 
-# Before anything imports them. This process becomes the parent.
+# Before another module imports them. This process becomes the parent.
 delay_imports("inspect", "ipaddress")
 
 from dataclasses import replace
@@ -62,7 +62,8 @@ Examples:
   kore -d -c kore.conf         the same, in the background; `kodev reload` loads new code
   kodev create shop            begin a project
 """
-# Of other servers.
+SHORT_USAGE: Final = USAGE.split("Signals:")[0].rstrip()
+# Options of other servers, with what Kore has instead.
 ADDRESS: Final = "an application says where it listens: kore.server(ip=..., port=...)"
 FOREIGN: Final = MappingProxyType(
     {
@@ -73,13 +74,13 @@ FOREIGN: Final = MappingProxyType(
         "config": "-c names a configuration file",
     }
 )
-TRIAL: Final = "kore._process.template.check_config:main"
+CHECK_MAIN: Final = "kore._process.template.check_config:main"
 SHORT: Final = "c:dfhnqrtv"
 LONG: Final = ("help", "pidfile=", "print-config", "version")
 
 
-def command() -> NoReturn:
-    """Be the command, where nobody else passes the status on."""
+def run_command() -> NoReturn:
+    """Run the command and exit with its status."""
     sys.exit(main())
 
 
@@ -87,44 +88,44 @@ def main(arguments: Sequence[str] | None = None, *, development: bool = False) -
     """Run the command, or serve for `kodev run`. Returns its exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        # It stops at the application: what follows belongs to that.
+        # Parsing stops at the application; options after it are the application's.
         options, rest = getopt.getopt(given, SHORT, LONG)
     except getopt.GetoptError as error:
-        return refused(f"{error}{near(error.opt)}\n\n{USAGE.split('Signals:')[0].rstrip()}")
-    # Of an option given twice the last one counts.
+        return _report_usage_error(f"{error}{_suggest_option(error.opt)}\n\n{SHORT_USAGE}")
+    # The last one of repeated options counts.
     flags = dict(options)
     if flags.keys() & {"-h", "--help"}:
         return write_output(USAGE, "kore")
     if flags.keys() & {"-v", "--version"}:
         return write_output(f"{VERSION} python-{sys.version.split()[0]}\n", "kore")
     if {"-d", "-f"} <= flags.keys():
-        return refused("-d and -f exclude each other: in the background, or not")
-    app, rest = application(rest, conf=flags.get("-c", ""))
+        return _report_usage_error("-d and -f exclude each other: in the background, or not")
+    app, rest = _split_application(rest, conf=flags.get("-c", ""))
     if not app and not flags.get("-c"):
-        return refused(f"no application given\n\n{USAGE.split('Signals:')[0].rstrip()}")
-    return run(LaunchOptions(app, rest, development=development, **from_flags(flags)), flags)
+        return _report_usage_error(f"no application given\n\n{SHORT_USAGE}")
+    return run(LaunchOptions(app, rest, development=development, **_convert_flags(flags)), flags)
 
 
-def near(option: str) -> str:
-    """Return a guess at what an unknown option was meant to be."""
+def _suggest_option(option: str) -> str:
+    """Return advice for an unknown option, or nothing."""
     if option in FOREIGN:
         return f": {FOREIGN[option]}"
-    import difflib  # only for a mistake: the parent, which this becomes, stays small
+    import difflib  # rarely needed; this process becomes the parent, which stays small
 
     names = [name.rstrip("=") for name in LONG]
     found = difflib.get_close_matches(option, names, n=1) if option not in names else []
     return f" (did you mean --{found[0]}?)" if found else ""
 
 
-def application(words: list[str], *, conf: str) -> tuple[str, list[str]]:
-    """Tell the application from its arguments; with a configuration file there may be none."""
+def _split_application(words: list[str], *, conf: str) -> tuple[str, list[str]]:
+    """Return the application and its arguments; with a configuration file there may be none."""
     if words and (not conf or words[0].lower().endswith(".py") or Path(words[0]).is_dir()):
         return words[0], words[1:]
     return "", words
 
 
-def from_flags(flags: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the flags say to whoever starts processes."""
+def _convert_flags(flags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of LaunchOptions that flags set."""
     return {
         "conf": flags.get("-c", ""),
         "quiet": "-q" in flags,
@@ -134,28 +135,28 @@ def from_flags(flags: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def attempt(what: str, options: LaunchOptions) -> NoReturn:
-    """Become the process that only tries: no import of it here, it loads applications."""
+def _check_config(what: str, options: LaunchOptions) -> NoReturn:
+    """Check or print the configuration, in a new interpreter: this one loads no applications."""
     user = "same user" if options.same_user else ""
-    exec_main(TRIAL, [what, user, options.app, options.conf, *options.arguments])
+    exec_main(CHECK_MAIN, [what, user, options.app, options.conf, *options.arguments])
 
 
 def run(options: LaunchOptions, flags: Collection[str]) -> int:
-    """Be the parent of a server, or try its configuration only."""
+    """Run the parent of a server, or check its configuration only."""
     if "--print-config" in flags:
-        attempt("print", options)
+        _check_config("print", options)
     if "-t" in flags:
-        attempt("check", options)
+        _check_config("check", options)
     if not options.background:
         parent = Parent(options)
         status = parent.run()
         if not parent.wants_background:
             return status
-    hidden = replace(options, background=True)
-    return daemon.start_daemon(lambda startup_pipe: Parent(hidden, startup_pipe).run())
+    in_background = replace(options, background=True)
+    return daemon.start_daemon(lambda startup_pipe: Parent(in_background, startup_pipe).run())
 
 
-def refused(text: str) -> int:
-    """Say why nothing was started."""
+def _report_usage_error(text: str) -> int:
+    """Write an error to standard error. Returns the exit status."""
     write_error(f"kore: {text}")
     return 1

@@ -1,7 +1,7 @@
-"""`kodev run`: the server in the foreground, loaded anew whenever a file changes.
+"""`kodev run`: run the server in the foreground, and reload it whenever a file changes.
 
-A server that runs gets HUP, so that nobody's connection is lost and new code that fails leaves the
-old one serving. One that has not started is started again with the next change.
+A running server gets HUP: connections are kept, and if the new code fails, the old code goes on
+serving. A server that could not start is started again after the next change.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 
 from kore._cli.main import main as kore
 from kore._cli.project import PIDFILE, NoProjectError, Project
-from kore._cli.watch import LOOK, Looking, watcher
+from kore._cli.watch import POLL_INTERVAL, PollingWatcher, open_watcher
 from kore._conf.diagnostics import escape_text
 from kore._process.output import write_error
 from kore._process.parent.daemon import DEVELOPMENT_STOP
@@ -21,130 +21,136 @@ from kore._process.parent.pidfile import find_owner
 from kore._process.privsep import set_parent_death_signal
 from kore._process.spawn import build_command
 
-# How long a turn waits for files before it looks after signals and the server.
-TURN: Final = 0.05
-# An editor writes several files: what follows a change this closely belongs to it.
-SETTLED: Final = 0.04
-# A signal that the kernel sends, as on ctrl-C: it has gone to the server, too.
+# Seconds to wait for changes of files before signals and the server are checked.
+TURN_TIMEOUT: Final = 0.05
+# An editor may write several files: changes within so many seconds are one.
+SETTLE_TIMEOUT: Final = 0.04
+# `si_code` of a signal from the kernel, as on ctrl-C: the server has received it, too.
 SI_KERNEL: Final = 128
 TRAPPED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
-TELLS: Final = "kore._cli.run:served"
+SERVER_MAIN: Final = "kore._cli.run:run_server"
 
 
-def served() -> NoReturn:
-    """Be the server of `kodev run`, and end with it."""
+def run_server() -> NoReturn:
+    """Run the server of `kodev run`, which ends with it."""
     parent, *arguments = sys.argv[1:]
     set_parent_death_signal(int(parent), signal.SIGTERM)
     sys.exit(kore(arguments, development=True))
 
 
-class Run:
-    """A server, and who watches over its files."""
+class ServerRunner:
+    """Runs a server, and has it reloaded when files change."""
 
-    def __init__(self, project: Project, arguments: list[str], say: Callable[[str], Any]) -> None:
+    def __init__(
+        self, project: Project, arguments: list[str], notify: Callable[[str], Any]
+    ) -> None:
         self.project = project
         self.arguments = arguments
-        self.say = say
+        self.notify = notify
         self.pid = 0
         self.status = 0
-        self.ending = 0
+        # The signal that ends this command, or 0.
+        self.stop_signal = 0
 
     def start(self) -> None:
         """Start the server."""
-        words = ["-nr", "-f", "--pidfile", PIDFILE, *self.project.words, *self.arguments]
+        options = ["-nr", "-f", "--pidfile", PIDFILE]
+        arguments = [*options, *self.project.kore_arguments, *self.arguments]
         self.pid = os.posix_spawn(
             sys.executable,
-            build_command(TELLS, [str(os.getpid()), *words]),
+            build_command(SERVER_MAIN, [str(os.getpid()), *arguments]),
             os.environ,
             setsigmask=(),
             setsigdef=TRAPPED,
         )
 
     def serve(self) -> int:
-        """Go on until somebody says stop. Returns the exit status."""
+        """Serve until told to stop. Returns the exit status."""
         signal.pthread_sigmask(signal.SIG_BLOCK, TRAPPED)
-        # Ignored by the program that started this, the status of the server would be lost.
+        # If the program that started this had SIGCHLD ignored, the exit status would be lost.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.chdir(self.project.directory)
         if pid := find_owner(self.project.pidfile):
             raise NoProjectError(f"its server runs already, as process {pid}")
-        files = watcher(self.project.directory)
+        files = open_watcher(self.project.directory)
         try:
-            self.say(f"{self.project.name} is loaded anew whenever it changes; ctrl-C ends it")
+            self.notify(f"{self.project.name} is loaded anew whenever it changes; ctrl-C ends it")
             self.start()
-            while not self.ending or self.pid:
+            while not self.stop_signal or self.pid:
                 self.turn(files)
         finally:
             files.close()
         return self.status
 
-    def turn(self, files: Looking) -> None:
-        """Look after signals, the server and the files, once each."""
+    def turn(self, files: PollingWatcher) -> None:
+        """Check signals, the server and the files, once each."""
         while info := signal.sigtimedwait(TRAPPED, 0):
-            self.told(info.si_signo, from_terminal=info.si_code == SI_KERNEL)
+            self._handle_signal(info.si_signo, from_terminal=info.si_code == SI_KERNEL)
         if self.pid:
-            self.look_after_server()
-        if files.changed(TURN):
-            while files.changed(SETTLED):
+            self._check_server()
+        if files.wait_for_change(TURN_TIMEOUT):
+            while files.wait_for_change(SETTLE_TIMEOUT):
                 pass
-            if names := files.take():
-                self.changed(named(names))
-        if why := files.why_looking():
-            self.say(f"inotify: {why}: looking for changes every {LOOK} s from now on")
+            if names := files.take_changes():
+                self._reload(_describe_files(names))
+        if reason := files.take_polling_reason():
+            self.notify(
+                f"inotify: {reason}: looking for changes every {POLL_INTERVAL} s from now on"
+            )
 
-    def told(self, number: int, *, from_terminal: bool) -> None:
-        """Act on a signal."""
+    def _handle_signal(self, number: int, *, from_terminal: bool) -> None:
+        """Handle a signal."""
         if number == signal.SIGHUP and not from_terminal:
-            self.changed("SIGHUP")
+            self._reload("SIGHUP")
             return
-        at_once = bool(self.ending) or number == signal.SIGQUIT
-        self.ending = number
-        # Sent to the whole group, the server has it already, and must not count it twice: a
-        # second TERM would end requests in progress.
+        immediate = bool(self.stop_signal) or number == signal.SIGQUIT
+        self.stop_signal = number
+        # A signal from the terminal has reached the server as well. It must not get a second one,
+        # which would abort requests in progress.
         if self.pid and not from_terminal:
-            os.kill(self.pid, signal.SIGQUIT if at_once else DEVELOPMENT_STOP)
+            os.kill(self.pid, signal.SIGQUIT if immediate else DEVELOPMENT_STOP)
 
-    def look_after_server(self) -> None:
-        """Take note of the server's end."""
+    def _check_server(self) -> None:
+        """Handle the exit of the server, if it has exited."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if not pid:
             return
         self.pid = 0
         code = os.waitstatus_to_exitcode(status)
-        if self.ending:
+        if self.stop_signal:
             self.status = 0 if code == 0 else 1
         elif code == 0:
-            # Nobody here has stopped it: somebody else, or the application itself.
-            self.ending = signal.SIGTERM
+            # Another program or the application itself has stopped it.
+            self.stop_signal = signal.SIGTERM
         else:
-            self.say("not serving: it starts again with the next change")
+            self.notify("not serving: it starts again with the next change")
 
-    def changed(self, what: str) -> None:
+    def _reload(self, what: str) -> None:
         """Have the new code loaded, because of *what*."""
-        if self.ending:
+        if self.stop_signal:
             return
-        self.say(f"{what}, {'loading it anew' if self.pid else 'starting'}")
+        self.notify(f"{what}, {'loading it anew' if self.pid else 'starting'}")
         if not self.pid:
             self.start()
         elif self.pid in (find_owner(self.project.pidfile), find_owner(self.project.directory)):
             os.kill(self.pid, signal.SIGHUP)
         else:
-            # It is loading code that is old by now, and may not know of signals yet.
-            self.restart()
+            # It is still loading the old code, and may not handle signals yet.
+            self._restart()
 
-    def restart(self) -> None:
-        """End a server that does not serve yet, and start another one."""
+    def _restart(self) -> None:
+        """Kill a server that does not serve yet, and start another."""
         os.kill(self.pid, signal.SIGQUIT)
         deadline = time.monotonic() + 2
         while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
             if time.monotonic() > deadline:
                 os.kill(self.pid, signal.SIGKILL)
-            time.sleep(TURN / 4)
+            time.sleep(TURN_TIMEOUT / 4)
         self.start()
 
 
-def named(files: list[str]) -> str:
-    """Return what to say about files that changed: the first one, and how many more."""
+def _describe_files(files: list[str]) -> str:
+    """Return a sentence about changed files: the first one, and how many others."""
     first = escape_text(files[0])
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     return f"{first}{more} changed"
@@ -152,9 +158,9 @@ def named(files: list[str]) -> str:
 
 def run(project: Project, arguments: list[str]) -> int:
     """Serve a project until ctrl-C."""
-    return Run(project, arguments, say).serve()
+    return ServerRunner(project, arguments, _write_notice).serve()
 
 
-def say(text: str) -> None:
-    """Write a line of our own among those of the server."""
+def _write_notice(text: str) -> None:
+    """Write a line of `kodev` among those of the server."""
     write_error(f"kodev: {text}")

@@ -1,4 +1,4 @@
-"""What `kodev create` writes: a project that serves, and a test that says so."""
+"""The files that `kodev create` writes: an application, a test, a README."""
 
 import json
 from collections.abc import Mapping
@@ -155,22 +155,22 @@ FILES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def files(name: str) -> dict[str, str]:
-    """Return the files of a new project, by path."""
+def render_files(name: str) -> dict[str, str]:
+    """Return the contents of the files of a new project, by path."""
     found = {path: text.replace("NAME", name) for path, text in FILES.items()}
-    found["requirements.txt"] = REQUIREMENTS.replace("KORE", requirement())
+    found["requirements.txt"] = REQUIREMENTS.replace("KORE", format_requirement())
     return found
 
 
-def requirement(distribution: str = DISTRIBUTION) -> str:
-    """Return the line that installs what is installed here (PEP 610), or a comment.
+def format_requirement(distribution: str = DISTRIBUTION) -> str:
+    """Return the line that installs the installed kore (PEP 610), or a comment.
 
-    Never the bare name: in an index it may belong to a stranger.
+    Never the bare name: in an index it may be a foreign project.
     """
     try:
         text = metadata.distribution(distribution).read_text("direct_url.json")
         origin = json.loads(text or "{}")
-        url = pinned_url(origin)
+        url = _pin_url(origin)
     except (metadata.PackageNotFoundError, ValueError, AttributeError, TypeError, KeyError):
         url = ""
     if not url:
@@ -179,8 +179,8 @@ def requirement(distribution: str = DISTRIBUTION) -> str:
     return f"-e {url}" if editable else f"{distribution} @ {url}"
 
 
-def pinned_url(origin: Mapping[str, Any]) -> str:
-    """Return where a distribution came from, with its commit or its hash."""
+def _pin_url(origin: Mapping[str, Any]) -> str:
+    """Return the URL a distribution was installed from, with its commit or hash, or nothing."""
     url = str(origin.get("url", ""))
     if not url.isprintable() or any(c.isspace() for c in url):
         return ""

@@ -1,7 +1,7 @@
-"""The source files of a project: which there are, and which have changed.
+"""The source files of a project: find them, and find which have changed.
 
-What counts is content: writing a file again as it was is no change. Symbolic links are followed,
-to files and to directories, also out of the project.
+Contents are compared: a file that is written again without a change has not changed. Symbolic links
+to files and directories are followed, also out of the project.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ SAME_TIME_NS: Final = 50_000_000
 Follow = Callable[[str, str], object]
 
 
-def matters(name: str) -> bool:
-    """Return whether a file of that name is a source; what editors leave beside one is not."""
+def is_source(name: str) -> bool:
+    """Return whether a file of that name is a source; backups of editors are not."""
     if name.startswith((".#", ".~")):
         return False
     if name == DOTENV or (name.startswith(f"{DOTENV}.") and not name.endswith(BACKUPS)):
@@ -46,15 +46,15 @@ def matters(name: str) -> bool:
     return os.path.splitext(name)[1] in SUFFIXES  # noqa: PTH122
 
 
-def enters(parent: str, name: str) -> bool:
+def is_source_directory(parent: str, name: str) -> bool:
     """Return whether a directory may hold sources of the project."""
     if name.startswith(".") or name in IGNORED:
         return False
     return not os.path.exists(os.path.join(parent, name, VENV))  # noqa: PTH110, PTH118
 
 
-def link_steps(path: str) -> Iterator[tuple[str, str]]:
-    """Yield directory and name of each link on the way to what *path* means, and of that itself."""
+def _follow_links(path: str) -> Iterator[tuple[str, str]]:
+    """Yield directory and name of each symbolic link on a path, and of its target."""
     done, waiting, links = os.sep, path.split(os.sep)[::-1], 0  # noqa: PTH206 - `..` counts
     while waiting:
         part = waiting.pop()
@@ -80,7 +80,7 @@ def link_steps(path: str) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What a source was like when it was last read."""
+    """State of a source when it was last read."""
 
     # Inode, size and times; None if it was read so shortly after a change that these may stay
     # the same in the next one.
@@ -88,8 +88,8 @@ class SourceState:
     content: bytes
 
 
-def read_state(path: str, before: SourceState | None) -> SourceState | None:
-    """Return the state of a file, read only if it changed since *before*; None: there is none."""
+def _read_state(path: str, before: SourceState | None) -> SourceState | None:
+    """Return the state of a file, read only if it changed since *before*; None if it is missing."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError:
@@ -98,11 +98,11 @@ def read_state(path: str, before: SourceState | None) -> SourceState | None:
     if before is not None and before.stamp == stamp:
         return before
     recent = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < SAME_TIME_NS
-    return SourceState(None if recent else stamp, read_content(path, status))
+    return SourceState(None if recent else stamp, _hash_content(path, status))
 
 
-def read_content(path: str, status: os.stat_result) -> bytes:
-    """Return what stands for the content of a file: its hash, if it can be read."""
+def _hash_content(path: str, status: os.stat_result) -> bytes:
+    """Return the hash of a file; size and times if it is large or cannot be read."""
     plain = f"{stat.S_IFMT(status.st_mode)} {status.st_size} {status.st_mtime_ns}".encode()
     if not stat.S_ISREG(status.st_mode) or status.st_size > CONTENT_MAX:
         return plain
@@ -114,22 +114,22 @@ def read_content(path: str, status: os.stat_result) -> bytes:
 
 
 class LinkBudget:
-    """How many directories are still entered beyond one link."""
+    """How many directories may still be entered beyond one link."""
 
     def __init__(self) -> None:
         self.left = LINKED_DIRECTORIES_MAX
 
     def is_spent(self) -> bool:
-        """Enter one more; return whether that is too many."""
+        """Count a directory; return whether that is too many."""
         self.left -= 1
         return self.left < 0
 
 
 class Sources:
-    """The sources below a directory, compared with those that were last taken note of.
+    """The sources below a directory, compared with those of the last take_changes().
 
-    *enter* is called with each directory before it is listed, *follow* with directory and name
-    of each link and of its target before that is read: what watches them misses nothing then.
+    *enter* is called with each directory before it is listed, *follow* with directory and name of
+    each link and its target before that is read, so that a watch of them misses no change.
     """
 
     def __init__(self, top: str, enter: Callable[[str], object], follow: Follow) -> None:
@@ -137,55 +137,55 @@ class Sources:
         self.enter = enter
         self.follow = follow
         self.now: dict[str, SourceState] = {}
-        self.taken: dict[str, SourceState] = {}
+        self.reported: dict[str, SourceState] = {}
 
     def scan(self) -> bool:
-        """Look at everything again; return whether something changed since the last look."""
+        """Read all sources again; return whether one changed since the last scan."""
         before, self.now = self.now, {}
         for path in self.walk():
-            state = read_state(path, before.get(path))
+            state = _read_state(path, before.get(path))
             if state is not None:
                 self.now[path] = state
-        return bool(differences(before, self.now))
+        return bool(_find_differences(before, self.now))
 
-    def take(self) -> list[str]:
-        """Return what changed since this was last called, by names relative to the project."""
-        changed = differences(self.taken, self.now)
-        self.taken = self.now
+    def take_changes(self) -> list[str]:
+        """Return the sources that changed since the last call, relative to the project."""
+        changed = _find_differences(self.reported, self.now)
+        self.reported = self.now
         return [os.path.relpath(path, self.top) for path in changed]
 
     def walk(self) -> Iterator[str]:
         """Yield the path of each source."""
-        # Those above, so that a link to one of them is not followed.
-        seen = set(above(self.top))
-        # Links come last: what can be reached without them has its own name.
+        # The directories above, so that a link to one of them is not followed.
+        seen = set(_list_parents(self.top))
+        # Links come last, so that a file that is also reached without them is found by its name.
         waiting: list[tuple[str, LinkBudget | None]] = [(self.top, None)]
         links: list[tuple[str, LinkBudget | None]] = []
         while waiting or links:
             directory, budget = waiting.pop() if waiting else links.pop()
-            if not is_new(directory, seen) or (budget is not None and budget.is_spent()):
+            if not _is_new(directory, seen) or (budget is not None and budget.is_spent()):
                 continue
             self.enter(directory)
-            for entry in listed(directory):
-                if entry.is_symlink() and (matters(entry.name) or is_directory(entry)):
-                    self.follow_links(entry.path)
-                if not is_directory(entry):
-                    if matters(entry.name):
+            for entry in _list_entries(directory):
+                if entry.is_symlink() and (is_source(entry.name) or _is_directory(entry)):
+                    self._report_links(entry.path)
+                if not _is_directory(entry):
+                    if is_source(entry.name):
                         yield entry.path
-                elif enters(directory, entry.name):
+                elif is_source_directory(directory, entry.name):
                     if entry.is_symlink():
                         links.append((entry.path, budget or LinkBudget()))
                     else:
                         waiting.append((entry.path, budget))
 
-    def follow_links(self, path: str) -> None:
-        """Report where a link leads."""
-        for directory, name in link_steps(path):
+    def _report_links(self, path: str) -> None:
+        """Call *follow* for all links that a path leads through."""
+        for directory, name in _follow_links(path):
             self.follow(directory, name)
 
 
-def differences(before: dict[str, SourceState], now: dict[str, SourceState]) -> list[str]:
-    """Return which files came, went, or have another content."""
+def _find_differences(before: dict[str, SourceState], now: dict[str, SourceState]) -> list[str]:
+    """Return the files that were added, removed or changed."""
     return sorted(
         path
         for path in before.keys() | now.keys()
@@ -193,7 +193,7 @@ def differences(before: dict[str, SourceState], now: dict[str, SourceState]) -> 
     )
 
 
-def above(top: str) -> Iterator[tuple[int, int]]:
+def _list_parents(top: str) -> Iterator[tuple[int, int]]:
     """Yield device and inode of the directories that contain *top*."""
     here = os.path.realpath(top)
     while here != os.path.dirname(here):  # noqa: PTH120
@@ -202,7 +202,7 @@ def above(top: str) -> Iterator[tuple[int, int]]:
         yield status.st_dev, status.st_ino
 
 
-def is_new(directory: str, seen: set[tuple[int, int]]) -> bool:
+def _is_new(directory: str, seen: set[tuple[int, int]]) -> bool:
     """Return whether a directory exists and has not been *seen*, and add it."""
     try:
         status = os.stat(directory)  # noqa: PTH116
@@ -214,8 +214,8 @@ def is_new(directory: str, seen: set[tuple[int, int]]) -> bool:
     return fresh
 
 
-def listed(directory: str) -> list["os.DirEntry[str]"]:
-    """Return what is in a directory; nothing if it cannot be read."""
+def _list_entries(directory: str) -> list["os.DirEntry[str]"]:
+    """Return the entries of a directory; none if it cannot be read."""
     try:
         with os.scandir(directory) as entries:
             return list(entries)
@@ -223,7 +223,7 @@ def listed(directory: str) -> list["os.DirEntry[str]"]:
         return []
 
 
-def is_directory(entry: "os.DirEntry[str]") -> bool:
+def _is_directory(entry: "os.DirEntry[str]") -> bool:
     """Return whether an entry is a directory or a link to one."""
     try:
         return entry.is_dir()

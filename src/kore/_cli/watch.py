@@ -1,8 +1,7 @@
-"""Notice when sources of a project change: by inotify, or by looking where there is none.
+"""Watch the sources of a project for changes: with inotify, or by polling.
 
-What is watched are sources, not all files: an application that writes a database or a log beside
-its code must not be loaded anew for it. Events only say when to look; what `sources.py` finds
-then decides.
+Only sources are watched: an application that writes a database or a log beside its code is not
+reloaded. Events only tell when to scan; `sources.py` decides whether something has changed.
 """
 
 import ctypes
@@ -16,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kore._cli.sources import Sources, enters, matters
+from kore._cli.sources import Sources, is_source, is_source_directory
 from kore._process.privsep import load_libc
 
-# Between two looks without inotify; more for a large project.
-LOOK: Final = 0.2
-LOOKING_SHARE: Final = 10
+# Seconds between two scans without inotify; more if a scan takes long.
+POLL_INTERVAL: Final = 0.2
+SCAN_SHARE: Final = 10
 
 IN_CLOSE_WRITE, IN_MOVED, IN_CREATE, IN_DELETE = 0x8, 0xC0, 0x100, 0x200
 IN_DELETE_SELF, IN_MOVE_SELF, IN_UNMOUNT = 0x400, 0x800, 0x2000
@@ -32,18 +31,18 @@ WATCHED: Final = (
     IN_CLOSE_WRITE | IN_MOVED | IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR
 )
 EVENT: Final = struct.Struct("iIII")
-# What a directory may be that there is no watching of; its files are looked at all the same.
-PASSED_OVER: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG)
+# Errors of directories that cannot be watched; their files are scanned all the same.
+IGNORED_ERRORS: Final = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG)
 
 
-class Looking:
-    """Looks at all files now and then."""
+class PollingWatcher:
+    """Scans all sources at intervals."""
 
     def __init__(self, top: Path) -> None:
         self.sources = Sources(str(top), self.enter, self.follow)
-        self.took = 0.0
-        self.look()
-        self.sources.take()
+        self.scan_time = 0.0
+        self.scan()
+        self.sources.take_changes()
 
     def enter(self, directory: str) -> None:
         """Watch a directory of the project: not needed here."""
@@ -51,41 +50,41 @@ class Looking:
     def follow(self, directory: str, name: str) -> None:
         """Watch a link or its target: not needed here."""
 
-    def look(self) -> bool:
-        """Look at all files once; return whether a source has changed."""
+    def scan(self) -> bool:
+        """Scan all sources; return whether one has changed."""
         start = time.monotonic()
         try:
             return self.sources.scan()
         finally:
-            self.took = time.monotonic() - start
+            self.scan_time = time.monotonic() - start
 
-    def changed(self, seconds: float) -> bool:
-        """Wait so long at most; return whether a source has changed."""
-        until = time.monotonic() + seconds
+    def wait_for_change(self, timeout: float) -> bool:
+        """Wait at most *timeout* seconds; return whether a source has changed."""
+        deadline = time.monotonic() + timeout
         while True:
-            left = until - time.monotonic()
-            time.sleep(max(0.0, min(left, max(LOOK, self.took * LOOKING_SHARE))))
-            if self.look():
+            left = deadline - time.monotonic()
+            time.sleep(max(0.0, min(left, max(POLL_INTERVAL, self.scan_time * SCAN_SHARE))))
+            if self.scan():
                 return True
-            if time.monotonic() >= until:
+            if time.monotonic() >= deadline:
                 return False
 
-    def take(self) -> list[str]:
+    def take_changes(self) -> list[str]:
         """Return the names of the sources that changed since the last call."""
-        return self.sources.take()
+        return self.sources.take_changes()
 
-    def why_looking(self) -> str:
-        """Return why it began to look only now, once; nothing if it did not."""
+    def take_polling_reason(self) -> str:
+        """Return, once, why it has begun to poll; nothing if it has not."""
         return ""
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop watching."""
 
 
-class Inotify(Looking):
-    """Asks the kernel, and only looks when it has no more watches for us.
+class InotifyWatcher(PollingWatcher):
+    """Watches with inotify; polls as soon as the kernel allows no further watches.
 
-    OSError: it has no inotify, or no more of it from the start.
+    Raises OSError if inotify is not available.
     """
 
     def __init__(self, top: Path) -> None:
@@ -96,7 +95,7 @@ class Inotify(Looking):
         # Watched directories of the project, and the names of links and targets in any.
         self.directories: dict[int, str] = {}
         self.links: dict[int, set[str]] = {}
-        self.why = ""
+        self.polling_reason = ""
         try:
             super().__init__(top)
         except OSError:
@@ -105,11 +104,11 @@ class Inotify(Looking):
         if self.fd < 0:
             raise OSError(errno.ENOSPC, "inotify_add_watch")
 
-    def look(self) -> bool:
-        """Look at all files, watch what came and forget what went."""
+    def scan(self) -> bool:
+        """Scan all sources; watch new directories and links, and forget removed ones."""
         before = self.directories.keys() | self.links.keys()
         self.directories, self.links = {}, {}
-        changed = super().look()
+        changed = super().scan()
         for number in before - (self.directories.keys() | self.links.keys()):
             if self.fd >= 0:
                 self.libc.inotify_rm_watch(self.fd, number)
@@ -128,28 +127,28 @@ class Inotify(Looking):
             self.links.setdefault(number, set()).add(name)
 
     def watch(self, directory: str) -> int:
-        """Return the number of the watch of a directory; -1: it is not watched."""
+        """Watch a directory; return the watch descriptor, or -1 if that fails."""
         if self.fd < 0:
             return -1
         number: int = self.libc.inotify_add_watch(self.fd, os.fsencode(directory), WATCHED)
-        if number < 0 and ctypes.get_errno() not in PASSED_OVER:
-            self.why = os.strerror(ctypes.get_errno())
+        if number < 0 and ctypes.get_errno() not in IGNORED_ERRORS:
+            self.polling_reason = os.strerror(ctypes.get_errno())
             self.close()
         return number
 
-    def changed(self, seconds: float) -> bool:
-        """Wait so long at most; return whether a source has changed."""
+    def wait_for_change(self, timeout: float) -> bool:
+        """Wait at most *timeout* seconds; return whether a source has changed."""
         if self.fd < 0:
-            return super().changed(seconds)
+            return super().wait_for_change(timeout)
         waiter = select.poll()
         waiter.register(self.fd, select.POLLIN)
-        if not waiter.poll(seconds * 1000):
+        if not waiter.poll(timeout * 1000):
             return False
-        relevant = [self.is_relevant(*event) for event in self.events()]
-        return any(relevant) and self.look()
+        relevant = [self.is_relevant(*event) for event in self._read_events()]
+        return any(relevant) and self.scan()
 
-    def events(self) -> Iterator[tuple[int, int, str]]:
-        """Yield what has happened."""
+    def _read_events(self) -> Iterator[tuple[int, int, str]]:
+        """Yield watch descriptor, mask and name of each event."""
         try:
             data = os.read(self.fd, 1 << 16)
         except BlockingIOError:
@@ -173,27 +172,27 @@ class Inotify(Looking):
         if directory is None:
             return False
         if mask & IN_ISDIR:
-            return enters(directory, name)
+            return is_source_directory(directory, name)
         path = os.path.join(directory, name)  # noqa: PTH118
         if mask & IN_CREATE:
-            # Anything else that is created is told again when it has been written.
-            return is_link(path)
-        return matters(name) or is_link(path)
+            # For a regular file another event follows when it has been written.
+            return _is_link(path)
+        return is_source(name) or _is_link(path)
 
-    def why_looking(self) -> str:
-        """Return why it began to look only now, once; nothing if it did not."""
-        why, self.why = self.why, ""
-        return why
+    def take_polling_reason(self) -> str:
+        """Return, once, why it has begun to poll; nothing if it has not."""
+        reason, self.polling_reason = self.polling_reason, ""
+        return reason
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
-def is_link(path: str) -> bool:
-    """Return whether there is a symbolic link, or another hard link to a file."""
+def _is_link(path: str) -> bool:
+    """Return whether a path is a symbolic link, or has several hard links."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -201,9 +200,9 @@ def is_link(path: str) -> bool:
     return stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1)
 
 
-def watcher(top: Path) -> Looking:
-    """Return what notices changes below a directory."""
+def open_watcher(top: Path) -> PollingWatcher:
+    """Return a watcher of the sources below a directory."""
     try:
-        return Inotify(top)
+        return InotifyWatcher(top)
     except (OSError, AttributeError):
-        return Looking(top)
+        return PollingWatcher(top)

@@ -68,7 +68,7 @@ def apply_restrictions(restrictions: ProcessRestrictions) -> str:
     return "\n".join(filter(None, [step.apply(restrictions) for step in RESTRICTION_STEPS]))
 
 
-def reset_signals() -> None:
+def _reset_signals() -> None:
     """Remove the signal handlers and the mask of the process that started this one.
 
     Signals for the parent get a handler that does nothing. They are not ignored: programs that this
@@ -85,7 +85,7 @@ def reset_signals() -> None:
 
 
 def restore_default_signals() -> None:
-    """Set the default action for the signals that `reset_signals()` has given handlers."""
+    """Set the default action for the signals that `_reset_signals()` has given handlers."""
     for number in PARENT_SIGNALS:
         if signal.getsignal(number) is _ignore_signal:
             signal.signal(number, signal.SIG_DFL)
@@ -157,7 +157,7 @@ def _is_open(fd: int) -> bool:
     return True
 
 
-def pin_to_processor(index: int) -> None:
+def _pin_to_processor(index: int) -> None:
     """Run on one processor only: the one at *index*, modulo their number, of those allowed."""
     allowed = sorted(os.sched_getaffinity(0))
     # Some containers refuse; it is only an optimisation.
@@ -165,7 +165,7 @@ def pin_to_processor(index: int) -> None:
         os.sched_setaffinity(0, {allowed[index % len(allowed)]})
 
 
-def set_resource_limits(files: int) -> str:
+def _set_resource_limits(files: int) -> str:
     """Limit descriptors to *files* beside those open already, and forbid core files.
 
     Returns a warning if the system allows fewer. A core file would contain data of requests.
@@ -251,18 +251,18 @@ def load_libc() -> ctypes.CDLL:
 
 def _set_processor(restrictions: ProcessRestrictions) -> None:
     if restrictions.processor is not None:
-        pin_to_processor(restrictions.processor)
+        _pin_to_processor(restrictions.processor)
 
 
 def _set_limits(restrictions: ProcessRestrictions) -> str:
-    return "" if restrictions.files is None else set_resource_limits(restrictions.files)
+    return "" if restrictions.files is None else _set_resource_limits(restrictions.files)
 
 
 # In the only order that works. User look-up and chroot will come before the limits. The switch of
 # user will come after them and before the parent-death signal, which the kernel clears at the
 # switch. The sandbox will be last.
 RESTRICTION_STEPS: Final = (
-    RestrictionStep("reset signals", lambda _: reset_signals()),
+    RestrictionStep("reset signals", lambda _: _reset_signals()),
     RestrictionStep("close other descriptors", lambda r: close_all_except(r.descriptors)),
     RestrictionStep("pin to a processor", _set_processor),
     RestrictionStep("set resource limits", _set_limits),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kore._cli.skeleton import requirement
+from kore._cli.skeleton import format_requirement
 
 COMMENT = "# kore itself: install it as you did here"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -47,8 +47,8 @@ def test_a_requirement_says_where_it_was_installed_from(
         (place / "direct_url.json").write_text(text)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
-    assert requirement("some-server") == line.replace("NAME", "some-server")
+    assert format_requirement("some-server") == line.replace("NAME", "some-server")
 
 
 def test_what_is_not_installed_is_a_comment() -> None:
-    assert requirement("nobody-has-registered-this") == COMMENT
+    assert format_requirement("nobody-has-registered-this") == COMMENT

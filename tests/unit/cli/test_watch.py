@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from kore._cli import sources, watch
-from kore._cli.sources import matters
-from kore._cli.watch import Inotify, Looking, watcher
+from kore._cli.sources import is_source
+from kore._cli.watch import InotifyWatcher, PollingWatcher, open_watcher
 
 # The limit of a failing test only.
 LONG = 10.0
 SHORT = 0.5
 
-Watch = Callable[[], Inotify | Looking]
+Watch = Callable[[], PollingWatcher]
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(params=[Inotify, Looking])
+@pytest.fixture(params=[InotifyWatcher, PollingWatcher])
 def files(
     request: pytest.FixtureRequest, tmp_path: Path, outside: Path
-) -> Iterator[Inotify | Looking]:
+) -> Iterator[PollingWatcher]:
     (tmp_path / "app.py").write_text("")
     (tmp_path / "linked.py").symlink_to("lib/step")
     (tmp_path / "broken.py").symlink_to(outside / "later")
@@ -171,70 +171,70 @@ def write_variables(top: Path) -> None:
     ],
 )
 def test_a_change_is_noticed(
-    files: Inotify | Looking, tmp_path: Path, change: Callable[[Path], None]
+    files: PollingWatcher, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     change(tmp_path)
-    seen = files.changed(LONG)
+    seen = files.wait_for_change(LONG)
 
     # A new directory is an event of its own, before its files are.
-    assert seen or files.changed(LONG)
-    assert files.take()
-    assert not files.take()
+    assert seen or files.wait_for_change(LONG)
+    assert files.take_changes()
+    assert not files.take_changes()
 
 
-def test_a_directory_that_came_is_watched(files: Inotify | Looking, tmp_path: Path) -> None:
+def test_a_directory_that_came_is_watched(files: PollingWatcher, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
-    while files.changed(SHORT):
+    while files.wait_for_change(SHORT):
         pass
     (tmp_path / "new" / "x.py").write_text("x")
 
-    assert files.changed(LONG)
-    assert files.take() == ["new/x.py"]
+    assert files.wait_for_change(LONG)
+    assert files.take_changes() == ["new/x.py"]
 
 
-def test_the_same_content_is_no_change(files: Inotify | Looking, tmp_path: Path) -> None:
+def test_the_same_content_is_no_change(files: PollingWatcher, tmp_path: Path) -> None:
     for _ in range(3):
         (tmp_path / "app.py").write_text("")
         (tmp_path / "app.py").touch()
         (tmp_path / "copy.py~").write_text("")
         (tmp_path / "copy.py~").replace(tmp_path / "app.py")
-        assert not files.changed(SHORT / 5)
+        assert not files.wait_for_change(SHORT / 5)
 
 
 def test_a_directory_that_went_is_not_watched(
-    files: Inotify | Looking, tmp_path: Path, outside: Path
+    files: PollingWatcher, tmp_path: Path, outside: Path
 ) -> None:
     move_a_directory_out(tmp_path)
-    assert files.changed(LONG)
+    assert files.wait_for_change(LONG)
     (outside / "lib" / "words.py").write_text("x")
 
-    assert not files.changed(SHORT)
+    assert not files.wait_for_change(SHORT)
 
 
-def test_a_change_that_is_undone_is_none(files: Inotify | Looking, tmp_path: Path) -> None:
+def test_a_change_that_is_undone_is_none(files: PollingWatcher, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("x")
-    assert files.changed(LONG)
+    assert files.wait_for_change(LONG)
     (tmp_path / "app.py").write_text("")
-    assert files.changed(LONG)
+    assert files.wait_for_change(LONG)
 
-    assert files.take() == []
+    assert files.take_changes() == []
 
 
 def test_without_more_watches_it_goes_on_looking(
     tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = Inotify(tmp_path)
-    assert not files.why_looking()
+    files = InotifyWatcher(tmp_path)
+    assert not files.take_polling_reason()
     monkeypatch.setattr(watch, "WATCHED", 0)  # the kernel refuses to watch for nothing
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "x.py").write_text("x")
-    assert files.changed(LONG)
+    assert files.wait_for_change(LONG)
     (tmp_path / "new" / "y.py").write_text("x")
-    assert files.changed(LONG)
+    assert files.wait_for_change(LONG)
 
-    assert files.take() == ["new/x.py", "new/y.py"]
-    assert files.why_looking()
-    assert not files.why_looking()
+    assert files.take_changes() == ["new/x.py", "new/y.py"]
+    assert files.take_polling_reason()
+    assert not files.take_polling_reason()
     files.close()
 
 
@@ -248,43 +248,43 @@ def test_a_link_to_a_large_tree_is_followed_so_far(
         (tmp_path / f"d{number}").mkdir()
         (tmp_path / f"d{number}" / "x.py").touch()
     (tmp_path / "beyond").symlink_to(outside)
-    files = Looking(tmp_path)
+    files = PollingWatcher(tmp_path)
     found = [path for path in files.sources.now if "/beyond/" in path]
 
     assert 1 <= len(found) <= 3
     assert len(files.sources.now) == 10 + len(found)
 
 
-def test_what_is_no_source_is_no_change(files: Inotify | Looking, tmp_path: Path) -> None:
+def test_what_is_no_source_is_no_change(files: PollingWatcher, tmp_path: Path) -> None:
     for name in (".git/x.py", "env/x.py", "node_modules/x.py", "data.db", "log", ".#app.py"):
         (tmp_path / name).write_text("x")
     (tmp_path / "empty").rmdir()
     shutil.copy(tmp_path / "app.py", tmp_path / "app.py.swp")
 
-    assert not files.changed(SHORT)
+    assert not files.wait_for_change(SHORT)
 
 
 @pytest.mark.parametrize(
     "name", ["x.py", "kore.conf", "page.html", "pyproject.toml", "é.py", ".env", ".env.local"]
 )
 def test_sources_matter(name: str) -> None:
-    assert matters(name)
+    assert is_source(name)
 
 
 @pytest.mark.parametrize(
     "name", ["x.pyc", "4913", "app.py~", ".app.py.swp", ".#x.py", "kore.pid", ".env.swp", ".env~"]
 )
 def test_what_editors_and_servers_write_does_not(name: str) -> None:
-    assert not matters(name)
+    assert not is_source(name)
 
 
-def test_names_that_are_no_text_do_no_harm(files: Inotify | Looking, tmp_path: Path) -> None:
+def test_names_that_are_no_text_do_no_harm(files: PollingWatcher, tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.py")).write_text("x")
 
-    assert files.changed(LONG)
+    assert files.wait_for_change(LONG)
 
 
 def test_without_inotify_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "IN_NONBLOCK_CLOEXEC", 1)  # the kernel refuses such a flag
 
-    assert isinstance(watcher(tmp_path), Looking)
+    assert isinstance(open_watcher(tmp_path), PollingWatcher)

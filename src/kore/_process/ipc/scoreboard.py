@@ -114,7 +114,7 @@ def possible_layouts(slots: int) -> tuple[BoardLayout, ...]:
     )
 
 
-def resize_file(fd: int, slots: int) -> BoardLayout:
+def _resize_file(fd: int, slots: int) -> BoardLayout:
     """Give a new file the size of the best layout that is possible, and return that."""
     *preferred, compact = possible_layouts(slots)
     for layout in preferred:
@@ -137,7 +137,7 @@ class Scoreboard:
 
     def __init__(self, slots: int) -> None:
         self.fd = os.memfd_create("kore-scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        self.layout = resize_file(self.fd, slots)
+        self.layout = _resize_file(self.fd, slots)
         fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, SEALS)
         self.pages = mmap.mmap(self.fd, self.layout.size)
 

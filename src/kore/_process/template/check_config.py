@@ -40,13 +40,13 @@ def main() -> NoReturn:
     # A check leaves no files.
     BytecodePolicy(app, trusted_before=time.time(), writes=False).install()
     application = _app.Application(app, arguments, conf)
-    status = _check(application, what, same_user=bool(user))
+    status = _check_application(application, what, same_user=bool(user))
     flush_output()
     # Without waiting for threads that the application has started.
     os._exit(status)
 
 
-def _check(application: _app.Application, what: str, *, same_user: bool) -> int:
+def _check_application(application: _app.Application, what: str, *, same_user: bool) -> int:
     """Do everything that a start does before it opens something. Returns the exit status."""
     try:
         config = application.load()

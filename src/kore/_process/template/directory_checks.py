@@ -18,7 +18,7 @@ def check_directories(config: Config) -> None:
         places = config.setting_places
         where = places.get("http_body_disk_path", places.get("http_body_disk_offload", ""))
         with problems.collect_errors(where):
-            check_body_directory(config.settings.http_body_disk_path)
+            _check_body_directory(config.settings.http_body_disk_path)
     for domain in config.domains:
         for route in domain.routes:
             if route.files:
@@ -43,7 +43,7 @@ def _describe_missing(directory: Path) -> str:
     return "it is not a directory" if directory.exists() else f"there is no {directory}"
 
 
-def check_body_directory(path: str) -> None:
+def _check_body_directory(path: str) -> None:
     """Raise ConfigError if request bodies cannot be stored in a directory, or not safely.
 
     A directory that does not exist is made later; then its parent must be writable.
