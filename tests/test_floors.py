@@ -32,6 +32,7 @@ from tests.helpers.house import (
     allowed,
     context_writes,
     cython_imports,
+    foreign_to_parent,
     global_statements,
     graph,
     imports,
@@ -75,6 +76,10 @@ def test_no_modules_import_each_other() -> None:
 
 def test_rooms_of_processes_are_apart() -> None:
     assert wrong_rooms(graph(types=True)) == []
+
+
+def test_the_parent_imports_its_rooms_and_the_tables_of_settings() -> None:
+    assert foreign_to_parent(graph(types=True)) == []
 
 
 def breaches(
@@ -338,6 +343,18 @@ def test_a_closed_room_is_found() -> None:
             "_process.ipc.channel": {"_process.ipc.messages", "_process.spawn"},
         }
     ) == ["`_process/parent/launcher.py` imports `_process/worker/worker.py`"]
+
+
+def test_an_import_that_is_foreign_to_the_parent_is_found_behind_others() -> None:
+    modules = {
+        "_process.parent.parent": {"_process.spawn"},
+        "_process.spawn": {"_conf.settings", "_conf.builder"},
+        "_conf.settings": set(),
+        "_conf.builder": {"_process.worker.worker"},
+        "_process.worker.worker": set(),
+    }
+
+    assert foreign_to_parent(modules) == ["_conf.builder", "_process.worker.worker"]
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,21 @@ ROOMS = {
     "_process.worker": ("_process.parent", "_process.template"),
 }
 
+# What the root parent may import: rooms, the modules of `_process` itself, and these.
+PARENT_ROOMS = ("_process", "_process.ipc", "_process.log", "_process.parent")
+PARENT_IMPORTS = {
+    "_conf.server_schema",
+    "_conf.settings",
+    # What these two need.
+    "_conf.cpus",
+    "_conf.diagnostics",
+    "_conf.value_types",
+    "_values.grammar",
+    "errors",
+    # Removes bodies that workers have left, when the last one has exited.
+    "_http.body.spool_directory",
+}
+
 # From 400 lines on, a file may have two subjects: look. At 500 it is too long.
 LINES_OF_A_FILE = 500
 LINES_OF_A_FUNCTION = 60
@@ -253,6 +268,15 @@ def wrong_rooms(modules: Graph) -> list[str]:
         for closed in ROOMS.get(module.rpartition(".")[0], ())
         if other.startswith(f"{closed}.")
     ]
+
+
+def foreign_to_parent(modules: Graph) -> list[str]:
+    """Return what the parent imports, directly or by way of others, and may not."""
+    return sorted(
+        module
+        for module in reachable(modules, "_process.parent.parent")
+        if module.rpartition(".")[0] not in PARENT_ROOMS and module not in PARENT_IMPORTS
+    )
 
 
 def _package_of(module: str) -> str:

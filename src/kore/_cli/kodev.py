@@ -104,12 +104,12 @@ def _refuse_arguments(name: str, rest: list[str]) -> None:
 
 def _show_help(_: list[str]) -> int:
     """Show the help."""
-    return _print(USAGE)
+    return _show_text(USAGE)
 
 
 def _show_version(_: list[str]) -> int:
     """Show the version."""
-    return _print(f"{VERSION} python-{platform.python_version()}\n")
+    return _show_text(f"{VERSION} python-{platform.python_version()}\n")
 
 
 def _run_create(rest: list[str]) -> int:
@@ -128,7 +128,7 @@ def _run_create(rest: list[str]) -> int:
         "       kodev run           then see http://127.0.0.1:8888",
     ]
     lines += ["       python -m pytest    runs its tests"]
-    return _print("\n".join(lines) + "\n")
+    return _show_text("\n".join(lines) + "\n")
 
 
 def _run_project(rest: list[str]) -> int:
@@ -143,7 +143,9 @@ def _run_reload(rest: list[str]) -> int:
     for path in _list_lock_paths(project):
         try:
             if pid := signal_owner(path, signal.SIGHUP):
-                return _print(f"reloading application, process {pid}; its log says how that goes\n")
+                return _show_text(
+                    f"reloading application, process {pid}; its log says how that goes\n"
+                )
         except PermissionError:
             raise NoProjectError(f"process {find_owner(path)} belongs to another user") from None
     stale = " (its kore.pid was left behind by one that has ended)" * project.pidfile.exists()
@@ -182,7 +184,9 @@ def _run_info(rest: list[str]) -> int:
         "running": f"yes, process {pid}" if pid else "no",
         **rows,
     }
-    status = _print("".join(f"{name:14}{escape_text(value)}\n" for name, value in table.items()))
+    status = _show_text(
+        "".join(f"{name:14}{escape_text(value)}\n" for name, value in table.items())
+    )
     if wrong:
         raise NoProjectError(f"its configuration is not good:\n{wrong}")
     return status
@@ -221,7 +225,7 @@ def _run_clean(rest: list[str]) -> int:
         project.pidfile.unlink(missing_ok=True)
         removed += 1
     things = "thing" if removed == 1 else "things"
-    return _print(f"removed {removed} {things}\n" if removed else "nothing to remove\n")
+    return _show_text(f"removed {removed} {things}\n" if removed else "nothing to remove\n")
 
 
 def _find_leftovers(top: Path) -> list[Path]:
@@ -245,7 +249,7 @@ def _report_failure(text: str) -> int:
     return 1
 
 
-def _print(text: str) -> int:
+def _show_text(text: str) -> int:
     """Write to standard output. Returns the exit status."""
     return write_output(text, "kodev")
 

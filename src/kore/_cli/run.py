@@ -28,10 +28,10 @@ SETTLE_TIMEOUT: Final = 0.04
 # `si_code` of a signal from the kernel, as on ctrl-C: the server has received it, too.
 SI_KERNEL: Final = 128
 TRAPPED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
-SERVER_MAIN: Final = "kore._cli.run:run_server"
+SERVER_MAIN: Final = "kore._cli.run:_run_server"
 
 
-def run_server() -> NoReturn:
+def _run_server() -> NoReturn:
     """Run the server of `kodev run`, which ends with it."""
     parent, *arguments = sys.argv[1:]
     set_parent_death_signal(int(parent), signal.SIGTERM)
