@@ -280,7 +280,12 @@ def test_private_functions_begin_with_an_underscore() -> None:
 
 
 def test_prose_names_what_it_is_about() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "changelog.d").glob("*.md"),
+    ]
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in pages}
 
     assert not {

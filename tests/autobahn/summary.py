@@ -78,8 +78,8 @@ def page(summaries: Iterable[Summary], facts: Iterable[tuple[str, str]]) -> str:
     lines = [
         "# The Autobahn|Testsuite",
         "",
-        "What `make autobahn` has said of the WebSockets here. NON-STRICT is within RFC 6455, but",
-        "not at the first byte at which one could have known; INFORMATIONAL cases judge nothing.",
+        "Results of `make autobahn` for the WebSockets of kore. NON-STRICT is within RFC 6455, but",
+        "not at the first possible byte; INFORMATIONAL cases have no expected result.",
         "",
         *(f"- {name}: {value}" for name, value in facts),
         "",

@@ -16,7 +16,7 @@ FUNCTIONS: Final = (
 # Modules, and pages, with vague words.
 PROSE: Final = (
     "_core.listener", "_core.poller", "_core.request", "_core.websocket",
-    "docs/map.md", "docs/parity.md",
+    "docs/map.md",
 )  # fmt: skip
 PARAMETERS: Final = ()
 RINGS: Final[set[str]] = set()
