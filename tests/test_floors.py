@@ -406,6 +406,11 @@ def test_other_breaches_are_found() -> None:
     assert impure("_conf.schema", "import asyncio.tasks") == [
         "`_conf/schema.py` is pure and imports asyncio"
     ]
+    assert impure("_conf.schema", "import os\nos.unlink(x)\nPath(x).mkdir()\nself.open(x)\n") == [
+        "`_conf/schema.py` is pure and calls Path(x).mkdir()",
+        "`_conf/schema.py` is pure and calls os.unlink()",
+    ]
+    assert impure("_http.body.spool", "import fcntl\nos.unlink(x)") == []
     assert context_writes("_http.router", "_context.current.worker = None") == [
         "`_http/router.py` sets _context.current.worker"
     ]

@@ -51,21 +51,20 @@ FLOORS = {
           _conf.domain_rules _conf.file.authentications _conf.file.directives _conf.file.domains
           _conf.file.legacy _conf.file.loader _conf.file.printer _conf.file.routes _conf.filemaps
           _conf.notices _conf.route_options _conf.settings_checks _conf.signatures _conf.unserved
-          _conf.websockets _http.auth _http.files.file_response _http.files.filemap
-          _http.pipeline _http.redirects _http.request_data _http.router _http.steps
-          _http.streaming""",
+          _conf.websockets _http.auth _http.body.body_storage _http.body.body_stream
+          _http.body.multipart _http.body.spool _http.body.spool_directory
+          _http.body.uploaded_file _http.files.file_response _http.files.filemap _http.pipeline
+          _http.redirects _http.request_data _http.router _http.steps _http.streaming""",
     1: """_conf.cpus _conf.diagnostics _conf.file.syntax _conf.schema _conf.settings
-          _conf.value_types _http.body.body_storage _http.body.body_stream _http.body.multipart
-          _http.body.spool _http.body.spool_directory _http.body.uploaded_file _http.cookies
-          _http.field_parameters _http.files.conditions _http.files.content_encoding
-          _http.files.file_cache _http.files.media _http.files.ranges _http.files.safe_path
-          _http.params _http.sync_or_async _httpclient.body_receiver _httpclient.codings
-          _httpclient.curlopts _httpclient.fields _httpclient.lazy _httpclient.options
-          _httpclient.prepared _httpclient.urls _pgsql.harmless _pgsql.queue _pgsql.statements
-          _pgsql.values _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
-          _process.ipc.send_queue _process.ipc.validation _process.worker.codec
-          _process.worker.memory _websocket.broadcast _websocket.deflate _websocket.groups
-          _websocket.handshake""",
+          _conf.value_types _http.cookies _http.field_parameters _http.files.conditions
+          _http.files.content_encoding _http.files.file_cache _http.files.media
+          _http.files.ranges _http.files.safe_path _http.params _http.sync_or_async
+          _httpclient.body_receiver _httpclient.codings _httpclient.curlopts _httpclient.fields
+          _httpclient.lazy _httpclient.options _httpclient.prepared _httpclient.urls
+          _pgsql.harmless _pgsql.queue _pgsql.statements _pgsql.values _process.ipc.descriptors
+          _process.ipc.fragments _process.ipc.messages _process.ipc.send_queue
+          _process.ipc.validation _process.worker.codec _process.worker.memory
+          _websocket.broadcast _websocket.deflate _websocket.groups _websocket.handshake""",
     0: """_conf.server_schema _conf.suggestions _context _maybe_async _numbers _pgsql.functions
           _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
           _values.methods _values.paths _values.redirect_target errors""",
@@ -93,13 +92,31 @@ CORE_IS_FOR = 5
 # Modules of the standard library that would make a test of these need more than values.
 IMPURE = {
     "asyncio",
+    "fcntl",
     "multiprocessing",
     "select",
     "selectors",
+    "shutil",
     "signal",
     "socket",
     "ssl",
+    "tempfile",
     "threading",
+}
+# Functions of os, and methods of paths, that open or change files.
+DISK_FUNCTIONS = {
+    "chmod", "copy_file_range", "ftruncate", "link", "makedirs", "mkdir", "open", "pwrite",
+    "remove", "rename", "replace", "rmdir", "sendfile", "symlink", "truncate", "unlink", "utime",
+    "write",
+}  # fmt: skip
+PATH_METHODS = {"hardlink_to", "mkdir", "rmdir", "symlink_to", "touch", "write_bytes", "write_text"}
+# The modules, among the pure ones, whose subject are files.
+FILE_MODULES = {
+    "_http.body.body_storage",
+    "_http.body.spool",
+    "_http.body.spool_directory",
+    "_http.body.uploaded_file",
+    "_http.files.filemap",
 }
 PURE = (
     "_conf.",
@@ -143,10 +160,11 @@ PARENT_ROOMS = ("_process", "_process.ipc", "_process.log", "_process.parent")
 PARENT_IMPORTS = {
     "_conf.server_schema",
     "_conf.settings",
-    # What these two need.
+    # Imported by these two, and the names of months for syslog.
     "_conf.cpus",
     "_conf.diagnostics",
     "_conf.value_types",
+    "_values.dates",
     "_values.grammar",
     "errors",
     # Removes bodies that workers have left, when the last one has exited.
@@ -307,9 +325,27 @@ def reachable(modules: Graph, start: str) -> set[str]:
 
 
 def impure(module: str, source: str) -> list[str]:
-    """Return a sentence for everything a pure module must not import."""
+    """Return a sentence for everything a pure module must not import, or call."""
     found = {name.partition(".")[0] for name in imports(source)} & IMPURE
-    return [f"`{shown(module)}` is pure and imports {name}" for name in sorted(found)]
+    if module in FILE_MODULES:
+        return [f"`{shown(module)}` imports {name}" for name in sorted(found - {"fcntl"})]
+    return [f"`{shown(module)}` is pure and imports {name}" for name in sorted(found)] + [
+        f"`{shown(module)}` is pure and calls {call}()" for call in sorted(disk_calls(source))
+    ]
+
+
+def disk_calls(source: str) -> set[str]:
+    """Return the calls of a module that open or change files."""
+    calls = {
+        ast.unparse(node.func) for node in ast.walk(parse(source)) if isinstance(node, ast.Call)
+    }
+    return {
+        call
+        for call in calls
+        if call == "open"
+        or (call.startswith("os.") and call.removeprefix("os.") in DISK_FUNCTIONS)
+        or ("." in call and call.rpartition(".")[2] in PATH_METHODS)
+    }
 
 
 def context_writes(module: str, source: str) -> list[str]:

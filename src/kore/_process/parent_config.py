@@ -10,11 +10,11 @@ from kore._conf.value_types import PATH
 from kore._process.ipc.channel import DESCRIPTORS_MAX
 from kore._process.ipc.messages import ProtocolError
 from kore._process.roles import WORKER
+from kore._values.grammar import PORT_MAX
 from kore.errors import ConfigError, KoreError
 
 FOREGROUND: Final = ("dev", "development")
 DEFAULT_PIDFILE: Final = Settings().pidfile
-PORT_MAX: Final = 65535
 NAME_MAX: Final = 64
 # Listening sockets and access logs of a worker.
 HANDED_MAX: Final = DESCRIPTORS_MAX - len(WORKER.descriptors)

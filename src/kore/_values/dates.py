@@ -2,7 +2,6 @@
 
 import re
 import time
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -57,6 +56,9 @@ def _parse_date(text: str) -> int | None:
 
 def _to_timestamp(found: re.Match[str]) -> int | None:
     """Return the Unix time of a date in one of the three forms; None if there is no such day."""
+    # Not at the top: the parent uses only MONTHS.
+    from datetime import UTC, datetime
+
     day, hour, minute, second = (int(found[of]) for of in ("day", "hour", "minute", "second"))
     year, month = _expand_year(found["year"]), MONTHS.index(found["month"]) + 1
     try:

@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
+from kore._values.dates import MONTHS
+
 # All that could end a line, or move a terminal's cursor; tabs stay. A table for str.translate():
 # re.sub() with a function takes 30 times as long.
 CONTROL: Final = (
@@ -29,8 +31,6 @@ LEVELS: Final = (
     "info",
     "debug",
 )
-# English whatever the locale is (RFC 3164 section 4.1.2).
-MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 FACILITIES: Final = {"user": 1, "daemon": 3, **{f"local{n}": 16 + n for n in range(8)}}
 # Lines of a record's detail; of more the middle is left out.
 DETAIL_LINES_MAX: Final = 2000
@@ -139,6 +139,7 @@ def _replace_surrogates(text: str) -> str:
 def format_syslog(record: Record, sender: str, facility: str) -> list[bytes]:
     """Return the datagrams for a record (RFC 3164), as the C library sends them."""
     now = time.localtime(record.time)
+    # Not strftime(): RFC 3164 section 4.1.2 wants English names in any locale.
     stamp = f"{MONTHS[now.tm_mon - 1]} {now.tm_mday:2} {time.strftime('%H:%M:%S', now)}"
     start = f"<{FACILITIES[facility] * 8 + (record.priority & 7)}>{stamp} {sender}: "
     return [(start + line).encode() for line in _format_lines(record, DATAGRAM_CHARS_MAX)]
