@@ -1,4 +1,4 @@
-"""Workers' relays without workers, and between them what the parent does."""
+"""Message buses of three workers without processes, and a router in place of the parent."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -22,55 +22,58 @@ from tests.helpers.procs import PATIENCE
 SETTINGS = Settings(
     workers=3, worker_message_max=8 * FRAGMENT_SIZE, worker_message_window=8 * FRAGMENT_SIZE
 )
-Said = tuple[int, int, bytes]
+ReceivedMessage = tuple[int, int, bytes]
 
 
 class BusNetwork:
-    """Three relays, and between them what the parent does."""
+    """Three message buses, connected as the parent's router does."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.relays: dict[int, MessageBus] = {}
-        # Who got what from whom.
-        self.said: list[Said] = []
+        self.buses: dict[int, MessageBus] = {}
+        # Receiver, sender and payload of each message.
+        self.received: list[ReceivedMessage] = []
         self.flags: list[int] = []
-        self.receipts: list[bytes] = []
+        self.acks: list[bytes] = []
         self.failed: list[tuple[str, BaseException]] = []
+        # Kept, as a worker keeps them: the loop itself has weak references only.
+        self.tasks: set[asyncio.Task[None]] = set()
         for number in (1, 2, 3):
             self.start(number)
 
     def start(self, number: int) -> MessageBus:
-        """Start a worker, perhaps in the place of another one."""
-        relay = MessageBus(
+        """Start the bus of a worker, which may replace an earlier one."""
+        bus = MessageBus(
             number,
             SETTINGS,
             self.loop,
-            lambda parcel: self.carry(number, relay, parcel),
+            lambda message: self.route(number, bus, message),
             lambda where, error: self.failed.append((where, error)),
         )
-        relay.set_receiver(
-            MessageKind.OBJECT, lambda sender, payload: self.said.append((number, sender, payload))
+        bus.set_receiver(
+            MessageKind.OBJECT,
+            lambda sender, payload: self.received.append((number, sender, payload)),
         )
-        self.relays[number] = relay
-        relay.open(self.run_after_request)
-        return relay
+        self.buses[number] = bus
+        bus.open(self.run_after_request)
+        return bus
 
     def end(self, number: int) -> None:
-        """Let a worker end."""
-        del self.relays[number]
-        for relay in self.relays.values():
-            relay.forget_worker(WorkerExited(number))
+        """End a worker."""
+        del self.buses[number]
+        for bus in self.buses.values():
+            bus.forget_worker(WorkerExited(number))
 
-    def carry(self, sender: int, relay: MessageBus, parcel: RoutedMessage) -> None:
-        if self.relays.get(sender) is not relay:
+    def route(self, sender: int, bus: MessageBus, message: RoutedMessage) -> None:
+        if self.buses.get(sender) is not bus:
             return
-        self.flags.append(parcel.flags)
-        if parcel.flags & ACK:
-            self.receipts.append(bytes(parcel.content))
-        for number, receiver in self.relays.items():
-            mine = number != sender or parcel.flags & ECHO
-            if parcel.address == number or (parcel.address == ALL_WORKERS and mine):
-                passed = RoutedMessage(sender, parcel.flags, parcel.payload())
+        self.flags.append(message.flags)
+        if message.flags & ACK:
+            self.acks.append(bytes(message.content))
+        for number, receiver in self.buses.items():
+            mine = number != sender or message.flags & ECHO
+            if message.address == number or (message.address == ALL_WORKERS and mine):
+                passed = RoutedMessage(sender, message.flags, message.payload())
                 self.loop.call_soon(receiver.receive, passed)
 
     def run_after_request(
@@ -80,15 +83,17 @@ class BusNetwork:
             await hook
 
         task = asyncio.create_task(last())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
         task.add_done_callback(lambda _: close_if_not_started(hook))
         task.add_done_callback(lambda _: done())
         return task
 
     def send(self, payload: bytes, worker: int | None = 2, *, echo: bool = False) -> None:
-        self.relays[1].send(MessageKind.OBJECT, payload, worker, echo=echo)
+        self.buses[1].send(MessageKind.OBJECT, payload, worker, echo=echo)
 
-    def posted(self, flag: int) -> int:
-        """Return how many parcels with a flag there were."""
+    def count_flag(self, flag: int) -> int:
+        """Return how many messages with a flag were sent."""
         return sum(bool(flags & flag) for flags in self.flags)
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -96,16 +101,16 @@ class BusNetwork:
             while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.001)
 
-    async def drained(self, worker: int | None = None) -> None:
+    async def drain(self, worker: int | None = None) -> None:
         async with asyncio.timeout(PATIENCE):
-            await self.relays[1].drain(MessageKind.OBJECT, worker)
+            await self.buses[1].drain(MessageKind.OBJECT, worker)
 
 
 Check = Callable[[BusNetwork], Coroutine[Any, Any, None]]
 
 
 def checked(check: Check) -> Callable[[], None]:
-    """Run a test on a loop, with a star."""
+    """Return a test that runs *check* on a loop, with a network."""
 
     def test() -> None:
         async def main() -> None:

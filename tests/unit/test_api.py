@@ -61,7 +61,7 @@ async def task() -> None:
 # kore.config
 
 
-def test_a_setting_is_written_and_read(builder: Builder) -> None:
+def test_setting_is_written_and_read(builder: Builder) -> None:
     kore.config.workers = "4"
     kore.config.http_body_max = "16k"
 
@@ -70,22 +70,22 @@ def test_a_setting_is_written_and_read(builder: Builder) -> None:
     assert kore.config.http_keepalive_time == 20
 
 
-def test_a_setting_can_be_written_by_a_name_in_a_variable(builder: Builder) -> None:
+def test_setting_can_be_set_with_setattr(builder: Builder) -> None:
     setattr(kore.config, "workers", 4)  # noqa: B010 - what a program with a name in hand does
 
     assert getattr(kore.config, "workers") == 4  # noqa: B009
 
 
-def test_a_worker_reads_the_settings_in_force(worker: StandIn) -> None:
+def test_worker_reads_the_effective_settings(worker: StandIn) -> None:
     assert kore.config.workers == 7
 
 
-def test_a_worker_changes_no_setting(worker: StandIn) -> None:
+def test_worker_cannot_change_settings(worker: StandIn) -> None:
     with pytest.raises(RuntimeError, match="configured cannot be changed at runtime"):
         kore.config.workers = 4
 
 
-def test_an_unknown_setting_is_an_error_both_ways(builder: Builder) -> None:
+def test_unknown_setting_is_refused_on_read_and_write(builder: Builder) -> None:
     with pytest.raises(kore.errors.ConfigError, match="did you mean workers"):
         kore.config.wokers = 4
     with pytest.raises(AttributeError, match="did you mean workers"):
@@ -93,7 +93,7 @@ def test_an_unknown_setting_is_an_error_both_ways(builder: Builder) -> None:
     assert not hasattr(kore.config, "wokers")
 
 
-def test_a_setting_cannot_be_deleted(builder: Builder) -> None:
+def test_setting_cannot_be_deleted(builder: Builder) -> None:
     with pytest.raises(AttributeError, match=r"kore\.config\.workers cannot be deleted, only set"):
         del kore.config.workers
 
@@ -103,7 +103,7 @@ def test_all_settings_are_listed() -> None:
     assert repr(kore.config) == "<kore.config>"
 
 
-def test_nothing_is_configured_in_a_plain_interpreter() -> None:
+def test_plain_interpreter_cannot_configure() -> None:
     with pytest.raises(kore.errors.KoreError, match="nothing is being configured"):
         kore.config.workers = 4
 
@@ -112,14 +112,14 @@ def test_nothing_is_configured_in_a_plain_interpreter() -> None:
 
 
 @pytest.mark.parametrize("port", ["8888", 8888])
-def test_a_server_listens_on_ip_and_port(builder: Builder, port: str | int) -> None:
+def test_server_listens_on_ip_and_port(builder: Builder, port: str | int) -> None:
     kore.server("notls", ip="127.0.0.1", port=port, tls=False)
 
     assert str(builder.servers["notls"].address) == "127.0.0.1:8888"
     assert not builder.servers["notls"].tls
 
 
-def test_a_server_is_named_default_and_has_tls_unless_told_otherwise(builder: Builder) -> None:
+def test_server_defaults_to_the_name_default_and_tls(builder: Builder) -> None:
     kore.server(ip="::1", port=0)
     kore.server(name="unix", path="@kore")
 
@@ -139,7 +139,7 @@ def test_a_server_is_named_default_and_has_tls_unless_told_otherwise(builder: Bu
         ({"address": "::1"}, TypeError, "unexpected keyword argument 'address'"),
     ],
 )
-def test_a_server_that_is_none_is_an_error_of_the_call(
+def test_invalid_server_is_refused_by_the_call(
     builder: Builder, keywords: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -147,7 +147,7 @@ def test_a_server_that_is_none_is_an_error_of_the_call(
     assert not builder.servers
 
 
-def test_a_domain_is_what_routes_are_added_to(builder: Builder) -> None:
+def test_routes_are_added_to_a_domain(builder: Builder) -> None:
     kore.bind("::1", 0)
     domain = kore.domain("a.test")
 
@@ -157,7 +157,7 @@ def test_a_domain_is_what_routes_are_added_to(builder: Builder) -> None:
     assert builder.build().domains[0].routes[0].handler is handler
 
 
-def test_a_decorator_returns_the_function_itself(builder: Builder) -> None:
+def test_decorators_return_the_function_itself(builder: Builder) -> None:
     kore.server("one", ip="::1", port=0, tls=False)
     decorated = kore.route("/", methods=["post"], domain="a.test")(handler)
     kore.domain("a.test", "one")
@@ -168,14 +168,14 @@ def test_a_decorator_returns_the_function_itself(builder: Builder) -> None:
     assert (route.path, route.handler, route.methods) == ("/", handler, ("POST",))
 
 
-def test_a_decorator_without_parentheses_is_an_error(builder: Builder) -> None:
+def test_decorator_without_parentheses_is_refused(builder: Builder) -> None:
     with pytest.raises(TypeError, match=r"path must be str, not a function: write @kore.route"):
 
         @kore.route
         def index(request: object) -> None: ...
 
 
-def test_a_keyword_that_would_protect_is_refused_without_tls(builder: Builder) -> None:
+def test_tls_keywords_are_refused_without_tls(builder: Builder) -> None:
     kore.server(ip="127.0.0.1", port=1, tls=False)
     kore.domain("a", acme=True)
 
@@ -186,7 +186,7 @@ def test_a_keyword_that_would_protect_is_refused_without_tls(builder: Builder) -
 # Tasks
 
 
-def test_a_task_made_early_is_kept_for_the_workers(builder: Builder) -> None:
+def test_task_created_before_the_start_is_kept_for_workers(builder: Builder) -> None:
     coroutine = task()
 
     assert kore.task_create(coroutine) == 1
@@ -194,7 +194,7 @@ def test_a_task_made_early_is_kept_for_the_workers(builder: Builder) -> None:
     builder.discard()
 
 
-def test_a_task_made_in_a_worker_is_the_workers(worker: StandIn) -> None:
+def test_task_created_in_a_worker_runs_there(worker: StandIn) -> None:
     async def main() -> tuple[int, list[int]]:
         number = kore.task_create(asyncio.sleep(0))
         return number, list(worker.tasks.entries)
@@ -203,13 +203,13 @@ def test_a_task_made_in_a_worker_is_the_workers(worker: StandIn) -> None:
 
 
 @pytest.mark.parametrize("thing", [task, None, 5])
-def test_a_task_is_a_coroutine(builder: Builder, thing: Any) -> None:
+def test_task_create_needs_a_coroutine(builder: Builder, thing: Any) -> None:
     with pytest.raises(TypeError, match="object is not a coroutine"):
         kore.task_create(thing)
 
 
 @pytest.mark.parametrize("number", [0, -1, 65, 9, 19, 11, 10**9])
-def test_some_signals_cannot_be_trapped(builder: Builder, number: int) -> None:
+def test_uncatchable_signals_cannot_be_trapped(builder: Builder, number: int) -> None:
     with pytest.raises(ValueError, match=f"signal {number} cannot be trapped"):
         kore.sigtrap(number)
 
@@ -226,25 +226,25 @@ def test_signals_are_trapped_in_all_workers(builder: Builder) -> None:
 # The tracer
 
 
-def test_a_tracer_set_early_is_in_the_configuration(builder: Builder) -> None:
+def test_tracer_set_before_the_start_is_in_the_configuration(builder: Builder) -> None:
     assert kore.tracer(handler) is True
     assert builder.tracer is handler
 
 
-def test_a_tracer_set_in_a_worker_is_the_workers(worker: StandIn) -> None:
+def test_tracer_set_in_a_worker_is_its_own(worker: StandIn) -> None:
     kore.tracer(handler)
 
     assert worker.tracer is handler
 
 
-def test_there_is_one_tracer(worker: StandIn) -> None:
+def test_tracer_can_be_set_once(worker: StandIn) -> None:
     worker.tracer = handler
 
     with pytest.raises(RuntimeError, match="tracer already set"):
         kore.tracer(print)
 
 
-def test_a_tracer_is_callable(builder: Builder) -> None:
+def test_tracer_must_be_callable(builder: Builder) -> None:
     with pytest.raises(RuntimeError, match="object not callable"):
         kore.tracer("print")  # type: ignore[arg-type]
 
@@ -252,15 +252,15 @@ def test_a_tracer_is_callable(builder: Builder) -> None:
 # The process
 
 
-def test_worker_is_none_outside_of_workers(builder: Builder) -> None:
+def test_worker_returns_none_outside_of_workers(builder: Builder) -> None:
     assert kore.worker() is None
 
 
-def test_worker_is_its_number(worker: StandIn) -> None:
+def test_worker_returns_its_number(worker: StandIn) -> None:
     assert kore.worker() == 3
 
 
-def test_time_is_in_milliseconds_and_never_goes_back() -> None:
+def test_time_is_monotonic_in_milliseconds() -> None:
     before = time.monotonic_ns() // 1_000_000
 
     assert before <= kore.time() <= time.monotonic_ns() // 1_000_000
@@ -280,7 +280,7 @@ def test_time_is_in_milliseconds_and_never_goes_back() -> None:
         ("LOG_DEBUG", logging.DEBUG),
     ],
 )
-def test_a_line_is_logged_with_its_priority(
+def test_log_keeps_the_priority(
     caplog: pytest.LogCaptureFixture, name: str, level: int
 ) -> None:
     priority = getattr(kore, name)
@@ -301,36 +301,36 @@ def test_a_line_is_logged_with_its_priority(
         (("info", "text"), "'str' object cannot be interpreted as an integer"),
     ],
 )
-def test_a_line_is_a_number_and_a_text(arguments: tuple[Any, Any], words: str) -> None:
+def test_log_checks_its_arguments(arguments: tuple[Any, Any], words: str) -> None:
     with pytest.raises(TypeError, match=words):
         kore.log(*arguments)
 
 
 @pytest.mark.parametrize("name", ["fatal", "fatalx"])
-def test_the_end_before_the_start_is_one_line(builder: Builder, name: str) -> None:
+def test_fatal_before_the_start_exits_with_one_line(builder: Builder, name: str) -> None:
     with pytest.raises(kore.errors.Fatal, match=r"^fatal: no database$"):
         getattr(kore, name)("no database")
 
 
 @pytest.mark.parametrize("name", ["fatal", "fatalx"])
-def test_the_end_of_a_worker_is_its_own_matter(worker: StandIn, name: str) -> None:
+def test_fatal_in_a_worker_is_delegated_to_it(worker: StandIn, name: str) -> None:
     with pytest.raises(Ended) as ended:
         getattr(kore, name)("no database")
     assert ended.value.args == (name, "no database")
 
 
 @pytest.mark.parametrize("name", ["fatal", "fatalx"])
-def test_a_reason_is_text(worker: StandIn, name: str) -> None:
+def test_fatal_needs_a_str(worker: StandIn, name: str) -> None:
     with pytest.raises(TypeError, match="reason must be str, not int"):
         getattr(kore, name)(5)
 
 
-def test_a_worker_may_ask_for_the_end_of_all(worker: StandIn) -> None:
+def test_shutdown_in_a_worker_is_delegated_to_it(worker: StandIn) -> None:
     assert kore.shutdown() is True
     assert worker.seen == ["shutdown"]
 
 
-def test_a_shutdown_before_the_start_is_the_end_of_the_start(builder: Builder) -> None:
+def test_shutdown_before_the_start_is_fatal(builder: Builder) -> None:
     with pytest.raises(kore.errors.Fatal, match="kore_shutdown: called from parent"):
         kore.shutdown()
 

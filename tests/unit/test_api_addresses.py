@@ -8,7 +8,7 @@ import kore
 from kore._conf.builder import Builder
 
 
-def test_the_older_spellings_listen_without_tls(builder: Builder) -> None:
+def test_bind_listens_without_tls(builder: Builder) -> None:
     assert kore.bind("127.0.0.1", "8888") is True
     assert str(builder.servers["default"].address) == "127.0.0.1:8888"
 
@@ -24,7 +24,7 @@ def test_the_older_spellings_listen_without_tls(builder: Builder) -> None:
     ]
 
 
-def test_an_older_spelling_adds_to_a_server_without_tls(builder: Builder) -> None:
+def test_bind_adds_an_address_to_a_server_without_tls(builder: Builder) -> None:
     kore.server(ip="127.0.0.1", port=1, tls=False)
     kore.bind("127.0.0.1", "2")
     assert [each.address.port for each in builder.list_addresses()] == [1, 2]
@@ -32,13 +32,13 @@ def test_an_older_spelling_adds_to_a_server_without_tls(builder: Builder) -> Non
         kore.bind("127.0.0.1", 2)
 
 
-def test_an_older_spelling_does_not_add_to_a_server_with_tls(builder: Builder) -> None:
+def test_bind_does_not_add_to_a_server_with_tls(builder: Builder) -> None:
     kore.server(ip="127.0.0.1", port=1)
     with pytest.raises(kore.errors.ConfigError, match=r"TLS, and kore.bind\(\) listens without"):
         kore.bind("127.0.0.1", 2)
 
 
-def test_listening_of_old_is_explained(builder: Builder) -> None:
+def test_listen_of_kore_3_is_explained(builder: Builder) -> None:
     for arguments in (("127.0.0.1", "8888", ""), ("::1", 80, None), ("0.0.0.0", "1", "callback")):
         with pytest.raises(kore.errors.KoreError, match=r"write kore.bind\(.*tls=False"):
             kore.listen(*arguments)  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ def test_listening_of_old_is_explained(builder: Builder) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, False, ""])
-def test_a_keyword_without_text_asks_for_nothing(builder: Builder, nothing: Any) -> None:
+def test_empty_keyword_counts_as_not_given(builder: Builder, nothing: Any) -> None:
     kore.server("ip", ip="127.0.0.1", port="8888", path=nothing, tls=False)
     kore.server("path", ip=nothing, path="/run/kore.sock", tls=False)
     assert [str(each.address) for each in builder.list_addresses()] == [

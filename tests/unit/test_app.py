@@ -39,7 +39,7 @@ def complaint(path: str, *arguments: str) -> str:
 # What is loaded
 
 
-def test_a_file_may_do_it_all_on_import() -> None:
+def test_file_may_configure_on_import() -> None:
     write("app.py", SERVER + 'kore.config.workers = "2"\n@kore.route("/")\n'
           'def index(req): ...\nkore.domain("*", attach="plain")\n')  # fmt: skip
 
@@ -50,7 +50,7 @@ def test_a_file_may_do_it_all_on_import() -> None:
     assert [route.path for route in config.domains[0].routes] == ["/"]
 
 
-def test_an_application_object_is_configured_with_the_arguments() -> None:
+def test_koreapp_configure_gets_the_arguments() -> None:
     write(
         "app.py",
         """
@@ -76,7 +76,7 @@ def test_an_application_object_is_configured_with_the_arguments() -> None:
     assert config.domains[0].routes[0].handler.__name__ == "index"
 
 
-def test_the_arguments_begin_with_the_name_of_the_program() -> None:
+def test_arguments_begin_with_the_program_name() -> None:
     write("app.py", SERVER + "def kore_parent_configure(args):\n    kore.app(args)\n")
 
     _app.load("app.py", ["a", "-b"])
@@ -84,7 +84,7 @@ def test_the_arguments_begin_with_the_name_of_the_program() -> None:
     assert _context.current.app == ["kore", "a", "-b"]
 
 
-def test_a_method_of_the_application_wins_over_the_older_name() -> None:
+def test_method_of_koreapp_wins_over_the_old_name() -> None:
     write(
         "app.py",
         SERVER
@@ -108,7 +108,7 @@ def test_a_method_of_the_application_wins_over_the_older_name() -> None:
     }
 
 
-def test_a_file_finds_what_lies_beside_it() -> None:
+def test_file_can_import_modules_beside_it() -> None:
     write("site/app.py", SERVER + "import beside_it\nkore.app(beside_it.VALUE)\n")
     write("site/beside_it.py", "VALUE = 7\n")
 
@@ -118,7 +118,7 @@ def test_a_file_finds_what_lies_beside_it() -> None:
     assert sys.path[-1] == str(Path("site").absolute())
 
 
-def test_a_file_is_the_module_of_its_name() -> None:
+def test_file_is_imported_under_its_name() -> None:
     write("my_shop.py", SERVER + "import my_shop\nkore.app(my_shop.kore is kore)\n")
 
     _app.load("my_shop.py")
@@ -128,7 +128,7 @@ def test_a_file_is_the_module_of_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["json", "this"])
-def test_a_file_takes_no_other_modules_name(name: str) -> None:
+def test_file_does_not_replace_another_module(name: str) -> None:
     write(f"{name}.py", SERVER + "kore.app(__name__)\n")
 
     _app.load(f"{name}.py")
@@ -138,7 +138,7 @@ def test_a_file_takes_no_other_modules_name(name: str) -> None:
     assert importlib.util.find_spec(name).origin != str(Path(f"{name}.py").absolute())  # type: ignore[union-attr]
 
 
-def test_a_file_in_a_searched_directory_keeps_its_name(here: Path) -> None:
+def test_file_on_the_search_path_keeps_its_name(here: Path) -> None:
     sys.path.insert(0, str(here))
     write("searched_app.py", SERVER + "kore.app(__name__)\n")
 
@@ -147,7 +147,7 @@ def test_a_file_in_a_searched_directory_keeps_its_name(here: Path) -> None:
     assert _context.current.app == "searched_app"
 
 
-def test_capital_letters_and_dots_in_a_file_name_are_allowed() -> None:
+def test_file_name_may_have_capitals_and_dots() -> None:
     write("my.app.PY", SERVER + "kore.app(__name__)\n")
 
     _app.load("my.app.PY")
@@ -156,7 +156,7 @@ def test_capital_letters_and_dots_in_a_file_name_are_allowed() -> None:
 
 
 @pytest.mark.parametrize("path", ["shop", "shop/", "./shop", "../{here}/shop"])
-def test_a_directory_is_a_package_and_the_place_to_be(here: Path, path: str) -> None:
+def test_directory_is_a_package_and_the_working_directory(here: Path, path: str) -> None:
     write("shop/__init__.py", SERVER + "from . import goods\nimport goods as again\n"
           "from shop.goods import LIST\nkore.app((__name__, LIST))\n")  # fmt: skip
     write("shop/goods.py", "LIST = [1]\n")
@@ -168,7 +168,7 @@ def test_a_directory_is_a_package_and_the_place_to_be(here: Path, path: str) -> 
     assert sys.path[-2:] == [str(here), str(here / "shop")]
 
 
-def test_the_directory_one_is_in_is_an_application_too(here: Path) -> None:
+def test_current_directory_can_be_an_application(here: Path) -> None:
     write("shop/__init__.py", SERVER + "kore.app(__name__)\n")
     os.chdir("shop")
 
@@ -177,7 +177,7 @@ def test_the_directory_one_is_in_is_an_application_too(here: Path) -> None:
     assert _context.current.app == "shop"
 
 
-def test_a_module_is_found_by_its_name() -> None:
+def test_module_is_found_by_its_name() -> None:
     write("shop_package/__init__.py", "")
     write("shop_package/front.py", SERVER + "kore.app(__name__)\n")
 
@@ -201,14 +201,14 @@ def test_a_module_is_found_by_its_name() -> None:
         ("notes.txt", "the name of an application's file ends in .py"),
     ],
 )
-def test_what_is_not_there_is_one_line(path: str, reason: str) -> None:
+def test_missing_application_is_a_one_line_error(path: str, reason: str) -> None:
     Path("empty").mkdir()
     Path("notes.txt").touch()
 
     assert complaint(path) == f"fatal: {path}: {reason}"
 
 
-def test_a_failing_import_shows_the_users_frames_only() -> None:
+def test_failing_import_shows_application_frames_only() -> None:
     write("app.py", "import helper\n")
     write("helper.py", "def work():\n    return 1 / 0\n\nwork()\n")
 
@@ -227,7 +227,7 @@ def test_a_failing_import_shows_the_users_frames_only() -> None:
     ]
 
 
-def test_a_failing_import_shows_what_it_was_caused_by_without_our_frames() -> None:
+def test_failing_import_shows_its_cause_without_our_frames() -> None:
     write(
         "app.py",
         """
@@ -247,7 +247,7 @@ def test_a_failing_import_shows_what_it_was_caused_by_without_our_frames() -> No
     assert "importlib" not in text
 
 
-def test_a_syntax_error_is_shown_at_its_place() -> None:
+def test_syntax_error_is_shown_with_its_place() -> None:
     write("app.py", "a = 1\nb = = 2\n")
 
     text = complaint("app.py")
@@ -257,7 +257,7 @@ def test_a_syntax_error_is_shown_at_its_place() -> None:
     assert str(Path(_app.__file__).parent) not in text
 
 
-def test_a_module_that_is_not_there_is_named() -> None:
+def test_missing_module_is_named() -> None:
     write("shop_without/__init__.py", "")
 
     text = complaint("shop_without.front")
@@ -266,7 +266,7 @@ def test_a_module_that_is_not_there_is_named() -> None:
     assert text.endswith("fatal: shop_without.front: failed to import module")
 
 
-def test_a_failing_configuration_shows_the_users_frames_only() -> None:
+def test_failing_configure_shows_application_frames_only() -> None:
     write(
         "app.py",
         """
@@ -286,7 +286,7 @@ def test_a_failing_configuration_shows_the_users_frames_only() -> None:
     assert sum("File " in line for line in lines) == 1
 
 
-def test_a_bad_route_shows_the_users_frames_only() -> None:
+def test_invalid_route_shows_application_frames_only() -> None:
     write("app.py", SERVER + "d = kore.domain('*', attach='plain')\n"
           "d.route('/x', print, hooks=1)\n")  # fmt: skip
 
@@ -296,7 +296,7 @@ def test_a_bad_route_shows_the_users_frames_only() -> None:
     assert lines[-2].startswith("kore.errors.ConfigError: route '/x': hooks must be a dict")
 
 
-def test_a_mistake_that_shows_at_the_end_is_one_line_with_its_place() -> None:
+def test_late_configuration_error_is_one_line_with_its_place() -> None:
     write("app.py", SERVER + "d = kore.domain('*', attach='plain')\n"
           "d.route('/x', print)\nd.route('/x', print)\n")  # fmt: skip
 
@@ -305,7 +305,7 @@ def test_a_mistake_that_shows_at_the_end_is_one_line_with_its_place() -> None:
     )
 
 
-def test_a_decorated_route_is_placed_at_its_decorator() -> None:
+def test_decorated_route_is_located_at_its_decorator() -> None:
     write("app.py", SERVER + "@kore.route('/')\ndef index(req):\n    pass\n")
 
     assert complaint("app.py") == (
@@ -314,13 +314,13 @@ def test_a_decorated_route_is_placed_at_its_decorator() -> None:
 
 
 @pytest.mark.parametrize("where", ["", "def kore_parent_configure(args): "])
-def test_an_application_that_gives_up_is_one_line(where: str) -> None:
+def test_fatal_during_load_is_one_line(where: str) -> None:
     write("app.py", f"import kore\n{where}kore.fatal('no database')\n")
 
     assert complaint("app.py") == "fatal: no database"
 
 
-def test_an_application_may_end_by_itself() -> None:
+def test_application_may_exit_during_load() -> None:
     write("app.py", "import sys\ndef kore_parent_configure(args): sys.exit(3)\n")
 
     with pytest.raises(SystemExit) as ended:
@@ -328,14 +328,14 @@ def test_an_application_may_end_by_itself() -> None:
     assert ended.value.code == 3
 
 
-def test_an_async_configure_is_refused() -> None:
+def test_async_configure_is_refused() -> None:
     write("app.py", SERVER + "async def kore_parent_configure(args): ...\n")
 
     assert complaint("app.py").startswith("fatal: app.py:3: configure() must not be async")
 
 
 @pytest.mark.parametrize("end", ["1 / 0", "exit(1)", "kore.config.worker_no_accept = 250"])
-def test_tasks_of_an_application_that_failed_are_closed(end: str) -> None:
+def test_tasks_of_a_failed_load_are_closed(end: str) -> None:
     write("app.py", SERVER + "kore.config.workers = 2\nasync def task(): ...\n"
           f"coro = task()\nkore.task_create(coro)\nkore.app(coro)\n{end}\n")  # fmt: skip
 
@@ -345,7 +345,7 @@ def test_tasks_of_an_application_that_failed_are_closed(end: str) -> None:
     assert _context.current.app.cr_frame is None  # type: ignore[attr-defined]
 
 
-def test_after_loading_nothing_can_be_configured() -> None:
+def test_configuration_is_frozen_after_load() -> None:
     write("app.py", SERVER)
 
     config = _app.load("app.py")

@@ -46,7 +46,7 @@ def complaint(conf: str) -> str:
     return str(raised.value)
 
 
-def test_a_package_named_in_a_file_is_imported_and_not_entered(here: Path) -> None:
+def test_python_import_of_a_package_keeps_the_working_directory(here: Path) -> None:
     write("shop/__init__.py", "from shop.goods import index\n")
     write("shop/goods.py", "def index(req): ...\n")
     write("kore.conf", "python_import ./shop\npython_import shop\n" + CONF)
@@ -57,7 +57,7 @@ def test_a_package_named_in_a_file_is_imported_and_not_entered(here: Path) -> No
     assert Path.cwd() == here
 
 
-def test_a_file_is_found_from_where_the_command_was_given(here: Path) -> None:
+def test_paths_are_relative_to_the_start_directory(here: Path) -> None:
     write("goodies/__init__.py", "def index(req): ...\n")
     write("conf/kore.conf", "include more.conf\n")
     write("conf/more.conf", CONF)
@@ -66,7 +66,7 @@ def test_a_file_is_found_from_where_the_command_was_given(here: Path) -> None:
     assert Path.cwd() == here / "goodies"
 
 
-def test_what_a_module_configures_is_placed_in_the_module() -> None:
+def test_configuration_of_a_module_is_located_in_it() -> None:
     write("helper_module.py", "import kore\n\nkore.server('x', ip='::1', port=1)\n")
     write("kore.conf", "python_import helper_module.py\n" + CONF.replace("index", "nobody"))
 
@@ -76,14 +76,14 @@ def test_what_a_module_configures_is_placed_in_the_module() -> None:
     assert "helper_module.py:3: server 'x': TLS is not part of this version yet" in text
 
 
-def test_a_file_that_is_wrong_configures_nobody() -> None:
+def test_invalid_file_configures_nothing() -> None:
     write("late.py", "def kore_parent_configure(args):\n    raise NotImplementedError\n")
     write("kore.conf", "python_import late.py\nwrokers 1\n")
 
     assert "unknown directive or setting 'wrokers'" in complaint("kore.conf")
 
 
-def test_an_onload_is_kept_for_the_workers() -> None:
+def test_onload_is_kept_for_workers() -> None:
     write("onloaded.py", "def loaded(action): ...\ndef index(req): ...\n")
     write("kore.conf", "python_import onloaded.py loaded\n" + CONF)
 
@@ -100,7 +100,7 @@ def test_an_onload_is_kept_for_the_workers() -> None:
         ("1 / 0\n", "python_import app.py\n", []),
     ],
 )
-def test_who_wants_to_know_of_a_setting_hears_it_before_all_else(
+def test_on_change_is_called_as_soon_as_a_setting_is_set(
     script: str, conf: str, values: list[int]
 ) -> None:
     """Even if nothing comes of the configuration: the next statement may hang, or fail."""

@@ -50,7 +50,7 @@ def refused(source: str) -> str:
         "class koreapp:\n    @classmethod\n    def configure(cls, a): kore.config.workers = 3",
     ],
 )
-def test_configure_takes_arguments_or_none(source: str) -> None:
+def test_configure_may_take_arguments_or_none(source: str) -> None:
     assert load(f"{source}\n{ROUTE}").settings.workers == 3
 
 
@@ -66,7 +66,7 @@ def test_configure_takes_arguments_or_none(source: str) -> None:
         ("onmsg(self, sender, obj)", "must accept (obj)"),
     ],
 )
-def test_a_hook_that_cannot_be_called_is_refused(hook: str, wanted: str) -> None:
+def test_hook_with_a_wrong_signature_is_refused(hook: str, wanted: str) -> None:
     said = refused(f"class App:\n    async def {hook}: ...\nkoreapp = App()\n{ROUTE}")
 
     name = hook.partition("(")[0]
@@ -74,7 +74,7 @@ def test_a_hook_that_cannot_be_called_is_refused(hook: str, wanted: str) -> None
     assert said.endswith(wanted)
 
 
-def test_onmsg_may_be_for_the_messages_of_a_websocket() -> None:
+def test_onmsg_may_be_a_websocket_callback() -> None:
     source = "class App:\n    def onmsg(self, conn, op, data): ...\nkoreapp = App()\n"
 
     assert "onmsg" not in load(source + ROUTE).hooks
@@ -100,14 +100,14 @@ def test_configure_is_checked_before_it_is_called(arguments: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["workerstart", "workerstop", "cleanup"])
-def test_a_generator_is_no_hook(name: str) -> None:
+def test_generator_hook_is_refused(name: str) -> None:
     said = refused(f"class App:\n    def {name}(self): yield\nkoreapp = App()\n{ROUTE}")
 
     assert f"the hook App.{name}() is a generator: nothing would run it" in said
 
 
 @pytest.mark.parametrize("hook", ["configure(self, args)", "workerstart(self)"])
-def test_a_class_is_no_application(hook: str) -> None:
+def test_class_as_koreapp_is_refused(hook: str) -> None:
     said = refused(f"class Shop:\n    def {hook}: ...\nkoreapp = Shop\n{ROUTE}")
 
     assert said == (
@@ -122,7 +122,7 @@ def test_a_class_is_no_application(hook: str) -> None:
         ("configured", "configure"), ("worker_started", "workerstart"),
     ],
 )  # fmt: skip
-def test_a_misspelled_hook_is_noticed(name: str, hook: str) -> None:
+def test_misspelled_hook_gets_a_notice(name: str, hook: str) -> None:
     config = load(f"class App:\n    async def {name}(self): ...\nkoreapp = App()\n{ROUTE}")
 
     assert config.notices == (
@@ -131,13 +131,13 @@ def test_a_misspelled_hook_is_noticed(name: str, hook: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["kore_worker_configured", "kore_parent_tear_down"])
-def test_so_is_a_function_that_looks_like_one(name: str) -> None:
+def test_misspelled_hook_function_gets_a_notice(name: str) -> None:
     (notice,) = load(f"def {name}(): ...\n{ROUTE}").notices
 
     assert notice.startswith(f"app.py:4: {name}() is not called: did you mean kore_")
 
 
-def test_other_names_are_the_applications_own() -> None:
+def test_other_names_get_no_notice() -> None:
     methods = ["start", "stop", "run", "index", "config", "on_signal", "cleanup_old"]
     source = "class App:\n    def workerstart(self): ...\n"
     source += "".join(f"    def {name}(self, req): ...\n" for name in methods)
@@ -145,7 +145,7 @@ def test_other_names_are_the_applications_own() -> None:
     assert load(f"{source}koreapp = App()\n{ROUTE}").notices == ()
 
 
-def test_an_application_without_routes_is_noticed() -> None:
+def test_application_without_routes_gets_a_notice() -> None:
     (notice,) = load("").notices
 
     assert notice.startswith("the application has no routes: every request will be answered")
@@ -156,7 +156,7 @@ def test_an_application_without_routes_is_noticed() -> None:
     [ROUTE, "kore.domain('x', attach='plain').filemaps({'/': '/usr/share/doc/'})",
      "kore.domain('x', attach='plain').redirect('^/', 301, 'https://example.com/')"],
 )  # fmt: skip
-def test_one_that_answers_is_not(source: str) -> None:
+def test_application_with_redirects_gets_no_notice(source: str) -> None:
     if "domain" in source:
         Path("app.py").write_text(HEAD.replace('"*"', '"y"') + source)
         assert _app.load("app.py").notices == ()
@@ -165,7 +165,7 @@ def test_one_that_answers_is_not(source: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/u/{n}", "/u/<n>", "^/u/{n}$", "^/u/<int:n>$"])
-def test_a_route_of_other_frameworks_is_noticed(path: str) -> None:
+def test_route_syntax_of_other_frameworks_gets_a_notice(path: str) -> None:
     (notice,) = load(f"@kore.route({path!r})\ndef user(req): ...\n").notices
 
     assert notice.startswith("app.py:4: route '")
@@ -173,14 +173,14 @@ def test_a_route_of_other_frameworks_is_noticed(path: str) -> None:
     assert notice.endswith("write '^/u/([^/]+)$', and the handler gets each group")
 
 
-def test_a_group_that_no_path_can_hold_is_refused_with_what_to_write() -> None:
+def test_group_that_matches_no_path_is_refused_with_a_hint() -> None:
     with pytest.raises(StartError, match="captures nothing here, write"):
         load(r"@kore.route(r'/u/(\d+)')" + "\ndef user(req, n): ...\n")
 
 
 @pytest.mark.parametrize("path", ["/u/([0-9]+)", "/u/([a-z]*)$", "/s/(.*)"])
 @pytest.mark.parametrize("arguments", ["req", "req, n"])
-def test_groups_of_a_path_that_is_no_regular_expression_are_noticed(
+def test_groups_in_a_literal_path_get_a_notice(
     path: str, arguments: str
 ) -> None:
     (notice,) = load(f"@kore.route({path!r})\ndef user({arguments}): ...\n").notices
@@ -190,10 +190,10 @@ def test_groups_of_a_path_that_is_no_regular_expression_are_noticed(
 
 
 @pytest.mark.parametrize("path", ["/Kore_(software)", "/a(b)c", "/x(1.0)"])
-def test_brackets_in_a_path_are_not(path: str) -> None:
+def test_brackets_in_a_literal_path_get_no_notice(path: str) -> None:
     assert load(f"@kore.route({path!r})\ndef page(req): ...\n").notices == ()
 
 
 @pytest.mark.parametrize("path", ["^/u/(?P<n>[0-9]{1,3})$", "^/[0-9]{4}$", "/u/n"])
-def test_regular_expressions_are_not(path: str) -> None:
+def test_regular_expressions_get_no_notice(path: str) -> None:
     assert load(f"@kore.route({path!r})\ndef user(req, n=None): ...\n").notices == ()

@@ -80,7 +80,7 @@ def remove_the_source(source: Path, _: Path) -> None:
     source.unlink()
 
 
-def test_bytecode_younger_than_its_source_is_read(source: Path) -> None:
+def test_bytecode_newer_than_its_source_is_read(source: Path) -> None:
     assert may_read(source)
 
 
@@ -94,7 +94,7 @@ def test_bytecode_younger_than_its_source_is_read(source: Path) -> None:
         remove_the_source,
     ],
 )
-def test_bytecode_that_may_be_of_other_code_is_not_read(source: Path, change: Change) -> None:
+def test_bytecode_that_may_be_stale_is_not_read(source: Path, change: Change) -> None:
     change(source, bytecode(source))
 
     assert not may_read(source)
@@ -106,7 +106,7 @@ def test_bytecode_written_since_the_server_began_is_not_read(source: Path) -> No
     assert not may_read(source, policy)
 
 
-def test_bytecode_of_a_common_cache_is_not_read(
+def test_bytecode_of_a_shared_cache_is_not_read(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "pycache_prefix", str(tmp_path / "cache"))
@@ -144,7 +144,9 @@ def test_bytecode_with_a_hash_is_left_to_python(
     ],
 )
 @pytest.mark.parametrize("app", ["shop", "shop.web", "/srv/x/shop", "./shop/", "y/shop.py"])
-def test_libraries_are_told_from_the_application(app: str, path: str, library: bool) -> None:
+def test_libraries_are_distinguished_from_the_application(
+    app: str, path: str, library: bool
+) -> None:
     policy = BytecodePolicy(app, trusted_before=0, writes=False)
 
     assert policy.is_library(path) == library
@@ -168,7 +170,7 @@ print(module.WORD)
 
 @pytest.mark.parametrize("how", ["imported", "from its file"])
 @pytest.mark.parametrize("writes", ["writes", ""])
-def test_every_loader_of_source_files_obeys(source: Path, how: str, writes: str) -> None:
+def test_policy_applies_to_every_source_loader(source: Path, how: str, writes: str) -> None:
     before = bytecode(source).read_bytes()
     # What has not changed this second may be written.
     while int(time.time()) == int(source.stat().st_ctime):
@@ -186,7 +188,7 @@ def test_every_loader_of_source_files_obeys(source: Path, how: str, writes: str)
     assert (bytecode(source).read_bytes() != before) == bool(writes)
 
 
-def test_none_is_written_of_a_source_of_this_second(source: Path) -> None:
+def test_bytecode_of_a_source_changed_this_second_is_not_written(source: Path) -> None:
     policy = BytecodePolicy("app.py", trusted_before=0, writes=True)
     source.touch()
     ahead = time.time() + 1000

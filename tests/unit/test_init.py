@@ -22,7 +22,7 @@ VALUES = """
 
 
 @pytest.mark.parametrize("pair", VALUES.split())
-def test_a_constant_has_kores_value(pair: str) -> None:
+def test_constant_has_the_value_of_kore(pair: str) -> None:
     name, value = pair.split("=")
 
     assert getattr(kore, name) == int(value)
@@ -35,7 +35,7 @@ def test_there_are_no_other_constants() -> None:
 
 
 @pytest.mark.parametrize("name", ["pyhttp_request", "pyhttp_file", "pyconnection", "pydomain"])
-def test_types_are_there_to_be_asked_about(name: str) -> None:
+def test_type_names_can_be_used_in_isinstance(name: str) -> None:
     assert isinstance(getattr(kore, name), type)
 
 
@@ -50,13 +50,13 @@ def test_every_public_name_is_listed() -> None:
     assert {name for name in listed if name.startswith("CURLOPT_")} == options
 
 
-def test_a_star_import_has_every_public_name() -> None:
+def test_star_import_has_every_public_name() -> None:
     found: dict[str, object] = {}
     exec("from kore import *", found)
     assert set(dir(kore)) == found.keys() - {"__builtins__"}
 
 
-def test_importing_the_package_brings_no_event_loop() -> None:
+def test_importing_the_package_imports_no_asyncio() -> None:
     code = "import kore, sys; print('asyncio' in sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

@@ -32,14 +32,14 @@ def run(directory: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize("program", CALLS)
 @pytest.mark.parametrize("way", [["app.py"], ["-m", "app"], ["./app.py"]])
-def test_a_program_is_told_how_it_is_started(tmp_path: Path, program: str, way: list[str]) -> None:
+def test_program_gets_a_hint_how_to_start_it(tmp_path: Path, program: str, way: list[str]) -> None:
     (tmp_path / "app.py").write_text(CALLS[program])
     last = run(tmp_path, *way).splitlines()[-1]
     assert last.endswith(": start the application by `kore app.py`, not by python itself")
 
 
 @pytest.mark.parametrize("way", [["shop"], ["-m", "shop"]])
-def test_a_package_is_told_so_too(tmp_path: Path, way: list[str]) -> None:
+def test_package_gets_a_hint_how_to_start_it(tmp_path: Path, way: list[str]) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").write_text("")
     (tmp_path / "shop" / "__main__.py").write_text(CALLS["setting"])
@@ -47,6 +47,6 @@ def test_a_package_is_told_so_too(tmp_path: Path, way: list[str]) -> None:
 
 
 @pytest.mark.parametrize("way", [["app.py", "migrate"], ["-c", "import app"]])
-def test_what_does_something_else_is_told_nothing(tmp_path: Path, way: list[str]) -> None:
+def test_program_that_does_something_else_gets_no_hint(tmp_path: Path, way: list[str]) -> None:
     (tmp_path / "app.py").write_text(HOOK)
     assert run(tmp_path, *way) == ""

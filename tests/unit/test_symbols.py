@@ -50,7 +50,7 @@ def modules() -> Symbols:
         ("second.other", "other"),
     ],
 )
-def test_a_name_means_a_function(modules: Symbols, name: str, qualified: str) -> None:
+def test_name_is_resolved_to_a_function(modules: Symbols, name: str, qualified: str) -> None:
     found = modules.find_symbol(name)
 
     assert found is not None
@@ -60,18 +60,18 @@ def test_a_name_means_a_function(modules: Symbols, name: str, qualified: str) ->
 @pytest.mark.parametrize(
     "name", ["", "nobody", "text", "koreapp", "koreapp.nobody", "third.index", "a.b.c", "first."]
 )
-def test_other_names_mean_nothing(modules: Symbols, name: str) -> None:
+def test_other_names_are_not_resolved(modules: Symbols, name: str) -> None:
     assert modules.find_symbol(name) is None
 
 
-def test_the_first_module_that_has_a_name_wins(modules: Symbols) -> None:
+def test_first_module_with_a_name_wins(modules: Symbols) -> None:
     first, second = modules.loaded
 
     assert modules.find_symbol("index") is first.index
     assert modules.find_symbol("second.index") is second.index
 
 
-def test_a_function_is_called_by_a_name_that_means_it(modules: Symbols) -> None:
+def test_get_name_returns_a_name_that_resolves_to_the_function(modules: Symbols) -> None:
     first, second = modules.loaded
 
     assert modules.get_name(first.index) == "index"
@@ -80,7 +80,7 @@ def test_a_function_is_called_by_a_name_that_means_it(modules: Symbols) -> None:
     assert modules.get_name(lambda: None) == ""
 
 
-def test_names_are_found_without_looking_at_everything_each_time(modules: Symbols) -> None:
+def test_get_name_does_not_search_everything_each_time(modules: Symbols) -> None:
     source = "".join(f"def f{number}(req): ...\n" for number in range(300))
     modules.add(module("many", source + "handlers = [lambda req: None for _ in range(300)]\n"))
     many = modules.loaded[-1]
@@ -99,7 +99,7 @@ def test_names_are_found_without_looking_at_everything_each_time(modules: Symbol
     assert len(asked) < 3000
 
 
-def test_a_function_that_is_no_key_has_a_name_too(modules: Symbols) -> None:
+def test_unhashable_function_has_a_name(modules: Symbols) -> None:
     source = (
         "class Page:\n    def __call__(self, req): ...\n"
         "    def __eq__(self, other): return self is other\n"
@@ -110,12 +110,12 @@ def test_a_function_that_is_no_key_has_a_name_too(modules: Symbols) -> None:
     assert modules.get_name(modules.loaded[-1].page) == "page"
 
 
-def test_the_names_for_guesses_are_functions_and_methods(modules: Symbols) -> None:
+def test_list_symbols_has_functions_and_methods(modules: Symbols) -> None:
     assert {"index", "other", "koreapp.page"} <= set(modules.list_symbols())
     assert "text" not in modules.list_symbols()
 
 
-def test_the_first_module_with_a_hook_wins_and_in_it_the_method(modules: Symbols) -> None:
+def test_first_module_with_a_hook_wins_and_in_it_the_method(modules: Symbols) -> None:
     first, second = modules.loaded
 
     assert modules.find_hooks() == {
@@ -125,7 +125,7 @@ def test_the_first_module_with_a_hook_wins_and_in_it_the_method(modules: Symbols
     }
 
 
-def test_a_module_is_there_once(modules: Symbols) -> None:
+def test_module_is_added_once(modules: Symbols) -> None:
     modules.add(modules.loaded[0])
 
     assert len(modules.loaded) == 2

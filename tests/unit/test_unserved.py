@@ -57,17 +57,17 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("shop_app")
 
 
-def test_its_functions_can_be_called(app: ModuleType) -> None:
+def test_unserved_functions_can_be_called(app: ModuleType) -> None:
     assert app.total([1, 2]) == 3 * 2
     assert kore.app() is app.total
 
 
-def test_it_can_be_imported_again(app: ModuleType) -> None:
+def test_unserved_module_can_be_imported_again(app: ModuleType) -> None:
     importlib.reload(app)
     assert app.total([3]) == 6
 
 
-def test_each_call_is_checked_all_the_same(app: ModuleType, tmp_path: Path) -> None:
+def test_unserved_calls_are_checked(app: ModuleType, tmp_path: Path) -> None:
     for number, (line, error) in enumerate(
         [
             ("kore.config.wrokers = 1", "wrokers"),
@@ -80,18 +80,18 @@ def test_each_call_is_checked_all_the_same(app: ModuleType, tmp_path: Path) -> N
             importlib.import_module(f"wrong_{number}")
 
 
-def test_behind_the_import_nothing_is_configured(app: ModuleType) -> None:
+def test_nothing_is_configured_after_the_import(app: ModuleType) -> None:
     with pytest.raises(KoreError, match="nothing is being configured"):
         kore.server(ip="127.0.0.1", port=1, tls=False)
 
 
-def test_code_that_is_run_by_exec_is_not_imported(app: ModuleType) -> None:
+def test_exec_does_not_count_as_an_import(app: ModuleType) -> None:
     code = compile("import kore\nkore.setname('x')\n", "somewhere", "exec")
     with pytest.raises(KoreError, match="nothing is being configured"):
         exec(code, {"__name__": "somewhere"})
 
 
-def test_a_program_of_its_own_is_told_so(tmp_path: Path) -> None:
+def test_program_without_a_server_gets_a_hint(tmp_path: Path) -> None:
     (tmp_path / "shop_app.py").write_text(APP)
     done = subprocess.run(
         [sys.executable, "shop_app.py"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -100,7 +100,7 @@ def test_a_program_of_its_own_is_told_so(tmp_path: Path) -> None:
     assert "nothing is being configured" in done.stderr
 
 
-def test_its_own_pytest_imports_it(tmp_path: Path) -> None:
+def test_pytest_of_a_project_imports_it(tmp_path: Path) -> None:
     (tmp_path / "shop_app.py").write_text(APP)
     (tmp_path / "test_shop.py").write_text(
         "import asyncio\nfrom shop_app import jobs, total\n\n"

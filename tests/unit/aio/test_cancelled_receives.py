@@ -49,7 +49,9 @@ async def cancelled_with_data(sock: Any, how: str, send: Any, maxlen: int = 100)
 @pytest.mark.parametrize("second", HOW)
 @pytest.mark.parametrize("first", HOW)
 @on_both
-async def test_a_stream_keeps_its_order(first: str, second: str, family: int) -> None:
+async def test_stream_keeps_its_order_after_a_cancelled_receive(
+    first: str, second: str, family: int
+) -> None:
     async with pair(family) as (sock, other):
         await cancelled_with_data(sock, first, lambda: other.send(b"first. "))
         other.send(b"second.")
@@ -63,7 +65,7 @@ async def test_a_stream_keeps_its_order(first: str, second: str, family: int) ->
 @pytest.mark.parametrize("second", HOW)
 @pytest.mark.parametrize("first", HOW)
 @on_both
-async def test_a_smaller_one_gets_a_part_and_leaves_the_rest(first: str, second: str) -> None:
+async def test_smaller_receive_leaves_the_rest_of_saved_data(first: str, second: str) -> None:
     async with pair(socket.AF_UNIX) as (sock, other):
         await cancelled_with_data(sock, first, lambda: other.send(b"abcdef"))
         other.send(b"gh")
@@ -75,7 +77,7 @@ async def test_a_smaller_one_gets_a_part_and_leaves_the_rest(first: str, second:
 @pytest.mark.parametrize("second", HOW)
 @pytest.mark.parametrize("first", HOW)
 @on_both
-async def test_the_end_of_a_stream_stays_its_end(first: str, second: str) -> None:
+async def test_end_of_a_stream_stays_after_a_cancelled_receive(first: str, second: str) -> None:
     async with pair(socket.AF_UNIX) as (sock, other):
         await cancelled_with_data(sock, first, other.close)
         for _ in range(2):
@@ -85,7 +87,7 @@ async def test_the_end_of_a_stream_stays_its_end(first: str, second: str) -> Non
 @pytest.mark.parametrize("second", HOW)
 @pytest.mark.parametrize("first", HOW)
 @on_both
-async def test_a_datagram_keeps_its_source(first: str, second: str) -> None:
+async def test_datagram_keeps_its_source_after_a_cancelled_receive(first: str, second: str) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as own, socket.socket(
         type=socket.SOCK_DGRAM
     ) as other:
@@ -105,7 +107,7 @@ async def test_a_datagram_keeps_its_source(first: str, second: str) -> None:
 
 @pytest.mark.parametrize("then", ["recv", "recvfrom", "close"])
 @on_both
-async def test_descriptors_that_nobody_takes_are_closed(then: str) -> None:
+async def test_descriptors_that_are_not_returned_are_closed(then: str) -> None:
     async with pair(socket.AF_UNIX) as (sock, other):
         ours, theirs = os.pipe()
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [theirs]))]
@@ -123,7 +125,7 @@ async def test_descriptors_that_nobody_takes_are_closed(then: str) -> None:
 
 
 @on_both
-async def test_a_client_that_came_is_left_to_the_next_accept() -> None:
+async def test_accepted_client_of_a_cancelled_accept_goes_to_the_next() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
         server = kore.socket_wrap(listening)
         task = asyncio.create_task(server.accept())

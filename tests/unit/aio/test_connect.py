@@ -57,7 +57,7 @@ def silent(host: str, port: int) -> Iterator[None]:
 
 
 @on_both
-async def test_the_next_address_is_tried_when_one_refuses() -> None:
+async def test_connect_tries_the_next_address_after_a_refusal() -> None:
     with socket.create_server((HOSTS[2], 0)) as server, resolver(*HOSTS), client() as sock:
         port = server.getsockname()[1]
         await sock.connect("several.example", port)
@@ -69,7 +69,7 @@ async def test_the_next_address_is_tried_when_one_refuses() -> None:
 
 
 @on_both
-async def test_the_first_address_is_the_first_choice() -> None:
+async def test_connect_tries_the_first_address_first() -> None:
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(socket.create_server((HOSTS[1], 0)))
         port = first.getsockname()[1]
@@ -81,7 +81,7 @@ async def test_the_first_address_is_the_first_choice() -> None:
 
 
 @on_both
-async def test_the_error_says_what_each_address_said() -> None:
+async def test_connect_error_lists_the_error_of_each_address() -> None:
     with socket.create_server((HOSTS[0], 0)) as server:
         port = server.getsockname()[1]
     with resolver(*HOSTS), client() as sock:
@@ -92,7 +92,7 @@ async def test_the_error_says_what_each_address_said() -> None:
 
 
 @on_both
-async def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> None:
+async def test_unresponsive_address_leaves_time_for_the_next() -> None:
     with socket.create_server((HOSTS[1], 0)) as server:
         port = server.getsockname()[1]
         with silent(HOSTS[0], port), resolver(*HOSTS[:2]), client() as sock:
@@ -106,7 +106,7 @@ async def test_an_address_that_does_not_answer_leaves_time_for_the_next() -> Non
 
 
 @on_both
-async def test_one_timeout_is_for_all_addresses() -> None:
+async def test_connect_timeout_covers_all_addresses() -> None:
     with contextlib.ExitStack() as stack:
         with socket.create_server((HOSTS[0], 0)) as server:
             port = server.getsockname()[1]
@@ -119,7 +119,7 @@ async def test_one_timeout_is_for_all_addresses() -> None:
 
 
 @on_both
-async def test_a_socket_can_be_connected_after_a_failure() -> None:
+async def test_socket_can_connect_after_a_failure() -> None:
     with socket.create_server((HOSTS[1], 0)) as server, client() as sock:
         host, port = server.getsockname()
         for _ in range(2):
@@ -139,7 +139,7 @@ async def test_a_socket_can_be_connected_after_a_failure() -> None:
 
 
 @on_both
-async def test_a_close_ends_the_search() -> None:
+async def test_close_ends_a_connect() -> None:
     with socket.create_server((HOSTS[1], 0)) as server:
         port = server.getsockname()[1]
         with silent(HOSTS[0], port), resolver(*HOSTS[:2]), client() as sock:
@@ -154,7 +154,7 @@ async def test_a_close_ends_the_search() -> None:
 
 
 @on_both
-async def test_a_socket_of_ipv6_reaches_addresses_of_ipv4() -> None:
+async def test_ipv6_socket_reaches_ipv4_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         for host in ("localhost", "127.0.0.1"):

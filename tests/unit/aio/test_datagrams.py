@@ -34,7 +34,7 @@ def wrapped(family: int, kind: int, address: Any = None) -> Iterator[Any]:
     ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
 )
 @on_both
-async def test_datagrams_come_with_their_source(family: int, host: str) -> None:
+async def test_recvfrom_returns_the_source_of_a_datagram(family: int, host: str) -> None:
     with (
         wrapped(family, socket.SOCK_DGRAM, (host, 0)) as (server, address),
         wrapped(family, socket.SOCK_DGRAM, (host, 0)) as (client, mine),
@@ -60,7 +60,7 @@ async def test_datagrams_come_with_their_source(family: int, host: str) -> None:
 
 
 @on_both
-async def test_unix_datagrams_come_with_their_source(tmp_path: Path) -> None:
+async def test_recvfrom_returns_the_source_of_a_unix_datagram(tmp_path: Path) -> None:
     place = str(tmp_path / "s")
     with (
         wrapped(socket.AF_UNIX, socket.SOCK_DGRAM, place) as (server, _),
@@ -80,7 +80,7 @@ async def test_unix_datagrams_come_with_their_source(tmp_path: Path) -> None:
 
 
 @on_both
-async def test_a_full_receiver_is_waited_for_without_spinning(tmp_path: Path) -> None:
+async def test_sendto_waits_for_a_full_receiver_without_spinning(tmp_path: Path) -> None:
     place = str(tmp_path / "s")
     with (
         wrapped(socket.AF_UNIX, socket.SOCK_DGRAM, place) as (server, _),
@@ -102,7 +102,7 @@ async def test_a_full_receiver_is_waited_for_without_spinning(tmp_path: Path) ->
 
 
 @on_both
-async def test_at_the_end_of_a_stream_all_is_none() -> None:
+async def test_recvfrom_returns_none_at_the_end_of_a_stream() -> None:
     ours, other = socket.socketpair()
     with ours, other:
         sock = kore.socket_wrap(ours)
@@ -126,7 +126,7 @@ async def test_at_the_end_of_a_stream_all_is_none() -> None:
 
 
 @on_both
-async def test_descriptors_come_beside_a_message_and_close_on_exec() -> None:
+async def test_received_descriptors_are_close_on_exec() -> None:
     ours, other = socket.socketpair()
     with ours, other:
         sock = kore.socket_wrap(ours)
@@ -143,7 +143,7 @@ async def test_descriptors_come_beside_a_message_and_close_on_exec() -> None:
 
 
 @on_both
-async def test_abstract_streams_are_reached_by_their_name() -> None:
+async def test_abstract_socket_is_connected_by_name() -> None:
     with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as own:
         listening.bind("\0kore-test-stream")
         listening.listen()
@@ -156,7 +156,7 @@ async def test_abstract_streams_are_reached_by_their_name() -> None:
 
 
 @on_both
-async def test_a_datagram_may_be_refused() -> None:
+async def test_refused_datagram_raises() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -174,7 +174,7 @@ async def test_a_datagram_may_be_refused() -> None:
 
 
 @on_both
-async def test_a_waiting_datagram_socket_that_is_closed_is_an_error() -> None:
+async def test_closing_a_datagram_socket_raises_in_its_reader() -> None:
     with wrapped(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)) as (sock, _):
         waiting = asyncio.create_task(sock.recv(10))
         await passes(2)

@@ -50,7 +50,7 @@ USES: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
 
 @pytest.mark.parametrize("use", USES)
 @on_both
-async def test_a_socket_that_timed_out_is_closed_when_it_is_forgotten(use: str) -> None:
+async def test_socket_is_closed_when_dropped_after_a_timeout(use: str) -> None:
     one, other = socket.socketpair()
     with one, other:
         sock = kore.socket_wrap(one)
@@ -67,7 +67,7 @@ async def test_a_socket_that_timed_out_is_closed_when_it_is_forgotten(use: str) 
 @pytest.mark.parametrize("received", [True, False])
 @pytest.mark.parametrize("how", ["recv", "recvfrom", "recvmsg"])
 @on_both
-async def test_so_is_one_that_received(how: str, received: bool) -> None:
+async def test_socket_is_closed_when_dropped_after_receiving(how: str, received: bool) -> None:
     one, other = socket.socketpair()
     with one, other:
         sock = kore.socket_wrap(one)
@@ -81,7 +81,7 @@ async def test_so_is_one_that_received(how: str, received: bool) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @on_both
-async def test_so_is_one_that_was_refused(host: str) -> None:
+async def test_socket_is_closed_when_dropped_after_a_refusal(host: str) -> None:
     with socket.socket() as taken, socket.socket() as own:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         sock = kore.socket_wrap(own)
@@ -94,7 +94,7 @@ async def test_so_is_one_that_was_refused(host: str) -> None:
 
 
 @on_both
-async def test_so_is_one_that_nobody_came_to() -> None:
+async def test_listener_is_closed_when_dropped_after_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sock = kore.socket_wrap(listening)
         known = weakref.ref(sock)
@@ -116,7 +116,7 @@ PROCESS_USES: Final[dict[str, Callable[[Any], Awaitable[Any]]]] = {
 @pytest.mark.parametrize("own_timeout", [None, 5])
 @pytest.mark.parametrize("use", PROCESS_USES)
 @on_both
-async def test_a_process_that_timed_out_is_killed_when_it_is_forgotten(
+async def test_process_is_killed_when_dropped_after_a_timeout(
     use: str, own_timeout: float | None
 ) -> None:
     proc = kore.proc(["sleep", "1000"], own_timeout, stderr=True)
@@ -128,7 +128,7 @@ async def test_a_process_that_timed_out_is_killed_when_it_is_forgotten(
 
 
 @on_both
-async def test_a_lock_and_a_queue_are_freed_too() -> None:
+async def test_lock_and_queue_are_freed_when_dropped() -> None:
     lock, queue = kore.lock(), kore.queue()
     known = weakref.ref(lock), weakref.ref(queue)
 

@@ -18,12 +18,12 @@ async def after(turns: int, result: Any) -> Any:
 
 
 @on_both
-async def test_results_are_in_the_order_of_the_arguments() -> None:
+async def test_results_have_the_order_of_the_arguments() -> None:
     assert await kore.gather(after(3, "a"), after(0, "b"), after(1, "c")) == ["a", "b", "c"]
 
 
 @on_both
-async def test_nothing_is_gathered_at_once() -> None:
+async def test_gather_of_nothing_returns_at_once() -> None:
     assert await kore.gather() == []
 
 
@@ -35,7 +35,7 @@ class CustomError(Exception):
     "error", [CustomError, SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit]
 )
 @on_both
-async def test_what_a_child_raises_is_its_result(error: type[BaseException]) -> None:
+async def test_exception_of_a_child_is_its_result(error: type[BaseException]) -> None:
     async def fails() -> None:
         await asyncio.sleep(0)
         raise error
@@ -46,7 +46,7 @@ async def test_what_a_child_raises_is_its_result(error: type[BaseException]) -> 
 
 
 @on_both
-async def test_a_stop_iteration_is_a_runtime_error() -> None:
+async def test_stop_iteration_becomes_runtime_error() -> None:
     async def fails() -> None:
         raise StopIteration
 
@@ -56,7 +56,7 @@ async def test_a_stop_iteration_is_a_runtime_error() -> None:
 
 @pytest.mark.parametrize("level", [1, 2, 3, 7, True])
 @on_both
-async def test_so_many_run_at_a_time_and_the_next_begins_when_one_ends(level: int) -> None:
+async def test_concurrency_limits_the_running_children(level: int) -> None:
     running, most = set(), []
     ends = [asyncio.Event() for _ in range(10)]
 
@@ -86,7 +86,7 @@ async def every(child: Any, level: int) -> list[int]:
 
 
 @on_both
-async def test_everything_that_can_be_awaited_can_be_gathered() -> None:
+async def test_gather_accepts_any_awaitable() -> None:
     future = asyncio.get_running_loop().create_future()
     future.set_result("future")
     queue = kore.queue()
@@ -99,7 +99,7 @@ async def test_everything_that_can_be_awaited_can_be_gathered() -> None:
 
 
 @on_both
-async def test_it_can_be_nested() -> None:
+async def test_gather_can_be_nested() -> None:
     async def pair(number: int) -> list[int]:
         return list(await kore.gather(after(1, number), after(0, -number)))
 
@@ -107,7 +107,7 @@ async def test_it_can_be_nested() -> None:
 
 
 @on_both
-async def test_a_parent_that_is_cancelled_waits_for_its_children() -> None:
+async def test_cancelled_gather_waits_for_its_children() -> None:
     told: list[str] = []
 
     async def child(name: str) -> None:
@@ -133,7 +133,7 @@ async def test_a_parent_that_is_cancelled_waits_for_its_children() -> None:
 
 
 @on_both
-async def test_a_timeout_around_it_ends_the_children() -> None:
+async def test_timeout_around_gather_cancels_the_children() -> None:
     told = []
 
     async def child() -> None:
@@ -149,7 +149,7 @@ async def test_a_timeout_around_it_ends_the_children() -> None:
 
 
 @on_both
-async def test_children_that_were_cancelled_before_they_began_are_closed() -> None:
+async def test_children_cancelled_before_their_start_are_closed() -> None:
     async def parent() -> None:
         await kore.gather(after(0, 1), after(0, 2), after(0, 3), concurrency=2)
 
@@ -163,7 +163,7 @@ async def test_children_that_were_cancelled_before_they_began_are_closed() -> No
 
 
 @on_both
-async def test_a_child_that_somebody_else_cancels_before_it_began_has_a_result() -> None:
+async def test_child_cancelled_elsewhere_before_its_start_has_a_result() -> None:
     async def meddle() -> None:
         for task in asyncio.all_tasks():
             if "Gather._run" in repr(task) and task is not asyncio.current_task():
@@ -178,7 +178,7 @@ async def test_a_child_that_somebody_else_cancels_before_it_began_has_a_result()
 
 @pytest.mark.parametrize("concurrency", [0, 1])
 @on_both
-async def test_children_see_their_parents_context_and_not_each_others(concurrency: int) -> None:
+async def test_children_have_a_copy_of_the_context_each(concurrency: int) -> None:
     variable = ContextVar("variable", default="nothing")
 
     async def child() -> str:
@@ -193,7 +193,7 @@ async def test_children_see_their_parents_context_and_not_each_others(concurrenc
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_never_awaited_it_is_one_warning(kind: str) -> None:
+def test_gather_that_is_never_awaited_warns_once(kind: str) -> None:
     async def check() -> None:
         with pytest.warns(RuntimeWarning, match="coroutine 'gather' was never") as warned:
             kore.gather(after(0, 1), after(0, 2))
@@ -204,7 +204,7 @@ def test_never_awaited_it_is_one_warning(kind: str) -> None:
 
 
 @on_both
-async def test_a_parent_that_is_closed_cancels_its_children() -> None:
+async def test_closing_a_gather_cancels_its_children() -> None:
     told = []
 
     async def child() -> None:
@@ -226,14 +226,14 @@ async def test_a_parent_that_is_closed_cancels_its_children() -> None:
 
 
 @on_both
-async def test_it_is_awaited_once() -> None:
+async def test_gather_cannot_be_awaited_twice() -> None:
     gathering = kore.gather(after(0, 1))
     await gathering
     with pytest.raises(RuntimeError, match="awaited already"):
         await gathering
 
 
-def test_its_arguments_are_checked() -> None:
+def test_gather_checks_its_arguments() -> None:
     coroutine = after(0, 1)
     with pytest.raises(TypeError, match="not a coroutine: 5"):
         kore.gather(coroutine, 5)  # type: ignore[arg-type]
@@ -245,14 +245,14 @@ def test_its_arguments_are_checked() -> None:
 
 
 @on_both
-async def test_ten_thousand_children_are_gathered() -> None:
+async def test_gather_runs_ten_thousand_children() -> None:
     results = await kore.gather(*[after(1, n) for n in range(10_000)], concurrency=100)
 
     assert results == list(range(10_000))
 
 
 @on_both
-async def test_the_same_coroutine_twice_is_an_error_and_no_wait_for_ever() -> None:
+async def test_same_coroutine_twice_is_an_error_and_does_not_hang() -> None:
     one = asyncio.sleep(0.001, 7)
 
     async with asyncio.timeout(2):
@@ -262,7 +262,7 @@ async def test_the_same_coroutine_twice_is_an_error_and_no_wait_for_ever() -> No
     assert str(second) == "coroutine is being awaited already"
 
 
-def test_refused_keywords_leave_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_keywords_leave_no_pending_coroutine(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(TypeError, match="foo"):
         kore.gather(foo=1)  # type: ignore[call-arg]
     gc.collect()
@@ -273,7 +273,7 @@ def test_refused_keywords_leave_nothing_behind(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("times", [1, 2, 5])
 @pytest.mark.parametrize("level", [0, 1, 2])
 @on_both
-async def test_a_parent_that_is_cancelled_again_waits_too(times: int, level: int) -> None:
+async def test_gather_that_is_cancelled_twice_still_waits(times: int, level: int) -> None:
     """As `asyncio.TaskGroup` does: the children hear of the first time only."""
     order: list[str] = []
 
@@ -303,7 +303,7 @@ async def test_a_parent_that_is_cancelled_again_waits_too(times: int, level: int
 
 
 @on_both
-async def test_a_timeout_around_a_timeout_ends_as_the_outer_one() -> None:
+async def test_outer_timeout_wins_over_an_inner_one() -> None:
     ended = []
 
     async def child() -> None:

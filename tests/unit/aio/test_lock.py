@@ -19,7 +19,7 @@ async def hold(lock: Any, until: asyncio.Event) -> None:
 
 
 @on_both
-async def test_one_task_holds_it_and_the_rest_follow_in_order() -> None:
+async def test_lock_is_held_by_one_task_at_a_time_in_order() -> None:
     lock, seen = kore.lock(), []
 
     async def work(number: int) -> None:
@@ -35,7 +35,7 @@ async def test_one_task_holds_it_and_the_rest_follow_in_order() -> None:
 
 
 @on_both
-async def test_as_is_none_and_exceptions_pass() -> None:
+async def test_async_with_binds_none_and_passes_exceptions() -> None:
     lock = kore.lock()
     with pytest.raises(LookupError):
         async with lock as nothing:
@@ -45,7 +45,7 @@ async def test_as_is_none_and_exceptions_pass() -> None:
 
 
 @on_both
-async def test_nobody_overtakes_those_who_wait() -> None:
+async def test_waiting_tasks_are_not_overtaken() -> None:
     lock, seen = kore.lock(), []
 
     async def work(name: str) -> None:
@@ -64,7 +64,7 @@ async def test_nobody_overtakes_those_who_wait() -> None:
 
 
 @on_both
-async def test_it_is_released_by_its_holder_only() -> None:
+async def test_lock_is_released_by_its_holder_only() -> None:
     lock = kore.lock()
     with pytest.raises(KoreError, match="no lock owner set"):
         lock.release()
@@ -80,7 +80,7 @@ async def test_it_is_released_by_its_holder_only() -> None:
 
 
 @on_both
-async def test_a_holder_cannot_have_it_twice() -> None:
+async def test_holder_cannot_acquire_the_lock_again() -> None:
     lock = kore.lock()
     async with lock:
         assert lock.trylock() is False
@@ -96,7 +96,7 @@ async def test_a_holder_cannot_have_it_twice() -> None:
 
 
 @pytest.mark.parametrize("name", ["trylock", "release", "acquire"])
-def test_without_a_task_it_is_an_error(name: str) -> None:
+def test_lock_needs_a_running_task(name: str) -> None:
     lock = kore.lock()
     told = []
 
@@ -117,7 +117,7 @@ def test_without_a_task_it_is_an_error(name: str) -> None:
 
 
 @on_both
-async def test_an_acquire_that_is_not_awaited_is_nothing() -> None:
+async def test_acquire_without_await_does_not_lock() -> None:
     lock = kore.lock()
     lock.acquire().close()
 
@@ -126,7 +126,7 @@ async def test_an_acquire_that_is_not_awaited_is_nothing() -> None:
 
 @pytest.mark.parametrize("waiters", [0, 1, 3])
 @on_both
-async def test_a_holder_that_ends_holds_nothing(waiters: int) -> None:
+async def test_lock_is_released_when_its_holder_ends(waiters: int) -> None:
     lock, seen = kore.lock(), []
 
     async def forgets() -> None:
@@ -149,7 +149,7 @@ async def test_a_holder_that_ends_holds_nothing(waiters: int) -> None:
 
 
 @on_both
-async def test_a_later_holder_is_watched_like_the_first() -> None:
+async def test_end_of_a_later_holder_is_noticed_too() -> None:
     """The first ends with nobody waiting any more, the second with somebody waiting."""
     lock = kore.lock()
     ended = [asyncio.Event(), asyncio.Event()]
@@ -174,7 +174,7 @@ async def test_a_later_holder_is_watched_like_the_first() -> None:
 
 
 @on_both
-async def test_the_end_of_an_earlier_holder_frees_nobody_elses_lock() -> None:
+async def test_end_of_an_earlier_holder_does_not_release_the_lock() -> None:
     """It ends while one waits that leaves in the same turn; the next comes before we are told."""
     lock, end, stay = kore.lock(), asyncio.Event(), asyncio.Event()
 
@@ -198,7 +198,7 @@ async def test_the_end_of_an_earlier_holder_frees_nobody_elses_lock() -> None:
 
 
 @on_both
-async def test_a_task_that_is_cancelled_with_the_lock_in_its_hand_passes_it_on() -> None:
+async def test_task_cancelled_while_getting_the_lock_hands_it_over() -> None:
     lock, done = kore.lock(), asyncio.Event()
     done.set()
     await lock.acquire()
@@ -213,7 +213,7 @@ async def test_a_task_that_is_cancelled_with_the_lock_in_its_hand_passes_it_on()
 
 
 @on_both
-async def test_a_thousand_waiters_may_leave_at_once() -> None:
+async def test_thousand_waiters_may_be_cancelled_at_once() -> None:
     lock, done = kore.lock(), asyncio.Event()
     await lock.acquire()
     tasks = [asyncio.create_task(hold(lock, done)) for _ in range(1000)]
@@ -228,7 +228,7 @@ async def test_a_thousand_waiters_may_leave_at_once() -> None:
     await tasks[-1]
 
 
-def test_a_lock_may_be_used_in_one_loop_after_the_other() -> None:
+def test_lock_can_be_used_in_several_loops_in_turn() -> None:
     lock = kore.lock()
 
     async def main() -> None:
@@ -285,7 +285,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("kind", LOOPS)
 @given(steps=STEPS)
 @settings(max_examples=1000, deadline=None)
-def test_no_waiter_is_lost_whatever_happens(kind: str, steps: list[str | int]) -> None:
+def test_lock_behaves_like_its_model(kind: str, steps: list[str | int]) -> None:
     with asyncio.Runner(loop_factory=LOOPS[kind]) as runner:
         runner.run(follow(steps))
 

@@ -63,7 +63,7 @@ async def leave(numbers: Any, lock: Any, then: Any = None) -> None:
 @GENERATORS
 @pytest.mark.parametrize("waits_before", [False, True])
 @on_both
-async def test_one_that_was_left_lets_others_have_it(numbers: Any, waits_before: bool) -> None:
+async def test_lock_of_an_abandoned_generator_is_released(numbers: Any, waits_before: bool) -> None:
     lock, release, over = kore.lock(), asyncio.Event(), asyncio.Event()
 
     async def others() -> None:
@@ -92,7 +92,7 @@ async def test_one_that_was_left_lets_others_have_it(numbers: Any, waits_before:
 
 @GENERATORS
 @on_both
-async def test_the_same_task_can_have_it_again(numbers: Any) -> None:
+async def test_task_can_acquire_the_lock_of_its_abandoned_generator(numbers: Any) -> None:
     lock = kore.lock()
     await leave(numbers, lock, lock.acquire)
     assert lock.locked
@@ -100,7 +100,7 @@ async def test_the_same_task_can_have_it_again(numbers: Any) -> None:
 
 
 @on_both
-async def test_one_that_is_still_there_holds_it() -> None:
+async def test_suspended_generator_keeps_the_lock() -> None:
     lock = kore.lock()
     generator = numbers_within(lock)
     await anext(generator)
@@ -115,7 +115,7 @@ async def test_one_that_is_still_there_holds_it() -> None:
 
 
 @on_both
-async def test_a_holder_further_up_is_recursion_at_once() -> None:
+async def test_holder_on_the_call_stack_is_recursion_at_once() -> None:
     lock = kore.lock()
     steps = []
 
@@ -133,7 +133,7 @@ async def test_a_holder_further_up_is_recursion_at_once() -> None:
 
 
 @on_both
-async def test_another_function_cannot_release_it_for_one() -> None:
+async def test_other_function_cannot_release_the_lock_of_a_generator() -> None:
     lock = kore.lock()
     generator = numbers_within(lock)
 
@@ -154,7 +154,7 @@ async def test_another_function_cannot_release_it_for_one() -> None:
 @pytest.mark.parametrize("numbers", [numbers_within, numbers_between, numbers_tried])
 @pytest.mark.parametrize("is_taken", [False, True])
 @on_both
-async def test_one_that_is_closed_after_its_task_was_cancelled_is_quiet(
+async def test_generator_closed_after_its_task_was_cancelled_raises_nothing(
     numbers: Any, is_taken: bool
 ) -> None:
     lock, errors = kore.lock(), Errors()
@@ -178,7 +178,7 @@ async def test_one_that_is_closed_after_its_task_was_cancelled_is_quiet(
 
 @pytest.mark.parametrize("numbers", [numbers_within, numbers_between, numbers_tried])
 @on_both
-async def test_one_whose_task_has_ended_takes_it_from_no_other(numbers: Any) -> None:
+async def test_generator_of_an_ended_task_does_not_release_the_lock(numbers: Any) -> None:
     lock, kept = kore.lock(), []
 
     async def begin() -> None:
@@ -193,7 +193,7 @@ async def test_one_whose_task_has_ended_takes_it_from_no_other(numbers: Any) -> 
 
 
 @on_both
-async def test_a_context_manager_may_be_left_elsewhere() -> None:
+async def test_context_manager_may_exit_in_another_task() -> None:
     lock = kore.lock()
     manager = managed(lock)
     await manager.__aenter__()
@@ -202,7 +202,7 @@ async def test_a_context_manager_may_be_left_elsewhere() -> None:
 
 
 @on_both
-async def test_frames_of_the_same_function_are_told_apart() -> None:
+async def test_frames_of_the_same_function_are_distinguished() -> None:
     lock = kore.lock()
     first, second = numbers_within(lock), numbers_within(lock)
     await anext(first)
@@ -215,7 +215,7 @@ async def test_frames_of_the_same_function_are_told_apart() -> None:
     assert not lock.locked
 
 
-def test_a_lock_keeps_no_frame() -> None:
+def test_lock_keeps_no_reference_to_a_frame() -> None:
     lock = kore.lock()
 
     async def main() -> None:

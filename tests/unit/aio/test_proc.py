@@ -30,7 +30,7 @@ MB = 2**20
     ],
 )
 @on_both
-async def test_a_command_is_split_as_a_shell_would(command: Any, words: str) -> None:
+async def test_command_is_split_like_a_shell_does(command: Any, words: str) -> None:
     proc = kore.proc(command)
 
     assert await output(proc) == words.encode()
@@ -52,7 +52,7 @@ async def test_a_command_is_split_as_a_shell_would(command: Any, words: str) -> 
     ],
 )
 @on_both
-async def test_a_command_that_cannot_be_run_says_why(
+async def test_command_that_cannot_run_raises_with_the_reason(
     command: Any, error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=text):
@@ -61,12 +61,12 @@ async def test_a_command_that_cannot_be_run_says_why(
 
 @pytest.mark.parametrize("env", [["A=1", "B=x=y", "C="], {"A": "1", "B": "x=y", "C": ""}])
 @on_both
-async def test_its_environment_is_what_it_is_given(env: Any) -> None:
+async def test_process_gets_the_given_environment(env: Any) -> None:
     assert await output(kore.proc("/usr/bin/env", env=env)) == b"A=1\nB=x=y\nC=\n"
 
 
 @on_both
-async def test_without_an_environment_it_gets_ours() -> None:
+async def test_process_inherits_the_environment_by_default() -> None:
     said = await output(kore.proc("env"))
 
     assert f"PATH={os.environ['PATH']}\n".encode() in said
@@ -76,13 +76,13 @@ async def test_without_an_environment_it_gets_ours() -> None:
     ("env", "text"), [("A=1", "env is not of type 'list'"), (["A"], "must be 'NAME=value'")]
 )
 @on_both
-async def test_an_environment_is_a_list_of_pairs(env: Any, text: str) -> None:
+async def test_invalid_environment_is_refused(env: Any, text: str) -> None:
     with pytest.raises(KoreError, match=text):
         kore.proc("true", env=env)
 
 
 @on_both
-async def test_it_runs_where_it_is_told_to(tmp_path: Path) -> None:
+async def test_process_runs_in_the_given_directory(tmp_path: Path) -> None:
     assert await output(kore.proc("pwd", cwd=tmp_path)) == f"{tmp_path}\n".encode()
     with pytest.raises(SocketError, match=f"{tmp_path}/nowhere .No such file"):
         kore.proc("pwd", cwd=tmp_path / "nowhere")
@@ -92,7 +92,7 @@ BOTH = ["sh", "-c", "echo out; echo err >&2"]
 
 
 @on_both
-async def test_its_errors_come_with_its_output_or_apart() -> None:
+async def test_stderr_comes_with_stdout_or_separately() -> None:
     together = kore.proc(BOTH)
     apart = kore.proc(BOTH, stderr=True)
 
@@ -104,7 +104,7 @@ async def test_its_errors_come_with_its_output_or_apart() -> None:
 
 
 @on_both
-async def test_it_is_talked_to() -> None:
+async def test_process_reads_input_and_writes_output() -> None:
     proc = kore.proc("cat")
     await proc.send(b"bytes ")
     await proc.send("text")
@@ -120,7 +120,7 @@ async def test_it_is_talked_to() -> None:
 
 
 @on_both
-async def test_much_goes_in_and_out_at_the_same_time() -> None:
+async def test_large_input_and_output_at_the_same_time() -> None:
     proc, data = kore.proc("cat"), bytes(range(256)) * (3 * MB // 256)
 
     async def feed() -> None:
@@ -132,7 +132,7 @@ async def test_much_goes_in_and_out_at_the_same_time() -> None:
 
 
 @on_both
-async def test_one_that_does_not_read_is_an_error() -> None:
+async def test_send_to_a_process_that_closed_its_input_raises() -> None:
     proc = kore.proc("true")
     await proc.reap()
     with pytest.raises(SocketError, match=r"^Broken pipe$"):
@@ -146,7 +146,7 @@ async def test_one_that_does_not_read_is_an_error() -> None:
 
 @pytest.mark.usefixtures("kernel")
 @on_both
-async def test_its_status_can_be_awaited_and_is_an_int_once_it_has_ended() -> None:
+async def test_status_can_be_awaited_and_is_an_int_after_the_end() -> None:
     proc = kore.proc("sh -c 'read x; exit 3'")
     status = proc.reap()
     with pytest.raises(KoreError, match="the process has not ended yet"):
@@ -166,7 +166,7 @@ async def test_its_status_can_be_awaited_and_is_an_int_once_it_has_ended() -> No
 
 
 @on_both
-async def test_a_status_that_ended_later_is_used_like_an_int() -> None:
+async def test_pending_status_is_usable_as_an_int_after_the_end() -> None:
     proc = kore.proc("sh -c 'read x; exit 3'")
     status: Any = proc.reap()
     proc.close_stdin()
@@ -184,7 +184,7 @@ async def test_a_status_that_ended_later_is_used_like_an_int() -> None:
 
 
 @on_both
-async def test_killed_it_has_the_number_of_its_signal() -> None:
+async def test_killed_process_has_the_signal_number_as_status() -> None:
     proc = kore.proc("sleep 100")
     assert proc.kill()
     assert (await proc.reap(), proc.signal) == (9, 9)
@@ -194,7 +194,7 @@ async def test_killed_it_has_the_number_of_its_signal() -> None:
 
 
 @on_both
-async def test_killing_it_kills_what_it_started() -> None:
+async def test_kill_kills_the_process_group() -> None:
     proc = kore.proc(["sh", "-c", "sleep 100 & echo $!; wait"])
     grandchild = int(await proc.recv(100) or 0)
     assert alive(grandchild)
@@ -208,7 +208,7 @@ LATE = "timeout before process exited"
 
 @pytest.mark.usefixtures("kernel")
 @on_both
-async def test_its_timeout_is_raised_where_somebody_waits() -> None:
+async def test_timeout_is_raised_in_the_waiting_task() -> None:
     for wait in ("recv", "reap"):
         proc = kore.proc("sleep 100", 20)
         with pytest.raises(TimeoutError, match=LATE):
@@ -226,7 +226,7 @@ async def test_its_timeout_is_raised_where_somebody_waits() -> None:
 
 @pytest.mark.parametrize("wait", ["recv", "reap", "send"])
 @on_both
-async def test_a_timeout_that_nobody_was_there_for_is_raised_next_and_once(wait: str) -> None:
+async def test_timeout_without_a_waiting_task_is_raised_by_the_next_wait_once(wait: str) -> None:
     proc = kore.proc("cat", 10)
     await kore.suspend(50)
     operations = {
@@ -243,14 +243,14 @@ async def test_a_timeout_that_nobody_was_there_for_is_raised_next_and_once(wait:
 
 
 @on_both
-async def test_one_that_ends_in_time_has_no_timeout() -> None:
+async def test_process_that_ends_in_time_raises_no_timeout() -> None:
     proc = kore.proc("echo x", 60_000)
 
     assert (await output(proc), await proc.reap()) == (b"x\n", 0)
 
 
 @on_both
-async def test_a_recv_has_a_timeout_of_its_own_that_loses_nothing() -> None:
+async def test_timeout_of_recv_loses_no_output() -> None:
     proc = kore.proc("sh -c 'read x; echo here'")
     with pytest.raises(TimeoutError, match="timeout before operation completed"):
         await proc.recv(100, 5)

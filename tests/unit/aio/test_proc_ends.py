@@ -20,7 +20,7 @@ from tests.helpers.spawned_processes import alive, gone, output
 
 @pytest.mark.usefixtures("kernel")
 @on_both
-async def test_it_ends_with_the_task_that_owns_it_and_all_it_started_too() -> None:
+async def test_process_group_is_killed_when_its_owner_ends() -> None:
     pids: list[int] = []
     kept: list[Any] = []
 
@@ -49,7 +49,7 @@ async def test_it_ends_with_the_task_that_owns_it_and_all_it_started_too() -> No
 
 
 @on_both
-async def test_a_task_that_waits_for_anothers_process_hears_of_its_end() -> None:
+async def test_task_can_wait_for_the_process_of_another() -> None:
     async def owner() -> Any:
         return kore.proc("sleep 100")
 
@@ -61,7 +61,7 @@ async def test_a_task_that_waits_for_anothers_process_hears_of_its_end() -> None
 
 
 @on_both
-async def test_one_that_is_waited_for_is_not_forgotten() -> None:
+async def test_process_that_is_waited_for_is_kept_alive() -> None:
     assert await kore.proc("sh -c 'sleep 0.05; exit 4'").reap() == 4
     assert await kore.proc("sh -c 'sleep 0.05; echo x'").recv(10) == b"x\n"
     status = kore.proc("sh -c 'sleep 0.7; exit 5'").reap()
@@ -71,7 +71,7 @@ async def test_one_that_is_waited_for_is_not_forgotten() -> None:
 
 @pytest.mark.usefixtures("kernel")
 @on_both
-async def test_forgotten_it_is_killed_and_reaped() -> None:
+async def test_dropped_process_is_killed_and_reaped() -> None:
     pid = kore.proc("sleep 100").pid
     gc.collect()
     await until(lambda: gone(pid))
@@ -79,7 +79,7 @@ async def test_forgotten_it_is_killed_and_reaped() -> None:
 
 @pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("kind", LOOPS)
-def test_nothing_is_left_when_the_loop_ends(kind: str) -> None:
+def test_process_is_killed_when_the_loop_ends(kind: str) -> None:
     kept: list[Any] = []
 
     async def check() -> list[int]:
@@ -106,7 +106,7 @@ asyncio.run(main())
 """
 
 
-def test_a_program_that_ends_leaves_nothing_and_no_warning() -> None:
+def test_process_is_killed_without_a_warning_when_the_program_ends() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM], capture_output=True, text=True, check=False
     )
@@ -118,7 +118,7 @@ def test_a_program_that_ends_leaves_nothing_and_no_warning() -> None:
 
 @pytest.mark.usefixtures("kernel")
 @on_both
-async def test_a_hundred_at_once() -> None:
+async def test_hundred_processes_at_once() -> None:
     async def one(number: int) -> tuple[bytes, int]:
         proc = kore.proc(["sh", "-c", f"echo {number}; exit {number}"])
         return await output(proc), await proc.reap()
@@ -127,7 +127,7 @@ async def test_a_hundred_at_once() -> None:
 
 
 @on_both
-async def test_a_long_one_does_not_keep_others_from_being_noticed() -> None:
+async def test_long_process_does_not_delay_the_end_of_others() -> None:
     sleepers = [kore.proc("sleep 100") for _ in range(40)]
     proc = kore.proc("true")
     assert await proc.reap() == 0
@@ -138,7 +138,7 @@ async def test_a_long_one_does_not_keep_others_from_being_noticed() -> None:
 
 @pytest.mark.usefixtures("kernel")
 @on_both
-async def test_two_hundred_spawns_leave_no_descriptor_and_no_zombie() -> None:
+async def test_two_hundred_processes_leave_no_descriptor_or_zombie() -> None:
     before = len(procs.descriptors(os.getpid()))
     for _ in range(200):
         await kore.proc("true").reap()
@@ -156,7 +156,7 @@ LIST_OWN = [
 
 
 @on_both
-async def test_it_has_its_three_descriptors_and_no_more() -> None:
+async def test_process_has_three_descriptors_only() -> None:
     others = [kore.proc("sleep 100") for _ in range(3)]
     with Path("/dev/null").open() as file:  # noqa: ASYNC230
         os.set_inheritable(file.fileno(), True)
@@ -169,7 +169,7 @@ async def test_it_has_its_three_descriptors_and_no_more() -> None:
 
 
 @on_both
-async def test_its_end_is_seen_though_a_brother_was_started_later() -> None:
+async def test_end_of_input_is_seen_though_another_process_was_started_later() -> None:
     """Had it inherited our end of the first one's pipe, `cat` would never see the end."""
     first = kore.proc("cat")
     second = kore.proc("sleep 100")
@@ -180,7 +180,7 @@ async def test_its_end_is_seen_though_a_brother_was_started_later() -> None:
 
 
 @on_both
-async def test_many_wait_for_the_same_end() -> None:
+async def test_many_tasks_wait_for_the_same_process() -> None:
     proc = kore.proc("cat")
 
     async def wait() -> int:
@@ -193,7 +193,7 @@ async def test_many_wait_for_the_same_end() -> None:
     assert await asyncio.gather(*waiting[1:]) == [0] * 4
 
 
-def test_it_needs_a_task() -> None:
+def test_proc_needs_a_running_task() -> None:
     async def main() -> None:
         told = asyncio.get_running_loop().create_future()
 
@@ -211,7 +211,7 @@ def test_it_needs_a_task() -> None:
 
 
 @on_both
-async def test_without_descriptors_left_it_is_an_error_that_says_so() -> None:
+async def test_proc_without_free_descriptors_raises_with_the_reason() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(procs.descriptors(os.getpid())) + 1, hard))
     try:

@@ -33,14 +33,14 @@ def patience(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
 
 @pytest.mark.parametrize("use", USES)
 @on_both
-async def test_without_await_it_is_a_number(use: str) -> None:
+async def test_reap_without_await_is_an_int(use: str) -> None:
     proc = kore.proc("sh -c 'sleep 0.05; exit 3'")
     said = USES[use](proc)
     assert said == ('{"retcode": 3, "more": 1}' if use == "dict" else "[3]")
 
 
 @on_both
-async def test_a_process_ends_though_its_output_fills_the_pipe() -> None:
+async def test_process_with_a_full_output_pipe_can_end() -> None:
     proc = kore.proc(["head", "-c", str(300 * KB), "/dev/zero"])
     first = await proc.recv(8192)
     retcode = proc.reap()
@@ -50,7 +50,7 @@ async def test_a_process_ends_though_its_output_fills_the_pipe() -> None:
 
 
 @on_both
-async def test_errors_that_are_read_apart_may_fill_their_pipe_too() -> None:
+async def test_process_with_a_full_stderr_pipe_can_end() -> None:
     script = f"head -c {100 * KB} /dev/zero >&2; echo end"
     proc = kore.proc(["sh", "-c", script], stderr=True)
     retcode = proc.reap()
@@ -60,7 +60,7 @@ async def test_errors_that_are_read_apart_may_fill_their_pipe_too() -> None:
 
 
 @on_both
-async def test_what_never_ends_is_not_waited_for_and_not_read_without_end() -> None:
+async def test_endless_process_is_neither_waited_for_nor_read_endlessly() -> None:
     proc = kore.proc("yes")
     status = proc.reap()
     assert not isinstance(status, int)
@@ -70,7 +70,7 @@ async def test_what_never_ends_is_not_waited_for_and_not_read_without_end() -> N
 
 
 @on_both
-async def test_another_task_goes_on_reading() -> None:
+async def test_other_task_goes_on_reading() -> None:
     proc = kore.proc("sh -c 'sleep 0.05; echo x'")
     reading = asyncio.create_task(proc.recv(10))
     await kore.suspend(1)
@@ -79,7 +79,7 @@ async def test_another_task_goes_on_reading() -> None:
 
 
 @on_both
-async def test_the_time_limit_of_a_process_holds_once() -> None:
+async def test_process_timeout_is_raised_once() -> None:
     proc = kore.proc("sleep 100", 30)
     with pytest.raises(TimeoutError, match="before process exited"):
         int(proc.reap())
@@ -88,7 +88,7 @@ async def test_the_time_limit_of_a_process_holds_once() -> None:
 
 
 @on_both
-async def test_an_await_is_told_from_other_uses() -> None:
+async def test_await_is_distinguished_from_other_uses() -> None:
     found: list[bool] = []
 
     def awaitable(*_: object, **__: object) -> Any:
@@ -105,7 +105,7 @@ async def test_an_await_is_told_from_other_uses() -> None:
 
 
 @on_both
-async def test_a_status_that_another_call_awaits_holds_nothing_up() -> None:
+async def test_status_awaited_by_another_call_does_not_block() -> None:
     procs = [kore.proc("sleep 0.2") for _ in range(6)]
     turns = 0
 
@@ -124,7 +124,7 @@ async def test_a_status_that_another_call_awaits_holds_nothing_up() -> None:
 
 
 @on_both
-async def test_a_status_that_is_dropped_or_returned_is_not_waited_for() -> None:
+async def test_status_that_is_dropped_or_returned_does_not_block() -> None:
     proc = kore.proc("sleep 100")
 
     def status_of() -> Any:

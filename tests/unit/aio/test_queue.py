@@ -14,7 +14,7 @@ from tests.helpers.loops import LOOPS, on_both, passes, run
 
 
 @on_both
-async def test_objects_come_out_in_the_order_in_which_they_went_in() -> None:
+async def test_queue_is_first_in_first_out() -> None:
     queue = kore.queue()
     pushed = [queue.push(each) for each in ("a", None, "c")]
 
@@ -24,7 +24,7 @@ async def test_objects_come_out_in_the_order_in_which_they_went_in() -> None:
 
 
 @on_both
-async def test_who_waited_longest_is_served_first() -> None:
+async def test_longest_waiting_task_is_served_first() -> None:
     queue = kore.queue()
     tasks = [asyncio.create_task(queue.pop()) for _ in range(5)]
     await passes(1)
@@ -37,7 +37,7 @@ async def test_who_waited_longest_is_served_first() -> None:
 
 
 @on_both
-async def test_who_comes_late_does_not_get_what_another_was_woken_for() -> None:
+async def test_late_pop_does_not_take_a_promised_object() -> None:
     queue = kore.queue()
     early = asyncio.create_task(queue.pop())
     await passes(1)
@@ -52,7 +52,7 @@ async def test_who_comes_late_does_not_get_what_another_was_woken_for() -> None:
 
 
 @on_both
-async def test_a_task_that_is_cancelled_when_it_was_woken_loses_nothing() -> None:
+async def test_task_cancelled_after_wake_up_loses_no_object() -> None:
     queue = kore.queue()
     first, second = [asyncio.create_task(queue.pop()) for _ in range(2)]
     await passes(1)
@@ -64,7 +64,7 @@ async def test_a_task_that_is_cancelled_when_it_was_woken_loses_nothing() -> Non
 
 
 @on_both
-async def test_objects_that_nobody_took_keep_their_order() -> None:
+async def test_objects_of_cancelled_tasks_keep_their_order() -> None:
     queue = kore.queue()
     tasks = [asyncio.create_task(queue.pop()) for _ in range(3)]
     await passes(1)
@@ -78,7 +78,7 @@ async def test_objects_that_nobody_took_keep_their_order() -> None:
 
 
 @on_both
-async def test_a_thousand_tasks_may_leave_at_once() -> None:
+async def test_thousand_waiting_tasks_may_be_cancelled_at_once() -> None:
     queue = kore.queue()
     tasks = [asyncio.create_task(queue.pop()) for _ in range(1000)]
     await passes(1)
@@ -92,7 +92,7 @@ async def test_a_thousand_tasks_may_leave_at_once() -> None:
 
 
 @on_both
-async def test_a_full_queue_says_so_and_takes_nothing() -> None:
+async def test_full_queue_raises_and_adds_nothing() -> None:
     queue = kore.queue(2)
     queue.push(1)
     queue.push(2)
@@ -105,7 +105,7 @@ async def test_a_full_queue_says_so_and_takes_nothing() -> None:
 
 
 @on_both
-async def test_a_queue_with_a_limit_takes_what_somebody_waits_for() -> None:
+async def test_full_queue_accepts_an_object_for_a_waiting_task() -> None:
     queue = kore.queue(limit=1)
     tasks = [asyncio.create_task(queue.pop()) for _ in range(3)]
     await passes(1)
@@ -119,12 +119,12 @@ async def test_a_queue_with_a_limit_takes_what_somebody_waits_for() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "1"])
-def test_a_limit_is_a_positive_number(limit: Any) -> None:
+def test_limit_must_be_positive(limit: Any) -> None:
     with pytest.raises(KoreError, match="a queue's limit must be a positive number"):
         kore.queue(limit)
 
 
-def test_a_queue_is_used_without_a_loop_too() -> None:
+def test_queue_works_without_a_loop() -> None:
     queue = kore.queue()
     queue.push("kept")
 
@@ -198,7 +198,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("kind", LOOPS)
 @given(steps=STEPS)
 @settings(max_examples=1000, deadline=None)
-def test_a_queue_does_what_its_model_does(kind: str, steps: list[str | int]) -> None:
+def test_queue_behaves_like_its_model(kind: str, steps: list[str | int]) -> None:
     with asyncio.Runner(loop_factory=LOOPS[kind]) as runner:
         runner.run(follow(steps))
 
@@ -245,7 +245,7 @@ def results(tasks: list[asyncio.Task[Any]]) -> dict[int, object]:
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_producers_and_consumers_that_come_and_go_lose_nothing(kind: str) -> None:
+def test_cancelled_producers_and_consumers_lose_nothing(kind: str) -> None:
     async def check() -> tuple[list[int], list[int]]:
         queue = kore.queue()
         got: list[int] = []

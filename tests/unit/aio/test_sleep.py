@@ -34,7 +34,7 @@ RUN
 
 
 @on_both
-async def test_others_go_on_meanwhile() -> None:
+async def test_other_tasks_run_during_a_pause() -> None:
     seen: list[str] = []
 
     async def other() -> None:
@@ -52,7 +52,7 @@ async def test_others_go_on_meanwhile() -> None:
 
 
 @on_both
-async def test_a_pause_can_be_cancelled() -> None:
+async def test_suspend_can_be_cancelled() -> None:
     async def sleeper() -> None:
         await kore.suspend(100_000)
 
@@ -64,7 +64,7 @@ async def test_a_pause_can_be_cancelled() -> None:
 
 
 @on_both
-async def test_a_pause_can_be_awaited_again() -> None:
+async def test_suspend_can_be_awaited_again() -> None:
     pause = kore.suspend(1)
     await pause
     await pause
@@ -72,7 +72,7 @@ async def test_a_pause_can_be_awaited_again() -> None:
     assert repr(pause) == "<kore.suspend 1 ms>"
 
 
-def test_it_pauses_from_when_it_is_awaited() -> None:
+def test_suspend_counts_from_the_await() -> None:
     async def pause() -> float:
         awaitable = kore.suspend(40)
         await asyncio.sleep(0.05)
@@ -85,7 +85,7 @@ def test_it_pauses_from_when_it_is_awaited() -> None:
 
 
 @pytest.mark.parametrize("delay", [0, -5])
-def test_it_without_a_delay_lets_others_go_first(delay: int) -> None:
+def test_suspend_of_zero_lets_other_tasks_run_once(delay: int) -> None:
     seen = []
 
     async def other() -> None:
@@ -101,21 +101,21 @@ def test_it_without_a_delay_lets_others_go_first(delay: int) -> None:
     assert seen == ["other", "paused"]
 
 
-def test_dropped_unawaited_it_is_a_warning() -> None:
+def test_suspend_that_is_never_awaited_warns() -> None:
     with pytest.warns(RuntimeWarning, match="coroutine 'suspend' was never awaited") as warned:
         kore.suspend(1000)
     assert warned[0].filename == __file__
 
 
 @pytest.mark.parametrize("delay", [1.5, "1", None])
-def test_it_takes_whole_milliseconds(delay: Any) -> None:
+def test_suspend_takes_integers_only(delay: Any) -> None:
     with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
         kore.suspend(delay)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["asyncio.run(main())", "import uvloop; uvloop.run(main())"])
-def test_a_hundred_thousand_suspended_tasks_fit_in_250_mb(how: str) -> None:
+def test_hundred_thousand_suspended_tasks_fit_in_250_mb(how: str) -> None:
     code = MANY.replace("RUN", how)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     count, resident = done.stdout.split()

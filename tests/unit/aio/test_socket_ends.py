@@ -17,7 +17,7 @@ MB = 2**20
 
 
 @on_both
-async def test_sending_to_a_peer_that_has_gone_is_an_error() -> None:
+async def test_send_to_a_closed_peer_raises() -> None:
     async with pair(socket.AF_UNIX) as (sock, other):
         other.close()
         with pytest.raises(SocketError, match=r"^Broken pipe$"):
@@ -31,7 +31,7 @@ async def test_sending_to_a_peer_that_has_gone_is_an_error() -> None:
 
 
 @on_both
-async def test_a_reset_is_an_error_with_its_reason() -> None:
+async def test_reset_raises_with_the_system_reason() -> None:
     async with pair() as (sock, other):
         waiting = asyncio.create_task(sock.recv(10))
         await passes(2)
@@ -42,7 +42,7 @@ async def test_a_reset_is_an_error_with_its_reason() -> None:
 
 
 @on_both
-async def test_after_close_every_operation_is_an_error() -> None:
+async def test_closed_socket_refuses_every_operation() -> None:
     async with pair() as (sock, _):
         assert (sock.close(), sock.close()) == (True, True)
         for operation in (
@@ -60,7 +60,7 @@ async def test_after_close_every_operation_is_an_error() -> None:
 
 
 @on_both
-async def test_closing_ends_what_waits() -> None:
+async def test_close_ends_waiting_operations() -> None:
     async with pair() as (sock, _):
         receiving = asyncio.create_task(sock.recv(10))
         sending = asyncio.create_task(sock.send(b"x" * 16 * MB))
@@ -79,7 +79,7 @@ async def test_closing_ends_what_waits() -> None:
 
 
 @on_both
-async def test_an_owner_that_closes_its_socket_closes_ours() -> None:
+async def test_closing_the_wrapped_socket_closes_the_wrapper() -> None:
     ours, other = connected(socket.AF_INET)
     sock = kore.socket_wrap(ours)
     ours.close()
@@ -92,7 +92,7 @@ async def test_an_owner_that_closes_its_socket_closes_ours() -> None:
 
 
 @on_both
-async def test_closing_ours_leaves_the_owners_open() -> None:
+async def test_closing_the_wrapper_leaves_the_wrapped_socket_open() -> None:
     ours, other = connected(socket.AF_INET)
     kore.socket_wrap(ours).close()
     ours.sendall(b"open")
@@ -103,7 +103,7 @@ async def test_closing_ours_leaves_the_owners_open() -> None:
 
 
 @on_both
-async def test_a_descriptors_number_may_be_somebody_elses_soon() -> None:
+async def test_reused_descriptor_number_is_not_touched() -> None:
     """Nothing that was registered for the closed one may be heard for the new one."""
     for _ in range(50):
         async with pair() as (first, _):
@@ -116,14 +116,14 @@ async def test_a_descriptors_number_may_be_somebody_elses_soon() -> None:
             assert await waiting is None
 
 
-def test_the_class_of_sockets_makes_none_by_itself() -> None:
+def test_socket_class_cannot_be_called_directly() -> None:
     # What an end nobody sees says is an error here.
     with pytest.raises(TypeError, match="'own'"):
         kore.pysocket()  # type: ignore[call-arg]
 
 
 @on_both
-async def test_a_forgotten_socket_is_closed() -> None:
+async def test_dropped_socket_is_closed() -> None:
     ours, other = connected(socket.AF_INET)
     kore.socket_wrap(ours)
     ours.close()
@@ -133,7 +133,7 @@ async def test_a_forgotten_socket_is_closed() -> None:
 
 
 @on_both
-async def test_a_thousand_sockets_at_once() -> None:
+async def test_thousand_sockets_work_concurrently() -> None:
     async def echo(server: Any) -> None:
         while True:
             kore.task_create(serve(await server.accept()))
@@ -164,7 +164,7 @@ async def test_a_thousand_sockets_at_once() -> None:
 
 
 @on_both
-async def test_a_busy_socket_lets_others_run() -> None:
+async def test_busy_socket_lets_other_tasks_run() -> None:
     async with pair() as (sock, other):
         others = 0
 
@@ -206,7 +206,7 @@ async def test_arguments_are_checked() -> None:
 
 
 @on_both
-async def test_a_socket_of_tls_is_refused() -> None:
+async def test_tls_socket_is_refused() -> None:
     near, far = socket.socketpair()
     context = ssl.create_default_context()
     tls = context.wrap_socket(near, do_handshake_on_connect=False, server_hostname="x")

@@ -48,7 +48,7 @@ def answer(address: tuple[str, int], to: socket.socket, data: bytes) -> None:
 
 
 @on_both
-async def test_a_reset_behind_data_is_told_when_the_data_are_taken() -> None:
+async def test_reset_is_reported_after_the_data_before_it() -> None:
     async with pair() as (sock, other):
         waiting = asyncio.create_task(sock.recv(100))
         await passes(3)
@@ -63,7 +63,7 @@ async def test_a_reset_behind_data_is_told_when_the_data_are_taken() -> None:
 
 
 @on_both
-async def test_after_a_datagram_was_refused_the_next_ones_arrive() -> None:
+async def test_datagrams_arrive_after_a_refused_one() -> None:
     with datagrams() as (sock, own, address):
         for number in range(3):
             waiting = asyncio.create_task(sock.recv(100))
@@ -80,7 +80,7 @@ async def test_after_a_datagram_was_refused_the_next_ones_arrive() -> None:
 
 
 @on_both
-async def test_an_error_that_another_one_was_told_leaves_the_reader_waiting() -> None:
+async def test_error_reported_elsewhere_leaves_the_reader_waiting() -> None:
     with datagrams() as (sock, own, address):
         waiting = asyncio.create_task(sock.recv(100))
         await passes(3)
@@ -101,7 +101,7 @@ async def test_an_error_that_another_one_was_told_leaves_the_reader_waiting() ->
 
 
 @on_both
-async def test_an_error_that_stays_costs_neither_the_loop_nor_the_next_datagram() -> None:
+async def test_persistent_error_does_not_spin_or_lose_datagrams() -> None:
     """With a queue of errors the descriptor has one until the owner reads the queue."""
     with datagrams() as (sock, own, address):
         own.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
@@ -122,7 +122,7 @@ async def test_an_error_that_stays_costs_neither_the_loop_nor_the_next_datagram(
 
 
 @on_both
-async def test_many_sockets_with_errors_at_once_are_all_heard() -> None:
+async def test_errors_of_many_sockets_are_all_reported() -> None:
     async with contextlib.AsyncExitStack() as stack:
         pairs = [await stack.enter_async_context(pair()) for _ in range(100)]
         waiting = [asyncio.create_task(sock.recv(100)) for sock, _ in pairs]
@@ -139,7 +139,7 @@ async def test_many_sockets_with_errors_at_once_are_all_heard() -> None:
 
 
 @on_both
-async def test_two_that_accept_at_one_socket_both_get_clients() -> None:
+async def test_two_wrappers_of_one_listener_both_accept() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         servers = [kore.socket_wrap(listening) for _ in range(2)]
         clients = []

@@ -21,7 +21,7 @@ FAMILIES = pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, s
 
 @FAMILIES
 @on_both
-async def test_what_is_sent_arrives_and_the_end_is_none(family: int) -> None:
+async def test_sent_data_arrives_and_the_end_is_none(family: int) -> None:
     async with pair(family) as (sock, other):
         assert await sock.send(b"bytes ") is None
         await sock.send("text \u00e4 ")
@@ -42,7 +42,7 @@ async def test_what_is_sent_arrives_and_the_end_is_none(family: int) -> None:
 
 @FAMILIES
 @on_both
-async def test_a_server_and_a_client_find_each_other(family: int, tmp_path: Path) -> None:
+async def test_client_connects_to_a_server(family: int, tmp_path: Path) -> None:
     unix, host = family == socket.AF_UNIX, {socket.AF_INET: "127.0.0.1"}.get(family, "::1")
     listening = socket.socket(family)
     listening.bind(str(tmp_path / "s") if unix else (host, 0))
@@ -64,7 +64,7 @@ async def test_a_server_and_a_client_find_each_other(family: int, tmp_path: Path
 
 
 @on_both
-async def test_a_name_is_looked_up() -> None:
+async def test_host_name_is_resolved() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as own:
         sock = kore.socket_wrap(own)
         await sock.connect("localhost", server.getsockname()[1])
@@ -79,7 +79,7 @@ async def test_a_name_is_looked_up() -> None:
 
 
 @on_both
-async def test_a_refused_connection_says_so() -> None:
+async def test_refused_connection_raises_with_the_reason() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -93,7 +93,7 @@ async def test_a_refused_connection_says_so() -> None:
 
 
 @on_both
-async def test_there_may_be_nobody_at_a_path(tmp_path: Path) -> None:
+async def test_connect_to_a_path_without_a_listener_raises(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as own:
         sock = kore.socket_wrap(own)
         with pytest.raises(SocketError, match=r"^No such file or directory$"):
@@ -109,7 +109,7 @@ async def test_there_may_be_nobody_at_a_path(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("port", ["x", 0, -1, 65536, "65536", 1.5, True, None])
 @on_both
-async def test_a_port_is_a_number_of_a_port(port: Any) -> None:
+async def test_invalid_port_is_refused(port: Any) -> None:
     with socket.socket() as own:
         sock = kore.socket_wrap(own)
         with pytest.raises(KoreError, match="invalid port number"):
@@ -118,7 +118,7 @@ async def test_a_port_is_a_number_of_a_port(port: Any) -> None:
 
 
 @on_both
-async def test_a_connection_may_take_too_long() -> None:
+async def test_connect_raises_timeout() -> None:
     """With a full queue the kernel does not answer."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -137,7 +137,7 @@ async def test_a_connection_may_take_too_long() -> None:
 
 
 @on_both
-async def test_a_unix_server_with_a_full_queue_is_waited_for(tmp_path: Path) -> None:
+async def test_connect_waits_for_a_unix_listener_with_a_full_queue(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen(0)
@@ -154,7 +154,7 @@ async def test_a_unix_server_with_a_full_queue_is_waited_for(tmp_path: Path) -> 
 
 
 @on_both
-async def test_a_timeout_loses_no_data() -> None:
+async def test_timeout_of_recv_loses_no_data() -> None:
     async with pair() as (sock, other):
         for _ in range(3):
             with pytest.raises(TimeoutError, match="timeout before operation completed"):
@@ -169,7 +169,7 @@ async def test_a_timeout_loses_no_data() -> None:
 
 
 @on_both
-async def test_a_cancelled_recv_loses_no_data() -> None:
+async def test_cancelled_recv_loses_no_data() -> None:
     """At every point: before the data came, when it was there, and when it had been read."""
     async with pair() as (sock, other):
         got = b""
@@ -188,7 +188,7 @@ async def test_a_cancelled_recv_loses_no_data() -> None:
 
 
 @on_both
-async def test_timeouts_that_race_with_data_lose_nothing() -> None:
+async def test_timeouts_racing_with_data_lose_nothing() -> None:
     async with pair() as (sock, other):
 
         async def feed() -> None:
@@ -211,7 +211,7 @@ async def test_timeouts_that_race_with_data_lose_nothing() -> None:
 
 
 @on_both
-async def test_two_cannot_receive_at_once_but_one_may_send_meanwhile() -> None:
+async def test_second_recv_is_refused_but_a_send_is_not() -> None:
     async with pair() as (sock, other):
         waiting = asyncio.create_task(sock.recv(10))
         await passes(2)
@@ -225,7 +225,7 @@ async def test_two_cannot_receive_at_once_but_one_may_send_meanwhile() -> None:
 
 
 @on_both
-async def test_large_data_goes_out_whole_to_a_slow_reader() -> None:
+async def test_large_data_is_sent_completely_to_a_slow_reader() -> None:
     async with pair() as (sock, other):
         data = bytes(range(256)) * (4 * MB // 256)
         sending = asyncio.create_task(sock.send(data))
@@ -243,7 +243,7 @@ async def test_large_data_goes_out_whole_to_a_slow_reader() -> None:
 
 
 @on_both
-async def test_a_send_may_take_too_long() -> None:
+async def test_send_raises_timeout() -> None:
     async with pair() as (sock, _):
         with pytest.raises(TimeoutError):
             await sock.send(b"x" * 16 * MB, 10)

@@ -28,7 +28,7 @@ async def end_all() -> None:
 
 
 @on_both
-async def test_a_task_knows_its_number() -> None:
+async def test_task_id_is_the_id_of_the_running_task() -> None:
     seen: list[int] = []
 
     async def work() -> None:
@@ -47,7 +47,7 @@ async def test_a_task_knows_its_number() -> None:
 
 
 @on_both
-async def test_a_task_is_listed_with_its_name_its_age_and_where_it_waits() -> None:
+async def test_tasks_lists_name_age_and_location() -> None:
     queue = kore.queue()
 
     async def inner() -> None:
@@ -76,7 +76,7 @@ async def test_a_task_is_listed_with_its_name_its_age_and_where_it_waits() -> No
 
 
 @on_both
-async def test_places_within_asyncio_are_not_shown() -> None:
+async def test_location_is_not_within_asyncio() -> None:
     async def work() -> None:
         async with asyncio.timeout(100):
             await kore.gather(asyncio.Event().wait())
@@ -91,7 +91,7 @@ async def test_places_within_asyncio_are_not_shown() -> None:
 
 @pytest.mark.parametrize("turns", [0, 1, 2])
 @on_both
-async def test_a_task_can_be_killed_before_and_while_it_runs(turns: int) -> None:
+async def test_task_can_be_killed_before_and_while_it_runs(turns: int) -> None:
     told: list[str] = []
 
     async def work() -> None:
@@ -114,7 +114,7 @@ async def test_a_task_can_be_killed_before_and_while_it_runs(turns: int) -> None
 
 
 @on_both
-async def test_a_task_cannot_kill_itself() -> None:
+async def test_task_cannot_kill_itself() -> None:
     told: list[str] = []
 
     async def work() -> None:
@@ -130,20 +130,20 @@ async def test_a_task_cannot_kill_itself() -> None:
 
 
 @on_both
-async def test_nor_can_a_task_that_somebody_else_has_made() -> None:
+async def test_foreign_task_cannot_kill_itself() -> None:
     with pytest.raises(KoreError, match="refusing to kill active coroutine"):
         kore.task_kill(kore.task_id())
 
 
 @on_both
-async def test_a_number_that_is_none_is_a_type_error() -> None:
+async def test_task_kill_of_a_non_integer_is_a_type_error() -> None:
     for call in (kore.task_kill, kore.corotrace):
         with pytest.raises(TypeError, match="'str' object cannot be interpreted as an integer"):
             call("1")  # type: ignore[operator]
 
 
 @on_both
-async def test_a_task_may_refuse_to_end() -> None:
+async def test_killed_task_may_suppress_its_cancellation() -> None:
     gate = asyncio.Event()
 
     async def work() -> None:
@@ -165,7 +165,7 @@ async def test_a_task_may_refuse_to_end() -> None:
 
 @pytest.mark.parametrize("error", [LookupError, SystemExit, KeyboardInterrupt, GeneratorExit])
 @on_both
-async def test_an_error_is_reported_once(error: type[BaseException]) -> None:
+async def test_error_of_a_task_is_reported_once(error: type[BaseException]) -> None:
     errors = Errors()
 
     async def fails() -> None:
@@ -182,7 +182,7 @@ async def test_an_error_is_reported_once(error: type[BaseException]) -> None:
 
 
 @on_both
-async def test_tasks_are_kept_though_nobody_else_does() -> None:
+async def test_tasks_are_kept_alive() -> None:
     done: list[int] = []
 
     async def work() -> None:
@@ -196,13 +196,13 @@ async def test_tasks_are_kept_though_nobody_else_does() -> None:
 
 
 @pytest.mark.parametrize("call", [kore.task_id, lambda: kore.coroname("x")])
-def test_without_a_task_there_is_no_number_and_no_name(call: object) -> None:
+def test_task_id_and_coroname_need_a_running_task(call: object) -> None:
     with pytest.raises(KoreError, match="no coroutine active"):
         call()  # type: ignore[operator]
 
 
 @on_both
-async def test_each_step_is_traced(caplog: pytest.LogCaptureFixture) -> None:
+async def test_corotrace_logs_each_step(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "kore")
 
     async def work() -> None:
@@ -238,7 +238,7 @@ async def test_each_step_is_traced(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @on_both
-async def test_a_traced_task_may_be_killed_before_it_begins() -> None:
+async def test_traced_task_may_be_killed_before_it_starts() -> None:
     kore.corotrace(1)
     number = kore.task_create(forever())
     kore.task_kill(number)
@@ -250,7 +250,7 @@ async def test_a_traced_task_may_be_killed_before_it_begins() -> None:
 
 
 @on_both
-async def test_ten_thousand_tasks_may_all_ask_for_their_numbers() -> None:
+async def test_ten_thousand_tasks_get_ids() -> None:
     seen: list[int] = []
 
     async def work() -> None:
@@ -293,7 +293,7 @@ asyncio.run(main())
 """
 
 
-def test_everything_works_in_a_plain_program() -> None:
+def test_tasks_work_in_any_asyncio_program() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM], capture_output=True, text=True, check=False
     )
@@ -302,7 +302,7 @@ def test_everything_works_in_a_plain_program() -> None:
 
 
 @on_both
-async def test_a_task_that_awaits_what_is_cancelled_is_reported() -> None:
+async def test_task_that_awaits_a_cancelled_future_is_reported() -> None:
     errors = Errors()
 
     async def fails() -> None:
@@ -317,7 +317,7 @@ async def test_a_task_that_awaits_what_is_cancelled_is_reported() -> None:
 
 
 @on_both
-async def test_tasks_of_one_moment_are_listed_in_the_order_of_their_making() -> None:
+async def test_tasks_of_one_moment_are_listed_in_creation_order() -> None:
     numbers = [kore.task_create(forever()) for _ in range(50)]
     await passes(2)
     listed = kore.tasks()
@@ -328,7 +328,7 @@ async def test_tasks_of_one_moment_are_listed_in_the_order_of_their_making() -> 
 
 
 @on_both
-async def test_asyncio_knows_a_task_by_the_name_of_its_function() -> None:
+async def test_task_name_in_asyncio_is_that_of_the_function() -> None:
     seen: list[str] = []
 
     async def named() -> None:

@@ -40,7 +40,7 @@ RECEIVING: Final = ["recv", "recvfrom", "recvmsg"]
 
 @pytest.mark.parametrize("limit", SHORT, ids=repr)
 @on_both
-async def test_any_real_number_is_a_timeout(limit: Any) -> None:
+async def test_timeout_may_be_any_real_number(limit: Any) -> None:
     async with pair(socket.AF_UNIX) as (sock, _):
         for how in RECEIVING:
             with pytest.raises(TimeoutError, match="before operation completed"):
@@ -56,7 +56,7 @@ async def test_any_real_number_is_a_timeout(limit: Any) -> None:
 
 @pytest.mark.parametrize("limit", NONE, ids=str)
 @on_both
-async def test_none_negative_and_endless_ones_are_no_limit(limit: Any) -> None:
+async def test_timeout_of_none_negative_or_infinity_is_no_limit(limit: Any) -> None:
     async with pair(socket.AF_UNIX) as (sock, other):
         for how in RECEIVING:
             other.send(b"data")
@@ -72,7 +72,7 @@ async def test_none_negative_and_endless_ones_are_no_limit(limit: Any) -> None:
 
 @pytest.mark.parametrize("limit", [Decimal("2.5"), Fraction(5, 2), 2.5, True], ids=repr)
 @on_both
-async def test_so_it_is_for_processes(limit: Any) -> None:
+async def test_process_timeout_may_be_any_real_number(limit: Any) -> None:
     proc = kore.proc(["sleep", "1000"], limit)
     with pytest.raises(TimeoutError, match="before process exited"):
         await proc.reap()
@@ -82,7 +82,7 @@ async def test_so_it_is_for_processes(limit: Any) -> None:
 
 @pytest.mark.parametrize(("limit", "error"), WRONG, ids=str)
 @on_both
-async def test_what_is_none_is_refused(
+async def test_invalid_timeout_is_refused(
     limit: Any, error: type[Exception], tmp_path: Path
 ) -> None:
     async with pair(socket.AF_UNIX) as (sock, other):

@@ -14,7 +14,7 @@ from tests.helpers.loops import Errors, on_both, passes, until
 
 
 @on_both
-async def test_a_oneshot_timer_fires_once() -> None:
+async def test_oneshot_timer_fires_once() -> None:
     seen: list[str] = []
     timer = kore.timer(lambda: seen.append("fired"), 5, kore.TIMER_ONESHOT)
     before = timer.closed
@@ -25,7 +25,7 @@ async def test_a_oneshot_timer_fires_once() -> None:
 
 
 @on_both
-async def test_data_is_handed_over_where_it_is_given() -> None:
+async def test_callback_gets_the_data_if_it_is_given() -> None:
     seen: list[Any] = []
     kore.timer(seen.append, 1, kore.TIMER_ONESHOT, data=None)
     kore.timer(seen.append, 3, kore.TIMER_ONESHOT, data={"a": 1})
@@ -35,7 +35,7 @@ async def test_data_is_handed_over_where_it_is_given() -> None:
 
 
 @on_both
-async def test_an_interval_goes_on_until_it_is_closed() -> None:
+async def test_interval_timer_fires_until_it_is_closed() -> None:
     seen: list[int] = []
     timer = kore.timer(lambda: seen.append(1), 2, 0)
     await until(lambda: len(seen) >= 5)
@@ -47,7 +47,7 @@ async def test_an_interval_goes_on_until_it_is_closed() -> None:
 
 
 @on_both
-async def test_an_interval_does_not_drift() -> None:
+async def test_interval_timer_does_not_drift() -> None:
     """However long each call takes, the n-th comes after n delays."""
     # Each is due at a multiple of the delay. With 4 ms of drift a call two of five would be near
     # one, always; a busy machine is late now and then, and gets another try.
@@ -81,7 +81,7 @@ def hold_up(seconds: float) -> None:
 
 
 @on_both
-async def test_a_timer_that_was_held_up_skips_what_it_missed() -> None:
+async def test_delayed_timer_skips_missed_calls() -> None:
     seen: list[int] = []
     timer = kore.timer(lambda: seen.append(1), 5, 0)
     hold_up(0.1)
@@ -94,7 +94,7 @@ async def test_a_timer_that_was_held_up_skips_what_it_missed() -> None:
 
 
 @on_both
-async def test_no_delay_is_once_each_turn_of_the_loop() -> None:
+async def test_timer_without_delay_fires_once_a_turn() -> None:
     seen: list[int] = []
     timer = kore.timer(lambda: seen.append(1), 0, 0)
     await until(lambda: len(seen) > 10)
@@ -102,7 +102,7 @@ async def test_no_delay_is_once_each_turn_of_the_loop() -> None:
 
 
 @on_both
-async def test_a_callback_may_close_its_timer() -> None:
+async def test_callback_may_close_its_timer() -> None:
     seen: list[int] = []
 
     def callback() -> None:
@@ -119,7 +119,7 @@ async def test_a_callback_may_close_its_timer() -> None:
 @pytest.mark.parametrize("error", [LookupError, SystemExit, KeyboardInterrupt, GeneratorExit])
 @pytest.mark.parametrize("waits", [False, True])
 @on_both
-async def test_an_error_is_reported_and_the_timer_goes_on(
+async def test_error_of_a_callback_is_reported_and_the_timer_goes_on(
     error: type[BaseException], *, waits: bool
 ) -> None:
     errors = Errors()
@@ -141,7 +141,7 @@ async def test_an_error_is_reported_and_the_timer_goes_on(
 
 
 @on_both
-async def test_a_coroutine_is_run_to_its_end_before_it_is_run_again() -> None:
+async def test_async_callback_ends_before_it_is_called_again() -> None:
     running, most, done = 0, 0, 0
 
     async def callback() -> None:
@@ -161,7 +161,7 @@ async def test_a_coroutine_is_run_to_its_end_before_it_is_run_again() -> None:
 
 
 @on_both
-async def test_a_coroutine_that_has_begun_is_kept_though_nobody_else_does() -> None:
+async def test_running_async_callback_is_kept_alive() -> None:
     seen: list[int] = []
 
     async def callback() -> None:
@@ -175,7 +175,7 @@ async def test_a_coroutine_that_has_begun_is_kept_though_nobody_else_does() -> N
 
 
 @on_both
-async def test_timers_fire_in_the_order_in_which_they_were_made() -> None:
+async def test_timers_fire_in_the_order_of_their_creation() -> None:
     seen: list[int] = []
     for number in range(20):
         kore.timer(seen.append, 2, kore.TIMER_ONESHOT, data=number)
@@ -184,7 +184,7 @@ async def test_timers_fire_in_the_order_in_which_they_were_made() -> None:
     assert seen == list(range(20))
 
 
-def test_a_timer_needs_a_loop() -> None:
+def test_timer_needs_an_event_loop() -> None:
     with pytest.raises(KoreError, match=r"kore\.timer not supported on parent process"):
         kore.timer(print, 10, 0)
 
@@ -215,7 +215,7 @@ def test_timers_end_with_their_loop() -> None:
 
 
 @on_both
-async def test_what_a_callback_awaits_may_be_cancelled_and_the_timer_goes_on() -> None:
+async def test_cancelled_await_in_a_callback_does_not_stop_the_timer() -> None:
     errors = Errors()
     seen: list[int] = []
 

@@ -14,7 +14,7 @@ from kore._websocket.deflate import TAIL, DeflateParameters, Deflater, negotiate
 BITS = st.sampled_from([None, 9, 10, 15])
 
 
-def test_the_plain_offer_is_taken() -> None:
+def test_plain_offer_is_accepted() -> None:
     assert negotiate_deflate("permessage-deflate") == DeflateParameters()
     assert DeflateParameters().format_field() == "permessage-deflate"
 
@@ -40,7 +40,7 @@ def test_the_plain_offer_is_taken() -> None:
         ("permessage-deflate; server_max_window_bits=8, permessage-deflate", "permessage-deflate"),
     ],
 )
-def test_the_first_offer_that_is_understood_is_answered(offer: str, answer: str) -> None:
+def test_first_acceptable_offer_is_accepted(offer: str, answer: str) -> None:
     agreement = negotiate_deflate(offer)
 
     assert agreement is not None
@@ -62,7 +62,7 @@ def test_the_first_offer_that_is_understood_is_answered(offer: str, answer: str)
         "permessage-deflate; =",
     ],
 )
-def test_an_offer_that_makes_no_sense_is_left_alone(offer: str) -> None:
+def test_malformed_offer_is_declined(offer: str) -> None:
     assert negotiate_deflate(offer) is None
 
 
@@ -70,7 +70,7 @@ def test_an_offer_that_makes_no_sense_is_left_alone(offer: str) -> None:
     st.booleans(), st.booleans(), BITS, st.one_of(BITS, st.just(True)), st.integers(9, 15),
     st.lists(st.binary(max_size=200), max_size=4),
 )  # fmt: skip
-def test_a_librarys_client_understands_all_that_is_agreed_on(
+def test_negotiated_parameters_work_with_the_websockets_library(
     server_alone: bool,
     client_alone: bool,
     server_bits: int | None,
@@ -101,7 +101,7 @@ def test_a_librarys_client_understands_all_that_is_agreed_on(
         assert got.data == payload
 
 
-def test_what_is_inflated_is_bounded() -> None:
+def test_decompressed_size_is_limited() -> None:
     bomb = zlib.compressobj(wbits=-15)
     data = bomb.compress(bytes(100_000_000)) + bomb.flush(zlib.Z_SYNC_FLUSH)
 
@@ -115,7 +115,7 @@ def last_block(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("alone", [False, True])
-def test_a_last_block_does_not_end_the_conversation(alone: bool) -> None:
+def test_final_block_does_not_end_the_stream(alone: bool) -> None:
     deflater = Deflater(DeflateParameters(client_no_context=alone))
     # The RFC's own bytes first.
     hello = bytes([0xF3, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00, 0x00])
@@ -128,7 +128,7 @@ def test_a_last_block_does_not_end_the_conversation(alone: bool) -> None:
         assert deflater.unpack(plain, 100) == b"plain"
 
 
-def test_several_last_blocks_are_one_message() -> None:
+def test_several_final_blocks_are_one_message() -> None:
     block = last_block(b"abc").removesuffix(b"\x00")
 
     assert Deflater(DeflateParameters()).unpack(block * 3 + b"\x00" + TAIL, 100) == b"abcabcabc"
@@ -147,18 +147,18 @@ def test_several_last_blocks_are_one_message() -> None:
         ";permessage-deflate",
     ],
 )
-def test_an_offer_in_a_quoted_value_is_none(offers: str) -> None:
+def test_offer_in_a_quoted_value_is_ignored(offers: str) -> None:
     assert negotiate_deflate(offers) is None
 
 
 @pytest.mark.parametrize("offers", ['a; b="x, y", permessage-deflate', "a;, permessage-deflate, "])
-def test_an_offer_behind_a_quoted_value_is_one(offers: str) -> None:
+def test_offer_after_a_quoted_value_is_accepted(offers: str) -> None:
     assert negotiate_deflate(offers) == DeflateParameters()
 
 
 @pytest.mark.parametrize("octet", [b"", b"\0"])
 @pytest.mark.parametrize("alone", [False, True])
-def test_a_last_block_with_or_without_its_octet_is_a_message(octet: bytes, *, alone: bool) -> None:
+def test_final_block_with_or_without_its_octet_is_a_message(octet: bytes, *, alone: bool) -> None:
     deflater = Deflater(DeflateParameters(client_no_context=alone))
     found = []
     for text in (b"first", b"second", b"third"):

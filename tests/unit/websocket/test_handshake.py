@@ -45,11 +45,11 @@ def status(asked: Asked, origins: list[str] | None = None) -> int | None:
     return None if found is None else found.status
 
 
-def test_the_key_of_the_standards_example_is_answered_as_there() -> None:
+def test_accept_key_of_the_rfc_example() -> None:
     assert compute_accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
-def test_a_librarys_client_is_content_with_the_answer() -> None:
+def test_accept_key_is_accepted_by_the_websockets_library() -> None:
     client = ClientProtocol(parse_uri("ws://h/"))
     asked = client.connect()
     fields = {name.lower(): [value] for name, value in asked.headers.raw_items()}
@@ -88,7 +88,7 @@ def test_a_librarys_client_is_content_with_the_answer() -> None:
         (Asked(sec_websocket_key=[GOOD["sec-websocket-key"][0]] * 2), 400),
     ],
 )
-def test_a_handshake_is_whole_or_refused(asked: Asked, expected: int | None) -> None:
+def test_incomplete_handshake_is_refused(asked: Asked, expected: int | None) -> None:
     assert status(asked) == expected
 
 
@@ -106,7 +106,7 @@ def test_a_handshake_is_whole_or_refused(asked: Asked, expected: int | None) -> 
         (["https://example.com", "https://evil.net"], 403),
     ],
 )
-def test_pages_of_other_origins_are_refused(
+def test_other_origins_are_refused(
     origin: str | list[str] | None, expected: int | None
 ) -> None:
     origins = ["https://example.com", "https://*.example.org"]
@@ -129,7 +129,7 @@ def test_pages_of_other_origins_are_refused(
         ("moz-extension://x", "*", None),
     ],
 )
-def test_only_a_star_stands_for_something_else(
+def test_only_wildcard_in_origins_is_a_star(
     origin: str, allowed: str, expected: int | None
 ) -> None:
     assert status(Asked(origin=origin), [allowed]) == expected
@@ -163,7 +163,7 @@ def test_only_a_star_stands_for_something_else(
         ("http", "example.com", None, None),
     ],
 )
-def test_the_same_origin_is_the_host_that_was_asked(
+def test_same_origin_is_the_host_of_the_request(
     protocol: str, host: str, origin: str | list[str] | None, expected: int | None
 ) -> None:
     asked = Asked(origin=origin)
@@ -184,13 +184,13 @@ def test_the_same_origin_is_the_host_that_was_asked(
         (["Chat"], ["chat"], None),
     ],
 )
-def test_the_first_protocol_that_both_speak_is_chosen(
+def test_first_common_protocol_is_chosen(
     asked: list[str], spoken: list[str], expected: str | None
 ) -> None:
     assert choose_protocol(asked, spoken) == expected
 
 
-def test_a_refusal_says_what_would_be_right() -> None:
+def test_refusal_lists_the_supported_version() -> None:
     fields: Mapping[str, str] = dict(check_handshake(Asked(sec_websocket_version="8"), None).fields)
 
     assert fields == {"upgrade": "websocket", "sec-websocket-version": "13"}

@@ -1,4 +1,4 @@
-"""Receipts: one for many, at once for who waits, and none from those who have ended."""
+"""Acknowledgements: batched, at once on request, and none for processes that have ended."""
 
 import asyncio
 
@@ -17,143 +17,143 @@ from kore.errors import BusyError
 from tests.helpers.bus_network import BusNetwork, checked
 
 
-async def a_large_one_after_a_small_one(star: BusNetwork) -> None:
-    star.send(b"small")
-    await star.until(lambda: star.said)
-    asked = star.posted(ACK_REQUEST)
+async def a_large_one_after_a_small_one(network: BusNetwork) -> None:
+    network.send(b"small")
+    await network.until(lambda: network.received)
+    before = network.count_flag(ACK_REQUEST)
     for _ in range(10):
         with pytest.raises(BusyError):
-            star.send(bytes(8 * FRAGMENT_SIZE))
-    # One question is enough, and the answer does not wait until a receipt is due.
-    assert star.posted(ACK_REQUEST) == asked + 1
-    window = star.relays[1].senders[MessageKind.OBJECT].windows[2]
-    await star.until(lambda: not len(window))
-    star.send(bytes(8 * FRAGMENT_SIZE))
-    await star.drained()
+            network.send(bytes(8 * FRAGMENT_SIZE))
+    # One request is enough, and the acknowledgement is not delayed.
+    assert network.count_flag(ACK_REQUEST) == before + 1
+    window = network.buses[1].senders[MessageKind.OBJECT].windows[2]
+    await network.until(lambda: not len(window))
+    network.send(bytes(8 * FRAGMENT_SIZE))
+    await network.drain()
 
-    assert len(star.said) == 2
+    assert len(network.received) == 2
 
 
-async def many_small_ones(star: BusNetwork) -> None:
+async def many_small_ones(network: BusNetwork) -> None:
     for _ in range(100):
-        star.send(b"x")
-        await star.until(lambda: star.relays[2].unhandled_count == 0)
-    await star.until(lambda: len(star.said) == 100)
-    star.relays[2].shut_down()
-    await star.until(lambda: not len(star.relays[1].senders[MessageKind.OBJECT].windows[2]))
+        network.send(b"x")
+        await network.until(lambda: network.buses[2].unhandled_count == 0)
+    await network.until(lambda: len(network.received) == 100)
+    network.buses[2].shut_down()
+    await network.until(lambda: not len(network.buses[1].senders[MessageKind.OBJECT].windows[2]))
 
-    # Not one for each, however slow this machine is.
-    assert 1 <= star.posted(ACK) < 50
-
-
-async def a_receipt_that_nobody_asks_for(star: BusNetwork) -> None:
-    star.send(b"x")
-    await star.until(lambda: not len(star.relays[1].senders[MessageKind.OBJECT].windows[2]))
-
-    assert star.posted(ACK_REQUEST) == 0
+    # Not one for each message, however slow this machine is.
+    assert 1 <= network.count_flag(ACK) < 50
 
 
-async def one_that_waits_while_more_is_sent(star: BusNetwork) -> None:
+async def an_unsolicited_ack(network: BusNetwork) -> None:
+    network.send(b"x")
+    await network.until(lambda: not len(network.buses[1].senders[MessageKind.OBJECT].windows[2]))
+
+    assert network.count_flag(ACK_REQUEST) == 0
+
+
+async def one_that_waits_while_more_is_sent(network: BusNetwork) -> None:
     held = [asyncio.Event() for _ in range(3)]
-    star.relays[2].set_receiver(MessageKind.OBJECT, lambda _, payload: held[payload[0]].wait())
-    star.send(b"\0")
-    first = asyncio.create_task(star.drained())
-    await star.until(lambda: star.posted(ACK_REQUEST))
-    star.send(b"\1")
-    second = asyncio.create_task(star.drained())
+    network.buses[2].set_receiver(MessageKind.OBJECT, lambda _, payload: held[payload[0]].wait())
+    network.send(b"\0")
+    first = asyncio.create_task(network.drain())
+    await network.until(lambda: network.count_flag(ACK_REQUEST))
+    network.send(b"\1")
+    second = asyncio.create_task(network.drain())
     held[0].set()
     await first
-    star.send(b"\2")
+    network.send(b"\2")
     assert not second.done()
     held[1].set()
     await second
-    assert len(star.relays[1].senders[MessageKind.OBJECT].windows[2]) == 1
+    assert len(network.buses[1].senders[MessageKind.OBJECT].windows[2]) == 1
     held[2].set()
-    await star.drained()
+    await network.drain()
 
 
-async def an_end_before_the_answer(star: BusNetwork) -> None:
-    star.relays[2].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
-    star.send(b"never handled")
-    waiting = asyncio.create_task(star.drained())
-    await star.until(lambda: star.posted(ACK_REQUEST))
-    star.end(2)
+async def an_end_before_the_answer(network: BusNetwork) -> None:
+    network.buses[2].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    network.send(b"never handled")
+    waiting = asyncio.create_task(network.drain())
+    await network.until(lambda: network.count_flag(ACK_REQUEST))
+    network.end(2)
     await waiting
-    star.start(2)
-    star.send(b"to its successor")
-    await star.drained()
+    network.start(2)
+    network.send(b"to its successor")
+    await network.drain()
 
-    assert star.said == [(2, 1, b"to its successor")]
+    assert network.received == [(2, 1, b"to its successor")]
 
 
-async def a_question_of_a_predecessor(star: BusNetwork) -> None:
-    relay = star.relays[2]
-    relay.set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
-    star.send(b"never handled")
-    relay.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(2**63)))
-    star.end(1)
-    star.start(1)
-    star.start(2)
-    star.send(b"new")
+async def a_request_of_a_predecessor(network: BusNetwork) -> None:
+    bus = network.buses[2]
+    bus.set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    network.send(b"never handled")
+    bus.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(2**63)))
+    network.end(1)
+    network.start(1)
+    network.start(2)
+    network.send(b"new")
     # Nobody's, and of no number: nothing comes of it.
-    relay.receive(RoutedMessage(9, MessageKind.OBJECT | ACK_REQUEST, encode_ack(1)))
-    relay.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, b"?"))
-    await star.drained()
+    bus.receive(RoutedMessage(9, MessageKind.OBJECT | ACK_REQUEST, encode_ack(1)))
+    bus.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, b"?"))
+    await network.drain()
 
-    assert star.said[-1] == (2, 1, b"new")
+    assert network.received[-1] == (2, 1, b"new")
 
 
-test_what_was_handled_is_told_at_once_to_a_sender_that_is_held_up = checked(
+test_blocked_sender_gets_an_acknowledgement_at_once = checked(
     a_large_one_after_a_small_one
 )
-test_one_receipt_is_for_many_and_told_at_the_end_at_the_latest = checked(many_small_ones)
-test_a_receipt_comes_some_time_though_nobody_asks = checked(a_receipt_that_nobody_asks_for)
-test_who_waits_does_so_for_what_was_sent_before = checked(one_that_waits_while_more_is_sent)
-test_nobody_waits_for_the_answer_of_a_worker_that_has_ended = checked(an_end_before_the_answer)
-test_a_question_of_a_dead_sender_is_forgotten = checked(a_question_of_a_predecessor)
+test_one_acknowledgement_covers_many_messages = checked(many_small_ones)
+test_acknowledgement_is_sent_without_a_request = checked(an_unsolicited_ack)
+test_drain_waits_for_earlier_messages_only = checked(one_that_waits_while_more_is_sent)
+test_drain_ends_with_the_worker_it_waits_for = checked(an_end_before_the_answer)
+test_request_of_an_ended_sender_is_dropped = checked(a_request_of_a_predecessor)
 
 
-async def two_processes_of_one_number(star: BusNetwork) -> None:
-    """A worker that drains and its successor send large objects, piece by piece in turn."""
-    relay, handled = star.relays[2], asyncio.Event()
+async def two_processes_of_one_number(network: BusNetwork) -> None:
+    """A worker that drains and its successor send large objects, fragments interleaved."""
+    bus, handled = network.buses[2], asyncio.Event()
     received: list[bytes] = []
 
     async def receive(_: int, payload: bytes) -> None:
         await handled.wait()
         received.append(payload)
 
-    relay.set_receiver(MessageKind.OBJECT, receive)
+    bus.set_receiver(MessageKind.OBJECT, receive)
     old, new = first_message_id(101) + 1, first_message_id(102) + 1
     sent = {old: b"o" * (3 * FRAGMENT_SIZE), new: b"n" * (2 * FRAGMENT_SIZE + 7)}
-    lanes = [[head + body for head, body in split_message(at, sent[at])] for at in (old, new)]
-    for piece_of_old, piece_of_new in zip(*lanes, strict=True):
-        relay.receive(RoutedMessage(1, MessageKind.OBJECT, piece_of_old))
-        relay.receive(RoutedMessage(1, MessageKind.OBJECT, piece_of_new))
-        # Another process of that number ends, which takes nothing from these.
-        relay.forget_worker(WorkerExited(1, pid=100))
+    fragments = [[head + body for head, body in split_message(at, sent[at])] for at in (old, new)]
+    for old_fragment, new_fragment in zip(*fragments, strict=True):
+        bus.receive(RoutedMessage(1, MessageKind.OBJECT, old_fragment))
+        bus.receive(RoutedMessage(1, MessageKind.OBJECT, new_fragment))
+        # The end of another process with that number does not affect these.
+        bus.forget_worker(WorkerExited(1, pid=100))
     for at in (old, new):
-        relay.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(at)))
+        bus.receive(RoutedMessage(1, MessageKind.OBJECT | ACK_REQUEST, encode_ack(at)))
     handled.set()
-    await star.until(lambda: len(received) == 2)
+    await network.until(lambda: len(received) == 2)
 
     assert received == [sent[old], sent[new]]
-    # Each of them is told of what it has sent itself.
-    await star.until(lambda: {old, new} <= set(map(decode_ack, star.receipts)))
+    # Each process gets acknowledgements of its own messages.
+    await network.until(lambda: {old, new} <= set(map(decode_ack, network.acks)))
 
 
-async def a_receipt_for_another_process(star: BusNetwork) -> None:
-    star.relays[2].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
-    star.send(b"not handled")
-    ours = star.relays[1].senders[MessageKind.OBJECT]
+async def an_ack_for_another_process(network: BusNetwork) -> None:
+    network.buses[2].set_receiver(MessageKind.OBJECT, lambda *_: asyncio.Event().wait())
+    network.send(b"not handled")
+    ours = network.buses[1].senders[MessageKind.OBJECT]
     other = first_message_id(get_sender_pid(ours.last_id) + 1)
-    star.relays[1].receive(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(other + 5)))
+    network.buses[1].receive(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(other + 5)))
 
     assert len(ours.windows[2]) == 1
-    star.relays[1].receive(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(ours.last_id)))
+    network.buses[1].receive(RoutedMessage(2, MessageKind.OBJECT | ACK, encode_ack(ours.last_id)))
     assert len(ours.windows[2]) == 0
 
 
-test_objects_of_a_draining_worker_and_its_successor_are_told_apart = checked(
+test_messages_of_a_draining_worker_and_its_successor_are_separate = checked(
     two_processes_of_one_number
 )
-test_a_receipt_is_for_the_process_that_has_sent_it = checked(a_receipt_for_another_process)
+test_acknowledgement_is_for_the_sending_process = checked(an_ack_for_another_process)

@@ -98,7 +98,7 @@ def typed(value: Any) -> str:
 
 
 @given(VALUES)
-def test_what_is_sent_is_what_arrives(value: Any) -> None:
+def test_objects_are_decoded_to_equal_values(value: Any) -> None:
     assert same(decode(encode(value, LIMIT)), value)
 
 
@@ -126,11 +126,11 @@ def test_what_is_sent_is_what_arrives(value: Any) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_edges_arrive_too(value: Any) -> None:
+def test_edge_cases_are_decoded_to_equal_values(value: Any) -> None:
     assert same(decode(encode(value, LIMIT)), value)
 
 
-def test_no_number_stays_none() -> None:
+def test_nan_stays_nan() -> None:
     assert math.isnan(decode(encode(float("nan"), LIMIT)))
 
 
@@ -170,13 +170,13 @@ class Odd(tzinfo):
         (time(1, tzinfo=Odd()), "Odd"),
     ],
 )
-def test_what_is_no_data_is_refused_by_name(value: Any, name: str) -> None:
+def test_unsupported_class_is_named_in_the_error(value: Any, name: str) -> None:
     for place in (value, [value], (1, [value]), {"key": value}, {"deep": [{"er": (value,)}]}):
         with pytest.raises(TypeError, match=name):
             encode(place, LIMIT)
 
 
-def test_a_key_that_is_no_data_is_refused() -> None:
+def test_key_of_an_unsupported_class_is_refused() -> None:
     with pytest.raises(TypeError, match=r"cannot send complex: .* worker_message_pickle"):
         encode({3j: 1}, LIMIT)
     with pytest.raises(TypeError, match="complex"):
@@ -194,7 +194,7 @@ WRAPS = [lambda v: [v], lambda v: (v,), lambda v: {"k": v}, lambda v: {1: v}, la
 
 
 @pytest.mark.parametrize("wrap", WRAPS)
-def test_values_may_be_nested_so_deep_and_no_deeper(wrap: Any) -> None:
+def test_nesting_depth_is_limited(wrap: Any) -> None:
     depth = DEPTH_MAX - 1
     if isinstance(wrap(1), dict) and (1,) in wrap(1):
         wrap = lambda v: (v,)  # noqa: E731 - dicts are no keys
@@ -207,7 +207,7 @@ def test_values_may_be_nested_so_deep_and_no_deeper(wrap: Any) -> None:
         encode([[value]], LIMIT)
 
 
-def test_what_contains_itself_is_an_error() -> None:
+def test_cyclic_object_is_refused() -> None:
     value: list[Any] = []
     value.append((value,))
     with pytest.raises(ValueError, match="contains itself"):
@@ -217,21 +217,21 @@ def test_what_contains_itself_is_an_error() -> None:
         encode(value, 10_000)
 
 
-def test_what_is_too_large_is_refused_before_it_is_built() -> None:
+def test_too_large_object_is_refused_before_encoding() -> None:
     text = "x" * 10_000
     for value in ([text] * 11, (b"x" * 100_001,), [[text] * 5, {text: [text] * 6}]):
         with pytest.raises(TooLargeError, match="worker_message_max"):
             encode(value, 100_000)
 
 
-def test_a_mistake_does_not_spoil_the_next() -> None:
+def test_error_does_not_affect_the_next_object() -> None:
     with pytest.raises(TypeError):
         encode(["much", "before", datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC"))], LIMIT)
 
     assert decode(encode(["next"], LIMIT)) == ["next"]
 
 
-def test_a_large_one_does_not_stay_in_memory() -> None:
+def test_buffer_of_a_large_object_is_released() -> None:
     before = codec.ENCODER.packer
     encode(bytes(2 * codec.BUFFER_SIZE_MAX), 3 * codec.BUFFER_SIZE_MAX)
 
@@ -241,18 +241,18 @@ def test_a_large_one_does_not_stay_in_memory() -> None:
 # Pickle
 
 
-def test_other_classes_are_pickled_where_that_is_allowed() -> None:
+def test_other_classes_are_pickled_if_allowed() -> None:
     data = encode([Point(1)], LIMIT, any_class=True)
 
     assert data[-1] == IS_PICKLE
     assert same(decode(data, any_class=True), [Point(1)])
 
 
-def test_data_is_not_pickled_even_where_that_is_allowed() -> None:
+def test_plain_data_is_not_pickled_even_if_allowed() -> None:
     assert encode((1, {2}), LIMIT, any_class=True) == encode((1, {2}), LIMIT)
 
 
-def test_a_cycle_can_be_pickled() -> None:
+def test_cycle_can_be_pickled() -> None:
     value: list[Any] = []
     value.append(value)
     arrived = decode(encode(value, LIMIT, any_class=True), any_class=True)
@@ -265,12 +265,12 @@ class Bomb:
         return pytest.fail, ("it was unpickled",)
 
 
-def test_what_is_pickled_is_not_touched_where_that_is_not_allowed() -> None:
+def test_pickle_is_not_loaded_if_not_allowed() -> None:
     with pytest.raises(UnreadableError, match="worker_message_pickle is off"):
         decode(pickle.dumps(Bomb()) + bytes([IS_PICKLE]))
 
 
-def test_what_cannot_be_pickled_is_pickles_own_error() -> None:
+def test_error_of_pickle_is_passed_on() -> None:
     with pytest.raises((AttributeError, pickle.PicklingError, TypeError)):
         encode(lambda: None, LIMIT, any_class=True)
 
@@ -279,16 +279,16 @@ def test_what_cannot_be_pickled_is_pickles_own_error() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 3))
-def test_no_bytes_do_harm(data: bytes, form: int) -> None:
+def test_random_bytes_raise_only_unreadable_error(data: bytes, form: int) -> None:
     try:
         value = decode(data + bytes([form]))
     except UnreadableError:
         return
-    assert "Mark object" not in ascii(value)
+    assert "Marker object" not in ascii(value)
 
 
 @given(VALUES, st.data())
-def test_no_change_of_a_byte_does_harm(value: Any, data: st.DataObject) -> None:
+def test_corrupted_message_raises_only_unreadable_error(value: Any, data: st.DataObject) -> None:
     encoded = bytearray(encode(value, LIMIT))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(encoded) - 1))
@@ -299,11 +299,11 @@ def test_no_change_of_a_byte_does_harm(value: Any, data: st.DataObject) -> None:
         arrived = decode(bytes(encoded))
     except UnreadableError:
         return
-    assert "Mark object" not in ascii(arrived)
+    assert "Marker object" not in ascii(arrived)
 
 
 @given(VALUES, st.data())
-def test_half_of_it_is_nothing(value: Any, data: st.DataObject) -> None:
+def test_truncated_message_is_refused(value: Any, data: st.DataObject) -> None:
     encoded = encode(value, LIMIT)
     with pytest.raises(UnreadableError):
         decode(encoded[: data.draw(st.integers(0, len(encoded) - 2))] + encoded[-1:])
@@ -351,17 +351,17 @@ MARK = b"\xc7\0" + bytes([TUPLE])
     ],
     ids=lambda data: repr(data[:20]),
 )
-def test_what_no_encoder_made_is_refused(data: bytes) -> None:
+def test_non_canonical_message_is_refused(data: bytes) -> None:
     # The form first is easier to read.
     with pytest.raises(UnreadableError):
         decode(data[1:] + data[:1])
 
 
-def test_a_time_of_the_library_is_one_of_pythons() -> None:
+def test_msgpack_timestamp_is_decoded_as_datetime() -> None:
     assert same(decode(b"\xd6\xff\0\0\0\0\0"), datetime(1970, 1, 1, tzinfo=UTC))
 
 
-def test_room_is_not_made_for_what_is_only_announced() -> None:
+def test_announced_sizes_are_checked_before_allocation() -> None:
     size = 4 << 20
     announced = (b"\xdd" + (size - 8).to_bytes(4, "big")) * 1000
     began = clock.process_time()
@@ -390,7 +390,7 @@ def test_crafted_colliding_keys_are_refused(kind: str) -> None:
         decode(data)
 
 
-def test_keys_that_are_alike_by_chance_are_fine() -> None:
+def test_few_colliding_keys_are_accepted() -> None:
     value = {(n, -n): {-1, -2, 0, 2**61 - 1} for n in range(-500, 500)}
 
     assert same(decode(encode(value, LIMIT)), value)

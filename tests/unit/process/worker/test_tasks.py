@@ -71,7 +71,7 @@ def checked(check: Callable[[Bench], Any]) -> Callable[[], None]:
 
 
 @checked
-async def test_a_handler_that_answers_is_left_alone(bench: Bench) -> None:
+async def test_handler_that_responds_is_not_reported(bench: Bench) -> None:
     async def handler() -> None:
         await asyncio.sleep(0)
         bench.request.answered = True
@@ -84,7 +84,7 @@ async def test_a_handler_that_answers_is_left_alone(bench: Bench) -> None:
 
 
 @checked
-async def test_a_handler_runs_in_a_task_of_its_own(bench: Bench) -> None:
+async def test_handler_runs_in_its_own_task(bench: Bench) -> None:
     seen: list[object] = []
 
     async def handler() -> None:
@@ -100,7 +100,7 @@ async def test_a_handler_runs_in_a_task_of_its_own(bench: Bench) -> None:
 
 
 @checked
-async def test_a_handler_without_an_answer_fails(bench: Bench) -> None:
+async def test_handler_without_a_response_fails_the_request(bench: Bench) -> None:
     async def handler() -> None:
         await asyncio.sleep(0)
 
@@ -116,7 +116,7 @@ FAULTS = [ValueError, SystemExit, KeyboardInterrupt, GeneratorExit, MemoryError,
 @pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize("error", FAULTS)
 @pytest.mark.parametrize("waits", [False, True])
-def test_an_error_is_reported_and_answered_once(
+def test_error_of_a_handler_is_reported_and_responded_to_once(
     error: type[BaseException], *, answered: bool, waits: bool
 ) -> None:
     async def check() -> None:
@@ -137,7 +137,7 @@ def test_an_error_is_reported_and_answered_once(
 
 
 @checked
-async def test_a_handler_is_kept_until_it_is_done(bench: Bench) -> None:
+async def test_handler_task_is_kept_until_it_is_done(bench: Bench) -> None:
     async def handler() -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -151,7 +151,7 @@ async def test_a_handler_is_kept_until_it_is_done(bench: Bench) -> None:
 
 
 @checked
-async def test_what_can_be_awaited_is_a_handler(bench: Bench) -> None:
+async def test_any_awaitable_is_a_handler(bench: Bench) -> None:
     class Awaitable:
         def __await__(self) -> Generator[None, None, None]:
             yield
@@ -164,7 +164,7 @@ async def test_what_can_be_awaited_is_a_handler(bench: Bench) -> None:
 
 
 @checked
-async def test_a_future_is_a_handler(bench: Bench) -> None:
+async def test_future_is_a_handler(bench: Bench) -> None:
     future = asyncio.get_running_loop().create_future()
     bench.spawn(future)
     bench.request.answered = True
@@ -176,7 +176,7 @@ async def test_a_future_is_a_handler(bench: Bench) -> None:
     assert (before, bench.reports) == (1, [])
 
 
-def test_handlers_that_wait_for_the_same_thing_are_two() -> None:
+def test_handlers_may_wait_for_the_same_future() -> None:
     async def check() -> None:
         bench = Bench()
         future = asyncio.get_running_loop().create_future()
@@ -195,7 +195,7 @@ def test_handlers_that_wait_for_the_same_thing_are_two() -> None:
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_a_cancelled_handler_ends_in_order(steps: int) -> None:
+def test_cancelled_handler_is_not_reported(steps: int) -> None:
     """Before its first step too: a coroutine that never ran would warn."""
 
     async def check() -> None:
@@ -223,7 +223,7 @@ def test_a_cancelled_handler_ends_in_order(steps: int) -> None:
 
 
 @checked
-async def test_a_handler_may_clean_up_after_its_client_left(bench: Bench) -> None:
+async def test_handler_may_clean_up_after_its_client_left(bench: Bench) -> None:
     told: list[str] = []
 
     async def handler() -> None:
@@ -242,7 +242,7 @@ async def test_a_handler_may_clean_up_after_its_client_left(bench: Bench) -> Non
 
 
 @checked
-async def test_a_handler_that_answers_in_spite_of_its_end_has_answered(bench: Bench) -> None:
+async def test_cancelled_handler_may_still_respond(bench: Bench) -> None:
     async def handler() -> None:
         try:
             await asyncio.get_running_loop().create_future()
@@ -257,7 +257,7 @@ async def test_a_handler_that_answers_in_spite_of_its_end_has_answered(bench: Be
     assert (bench.reports, bench.request.failures) == ([], [])
 
 
-def test_a_cancellation_that_is_not_ours_is_an_error_like_others() -> None:
+def test_foreign_cancellation_is_reported_as_an_error() -> None:
     async def check() -> None:
         bench = Bench()
 
@@ -275,7 +275,7 @@ def test_a_cancellation_that_is_not_ours_is_an_error_like_others() -> None:
 
 
 @checked
-async def test_at_the_end_whoever_waits_is_told_to_come_again(bench: Bench) -> None:
+async def test_waiting_handlers_respond_503_when_the_worker_ends(bench: Bench) -> None:
     async def handler() -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -290,7 +290,7 @@ async def test_at_the_end_whoever_waits_is_told_to_come_again(bench: Bench) -> N
 
 
 @checked
-async def test_tasks_have_numbers_of_their_own_and_are_kept(bench: Bench) -> None:
+async def test_tasks_have_ids_and_are_kept(bench: Bench) -> None:
     done: list[int] = []
 
     async def work(number: int) -> None:
@@ -306,7 +306,7 @@ async def test_tasks_have_numbers_of_their_own_and_are_kept(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize("error", FAULTS)
-def test_a_task_that_fails_is_reported_with_its_name(error: type[BaseException]) -> None:
+def test_failing_task_is_reported_with_its_name(error: type[BaseException]) -> None:
     async def check() -> None:
         bench = Bench()
 
@@ -324,7 +324,7 @@ def test_a_task_that_fails_is_reported_with_its_name(error: type[BaseException])
 
 
 @checked
-async def test_what_is_no_coroutine_is_reported_too(bench: Bench) -> None:
+async def test_task_of_a_non_coroutine_is_reported(bench: Bench) -> None:
     bench.tasks.create(cast("Any", 3))
     await asyncio.sleep(0)
 
@@ -332,7 +332,7 @@ async def test_what_is_no_coroutine_is_reported_too(bench: Bench) -> None:
 
 
 @checked
-async def test_cancelling_everything_waits_for_what_ends_and_no_longer(bench: Bench) -> None:
+async def test_cancel_everything_waits_no_longer_than_needed(bench: Bench) -> None:
     told: list[str] = []
 
     async def polite() -> None:
@@ -359,7 +359,7 @@ async def test_cancelling_everything_waits_for_what_ends_and_no_longer(bench: Be
     await asyncio.gather(*[task for task, *_ in bench.tasks.entries.values()])
 
 
-def test_a_task_that_is_cancelled_before_it_begins_is_closed() -> None:
+def test_task_cancelled_before_its_start_is_closed() -> None:
     """Or its coroutine would warn that nobody awaited it."""
 
     async def check() -> None:
