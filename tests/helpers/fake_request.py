@@ -57,7 +57,7 @@ class FakeRequest:
     def fail(self) -> None:
         self.refuse(500)
 
-    def where(self) -> str:
+    def get_route_label(self) -> str:
         return "/x"
 
 

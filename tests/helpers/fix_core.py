@@ -185,7 +185,7 @@ class Pair:
         return self.resolve(request) if self.resolve else self.route
 
     def spawn(self, pending: Any, request: Request) -> None:
-        request.attend(self.task())
+        request.register_task(self.task())
 
     def sink(self, request: Request, extras: object) -> Sink:
         self.requests.append(request)

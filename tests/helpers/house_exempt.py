@@ -11,11 +11,9 @@ CLASSES: Final = {
 }  # fmt: skip
 # Modules with functions that are one word, or miss their underscore.
 FUNCTIONS: Final = (
-    "_core.dispatch", "_core.request", "_core.testing_protocol",
 )  # fmt: skip
 # Modules, and pages, with vague words.
 PROSE: Final = (
-    "_core.listener", "_core.poller", "_core.request", "_core.websocket",
     "docs/map.md",
 )  # fmt: skip
 PARAMETERS: Final = ()

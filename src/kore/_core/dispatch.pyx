@@ -28,15 +28,15 @@ cdef int dispatch_request(Request request, object resolve) except -1:
         return request.send_error(503, "")
     # https over a connection that is not: RFC 9110 7.4
     if request.head.flags & HTTPS_SCHEME and not request.http.secure:
-        return refuse(request, REFUSE_SCHEME)
+        return refuse_request(request, REFUSE_SCHEME)
     request.access_log = None       # the router sets it
     request.route = resolve(request)
     if request.route is None and not request.answered:
         return request.fail_or_abort(500)
-    if not request.waits():
+    if not request.awaits_response():
         return 0
     request.extras = request.route.extras
-    if request.extras is None or (may_proceed(request) and request.waits()):
+    if request.extras is None or (may_proceed(request) and request.awaits_response()):
         receive_body(request)
     return 0
 
@@ -44,7 +44,7 @@ cdef int dispatch_request(Request request, object resolve) except -1:
 cdef bint may_proceed(Request request) except -1:
     """Return whether to go on now with a request whose route has more than a handler."""
     if request.head.length > body_limit(request):
-        refuse(request, REFUSE_BODY_SIZE)
+        refuse_request(request, REFUSE_BODY_SIZE)
         return False
     return (request.extras.on_headers is None
             or request.http.context.call_on_headers(request, request.extras))
@@ -56,9 +56,9 @@ cdef int64_t body_limit(Request request) except -1:
     return request.extras.body_max
 
 
-cdef int refuse(Request request, int reason) except -1:
+cdef int refuse_request(Request request, int reason) except -1:
     """Refuse a request whose head breaks a rule, though it could be read."""
-    if not request.waits():
+    if not request.awaits_response():
         return 0
     request.refusal = reason
     request.send_error(refusal_status(reason), "")
@@ -67,7 +67,7 @@ cdef int refuse(Request request, int reason) except -1:
 
 cdef int resume_request(Request request) except -1:
     """Go on with a request whose hook has been awaited."""
-    if not request.waits():
+    if not request.awaits_response():
         return 0
     try:
         receive_body(request)
@@ -81,7 +81,7 @@ cdef int receive_body(Request request) except -1:
     """Receive the body, if there is one, and run the handler."""
     cdef int64_t size_max = body_limit(request)
     if request.head.length > size_max:
-        return refuse(request, REFUSE_BODY_SIZE)
+        return refuse_request(request, REFUSE_BODY_SIZE)
     if request.has_body():
         return request.http.expect_body(request, size_max)
     if request.extras is not None and request.extras.stream:
@@ -102,7 +102,7 @@ cdef int run_handler(Request request) except -1:
     cdef object variables = PyContext_CopyCurrent()
     PyContext_Enter(variables)
     try:
-        if request.waits():
+        if request.awaits_response():
             call_handler(request)
     except BaseException as error:      # SystemExit too, as Kore has it
         report_and_fail(request, error)
@@ -124,7 +124,7 @@ cdef int call_handler(Request request) except -1:
         pending = run(request, *request.captures)
     if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
         request.http.context.start_task(pending, request)
-    elif request.waits():
+    elif request.awaits_response():
         request.http.context.report(request, None, pending)
         if not request.answered:
             request.fail_or_abort(500)

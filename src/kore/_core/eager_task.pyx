@@ -45,8 +45,8 @@ cdef class TaskStarter:
     """Starts the coroutines of requests.
 
     A coroutine that goes on as a task is kept in *handlers* until it ends, with its request, and
-    `request.attend(task)` is called. *on_return(request, then, result)* follows a coroutine that
-    returns, *on_error(request, error)* one that raises: if True is returned, so does the task.
+    `request.register_task(task)` is called. *on_return(request, then, result)* follows a coroutine
+    that returns, *on_error(request, error)* one that raises: if True is returned, so does the task.
     """
 
     cdef object loop
@@ -97,7 +97,7 @@ cdef class TaskStarter:
         coroutine.key = PyLong_FromVoidPtr(<void *>task)
         self.handlers[coroutine.key] = (task, coroutine.request)
         # Of the class: the handler may have put attributes in front of the methods.
-        type(coroutine.request).attend(coroutine.request, task)
+        type(coroutine.request).register_task(coroutine.request, task)
         return 0
 
 

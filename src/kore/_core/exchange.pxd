@@ -91,7 +91,7 @@ cdef class Exchange(RequestHead):
     cdef int64_t body_start
     cdef int64_t response_end
 
-    cdef bint waits(self) noexcept
+    cdef bint awaits_response(self) noexcept
     cdef int respond_whole(self, int status, object body) except -1
     cdef int respond_error_page(self, int status) except -1
     cdef int respond_in_parts(self, int status, object parts) except -1

@@ -144,7 +144,7 @@ cdef class Exchange(RequestHead):
         return "https" if self.http.secure else "http"
 
     @cython.nonecheck(False)
-    cdef bint waits(self) noexcept:
+    cdef bint awaits_response(self) noexcept:
         """Return whether the request is still to be responded to."""
         return not self.answered and self.http.serves(self)
 

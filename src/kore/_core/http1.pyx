@@ -155,14 +155,14 @@ cdef class Http1(Http1Reader):
     def check_end(self):
         """Abort a response that nothing can end: its handler is done, and nothing else has it."""
         cdef Request request = self.current
-        if request is None or not request.lacks_end() or Request.working(request):
+        if request is None or not request.lacks_end() or Request.get_running_tasks(request):
             return
         if Py_REFCNT(request) <= 2:     # this variable and `self.current`
             self.context.report(request, None)
             request.fail_or_abort(500)
 
     cdef int proceed(self, Exchange exchange) except -1:
-        if not exchange.waits():
+        if not exchange.awaits_response():
             return 0
         resume_request(exchange)
         return self.transport.advance()

@@ -175,7 +175,7 @@ cdef class Http1Reader(HttpProtocol):
         cdef bint streams = exchange.extras is not None and exchange.extras.stream
         cdef BodyReader reader = BodyReader.__new__(BodyReader)
         cdef int64_t memory_max = self.context.limits.body_memory_max
-        if not exchange.waits():    # code that was called, a finalizer perhaps, has responded
+        if not exchange.awaits_response():      # code that was called has responded
             return 0
         exchange.reader = reader
         reader.start(-1 if exchange.head.flags & CHUNKED else exchange.head.length, size_max)
@@ -190,7 +190,7 @@ cdef class Http1Reader(HttpProtocol):
                        and exchange.extras.on_body_chunk is not None) or (
                 memory_max and exchange.head.length > memory_max):
             exchange.divert_body()
-        if not exchange.waits():
+        if not exchange.awaits_response():
             return 0
         return run_handler(exchange) if streams else self.send_continue(exchange)
 
@@ -241,7 +241,7 @@ cdef class Http1Reader(HttpProtocol):
         cdef Stage stage = self.stage
         set_stage(self, RUNNING, 0)
         request.complete_body()
-        return run_handler(request) if stage == READING_BODY and request.waits() else 0
+        return run_handler(request) if stage == READING_BODY and request.awaits_response() else 0
 
     cdef int resume_body(self, Exchange exchange) except -1:
         exchange.body_started += self.transport.poller.now() - exchange.paused_at

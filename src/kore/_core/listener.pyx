@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Accept clients, as many as the worker may have."""
+"""Accept connections, as many as the worker may have."""
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EPERM, EPROTO, errno
 from libc.stdint cimport int64_t, uint32_t
@@ -24,7 +24,7 @@ cdef enum:
 
 
 cdef void unmap(sockaddr_in6 *address) noexcept nogil:
-    # A client of an IPv6 socket that came over IPv4 (RFC 4291 2.5.5.2) gets its IPv4 address.
+    # A client of an IPv6 socket that connects over IPv4 (RFC 4291 2.5.5.2) gets its IPv4 address.
     cdef sockaddr_in plain
     if (<sockaddr *>address).sa_family != AF_INET6:
         return
@@ -55,36 +55,36 @@ cdef class Listener(PollSource):
         self.protocol = protocol
         self.access_log = access_log
         self.resolve = resolve
-        # A descriptor of our own, closed like every source's.
+        # A descriptor of our own: it is closed like that of any other source.
         self.attach(poller, os.dup(sock.fileno()))
         context.listeners.append(self)
         self.resume()
 
     def resume(self):
-        """Accept again."""
+        """Accept connections again, unless the worker is full."""
         if not self.closed and not self.context.full:
             self.watch(EPOLLIN)
 
     cdef int on_event(self, uint32_t events) except -1:
         cdef int _turn
-        if events & (EPOLLERR | EPOLLHUP):      # somebody shut it down: it would say so for ever
+        if events & (EPOLLERR | EPOLLHUP):      # shut down: it would be reported for ever
             log.error("fd %d: the listening socket is gone", self.fd)
             return self.close()
         try:
             for _turn in range(self.context.limits.accept_limit):
                 if self.context.full:
-                    if _turn:               # whether another one waits, the next event will say
+                    if _turn:               # the next event tells whether another client waits
                         return 0
                     return 0 if self.make_room() else self.back_off()
                 if self.accept() < 0:
                     return 0
-        except Exception:       # the other clients still want to be let in
+        except Exception:       # other clients still wait to be accepted
             log.exception("cannot accept a client")
             self.back_off()
         return 0
 
     cdef int accept(self) except -2:
-        """Take one client: 0, or -1 when there is none."""
+        """Accept one client; return 0, or -1 if none waits."""
         cdef Transport client = Transport.__new__(Transport)
         cdef socklen_t size = sizeof(client.address)
         cdef int fd = accept4(self.fd, <sockaddr *>&client.address, &size,
@@ -122,10 +122,11 @@ cdef class Listener(PollSource):
         return http
 
     cdef bint make_room(self) except -1:
-        """Close the connection that is idle longest; False: none is idle.
+        """Close the connection that is idle longest; return False if none is idle.
 
-        The room is there when this batch is over. Those that are found are kept: none of them
-        became idle after one that is not among them, so looking at all is rarely necessary.
+        Its descriptor is free when this batch is over. The idle connections that were found are
+        kept: none of them became idle after one that is not among them, so that all connections
+        have to be looked at rarely.
         """
         cdef Transport client
         if not self.idle:
@@ -151,7 +152,7 @@ cdef class Listener(PollSource):
         return found
 
     cdef bint count_network(self, Transport client) except -1:
-        """Count a client by its address; of IPv6 by its network, for a host has all of a /64."""
+        """Count a client by its address; with IPv6 by its network, because a host owns a /64."""
         cdef int family = (<sockaddr *>&client.address).sa_family
         cdef bytes network
         if family == AF_INET:
@@ -168,7 +169,7 @@ cdef class Listener(PollSource):
         return True
 
     cdef int warn(self, str text, object number) except -1:
-        """Log something that may happen for every client, at most once in a while."""
+        """Log a warning that may apply to every client, at most once a minute."""
         cdef int64_t now = self.poller.now()
         if not self.warned_at or now >= self.warned_at + WARN_MS:
             self.warned_at = now
@@ -176,6 +177,7 @@ cdef class Listener(PollSource):
         return 0
 
     cdef int back_off(self) except -1:
+        """Accept nothing for a moment."""
         self.deadline = self.poller.now() + BACK_OFF_MS
         return self.watch(0)
 
@@ -184,7 +186,7 @@ cdef class Listener(PollSource):
         return self.watch(EPOLLIN)
 
     cdef int on_drain(self, bint patient, bint accept) except -1:
-        # Who was let in by the kernel is served here, unless another process takes them over.
+        # Clients in the kernel's queue are served here, unless another process takes over.
         while accept and self.accept() == 0:
             pass
         return self.close()

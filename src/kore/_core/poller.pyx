@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Watch descriptors with one epoll instance, driven from outside.
+"""Watch descriptors with one epoll instance, and call their sources when they are ready.
 
-The poller needs little of an event loop: `attach_loop` registers its own descriptor with one, and
-`dispatch` does the rest.
+The poller needs little of an event loop: `attach_loop` registers the descriptor of the epoll
+instance with one, and `dispatch` does the rest.
 
 Closing has two steps. `close` only marks a source: it gets no more events, and loops that look at
 its `closed` stop. Memory, tasks and descriptor are released by `on_closed` when the batch is over,
@@ -33,11 +33,11 @@ import os
 log = logging.getLogger("kore")
 
 cdef enum:
-    BATCH = 256     # events of one dispatch; the rest is ready again at once
+    BATCH = 256     # events of one dispatch; others are reported by the next one
 
 
 def log_exception(text, *arguments):
-    """Log the exception at hand. A log that fails itself must not cost anybody a connection."""
+    """Log the current exception; an error of the log itself must not close connections."""
     try:
         log.exception(text, *arguments)
     except BaseException:
@@ -62,7 +62,7 @@ cdef class Poller:
             close_fd(self.epfd)
 
     def fileno(self):
-        """Return the descriptor that is readable when `dispatch` has work."""
+        """Return the descriptor that is readable when `dispatch` has something to do."""
         return self.epfd
 
     def __len__(self):
@@ -74,27 +74,27 @@ cdef class Poller:
         self.loop = loop
 
     def take_events(self):
-        """Return how many events there were since the last time."""
+        """Return the number of events since the last call."""
         events, self.events = self.events, 0
         return events
 
     def free_spares(self):
-        """Give back the memory that is kept for the next user."""
+        """Free the memory blocks that are kept for reuse."""
         drain_pool(&self.pool)
 
     def detach_loop(self):
-        """Have nothing called by the loop any more."""
+        """Stop the loop from calling `dispatch`."""
         loop, self.loop = self.loop, None
         if loop is not None and self.epfd >= 0:
             loop.remove_reader(self.epfd)
 
     def dispatch(self):
-        """Run everything that is ready. Never blocks, never raises."""
-        if not self.in_batch:       # else called by what it calls
+        """Call all sources that are ready. Never blocks, never raises."""
+        if not self.in_batch:       # else a source it calls has called it
             self.run_batch()
 
     cdef int run_batch(self) except? -1:
-        """Run a batch of what is ready; return how many events that were."""
+        """Call the sources that are ready, at most BATCH; return the number of events."""
         cdef epoll_event ready[BATCH]
         cdef PyObject *found
         cdef PollSource source
@@ -117,9 +117,9 @@ cdef class Poller:
         return count
 
     def sweep(self):
-        """Give their due to all sources whose deadline has passed. Call it twice a second.
+        """Call `on_deadline` of all sources whose deadline has passed. Call it twice a second.
 
-        What has come is looked at before: who blocks this process makes nobody else late.
+        Events are handled first: if this process was blocked, no client is late because of that.
         """
         cdef PollSource source
         cdef int64_t due
@@ -127,7 +127,7 @@ cdef class Poller:
         if self.in_batch:
             return
         due = self.now()
-        while left > 0 and self.run_batch() == BATCH:    # not for ever: more may come all the time
+        while left > 0 and self.run_batch() == BATCH:    # bounded: more may arrive all the time
             left -= BATCH
         self.begin_batch()
         for source in list(self.sources.values()):
@@ -136,13 +136,13 @@ cdef class Poller:
         self.end_batch()
 
     def advance_clock(self, int milliseconds):
-        """Be so much later from now on: nobody has to wait for a deadline to see what it does."""
+        """Set the clock forward, so that tests need not wait for deadlines."""
         self.ahead += milliseconds
 
     def drain(self, *, bint patient=False, bint accept=True):
-        """Tell all sources to end: the idle at once, unless *patient*, the others when done.
+        """Have all sources end: idle ones at once, unless *patient*, others when they are done.
 
-        *accept*: let in who waits at the door first; otherwise somebody else will.
+        *accept*: accept the clients in the kernel's queues first; else another process does.
         """
         cdef PollSource source
         cdef set known = set()
@@ -175,16 +175,16 @@ cdef class Poller:
             self.epfd = -1
 
     def release_scheduled(self):
-        """Release what was closed outside of a batch."""
+        """Release the sources that were closed outside of a batch."""
         self.release_planned = False
         self.release_closed()
 
     def abandon(self):
-        """Let go of everything, in a child that somebody forked from this process.
+        """Close everything, in a child process that was forked from this one.
 
         The child shares the epoll instance and all descriptors. It must neither change what is
-        watched nor keep clients and ports open that are not its own; from here on nothing of
-        this poller works in it.
+        watched nor keep connections and ports of its parent open. The poller does not work in it
+        from here on.
         """
         cdef PollSource source
         if self.epfd >= 0:
@@ -194,7 +194,7 @@ cdef class Poller:
             source.closed = True
             close_fd(source.fd)
             source.fd = -1
-        # Not released: that would speak for clients that the other process goes on to serve.
+        # Not released: that would respond to clients which the other process goes on to serve.
         self.forsaken = list(self.sources.values())
         self.closing = []
         self.sources.clear()
@@ -237,7 +237,7 @@ cdef class Poller:
         try:
             source.close()
         except BaseException:
-            log_exception("fd %d: and closing it failed too", source.fd)
+            log_exception("fd %d: close failed as well", source.fd)
 
     cdef int replace_epoll(self) except -1:
         """Replace the epoll instance by one that watches the open sources and nothing else."""
@@ -273,7 +273,7 @@ cdef class Poller:
         return 0
 
     cdef int release_closed(self) except -1:
-        """Release what was closed, unless a batch is under way, and what that closes."""
+        """Release closed sources, unless in a batch, and those which that closes."""
         cdef list closed
         if self.in_batch:
             return 0
@@ -303,7 +303,7 @@ cdef class Poller:
 
 
 cdef class PollSource:
-    """A descriptor that a poller watches."""
+    """A descriptor that a poller watches. Owned: it is closed with this object."""
 
     def __cinit__(self):
         self.fd = -1
@@ -314,7 +314,7 @@ cdef class PollSource:
             close_fd(self.fd)
 
     cdef int attach(self, Poller poller, int fd) except -1:
-        """Begin: *fd* belongs to this source from here on."""
+        """Take over *fd*, and be called for its events."""
         cdef PollSource before = poller.sources.pop(fd, None)
         self.poller = poller
         self.fd = fd
@@ -328,7 +328,7 @@ cdef class PollSource:
         return 0
 
     cdef int watch(self, uint32_t events) except -1:
-        """Say which events are wanted; errors and hang-ups are always reported."""
+        """Set the events to be reported; errors and hang-ups always are."""
         cdef epoll_event event
         cdef int op = EPOLL_CTL_MOD if self.registered else EPOLL_CTL_ADD
         if self.closed or (events == self.watched and self.registered):
@@ -342,14 +342,14 @@ cdef class PollSource:
         return 0
 
     cdef int unwatch(self) except -1:
-        """Have nothing reported, not even a hang-up, until `watch` is called again."""
+        """Stop all reports, even of hang-ups, until `watch` is called again."""
         if self.registered and not self.closed:
             epoll_ctl(self.poller.epfd, EPOLL_CTL_DEL, self.fd, NULL)
             self.registered = False
         return 0
 
     cdef int verify(self) except -1:
-        """Close after an event that was none, if the descriptor is another file's by now."""
+        """After an event without data: close if the descriptor is another file by now."""
         cdef epoll_event event
         event.events = self.watched
         event.data.u64 = self.key
@@ -359,7 +359,7 @@ cdef class PollSource:
         return 0
 
     cdef int register_again(self) except -1:
-        """Have a new epoll instance watch what the old one did."""
+        """Register with a new epoll instance as with the old one."""
         if not self.registered:
             return 0
         self.registered = False
@@ -371,7 +371,7 @@ cdef class PollSource:
         return 0
 
     cdef int close(self) except -1:
-        """End: no event comes here any more. All that it holds is released by `on_closed`."""
+        """Stop all events; `on_closed` releases what it holds later."""
         if self.closed:
             return 0
         self.closed = True
@@ -385,7 +385,7 @@ cdef class PollSource:
         return self.poller.schedule_release()
 
     cdef int on_closed(self) except -1:
-        """Release what a closed source holds; nothing of the core works with it any more."""
+        """Release what the source holds; no code of the core is using it."""
         return 0
 
     cdef int on_event(self, uint32_t events) except -1:

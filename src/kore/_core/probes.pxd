@@ -1,4 +1,4 @@
-"""Probes of TCP for half-closed clients that were known to wait.
+"""TCP keep-alive probes for half-closed clients that are known to wait.
 
 Linux keeps an abandoned connection for 60 s (tcp_fin_timeout), and answers probes with a reset
 afterwards.
@@ -17,7 +17,7 @@ cdef inline int set_option(int handle, int level, int option, int number) noexce
 
 
 cdef inline void enable_keepalive_probes(int handle) noexcept:
-    """Have TCP find out when the client's system knows nothing of the connection any more."""
+    """Have TCP find out when the client's system has forgotten the connection."""
     set_option(handle, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_SECONDS)
     set_option(handle, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_SECONDS)
     set_option(handle, IPPROTO_TCP, TCP_KEEPCNT, PROBES)

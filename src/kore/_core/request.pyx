@@ -35,7 +35,7 @@ cdef int status_number(object status, object body) except? -1:
     return status
 
 
-def began(Request request not None):
+def get_start_time(Request request not None):
     """Return when the head of a request was complete, in seconds of the monotonic clock."""
     # No attribute: applications have their own on requests.
     return request.started_at / 1000
@@ -219,10 +219,10 @@ cdef class Request(Exchange):
         return True
 
     def response(self, status, body=None):
-        """Answer: a status, and a body of bytes, str, None, or an iterator, async or not, of those.
+        """Respond: a status, and a body of bytes, str, None, or an iterator of those, async or not.
 
         An interim status (100, 103) may come before the final one. Raises RuntimeError for a
-        second answer. When the client has left there is nobody to tell, and it is ignored.
+        second response. It has no effect when the client has left.
         """
         cdef int number = status if PyLong_CheckExact(status) else status_number(status, body)
         self.check_unanswered()
@@ -287,7 +287,7 @@ cdef class Request(Exchange):
         check_final_status(status)
         self.send_error(status, allow, size)
 
-    def fail_rest(self, int status):
+    def fail_unless_responded(self, int status):
         """Do as `fail`, unless an answer is queued or something else goes on with it."""
         self.fail_unfinished(status)
 
@@ -327,7 +327,7 @@ cdef class Request(Exchange):
         return self.http.serves(self) and self.http.upgrade(self, callbacks, options, deflater,
                                                             protocol)
 
-    def answer_pieces(self, int status, fields not None, tuple pieces):
+    def respond_with_parts(self, int status, fields not None, tuple pieces):
         """Answer with bytes and parts of files; *fields* are pairs of bytes: a name and a value.
 
         Fields that the application has set take the place of those of the same names.
@@ -361,11 +361,11 @@ cdef class Request(Exchange):
         if not self.http.carries(self):
             self.note_disconnect()
 
-    def where(self):
+    def get_route_label(self):
         """Name the route, as logs do."""
         return self.path if self.route is None else self.route.label.decode("utf-8", "replace")
 
-    def attend(self, task):
+    def register_task(self, task):
         """Register a task that works on this request: it is cancelled when the client leaves."""
         if not self.finished and not self.http.carries(self) and not self.disconnect_noted:
             task.cancel()       # it left while the task took its first step
@@ -374,25 +374,25 @@ cdef class Request(Exchange):
         else:
             self.stream_task = task
 
-    def working(self):
+    def get_running_tasks(self):
         """Return the tasks that still work on this request."""
         return [task for task in (self.task, self.stream_task)
                 if task is not None and not task.done()]
 
-    def proceed(self):
+    def resume(self):
         """Go on with a request whose `on_headers` has been awaited."""
         self.http.proceed(self)
 
-    def take_more(self):
+    def resume_body(self):
         """Say that there is room for more of the body, after a piece that filled it."""
         if self.resume_sink():
             self.http.resume_body(self)
 
-    def want_body(self):
+    def send_continue(self):
         """Say that the body is wanted: a client that waits to hear it is told so."""
         self.http.send_continue(self)
 
-    def spoil(self, int status):
+    def fail_and_cancel_tasks(self, int status):
         """Answer *status* in place of the handler, which is cancelled: the body cannot be had."""
         self.fail_and_cancel(status)
 
@@ -412,7 +412,7 @@ cdef class Request(Exchange):
         """True while a body that the handler writes itself has not ended."""
         return self.lacks_end()
 
-    def expect_end(self):
+    def note_handler_done(self):
         """Take note that the handler is done: nothing but end_body() may be missing."""
         if self.lacks_end():
             self.http.expect_end(self)

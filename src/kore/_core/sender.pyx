@@ -12,19 +12,19 @@ cdef enum:
 
 
 cdef class MessageSender:
-    """Sends the messages of one WebSocket; `WebSocket` adds what is received, and the end."""
+    """Sends the messages of one WebSocket; `WebSocket` adds receiving and closing."""
 
     cdef bint leave(self, int code, str reason, int64_t wait_ms) except -1:
         return False
 
     cdef int64_t buffered(self) noexcept:
-        """Return how many bytes of ours the socket has not taken."""
+        """Return how many bytes wait to be sent."""
         if self.transport.broken:
             return 0
         return max(self.before + self.queued_size - self.transport.sent_size, 0)
 
     cdef bint send(self, object asked, object data) except -1:
-        """Queue a message, and send it unless more is about to follow; False: it is too late."""
+        """Queue a message, and send it unless more follow at once; False: it is closing."""
         cdef const char *text
         cdef Py_ssize_t size = 0
         cdef bytes payload
@@ -41,13 +41,13 @@ cdef class MessageSender:
             return False
         if self.phase != OPEN:              # what was called has ended it
             return False
-        if self.deflater is not None:       # only now: what is not sent must not be referred to
+        if self.deflater is not None:       # last: later messages refer to what was compressed
             return self.send_compressed(op, payload)
         return self.put_message(
             op, False, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), payload)
 
     cdef bint send_compressed(self, int op, bytes payload) except -1:
-        """Compress and queue a message, then those that code called meanwhile has sent.
+        """Compress and queue a message, then those that were sent meanwhile.
 
         Each refers to what was compressed before, so they leave in the order of compression: what a
         finalizer sends has to wait until this one is queued.
@@ -91,7 +91,7 @@ cdef class MessageSender:
         return self.transport.flush_and_rearm()
 
     cdef bint has_room(self, int64_t size) except -1:
-        """Return whether so much may be queued; if not, do what the options say."""
+        """Return whether so much may be queued; if not, raise or close, as the options say."""
         cdef int64_t waiting = self.buffered()
         # One message may be as large as it likes: it is in memory anyway.
         if waiting == 0 or waiting + size <= self.options.buffer_max:
@@ -104,7 +104,7 @@ cdef class MessageSender:
         return False
 
     cdef bint send_prepared_frame(self, bytes frame) except -1:
-        """Queue a frame that is made already; who does not read is cut off, nothing is raised."""
+        """Queue a complete frame; a client that does not read is disconnected, without an error."""
         if self.phase != OPEN or self.transport.broken:
             return False
         if (self.buffered() + PyBytes_GET_SIZE(frame) > self.options.buffer_max
@@ -126,7 +126,7 @@ cdef class MessageSender:
         return 0
 
     cdef int note_sent(self) except -1:
-        """Take note of what we send: it counts as life where no pings find out about that."""
+        """Note that something was sent: without pings that counts as activity of the client."""
         if self.options.idle_timeout_ms and not self.options.ping_interval_ms:
             self.due = self.transport.poller.now() + self.options.idle_timeout_ms
         return 0

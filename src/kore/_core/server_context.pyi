@@ -12,7 +12,7 @@ class BodySink(Protocol):
     # Bytes that are worth a call of feed().
     min_chunk: int
     def feed(self, data: bytes) -> bool:
-        """Take a piece; False: no more until `request.take_more()` is called."""
+        """Take a piece; False: no more until `request.resume_body()` is called."""
     def end(self) -> None:
         """Note that the body is complete."""
     def stop(self) -> None:
@@ -64,7 +64,7 @@ class ServerHooks(Protocol):
     def call_on_headers(self, request: Request, extras: Any) -> bool:
         """Call the route's `on_headers`.
 
-        False: it has responded, or `request.proceed()` will be called.
+        False: it has responded, or `request.resume()` will be called.
         """
     def release_body(self, request: Request, extras: Any, sink: Any) -> None:
         """Release what holds the body of a request that is over."""

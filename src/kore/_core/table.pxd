@@ -25,11 +25,11 @@ cdef struct Table:
     uint32_t generation         # of the latest key
 
 
-cdef inline uint64_t add_entry(Table *table, int handle, PyObject *owner) except 0:
+cdef inline uint64_t add_entry(Table *table, int fd, PyObject *owner) except 0:
     """Enter *owner*, in place of an earlier one of the descriptor; return its key."""
-    cdef size_t capacity = max(table.capacity * 2, <size_t>handle + FIRST_ENTRIES)
+    cdef size_t capacity = max(table.capacity * 2, <size_t>fd + FIRST_ENTRIES)
     cdef Entry *entries
-    if <size_t>handle >= table.capacity:
+    if <size_t>fd >= table.capacity:
         entries = <Entry *>realloc(table.entries, capacity * sizeof(Entry))
         if entries == NULL:
             raise MemoryError
@@ -37,17 +37,17 @@ cdef inline uint64_t add_entry(Table *table, int handle, PyObject *owner) except
         table.entries = entries
         table.capacity = capacity
     table.generation = max(table.generation + 1, 1)     # a key is not 0
-    table.entries[handle].key = <uint64_t>table.generation << 32 | <uint32_t>handle
-    table.entries[handle].owner = owner
-    return table.entries[handle].key
+    table.entries[fd].key = <uint64_t>table.generation << 32 | <uint32_t>fd
+    table.entries[fd].owner = owner
+    return table.entries[fd].key
 
 
 cdef inline PyObject *find_entry(Table *table, uint64_t key) noexcept nogil:
     """Return the owner of *key*, or NULL if it was removed."""
-    cdef size_t handle = <uint32_t>key
-    if handle >= table.capacity or table.entries[handle].key != key:
+    cdef size_t fd = <uint32_t>key
+    if fd >= table.capacity or table.entries[fd].key != key:
         return NULL
-    return table.entries[handle].owner
+    return table.entries[fd].owner
 
 
 cdef inline void remove_entry(Table *table, uint64_t key) noexcept nogil:

@@ -29,7 +29,7 @@ cdef enum:
     FRAME_HEAD = 5      # bytes
 
 
-def resume(Connection connection not None):
+def resume_transport(Connection connection not None):
     """Go on with the input of a connection, as the event loop would."""
     connection.transport.resume()
 

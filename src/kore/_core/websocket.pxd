@@ -37,7 +37,7 @@ cdef class WebSocket(MessageSender):
     cdef bint parse_frame(self) except -1
     cdef bint idle(self) noexcept
     cdef bint is_backlog_full(self) noexcept
-    cdef void note_received(self) noexcept
+    cdef int note_received(self) except -1
     cdef int64_t reply_deadline(self) noexcept
     cdef int control(self, int op, bytes payload) except -1
     cdef int hang_up(self, bint linger) except -1

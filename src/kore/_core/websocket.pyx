@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""A connection after its upgrade: messages in, frames out, closing. RFC 6455.
+"""A WebSocket on a transport, after the upgrade: messages received, callbacks, closing. RFC 6455.
 
-A callback that has to wait is a task. What the client sends meanwhile is kept, in order and up to
-a limit; then its socket is not read. Up to there pings are answered at once.
+A callback that is a coroutine runs as a task. Messages that arrive meanwhile are kept, in order and
+up to a limit; then the socket is not read any more. Until then pings are answered at once.
 """
 
 cimport cython
@@ -36,7 +36,7 @@ cdef enum:
     INTERNAL_ERROR = 1011
     SERVICE_RESTART = 1012      # the WebSocket registry's
 
-# What a refusal of our own says, for whoever looks at a browser's console.
+# The reasons of our own close frames, which a browser's console shows.
 cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", 1009: "too large"}
 
 
@@ -170,7 +170,7 @@ cdef class WebSocket(MessageSender):
         return 0
 
     cdef bint is_backlog_full(self) noexcept:
-        """Return whether the client has to wait; once it does, until half of it is done."""
+        """Return whether the client has to wait; once it does, until half the backlog is done."""
         cdef int part = 2 if self.paused else 1
         return (len(self.backlog) >= WAITING_MESSAGES // part
                 or self.backlog_size >= WAITING_BYTES // part)
@@ -194,7 +194,7 @@ cdef class WebSocket(MessageSender):
             if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
                 context.websockets.converse(self, pending)
         except BaseException as error:      # SystemExit too, as in a handler
-            self.spoiled(error)
+            self.report_callback_error(error)
         finally:
             PyContext_Exit(variables)
         if outermost:
@@ -202,8 +202,8 @@ cdef class WebSocket(MessageSender):
         self.note_received()    # while the callback ran, the client waited for us
         return 0
 
-    def spoiled(self, error):
-        """Report what a callback raised; this connection cannot be trusted to make sense now."""
+    def report_callback_error(self, error):
+        """Report what a callback raised, and close: its state is not known now."""
         try:
             self.context().websockets.failed(self.options.label, error)
         except BaseException:   # where there is no stack left for that, for instance
@@ -212,22 +212,22 @@ cdef class WebSocket(MessageSender):
         self.backlog = None
         self.fail(INTERNAL_ERROR, "")
 
-    def waits(self, task):
-        """Say which task goes on with a callback: the next message has to wait for it."""
+    def add_task(self, task):
+        """Register the task of a callback: the next message waits for it."""
         cdef list tasks = []    # may run a finalizer, and that come here
         if self.tasks is None:
             self.tasks = tasks
         self.tasks.append(task)     # a second one: a callback has disconnected its own client
 
-    def carry_on(self, task):
-        """Go on after such a task."""
+    def resume_after(self, task):
+        """Go on after the task of a callback has ended."""
         self.tasks.remove(task)
         if not self.tasks and not self.delivering:
             self.deliver_rest()
         self.drop_connection()
 
     cdef int deliver_rest(self) except -1:
-        """Deliver what has waited, and let more come."""
+        """Deliver the messages that have waited, and read more."""
         self.delivering = True
         try:
             while self.backlog and not self.tasks and not self.ignores_input:
@@ -247,17 +247,18 @@ cdef class WebSocket(MessageSender):
     # ---- time
 
     cdef int64_t quiet_limit(self) noexcept:
-        """Return for how long nothing need happen; 0: for ever."""
+        """Return for how long the client may be silent, in milliseconds; 0: without a limit."""
         cdef int64_t idle = self.options.idle_timeout_ms
         cdef int64_t ping = self.options.ping_interval_ms
         return min(idle, ping) if idle and ping else idle or ping
 
-    cdef void note_received(self) noexcept:
-        """Take note that the client is there."""
+    cdef int note_received(self) except -1:
+        """Note that the client is alive."""
         self.received_at = self.transport.poller.now()
         self.pinged_at = 0
         if self.phase == OPEN and self.quiet_limit():
             self.due = self.received_at + self.quiet_limit()
+        return 0
 
     cdef int on_deadline(self) except -1:
         cdef int64_t now = self.transport.poller.now()
@@ -266,7 +267,7 @@ cdef class WebSocket(MessageSender):
         if self.phase != OPEN:
             return self.transport.close()
         self.due = now + self.quiet_limit()
-        # It takes its time to read, and there is another limit for that; or it waits for us.
+        # There is another limit for a client that reads slowly; and one that waits for us is fine.
         if self.buffered() or self.paused or (self.backlog and not ping):
             self.pinged_at = 0
             return self.transport.flush_and_rearm()
@@ -279,14 +280,14 @@ cdef class WebSocket(MessageSender):
         return self.transport.flush_and_rearm()
 
     cdef int64_t reply_deadline(self) noexcept:
-        """Return when a client that was pinged is silent for too long: we may have asked late."""
+        """Return until when a client must respond to a ping; it may have been sent late."""
         return self.options.idle_timeout_ms + max(
             self.received_at, self.pinged_at - self.options.ping_interval_ms - LATE)
 
     # ---- the end
 
     cdef bint leave(self, int code, str reason, int64_t wait_ms) except -1:
-        """Say goodbye, and wait for the client to do so; 0: for as long as it takes."""
+        """Send a close frame and wait for the client's, at most *wait_ms*; 0: without a limit."""
         if self.phase != OPEN:
             return False
         self.phase = CLOSING
@@ -298,7 +299,7 @@ cdef class WebSocket(MessageSender):
         return True
 
     cdef bint disconnect(self, object code, object reason) except -1:
-        """Close because the application wants to: it hears no more of this client."""
+        """Close on behalf of the application, which gets no more messages of this client."""
         check_close_code(code, reason)
         if self.phase == OVER or self.disconnect_called:
             return False
@@ -310,7 +311,7 @@ cdef class WebSocket(MessageSender):
             self.reason = reason
         try:
             self.call_ondisconnect()
-        finally:        # or nobody would ever close it
+        finally:        # or it would never be closed
             self.leave(code, reason, self.options.close_timeout_ms)
         if self.phase == CLOSING:       # it was leaving before
             self.due = self.transport.poller.now() + self.options.close_timeout_ms
@@ -329,10 +330,10 @@ cdef class WebSocket(MessageSender):
         return self.transport.flush_and_rearm()
 
     cdef int end(self) except -1:
-        """Take note that nothing will be said any more, though the connection may linger.
+        """Note that no more frames are sent or received, though the transport may linger.
 
-        The application is told when it has heard all that came before, and not from here: another
-        client's callback or broadcast may be on the stack.
+        `ondisconnect` is called when all earlier messages have been handled, and not from here:
+        another client's callback or a broadcast may be on the stack.
         """
         self.phase = OVER
         self.unregister()
@@ -359,18 +360,18 @@ cdef class WebSocket(MessageSender):
         self.code = self.code or ABNORMAL
 
     cdef int on_closed(self) except -1:
-        """Soon tell the application, which may be in the middle of something with it."""
+        """Have `ondisconnect` called soon: the application may be using the connection now."""
         if self.http is not None:
             self.http.on_closed()
         self.assembler.drop()
-        self.deflater = self.assembler.inflate = None      # 300 KB, whoever keeps the connection
+        self.deflater = self.assembler.inflate = None   # 300 KB, while connections may be kept
         self.unregister()
         if self.disconnect_called:
             return self.drop_connection()
         if self.idle():
             self.context().call_soon(self.call_ondisconnect)
         else:
-            self.context().call_later(self.options.close_timeout_ms / 1000, self.give_up)
+            self.context().call_later(self.options.close_timeout_ms / 1000, self.cancel_tasks)
         return 0
 
     cdef int drop_connection(self) except -1:
@@ -380,8 +381,8 @@ cdef class WebSocket(MessageSender):
             self.connection = None
         return 0
 
-    def give_up(self):
-        """End what still works for a client that is gone."""
+    def cancel_tasks(self):
+        """Cancel the callbacks of a client that is gone."""
         if self.backlog:
             self.context().websockets.lost(self.options.label, len(self.backlog))
         self.backlog = None
@@ -389,7 +390,7 @@ cdef class WebSocket(MessageSender):
             task.cancel()
 
     def call_ondisconnect(self):
-        """Tell the application that it has lost this client. Once."""
+        """Call the application's `ondisconnect`, once."""
         cdef object ondisconnect = self.ondisconnect
         if self.disconnect_called:
             return
@@ -399,5 +400,5 @@ cdef class WebSocket(MessageSender):
         if ondisconnect is not None:
             self.call(ondisconnect, (self.connection,))
         if self.tasks:
-            self.context().call_later(self.options.close_timeout_ms / 1000, self.give_up)
+            self.context().call_later(self.options.close_timeout_ms / 1000, self.cancel_tasks)
         self.drop_connection()

@@ -46,7 +46,7 @@ def _run_prerequest(hook: "Prerequest", request: Any) -> Work[bool]:
         log.error(
             "no response: prerequest %r stopped route '%s' without calling response()",
             getattr(hook, "__qualname__", hook),
-            request.where(),
+            request.get_route_label(),
         )
         request.fail()
     return verdict is not False and not request.answered

@@ -12,7 +12,7 @@ import pytest
 
 from kore._core.connection import Connection
 from kore._core.request import Request
-from kore._core.testing_protocol import resume
+from kore._core.testing_protocol import resume_transport
 from tests.helpers.core_client import get, post
 from tests.helpers.fix_core import Pair
 
@@ -295,7 +295,7 @@ def test_a_connection_that_nobody_opened_is_harmless() -> None:
     connection = Connection.__new__(Connection)
 
     assert (connection.fd, connection.addr, connection.disconnect()) == (-1, "-", False)
-    resume(connection)
+    resume_transport(connection)
 
 
 class Sub(Connection):
@@ -312,13 +312,13 @@ def test_a_subclass_of_a_connection_is_harmless() -> None:
 def test_resuming_from_within_changes_nothing(pair: Make) -> None:
     def items(request: Request) -> Iterator[bytes]:
         for _ in range(3):
-            resume(request.connection)
+            resume_transport(request.connection)
             yield b"x"
 
     def answer(request: Request) -> None:
-        resume(request.connection)
+        resume_transport(request.connection)
         request.response(200, items(request))
-        resume(request.connection)
+        resume_transport(request.connection)
 
     house = pair(answer)
     house.client.send(get() * 3)

@@ -24,7 +24,7 @@ class FakeRequest:
     def __init__(self) -> None:
         self.tasks: list[asyncio.Task[None]] = []
 
-    def attend(self, task: asyncio.Task[None]) -> None:
+    def register_task(self, task: asyncio.Task[None]) -> None:
         self.tasks.append(task)
 
 

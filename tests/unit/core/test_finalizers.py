@@ -9,7 +9,7 @@ import pytest
 from kore._core.connection import Connection
 from kore._core.request import Request
 from kore._core.testing import encode_frame, mask_payload
-from kore._core.testing_protocol import resume
+from kore._core.testing_protocol import resume_transport
 from kore._core.ws_options import WebSocketOptions
 from tests.helpers.core_client import Client, get, post
 from tests.helpers.fix_core import Pair, Pending, Route
@@ -169,7 +169,7 @@ ACTS: dict[str, Act] = {
     "write": lambda request: request.write_body(OWN),
     "end": lambda request: request.end_body(),
     "send": lambda request: request.connection.websocket_send(2, OWN),
-    "resume": lambda request: resume(request.connection),
+    "resume": lambda request: resume_transport(request.connection),
 }
 
 

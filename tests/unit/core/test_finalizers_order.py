@@ -9,7 +9,7 @@ import pytest
 
 from kore._core.connection import Connection
 from kore._core.request import Request
-from kore._core.testing_protocol import resume
+from kore._core.testing_protocol import resume_transport
 from kore._websocket.deflate import DeflateParameters, Deflater
 from tests.helpers.core_client import Client, get
 from tests.helpers.fix_core import Pair, shake
@@ -106,7 +106,7 @@ def test_a_finalizer_loses_no_line_of_the_access_log(logged: Logged) -> None:  #
 
     def finalize(request: Request) -> None:
         fired.append(request)
-        resume(request.connection)
+        resume_transport(request.connection)
 
     with collecting():
         for allocations in range(1, MOST):

@@ -234,7 +234,7 @@ def test_a_task_that_is_registered_after_leaving_is_not_cancelled(pair: Make) ->
     house.client.close(reset=True)
     house.turn(lambda: house.service.connections == 0)
     task = house.task()
-    request.attend(task)
+    request.register_task(task)
 
     assert task.cancelled == 0
 

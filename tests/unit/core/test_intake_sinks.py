@@ -88,7 +88,7 @@ def test_nothing_is_read_while_there_is_no_room(
     assert len(sink.pieces) == 1
 
     for _ in range(5):
-        made.requests[-1].take_more()
+        made.requests[-1].resume_body()
         made.turn()
     assert (len(whole(sink)), sink.said) == (5000, ["end"])
 
@@ -99,7 +99,7 @@ def test_a_client_is_not_late_while_there_is_no_room(pair: Make) -> None:
     made.ask(post(b"abc")[:-1])
     made.sweep(61)
     assert made.client.statuses == []
-    made.requests[-1].take_more()
+    made.requests[-1].resume_body()
     made.sweep(61)
     made.client.read()
 
@@ -181,17 +181,17 @@ def test_a_client_that_leaves_is_the_end_of_its_body_once(
 def test_a_body_may_be_spoiled(pair: Make, extras: BodyOptions | None, status: int) -> None:
     made = house(pair, None, extras, http_body_disk_offload=10)
     made.ask(post(bytes(5000))[:-10])
-    made.requests[-1].spoil(status)
+    made.requests[-1].fail_and_cancel_tasks(status)
     made.turn()
     made.client.read()
 
     assert made.client.statuses == [status]
     assert made.sinks[0].said == ["stop"]
     assert [task.cancelled for task in made.tasks] == [1] * len(made.held)
-    made.requests[-1].spoil(status)
-    made.requests[-1].take_more()
-    made.requests[-1].want_body()
-    made.requests[-1].proceed()
+    made.requests[-1].fail_and_cancel_tasks(status)
+    made.requests[-1].resume_body()
+    made.requests[-1].send_continue()
+    made.requests[-1].resume()
 
 
 def test_what_a_sink_raises_is_a_500(pair: Make) -> None:
@@ -212,8 +212,8 @@ def test_a_stream_that_expects_it_is_told_when_its_body_is_wanted(pair: Make) ->
     made = house(pair, None, STREAM, http_body_rate_min=1 << 40)
     assert made.ask(post(b"abc", "/", EXPECT)[:-3]) == []
     made.sweep(61)
-    made.held[0].want_body()
-    made.held[0].want_body()
+    made.held[0].send_continue()
+    made.held[0].send_continue()
     made.turn()
     made.client.read()
     assert made.client.statuses == [100]
@@ -243,7 +243,7 @@ def test_a_request_goes_on_when_it_is_let_in(pair: Make, data: bytes) -> None:
     assert made.ask(post(data)) == [200]
     made.welcome = False
     assert made.ask(post(data)) == []
-    made.greeted[-1].proceed()
+    made.greeted[-1].resume()
     made.turn()
     made.client.read()
     assert made.client.statuses == [200, 200]
@@ -255,10 +255,10 @@ def test_a_request_that_was_answered_does_not_go_on(pair: Make) -> None:
     made.welcome = False
     made.ask(post(b"abc") + get())
     made.greeted[0].response(403)
-    made.greeted[0].proceed()
+    made.greeted[0].resume()
     made.turn()
     made.client.read()
-    made.greeted[1].proceed()
+    made.greeted[1].resume()
     made.turn()
     made.client.read()
 

@@ -141,7 +141,7 @@ def paused(pair: Make) -> Pair:
 def test_a_body_before_a_hang_up_is_read_as_its_handler_takes_it(pair: Make) -> None:
     house = paused(pair)
     while house.service.connections and house.sinks[0].said != ["end"]:
-        house.held[0].take_more()
+        house.held[0].resume_body()
         house.poller.dispatch()
 
     assert len(house.sinks[0]) == 150_000

@@ -69,10 +69,11 @@ def test_a_request_can_only_be_made_by_the_core() -> None:
 def test_a_request_that_nobody_sent_is_harmless() -> None:
     request = Request.__new__(Request)
     task = Task()
-    request.attend(task)
+    request.register_task(task)
 
     assert (request.path, request.host, request.bare_host, request.method) == ("/", "", "", 0)
-    assert (request.headers(), request.body, request.agent, request.where()) == ({}, b"", None, "/")
+    assert (request.headers(), request.body, request.agent) == ({}, b"", None)
+    assert request.get_route_label() == "/"
     assert (request.is_served, request.is_star, request.captures) == (False, False, None)
     assert repr(request) == "<kore.http_request  />"
     assert task.cancelled == 1
@@ -126,7 +127,7 @@ def test_a_kept_request_outlives_its_connection(pair: Make) -> None:
 
 
 def test_a_request_names_its_route(pair: Make) -> None:
-    assert told(pair, get("/some"), lambda request: request.where()) == "/route"
+    assert told(pair, get("/some"), lambda request: request.get_route_label()) == "/route"
 
 
 def test_a_connection_can_only_be_made_by_the_core() -> None:

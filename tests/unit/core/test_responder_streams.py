@@ -133,7 +133,7 @@ def test_a_future_that_somebody_cancelled_is_left_alone(pair: Make) -> None:
 @pytest.mark.parametrize("waiting", [False, True])
 def test_a_client_that_left_is_written_to_in_vain(pair: Make, *, waiting: bool) -> None:
     house, request = streaming(pair)
-    request.attend(house.task())
+    request.register_task(house.task())
     request.open_body(200)
     request.write_body(b"x" * (1_000_000 if waiting else 1))
     if waiting:
@@ -153,7 +153,7 @@ def test_a_client_that_left_is_written_to_in_vain(pair: Make, *, waiting: bool) 
 
 def test_a_client_that_left_is_noticed_by_writing(pair: Make) -> None:
     house, request = streaming(pair)
-    request.attend(house.task())
+    request.register_task(house.task())
     house.client.close()
     request.open_body(200)
 
@@ -190,7 +190,7 @@ def test_a_failure_before_the_head_is_a_500(pair: Make) -> None:
 
 def test_a_failure_after_the_head_breaks_the_answer_off(pair: Make) -> None:
     house, request = streaming(pair)
-    request.attend(house.task())
+    request.register_task(house.task())
     request.open_body(200)
     request.write_body(b"a")
     request.fail()
@@ -214,7 +214,7 @@ def test_a_piece_that_is_none_is_the_iterators_fault(pair: Make, piece: object) 
 def test_both_tasks_of_a_request_end_with_its_client(pair: Make) -> None:
     house, request = streaming(pair)
     for _ in range(2):
-        request.attend(house.task())
+        request.register_task(house.task())
     house.client.close()
     house.turn()
 
@@ -226,7 +226,7 @@ def test_a_task_that_comes_too_late_is_cancelled_at_once(pair: Make) -> None:
     house.ask(get())
     house.client.close()
     house.turn()
-    house.held[0].attend(late := house.task())
+    house.held[0].register_task(late := house.task())
 
     assert late.cancelled == 1
 
@@ -236,7 +236,7 @@ def test_a_streams_task_that_comes_too_late_is_cancelled_too(pair: Make) -> None
     house, request = streaming(pair)
     request.open_body(200)
     request.connection.disconnect()
-    request.attend(late := house.task())
+    request.register_task(late := house.task())
 
     assert late.cancelled == 1
 
@@ -247,7 +247,7 @@ def test_a_handler_may_go_on_after_its_answer(pair: Make) -> None:
     house.held[0].response(200)
     house.client.close()
     house.turn()
-    house.held[0].attend(late := house.task())
+    house.held[0].register_task(late := house.task())
 
     assert [task.cancelled for task in house.tasks] == [0, 0]
     assert late is house.tasks[1]

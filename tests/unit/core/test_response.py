@@ -47,7 +47,7 @@ PAIRS = [(b"x-a", b"1"), (b"x-b", b"2"), (b"x-a", b"3")]
 def test_pairs_repeat_and_are_replaced_by_what_the_application_has_set(pair: Make) -> None:
     def run(request: Request) -> None:
         request.response_header("X-B", "own")
-        request.answer_pieces(200, PAIRS, (b"x",))
+        request.respond_with_parts(200, PAIRS, (b"x",))
 
     assert fields_of(pair, run) == [b"x-a: 1", b"x-a: 3", b"X-B: own"]
 
@@ -56,7 +56,7 @@ def test_pairs_are_copied(pair: Make) -> None:
     given = list(PAIRS)
 
     def run(request: Request) -> None:
-        request.answer_pieces(200, given, (b"x",))
+        request.respond_with_parts(200, given, (b"x",))
         request.response_header("x-a", "late")
 
     fields_of(pair, run)
@@ -67,7 +67,7 @@ def test_pairs_are_copied(pair: Make) -> None:
 def test_other_pairs_are_a_type_error(pair: Make, bad: Any) -> None:
     def run(request: Request) -> None:
         with pytest.raises(TypeError, match="pair of bytes"):
-            request.answer_pieces(200, [bad], ())
+            request.respond_with_parts(200, [bad], ())
         request.response(200)
 
     assert fields_of(pair, run) == []

@@ -32,7 +32,7 @@ def serving(path: Path, *parts: tuple[int, int] | bytes) -> Callable[[Request], 
     def run(request: Request) -> None:
         file = open_file(path)
         pieces = [part if isinstance(part, bytes) else file.get_range(*part) for part in parts]
-        request.answer_pieces(200, [(b"x-a", b"b")], tuple(pieces))
+        request.respond_with_parts(200, [(b"x-a", b"b")], tuple(pieces))
 
     return run
 
@@ -75,7 +75,7 @@ def test_pipelined_files_arrive_in_order(pair: Make, path: Path) -> None:
 
     def run(request: Request) -> None:
         size = int(request.path[1:])
-        request.answer_pieces(200, (), (open_file(path).get_range(0, size),))
+        request.respond_with_parts(200, (), (open_file(path).get_range(0, size),))
 
     house = pair(run)
     house.client.send(b"".join(get(f"/{size}") for size in sizes))
@@ -125,7 +125,7 @@ def test_a_small_file_that_shrank_before_it_was_read_ends_the_connection(
     def run(request: Request) -> None:
         file = open_file(path)
         os.truncate(path, 10)
-        request.answer_pieces(200, (), (file.get_range(0, size),))
+        request.respond_with_parts(200, (), (file.get_range(0, size),))
 
     house = pair(run)
     house.client.send(get())
@@ -205,7 +205,7 @@ def test_head_reads_nothing(pair: Make, path: Path) -> None:
 
 
 def test_304_has_neither_body_nor_length(pair: Make) -> None:
-    house = pair(lambda request: request.answer_pieces(304, [(b"etag", b'"x"')], ()))
+    house = pair(lambda request: request.respond_with_parts(304, [(b"etag", b'"x"')], ()))
 
     assert house.ask(get()) == [304]
     assert house.client.last.get("etag") == '"x"'
@@ -241,7 +241,7 @@ def test_what_the_file_system_cannot_send_is_read(pair: Make) -> None:
     if not size:
         pytest.skip("this process has no environment")
     house = pair(
-        lambda request: request.answer_pieces(200, (), (open_file(maps).get_range(0, size),))
+        lambda request: request.respond_with_parts(200, (), (open_file(maps).get_range(0, size),))
     )
     house.client.send(get())
     house.drink()
@@ -256,7 +256,7 @@ def test_a_large_file_lets_others_have_their_turn(pair: Make, tmp_path: Path) ->
 
     def run(request: Request) -> None:
         if request.path == "/large":
-            request.answer_pieces(200, (), (open_file(path).get_range(0, 1 << 30),))
+            request.respond_with_parts(200, (), (open_file(path).get_range(0, 1 << 30),))
         else:
             request.response(200, b"hi")
 

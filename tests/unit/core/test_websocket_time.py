@@ -35,13 +35,13 @@ class Hub:
         """Take a callback that waits."""
         task: Any = Task()
         self.waiting.append((websocket, task))
-        websocket.waits(task)
+        websocket.add_task(task)
 
     def go_on(self) -> None:
         """Have the oldest callback end."""
         websocket, task = self.waiting.pop(0)
         unknown: Any = task
-        websocket.carry_on(unknown)
+        websocket.resume_after(unknown)
 
 
 @pytest.fixture

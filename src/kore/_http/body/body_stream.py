@@ -168,7 +168,7 @@ class ChunkHookBody(UnstoredBody):
         if request is None:
             return False
         if request.answered:
-            request.expect_end()
+            request.note_handler_done()
             self.close()  # keeps no reference to the request, which would delay its end
             return False
         # As in Kore; its C API has RESULT_OK, 1, for True.
@@ -176,7 +176,7 @@ class ChunkHookBody(UnstoredBody):
             return True
         log.error(
             "on_body_chunk of route '%s' returned %r, not True: the request is refused",
-            request.where(),
+            request.get_route_label(),
             verdict,
         )
         request.fail()

@@ -84,7 +84,7 @@ def send_file(request: Any, file: ResponseFile, kind: FileVariant) -> None:
         version = conditions.FileVersion(found.etag, found.modified, settled)
         _send_conditional(request, file, version, fields)
     else:
-        request.answer_pieces(200, fields, (file.get_range(0, file.size),))
+        request.respond_with_parts(200, fields, (file.get_range(0, file.size),))
 
 
 # The fields of a version never change.
@@ -119,7 +119,7 @@ def _send_conditional(
     status = conditions.check_preconditions(request.header_values, version)
     if status == conditions.NOT_MODIFIED:
         kept = tuple(field for field in fields if field[0] in NOT_MODIFIED_FIELDS)
-        request.answer_pieces(status, kept, ())
+        request.respond_with_parts(status, kept, ())
     elif status == conditions.FAILED:
         request.refuse(status)
     else:
@@ -144,12 +144,12 @@ def _send_parts(
 ) -> None:
     """Respond with ranges of a file."""
     if parts is None:
-        request.answer_pieces(200, fields, (file.get_range(0, file.size),))
+        request.respond_with_parts(200, fields, (file.get_range(0, file.size),))
     elif not parts:
         request.refuse(416, size=file.size)
     elif len(parts) == 1:
         place = (b"content-range", _format_content_range(parts[0], file.size))
-        request.answer_pieces(206, (*fields, place), (file.get_range(*parts[0]),))
+        request.respond_with_parts(206, (*fields, place), (file.get_range(*parts[0]),))
     else:
         _send_multipart(request, file, fields, parts)
 
@@ -170,7 +170,7 @@ def _send_multipart(
     pieces.append(b"\r\n--%b--\r\n" % boundary)
     kind = (b"content-type", b"multipart/byteranges; boundary=%b" % boundary)
     others = (field for field in fields if field[0] != b"content-type")
-    request.answer_pieces(206, (kind, *others), tuple(pieces))
+    request.respond_with_parts(206, (kind, *others), tuple(pieces))
 
 
 def _format_content_range(part: FilePart, size: int) -> bytes:

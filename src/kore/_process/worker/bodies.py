@@ -118,29 +118,29 @@ class Bodies:
     def _resume_after_headers(self, request: Request, verdict: object) -> None:
         if self._is_accepted(request, verdict):
             # Not before this task has ended: the handler gets a task of its own.
-            self.loop.call_soon(Request.proceed, request)
+            self.loop.call_soon(Request.resume, request)
 
     def _is_accepted(self, request: Request, verdict: object) -> bool:
         """Return whether `on_headers` lets a request pass; see to the response if it does not."""
         # False and RESULT_ERROR refuse; None does not.
         refused = isinstance(verdict, int) and not verdict
         if refused and not request.answered:
-            where = Request.where(request)
+            where = Request.get_route_label(request)
             log.error(
                 "no response: on_headers stopped route '%s' without calling response()", where
             )
             Request.fail(request)
         if request.answered:
-            Request.expect_end(request)
+            Request.note_handler_done(request)
         return not refused and not request.answered
 
     # The body
 
     def make_sink(self, request: Request, options: BodyOptions | None) -> BodySink:
         """Return a new sink for the body of a request."""
-        take_more = partial(Request.take_more, request)
+        take_more = partial(Request.resume_body, request)
         if options is not None and options.stream:
-            want_body = partial(Request.want_body, request)
+            want_body = partial(Request.send_continue, request)
             return BodyStream(self.loop.create_future, take_more, want_body)
         if options is not None and options.on_body_chunk is not None:
             wait = partial(self._await_chunk_hook, request)
@@ -160,7 +160,7 @@ class Bodies:
         if number is None or number != self.logged_errno:
             self.logged_errno = number
             log.error("cannot keep a body in %s: %s", self.settings.http_body_disk_path, error)
-        Request.spoil(request, STATUS_BY_ERRNO.get(number or 0, 500))
+        Request.fail_and_cancel_tasks(request, STATUS_BY_ERRNO.get(number or 0, 500))
 
     # After it
 
@@ -174,7 +174,7 @@ class Bodies:
     def _release_now(
         self, request: Request, options: BodyOptions | None, sink: BodySink | None
     ) -> None:
-        running = Request.working(request)
+        running = Request.get_running_tasks(request)
         if running:
             running[0].add_done_callback(lambda _: self._release_now(request, options, sink))
             return
@@ -206,7 +206,7 @@ class Bodies:
 
 def _describe_on_free(request: Request) -> str:
     """Return what the `on_free` hook of a request is called in messages."""
-    return f"on_free of route '{Request.where(request)}'"
+    return f"on_free of route '{Request.get_route_label(request)}'"
 
 
 def _close_sink(sink: BodySink | None) -> None:

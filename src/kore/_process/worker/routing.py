@@ -100,4 +100,4 @@ class Routing:
     def discard_stream(self, request: Request, items: Any) -> None:
         """Close an async iterator whose items are not sent."""
         if close := getattr(items, "aclose", None):
-            self.tasks.run_after_request(close(), f"route '{Request.where(request)}'")
+            self.tasks.run_after_request(close(), f"route '{Request.get_route_label(request)}'")

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from kore._aio.task_utils import close_if_not_started, is_cancelling, report_unhandled
 from kore._aio.tasks import TaskInfo, TaskRegistry
 from kore._core.eager_task import TaskStarter
-from kore._core.request import Request, began
+from kore._core.request import Request, get_start_time
 from kore._maybe_async import await_result
 
 # Called with a request and the error of its handler, or with None and what the handler returned
@@ -77,16 +77,16 @@ class RequestTasks(TaskRegistry):
             then(result)
         elif not request.answered and request.is_served:
             self.report(request, None, result)
-            type(request).fail_rest(request, 500)
+            type(request).fail_unless_responded(request, 500)
         elif request.is_unended:
-            Request.expect_end(request)
+            Request.note_handler_done(request)
 
     def _fail(self, request: Request, error: BaseException) -> bool:
         """Respond for a handler that has raised; return whether it was cancelled by us."""
         is_cancelled = isinstance(error, asyncio.CancelledError) and is_cancelling()
         if not is_cancelled:
             self.report(request, error)
-        type(request).fail_rest(request, 503 if self.is_ending else 500)
+        type(request).fail_unless_responded(request, 503 if self.is_ending else 500)
         return is_cancelled
 
     def run_after_request(
@@ -145,8 +145,8 @@ class RequestTasks(TaskRegistry):
         now = time.monotonic()
         serving = [
             self.make_info(
-                task, self.get_id(task), f"route '{Request.where(request)}'",
-                now - began(request),
+                task, self.get_id(task), f"route '{Request.get_route_label(request)}'",
+                now - get_start_time(request),
             )
             for task, request in self.handlers.values()
         ]
@@ -156,7 +156,7 @@ class RequestTasks(TaskRegistry):
         """Return what a task is called in messages: a handler by its route."""
         for handler, request in self.handlers.values():
             if handler is task:
-                return f"route '{Request.where(request)}'"
+                return f"route '{Request.get_route_label(request)}'"
         return super().describe(task)
 
     async def cancel_requests(self, seconds: float) -> None:

@@ -157,19 +157,19 @@ class WebSockets:
         if task.done():
             self.report_outcome(socket, task)
         else:
-            socket.waits(task)
+            socket.add_task(task)
             task.add_done_callback(partial(self.resume, socket))
 
     def report_outcome(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
         """Tell the WebSocket if its callback has raised an error."""
         error = None if task.cancelled() else task.result()
         if error is not None:
-            socket.spoiled(error)
+            socket.report_callback_error(error)
 
     def resume(self, socket: WebSocket, task: Task[BaseException | None]) -> None:
         """Deliver the messages that have waited for a callback."""
         self.report_outcome(socket, task)
-        socket.carry_on(task)
+        socket.resume_after(task)
 
     # ---- broadcasts
 

@@ -348,7 +348,7 @@ class Worker:
         self, request: Request, error: BaseException | None, result: object = None
     ) -> None:
         """Report an exception of a handler; with None, that it gave no response but *result*."""
-        where = f"route '{request.where()}'"
+        where = f"route '{request.get_route_label()}'"
         if isinstance(error, RefusedError) and not request.answered:
             # The application may have put an attribute in front of the method.
             Request.refuse(request, error.status)
@@ -364,7 +364,7 @@ class Worker:
 
     def report_missing_response(self, request: Request, result: object) -> None:
         """Log that a handler gave no response."""
-        path = Request.where(request)
+        path = Request.get_route_label(request)
         place = self.routing.handler_places.get(path, "")
         hint = "" if result is None else f"; it returned {type(result).__name__}"
         if isinstance(result, (str, bytes, dict, list)):

@@ -20,7 +20,7 @@ class Asked:
     def fail(self) -> None:
         self.failed += 1
 
-    def where(self) -> str:
+    def get_route_label(self) -> str:
         return "/x"
 
 

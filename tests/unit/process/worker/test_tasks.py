@@ -27,11 +27,11 @@ class FakeRequest:
         self.failures.append(status)
         self.answered = True
 
-    def fail_rest(self, status: int) -> None:
+    def fail_unless_responded(self, status: int) -> None:
         if not self.answered:
             self.fail(status)
 
-    def attend(self, task: asyncio.Task[None]) -> None:
+    def register_task(self, task: asyncio.Task[None]) -> None:
         self.tasks.append(task)
 
 
