@@ -317,7 +317,7 @@ def test_failing_task_is_reported_with_its_name(error: type[BaseException]) -> N
         await asyncio.sleep(0)
         ((where, found),) = bench.failed
         assert type(found) is error
-        assert where.startswith(f"task {number} (test_a_task_that_fails")
+        assert where.startswith(f"task {number} (test_failing_task")
         assert where.endswith("work)")
 
     run(check)
