@@ -14,7 +14,6 @@ FUNCTIONS: Final = (
 )  # fmt: skip
 # Modules, and pages, with vague words.
 PROSE: Final = (
-    "docs/map.md",
 )  # fmt: skip
 PARAMETERS: Final = ()
 RINGS: Final[set[str]] = set()

@@ -210,7 +210,7 @@ def map_rows(page: str) -> list[str]:
     folder: str | None = ""
     for line in page.splitlines():
         if line.startswith("#"):
-            found = re.match(r"#+ (?:`(?:src/kore/)?([\w/]+)/`|Map$)", line)
+            found = re.match(r"#+ (?:`src/kore/`|`([\w/]+)/`|Map$)", line)
             folder = (found[1] or "") if found else None
         elif folder is not None and line.startswith("|"):
             rows += row_files(folder, line.split("|")[1])
