@@ -36,7 +36,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         ({"url": "file:///a\nrequests"}, COMMENT),
     ],
 )
-def test_a_requirement_says_where_it_was_installed_from(
+def test_requirement_names_the_origin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: object, line: str
 ) -> None:
     place = tmp_path / "some_server-1.0.dist-info"
@@ -50,5 +50,5 @@ def test_a_requirement_says_where_it_was_installed_from(
     assert format_requirement("some-server") == line.replace("NAME", "some-server")
 
 
-def test_what_is_not_installed_is_a_comment() -> None:
+def test_requirement_of_a_missing_distribution_is_a_comment() -> None:
     assert format_requirement("nobody-has-registered-this") == COMMENT

@@ -182,7 +182,7 @@ def test_a_change_is_noticed(
     assert not files.take_changes()
 
 
-def test_a_directory_that_came_is_watched(files: PollingWatcher, tmp_path: Path) -> None:
+def test_new_directory_is_watched(files: PollingWatcher, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     while files.wait_for_change(SHORT):
         pass
@@ -201,7 +201,7 @@ def test_the_same_content_is_no_change(files: PollingWatcher, tmp_path: Path) ->
         assert not files.wait_for_change(SHORT / 5)
 
 
-def test_a_directory_that_went_is_not_watched(
+def test_removed_directory_is_not_watched(
     files: PollingWatcher, tmp_path: Path, outside: Path
 ) -> None:
     move_a_directory_out(tmp_path)
@@ -220,7 +220,7 @@ def test_a_change_that_is_undone_is_none(files: PollingWatcher, tmp_path: Path) 
     assert files.take_changes() == []
 
 
-def test_without_more_watches_it_goes_on_looking(
+def test_watcher_polls_when_the_kernel_has_no_more_watches(
     tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = InotifyWatcher(tmp_path)
@@ -238,7 +238,7 @@ def test_without_more_watches_it_goes_on_looking(
     files.close()
 
 
-def test_a_link_to_a_large_tree_is_followed_so_far(
+def test_link_to_a_large_tree_is_followed_up_to_a_limit(
     tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "LINKED_DIRECTORIES_MAX", 3)
@@ -255,7 +255,7 @@ def test_a_link_to_a_large_tree_is_followed_so_far(
     assert len(files.sources.now) == 10 + len(found)
 
 
-def test_what_is_no_source_is_no_change(files: PollingWatcher, tmp_path: Path) -> None:
+def test_other_files_are_no_change(files: PollingWatcher, tmp_path: Path) -> None:
     for name in (".git/x.py", "env/x.py", "node_modules/x.py", "data.db", "log", ".#app.py"):
         (tmp_path / name).write_text("x")
     (tmp_path / "empty").rmdir()
@@ -267,24 +267,24 @@ def test_what_is_no_source_is_no_change(files: PollingWatcher, tmp_path: Path) -
 @pytest.mark.parametrize(
     "name", ["x.py", "kore.conf", "page.html", "pyproject.toml", "é.py", ".env", ".env.local"]
 )
-def test_sources_matter(name: str) -> None:
+def test_sources_are_recognized(name: str) -> None:
     assert is_source(name)
 
 
 @pytest.mark.parametrize(
     "name", ["x.pyc", "4913", "app.py~", ".app.py.swp", ".#x.py", "kore.pid", ".env.swp", ".env~"]
 )
-def test_what_editors_and_servers_write_does_not(name: str) -> None:
+def test_files_of_editors_and_servers_are_no_sources(name: str) -> None:
     assert not is_source(name)
 
 
-def test_names_that_are_no_text_do_no_harm(files: PollingWatcher, tmp_path: Path) -> None:
+def test_names_that_are_not_unicode_do_no_harm(files: PollingWatcher, tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.py")).write_text("x")
 
     assert files.wait_for_change(LONG)
 
 
-def test_without_inotify_it_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watcher_polls_without_inotify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "IN_NONBLOCK_CLOEXEC", 1)  # the kernel refuses such a flag
 
     assert isinstance(open_watcher(tmp_path), PollingWatcher)

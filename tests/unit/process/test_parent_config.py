@@ -21,7 +21,7 @@ def plain(servers: object = (), **settings: object) -> dict[str, Any]:
     return {**GOOD, "servers": servers, "settings": {**GOOD["settings"], **settings}}
 
 
-def test_a_plan_survives_the_way_through_json() -> None:
+def test_configuration_survives_json() -> None:
     plan = ParentConfig.read(plain([SERVER], workers=3, worker_no_accept=[2]))
 
     assert plan.servers == (Server("http", Address(ip="127.0.0.1", port=80), tls=False),)
@@ -52,19 +52,19 @@ def test_a_plan_survives_the_way_through_json() -> None:
         plain([{**SERVER, "address": {"ip": "::", "port": 80}}]),
     ],
 )
-def test_a_configuration_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
+def test_invalid_configuration_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError, match="invalid configuration message"):
         ParentConfig.read(bad)
 
 
 @given(st.sampled_from(sorted(GOOD["settings"])), st.none() | st.integers() | st.text())
-def test_any_value_of_any_setting_is_a_plan_or_a_protocol_error(name: str, value: object) -> None:
+def test_any_value_of_a_setting_is_accepted_or_a_protocol_error(name: str, value: object) -> None:
     with contextlib.suppress(ProtocolError):
         assert ParentConfig.read(plain(**{name: value})).numbers
 
 
 @pytest.mark.parametrize("deployment", ["docker", "production"])
-def test_a_deployment_that_switches_users_is_refused_as_long_as_nobody_does(
+def test_deployment_that_switches_users_is_refused(
     deployment: str,
 ) -> None:
     plan = ParentConfig.read(plain(deployment=deployment))
@@ -74,7 +74,7 @@ def test_a_deployment_that_switches_users_is_refused_as_long_as_nobody_does(
     plan.refuse_unsupported(same_user=True)
 
 
-def test_tls_is_refused_rather_than_left_out() -> None:
+def test_tls_is_refused() -> None:
     with pytest.raises(ConfigError, match="server 'http' wants TLS"):
         ParentConfig.read(plain([{**SERVER, "tls": True}])).refuse_unsupported(same_user=True)
 
@@ -88,7 +88,7 @@ def test_tls_is_refused_rather_than_left_out() -> None:
         ({"deployment": "production"}, "kore.pid"),
     ],
 )
-def test_a_pid_file_is_written_for_those_who_want_one(
+def test_pid_file_depends_on_deployment_and_setting(
     settings: dict[str, str], expected: str
 ) -> None:
     assert ParentConfig.read(plain(**settings)).choose_pidfile() == expected
@@ -106,7 +106,7 @@ WORKER = {
 }
 
 
-def test_what_a_process_is_to_give_up_is_read_and_refused() -> None:
+def test_privsep_is_read_and_refused() -> None:
     plan = ParentConfig.read({**plain([SERVER]), "privsep": [WORKER]})
 
     assert plan.privsep == (Privsep("worker", root="/x", skip=("chroot",)),)
@@ -115,7 +115,7 @@ def test_what_a_process_is_to_give_up_is_read_and_refused() -> None:
         plan.refuse_unsupported(same_user=False)
 
 
-def test_to_skip_the_chroot_is_what_happens_anyway() -> None:
+def test_skipping_the_chroot_is_accepted() -> None:
     skipping = {**WORKER, "root": ""}
 
     ParentConfig.read({**plain([SERVER]), "privsep": [skipping]}).refuse_unsupported(
@@ -124,6 +124,6 @@ def test_to_skip_the_chroot_is_what_happens_anyway() -> None:
 
 
 @pytest.mark.parametrize("bad", [5, [5], [{}], [{**WORKER, "root": 5}], [{**WORKER, "skip": 5}]])
-def test_privileges_that_make_no_sense_are_refused(bad: object) -> None:
+def test_invalid_privsep_is_refused(bad: object) -> None:
     with pytest.raises(ProtocolError, match="invalid configuration message"):
         ParentConfig.read({**plain([SERVER]), "privsep": bad})

@@ -54,14 +54,14 @@ def inheritable() -> Iterator[int]:
     os.close(fd)
 
 
-def test_nothing_is_open_but_what_is_on_the_list() -> None:
+def test_other_descriptors_are_closed() -> None:
     opened = "fds = [os.dup(0) for _ in range(5)]"
 
     assert settled(opened)["open"] == [0, 1, 2]
     assert settled(opened + "; os.dup2(0, 9)", keep="{9}")["open"] == [0, 1, 2, 9]
 
 
-def test_handlers_and_masks_of_before_are_gone() -> None:
+def test_signal_handlers_and_mask_are_reset() -> None:
     found = settled(
         "signal.signal(signal.SIGPROF, print); "
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])"
@@ -73,7 +73,7 @@ def test_handlers_and_masks_of_before_are_gone() -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGQUIT", "SIGHUP"])
-def test_what_a_terminal_sends_to_all_ends_nobody_but_programs_it_starts(name: str) -> None:
+def test_terminal_signals_end_only_programs_that_the_process_starts(name: str) -> None:
     # First this process itself, which lives on, then a shell it starts, which does not.
     found = settled(
         after=f"import subprocess; os.kill(os.getpid(), signal.{name}); "
@@ -107,7 +107,7 @@ def test_each_step_is_applied_once_and_warnings_are_joined(monkeypatch: pytest.M
     assert calls == ["first", "second"]
 
 
-def test_limits_count_beside_what_is_open() -> None:
+def test_limit_counts_beside_open_descriptors() -> None:
     found = settled(files=100)
 
     assert found["files"] == [103, resource.getrlimit(resource.RLIMIT_NOFILE)[1]]
@@ -115,7 +115,7 @@ def test_limits_count_beside_what_is_open() -> None:
     assert found["warning"] == ""
 
 
-def test_a_limit_beyond_the_systems_is_a_warning() -> None:
+def test_limit_beyond_that_of_the_system_is_a_warning() -> None:
     hard = "resource.setrlimit(resource.RLIMIT_NOFILE, (50, 50))"
     # Whoever may raise the limit gives that up first.
     drop = "os.getuid() or os.setresuid(65534, 65534, 65534)"
@@ -127,17 +127,17 @@ def test_a_limit_beyond_the_systems_is_a_warning() -> None:
     assert found["files"] == [50, 50]
 
 
-def test_workers_go_around_the_processors_they_may_use() -> None:
+def test_workers_are_pinned_in_turn() -> None:
     allowed = sorted(os.sched_getaffinity(0))
     for number in range(1, 4):
         assert settled(processor=number)["cpus"] == [allowed[number % len(allowed)]]
 
 
-def test_no_processor_is_a_free_choice() -> None:
+def test_process_without_a_processor_may_use_all() -> None:
     assert settled()["cpus"] == sorted(os.sched_getaffinity(0))
 
 
-def test_a_processor_outside_the_allowed_ones_is_never_taken() -> None:
+def test_process_is_pinned_to_allowed_processors_only() -> None:
     first = min(os.sched_getaffinity(0))
     found = settled(f"os.sched_setaffinity(0, {{{first}}})", processor=5)
 
@@ -151,7 +151,7 @@ def test_the_title_is_what_ps_shows() -> None:
     assert found["name"] == "shop [wrk 1]"
 
 
-def test_a_process_ends_with_its_parent_even_when_it_is_busy() -> None:
+def test_busy_process_ends_with_its_parent() -> None:
     script = (
         "import os, signal, time\nfrom kore._process import privsep\n"
         "parent = os.getpid()\n"
@@ -167,7 +167,7 @@ def test_a_process_ends_with_its_parent_even_when_it_is_busy() -> None:
         assert parent.stdout.read() == b""
 
 
-def test_a_process_whose_parent_is_gone_already_ends_at_once() -> None:
+def test_process_without_its_parent_exits() -> None:
     script = (
         "from kore._process import privsep; privsep.set_parent_death_signal(1); print('survived')"
     )

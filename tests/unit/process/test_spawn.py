@@ -45,13 +45,13 @@ def spawned(directory: Path, *flags: str) -> dict[str, object]:
     return found
 
 
-def test_it_gets_its_arguments_and_one_descriptor(tmp_path: Path) -> None:
+def test_process_gets_its_descriptors_and_arguments(tmp_path: Path) -> None:
     found = spawned(tmp_path)
 
     assert found["arguments"] == [str(found["keep"]), "an argument"]
 
 
-def test_signals_of_the_terminal_wait_until_it_has_handlers(tmp_path: Path) -> None:
+def test_terminal_signals_are_blocked_at_first(tmp_path: Path) -> None:
     assert {2, 3, 1} <= set(spawned(tmp_path)["blocked"])  # type: ignore[call-overload]
 
 
@@ -65,7 +65,7 @@ def test_signals_of_the_terminal_wait_until_it_has_handlers(tmp_path: Path) -> N
         (["-W", "error::ResourceWarning"], "warnings", ["error::ResourceWarning"]),
     ],
 )
-def test_options_of_the_interpreter_are_handed_on(
+def test_interpreter_options_are_passed_on(
     tmp_path: Path, flags: list[str], name: str, expected: object
 ) -> None:
     assert spawned(tmp_path, *flags)[name] == expected

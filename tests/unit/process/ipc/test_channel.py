@@ -44,19 +44,19 @@ def test_messages_arrive_whole_and_in_order(ends: tuple[Channel, Channel]) -> No
     assert not theirs.eof
 
 
-def test_an_empty_channel_has_nothing_and_has_not_ended(ends: tuple[Channel, Channel]) -> None:
+def test_empty_channel_is_not_at_its_end(ends: tuple[Channel, Channel]) -> None:
     assert ends[0].receive() == []
     assert not ends[0].eof
 
 
-def test_the_largest_message_fits(ends: tuple[Channel, Channel]) -> None:
+def test_largest_message_fits(ends: tuple[Channel, Channel]) -> None:
     largest = LogLine(6, "x" * (messages.SIZE_MAX - messages.HEADER.size - 1))
 
     assert ends[0].send(largest)
     assert ends[1].receive() == [largest]
 
 
-def test_a_sender_is_never_held_up_by_a_receiver_that_does_not_read(
+def test_sender_never_blocks_on_a_receiver_that_does_not_read(
     ends: tuple[Channel, Channel],
 ) -> None:
     ours, theirs = ends
@@ -79,7 +79,7 @@ def test_a_sender_is_never_held_up_by_a_receiver_that_does_not_read(
     assert ours.dropped_count == 0
 
 
-def test_a_flood_is_taken_in_portions(ends: tuple[Channel, Channel]) -> None:
+def test_flood_is_received_in_batches(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     for _ in range(channel.BATCH_SIZE + 10):
         ours.send(Ready())
@@ -88,7 +88,7 @@ def test_a_flood_is_taken_in_portions(ends: tuple[Channel, Channel]) -> None:
     assert len(theirs.receive()) == 10
 
 
-def test_what_was_said_before_the_end_is_heard(ends: tuple[Channel, Channel]) -> None:
+def test_messages_before_the_end_are_received(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     # Unread: the kernel then reports a reset first, which must not hide the rest.
     theirs.send(Stop(drain=True))
@@ -99,7 +99,7 @@ def test_what_was_said_before_the_end_is_heard(ends: tuple[Channel, Channel]) ->
     assert theirs.eof
 
 
-def test_a_failed_send_does_not_hide_what_the_other_side_said(
+def test_failed_send_does_not_hide_received_messages(
     ends: tuple[Channel, Channel],
 ) -> None:
     ours, theirs = ends
@@ -114,7 +114,7 @@ def test_a_failed_send_does_not_hide_what_the_other_side_said(
 
 
 @pytest.mark.parametrize("bad", [b"x", b"\1\5\0\0" + bytes(11), b"\1" + bytes(40)])
-def test_a_bad_datagram_is_a_fault_and_the_next_one_is_read(
+def test_malformed_datagram_is_an_error_and_the_next_one_is_read(
     ends: tuple[Channel, Channel], bad: bytes
 ) -> None:
     ours, theirs = ends
@@ -127,7 +127,7 @@ def test_a_bad_datagram_is_a_fault_and_the_next_one_is_read(
     assert theirs.errors == []
 
 
-def test_a_datagram_beyond_the_limit_is_a_fault(ends: tuple[Channel, Channel]) -> None:
+def test_datagram_beyond_the_limit_is_an_error(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     ours.socket.send(encode(LONG) + bytes(messages.SIZE_MAX))
 
@@ -135,7 +135,7 @@ def test_a_datagram_beyond_the_limit_is_a_fault(ends: tuple[Channel, Channel]) -
     assert theirs.errors == ["datagram too large, or with unexpected descriptors"]
 
 
-def test_an_empty_datagram_counts_as_the_end(ends: tuple[Channel, Channel]) -> None:
+def test_empty_datagram_counts_as_the_end(ends: tuple[Channel, Channel]) -> None:
     ends[0].socket.send(b"")
 
     assert ends[1].receive() == []
@@ -195,7 +195,7 @@ def test_descriptors_of_a_queued_message_may_be_closed_by_the_sender() -> None:
         channel.close_descriptors(order.descriptors)
 
 
-def test_descriptors_that_nobody_asked_for_are_not_taken(ends: tuple[Channel, Channel]) -> None:
+def test_unexpected_descriptors_are_not_installed(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     read, write = os.pipe()
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write]))
@@ -224,7 +224,7 @@ def test_refused_descriptors_are_closed() -> None:
         assert open_descriptors() == before
 
 
-def test_the_last_flush_waits_for_a_slow_reader(ends: tuple[Channel, Channel]) -> None:
+def test_drain_waits_for_a_slow_reader(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     clog(ours)
     pid = os.fork()
@@ -242,7 +242,7 @@ def test_the_last_flush_waits_for_a_slow_reader(ends: tuple[Channel, Channel]) -
     assert os.waitpid(pid, 0)[1] == 0
 
 
-def test_the_last_flush_gives_up_in_the_end(ends: tuple[Channel, Channel]) -> None:
+def test_drain_ends_at_its_timeout(ends: tuple[Channel, Channel]) -> None:
     clog(ends[0])
     ends[0].drain(0.05)
 
@@ -260,7 +260,7 @@ def pair_end(stack: ExitStack) -> socket.socket:
     return ours
 
 
-def test_mail_goes_after_everything_else_and_in_order(ends: tuple[Channel, Channel]) -> None:
+def test_low_priority_messages_are_sent_last_and_in_order(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     for number in range(100):
         ours.send_low_priority(RoutedMessage(number, 1, bytes(50_000)), queue_key=7)
@@ -278,7 +278,9 @@ def test_mail_goes_after_everything_else_and_in_order(ends: tuple[Channel, Chann
     assert ours.send_queue.bytes_by_sender[7] == 0
 
 
-def test_mail_for_nobody_is_not_kept(ends: tuple[Channel, Channel]) -> None:
+def test_low_priority_message_to_a_closed_channel_is_lost(
+    ends: tuple[Channel, Channel],
+) -> None:
     ours, theirs = ends
     theirs.close()
     for _ in range(10):
@@ -288,7 +290,7 @@ def test_mail_for_nobody_is_not_kept(ends: tuple[Channel, Channel]) -> None:
     assert not ours.send_queue
 
 
-def test_what_comes_one_at_a_time_is_taken_so_and_a_flood_in_portions(
+def test_batch_size_grows_after_a_backlog(
     ends: tuple[Channel, Channel],
 ) -> None:
     theirs = ends[1]
@@ -299,7 +301,7 @@ def test_what_comes_one_at_a_time_is_taken_so_and_a_flood_in_portions(
     assert theirs.batch_size() == channel.BATCH_SIZE
 
 
-def test_a_closed_channel_has_nothing_more(ends: tuple[Channel, Channel]) -> None:
+def test_closed_channel_receives_nothing(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     ours.send(Ready())
     theirs.close()

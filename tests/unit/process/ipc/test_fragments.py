@@ -43,7 +43,7 @@ def fed(assembly: Reassembler, contents: list[bytes]) -> list[Complete]:
 
 
 @given(st.lists(SIZES, max_size=4))
-def test_what_was_cut_comes_together(sizes: list[int]) -> None:
+def test_fragments_are_reassembled(sizes: list[int]) -> None:
     sent = [bytes([at]) * size for at, size in enumerate(sizes)]
     contents = [piece for at, payload in enumerate(sent, 1) for piece in pieces(at, payload)]
 
@@ -53,7 +53,7 @@ def test_what_was_cut_comes_together(sizes: list[int]) -> None:
 
 
 @given(st.lists(SIZES, min_size=2, max_size=4), st.data())
-def test_half_a_message_is_none(sizes: list[int], data: st.DataObject) -> None:
+def test_incomplete_message_has_no_payload(sizes: list[int], data: st.DataObject) -> None:
     sent = [bytes([at]) * size for at, size in enumerate(sizes)]
     contents = [piece for at, payload in enumerate(sent, 1) for piece in pieces(at, payload)]
     missed = data.draw(st.integers(0, len(contents)))
@@ -61,20 +61,20 @@ def test_half_a_message_is_none(sizes: list[int], data: st.DataObject) -> None:
         assert payload in (None, sent[number - 1])
 
 
-def test_a_message_whose_beginning_was_missed_is_counted_as_one() -> None:
+def test_message_without_its_beginning_counts_as_one() -> None:
     first, *rest = pieces(7, b"x" * (3 * FRAGMENT_SIZE))
 
     assert fed(Reassembler(LIMIT), rest) == [(7, 3 * FRAGMENT_SIZE, None)]
     assert fed(Reassembler(LIMIT), [first]) == []
 
 
-def test_a_new_message_takes_the_place_of_one_that_was_never_finished() -> None:
+def test_new_message_replaces_an_unfinished_one() -> None:
     first, *_ = pieces(7, b"x" * (3 * FRAGMENT_SIZE))
 
     assert fed(Reassembler(LIMIT), [first, *pieces(8, b"whole")]) == [(8, 5, b"whole")]
 
 
-def test_pieces_of_two_messages_are_never_mixed() -> None:
+def test_fragments_of_two_messages_are_never_mixed() -> None:
     first, _ = pieces(7, b"x" * (2 * FRAGMENT_SIZE))
     _, second = pieces(8, b"y" * (2 * FRAGMENT_SIZE))
 
@@ -94,13 +94,13 @@ def test_pieces_of_two_messages_are_never_mixed() -> None:
         FRAGMENT_HEADER.pack(1, FRAGMENT_SIZE, FRAGMENT_SIZE) + b"beyond",
     ],
 )
-def test_what_is_no_piece_is_refused(content: bytes) -> None:
+def test_malformed_fragment_is_refused(content: bytes) -> None:
     with pytest.raises(ProtocolError):
         Reassembler(LIMIT).add(content)
 
 
 @given(st.lists(st.binary(max_size=40)))
-def test_no_bytes_do_harm(contents: list[bytes]) -> None:
+def test_random_bytes_do_no_harm(contents: list[bytes]) -> None:
     assembly = Reassembler(LIMIT)
     for content in contents:
         try:
@@ -110,7 +110,7 @@ def test_no_bytes_do_harm(contents: list[bytes]) -> None:
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 2**32 - 1)] * 2, st.integers(0, 3)), max_size=8))
-def test_no_numbers_do_harm(heads: list[tuple[int, int, int]]) -> None:
+def test_random_numbers_do_no_harm(heads: list[tuple[int, int, int]]) -> None:
     assembly = Reassembler(LIMIT)
     for size, start, number in heads:
         body = bytes(min(FRAGMENT_SIZE, max(0, size - start)))
@@ -121,19 +121,19 @@ def test_no_numbers_do_harm(heads: list[tuple[int, int, int]]) -> None:
         assert done is None or done[2] is None or len(done[2]) == size <= LIMIT
 
 
-def test_a_receipt_says_its_number() -> None:
+def test_acknowledgement_contains_the_message_id() -> None:
     assert decode_ack(encode_ack(2**63)) == 2**63
     with pytest.raises(ProtocolError, match="size"):
         decode_ack(b"1234567")
 
 
-def test_each_piece_costs() -> None:
+def test_each_fragment_has_overhead() -> None:
     assert wire_cost(0) == FRAGMENT_OVERHEAD
     assert wire_cost(FRAGMENT_SIZE) == FRAGMENT_SIZE + FRAGMENT_OVERHEAD
     assert wire_cost(FRAGMENT_SIZE + 1) == FRAGMENT_SIZE + 1 + 2 * FRAGMENT_OVERHEAD
 
 
-def test_a_window_has_room_for_one_however_large() -> None:
+def test_window_has_room_for_one_message_of_any_size() -> None:
     window = SendWindow(wire_cost(10))
 
     assert window.has_room(1000)
@@ -143,7 +143,7 @@ def test_a_window_has_room_for_one_however_large() -> None:
     assert window.has_room(1000)
 
 
-def test_a_receipt_settles_all_up_to_its_number() -> None:
+def test_acknowledgement_covers_earlier_messages() -> None:
     window = SendWindow(10 * wire_cost(1))
     for number in range(1, 11):
         window.add(number, wire_cost(1))
@@ -161,7 +161,7 @@ def test_a_receipt_settles_all_up_to_its_number() -> None:
     assert not window.has_unacked(10)
 
 
-def test_a_question_is_open_until_it_is_answered_or_nobody_is_there() -> None:
+def test_request_is_open_until_acknowledged_or_cleared() -> None:
     window = SendWindow(wire_cost(1))
     window.ack_requested = 4
     window.acknowledge(3)

@@ -59,7 +59,7 @@ def datagram(code: int, payload: bytes, *, version: int = 1, flags: int = 0, to:
 
 
 @pytest.mark.parametrize("message", EACH, ids=repr)
-def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
+def test_decoded_message_equals_the_encoded_one(message: Message) -> None:
     descriptors = (5, 6, 7, 8, 9)[: getattr(message, "descriptor_count", 0)]
 
     received = decode(encode(message), descriptors)
@@ -69,7 +69,7 @@ def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
     assert received == message
 
 
-def test_every_kind_is_among_those_tried_here() -> None:
+def test_every_message_type_is_tested_here() -> None:
     assert {type(message) for message in EACH} == set(messages.MESSAGE_TYPES.values())
 
 
@@ -107,7 +107,7 @@ def test_the_header_has_sixteen_bytes_and_no_source() -> None:
         (datagram(13, b"x", flags=1)[:-1], "length differs"),
     ],
 )
-def test_a_bad_datagram_is_refused_with_what_is_wrong_about_it(bad: bytes, why: str) -> None:
+def test_malformed_datagram_is_refused_with_a_reason(bad: bytes, why: str) -> None:
     with pytest.raises(ProtocolError, match=why):
         decode(bad)
 
@@ -119,23 +119,23 @@ def test_a_reopened_log_comes_with_one_descriptor(descriptors: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize("descriptors", [(), (4, 5, 6), (4, 5, 6, 7, 8)])
-def test_a_fork_needs_the_descriptors_it_announces(descriptors: tuple[int, ...]) -> None:
+def test_fork_needs_a_descriptor_for_each_name(descriptors: tuple[int, ...]) -> None:
     with pytest.raises(ProtocolError, match=f"Fork with {len(descriptors)} descriptors"):
         decode(encode(Fork(1, 1, ("channel", "scoreboard", "pipe", "listener:0:one"))), descriptors)
 
 
-def test_nothing_but_a_fork_may_bring_descriptors() -> None:
+def test_other_messages_may_not_carry_descriptors() -> None:
     with pytest.raises(ProtocolError, match="Ready with descriptors"):
         decode(encode(Ready()), (3,))
 
 
-def test_a_structure_that_does_not_fit_is_not_sent() -> None:
+def test_structure_that_is_too_large_is_refused() -> None:
     with pytest.raises(ProtocolError, match="larger than"):
         encode(ConfigLoaded({"name": "x" * messages.SIZE_MAX}))
 
 
 @pytest.mark.parametrize("kind", [lambda text: LogLine(3, text), Fatal], ids=["LogLine", "Fatal"])
-def test_text_that_does_not_fit_keeps_its_start_and_its_end(kind: Any) -> None:
+def test_long_text_keeps_its_start_and_end(kind: Any) -> None:
     text = "first " + "€" * messages.SIZE_MAX + " last"
     sent = encode(kind(text))
 
@@ -147,7 +147,7 @@ def test_text_that_does_not_fit_keeps_its_start_and_its_end(kind: Any) -> None:
     assert note == f"[{len(text.encode()) - kept} bytes left out]"
 
 
-def test_text_that_is_not_unicode_still_arrives() -> None:
+def test_invalid_unicode_is_escaped() -> None:
     received = decode(encode(LogLine(3, "\ud800 odd")))
 
     assert received == LogLine(3, "\\ud800 odd")

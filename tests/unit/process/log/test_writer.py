@@ -158,7 +158,7 @@ def test_the_rest_of_a_line_does_not_begin_another_file(pipe: Pipe, path: Path) 
     assert lines_of(path) == ["whole", "1 log lines dropped: log destination changed", "after"]
 
 
-def test_a_line_after_a_is_within_line_one_begins_on_its_own(pipe: Pipe) -> None:
+def test_line_after_a_cut_line_begins_on_its_own(pipe: Pipe) -> None:
     pipe.begin_long_line()
     pipe.writer._drop_all("no space left")
     pipe.writer.write("[wrk 1]", "whole")

@@ -23,30 +23,30 @@ from kore._process.roles import WORKER
 ChildMain = Callable[[Channel], None]
 
 
-class Family:
-    """A parent that only listens."""
+class EventRecorder:
+    """Records what happens to children."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.deaths: list[int] = []
-        self.dead: list[Child] = []
+        self.statuses: list[int] = []
+        self.exited: list[Child] = []
 
     def on_message(self, child: Child, message: Message) -> None:
-        assert child not in self.dead, "a child speaks no more after its end"
+        assert child not in self.exited, "no message follows the exit"
         self.messages.append(message)
 
     def on_exit(self, child: Child, status: int) -> None:
-        self.dead.append(child)
-        self.deaths.append(status)
+        self.exited.append(child)
+        self.statuses.append(status)
 
 
-class Nursery:
+class Harness:
     """Starts children whose main is two lines."""
 
     def __init__(self) -> None:
         self.loop = ParentLoop()
-        self.family = Family()
-        self.children = Children(self.loop, self.family)
+        self.events = EventRecorder()
+        self.children = Children(self.loop, self.events)
         self.others: list[socket.socket] = []
         self.loop.trap_signals({signal.SIGCHLD: self.children.reap})
 
@@ -91,18 +91,18 @@ without_grace = pytest.mark.parametrize("grace", [0.1], indirect=True)
 
 
 @pytest.fixture
-def nursery(grace: float) -> Iterator[Nursery]:
+def harness(grace: float) -> Iterator[Harness]:
     before = signal.getsignal(signal.SIGCHLD)
-    nursery = Nursery()
-    yield nursery
-    for child in list(nursery.children.all):
-        nursery.children.kill(child)
+    harness = Harness()
+    yield harness
+    for child in list(harness.children.all):
+        harness.children.kill(child)
         if child.pid:
             os.waitpid(child.pid, 0)
-        nursery.children.forget_unstarted(child)
-    for other in nursery.others:
+        harness.children.forget_unstarted(child)
+    for other in harness.others:
         other.close()
-    nursery.loop.close()
+    harness.loop.close()
     signal.signal(signal.SIGCHLD, before)
 
 
@@ -114,71 +114,71 @@ def wait_for_stop(channel: Channel) -> bool:
                 return message.drain
 
 
-def test_last_words_are_heard_before_the_end(nursery: Nursery) -> None:
+def test_last_messages_are_received_before_the_exit_is_handled(harness: Harness) -> None:
     def main(channel: Channel) -> None:
         for number in range(150):
             channel.send(LogLine(6, str(number)))
         os._exit(3)
 
-    nursery.start(main)
-    nursery.run()
+    harness.start(main)
+    harness.run()
 
-    assert nursery.family.messages == [LogLine(6, str(number)) for number in range(150)]
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 3"]
-
-
-def test_a_child_is_asked_to_end(nursery: Nursery) -> None:
-    child = nursery.start(lambda channel: os._exit(7 if wait_for_stop(channel) else 8))
-    nursery.children.stop(child, 100)
-    nursery.run()
-
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 7"]
+    assert harness.events.messages == [LogLine(6, str(number)) for number in range(150)]
+    assert [describe_exit(status) for status in harness.events.statuses] == ["exited with status 3"]
 
 
-def test_without_time_to_finish_it_is_asked_to_end_at_once(nursery: Nursery) -> None:
-    child = nursery.start(lambda channel: os._exit(7 if wait_for_stop(channel) else 8))
-    nursery.children.stop(child, 0)
-    nursery.run()
+def test_stop_tells_a_child_to_drain(harness: Harness) -> None:
+    child = harness.start(lambda channel: os._exit(7 if wait_for_stop(channel) else 8))
+    harness.children.stop(child, 100)
+    harness.run()
 
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 8"]
+    assert [describe_exit(status) for status in harness.events.statuses] == ["exited with status 7"]
+
+
+def test_stop_without_a_timeout_terminates(harness: Harness) -> None:
+    child = harness.start(lambda channel: os._exit(7 if wait_for_stop(channel) else 8))
+    harness.children.stop(child, 0)
+    harness.run()
+
+    assert [describe_exit(status) for status in harness.events.statuses] == ["exited with status 8"]
 
 
 @without_grace
-def test_a_child_that_does_not_listen_is_killed_in_the_end(nursery: Nursery) -> None:
-    child = nursery.start(lambda _: time.sleep(60))
-    nursery.children.stop(child, 0.01)
-    nursery.run()
+def test_child_that_ignores_stop_is_killed(harness: Harness) -> None:
+    child = harness.start(lambda _: time.sleep(60))
+    harness.children.stop(child, 0.01)
+    harness.run()
 
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in harness.events.statuses] == ["killed by SIGKILL"]
 
 
 @without_grace
 @pytest.mark.parametrize("ready", [False, True])
-def test_a_child_that_was_about_to_be_ready_may_finish(nursery: Nursery, *, ready: bool) -> None:
+def test_child_that_becomes_ready_after_stop_may_finish(harness: Harness, *, ready: bool) -> None:
     """What it says of that may have been on its way when it was asked to end."""
-    child = nursery.start(lambda channel: (time.sleep(0.5), os._exit(7)))
-    nursery.children.stop(child, 60)
+    child = harness.start(lambda channel: (time.sleep(0.5), os._exit(7)))
+    harness.children.stop(child, 60)
     child.ready = ready
-    nursery.run()
+    harness.run()
 
     ends = ["exited with status 7" if ready else "killed by SIGKILL"]
-    assert [describe_exit(status) for status in nursery.family.deaths] == ends
+    assert [describe_exit(status) for status in harness.events.statuses] == ends
 
 
 @without_grace
-def test_a_child_that_closes_its_channel_is_killed(nursery: Nursery) -> None:
+def test_child_that_closes_its_channel_is_killed(harness: Harness) -> None:
     def main(channel: Channel) -> None:
         channel.close()
         time.sleep(60)
 
-    nursery.start(main)
-    nursery.run()
+    harness.start(main)
+    harness.run()
 
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in harness.events.statuses] == ["killed by SIGKILL"]
 
 
-def test_what_a_role_may_not_say_is_not_heard(
-    nursery: Nursery, caplog: pytest.LogCaptureFixture
+def test_message_that_the_role_may_not_send_is_a_violation(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     def main(channel: Channel) -> None:
         channel.send(Forked(1, 1))
@@ -186,75 +186,75 @@ def test_what_a_role_may_not_say_is_not_heard(
         channel.send(Ready())
 
     with caplog.at_level(logging.ERROR, "kore"):
-        child = nursery.start(main)
-        nursery.run()
+        child = harness.start(main)
+        harness.run()
 
-    assert nursery.family.messages == [Ready()]
+    assert harness.events.messages == [Ready()]
     assert child.violation_count == 2
     assert [record.getMessage() for record in caplog.records] == [
         f"worker 1 (pid {child.pid}) broke the protocol: a worker may not send Forked"
     ]
 
 
-def test_a_child_that_goes_on_breaking_the_protocol_is_killed(
-    nursery: Nursery, caplog: pytest.LogCaptureFixture
+def test_child_with_too_many_violations_is_killed(
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     def main(channel: Channel) -> None:
         for _ in range(VIOLATIONS_MAX):
             channel.socket.send(b"nonsense")
         time.sleep(60)
 
-    nursery.start(main)
-    nursery.run()
+    harness.start(main)
+    harness.run()
 
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in harness.events.statuses] == ["killed by SIGKILL"]
     assert len(caplog.records) == 2
 
 
-def test_what_a_child_may_never_ask_for_is_refused(nursery: Nursery) -> None:
-    child = nursery.expect()
+def test_pid_that_is_no_child_is_refused(harness: Harness) -> None:
+    child = harness.expect()
     for pid in (1, os.getpid(), os.getppid(), 2**31 - 1):
         with pytest.raises(ProtocolError, match="not a child"):
-            nursery.children.set_pid(child, pid)
+            harness.children.set_pid(child, pid)
     with pytest.raises(ProtocolError):
-        nursery.children.set_pid(child, 0)
+        harness.children.set_pid(child, 0)
 
 
-def test_a_pid_is_one_childs_only(nursery: Nursery) -> None:
-    first = nursery.start(lambda _: time.sleep(60))
-    second = nursery.expect(2)
+def test_pid_of_another_child_is_refused(harness: Harness) -> None:
+    first = harness.start(lambda _: time.sleep(60))
+    second = harness.expect(2)
     with pytest.raises(ProtocolError, match="already belongs"):
-        nursery.children.set_pid(second, first.pid)
+        harness.children.set_pid(second, first.pid)
 
 
-def test_an_end_may_be_known_before_the_pid(nursery: Nursery) -> None:
-    child = nursery.expect()
+def test_exit_before_the_pid_is_known_is_handled(harness: Harness) -> None:
+    child = harness.expect()
     pid = os.fork()
     if pid == 0:
         os._exit(5)
-    while pid not in nursery.children.early_exits:
-        nursery.loop.turn()
+    while pid not in harness.children.early_exits:
+        harness.loop.turn()
 
-    nursery.children.set_pid(child, pid)
+    harness.children.set_pid(child, pid)
 
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 5"]
-    assert not nursery.children.early_exits
+    assert [describe_exit(status) for status in harness.events.statuses] == ["exited with status 5"]
+    assert not harness.children.early_exits
 
 
-def test_a_child_that_is_to_end_ends_as_soon_as_its_pid_is_known(nursery: Nursery) -> None:
-    child = nursery.expect()
-    nursery.children.kill(child)
+def test_kill_waits_for_the_pid(harness: Harness) -> None:
+    child = harness.expect()
+    harness.children.kill(child)
     pid = os.fork()
     if pid == 0:
         time.sleep(60)
         os._exit(0)
-    nursery.children.set_pid(child, pid)
-    nursery.run()
+    harness.children.set_pid(child, pid)
+    harness.run()
 
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["killed by SIGKILL"]
+    assert [describe_exit(status) for status in harness.events.statuses] == ["killed by SIGKILL"]
 
 
-def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
+def test_orphans_of_a_child_are_reaped(harness: Harness) -> None:
     ours, theirs = os.pipe()
 
     def main(_: Channel) -> None:
@@ -266,71 +266,71 @@ def test_what_a_child_leaves_behind_is_reaped(nursery: Nursery) -> None:
 
     privsep.adopt_orphans()
     try:
-        nursery.start(main)
-        nursery.run()
+        harness.start(main)
+        harness.run()
         orphan = int(os.read(ours, 20))
         while Path(f"/proc/{orphan}").exists():
-            nursery.loop.turn()
+            harness.loop.turn()
     finally:
         privsep.call_prctl(privsep.PR_SET_CHILD_SUBREAPER, 0)
     os.close(ours)
     os.close(theirs)
 
-    assert len(nursery.family.deaths) == 1
+    assert len(harness.events.statuses) == 1
 
 
-def test_what_a_child_logs_beyond_its_turn_is_left_out_and_counted(
-    nursery: Nursery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_log_messages_beyond_the_limit_of_a_turn_are_dropped_and_counted(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "DROP_REPORT_INTERVAL", 0.01)
     monkeypatch.setattr(module.log, "propagate", True)
-    child = nursery.expect()
-    theirs = Channel(nursery.others.pop())
+    child = harness.expect()
+    theirs = Channel(harness.others.pop())
     sent = 0
     while theirs.send(LogLine(6, "\0" * 20_000)) and not theirs.wants_write:
         sent += 1
     child.channel.saw_backlog()
     with caplog.at_level("WARNING", "kore"):
-        nursery.children.receive(child)
-        taken = len(nursery.family.messages)
+        harness.children.receive(child)
+        taken = len(harness.events.messages)
         while not caplog.messages:
-            nursery.loop.turn()
+            harness.loop.turn()
 
     assert 20_000 * 4 * (taken - 1) <= module.LOG_BYTES_PER_TURN < sent * 20_000 * 4
     assert f"{child}: {sent - taken} log messages dropped" in caplog.messages[0]
-    nursery.children.forget_unstarted(child)
+    harness.children.forget_unstarted(child)
     theirs.close()
 
 
-def test_one_large_log_message_is_always_taken(nursery: Nursery) -> None:
-    child = nursery.expect()
-    theirs = Channel(nursery.others.pop())
+def test_single_large_log_message_is_accepted(harness: Harness) -> None:
+    child = harness.expect()
+    theirs = Channel(harness.others.pop())
     theirs.send(LogLine(3, "text", "\n" * 60_000))
 
-    nursery.children.receive(child)
+    harness.children.receive(child)
 
-    assert len(nursery.family.messages) == 1
-    nursery.children.forget_unstarted(child)
+    assert len(harness.events.messages) == 1
+    harness.children.forget_unstarted(child)
     theirs.close()
 
 
-def test_an_ordinary_burst_of_log_messages_is_taken_as_a_whole(nursery: Nursery) -> None:
-    child = nursery.expect()
-    theirs = Channel(nursery.others.pop())
+def test_burst_of_log_messages_is_accepted(harness: Harness) -> None:
+    child = harness.expect()
+    theirs = Channel(harness.others.pop())
     for number in range(60):
         theirs.send(LogLine(3, f"message {number}", "Traceback (most recent call last)\n" * 20))
     child.channel.saw_backlog()
 
-    nursery.children.receive(child)
+    harness.children.receive(child)
 
-    assert len(nursery.family.messages) == 60
+    assert len(harness.events.messages) == 60
     assert child.dropped_log_count == 0
-    nursery.children.forget_unstarted(child)
+    harness.children.forget_unstarted(child)
     theirs.close()
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_bytes_of_a_child_harm_the_parent(nursery: Nursery, seed: int) -> None:
+def test_random_bytes_of_a_child_do_not_harm_the_parent(harness: Harness, seed: int) -> None:
     """Whatever arrives, other children are heard, and the offender does not stay."""
 
     def hostile(channel: Channel) -> None:
@@ -345,20 +345,20 @@ def test_no_bytes_of_a_child_harm_the_parent(nursery: Nursery, seed: int) -> Non
             time.sleep(0.005)
         wait_for_stop(channel)
 
-    nursery.start(hostile)
-    nursery.start(decent)
-    while len(nursery.children.all) > 1:
-        nursery.loop.turn()
-    survivor = nursery.children.all[0]
-    while nursery.family.messages.count(LogLine(6, "decent 19")) < 1:
-        nursery.loop.turn()
-    nursery.family.deaths.clear()
-    nursery.children.stop(survivor, 100)
-    nursery.run()
+    harness.start(hostile)
+    harness.start(decent)
+    while len(harness.children.all) > 1:
+        harness.loop.turn()
+    survivor = harness.children.all[0]
+    while harness.events.messages.count(LogLine(6, "decent 19")) < 1:
+        harness.loop.turn()
+    harness.events.statuses.clear()
+    harness.children.stop(survivor, 100)
+    harness.run()
 
-    assert [describe_exit(status) for status in nursery.family.deaths] == ["exited with status 0"]
+    assert [describe_exit(status) for status in harness.events.statuses] == ["exited with status 0"]
     heard = [
-        m for m in nursery.family.messages if str(m).startswith("LogLine(priority=6, text='decent")
+        m for m in harness.events.messages if str(m).startswith("LogLine(priority=6, text='decent")
     ]
     assert len(heard) == 20
 
@@ -382,5 +382,5 @@ def junk(rng: random.Random) -> bytes:
         (40, "killed by signal 40"),
     ],
 )
-def test_how_a_process_ended(status: int, words: str) -> None:
+def test_exit_is_described_by_status_or_signal(status: int, words: str) -> None:
     assert describe_exit(status) == words

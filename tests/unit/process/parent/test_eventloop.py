@@ -20,7 +20,7 @@ def loop() -> Iterator[ParentLoop]:
             signal.signal(number, handler)
 
 
-def test_deadlines_come_in_their_order(loop: ParentLoop) -> None:
+def test_deadlines_run_in_order(loop: ParentLoop) -> None:
     seen: list[str] = []
     loop.after(0.02, lambda: seen.append("second"))
     loop.after(0.01, lambda: seen.append("first"))
@@ -31,7 +31,7 @@ def test_deadlines_come_in_their_order(loop: ParentLoop) -> None:
     assert seen == ["first", "second", "third"]
 
 
-def test_what_is_readable_calls_back(loop: ParentLoop) -> None:
+def test_readable_descriptor_runs_its_callback(loop: ParentLoop) -> None:
     ours, theirs = socket.socketpair()
     seen: list[bytes] = []
     loop.watch(ours, lambda: seen.append(ours.recv(10)))
@@ -45,7 +45,7 @@ def test_what_is_readable_calls_back(loop: ParentLoop) -> None:
     assert seen == [b"x"]
 
 
-def test_what_was_closed_in_the_same_turn_is_not_called_back(loop: ParentLoop) -> None:
+def test_descriptor_closed_in_the_same_turn_runs_no_callback(loop: ParentLoop) -> None:
     pairs = [socket.socketpair() for _ in range(2)]
     called: list[int] = []
 
@@ -65,7 +65,7 @@ def test_what_was_closed_in_the_same_turn_is_not_called_back(loop: ParentLoop) -
     assert len(called) == 1
 
 
-def test_a_number_that_is_anothers_by_now_is_not_called_back(loop: ParentLoop) -> None:
+def test_reused_descriptor_does_not_run_the_old_callback(loop: ParentLoop) -> None:
     pairs = [socket.socketpair() for _ in range(2)]
     called: list[str] = []
 
@@ -88,7 +88,7 @@ def test_a_number_that_is_anothers_by_now_is_not_called_back(loop: ParentLoop) -
     assert called == ["old", "new", "new"]
 
 
-def test_writing_is_waited_for_only_on_request(loop: ParentLoop) -> None:
+def test_writable_is_watched_only_on_request(loop: ParentLoop) -> None:
     ours, theirs = socket.socketpair()
     called: list[bool] = []
     loop.watch(ours, lambda: called.append(True))
@@ -104,7 +104,7 @@ def test_writing_is_waited_for_only_on_request(loop: ParentLoop) -> None:
     assert called
 
 
-def test_no_signal_is_lost_and_a_childs_end_comes_last(loop: ParentLoop) -> None:
+def test_no_signal_is_lost_and_sigchld_comes_last(loop: ParentLoop) -> None:
     seen: list[str] = []
     loop.trap_signals(
         {
@@ -136,7 +136,7 @@ def test_signals_survive_a_full_pipe(loop: ParentLoop) -> None:
     assert seen.count(1) == 70_000
 
 
-def test_a_signal_ends_the_wait(loop: ParentLoop) -> None:
+def test_signal_ends_the_wait(loop: ParentLoop) -> None:
     seen: list[float] = []
     loop.trap_signals({signal.SIGALRM: lambda: seen.append(time.monotonic())})
     signal.setitimer(signal.ITIMER_REAL, 0.01)

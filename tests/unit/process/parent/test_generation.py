@@ -16,11 +16,11 @@ def crashes(backoff: Backoff, count: int) -> list[float]:
     return waits
 
 
-def test_the_first_restart_is_immediate_and_then_the_delay_doubles() -> None:
+def test_first_restart_is_immediate_then_the_delay_doubles() -> None:
     assert crashes(Backoff(Clock()), 10) == [0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10]
 
 
-def test_a_longer_life_shortens_the_wait() -> None:
+def test_longer_life_shortens_the_delay() -> None:
     clock = Clock()
     backoff = Backoff(clock)
     crashes(backoff, 5)
@@ -30,7 +30,7 @@ def test_a_longer_life_shortens_the_wait() -> None:
     assert round(backoff.wait(), 6) == 0.6
 
 
-def test_a_healthy_life_is_a_new_start() -> None:
+def test_healthy_life_resets_the_delay() -> None:
     clock = Clock()
     backoff = Backoff(clock)
     crashes(backoff, 20)
@@ -42,11 +42,11 @@ def test_a_healthy_life_is_a_new_start() -> None:
     assert round(backoff.wait(), 6) == 0.1
 
 
-def test_nobody_waits_longer_than_the_longest_delay() -> None:
+def test_delay_has_a_maximum() -> None:
     assert max(crashes(Backoff(Clock()), 1000)) == LONGEST_DELAY
 
 
-def test_a_generation_without_a_configuration_has_nothing_to_wait_for() -> None:
+def test_generation_without_a_configuration_has_defaults() -> None:
     generation = Generation()
 
     assert not generation.all_ready

@@ -44,7 +44,7 @@ def only(taken: dict[int, list[tuple[str, socket.socket]]]) -> list[socket.socke
     return [sock for named in taken.values() for _, sock in named]
 
 
-def test_each_worker_has_a_socket_of_its_own_on_the_same_port(listeners: Listeners) -> None:
+def test_each_worker_has_its_own_socket_on_the_same_port(listeners: Listeners) -> None:
     taken = listeners.open_missing([LOOPBACK], [1, 2, 4], BACKLOG)
 
     assert list(taken) == [1, 2, 4]
@@ -93,7 +93,7 @@ def test_a_unix_socket_without_a_file(listeners: Listeners) -> None:
         client.connect("\0" + name[1:])
 
 
-def test_the_file_of_a_unix_socket_goes_with_it(listeners: Listeners, tmp_path: Path) -> None:
+def test_file_of_a_unix_socket_is_removed_with_it(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
     listeners.open_missing([unix(path)], [1], BACKLOG)
     assert path.is_socket()
@@ -102,7 +102,7 @@ def test_the_file_of_a_unix_socket_goes_with_it(listeners: Listeners, tmp_path: 
     assert not path.exists()
 
 
-def test_the_file_of_somebody_elses_socket_stays(listeners: Listeners, tmp_path: Path) -> None:
+def test_file_of_a_foreign_socket_is_not_removed(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
     listeners.open_missing([unix(path)], [1], BACKLOG)
     path.unlink()
@@ -113,7 +113,7 @@ def test_the_file_of_somebody_elses_socket_stays(listeners: Listeners, tmp_path:
         assert path.is_socket()
 
 
-def test_the_file_of_a_dead_socket_is_replaced(listeners: Listeners, tmp_path: Path) -> None:
+def test_stale_socket_file_is_replaced(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -124,7 +124,7 @@ def test_the_file_of_a_dead_socket_is_replaced(listeners: Listeners, tmp_path: P
         client.connect(str(path))
 
 
-def test_the_file_of_a_living_socket_is_not(listeners: Listeners, tmp_path: Path) -> None:
+def test_file_of_a_listening_socket_is_not_replaced(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(str(path))
@@ -134,7 +134,7 @@ def test_the_file_of_a_living_socket_is_not(listeners: Listeners, tmp_path: Path
             listeners.open_missing([unix(path)], [1], BACKLOG)
 
 
-def test_an_ordinary_file_is_not_replaced(listeners: Listeners, tmp_path: Path) -> None:
+def test_regular_file_is_not_replaced(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
 
@@ -144,7 +144,7 @@ def test_an_ordinary_file_is_not_replaced(listeners: Listeners, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("shares", [False, True])
-def test_a_port_in_use_is_noticed(listeners: Listeners, *, shares: bool) -> None:
+def test_port_in_use_is_an_error(listeners: Listeners, *, shares: bool) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # With both sides willing to share, the kernel itself has nothing against it.
@@ -160,9 +160,7 @@ def test_a_port_in_use_is_noticed(listeners: Listeners, *, shares: bool) -> None
     assert not listeners.open
 
 
-def test_the_remains_of_earlier_connections_are_not_in_the_way(
-    listeners: Listeners, port: int
-) -> None:
+def test_connections_in_time_wait_do_not_block_the_port(listeners: Listeners, port: int) -> None:
     first = Listeners()
     (sock,) = only(first.open_missing([at(port)], [1], BACKLOG))
     client = socket.create_connection(("127.0.0.1", port))
@@ -216,13 +214,13 @@ def test_different_addresses_may_have_one_port(listeners: Listeners, port: int) 
     assert len(only(listeners.open_missing(servers, [1], BACKLOG))) == 3
 
 
-def test_what_the_kernel_cannot_count_is_no_error_of_ours(listeners: Listeners) -> None:
+def test_backlog_too_large_for_the_kernel_is_a_config_error(listeners: Listeners) -> None:
     with pytest.raises(ConfigError, match=r"failed to bind to '127\.0\.0\.1:0'"):
         listeners.open_missing([LOOPBACK], [1], 2**31)
     assert not listeners.open
 
 
-def test_two_servers_that_leave_the_port_open_get_one_each(listeners: Listeners) -> None:
+def test_servers_with_port_0_get_different_ports(listeners: Listeners) -> None:
     taken = listeners.open_missing([at(0, name="a"), at(0, name="b")], [1, 2], BACKLOG)
 
     assert [name for name, _ in taken[1]] == ["a", "b"]
@@ -238,16 +236,14 @@ def test_two_servers_that_leave_the_port_open_get_one_each(listeners: Listeners)
         (Address(path="/tmp/" + "x" * 200), "AF_UNIX path too long"),
     ],
 )
-def test_what_is_wrong_with_an_address_is_said(
-    listeners: Listeners, address: Address, problem: str
-) -> None:
+def test_error_names_the_address(listeners: Listeners, address: Address, problem: str) -> None:
     expected = f"^failed to bind to '{re.escape(str(address))}': ({problem})"
 
     with pytest.raises(ConfigError, match=expected):
         listeners.open_missing([Server("http", address, tls=False)], [1], BACKLOG)
 
 
-def test_names_and_both_families_are_understood(listeners: Listeners) -> None:
+def test_host_names_and_both_families_are_resolved(listeners: Listeners) -> None:
     six = at(0, ip="::1", name="six")
     name = at(0, ip="localhost", name="name")
     sockets = only(listeners.open_missing([six, name, LOOPBACK], [1], BACKLOG))
@@ -258,7 +254,7 @@ def test_names_and_both_families_are_understood(listeners: Listeners) -> None:
     assert format_socket_address(sockets[2]) == f"127.0.0.1:{sockets[2].getsockname()[1]}"
 
 
-def test_a_reload_keeps_adds_and_drops(listeners: Listeners, tmp_path: Path) -> None:
+def test_reload_keeps_adds_and_closes_sockets(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
     before = listeners.open_missing([LOOPBACK, at(0, name="old"), unix(path)], [1, 2], BACKLOG)
     after = listeners.open_missing([at(0, name="new"), LOOPBACK, unix(path)], [1, 2, 3], BACKLOG)
@@ -288,7 +284,7 @@ def test_a_new_socket_does_not_listen_before_its_worker_is_ready(listeners: List
     assert new.getsockname() == only(more)[0].getsockname()
 
 
-def test_what_cannot_be_had_leaves_everything_as_it_was(listeners: Listeners) -> None:
+def test_failure_changes_nothing(listeners: Listeners) -> None:
     before = dict(listeners.open_missing([LOOPBACK], [1], BACKLOG))
     open_before = dict(listeners.open)
 
@@ -366,7 +362,7 @@ def test_a_relative_path_stays_when_the_working_directory_is_gone(
 
 
 @pytest.mark.parametrize("by", ["nothing", "a dead socket"])
-def test_the_file_of_a_unix_socket_comes_back(
+def test_removed_file_of_a_unix_socket_is_recreated(
     listeners: Listeners, tmp_path: Path, by: str
 ) -> None:
     path = tmp_path / "kore.sock"
@@ -390,9 +386,7 @@ def test_the_file_of_a_unix_socket_comes_back(
     assert only(listeners.open_missing([unix(path)], [1], BACKLOG)) == [new]
 
 
-def test_a_lost_file_is_tried_again_after_a_reload_that_failed(
-    listeners: Listeners, tmp_path: Path
-) -> None:
+def test_lost_file_is_recreated_after_a_failed_reload(listeners: Listeners, tmp_path: Path) -> None:
     path = tmp_path / "kore.sock"
     before = listeners.open_missing([unix(path)], [1], BACKLOG)
     path.unlink()

@@ -1,4 +1,4 @@
-"""The parent's part: parcels go where they may, in bounds, and ends are told in order."""
+"""The message router: receivers, quotas, and notices of exits in order."""
 
 import logging
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ SETTINGS = Settings(workers=3, worker_message_max=100_000, worker_message_window
 LARGE = bytes(SIZE_MAX - 100)
 
 
-class Family:
-    """A parent that only listens."""
+class NoEvents:
+    """A parent that expects no message."""
 
     def on_message(self, child: Child, message: Message) -> None:
         raise AssertionError(f"{message} of {child} is not for the parent")
@@ -43,14 +43,14 @@ class Family:
         pass
 
 
-class Office:
+class Workers:
     """Three workers of one generation, and their ends of the channels."""
 
     def __init__(self, stack: ExitStack) -> None:
         self.loop = ParentLoop()
         stack.callback(self.loop.close)
         self.stack = stack
-        self.children = Children(self.loop, Family())
+        self.children = Children(self.loop, NoEvents())
         self.post: MessageRouter = self.children.router
         self.generation = Generation(config=ParentConfig("kore", SETTINGS, ()))
         self.generation.slots = {number: WorkerSlot(number) for number in (1, 2, 3)}
@@ -77,10 +77,10 @@ class Office:
         self.children.forget_unstarted(self.child(number))
         self.generation.slots[number].child = None
 
-    def carry(self, sender: int, address: int, content: bytes = b"x", flags: int = 1) -> None:
+    def send(self, sender: int, address: int, content: bytes = b"x", flags: int = 1) -> None:
         self.post.route(self.child(sender), RoutedMessage(address, flags, content))
 
-    def heard(self, number: int) -> list[Message]:
+    def received(self, number: int) -> list[Message]:
         """Return all that a worker gets."""
         found: list[Message] = []
         while (batch := self.ends[number].receive()) or self.child(number).channel.wants_write:
@@ -90,24 +90,24 @@ class Office:
 
 
 @pytest.fixture
-def office() -> Iterator[Office]:
+def workers() -> Iterator[Workers]:
     with ExitStack() as stack:
-        yield Office(stack)
+        yield Workers(stack)
 
 
-def test_a_parcel_arrives_with_its_senders_number(office: Office) -> None:
-    office.carry(3, 2, b"content", MessageKind.BROADCAST)
+def test_message_arrives_with_the_number_of_its_sender(workers: Workers) -> None:
+    workers.send(3, 2, b"content", MessageKind.BROADCAST)
 
-    assert office.heard(2) == [RoutedMessage(3, MessageKind.BROADCAST, b"content")]
-    assert office.heard(1) == office.heard(3) == []
+    assert workers.received(2) == [RoutedMessage(3, MessageKind.BROADCAST, b"content")]
+    assert workers.received(1) == workers.received(3) == []
 
 
 @pytest.mark.parametrize(("flags", "receivers"), [(1, {2, 3}), (1 | ECHO, {1, 2, 3})])
-def test_a_parcel_for_all_reaches_all(office: Office, flags: int, receivers: set[int]) -> None:
-    office.carry(1, ALL_WORKERS, b"content", flags)
+def test_message_to_all_reaches_all(workers: Workers, flags: int, receivers: set[int]) -> None:
+    workers.send(1, ALL_WORKERS, b"content", flags)
 
     assert {
-        n for n in (1, 2, 3) if office.heard(n) == [RoutedMessage(1, flags, b"content")]
+        n for n in (1, 2, 3) if workers.received(n) == [RoutedMessage(1, flags, b"content")]
     } == receivers
 
 
@@ -124,44 +124,42 @@ def test_a_parcel_for_all_reaches_all(office: Office, flags: int, receivers: set
         (2, MessageKind.OBJECT | ACK | ECHO, "several receivers"),
     ],
 )
-def test_a_parcel_against_the_rules_is_refused(
-    office: Office, address: int, flags: int, why: str
-) -> None:
+def test_invalid_message_is_refused(workers: Workers, address: int, flags: int, why: str) -> None:
     with pytest.raises(ProtocolError, match=why):
-        office.carry(1, address, b"x", flags)
+        workers.send(1, address, b"x", flags)
 
-    assert not any(office.heard(number) for number in (1, 2, 3))
+    assert not any(workers.received(number) for number in (1, 2, 3))
 
 
-def test_a_role_that_sends_no_parcels_sends_none(office: Office) -> None:
-    template = Child(TEMPLATE, 0, office.child(1).channel, office.generation)
+def test_template_may_not_send_routed_messages(workers: Workers) -> None:
+    template = Child(TEMPLATE, 0, workers.child(1).channel, workers.generation)
     with pytest.raises(ProtocolError, match="flags"):
-        office.post.route(template, RoutedMessage(2, MessageKind.OBJECT, b""))
+        workers.post.route(template, RoutedMessage(2, MessageKind.OBJECT, b""))
 
 
-def test_the_queue_of_one_sender_is_bounded_and_others_have_theirs(
-    office: Office, caplog: pytest.LogCaptureFixture
+def test_quota_of_one_sender_does_not_limit_others(
+    workers: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    mail, fits = office.child(2).channel.send_queue, 0
-    while mail.bytes_by_sender[1] + len(LARGE) <= get_hard_quota(SETTINGS):
-        office.carry(1, 2, LARGE)
+    queue, fits = workers.child(2).channel.send_queue, 0
+    while queue.bytes_by_sender[1] + len(LARGE) <= get_hard_quota(SETTINGS):
+        workers.send(1, 2, LARGE)
         fits += 1
-    office.carry(1, 2, LARGE)
-    assert mail.bytes_by_sender[1] <= get_hard_quota(SETTINGS)
-    office.carry(3, 2, b"mine")
+    workers.send(1, 2, LARGE)
+    assert queue.bytes_by_sender[1] <= get_hard_quota(SETTINGS)
+    workers.send(3, 2, b"mine")
     # To all others it goes.
-    office.carry(1, ALL_WORKERS, LARGE)
+    workers.send(1, ALL_WORKERS, LARGE)
 
-    assert office.heard(3) == [RoutedMessage(1, 1, LARGE)]
-    heard = office.heard(2)
-    assert heard[-1] == RoutedMessage(3, 1, b"mine")
-    assert len(heard) == fits + 1
-    office.carry(1, 2, b"again")
-    assert office.heard(2) == [RoutedMessage(1, 1, b"again")]
+    assert workers.received(3) == [RoutedMessage(1, 1, LARGE)]
+    received = workers.received(2)
+    assert received[-1] == RoutedMessage(3, 1, b"mine")
+    assert len(received) == fits + 1
+    workers.send(1, 2, b"again")
+    assert workers.received(2) == [RoutedMessage(1, 1, b"again")]
     assert caplog.text.count("worker 1: queue to worker 2 is full, messages dropped") == 1
 
 
-def test_who_keeps_to_its_windows_is_never_refused() -> None:
+def test_quota_covers_the_windows_of_a_sender() -> None:
     window = max(SETTINGS.worker_message_window, wire_cost(SETTINGS.worker_message_max))
 
     assert get_hard_quota(SETTINGS) >= 3 * len(MessageKind) * window
@@ -169,72 +167,72 @@ def test_who_keeps_to_its_windows_is_never_refused() -> None:
     assert wire_cost(0) > ENTRY_OVERHEAD + 16 + 16
 
 
-def test_an_end_is_told_after_what_was_sent_before_it(office: Office) -> None:
+def test_exit_notice_follows_earlier_messages(workers: Workers) -> None:
     for number in range(6):
-        office.carry(1, 2, bytes([number]) * 100_000)
-    office.end(1)
-    office.start(1)
-    office.carry(1, 2, b"new")
-    *before, gone, new = office.heard(2)
+        workers.send(1, 2, bytes([number]) * 100_000)
+    workers.end(1)
+    workers.start(1)
+    workers.send(1, 2, b"new")
+    *before, gone, new = workers.received(2)
 
-    assert [parcel.content[0] for parcel in before if isinstance(parcel, RoutedMessage)] == [
+    assert [message.content[0] for message in before if isinstance(message, RoutedMessage)] == [
         *range(6)
     ]
     assert (gone, new) == (WorkerExited(1), RoutedMessage(1, 1, b"new"))
-    assert office.heard(1) == []
+    assert workers.received(1) == []
 
 
-def test_what_is_sent_to_nobody_comes_back_as_a_note(office: Office) -> None:
-    office.end(2)
-    assert office.heard(1) == [WorkerExited(2)]
-    office.carry(1, 2)
-    assert office.heard(1) == [WorkerExited(2)]
-    office.carry(1, ALL_WORKERS)
-    assert office.heard(1) == [WorkerExited(2, absent=True)]
-    assert office.heard(3) == [WorkerExited(2), RoutedMessage(1, 1, b"x")]
-    office.carry(1, 2, b"", 1 | ACK)
+def test_message_to_an_absent_worker_is_answered_by_a_notice(workers: Workers) -> None:
+    workers.end(2)
+    assert workers.received(1) == [WorkerExited(2)]
+    workers.send(1, 2)
+    assert workers.received(1) == [WorkerExited(2)]
+    workers.send(1, ALL_WORKERS)
+    assert workers.received(1) == [WorkerExited(2, absent=True)]
+    assert workers.received(3) == [WorkerExited(2), RoutedMessage(1, 1, b"x")]
+    workers.send(1, 2, b"", 1 | ACK)
 
-    assert office.heard(1) == []
+    assert workers.received(1) == []
 
 
-def test_one_note_that_waits_is_enough(office: Office) -> None:
-    office.end(3)
-    while not office.child(1).channel.wants_write:
-        office.carry(2, 1, LARGE)
+def test_queued_notice_is_not_repeated(workers: Workers) -> None:
+    workers.end(3)
+    while not workers.child(1).channel.wants_write:
+        workers.send(2, 1, LARGE)
     for _ in range(100):
-        office.carry(1, 3)
-        office.carry(1, ALL_WORKERS, b"x")
+        workers.send(1, 3)
+        workers.send(1, ALL_WORKERS, b"x")
 
-    notes = [message for message in office.heard(1) if isinstance(message, WorkerExited)]
+    notes = [message for message in workers.received(1) if isinstance(message, WorkerExited)]
     assert notes == [WorkerExited(3), WorkerExited(3), WorkerExited(3, absent=True)]
 
 
-def test_what_many_dead_senders_left_does_not_add_up(
-    office: Office, caplog: pytest.LogCaptureFixture
+def test_messages_of_many_exited_senders_do_not_accumulate(
+    workers: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    mail = office.child(2).channel.send_queue
+    queue = workers.child(2).channel.send_queue
     for _ in range(10):
-        while mail.bytes_by_sender[1] < 2 * get_quota(SETTINGS):
-            office.carry(1, 2, LARGE)
-        office.end(1)
-        office.start(1)
-        assert mail.bytes_by_sender[1] == 0
+        while queue.bytes_by_sender[1] < 2 * get_quota(SETTINGS):
+            workers.send(1, 2, LARGE)
+        workers.end(1)
+        workers.start(1)
+        assert queue.bytes_by_sender[1] == 0
     assert "worker 1: its queue to worker 2 is too long" in caplog.text
 
     # And who comes after them is not refused what is its own.
-    office.carry(1, 2, b"at last")
-    assert office.heard(2)[-1] == RoutedMessage(1, 1, b"at last")
+    workers.send(1, 2, b"at last")
+    assert workers.received(2)[-1] == RoutedMessage(1, 1, b"at last")
 
 
-def test_mail_knows_whose_it_is() -> None:
-    mail = SendQueue()
+def test_send_queue_counts_bytes_by_sender() -> None:
+    queue = SendQueue()
     for owner in (1, 2, 1):
-        mail.append(owner, bytes([owner]))
-    assert mail.bytes_by_sender[1] == 2 * (1 + ENTRY_OVERHEAD)
-    mail.discard_sender(1)
+        queue.append(owner, bytes([owner]))
+    assert queue.bytes_by_sender[1] == 2 * (1 + ENTRY_OVERHEAD)
+    queue.discard_sender(1)
 
-    assert (mail.first, len(mail), mail.bytes_by_sender[1]) == (b"\2", 1, 0)
-    mail.remove_first()
-    assert not mail
-    assert mail.bytes_by_sender[2] == 0
+    assert (queue.first, len(queue), queue.bytes_by_sender[1]) == (b"\2", 1, 0)
+    queue.remove_first()
+    assert not queue
+    assert queue.bytes_by_sender[2] == 0

@@ -20,7 +20,7 @@ sys.stdin.read()
 """
 
 
-def test_a_pid_file_holds_our_pid_and_goes_with_us(tmp_path: Path) -> None:
+def test_pid_file_holds_our_pid_and_is_removed(tmp_path: Path) -> None:
     pidfile = Pidfile()
     path = tmp_path / "kore.pid"
 
@@ -68,7 +68,7 @@ def test_a_path_written_twice_stays_locked(tmp_path: Path) -> None:
     pidfile.remove()
 
 
-def test_the_holder_of_a_file_is_told_and_nobody_else(tmp_path: Path) -> None:
+def test_only_the_process_that_holds_the_lock_is_signalled(tmp_path: Path) -> None:
     path = tmp_path / "kore.pid"
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(
@@ -95,7 +95,7 @@ def test_the_holder_of_a_file_is_told_and_nobody_else(tmp_path: Path) -> None:
     assert signal_owner(path, signal.SIGHUP) == 0
 
 
-def test_a_file_left_behind_is_about_nobody(tmp_path: Path) -> None:
+def test_file_without_a_lock_has_no_owner(tmp_path: Path) -> None:
     path = tmp_path / "kore.pid"
     path.write_text(f"{os.getppid()}\n")
 
@@ -116,7 +116,7 @@ def test_a_file_left_behind_is_about_nobody(tmp_path: Path) -> None:
         ("1\n" * 5000, "does not hold a pid"),
     ],
 )
-def test_a_file_that_holds_no_pid_is_refused(tmp_path: Path, content: str, reason: str) -> None:
+def test_file_with_other_content_is_refused(tmp_path: Path, content: str, reason: str) -> None:
     path = tmp_path / "app.py"
     path.write_text(content)
     pidfile = Pidfile()
@@ -154,7 +154,7 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path, target: str | None) -> 
     assert target is None or precious.read_text() == target
 
 
-def test_what_is_no_regular_file_of_its_own_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_regular_or_has_links_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "one").write_text("1\n")
     (tmp_path / "other").hardlink_to(tmp_path / "one")
@@ -165,7 +165,7 @@ def test_what_is_no_regular_file_of_its_own_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_text() == "1\n"
 
 
-def test_a_file_that_is_removed_while_it_is_opened_is_made_again(
+def test_file_removed_while_it_is_opened_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "kore.pid"
@@ -189,9 +189,7 @@ def test_a_file_that_is_removed_while_it_is_opened_is_made_again(
 
 
 @pytest.mark.parametrize("before", [None, "4711\n"])
-def test_no_empty_file_is_left_where_nothing_can_be_written(
-    tmp_path: Path, before: str | None
-) -> None:
+def test_failed_write_leaves_no_empty_file(tmp_path: Path, before: str | None) -> None:
     path = tmp_path / "kore.pid"
     if before is not None:
         path.write_text(before)

@@ -17,8 +17,8 @@ from kore._process.roles import WORKER
 SERVER = Server("http", Address(ip="127.0.0.1"), tls=False)
 
 
-class Nobody:
-    """Owns children and does not care."""
+class NoEvents:
+    """Ignores what happens to children."""
 
     def on_message(self, child: Child, message: Message) -> None:
         """Take a message."""
@@ -27,12 +27,12 @@ class Nobody:
         """Take note of an end."""
 
 
-class House:
-    """Endings, and all they end."""
+class Generations:
+    """A graceful shutdown, and generations whose workers are channels."""
 
     def __init__(self) -> None:
         self.loop = ParentLoop()
-        self.children = Children(self.loop, Nobody())
+        self.children = Children(self.loop, NoEvents())
         self.shutdown = GracefulShutdown(self.children)
         self.listeners = Listeners()
         self.others: list[Channel] = []
@@ -49,7 +49,7 @@ class House:
             self.children.add(seat.child)
         return generation
 
-    def told(self) -> list[list[Message]]:
+    def received(self) -> list[list[Message]]:
         return [other.receive() for other in self.others]
 
     def close(self) -> None:
@@ -62,46 +62,44 @@ class House:
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    ours = House()
+def generations() -> Iterator[Generations]:
+    ours = Generations()
     yield ours
     for generation in {child.generation for child in ours.children.all}:
         generation.close()
     ours.close()
 
 
-def test_who_has_no_heir_lets_in_who_waits_and_is_patient_all_the_same(house: House) -> None:
-    old = house.generation(2)
-    house.shutdown.retire(old, house.generation(1))
+def test_worker_accepts_its_queue_unless_another_has_its_sockets(generations: Generations) -> None:
+    old = generations.generation(2)
+    generations.shutdown.retire(old, generations.generation(1))
 
-    heir, last, new = house.told()
+    heir, last, new = generations.received()
     assert heir == [Stop(drain=True, patient=True, accept=False)]
     assert last == [Stop(drain=True, patient=True, accept=True)]
     assert new == []
 
 
-def test_at_the_end_of_the_server_nobody_is_waited_for(house: House) -> None:
-    house.shutdown.stopping = True
-    only = house.generation(1)
-    house.shutdown.retire(only, only)
+def test_shutdown_of_the_server_is_not_patient(generations: Generations) -> None:
+    generations.shutdown.stopping = True
+    only = generations.generation(1)
+    generations.shutdown.retire(only, only)
 
-    assert house.told() == [[Stop(drain=True, patient=False, accept=True)]]
+    assert generations.received() == [[Stop(drain=True, patient=False, accept=True)]]
 
 
-def test_a_worker_for_which_there_is_no_time_ends_at_once(house: House) -> None:
-    house.shutdown.immediate = True
-    only = house.generation(1)
-    house.shutdown.retire(only, only)
+def test_immediate_shutdown_terminates_workers(generations: Generations) -> None:
+    generations.shutdown.immediate = True
+    only = generations.generation(1)
+    generations.shutdown.retire(only, only)
 
-    assert house.told() == [[Stop(drain=False)]]
+    assert generations.received() == [[Stop(drain=False)]]
 
 
 @pytest.mark.parametrize("ready", [False, True])
-def test_a_worker_that_may_serve_by_now_drains_without_a_generation_that_serves(
-    house: House, *, ready: bool
-) -> None:
+def test_worker_of_a_pending_generation_drains(generations: Generations, *, ready: bool) -> None:
     """It may be ready, and the message that says so on its way."""
-    only = house.generation(1, ready=ready)
-    house.shutdown.retire(only, None)
+    only = generations.generation(1, ready=ready)
+    generations.shutdown.retire(only, None)
 
-    assert house.told() == [[Stop(drain=True, patient=True, accept=True)]]
+    assert generations.received() == [[Stop(drain=True, patient=True, accept=True)]]
