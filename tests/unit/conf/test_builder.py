@@ -119,11 +119,11 @@ def test_a_domain_no_request_could_reach_is_an_error_of_the_call(builder: Builde
         builder.domain("a.test", "default")
 
 
-def test_a_domain_says_what_it_is(builder: Builder) -> None:
+def test_a_domain_handle_has_a_readable_repr(builder: Builder) -> None:
     assert repr(builder.domain("*", "default")) == "<kore.domain '*' on server 'default'>"
 
 
-def test_what_a_route_demands_is_part_of_it(builder: Builder) -> None:
+def test_the_keywords_of_a_route_become_its_requirements(builder: Builder) -> None:
     builder.domain("*", "default").route("/x", handler, methods=["get"], get={"id": "^[0-9]+$"})
 
     (route,) = builder.build().domains[0].routes
@@ -147,7 +147,7 @@ def test_mistyped_keywords_are_type_errors_that_name_the_allowed_ones(builder: B
         (("^/(", handler), ConfigError, "failed to compile regex for '\\^/\\(': "),
     ],
 )
-def test_what_makes_no_route_is_an_error_of_the_call(
+def test_an_invalid_route_is_an_error_of_the_call(
     builder: Builder, arguments: tuple[Any, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -235,7 +235,7 @@ def test_get_brings_head(builder: Builder) -> None:
     assert routes(builder.build()) == [("*", "/", ("GET", "HEAD", "POST"))]
 
 
-def test_a_head_of_its_own_is_left_to_whom_it_was_given(builder: Builder) -> None:
+def test_a_route_with_a_head_of_its_own_keeps_it(builder: Builder) -> None:
     domain = builder.domain("*", "default")
     domain.route("/", handler, methods=["get"])
     domain.route("/", handler, methods=["head", "post"])
@@ -290,7 +290,7 @@ def test_settings_that_contradict_are_refused_with_their_place(builder: Builder)
     assert complaint(builder).startswith("app.py:3: worker_no_accept names every worker")
 
 
-def test_the_rest_goes_along(builder: Builder) -> None:
+def test_tasks_hooks_and_prerequests_are_kept(builder: Builder) -> None:
     kept = task()
     assert builder.create_task(kept) == 1
     assert builder.create_task(other := task()) == 2
@@ -362,7 +362,7 @@ def test_a_pattern_is_compiled_once_and_kept(builder: Builder) -> None:
     assert route.pattern.pattern == "^/([0-9]+)$"
 
 
-def test_a_setting_that_nobody_reads_yet_is_noticed(builder: Builder) -> None:
+def test_a_setting_without_effect_is_noticed(builder: Builder) -> None:
     builder.set("tls_version", "1.3")
     builder.set("workers", 1)
 

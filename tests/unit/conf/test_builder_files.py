@@ -35,7 +35,7 @@ def complaint(builder: Builder) -> str:
     return str(raised.value)
 
 
-def test_everything_that_is_wrong_is_told_at_once(builder: Builder) -> None:
+def test_all_errors_are_raised_at_once(builder: Builder) -> None:
     builder.server("secure", Address("::1", 443), tls=True)
     builder.domain("a.test", "nowhere")
     builder.domain("b.test", "default")

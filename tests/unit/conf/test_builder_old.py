@@ -34,7 +34,7 @@ def builder() -> Builder:
     return made
 
 
-def test_what_a_domain_says_of_tls_is_noticed_where_there_is_none(builder: Builder) -> None:
+def test_tls_keywords_without_effect_are_noticed_on_a_server_without_tls(builder: Builder) -> None:
     builder.domain("*", "default", cert="a.pem", key="b.pem", verify_depth=1, acme=False)
 
     assert builder.build().notices == tuple(
@@ -44,7 +44,9 @@ def test_what_a_domain_says_of_tls_is_noticed_where_there_is_none(builder: Build
 
 
 @pytest.mark.parametrize("keyword", ["acme", "client_verify", "crl"])
-def test_what_would_protect_a_domain_is_refused_without_tls(builder: Builder, keyword: str) -> None:
+def test_tls_keywords_that_restrict_access_are_refused_without_tls(
+    builder: Builder, keyword: str
+) -> None:
     builder.domain("*", "default", **{keyword: "x"})
 
     assert complaint(builder) == (
@@ -52,7 +54,7 @@ def test_what_would_protect_a_domain_is_refused_without_tls(builder: Builder, ke
     )
 
 
-def test_names_of_settings_that_moved_to_privsep_still_mean_it(builder: Builder) -> None:
+def test_old_names_of_privsep_settings_still_work(builder: Builder) -> None:
     builder.set("chroot", "/var/www")
     builder.set("runas", "www")
     builder.set("keymgr_runas", "keys")
@@ -67,7 +69,7 @@ async def forever() -> None:
     raise NotImplementedError
 
 
-def test_an_application_that_has_something_else_to_run_needs_no_server() -> None:
+def test_an_application_with_tasks_or_hooks_needs_no_server() -> None:
     busy, started, told = Builder(), Builder(), Builder()
     busy.create_task(forever())
     started.hooks["workerstart"] = handler

@@ -19,14 +19,14 @@ def test_a_call_gives_a_database_a_name() -> None:
     assert made.databases == {"shop": DatabaseConfig("shop", "dbname=shop")}
 
 
-def test_the_same_again_is_nothing_new() -> None:
+def test_the_same_database_twice_is_accepted() -> None:
     made = builder()
     made.database("shop", "dbname=shop")
     made.database("shop", "dbname=shop")
     assert len(made.databases) == 1
 
 
-def test_another_one_of_that_name_is_refused() -> None:
+def test_another_database_of_the_same_name_is_refused() -> None:
     made = builder()
     made.database("shop", "dbname=shop")
     with pytest.raises(ConfigError, match=r"database 'shop' is another one already, at app\.py:1"):
@@ -43,19 +43,19 @@ def test_another_one_of_that_name_is_refused() -> None:
         ("a", "x\0", ValueError),
     ],
 )
-def test_what_cannot_be_is_refused(name: str, connstring: str, error: type[Exception]) -> None:
+def test_an_invalid_database_is_refused(name: str, connstring: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         builder().database(name, connstring)
 
 
-def test_after_the_start_there_are_no_more() -> None:
+def test_no_database_is_added_after_the_start() -> None:
     made = builder()
     made.frozen = True
     with pytest.raises(KoreError, match="configuration is final"):
         made.database("shop", "")
 
 
-def test_a_password_is_not_shown_by_chance() -> None:
+def test_the_repr_of_a_database_has_no_password() -> None:
     assert "secret" not in repr(DatabaseConfig("shop", "password=secret"))
 
 

@@ -12,11 +12,11 @@ def told(problems: Diagnostics) -> str:
     return str(raised.value)
 
 
-def test_without_problems_nothing_is_told() -> None:
+def test_nothing_is_raised_without_errors() -> None:
     Diagnostics().raise_if_any()
 
 
-def test_one_problem_is_a_sentence() -> None:
+def test_one_error_is_raised_as_its_message() -> None:
     problems = Diagnostics()
     with problems.collect_errors("kore.conf:3", "route '/'"):
         raise ConfigError("no handler")
@@ -24,7 +24,7 @@ def test_one_problem_is_a_sentence() -> None:
     assert told(problems) == "kore.conf:3: route '/': no handler"
 
 
-def test_several_are_told_in_the_order_of_the_lines() -> None:
+def test_several_errors_are_sorted_by_line() -> None:
     problems = Diagnostics()
     for where in ("kore.conf:10", "", "more.conf:1", "kore.conf:9"):
         problems.add(where, "wrong")
@@ -35,7 +35,7 @@ def test_several_are_told_in_the_order_of_the_lines() -> None:
     )
 
 
-def test_the_same_is_said_once() -> None:
+def test_a_repeated_error_is_kept_once() -> None:
     problems = Diagnostics()
     problems.add("kore.conf:1", "wrong")
     problems.add("kore.conf:1", "wrong")
@@ -43,6 +43,6 @@ def test_the_same_is_said_once() -> None:
     assert told(problems) == "kore.conf:1: wrong"
 
 
-def test_what_is_no_error_of_the_configuration_goes_through() -> None:
+def test_other_exceptions_are_not_collected() -> None:
     with pytest.raises(ZeroDivisionError), Diagnostics().collect_errors():
         raise ZeroDivisionError

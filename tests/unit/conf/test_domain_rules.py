@@ -39,7 +39,7 @@ def test_redirects_and_refusals_are_kept_in_order(builder: Builder) -> None:
         (("^/", 301, "/a b"), "is no URL"),
     ],
 )
-def test_a_redirect_that_cannot_be_is_refused(
+def test_an_invalid_redirect_is_refused(
     builder: Builder, rule: tuple[str, int, str], complaint: str
 ) -> None:
     with pytest.raises(ConfigError, match=complaint):
@@ -83,7 +83,7 @@ def test_an_access_log_is_set_in_three_ways(builder: Builder) -> None:
         (("a", 5), TypeError, "the format of accesslog must be str"),
     ],
 )
-def test_an_access_log_that_cannot_be_is_refused(
+def test_an_invalid_access_log_is_refused(
     builder: Builder, given: object, error: type[Exception], complaint: str
 ) -> None:
     with pytest.raises(error, match=complaint):
@@ -100,7 +100,7 @@ def test_an_access_log_is_set_once_and_not_read(builder: Builder) -> None:
         del domain.accesslog
 
 
-def test_nothing_of_this_can_be_changed_later(builder: Builder) -> None:
+def test_domain_rules_cannot_be_changed_after_the_build(builder: Builder) -> None:
     domain = builder.domain("*", "default")
     builder.build()
     for late in (

@@ -63,7 +63,7 @@ def test_a_directory_may_be_a_path_object_and_absolute(directory: Path) -> None:
     assert python({"/": str(directory)}).files == str(directory)
 
 
-def test_a_map_may_ask_who_is_there() -> None:
+def test_a_filemap_may_have_authentication() -> None:
     expected = Auth("cookie", allowed, "id")
 
     assert python({"/css/": ("css", AUTH)}).requirements.auth == expected
@@ -111,7 +111,7 @@ def test_a_map_and_a_route_may_have_the_same_path() -> None:
         ({"/": ("css", {**AUTH, "type": "x"})}, r"filemap '/': invalid 'type' \(x\)"),
     ],
 )
-def test_what_is_no_map_is_refused(maps: Any, problem: str) -> None:
+def test_an_invalid_filemap_is_refused(maps: Any, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         python(maps)
 
@@ -136,7 +136,7 @@ def test_a_second_map_of_a_path_is_refused() -> None:
         ("filemap /", "domain '*': write `filemap URI PATH [AUTHENTICATION]`, not 1 word"),
     ],
 )
-def test_a_line_that_is_wrong_is_named(line: str, problem: str) -> None:
+def test_an_invalid_filemap_directive_is_reported_with_its_line(line: str, problem: str) -> None:
     (said,) = complaints(domain(line))
 
     assert said.startswith(f"kore.conf:2: {problem}")
@@ -148,7 +148,7 @@ def test_a_map_is_printed_as_it_is_written(directory: Path) -> None:
     assert f"    filemap /css/ {directory}/css\n" in printed
 
 
-def test_what_protects_a_map_is_not_left_out_of_what_is_printed() -> None:
+def test_the_authentication_of_a_filemap_is_printed() -> None:
     found = config(BLOCK + domain("filemap /css/ css key"))
 
     named = Printer(lambda _: "allowed").print_config(found, [])
@@ -169,13 +169,13 @@ def test_what_protects_a_map_is_not_left_out_of_what_is_printed() -> None:
         ("filemap_cache_control caf\xe9", "bad value 'caf\xe9' for filemap_cache_control"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(line: str, problem: str) -> None:
+def test_an_invalid_filemap_setting_is_refused(line: str, problem: str) -> None:
     (said,) = complaints(line + "\n")
 
     assert said.startswith(f"kore.conf:1: {problem}")
 
 
-def test_a_directory_that_may_not_be_looked_at_is_refused(directory: Path) -> None:
+def test_an_inaccessible_directory_is_refused(directory: Path) -> None:
     if os.geteuid() == 0:
         (directory / "loop").symlink_to("loop")
         name = "loop"

@@ -20,7 +20,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> Builder:
     return builder
 
 
-def test_both_doors_lead_to_the_same(builder: Builder) -> None:
+def test_calls_and_files_configure_the_same_privsep(builder: Builder) -> None:
     kore.privsep("worker", root=Path("/var/www"), runas="www", skip=["chroot"])
     kore.privsep("keymgr", runas="keys")
     kore.privsep("worker", runas="http")
@@ -59,7 +59,9 @@ def test_what_makes_no_sense_is_refused(
 
 
 @pytest.mark.parametrize("keywords", [{"root": 5}, {"runas": b"www"}])
-def test_what_is_no_text_is_a_type_error(builder: Builder, keywords: dict[str, Any]) -> None:
+def test_a_value_that_is_no_text_is_a_type_error(
+    builder: Builder, keywords: dict[str, Any]
+) -> None:
     with pytest.raises(TypeError):
         kore.privsep("worker", **keywords)
 

@@ -35,7 +35,7 @@ def accepts(validator: object, value: str) -> bool:
 # Parameters
 
 
-def test_a_route_that_asks_for_nothing_demands_nothing() -> None:
+def test_a_route_without_keywords_has_no_requirements() -> None:
     assert build_requirements("/x", ("GET", "POST"), {}) == RouteRequirements()
 
 
@@ -78,7 +78,7 @@ def test_a_methods_own_rule_counts_before_that_of_qs() -> None:
     assert found.query["a"].verify is yes
 
 
-def test_head_is_asked_by_the_rules_of_get_unless_it_has_its_own() -> None:
+def test_head_has_the_rules_of_get_unless_it_has_its_own() -> None:
     assert names(declared("GET", get={"a": "."})[HEAD]) == (["a"], [])
     assert names(declared("GET", get={"a": "."}, head={"b": "."})[HEAD]) == (["b"], [])
 
@@ -126,7 +126,9 @@ def test_a_dot_is_any_character_and_a_digit_is_ascii() -> None:
         ({"required": "id"}, "required must be a list of parameters, not 'id'"),
     ],
 )
-def test_what_is_wrong_with_parameters_is_said(keywords: dict[str, Any], message: str) -> None:
+def test_invalid_parameters_are_refused_with_a_reason(
+    keywords: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=f"route '/x': {message}"):
         declared("GET", **keywords)
 
@@ -156,7 +158,7 @@ def extras(**keywords: Any) -> BodyOptions | None:
     return build_requirements("/x", ("GET", "POST"), keywords).body_options
 
 
-def test_hooks_and_bodies_are_asked_for_by_name() -> None:
+def test_hooks_and_body_options_are_keywords() -> None:
     hooks = {"on_headers": yes, "on_free": yes}
 
     assert extras(hooks=hooks) == BodyOptions(on_headers=yes, on_free=yes)
@@ -178,7 +180,7 @@ def test_hooks_and_bodies_are_asked_for_by_name() -> None:
         ({"hooks": {"on_body_chunk": yes}, "post": {"a": ""}}, "with on_body_chunk no body is"),
     ],
 )
-def test_what_is_wrong_with_hooks_and_bodies_is_said(
+def test_invalid_hooks_and_body_options_are_refused_with_a_reason(
     keywords: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"^route '/x': {message}"):
@@ -220,9 +222,7 @@ def test_a_request_block_needs_no_value() -> None:
         ({"redirct": "/"}, "unknown 'redirct' in auth dictionary, allowed are type, value"),
     ],
 )
-def test_an_auth_block_that_lacks_something_is_an_error(
-    change: dict[str, object], message: str
-) -> None:
+def test_an_incomplete_auth_block_is_an_error(change: dict[str, object], message: str) -> None:
     block = {"type": "cookie", "value": "session", "verify": yes, **change}
     with pytest.raises(ConfigError, match=f"route '/x': {message}"):
         build_requirements("/x", ("GET",), {"auth": block})

@@ -32,7 +32,7 @@ def found(path: str, text: str) -> bool:
         (Address(path="@abstract"), "@abstract"),
     ],
 )
-def test_an_address_reads_as_one_would_write_it(address: Address, text: str) -> None:
+def test_the_text_of_an_address_is_host_and_port_or_path(address: Address, text: str) -> None:
     assert text == str(address)
 
 
@@ -141,6 +141,6 @@ def test_the_plain_part_survives_json_and_holds_no_code() -> None:
     ]
 
 
-def test_nothing_of_it_can_be_changed() -> None:
+def test_a_configuration_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().workers = 2  # type: ignore[misc]

@@ -47,7 +47,7 @@ ROOT = Path(__file__).parents[3]
         ("http_media_type", "text/x-log   log  txt", ("text/x-log log txt",)),
     ],
 )
-def test_a_setting_takes_what_one_would_write(name: str, value: object, result: object) -> None:
+def test_a_setting_parses_text_and_plain_values(name: str, value: object, result: object) -> None:
     assert result == SETTINGS[name].parse(value)
     assert type(result) is type(SETTINGS[name].parse(value))
 
@@ -99,7 +99,7 @@ def test_a_bad_value_is_refused_with_what_is_allowed(
 
 
 @pytest.mark.parametrize("name", ["http_request_ms", "http_request_limit"])
-def test_zero_where_nothing_would_ever_be_served_is_refused_with_the_reason(name: str) -> None:
+def test_zero_is_refused_with_a_reason_where_no_request_would_be_served(name: str) -> None:
     with pytest.raises(ConfigError, match=r"\(with 0 no request would ever be answered\)"):
         SETTINGS[name].parse(0)
 
@@ -128,7 +128,7 @@ def test_every_default_is_a_value_the_setting_takes(row: Any) -> None:
 
 
 @pytest.mark.parametrize("row", SETTINGS.values(), ids=SETTINGS)
-def test_every_setting_says_what_it_is_for_in_one_sentence(row: Any) -> None:
+def test_every_setting_has_a_one_sentence_description(row: Any) -> None:
     assert re.fullmatch(r"[A-Zdm].+\.", row.doc)
 
 
@@ -144,7 +144,7 @@ def test_every_setting_says_what_it_is_for_in_one_sentence(row: Any) -> None:
         ("http_body_disk_offload", "0"),
     ],
 )
-def test_a_default_is_shown_as_one_would_write_it(name: str, shown: str) -> None:
+def test_a_default_is_formatted_as_in_a_file(name: str, shown: str) -> None:
     assert shown == SETTINGS[name].default
 
 

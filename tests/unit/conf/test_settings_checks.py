@@ -80,15 +80,13 @@ def test_a_configured_limit_of_descriptors_is_kept() -> None:
     assert given == settings_checks.resolve_settings(given, places, Diagnostics())
 
 
-def test_a_directory_for_bodies_counts_only_when_there_are_some() -> None:
+def test_the_body_directory_is_resolved_only_with_bodies_in_files() -> None:
     given = Settings(http_body_disk_path="/missing/bodies")
 
     assert settings_checks.resolve_settings(given, {}, Diagnostics()) == given
 
 
-def test_the_directory_for_bodies_is_found_from_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_body_directory_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     given = Settings(http_body_disk_offload=1, http_body_disk_path="made/later")
     Path("made").mkdir()
@@ -98,7 +96,7 @@ def test_the_directory_for_bodies_is_found_from_anywhere(
     )
 
 
-def test_bodies_in_files_bring_a_descriptor_for_each_connection(tmp_path: Path) -> None:
+def test_bodies_in_files_raise_the_limit_of_descriptors(tmp_path: Path) -> None:
     given = Settings(
         worker_max_connections=1000, http_body_disk_offload=1, http_body_disk_path=str(tmp_path)
     )

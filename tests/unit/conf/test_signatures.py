@@ -71,11 +71,11 @@ def test_a_validator_takes_a_request_and_a_value(function: Any) -> None:
 @pytest.mark.parametrize(
     "function", [two, Checks().method, Checks(), decorated, functools.partial(three, 1), max]
 )
-def test_whatever_can_be_called_so_is_let_in(function: Any) -> None:
+def test_callables_of_any_kind_are_accepted(function: Any) -> None:
     assert refusal(get={"v": function}) == refusal(auth=auth("cookie", function)) == ""
 
 
-def test_who_lets_in_takes_what_there_is_to_look_at() -> None:
+def test_an_authentication_validator_accepts_the_arguments_of_its_type() -> None:
     assert refusal(auth=auth("request", one)) == refusal(auth=auth("header", two)) == ""
     assert "two(_, __) must accept (req); it is at " in refusal(auth=auth("request", two))
     said = refusal(auth=auth("header", one))
@@ -83,7 +83,7 @@ def test_who_lets_in_takes_what_there_is_to_look_at() -> None:
     assert said.startswith(words)
 
 
-def test_a_file_is_told_the_line_of_what_would_call_it() -> None:
+def test_an_error_of_a_file_names_the_line_of_the_directive() -> None:
     text = (
         "validator v function one\n"
         "authentication a {\n authentication_type cookie\n authentication_value x\n"
@@ -99,7 +99,7 @@ def test_a_file_is_told_the_line_of_what_would_call_it() -> None:
     assert second.startswith(f"{where}: the authentication validator two(_, ")
 
 
-def test_a_validator_of_the_file_may_be_asked_about_a_request() -> None:
+def test_a_validator_of_the_file_may_authenticate_requests() -> None:
     text = (
         "validator v function one\n"
         "authentication a {\n authentication_type request\n authentication_validator v\n}\n"
@@ -190,7 +190,7 @@ def test_a_handler_takes_the_captures_of_its_route(path: str, handler: Any) -> N
         ("^/(a|b)(c)?$", none, "(req, capture1, capture2)"),
     ],
 )  # fmt: skip
-def test_a_handler_that_does_not_is_refused(path: str, handler: Any, wanted: str) -> None:
+def test_a_handler_with_other_parameters_is_refused(path: str, handler: Any, wanted: str) -> None:
     said = routed(path, handler)
 
     assert said.startswith(f"route '{path}': the handler {handler.__name__}(")
@@ -201,7 +201,7 @@ def test_a_handler_that_does_not_is_refused(path: str, handler: Any, wanted: str
 @pytest.mark.parametrize(
     "handler", [items, async_items, Page.__new__(Page).items, CalledItems(), partial(items)]
 )
-def test_a_generator_is_no_handler(handler: Any) -> None:
+def test_a_generator_function_is_refused_as_handler(handler: Any) -> None:
     said = routed("/", handler)
 
     assert " generator: nothing would run it; to stream a body, write" in said
@@ -229,7 +229,7 @@ def test_a_handler_for_captures_of_other_frameworks_is_left_to_the_notice(path: 
         ({"get": {"v": items}}, "parameter 'v': the validator items("),
     ],
 )
-def test_what_a_route_calls_is_checked(keywords: dict[str, Any], wanted: str) -> None:
+def test_all_callbacks_of_a_route_are_checked(keywords: dict[str, Any], wanted: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Builder().route("/x", one, **keywords)
     assert str(caught.value).startswith(f"route '/x': {wanted}")

@@ -22,14 +22,14 @@ from kore._core.request import Request
         ("task_creat", "(did you mean 'task_create'?)"),
     ],
 )
-def test_a_name_the_package_lacks_is_explained(name: str, hint: str) -> None:
+def test_an_unknown_name_of_the_package_has_a_hint(name: str, hint: str) -> None:
     with pytest.raises(AttributeError) as raised:
         getattr(kore, name)
     assert f"module 'kore' has no attribute '{name}'" in str(raised.value)
     assert hint in str(raised.value)
 
 
-def test_names_that_tools_ask_for_are_not() -> None:
+def test_names_that_tools_look_up_have_no_hint() -> None:
     with pytest.raises(AttributeError, match=r"has no attribute '__wrapped__'$"):
         getattr(kore, "__wrapped__")  # noqa: B009 - it is not there
 
@@ -45,19 +45,19 @@ def test_names_that_tools_ask_for_are_not() -> None:
         (Connection, "form", ""),
     ],
 )
-def test_an_attribute_an_object_lacks_is_explained(kind: type, name: str, hint: str) -> None:
+def test_an_unknown_attribute_has_a_hint(kind: type, name: str, hint: str) -> None:
     with pytest.raises(AttributeError) as raised:
         getattr(kind.__new__(kind), name)
     assert suggest_for_error(raised.value) == hint
 
 
-def test_errors_of_others_are_left_alone() -> None:
+def test_errors_of_other_objects_have_no_hint() -> None:
     named = AttributeError("x", name="respond", obj=7)
     for error in (AttributeError("respond"), named, KeyError()):
         assert suggest_for_error(error) == ""
 
 
-def test_calls_as_in_other_frameworks_are_explained(builder: Builder) -> None:
+def test_calls_as_in_other_frameworks_have_a_hint(builder: Builder) -> None:
     domain: Any = builder.domain("*", "default")
     with pytest.raises(TypeError) as raised:
         domain.route("/")

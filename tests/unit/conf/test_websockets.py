@@ -121,7 +121,7 @@ def test_compress_is_true_or_false() -> None:
         normalize_options({"compress": "yes"})
 
 
-def test_names_of_callbacks_become_functions_and_other_text_stays() -> None:
+def test_names_of_callbacks_are_resolved_and_other_text_is_kept() -> None:
     def named(name: str, what: str) -> Callable[..., Any]:
         raise NameError(f"no {what} named {name}")
 
@@ -136,7 +136,7 @@ def test_names_of_callbacks_become_functions_and_other_text_stays() -> None:
 # On a route, from Python
 
 
-def test_a_route_from_python_keeps_what_it_says() -> None:
+def test_a_route_from_python_keeps_its_websocket_keywords() -> None:
     assert of_route(made({"ping": "30s", "onmsg": index})) == {"ping": 30, "onmsg": index}
     assert of_route(made(None)) == {}
 
@@ -146,7 +146,7 @@ def test_a_route_from_python_takes_a_dict_only() -> None:
         made("onmsg")
 
 
-def test_a_name_that_no_function_has_stops_the_start_and_says_where() -> None:
+def test_an_unknown_callback_is_reported_with_the_place_of_its_route() -> None:
     def named(name: str, what: str) -> Callable[..., Any]:
         raise NameError(f"{what} '{name}' not found")
 
@@ -162,7 +162,7 @@ def test_a_name_that_no_function_has_stops_the_start_and_says_where() -> None:
 # In a file
 
 
-def test_a_file_says_the_same() -> None:
+def test_a_file_configures_the_same_keywords() -> None:
     text = route(
         "websocket onmsg koreapp.page\nwebsocket origins https://a https://*.b\n"
         "websocket protocols\nwebsocket compress yes\nwebsocket timeout 2m\n"
@@ -197,7 +197,7 @@ def test_a_file_says_the_same() -> None:
         ("websocket", "write `websocket KEYWORD [VALUE]…`, not 0 words"),
     ],
 )
-def test_a_file_that_is_wrong_is_refused_with_its_line(text: str, problem: str) -> None:
+def test_an_invalid_websocket_directive_is_reported_with_its_line(text: str, problem: str) -> None:
     (said,) = complaints(route(text))
 
     line = 2 + len(text.splitlines())
@@ -223,7 +223,7 @@ def test_both_names_at_once_are_refused() -> None:
 
 
 @given(WANTED)
-def test_what_is_printed_says_the_same_when_it_is_read_again(wanted: dict[str, Any]) -> None:
+def test_printed_websocket_keywords_load_as_the_same(wanted: dict[str, Any]) -> None:
     first = made(wanted)
     names = {index: "index"}
     text = Printer(lambda function: names.get(function, "")).print_config(first, [])

@@ -34,7 +34,7 @@ def verdict(auth: Auth, request: FakeRequest) -> Any:
         (("header", "x-key"), {"x_key": "secret"}),
     ],
 )
-def test_who_shows_the_right_thing_is_let_through(
+def test_valid_credentials_are_accepted(
     verify: Any, auth: tuple[str, str], fields: dict[str, str]
 ) -> None:
     kind, value = auth
@@ -49,14 +49,14 @@ def test_who_shows_the_right_thing_is_let_through(
     "cookie",
     ["", "session=", "session=wrong", "sessionX=secret", "Session=secret", "x=session=secret"],
 )
-def test_who_does_not_is_refused(verify: Any, cookie: str) -> None:
+def test_missing_or_invalid_credentials_are_refused(verify: Any, cookie: str) -> None:
     request = FakeRequest(cookie=cookie)
 
     assert verdict(Auth("cookie", verify, "session"), request) is False
     assert request.answer == (403, None)
 
 
-def test_a_redirect_sends_them_where_they_can_log_in() -> None:
+def test_invalid_credentials_are_redirected_to_the_login_page() -> None:
     request = FakeRequest()
 
     assert verdict(Auth("header", secret, "x-key", "/login"), request) is False
@@ -72,7 +72,7 @@ class Flag(IntEnum):
 
 
 @pytest.mark.parametrize("result", [True, kore.RESULT_OK, Flag.YES])
-def test_true_and_result_ok_let_through(result: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_true_and_result_ok_accept(result: object, caplog: pytest.LogCaptureFixture) -> None:
     request = FakeRequest(x_key="secret")
 
     assert verdict(Auth("header", lambda *_: result, "x-key"), request) is True
@@ -81,7 +81,7 @@ def test_true_and_result_ok_let_through(result: object, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("result", [False, None, kore.RESULT_ERROR, Flag.NO])
-def test_false_none_and_result_error_refuse_without_a_line(
+def test_false_none_and_result_error_refuse_without_a_log_line(
     result: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = FakeRequest(x_key="secret")
@@ -92,7 +92,9 @@ def test_false_none_and_result_error_refuse_without_a_line(
 
 
 @pytest.mark.parametrize("result", ["yes", "", 2, -1, 1.0, 0.0, b"1", [True], (), object()])
-def test_other_results_refuse_with_a_line(result: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_results_refuse_with_a_log_line(
+    result: object, caplog: pytest.LogCaptureFixture
+) -> None:
     request = FakeRequest(x_key="secret")
 
     assert verdict(Auth("header", lambda *_: result, "x-key"), request) is False
@@ -100,7 +102,7 @@ def test_other_results_refuse_with_a_line(result: object, caplog: pytest.LogCapt
     assert "did not return True/False" in caplog.text
 
 
-def test_a_request_is_judged_as_a_whole() -> None:
+def test_a_request_is_authenticated_as_a_whole() -> None:
     auth = Auth("request", lambda request: request.query_string == "let=me")
     refused = FakeRequest()
 
@@ -110,7 +112,7 @@ def test_a_request_is_judged_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("result", [True, False])
-def test_a_judge_that_answers_has_the_last_word(result: bool) -> None:
+def test_a_response_of_the_validator_ends_the_request(result: bool) -> None:
     def answers(request: FakeRequest) -> bool:
         request.response(401, b"who are you?")
         return result

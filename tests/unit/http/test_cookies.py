@@ -40,7 +40,7 @@ def test_cookies_are_read_as_they_were_sent(fields: list[str], cookies: dict[str
 
 
 @given(st.dictionaries(st.text(NAMES, min_size=1), st.text(OCTETS), max_size=5))
-def test_what_was_set_is_what_is_read(cookies: dict[str, str]) -> None:
+def test_a_formatted_cookie_is_parsed_as_the_same(cookies: dict[str, str]) -> None:
     # Secure, because some names demand it.
     sent = [
         Cookie(name, value, secure=True).format().partition(";")[0]
@@ -50,7 +50,7 @@ def test_what_was_set_is_what_is_read(cookies: dict[str, str]) -> None:
     assert parse(["; ".join(sent)]) == cookies
 
 
-def test_a_cookie_stays_with_its_host_and_away_from_scripts_unless_asked() -> None:
+def test_a_cookie_is_host_only_and_http_only_by_default() -> None:
     assert Cookie("a", "1").format() == "a=1; Path=/; HttpOnly; SameSite=Lax"
     assert Cookie("a", "", path=None, http_only=False, same_site=None).format() == "a="
 
@@ -79,7 +79,7 @@ def test_all_attributes_are_read_back_by_the_standard_library() -> None:
     }
 
 
-def test_a_cookie_is_taken_back_with_no_time_to_live() -> None:
+def test_a_cookie_is_deleted_with_max_age_0() -> None:
     assert "; Max-Age=0;" in Cookie("a", "", max_age=0).format()
     assert "; Max-Age=-1;" in Cookie("a", "", max_age=-1).format()
 
@@ -152,7 +152,7 @@ def test_an_attribute_that_browsers_refuse_is_refused(
         {"domain": 1},
     ],
 )  # fmt: skip
-def test_an_attribute_of_another_type_is_an_error_that_says_which(
+def test_an_attribute_of_the_wrong_type_is_a_type_error(
     attributes: dict[str, Any],
 ) -> None:
     (name,) = attributes
@@ -172,7 +172,7 @@ def test_the_first_and_the_last_date_that_browsers_read() -> None:
         ({"path": None}, False), ({"domain": "a.test"}, False), ({"name": "A"}, False),
     ],
 )  # fmt: skip
-def test_a_browser_knows_cookies_by_name_domain_and_path(
+def test_cookies_are_identified_by_name_domain_and_path(
     other: dict[str, Any], *, same: bool
 ) -> None:
     cookie = Cookie(**{"name": "a", "value": "2", **other})
@@ -195,7 +195,7 @@ def test_a_cookie_larger_than_browsers_keep_is_refused() -> None:
         Cookie("a", "x" * 4096)
 
 
-def test_names_with_a_promise_must_keep_it() -> None:
+def test_prefixed_names_require_their_attributes() -> None:
     with pytest.raises(ValueError, match="secure=True"):
         Cookie("__Secure-a", "1")
     with pytest.raises(ValueError, match="no domain"):

@@ -74,7 +74,7 @@ def test_more_parameters_than_the_limit_are_refused_before_any_is_decoded() -> N
     assert refused.value.status == 400
 
 
-def test_only_what_is_declared_is_judged() -> None:
+def test_only_declared_parameters_are_validated() -> None:
     found = judged(b"id=1&other=2&ID=3", id=DIGITS)
 
     assert (found.values, found.rejected) == ({"id": ["1"]}, [])
@@ -106,7 +106,7 @@ def test_lines_may_stand_in_a_form_but_not_in_a_query() -> None:
     assert judged(b"v=a%0D%0A%09b", FORM, v=ANY).values == {"v": ["a\r\n\tb"]}
 
 
-def test_a_function_is_asked_about_text_with_the_request() -> None:
+def test_a_validator_function_gets_the_request_and_the_text() -> None:
     asked = []
 
     def verify(request: object, value: str) -> bool:

@@ -61,7 +61,7 @@ def test_steps_run_in_order_before_the_handler() -> None:
     ]
 
 
-def test_a_step_that_says_false_is_the_last() -> None:
+def test_a_step_that_returns_false_is_the_last() -> None:
     assert run(handler, first, stops, first) == ["first", "stops"]
 
 
@@ -75,7 +75,7 @@ def test_an_async_step_is_waited_for() -> None:
     ]
 
 
-def test_an_async_step_that_says_false_is_the_last() -> None:
+def test_an_async_step_that_returns_false_is_the_last() -> None:
     assert run(handler, slow_stop, first) == ["pending", "slow_stop"]
 
 

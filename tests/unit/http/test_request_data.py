@@ -65,7 +65,7 @@ def test_the_first_accepted_value_is_the_argument_and_all_are_there() -> None:
     assert values(request) == {"id": ["2", "3"]}
 
 
-def test_query_and_form_come_in_the_order_in_which_they_are_asked_for() -> None:
+def test_query_and_form_are_visible_in_the_order_of_populating() -> None:
     request = FakeRequest("id=1", b"id=2&name=ada", declared=BOTH, content_type=FORM)
     judged(request)
     request.beside.populate_post(request)
@@ -118,7 +118,7 @@ def test_a_value_may_be_awaited_before_the_handler() -> None:
     assert values(request) == {"v": ["yes"]}
 
 
-def test_what_must_be_awaited_cannot_be_asked_for_early_and_is_not_lost() -> None:
+def test_parameters_with_async_validators_are_for_the_handler_only() -> None:
     request = FakeRequest("v=yes", declared=ParameterRules(query={"v": LATER}))
 
     with pytest.raises(KoreError, match="must be awaited"):
@@ -150,7 +150,7 @@ def test_too_many_parameters_are_refused(source: dict[str, Any]) -> None:
 # What a handler insists on
 
 
-def test_a_wrong_parameter_is_left_out_in_silence() -> None:
+def test_an_invalid_parameter_is_left_out() -> None:
     request = FakeRequest("id=x", declared=ID)
 
     assert judged(request) is True
@@ -174,7 +174,7 @@ def test_a_required_parameter_may_come_from_the_body() -> None:
     assert judged(FakeRequest("name=x", None, declared=declared)) is False
 
 
-def test_a_strict_route_says_all_that_was_wrong() -> None:
+def test_a_strict_route_responds_with_all_problems() -> None:
     declared = ParameterRules(
         query={"id": DIGITS, "page": DIGITS},
         body={"name": ANY, "age": DIGITS},
@@ -196,11 +196,11 @@ def test_a_strict_route_says_all_that_was_wrong() -> None:
     )
 
 
-def test_a_strict_route_takes_what_is_right() -> None:
+def test_a_strict_route_accepts_valid_parameters() -> None:
     assert judged(FakeRequest("id=1&undeclared=x", declared=ID), strict=True) is True
 
 
-def test_a_validator_that_answers_is_the_last_to_be_asked() -> None:
+def test_a_validator_that_responds_ends_the_request() -> None:
     def answers(request: FakeRequest, value: str) -> bool:
         request.response(418, b"")
         return True
@@ -216,7 +216,7 @@ def test_a_validator_that_answers_is_the_last_to_be_asked() -> None:
 # Files
 
 
-def test_files_and_fields_of_a_form_are_told_apart() -> None:
+def test_files_and_fields_of_a_form_are_separate() -> None:
     body = form(
         ('name="name"', "a%20b+c"),
         ('name="f"; filename="1.txt"', "one"),

@@ -101,7 +101,7 @@ def test_of_several_filemaps_the_longest_path_wins_wherever_it_stands(order: Any
         assert ask(found, "/a/c") == "/a/"
 
 
-def test_a_longer_filemap_goes_where_the_shorter_one_stands() -> None:
+def test_a_longer_filemap_is_moved_before_the_shorter_one() -> None:
     """As in Kore, where the shorter one takes the request and the longer one serves it."""
     found = router(files("/"), route("/a/b"), files("/a/"))
 
@@ -241,18 +241,18 @@ def test_the_first_of_two_equal_routes_wins() -> None:
 # Refusals
 
 
-def test_another_method_is_told_which_are_allowed() -> None:
+def test_another_method_is_405_with_the_allowed_ones() -> None:
     found = router(route("/a", "GET", "HEAD"), route("/a", "POST"))
 
     assert ask(found, "/a", "PUT") == [(405, "GET, HEAD, POST, OPTIONS")]
 
 
-def test_options_is_answered_where_no_handler_takes_it() -> None:
+def test_options_is_204_if_no_route_takes_it() -> None:
     assert ask(router(route("/a")), "/a", "OPTIONS") == [(204, "GET, HEAD, OPTIONS")]
     assert ask(router(route("^/a")), "/a", "OPTIONS") == [(204, "GET, HEAD, OPTIONS")]
 
 
-def test_options_goes_to_the_handler_that_takes_it() -> None:
+def test_options_is_for_the_route_that_takes_it() -> None:
     assert ask(router(route("/a", "OPTIONS")), "/a", "OPTIONS") == "/a"
 
 
@@ -329,7 +329,7 @@ def test_a_client_that_names_no_host_gets_the_first_domain() -> None:
     assert domain_of(domains("a.test", "*"), "") == "a.test"
 
 
-def test_hosts_a_client_invents_do_not_fill_the_memory() -> None:
+def test_unknown_hosts_do_not_grow_the_cache_without_limit() -> None:
     found = domains("*.test", "last")
 
     for number in range(3 * module.HOSTS_MAX):

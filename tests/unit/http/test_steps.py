@@ -25,14 +25,14 @@ def run(
     return request.answer
 
 
-def test_a_route_that_demands_nothing_has_no_steps() -> None:
+def test_a_route_without_requirements_has_no_steps() -> None:
     route = Route("/x", handler, ("GET",))
 
     assert build_steps(route, ()) == []
     assert fold_steps(route, build_steps(route, ())) is handler
 
 
-def test_who_asks_comes_first_the_parameters_last() -> None:
+def test_authentication_is_first_and_validation_last() -> None:
     seen = []
 
     def verify(request: FakeRequest) -> bool:
@@ -74,12 +74,12 @@ async def goes_on_later(request: FakeRequest) -> int:
 
 
 @pytest.mark.parametrize("hook", [stops, stops_later, answers])
-def test_a_prerequest_that_says_false_or_answers_stops_all(hook: Any) -> None:
+def test_a_prerequest_that_returns_false_or_responds_stops_the_request(hook: Any) -> None:
     assert run(FakeRequest(), hook, lambda request: pytest.fail("went on")) == (503, b"closed")
 
 
 @pytest.mark.parametrize("hook", [goes_on_later, lambda request: None, lambda request: True])
-def test_a_prerequest_that_says_anything_else_lets_go_on(hook: Any) -> None:
+def test_a_prerequest_that_returns_anything_else_lets_the_request_proceed(hook: Any) -> None:
     assert run(FakeRequest(), hook, hook) == (200, b"handled")
 
 
@@ -88,7 +88,7 @@ async def silent_later(request: FakeRequest) -> bool:
 
 
 @pytest.mark.parametrize("hook", [lambda request: False, silent_later])
-def test_a_prerequest_that_stops_without_an_answer_is_an_error(
+def test_a_prerequest_that_stops_without_a_response_is_an_error(
     hook: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert run(FakeRequest(), hook) == (500, None)

@@ -104,7 +104,7 @@ def test_a_client_that_left_is_sent_no_more() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(), asyncio.CancelledError()])
-def test_an_iterator_that_fails_fails_the_answer_and_says_so(
+def test_an_iterator_that_fails_fails_the_response_and_raises(
     count: int, error: BaseException
 ) -> None:
     request, items = FakeRequest(), Items(count, error)
@@ -132,7 +132,7 @@ def test_an_iterator_that_never_waits_gives_others_their_turn() -> None:
     assert turns[:4] == [ITEMS_PER_TURN, ITEMS_PER_TURN * 2, ITEMS_PER_TURN * 3, ITEMS_PER_TURN * 3]
 
 
-def test_the_gate_is_one_turn() -> None:
+def test_yielding_once_takes_one_turn() -> None:
     told: list[str] = []
 
     async def wait() -> None:
@@ -189,7 +189,7 @@ def test_the_generator_of_an_iterable_is_closed_too() -> None:
 
 
 @pytest.mark.parametrize("made", [3, None])
-def test_an_iterable_that_makes_no_iterator_fails_the_answer(made: object) -> None:
+def test_an_invalid_async_iterable_fails_the_response(made: object) -> None:
     class Broken:
         def __aiter__(self) -> object:
             return made

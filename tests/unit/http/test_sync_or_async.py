@@ -63,13 +63,13 @@ def ask(verdict: object) -> list[bool]:
 
 
 @pytest.mark.parametrize("verdict", [True, 1, kore.RESULT_OK, Result.YES])
-def test_true_and_result_ok_are_a_yes(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_true_and_result_ok_accept(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
     assert ask(verdict) == [True, True]
     assert [record for record in caplog.records if record.name == "kore"] == []
 
 
 @pytest.mark.parametrize("verdict", [False, None, 0, kore.RESULT_ERROR, Result.NO])
-def test_a_plain_no_is_not_logged(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_plain_rejection_is_not_logged(verdict: object, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="kore")
 
     assert ask(verdict) == [False, False]
@@ -79,20 +79,20 @@ def test_a_plain_no_is_not_logged(verdict: object, caplog: pytest.LogCaptureFixt
 @pytest.mark.parametrize(
     "verdict", [2, -1, kore.RESULT_RETRY, 1.0, "yes", "", [True], {}, object()]
 )
-def test_other_values_are_a_no_and_logged(
+def test_other_values_reject_and_are_logged(
     verdict: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert ask(verdict) == [False, False]
     assert caplog.text.count("validator did not return True/False") == 2
 
 
-def test_what_is_needed_now_cannot_wait() -> None:
+def test_work_that_must_be_awaited_cannot_be_run_sync() -> None:
     assert run_sync(two(yes, yes)) == [True, True]
     with pytest.raises(KoreError, match="must be awaited"):
         run_sync(two(yes, later))  # and the coroutine of `later` does not complain
 
 
-def test_an_error_goes_to_who_asked() -> None:
+def test_an_error_is_raised_to_the_caller() -> None:
     def fails(value: object) -> bool:
         raise LookupError(value)
 

@@ -30,7 +30,7 @@ def test_the_core_knows_every_variable() -> None:
     assert set(core.VARIABLES) == set(VARIABLES)
 
 
-def test_what_never_changes_becomes_text_and_is_escaped() -> None:
+def test_constants_become_escaped_text() -> None:
     form = compile_format('$server_name "$pid" $status')
 
     filled = form.fill_constants({"server_name": 'a"b\n', "pid": "7"})
@@ -61,12 +61,12 @@ def test_a_format_that_begins_with_a_brace_is_json() -> None:
         (" ".join(f"$http_a{number}" for number in range(17)), "more than 16 header fields"),
     ],
 )
-def test_a_format_that_cannot_be_is_refused(text: str, complaint: str) -> None:
+def test_an_invalid_format_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
         compile_format(text)
 
 
-def test_the_json_format_names_what_it_holds() -> None:
+def test_the_json_format_has_named_values() -> None:
     names = json.loads(re.sub(r"(?<=:)\$\w+", "0", FORMATS["json"]))
 
     assert {"time", "remote_addr", "status", "user_agent", "request_time"} <= names.keys()

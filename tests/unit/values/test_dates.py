@@ -14,7 +14,7 @@ def test_a_date_is_written_as_the_standard_has_it() -> None:
 
 
 @pytest.mark.parametrize("second", [10**12, 10**18, -(10**12), 2**70])
-def test_what_has_no_year_of_four_digits_is_not_written(second: int) -> None:
+def test_a_year_without_four_digits_is_not_formatted(second: int) -> None:
     assert format_http_date(second) == ""
 
 
@@ -54,5 +54,5 @@ def test_a_year_of_two_digits_is_not_far_ahead() -> None:
         "Sun, \u0660\u0666 Nov 1994 08:49:37 GMT", " Sun, 06 Nov 1994 08:49:37 GMT",
     ],
 )  # fmt: skip
-def test_what_is_no_date_is_none(text: str) -> None:
+def test_a_malformed_date_is_none(text: str) -> None:
     assert parse_http_date(text) is None

@@ -62,7 +62,7 @@ def test_a_name_is_one_that_clients_send(name: str, normal: str) -> None:
         ("\u2100.test", "without scheme and path"),
     ],
 )
-def test_what_no_host_can_be_is_refused(name: str, reason: str) -> None:
+def test_an_invalid_host_name_is_refused(name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         normalize_host(name)
     with pytest.raises(ConfigError, match="domain '"):

@@ -93,7 +93,9 @@ def test_a_regular_expression_gets_the_normal_form(text: str, normal: str | None
         ("^/a\x7f", "%7F"),
     ],
 )
-def test_a_regular_expression_with_what_no_path_has_is_refused(text: str, advice: str) -> None:
+def test_a_regular_expression_that_needs_an_impossible_character_is_refused(
+    text: str, advice: str
+) -> None:
     with pytest.raises(ValueError, match=f"write {advice}$"):
         normalize_regex(text)
 

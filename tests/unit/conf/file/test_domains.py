@@ -109,7 +109,7 @@ def test_a_route_that_is_wrong_is_refused(text: str, problem: str) -> None:
         ("body_max much", "bad value 'much' for body_max: 0.."),
     ],
 )
-def test_an_option_of_a_route_is_checked_now(line: str, problem: str) -> None:
+def test_options_of_a_route_are_checked_when_the_file_is_read(line: str, problem: str) -> None:
     (said,) = complaints(route(line) + VALIDATORS + AUTHENTICATION)
 
     assert said.startswith(f"kore.conf:3: route '/x': {problem}")
@@ -121,7 +121,7 @@ def test_a_method_is_validated_only_where_the_route_takes_it() -> None:
     assert "kore.conf:3: route '/x': method 'post' not enabled for the route" in problems
 
 
-def test_a_method_that_is_not_enabled_is_missed_once_and_where_it_stands() -> None:
+def test_a_validated_method_that_is_not_enabled_is_reported_once_with_its_line() -> None:
     assert complaints(route("validate qs:post id v_uid\nmethods get") + VALIDATORS) == [
         "kore.conf:3: route '/x': method 'post' not enabled for the route"
     ]
@@ -143,9 +143,7 @@ def test_a_parameter_has_one_validator() -> None:
         ("body_max 1", "body_max 2"),
     ],
 )
-def test_a_statement_that_would_contradict_an_earlier_one_is_refused(
-    first: str, second: str
-) -> None:
+def test_a_repeated_statement_is_refused(first: str, second: str) -> None:
     word = first.split()[0]
 
     assert complaints(route(f"{first}\n{second}")) == [
@@ -153,7 +151,7 @@ def test_a_statement_that_would_contradict_an_earlier_one_is_refused(
     ]
 
 
-def test_validators_and_authentication_are_demands_of_the_route() -> None:
+def test_validators_and_authentication_become_requirements_of_the_route() -> None:
     made = config(
         route(
             "methods get post\nvalidate get a v_uid\nvalidate post b v_fun\n"
@@ -220,7 +218,7 @@ def test_options_are_those_of_a_route_in_python(monkeypatch: pytest.MonkeyPatch)
     }
 
 
-def test_what_a_route_of_a_file_cannot_be_is_told_with_its_line() -> None:
+def test_an_invalid_route_of_a_file_is_reported_with_its_line() -> None:
     (said,) = complaints(route("stream yes\non_body_chunk index"))
 
     assert said.startswith("kore.conf:2: route '/x': stream and on_body_chunk exclude each other")
@@ -251,7 +249,7 @@ def test_what_a_route_of_a_file_cannot_be_is_told_with_its_line() -> None:
         ("acme yes", "acme: wildcards not supported due to lack of dns-01"),
     ],
 )
-def test_a_part_of_a_domain_is_checked_now(line: str, problem: str) -> None:
+def test_parts_of_a_domain_are_checked_when_the_file_is_read(line: str, problem: str) -> None:
     (said,) = complaints(domain(line))
 
     assert said.startswith(f"kore.conf:2: domain '*': {problem}")
@@ -300,7 +298,7 @@ def test_clients_are_verified_by_one_authority() -> None:
     )
 
 
-def test_what_protects_is_refused_without_tls_and_what_does_not_is_noticed() -> None:
+def test_tls_directives_that_restrict_access_are_refused_without_tls() -> None:
     lines = "certfile a\n certkey b\n client_verify_depth 1\n"
     plain = f"domain a.test {{\n attach plain\n {lines}"
 

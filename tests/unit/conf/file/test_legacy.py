@@ -68,7 +68,7 @@ def test_a_third_word_is_authentication(word: str) -> None:
         ("restrict /a", "domain '*': write `restrict PATH METHOD…`, not 1 word"),
     ],
 )
-def test_what_does_not_translate_is_refused(line: str, problem: str) -> None:
+def test_an_old_directive_without_equivalent_is_refused(line: str, problem: str) -> None:
     (said,) = complaints(domain(line))
 
     assert said.startswith(f"kore.conf:2: {problem}")
@@ -113,7 +113,7 @@ def test_parameters_that_are_wrong_are_refused(body: str, problem: str) -> None:
     assert said.startswith(f"kore.conf:{problem}")
 
 
-def test_a_route_that_is_wrong_is_not_missed_again() -> None:
+def test_an_error_of_a_route_is_not_repeated_by_statements_that_refer_to_it() -> None:
     text = domain("static /a nobody\nrestrict /a get\nparams get /a {\n validate id v_id\n}")
 
     assert complaints(text + VALIDATORS) == ["kore.conf:2: route '/a': handler 'nobody' not found"]
@@ -167,7 +167,7 @@ def test_a_certificate_anywhere_means_tls(certificate: str) -> None:
     assert "`server default {`, `bind ::1 80`, `tls no`, `}`" in problems[0]
 
 
-def test_tls_may_be_asked_for_and_declined_there() -> None:
+def test_tls_may_be_enabled_and_disabled_outside_of_servers() -> None:
     (problem,) = complaints("bind ::1 80\ntls yes\n", server=False)
     assert problem.startswith("kore.conf:1: server 'default': TLS is not part of this version yet")
     text = "bind ::1 80\ntls no\ndomain * {\n certfile a\n certkey b\n}\n"
@@ -180,7 +180,7 @@ def test_tls_outside_of_servers_needs_such_an_address() -> None:
     assert complaints("tls no\n") == ["kore.conf:1: tls belongs inside of a server block"]
 
 
-def test_what_the_message_says_to_write_is_right() -> None:
+def test_the_spelling_that_a_message_suggests_works() -> None:
     (problem,) = complaints("bind ::1 80\ntls yes\n", server=False)
     written = "\n".join(re.findall("`([^`]*)`", problem.partition("for plain HTTP")[2]))
     block, _, attach = written.rpartition("\n")
@@ -285,7 +285,7 @@ def test_the_certificates_of_clients_were_called_otherwise(old: str) -> None:
         ("kore_cb x", "gone since Kore 1.2, write a function kore_parent_configure or workerstart"),
     ],
 )
-def test_what_is_gone_is_refused_with_a_hint(line: str, hint: str) -> None:
+def test_a_removed_directive_is_refused_with_a_hint(line: str, hint: str) -> None:
     assert complaints(line) == [f"kore.conf:1: {line.split()[0]}: {hint}"]
 
 

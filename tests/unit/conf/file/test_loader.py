@@ -103,14 +103,14 @@ def test_a_setting_in_a_block_is_for_all_and_noticed() -> None:
     )
 
 
-def test_settings_that_do_nothing_are_noticed() -> None:
+def test_settings_without_effect_are_noticed() -> None:
     assert config("file other.conf\ntls_version 1.2\n").notices == (
         "kore.conf:1: file has no effect in a file: write `include PATH`",
         "kore.conf:2: tls_version has no effect in this version",
     )
 
 
-def test_a_directory_for_bodies_is_looked_at_when_the_file_is_checked() -> None:
+def test_the_body_directory_is_checked_with_the_line_of_its_setting() -> None:
     text = "http_body_disk_offload 1\nhttp_body_disk_path /missing/bodies\n"
 
     (said,) = complaints(text)
@@ -154,7 +154,7 @@ def test_modules_and_validators_that_are_wrong_are_refused(text: str, problem: s
     assert said.startswith(f"kore.conf:1: {problem}")
 
 
-def test_names_are_not_missed_in_a_module_that_could_not_be_imported() -> None:
+def test_unknown_names_are_not_reported_if_a_module_could_not_be_imported() -> None:
     text = "python_import broken.py\nvalidator v function other\n"
 
     assert complaints(text) == ["kore.conf:1: broken.py: failed to import module"]
@@ -240,7 +240,7 @@ def test_a_statement_that_is_wrong_is_refused(text: str, problem: str) -> None:
 # Authentication and privileges
 
 
-def test_an_authentication_block_nobody_refers_to_is_fine() -> None:
+def test_an_unused_authentication_block_is_accepted() -> None:
     assert config(
         "authentication a {\n authentication_type cookie\n authentication_value session\n"
         " authentication_validator allowed\n authentication_uri /login\n}\n"
@@ -290,7 +290,7 @@ def test_an_authentication_block_that_lacks_something_is_refused(
     "wrong",
     ["authentication_value 'x y'", "authentication_uri '/x y'", "authentication_validator b"],
 )
-def test_a_mistake_of_an_authentication_is_not_repeated_by_those_who_refer_to_it(
+def test_an_error_of_an_authentication_is_not_repeated_by_routes_that_use_it(
     wrong: str,
 ) -> None:
     lines = [*(line for line in GOOD if line.split()[0] != wrong.split()[0]), wrong]
@@ -301,7 +301,7 @@ def test_a_mistake_of_an_authentication_is_not_repeated_by_those_who_refer_to_it
     assert said.startswith(f"kore.conf:{len(lines) + 1}: authentication 'a': ")
 
 
-def test_a_mistake_of_a_validator_is_not_repeated_by_an_authentication() -> None:
+def test_an_error_of_a_validator_is_not_repeated_by_an_authentication() -> None:
     block = "authentication a {\n" + "\n".join([*GOOD[:2], "authentication_validator v"]) + "\n}\n"
 
     (said,) = complaints(f"{block}validator v regex (\n")
@@ -362,7 +362,7 @@ def test_privileges_that_are_wrong_are_refused(text: str, problem: str) -> None:
 # All of it
 
 
-def test_all_errors_of_a_file_are_told_at_once_and_in_order() -> None:
+def test_all_errors_of_a_file_are_reported_at_once_and_in_order() -> None:
     problems = complaints(
         "domain a.test {\n attach plain\n route /x {\n  handler nobody\n  method get\n }\n}\n"
         "workers many\nserver b {\n bind ::1 99999\n}\n"

@@ -70,7 +70,7 @@ def demanded(requirements: RouteRequirements) -> object:
 
 
 @given(st.lists(routes(), max_size=4), st.lists(names, min_size=1, max_size=2, unique=True))
-def test_a_configuration_survives_the_way_through_text(
+def test_a_printed_configuration_loads_as_the_same(
     wanted: list[dict[str, Any]], names: list[str]
 ) -> None:
     builder = Builder()
@@ -95,7 +95,7 @@ def test_a_configuration_survives_the_way_through_text(
         assert demanded(first.requirements) == demanded(other.requirements)
 
 
-def test_a_route_that_demands_nothing_says_so_in_a_line() -> None:
+def test_a_route_without_options_is_printed_without_statements() -> None:
     builder = Builder()
     builder.server("http", Address(path="@x"), tls=False)
     builder.domain("*", "http").route("/x", NAMES["index"])
@@ -103,7 +103,7 @@ def test_a_route_that_demands_nothing_says_so_in_a_line() -> None:
     assert "    route /x {\n        handler index\n    }\n" in printed(builder.build())
 
 
-def test_what_a_file_cannot_say_is_said_once() -> None:
+def test_a_part_that_a_file_cannot_express_is_noticed_once() -> None:
     builder = Builder()
     builder.server("s", Address(ip="127.0.0.1", port=1), tls=False)
     verify = [lambda req, value: True, lambda req, value: False]

@@ -174,7 +174,7 @@ def test_a_block_is_what_is_between_its_braces(text: str) -> None:
         ("a ${}", f"kore.conf:1: variable $ does not exist: {HINT}"),
     ],
 )
-def test_what_is_no_statement_is_named(text: str | bytes, problem: str) -> None:
+def test_a_malformed_statement_is_reported(text: str | bytes, problem: str) -> None:
     assert complaints(text) == [problem]
 
 
@@ -211,11 +211,11 @@ def test_an_included_file_takes_the_place_of_its_statement() -> None:
         ("include open.conf\n", "open.conf:1: 'b {' is not closed"),
     ],
 )
-def test_what_cannot_be_included_is_named(text: str, problem: str) -> None:
+def test_an_include_that_fails_is_reported(text: str, problem: str) -> None:
     assert complaints(text, ring="include kore.conf", open="b {") == [problem]
 
 
-def test_a_ring_with_ever_new_names_ends() -> None:
+def test_a_recursive_include_under_changing_names_ends() -> None:
     problems = Diagnostics()
     parse("a.conf", lambda path: b"include more/a.conf", {}, problems)
 
@@ -261,7 +261,7 @@ def test_a_character_can_be_written_by_its_code(text: str, word: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["0x", "0x0", "0x110000", "0xG", "0x0000041"])
-def test_a_code_that_is_none_is_a_variable_that_does_not_exist(name: str) -> None:
+def test_an_invalid_character_code_is_an_unknown_variable(name: str) -> None:
     (problem,) = complaints(f'x "${{{name}}}"\n')
 
     assert problem.startswith(f"kore.conf:1: variable ${name} does not exist")

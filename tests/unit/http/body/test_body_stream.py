@@ -87,7 +87,7 @@ def test_pieces_of_one_byte_take_more_room_than_that() -> None:
     run(check)
 
 
-def test_what_had_come_before_the_end_can_be_read_and_then_it_is_said() -> None:
+def test_pieces_before_an_abort_can_be_read_and_then_it_raises() -> None:
     async def check(body: BodyStream, events: list[str]) -> None:
         body.feed(b"a")
         body.stop()
@@ -101,7 +101,7 @@ def test_what_had_come_before_the_end_can_be_read_and_then_it_is_said() -> None:
 
 
 @pytest.mark.parametrize("how", ["stop", "close"])
-def test_who_waits_is_told_of_the_end(how: str) -> None:
+def test_a_waiting_reader_gets_the_end(how: str) -> None:
     async def check(body: BodyStream, _: list[str]) -> None:
         reading = asyncio.ensure_future(everything(body))
         await asyncio.sleep(0)
@@ -112,7 +112,7 @@ def test_who_waits_is_told_of_the_end(how: str) -> None:
     run(check)
 
 
-def test_who_stops_waiting_may_wait_again() -> None:
+def test_a_cancelled_reader_may_read_again() -> None:
     async def check(body: BodyStream, _: list[str]) -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
@@ -174,7 +174,7 @@ def test_a_hook_that_is_awaited_decides_then() -> None:
     assert request.failed == 1
 
 
-def test_after_the_end_a_hooks_answer_is_of_no_interest() -> None:
+def test_a_result_of_a_hook_after_the_end_is_ignored() -> None:
     async def later(_: object, piece: bytes) -> bool:
         return True
 

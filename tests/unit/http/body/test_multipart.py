@@ -214,7 +214,7 @@ def test_a_form_in_a_form_is_one_opaque_field() -> None:
         pytest.param(form(part("form-data", b"", "no colon")), id="no field line"),
     ],
 )
-def test_what_is_no_form_is_refused(body: bytes) -> None:
+def test_a_malformed_form_is_refused(body: bytes) -> None:
     assert refused(body) == 400
 
 
@@ -267,7 +267,7 @@ def test_a_form_whose_boundary_does_not_come_is_not_searched_to_its_end() -> Non
     assert only(b"x" * (SLICE_SIZE - 200) + b"\r\n" + form(FIELD)).data == b"data"
 
 
-def test_fields_that_nobody_declared_are_not_kept() -> None:
+def test_undeclared_fields_are_not_kept() -> None:
     body = form(FIELD, part('form-data; name="b"', b"other"))
     found = [p for p in multipart.read(MemoryBody(body), TYPE, LIMITS, {"b"}) if p is not None]
 
@@ -308,7 +308,7 @@ PIECES = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=25))
-def test_whatever_comes_is_a_form_or_refused(pieces: list[bytes]) -> None:
+def test_any_bytes_are_a_form_or_refused(pieces: list[bytes]) -> None:
     with contextlib.suppress(RefusedError):
         for found in read(b"".join(pieces), TYPE, LIMITS):
             assert isinstance(found.name, str)

@@ -99,7 +99,7 @@ def test_a_body_of_which_nothing_came_is_empty(spool: Spool) -> None:
     assert spool.digest() == sha256(b"").digest()
 
 
-def test_a_name_comes_when_it_is_asked_for_and_goes_with_the_body(
+def test_a_file_gets_a_name_when_asked_and_loses_it_with_the_body(
     spool: Spool, folder: SpoolDirectory
 ) -> None:
     spool.feed(BODY)
@@ -121,7 +121,7 @@ def test_a_file_that_was_moved_away_is_kept(spool: Spool, tmp_path: Path) -> Non
     assert (tmp_path / "kept").read_bytes() == BODY
 
 
-def test_after_its_end_a_body_says_so(spool: Spool) -> None:
+def test_a_body_raises_after_its_end(spool: Spool) -> None:
     spool.feed(BODY)
     spool.close()
     spool.close()
@@ -146,7 +146,7 @@ def test_a_file_is_not_closed_while_it_is_written(
     assert not [name for name in descriptors(os.getpid()) if "bodies/" in name]
 
 
-def test_what_the_disk_says_is_handed_on(
+def test_a_write_error_is_passed_on(
     spool: Spool, folder: SpoolDirectory, events: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder, "fd", os.open("/dev/null", os.O_RDONLY))
@@ -166,7 +166,7 @@ def test_a_part_can_be_copied_to_a_file(spool: Spool, tmp_path: Path) -> None:
     assert (tmp_path / "part").read_bytes() == BODY[1000:401_000]
 
 
-def test_a_directory_is_made_for_us_alone_or_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_missing_directory_is_made_private(tmp_path: Path) -> None:
     SpoolDirectory(str(tmp_path / "new")).close()
     (tmp_path / "old").mkdir(mode=0o755)
     SpoolDirectory(str(tmp_path / "old")).close()
@@ -177,7 +177,7 @@ def test_a_directory_is_made_for_us_alone_or_taken_as_it_is(tmp_path: Path) -> N
         SpoolDirectory(str(tmp_path / "missing" / "new"))
 
 
-def test_names_are_swept_unless_somebody_holds_them(tmp_path: Path) -> None:
+def test_unlocked_files_are_swept(tmp_path: Path) -> None:
     held = tmp_path / NAME.replace("-1-", "-2-")
     link, pipe = tmp_path / NAME.replace("-1-", "-3-"), tmp_path / NAME.replace("-1-", "-4-")
     others = [held, link, pipe, tmp_path / "body-1", tmp_path / "body-1-0123456789abcdef.txt"]

@@ -79,7 +79,7 @@ def test_a_file_can_be_saved_and_overwrites_nothing(tmp_path: Path) -> None:
         file.save(tmp_path / "missing" / "x")
 
 
-def test_what_could_not_be_saved_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_save_leaves_no_file(tmp_path: Path) -> None:
     class Broken(MemoryBody):
         def copy(self, target: int, place: int, length: int) -> None:
             raise OSError(28, "No space left on device")

@@ -63,7 +63,7 @@ def judged(fields: Mapping[str, str | list[str]], *, settled: bool = True) -> in
         ({"if-match": '"x"', "if-none-match": TAG}, FAILED),
     ],
 )
-def test_a_request_is_judged_by_its_preconditions(fields: dict[str, str], expected: int) -> None:
+def test_preconditions_decide_the_status(fields: dict[str, str], expected: int) -> None:
     assert judged(fields) == expected
 
 
@@ -83,14 +83,14 @@ def test_a_range_counts_for_exactly_the_file_that_is_known(
 
 
 @pytest.mark.parametrize(("value", "applies"), [(TAG, True), (THEN, False), (AFTER, False)])
-def test_a_date_that_another_version_may_get_says_nothing(value: str, *, applies: bool) -> None:
+def test_an_unsettled_date_is_not_compared(value: str, *, applies: bool) -> None:
     assert can_use_range(lambda _: [value], FileVersion(TAG, CHANGED, settled=False)) is applies
     assert judged({"if-modified-since": value}, settled=False) == SEND
     assert judged({"if-none-match": TAG, "if-modified-since": value}, settled=False) == NOT_MODIFIED
     assert judged({"if-unmodified-since": BEFORE}, settled=False) == FAILED
 
 
-def test_two_answers_to_one_question_are_none() -> None:
+def test_a_repeated_field_is_ignored() -> None:
     assert not can_use_range(lambda _: [TAG, TAG], FileVersion(TAG, CHANGED))
 
 

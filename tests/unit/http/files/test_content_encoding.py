@@ -38,7 +38,7 @@ from kore._http.files.content_encoding import SUFFIXES, list_accepted
         ("gzip," * 100, ()),
     ],
 )
-def test_a_client_gets_what_it_likes_best(text: str, expected: tuple[str, ...]) -> None:
+def test_codings_are_sorted_by_weight(text: str, expected: tuple[str, ...]) -> None:
     assert list_accepted([text]) == expected
 
 

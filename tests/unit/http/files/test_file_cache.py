@@ -64,7 +64,7 @@ def test_a_file_that_moved_away_is_noticed_within_two_turns(directory: int, tmp_
     assert content(keeper, directory) is None
 
 
-def test_nothing_stays_open_that_nobody_asks_for(directory: int) -> None:
+def test_unused_files_are_closed(directory: int) -> None:
     keeper = OpenFileCache(open_beneath)
     before = descriptors()
     content(keeper, directory)
@@ -87,7 +87,7 @@ def test_no_more_stay_open_than_there_may(directory: int, tmp_path: Path) -> Non
     keeper.clear()
 
 
-def test_what_is_no_file_is_not_kept(directory: int, tmp_path: Path) -> None:
+def test_only_regular_files_are_kept(directory: int, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     keeper = OpenFileCache(open_beneath)
     before = descriptors()

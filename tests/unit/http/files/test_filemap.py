@@ -51,7 +51,7 @@ def test_a_file_that_may_not_be_read_is_403(tmp_path: Path, number: int) -> None
 @pytest.mark.parametrize(
     ("number", "status"), [(errno.EIO, 500), (errno.EMFILE, 503), (errno.EAGAIN, 503)]
 )
-def test_a_file_that_cannot_be_had_is_an_error_and_in_the_log(
+def test_a_file_that_cannot_be_opened_is_an_error_in_the_log(
     tmp_path: Path, number: int, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "kore"):

@@ -33,7 +33,7 @@ ROWS = [
         ("txt", "text/plain; charset=utf-8"), ("xml", "application/xml"),
     ],
 )  # fmt: skip
-def test_what_the_web_is_made_of_is_known(extension: str, expected: str) -> None:
+def test_common_extensions_have_their_types(extension: str, expected: str) -> None:
     assert build_table(charset="utf-8")[extension].type == expected
 
 
@@ -57,14 +57,14 @@ def test_added_types_win_whatever_their_case() -> None:
     assert found["log"].type == "text/x-log; charset=latin1"
 
 
-def test_a_charset_is_said_of_texts_only() -> None:
+def test_only_text_types_have_a_charset() -> None:
     found = build_table(charset="utf-8")
 
     assert found["png"].type == "image/png"
     assert build_table()["html"].type == "text/html"
 
 
-def test_what_is_small_already_has_no_compressed_version() -> None:
+def test_compressed_formats_are_marked() -> None:
     found = build_table()
 
     packed = ("png", "jpg", "mp4", "mp3", "woff2", "zip", "gz", "br")

@@ -37,7 +37,7 @@ from kore._http.files.ranges import RANGES_MAX, parse_range
         (f"bytes={'0' * 6000}1-1", [(1, 1)]),
     ],
 )
-def test_what_can_be_followed_is(text: str, parts: object) -> None:
+def test_valid_ranges_are_parsed(text: str, parts: object) -> None:
     assert parse_range(text, 10) == parts
 
 
@@ -51,7 +51,7 @@ def test_what_can_be_followed_is(text: str, parts: object) -> None:
         f"bytes={',' * 5000}",
     ],
 )  # fmt: skip
-def test_what_cannot_be_followed_is_ignored(text: str) -> None:
+def test_invalid_ranges_are_ignored(text: str) -> None:
     assert parse_range(text, 10) is None
 
 
@@ -68,7 +68,7 @@ PART = st.one_of(
 
 
 @given(st.lists(PART, min_size=1, max_size=40), st.integers(1, 25))
-def test_no_byte_is_sent_twice_and_all_that_is_asked_for_is(texts: list[str], size: int) -> None:
+def test_overlapping_ranges_are_merged_and_no_byte_is_lost(texts: list[str], size: int) -> None:
     """Whatever is asked for: parts lie inside, do not overlap, and are what was wanted."""
     parts = parse_range("bytes=" + ",".join(texts), size)
     if parts is None:

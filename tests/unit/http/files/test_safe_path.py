@@ -33,11 +33,11 @@ def test_a_path_is_decoded_once(path: str, name: str) -> None:
         ".well-known//x", ".well-known/../x", "a/.well-known/x", "%2egit/config",
     ],
 )  # fmt: skip
-def test_what_cannot_be_a_file_is_none(path: str) -> None:
+def test_an_impossible_path_has_no_file_name(path: str) -> None:
     assert decode_name(path) is None
 
 
-def test_hidden_files_can_be_asked_for() -> None:
+def test_hidden_names_are_allowed_by_option() -> None:
     assert decode_name(".git/config", hidden=True) == ".git/config"
     assert decode_name("a/.b", hidden=True) == "a/.b"
     assert decode_name("...", hidden=True) == "..."
@@ -46,7 +46,7 @@ def test_hidden_files_can_be_asked_for() -> None:
 
 
 @given(st.text(alphabet="./\\%2eE fFcC05aA\xe9\0\n"), st.booleans())
-def test_no_name_leads_out_or_has_a_second_spelling(text: str, hidden: bool) -> None:
+def test_no_name_is_outside_the_directory_or_has_a_second_spelling(text: str, hidden: bool) -> None:
     """Whatever is asked for: plain names, none of them empty, none of them `.` or `..`."""
     name = decode_name(quote(text, safe="/.\\"), hidden=hidden)
     if name is not None:
@@ -64,5 +64,5 @@ def test_no_name_leads_out_or_has_a_second_spelling(text: str, hidden: bool) -> 
         ("d.css/a", ""), (".x", "x"), ("", ""),
     ],
 )  # fmt: skip
-def test_an_extension_is_what_stands_behind_the_last_dot(name: str, found: str) -> None:
+def test_an_extension_follows_the_last_dot(name: str, found: str) -> None:
     assert get_extension(name) == found

@@ -62,7 +62,7 @@ def test_a_directory_that_is_not_writable_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/proc", "/proc/nope"])
-def test_a_file_system_that_lets_nobody_write_is_refused_for_root_too(path: str) -> None:
+def test_a_read_only_file_system_is_refused_for_root_too(path: str) -> None:
     (said,) = refused(path)
 
     assert said.startswith(f"app.py:3: http_body_disk_path {path}: /proc is not writable (")
@@ -97,11 +97,11 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path, mode: int) -> No
         )
 
 
-def test_roots_directory_with_the_sticky_bit_is_taken_by_others() -> None:
+def test_a_directory_of_root_with_the_sticky_bit_is_accepted() -> None:
     assert refused("/tmp") == []
 
 
-def test_trying_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused(tmp_path) == refused(tmp_path / "bodies") == []
     # A file system that has no files without names.
     monkeypatch.setattr(os, "O_TMPFILE", os.O_DIRECTORY)
@@ -110,7 +110,7 @@ def test_trying_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_that_cannot_be_looked_at_is_refused(tmp_path: Path) -> None:
+def test_an_inaccessible_directory_is_refused(tmp_path: Path) -> None:
     if os.geteuid():
         pytest.skip("only root has directories that this user may not look into")
     tmp_path.chmod(0o700)
