@@ -46,10 +46,10 @@ class ThreadWorker(Worker):
     def catch_signals(self) -> None:
         """Leave signals to the test."""
 
-    def orphaned(self) -> NoReturn:
+    def on_parent_death(self) -> NoReturn:
         raise AssertionError("the channel was closed before the worker had stopped")
 
-    def end(self) -> NoReturn:
+    def exit(self) -> NoReturn:
         raise AssertionError("the application has ended its worker")
 
 
@@ -82,7 +82,7 @@ class ThreadServer(Served):
         """Let the worker drain, and fail unless it ends well."""
         RUNNING.remove(self)
         with contextlib.suppress(RuntimeError):  # it has ended already
-            self._worker.loop.call_soon_threadsafe(self._worker.told_to_stop, Stop(drain=True))
+            self._worker.loop.call_soon_threadsafe(self._worker.on_stop, Stop(drain=True))
         self.thread.join(procs.PATIENCE)
         assert not self.thread.is_alive(), "the worker does not end"
         self._restore()
@@ -93,11 +93,11 @@ class ThreadServer(Served):
     def _run(self) -> None:
         """Be the worker, from its configuration to its end."""
         try:
-            self._live()
+            self._serve()
         except BaseException as failure:  # noqa: BLE001 - it is raised where the test waits
             self.failure = failure
 
-    def _live(self) -> None:
+    def _serve(self) -> None:
         config = _app.load(str(self.app))
         params = WorkerParams(
             number=1,
@@ -123,10 +123,10 @@ class ThreadServer(Served):
         asyncio.set_event_loop(loop)
         loop.set_exception_handler(self._worker.on_loop_error)
         try:
-            loop.run_until_complete(self._worker.live())
+            loop.run_until_complete(self._worker.serve())
         finally:
             self._worker.poller.close()
-            self._worker.journals.finish()
+            self._worker.accesslogs.close()
             loop.close()
             writer.open("")
 
@@ -165,13 +165,25 @@ class ThreadLauncher:
         self.directory = directory
         self.environment = environment
         self.servers: list[ThreadServer] = []
+        self.count = 0
 
     def __call__(
-        self, app: str | Path, *, loop: str = "", settings: dict[str, Any] | None = None, **env: str
+        self,
+        app: str | Path,
+        *,
+        loop: str = "",
+        settings: dict[str, Any] | None = None,
+        beside: bool = False,
+        **env: str,
     ) -> ThreadServer:
-        """Serve *app* as `serve` does, in the place of what was served before."""
-        self.stop()
-        directory = self.directory / f"serve-{len(self.servers)}"
+        """Serve *app* as `serve` does, in the place of what was served before.
+
+        *beside*: that goes on. The public functions of `kore` then are of this worker.
+        """
+        if not beside:
+            self.stop()
+        self.count += 1
+        directory = self.directory / f"serve-{self.count}"
         directory.mkdir()
         source = app.read_text() if isinstance(app, Path) else textwrap.dedent(app)
         path = directory / "app.py"
@@ -187,7 +199,7 @@ class ThreadLauncher:
 
     def stop(self) -> None:
         """Stop what is being served."""
-        for server in self.servers:
+        for server in reversed(self.servers):
             if server in RUNNING:
                 server.stop()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.helpers.build import get, post
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 
 APP = """
 import asyncio
@@ -104,16 +104,16 @@ domain.route("^/", page, methods=["get"])
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher, loop: str) -> Server:
-    return serve_module(APP, loop=loop)
+def server(serve_thread: ThreadLauncher, loop: str) -> ThreadServer:
+    return serve_thread(APP, loop=loop)
 
 
 @pytest.fixture(scope="module")
-def guarded(serve_module: Launcher, loop: str) -> Server:
-    return serve_module(PREREQUESTS, loop=loop)
+def guarded(serve_thread: ThreadLauncher, loop: str) -> ThreadServer:
+    return serve_thread(PREREQUESTS, loop=loop, beside=True)
 
 
-def ask(server: Server, target: str, *fields: str) -> tuple[int, bytes]:
+def ask(server: ThreadServer, target: str, *fields: str) -> tuple[int, bytes]:
     with server.connect() as client:
         answer = client.ask(get(target, *fields))
         assert answer.get("connection") == "keep-alive"
@@ -124,7 +124,7 @@ FORBIDDEN = (403, b"403 Forbidden\n")
 
 
 @pytest.mark.parametrize("later", ["", "-later"])
-def test_valid_credentials_are_accepted(server: Server, later: str) -> None:
+def test_valid_credentials_are_accepted(server: ThreadServer, later: str) -> None:
     assert ask(server, f"/cookie{later}", "Cookie: x=y; session=secret") == (200, b"ada")
     assert ask(server, f"/header{later}", "x-key: secret") == (200, b"ada")
 
@@ -141,17 +141,17 @@ def test_valid_credentials_are_accepted(server: Server, later: str) -> None:
         "session=x; session=secret",
     ],
 )
-def test_invalid_credentials_are_refused(server: Server, later: str, cookie: str) -> None:
+def test_invalid_credentials_are_refused(server: ThreadServer, later: str, cookie: str) -> None:
     assert ask(server, f"/cookie{later}", f"Cookie: {cookie}") == FORBIDDEN
     assert ask(server, f"/header{later}", "x-key: wrong") == FORBIDDEN
     assert ask(server, f"/header{later}") == FORBIDDEN
 
 
-def test_a_cookie_in_a_second_field_counts(server: Server) -> None:
+def test_a_cookie_in_a_second_field_counts(server: ThreadServer) -> None:
     assert ask(server, "/cookie", "Cookie: x=y", "Cookie: session=secret")[0] == 200
 
 
-def test_a_redirect_sends_clients_to_the_login(server: Server) -> None:
+def test_a_redirect_sends_clients_to_the_login(server: ThreadServer) -> None:
     with server.connect() as client:
         answer = client.ask(get("/login-first"))
         inside = client.ask(get("/login-first", "Cookie: session=secret"))
@@ -160,17 +160,17 @@ def test_a_redirect_sends_clients_to_the_login(server: Server) -> None:
     assert (inside.status, inside.body) == (200, b"ada")
 
 
-def test_a_verdict_is_true_or_it_is_none(server: Server) -> None:
+def test_a_verdict_is_true_or_it_is_none(server: ThreadServer) -> None:
     with server.expecting("validator did not return True/False", errors=0):
         assert ask(server, "/truthy", "x-key: any") == FORBIDDEN
 
 
-def test_raising_verify_function_refuses(server: Server) -> None:
+def test_raising_verify_function_refuses(server: ThreadServer) -> None:
     with server.expecting("LookupError('no verdict') in route '/fails'"):
         assert ask(server, "/fails", "x-key: any")[0] == 500
 
 
-def test_a_request_with_a_body_is_refused_in_step(server: Server) -> None:
+def test_a_request_with_a_body_is_refused_in_step(server: ThreadServer) -> None:
     with server.connect() as client:
         refused = client.ask(post(b"x" * 1000, target="/body"))
 
@@ -178,49 +178,49 @@ def test_a_request_with_a_body_is_refused_in_step(server: Server) -> None:
         assert client.ask(post(b"x", -1, "x-key: secret", target="/body")).body == b"ada"
 
 
-def test_verify_function_of_a_request_sees_its_parameters(server: Server) -> None:
+def test_verify_function_of_a_request_sees_its_parameters(server: ThreadServer) -> None:
     assert ask(server, "/request?token=secret") == (200, b"secret")
     assert ask(server, "/request?token=wrong") == FORBIDDEN
     assert ask(server, "/request") == FORBIDDEN
 
 
-def test_a_judge_may_answer_by_itself(server: Server) -> None:
+def test_a_judge_may_answer_by_itself(server: ThreadServer) -> None:
     assert ask(server, "/answers") == (401, b"who are you?")
 
 
-def test_refused_client_gets_no_parameter_errors(server: Server) -> None:
+def test_refused_client_gets_no_parameter_errors(server: ThreadServer) -> None:
     assert ask(server, "/needs") == FORBIDDEN
     assert ask(server, "/needs", "x-key: secret")[0] == 400
 
 
-def test_prerequests_run_in_order_before_handlers_of_all_kinds(guarded: Server) -> None:
+def test_prerequests_run_in_order_before_handlers_of_all_kinds(guarded: ThreadServer) -> None:
     assert ask(guarded, "/any") == (200, b"first second handler")
     assert ask(guarded, "/later/any") == (200, b"first second handler")
 
 
-def test_a_prerequest_that_answers_and_says_false_is_the_last(guarded: Server) -> None:
+def test_a_prerequest_that_answers_and_says_false_is_the_last(guarded: ThreadServer) -> None:
     assert ask(guarded, "/stop") == (503, b"stopped")
     assert ask(guarded, "/stop-later") == (503, b"stopped later")
 
 
 @pytest.mark.parametrize(("path", "name"), [("/silent", "first"), ("/silent-later", "second")])
 def test_prerequest_that_stops_without_a_response_is_an_error(
-    guarded: Server, path: str, name: str
+    guarded: ThreadServer, path: str, name: str
 ) -> None:
     with guarded.expecting(f"no response: prerequest '{name}' stopped route '^/'", errors=0):
         assert ask(guarded, path)[0] == 500
 
 
-def test_failing_prerequest_is_a_500(guarded: Server) -> None:
+def test_failing_prerequest_is_a_500(guarded: ThreadServer) -> None:
     with guarded.expecting("LookupError('in the prerequest') in route '^/'"):
         assert ask(guarded, "/fails")[0] == 500
 
 
-def test_authentication_comes_before_prerequests(guarded: Server) -> None:
+def test_authentication_comes_before_prerequests(guarded: ThreadServer) -> None:
     assert ask(guarded, "/auth") == FORBIDDEN
     assert ask(guarded, "/auth", "x: secret") == (200, b"first second handler")
 
 
-def test_prerequests_run_only_for_handlers(guarded: Server) -> None:
+def test_prerequests_run_only_for_handlers(guarded: ThreadServer) -> None:
     with guarded.connect() as client:
         assert client.ask(post(b"", target="/stop")).status == 405

@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.build import chunked, get, post
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.raw_client import Client, Pause
 from tests.helpers.response_reader import Answer
 
@@ -45,13 +45,13 @@ def kind(req):
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher) -> Server:
-    return serve_module(APP, settings={"http_body_max": 64 << 20})
+def server(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP, settings={"http_body_max": 64 << 20})
 
 
 @pytest.fixture(scope="module")
-def limited(serve_module: Launcher) -> Server:
-    return serve_module(APP, settings={"http_body_max": LIMIT})
+def limited(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP, settings={"http_body_max": LIMIT}, beside=True)
 
 
 def coded(*pieces: bytes, target: str = "/echo") -> bytes:
@@ -69,7 +69,7 @@ def sent(client: Client, request: bytes) -> Answer:
 
 @pytest.mark.parametrize("target", ["/echo", "/echo-later"])
 @pytest.mark.parametrize("size", [0, 1, 8191, 8192, 8193, 65536, 1 << 20])
-def test_a_body_comes_back_as_it_was_sent(server: Server, target: str, size: int) -> None:
+def test_a_body_comes_back_as_it_was_sent(server: ThreadServer, target: str, size: int) -> None:
     body = random.Random(size).randbytes(size)
     with server.connect() as client:
         with_length = sent(client, post(body, target=target))
@@ -79,7 +79,7 @@ def test_a_body_comes_back_as_it_was_sent(server: Server, target: str, size: int
     assert in_chunks.body == body
 
 
-def test_a_thousand_chunks_of_one_byte_are_one_body(server: Server) -> None:
+def test_a_thousand_chunks_of_one_byte_are_one_body(server: ThreadServer) -> None:
     body = bytes(range(250)) * 4
     with server.connect() as client:
         answer = client.ask(coded(*(bytes([byte]) for byte in body)))
@@ -87,7 +87,7 @@ def test_a_thousand_chunks_of_one_byte_are_one_body(server: Server) -> None:
     assert answer.body == body
 
 
-def test_chunks_of_any_size_in_segments_of_any_size_are_one_body(server: Server) -> None:
+def test_chunks_of_any_size_in_segments_of_any_size_are_one_body(server: ThreadServer) -> None:
     rng = random.Random(7)
     pieces = [rng.randbytes(rng.randint(1, 3000)) for _ in range(40)]
     data = coded(*pieces)
@@ -100,14 +100,14 @@ def test_chunks_of_any_size_in_segments_of_any_size_are_one_body(server: Server)
         assert client.answer().body == b"".join(pieces)
 
 
-def test_a_slow_body_is_waited_for(server: Server) -> None:
+def test_a_slow_body_is_waited_for(server: ThreadServer) -> None:
     with server.connect() as client:
         client.send(post(b"a", 4), Pause(0.2), b"b", Pause(0.2), b"c", Pause(0.2), b"d")
 
         assert client.answer().body == b"abcd"
 
 
-def test_the_body_is_bytes_whether_or_not_there_is_one(server: Server) -> None:
+def test_the_body_is_bytes_whether_or_not_there_is_one(server: ThreadServer) -> None:
     with server.connect() as client:
         answers = [
             client.ask(request)
@@ -122,7 +122,7 @@ def test_the_body_is_bytes_whether_or_not_there_is_one(server: Server) -> None:
     assert [answer.body for answer in answers] == [b"bytesNone"] * 4
 
 
-def test_a_trailer_does_not_become_a_field_of_the_request(server: Server) -> None:
+def test_a_trailer_does_not_become_a_field_of_the_request(server: ThreadServer) -> None:
     with server.connect() as client:
         body = b"3\r\nabc\r\n0\r\nX-T: trailer\r\n\r\n"
         answer = client.ask(post(body, None, CHUNKED, target="/kind"))
@@ -139,7 +139,7 @@ def test_a_trailer_does_not_become_a_field_of_the_request(server: Server) -> Non
         pytest.param(b"0" * 100_000 + b"3\r\nabc\r\n0\r\n\r\n", id="zeros"),
     ],
 )
-def test_chunk_overhead_is_limited(server: Server, body: bytes) -> None:
+def test_chunk_overhead_is_limited(server: ThreadServer, body: bytes) -> None:
     with server.connect() as client:
         answer = client.ask(post(body, None, CHUNKED))
 
@@ -147,7 +147,7 @@ def test_chunk_overhead_is_limited(server: Server, body: bytes) -> None:
         assert client.until_ended() == "closed"
 
 
-def test_a_body_may_be_as_large_as_the_limit(limited: Server) -> None:
+def test_a_body_may_be_as_large_as_the_limit(limited: ThreadServer) -> None:
     body = b"x" * LIMIT
     with limited.connect() as client:
         assert sent(client, post(body)).body == body
@@ -163,7 +163,7 @@ def test_a_body_may_be_as_large_as_the_limit(limited: Server) -> None:
         pytest.param(post(b"fffffffffffffff\r\n" + bytes(LIMIT + 1), None, CHUNKED), id="endless"),
     ],
 )
-def test_a_body_above_the_limit_is_refused(limited: Server, request_: bytes) -> None:
+def test_a_body_above_the_limit_is_refused(limited: ThreadServer, request_: bytes) -> None:
     with limited.connect() as client:
         answer = sent(client, request_)
 
@@ -171,7 +171,7 @@ def test_a_body_above_the_limit_is_refused(limited: Server, request_: bytes) -> 
         assert client.until_ended() == "closed"
 
 
-def test_a_client_still_sending_can_read_why_it_was_refused(limited: Server) -> None:
+def test_a_client_still_sending_can_read_why_it_was_refused(limited: ThreadServer) -> None:
     with limited.connect() as client:
         thread = threading.Thread(target=client.send, args=(post(b"x" * (4 << 20)),))
         thread.start()
@@ -182,12 +182,12 @@ def test_a_client_still_sending_can_read_why_it_was_refused(limited: Server) -> 
         thread.join()
 
 
-def test_upload_does_not_delay_other_clients(server: Server) -> None:
+def test_upload_does_not_delay_other_clients(server: ThreadServer) -> None:
     # A try may be over before the other client has had its turn on this machine.
     procs.until(lambda: answered_meanwhile(server), what="an answer during an upload")
 
 
-def answered_meanwhile(server: Server) -> int:
+def answered_meanwhile(server: ThreadServer) -> int:
     """Ask again and again while somebody else uploads; return how often that was answered."""
     body = bytes(48 << 20)
     with server.connect() as uploading, server.connect() as asking:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kore._values.dates import format_http_date
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_serve import Launcher
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.procs import until
 from tests.helpers.response_reader import Answer
 
@@ -65,11 +66,11 @@ def www(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher, www: Path) -> Server:
-    return serve_module(APP.replace('"www', f'"{www}'), settings={"filemap_ext": ".html"})
+def server(serve_thread: ThreadLauncher, www: Path) -> ThreadServer:
+    return serve_thread(APP.replace('"www', f'"{www}'), settings={"filemap_ext": ".html"})
 
 
-def ask(server: Server, path: str, *fields: str, method: str = "GET") -> Answer:
+def ask(server: ThreadServer, path: str, *fields: str, method: str = "GET") -> Answer:
     """Return the answer to one request."""
     with server.connect() as client:
         lines = [f"{method} {path} HTTP/1.1", "Host: h", *fields, "", ""]
@@ -96,7 +97,7 @@ def ask(server: Server, path: str, *fields: str, method: str = "GET") -> Answer:
         ("/after", b"file", "application/octet-stream"),
     ],
 )
-def test_a_path_is_a_file(server: Server, path: str, body: bytes, kind: str | None) -> None:
+def test_a_path_is_a_file(server: ThreadServer, path: str, body: bytes, kind: str | None) -> None:
     answer = ask(server, path)
 
     assert (answer.status, answer.body, answer.get("content-type")) == (200, body, kind)
@@ -111,11 +112,11 @@ def test_a_path_is_a_file(server: Server, path: str, body: bytes, kind: str | No
         "/%FF", "/a%0Ab", "/" + "x" * 300, "/" + "x/" * 2500,
     ],
 )  # fmt: skip
-def test_missing_file_is_404(server: Server, path: str) -> None:
+def test_missing_file_is_404(server: ThreadServer, path: str) -> None:
     assert ask(server, path).status == 404
 
 
-def test_response_fields_describe_the_file(server: Server, www: Path) -> None:
+def test_response_fields_describe_the_file(server: ThreadServer, www: Path) -> None:
     answer = ask(server, "/index.html")
 
     assert re.fullmatch(r'"[0-9a-f]+-[0-9a-f]+-[0-9a-f]+"', answer.get("etag") or "")
@@ -132,7 +133,7 @@ def test_response_fields_describe_the_file(server: Server, www: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/app.js", "/large.bin", "/none", "/sub"])
-def test_head_has_the_fields_of_get(server: Server, path: str) -> None:
+def test_head_has_the_fields_of_get(server: ThreadServer, path: str) -> None:
     got, head = (ask(server, path, method=method) for method in ("GET", "HEAD"))
     dates = {"date"}
 
@@ -144,13 +145,13 @@ def test_head_has_the_fields_of_get(server: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_other_methods_are_405(server: Server, method: str) -> None:
+def test_other_methods_are_405(server: ThreadServer, method: str) -> None:
     answer = ask(server, "/index.html", method=method)
 
     assert (answer.status, answer.get("allow")) == (405, "GET, HEAD, OPTIONS")
 
 
-def test_other_methods_reach_a_route_behind_the_map(server: Server) -> None:
+def test_other_methods_reach_a_route_behind_the_map(server: ThreadServer) -> None:
     assert ask(server, "/after", method="POST").body == b"route"
 
 
@@ -158,14 +159,14 @@ def test_other_methods_reach_a_route_behind_the_map(server: Server) -> None:
     ("path", "location"),
     [("/sub", "/sub/"), ("/sub?a=b&c", "/sub/?a=b&c"), ("/sub/deep", "/sub/deep/")],
 )
-def test_a_directory_is_behind_a_slash(server: Server, path: str, location: str) -> None:
+def test_a_directory_is_behind_a_slash(server: ThreadServer, path: str, location: str) -> None:
     answer = ask(server, path)
 
     assert (answer.status, answer.get("location")) == (301, location)
 
 
 @pytest.mark.parametrize("path", ["//evil.test/sub", "/\\evil.test/sub", "//sub", "/%2f/sub"])
-def test_no_directory_is_on_another_host(server: Server, path: str) -> None:
+def test_no_directory_is_on_another_host(server: ThreadServer, path: str) -> None:
     answer = ask(server, path)
 
     assert answer.status in {400, 404}
@@ -184,7 +185,7 @@ def test_no_directory_is_on_another_host(server: Server, path: str) -> None:
     ],
 )
 def test_a_client_gets_the_coding_it_likes(
-    server: Server, accepted: str, coding: str | None, suffix: bytes
+    server: ThreadServer, accepted: str, coding: str | None, suffix: bytes
 ) -> None:
     answer = ask(server, "/app.js", f"Accept-Encoding: {accepted}")
 
@@ -193,7 +194,7 @@ def test_a_client_gets_the_coding_it_likes(
     assert answer.get("vary") == "accept-encoding"
 
 
-def test_each_coding_has_a_tag_of_its_own(server: Server) -> None:
+def test_each_coding_has_a_tag_of_its_own(server: ThreadServer) -> None:
     fields = [[f"Accept-Encoding: {coding}"] for coding in ("br", "zstd", "gzip", "identity")]
     tags = [ask(server, "/app.js", *field).get("etag") for field in fields]
 
@@ -203,20 +204,20 @@ def test_each_coding_has_a_tag_of_its_own(server: Server) -> None:
     assert ask(server, "/app.js", f"If-None-Match: {tags[0]}").status == 200
 
 
-def test_pictures_are_not_looked_for_in_codings(server: Server) -> None:
+def test_pictures_are_not_looked_for_in_codings(server: ThreadServer) -> None:
     answer = ask(server, "/pic.png", "Accept-Encoding: gzip, br")
 
     assert (answer.get("content-encoding"), answer.get("vary")) == (None, None)
 
 
-def test_a_range_is_one_of_the_coding_that_is_sent(server: Server, www: Path) -> None:
+def test_a_range_is_one_of_the_coding_that_is_sent(server: ThreadServer, www: Path) -> None:
     answer = ask(server, "/app.js", "Accept-Encoding: gzip", "Range: bytes=3-9")
 
     assert answer.status == 206
     assert answer.body == (www / "app.js.gz").read_bytes()[3:10]
 
 
-def test_a_compressed_file_that_is_older_is_not_sent(server: Server, www: Path) -> None:
+def test_a_compressed_file_that_is_older_is_not_sent(server: ThreadServer, www: Path) -> None:
     for name in ("new.css", "new.css.gz"):
         (www / name).write_text(name)
     os.utime(www / "new.css", ns=(10**18, 10**18))
@@ -225,7 +226,7 @@ def test_a_compressed_file_that_is_older_is_not_sent(server: Server, www: Path) 
     assert ask(server, "/new.css", "Accept-Encoding: gzip").body == b"new.css"
 
 
-def test_a_compressed_file_may_come_later(server: Server, www: Path) -> None:
+def test_a_compressed_file_may_come_later(server: ThreadServer, www: Path) -> None:
     (www / "late.css").write_text("plain")
     assert ask(server, "/late.css", "Accept-Encoding: gzip").body == b"plain"
     (www / "late.css.gz").write_text("zipped")
@@ -233,7 +234,7 @@ def test_a_compressed_file_may_come_later(server: Server, www: Path) -> None:
     until(lambda: ask(server, "/late.css", "Accept-Encoding: gzip").body == b"zipped")
 
 
-def test_unauthorized_client_sees_nothing_of_a_filemap(server: Server) -> None:
+def test_unauthorized_client_sees_nothing_of_a_filemap(server: ThreadServer) -> None:
     for path in ("/private/x", "/private/", "/private/none", "/%70rivate/x"):
         assert ask(server, path).status == 403, path
         assert ask(server, path, "Cookie: s=no").status == 403, path
@@ -250,7 +251,7 @@ def test_unauthorized_client_sees_nothing_of_a_filemap(server: Server) -> None:
     assert answer.get("cache-control") == "private"
 
 
-def test_a_file_that_changes_is_seen_at_once(server: Server, www: Path) -> None:
+def test_a_file_that_changes_is_seen_at_once(server: ThreadServer, www: Path) -> None:
     tags = set()
     for number in range(5):
         (www / "changing.txt").write_text(f"number {number}")
@@ -263,7 +264,7 @@ def test_a_file_that_changes_is_seen_at_once(server: Server, www: Path) -> None:
     assert ask(server, "/changing.txt").status == 404
 
 
-def test_a_file_of_the_same_size_and_time_is_another_one(server: Server, www: Path) -> None:
+def test_a_file_of_the_same_size_and_time_is_another_one(server: ThreadServer, www: Path) -> None:
     """Deterministic builds set all times to one."""
     tags = []
     for text in ("one", "two"):
@@ -276,7 +277,7 @@ def test_a_file_of_the_same_size_and_time_is_another_one(server: Server, www: Pa
 
 
 @pytest.mark.parametrize("second", [2**33, 9_223_372_037, 2**34 - 1])
-def test_a_file_from_the_future_has_no_date(server: Server, www: Path, second: int) -> None:
+def test_a_file_from_the_future_has_no_date(server: ThreadServer, www: Path, second: int) -> None:
     (www / "future.txt").write_text("later")
     os.utime(www / "future.txt", (second, second))
     answer = ask(server, "/future.txt")
@@ -288,7 +289,7 @@ def test_a_file_from_the_future_has_no_date(server: Server, www: Path, second: i
     assert ask(server, "/future.txt", f"If-Unmodified-Since: {now}").status == 412
 
 
-def test_a_file_older_than_1970_has_its_date(server: Server, www: Path) -> None:
+def test_a_file_older_than_1970_has_its_date(server: ThreadServer, www: Path) -> None:
     (www / "old.txt").write_text("old")
     os.utime(www / "old.txt", (-1, -1))
     date = "Wed, 31 Dec 1969 23:59:59 GMT"
@@ -297,7 +298,7 @@ def test_a_file_older_than_1970_has_its_date(server: Server, www: Path) -> None:
     assert ask(server, "/old.txt", f"If-Modified-Since: {date}").status == 304
 
 
-def test_versions_within_a_second_differ_in_etag(server: Server, www: Path) -> None:
+def test_versions_within_a_second_differ_in_etag(server: ThreadServer, www: Path) -> None:
     """The date is said, and believed, when no other version can get it any more."""
     second = int(time.time()) + 1
     date = format_http_date(second)
@@ -315,7 +316,7 @@ def test_versions_within_a_second_differ_in_etag(server: Server, www: Path) -> N
     assert (part.status, part.body) == (206, b"B" * 10)
 
 
-def test_a_large_file_arrives_whole_by_http_1_0_too(server: Server, www: Path) -> None:
+def test_a_large_file_arrives_whole_by_http_1_0_too(server: ThreadServer, www: Path) -> None:
     with server.connect() as client:
         answer = client.ask(b"GET /large.bin HTTP/1.0\r\n\r\n")
 
@@ -323,7 +324,7 @@ def test_a_large_file_arrives_whole_by_http_1_0_too(server: Server, www: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_403(server: Server, www: Path) -> None:
+def test_a_file_that_may_not_be_read_is_403(server: ThreadServer, www: Path) -> None:
     (www / "closed").write_text("secret")
     (www / "closed").chmod(0)
 

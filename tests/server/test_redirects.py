@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.build import get, post, request
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_serve import Launcher
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 
 APP = """
 domain = kore.domain("a.test", attach="http")
@@ -28,8 +29,8 @@ plain.route("/old/x", lambda req: req.response(200, b"plain"))
 
 
 @pytest.fixture(scope="module")
-def server(serve_module: Launcher) -> Server:
-    return serve_module(APP)
+def server(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP)
 
 
 def at(path: str, *fields: str, method: str = "GET", host: str = "a.test") -> bytes:
@@ -49,7 +50,9 @@ def at(path: str, *fields: str, method: str = "GET", host: str = "a.test") -> by
         ("/a/sub", 303, "https://a.b.test/"),
     ],
 )
-def test_clients_are_redirected(server: Server, path: str, status: int, location: str) -> None:
+def test_clients_are_redirected(
+    server: ThreadServer, path: str, status: int, location: str
+) -> None:
     with server.connect() as client:
         answer = client.ask(at(path))
         assert (answer.status, answer.get("location"), answer.body) == (status, location, b"")
@@ -59,7 +62,7 @@ def test_clients_are_redirected(server: Server, path: str, status: int, location
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "PATCH"])
-def test_a_redirect_is_for_every_method(server: Server, method: str) -> None:
+def test_a_redirect_is_for_every_method(server: ThreadServer, method: str) -> None:
     with server.connect() as client:
         assert client.ask(at("/old/x", method=method)).status == 301
 
@@ -76,14 +79,14 @@ def test_a_redirect_is_for_every_method(server: Server, method: str) -> None:
         ("/a%2fb/sub", 404, b"404 Not Found\n"),
     ],
 )
-def test_paths_are_refused(server: Server, path: str, status: int, body: bytes) -> None:
+def test_paths_are_refused(server: ThreadServer, path: str, status: int, body: bytes) -> None:
     with server.connect() as client:
         answer = client.ask(at(path))
         assert (answer.status, answer.get("location"), answer.body) == (status, None, body)
         assert client.ask(at("/route")).body == b"route"
 
 
-def test_routes_and_other_domains_are_as_without(server: Server) -> None:
+def test_routes_and_other_domains_are_as_without(server: ThreadServer) -> None:
     with server.connect() as client:
         assert client.ask(at("/captured/x")).body == b"x"
         assert client.ask(at("/nothing")).status == 404
@@ -92,7 +95,7 @@ def test_routes_and_other_domains_are_as_without(server: Server) -> None:
         assert client.ask(at("*", method="OPTIONS")).status == 204
 
 
-def test_body_of_a_redirected_request_is_not_read_as_a_request(server: Server) -> None:
+def test_body_of_a_redirected_request_is_not_read_as_a_request(server: ThreadServer) -> None:
     inner = at("/route")
     with server.connect() as client:
         answer = client.ask(
@@ -142,9 +145,9 @@ HTML = "text/html; charset=utf-8"
 
 
 @pytest.fixture(scope="module")
-def pretty(serve_module: Launcher) -> Server:
+def pretty(serve_thread: ThreadLauncher) -> ThreadServer:
     settings = {"http_pretty_error": True, "http_server_version": "", "http_hsts_enable": 5}
-    return serve_module(PRETTY, settings=settings)
+    return serve_thread(PRETTY, settings=settings, beside=True)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def pretty(serve_module: Launcher) -> Server:
     ],
 )
 def test_an_error_with_nothing_to_say_is_a_page(
-    pretty: Server, wanted: bytes, status: int, title: str
+    pretty: ThreadServer, wanted: bytes, status: int, title: str
 ) -> None:
     with pretty.connect() as client:
         answer = client.ask(wanted)
@@ -187,7 +190,7 @@ def test_a_range_behind_the_end_of_a_file_is_a_page_that_says_where_the_end_is(
     assert b"<h1>416 Range Not Satisfiable</h1>" in answer.body
 
 
-def test_responses_of_the_application_are_unchanged(pretty: Server) -> None:
+def test_responses_of_the_application_are_unchanged(pretty: ThreadServer) -> None:
     with pretty.connect() as client:
         assert client.ask(get("/said")).body == b"not here"
         typed = client.ask(get("/typed"))
@@ -197,7 +200,7 @@ def test_responses_of_the_application_are_unchanged(pretty: Server) -> None:
         assert client.ask(get("/empty?status=204")).body == b""
 
 
-def test_head_has_the_length_of_the_page_and_not_the_page(pretty: Server) -> None:
+def test_head_has_the_length_of_the_page_and_not_the_page(pretty: ThreadServer) -> None:
     with pretty.connect() as client:
         page = client.ask(get("/nothing"))
         head = client.ask(request("HEAD", "/nothing"))
@@ -207,7 +210,7 @@ def test_head_has_the_length_of_the_page_and_not_the_page(pretty: Server) -> Non
 
 
 def test_a_server_without_a_name_sends_none_and_without_tls_no_demand_for_it(
-    pretty: Server, server: Server
+    pretty: ThreadServer, server: ThreadServer
 ) -> None:
     with pretty.connect() as client:
         answer = client.ask(get("/said"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.build import get
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_serve import Launcher
+from tests.helpers.fix_worker import ThreadLauncher, ThreadServer
 from tests.helpers.websocket import BINARY, TEXT, Got, Peer, closing, frame
 from tests.process.process_helpers import end
 
@@ -14,11 +15,11 @@ APP = Path(__file__).with_name("websocket_calls_app.py")
 
 
 @pytest.fixture(scope="module")
-def calls(serve_module: Launcher) -> Server:
-    return serve_module(APP, settings={"websocket_close_timeout": 1})
+def calls(serve_thread: ThreadLauncher) -> ThreadServer:
+    return serve_thread(APP, settings={"websocket_close_timeout": 1})
 
 
-def told(server: Server, *questions: str, path: str = "/do") -> list[str]:
+def told(server: ThreadServer, *questions: str, path: str = "/do") -> list[str]:
     """Return what the application answers to questions of one client."""
     with Peer(server.address, path) as peer:
         for question in questions:
@@ -65,12 +66,12 @@ def told(server: Server, *questions: str, path: str = "/do") -> list[str]:
         ("kore.websocket_broadcast(c, 1, 'x')", "True"),
     ],
 )
-def test_connection_has_its_attributes(calls: Server, question: str, answer: str) -> None:
+def test_connection_has_its_attributes(calls: ThreadServer, question: str, answer: str) -> None:
     (found,) = told(calls, question)
     assert found.startswith(answer)
 
 
-def test_a_connection_is_one_object_with_room_for_more(calls: Server) -> None:
+def test_a_connection_is_one_object_with_room_for_more(calls: ThreadServer) -> None:
     with Peer(calls.address, "/do") as peer:
         peer.text("known.update(me=c) or setattr(c, 'name', 'me')")
         for n in range(1, 4):
@@ -95,7 +96,7 @@ def test_a_connection_is_one_object_with_room_for_more(calls: Server) -> None:
         ("1, 'x' * 100000", Got(TEXT, b"x" * 100000)),
     ],
 )
-def test_text_and_bytes_of_all_kinds_are_sent(calls: Server, data: str, got: Got) -> None:
+def test_text_and_bytes_of_all_kinds_are_sent(calls: ThreadServer, data: str, got: Got) -> None:
     with Peer(calls.address, "/do") as peer:
         peer.text(f"c.websocket_send({data})")
         assert peer.got() == got
@@ -114,7 +115,7 @@ def test_text_and_bytes_of_all_kinds_are_sent(calls: Server, data: str, got: Got
     ],
 )
 def test_disconnect_tells_the_client_why(
-    calls: Server, arguments: str, code: int, reason: str
+    calls: ThreadServer, arguments: str, code: int, reason: str
 ) -> None:
     start = calls.log.size()
     with Peer(calls.address, "/do") as peer:
@@ -154,7 +155,7 @@ def test_disconnect_tells_the_client_why(
     ],
 )
 def test_invalid_close_arguments_change_nothing(
-    calls: Server, arguments: str, error: str
+    calls: ThreadServer, arguments: str, error: str
 ) -> None:
     with Peer(calls.address, "/do") as peer:
         peer.text(f"call(c.disconnect, {arguments})")
@@ -166,7 +167,7 @@ DEAD = """[o.websocket_send(1, 'x'), o.disconnect(), o.join('a'), o.leave('a'), 
  o.proto, o.buffered, sorted(o.rooms), o.close_code, o.close_reason]"""
 
 
-def test_operations_on_a_connection_that_is_gone_say_so(calls: Server) -> None:
+def test_operations_on_a_connection_that_is_gone_say_so(calls: ThreadServer) -> None:
     start = calls.log.size()
     with Peer(calls.address, "/do") as gone:
         gone.text("known.update(gone=c) or c.join('a')")
@@ -179,7 +180,7 @@ def test_operations_on_a_connection_that_is_gone_say_so(calls: Server) -> None:
     assert told(calls, "others['gone'].drained()", path="/await") == ["False"]
 
 
-def test_a_connection_about_to_end_is_in_no_new_group(calls: Server) -> None:
+def test_a_connection_about_to_end_is_in_no_new_group(calls: ThreadServer) -> None:
     start = calls.log.size()
     with Peer(calls.address, "/do") as peer:
         peer.text("note('closing', c.disconnect(), c.join('a'), c.websocket_send(1, 'x'))")
@@ -187,14 +188,14 @@ def test_a_connection_about_to_end_is_in_no_new_group(calls: Server) -> None:
     calls.log.wait("note: closing True False False", start)
 
 
-def test_a_client_that_does_not_answer_a_goodbye_is_not_waited_for(calls: Server) -> None:
+def test_a_client_that_does_not_answer_a_goodbye_is_not_waited_for(calls: ThreadServer) -> None:
     with Peer(calls.address, "/do") as peer:
         peer.text("c.disconnect(4000) and None")
         assert peer.hears() == "farewell"
         assert peer.closed().code == 4000
 
 
-def test_drained_waits_until_the_client_has_read(calls: Server) -> None:
+def test_drained_waits_until_the_client_has_read(calls: ThreadServer) -> None:
     start = calls.log.size()
     with Peer(calls.address, "/await", receive_buffer=65536) as peer:
         peer.text("note('sent', c.websocket_send(2, b'x' * 16_000_000), c.buffered > 100_000)")
@@ -204,7 +205,7 @@ def test_drained_waits_until_the_client_has_read(calls: Server) -> None:
         assert peer.hears() == "True"
 
 
-def test_an_http_connection_is_no_websocket(calls: Server) -> None:
+def test_an_http_connection_is_no_websocket(calls: ThreadServer) -> None:
     start = calls.log.size()
     with calls.connect() as client:
         assert client.ask(get("/http")).body == b"hello"
@@ -218,7 +219,7 @@ def test_an_http_connection_is_no_websocket(calls: Server) -> None:
 @pytest.mark.parametrize(
     "how", ["c.disconnect(4003)", "c.websocket_send(1,'x')+and+c.disconnect(4003)"]
 )
-def test_onconnect_may_send_and_disconnect(calls: Server, how: str) -> None:
+def test_onconnect_may_send_and_disconnect(calls: ThreadServer, how: str) -> None:
     start = calls.log.size()
     with Peer(calls.address, f"/onconnect/{how}", after=frame(TEXT, "unheard")) as peer:
         texts = [got.data for got in peer if got.op == TEXT]
@@ -228,7 +229,7 @@ def test_onconnect_may_send_and_disconnect(calls: Server, how: str) -> None:
     assert "unheard" not in log
 
 
-def test_a_callback_may_disconnect_any_other(calls: Server) -> None:
+def test_a_callback_may_disconnect_any_other(calls: ThreadServer) -> None:
     with Peer(calls.address, "/do") as one, Peer(calls.address, "/do") as two:
         one.text("known.update(one=c)")
         one.text("1")
@@ -240,7 +241,7 @@ def test_a_callback_may_disconnect_any_other(calls: Server) -> None:
         assert two.is_open()
 
 
-def test_ondisconnect_may_disconnect_all(calls: Server) -> None:
+def test_ondisconnect_may_disconnect_all(calls: ThreadServer) -> None:
     peers = [Peer(calls.address, "/chain") for _ in range(200)]
     peers[0].text("go")
     for peer in peers:
@@ -267,7 +268,7 @@ def test_nested_disconnects_beyond_the_stack_close_all(serve: Launcher) -> None:
     assert end(server, signal.SIGTERM) == 0
 
 
-def test_broadcast_from_ondisconnect_reaches_the_remaining(calls: Server) -> None:
+def test_broadcast_from_ondisconnect_reaches_the_remaining(calls: ThreadServer) -> None:
     start = calls.log.size()
     peers = [Peer(calls.address, "/wake") for _ in range(50)]
     left, stay = peers[:40], peers[40:]
