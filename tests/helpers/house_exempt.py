@@ -6,9 +6,7 @@ A package is named by how its modules begin, a page by its path.
 from typing import Final
 
 # Class names that several modules define.
-CLASSES: Final = {
-    "Fatal",
-}  # fmt: skip
+CLASSES: Final[set[str]] = set()
 # Modules with functions that are one word, or miss their underscore.
 FUNCTIONS: Final = (
 )  # fmt: skip

@@ -128,10 +128,10 @@ def test_a_worker_that_ends_before_it_is_ready_is_a_failed_start(tmp_path: Path)
             "ConfigLoaded({'name': 1, 'settings': [], 'servers': {}})",
             "invalid configuration message",
         ),
-        ("Fatal('no licence')", "no licence"),
-        ("Ready(), Fatal('enough')", "a template may not send Ready"),
-        ("Forked(1, 1), Fatal('enough')", "worker 1 was not ordered"),
-        ("NotForked(7, 'x'), Fatal('enough')", "worker 7 was not ordered"),
+        ("FatalError('no licence')", "no licence"),
+        ("Ready(), FatalError('enough')", "a template may not send Ready"),
+        ("Forked(1, 1), FatalError('enough')", "worker 1 was not ordered"),
+        ("NotForked(7, 'x'), FatalError('enough')", "worker 7 was not ordered"),
     ],
 )
 def test_a_template_that_talks_nonsense_is_a_failed_start(

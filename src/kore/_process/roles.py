@@ -14,7 +14,7 @@ from kore._process.ipc import descriptors
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Draining,
-    Fatal,
+    FatalError,
     Forked,
     Hello,
     LogLine,
@@ -74,14 +74,14 @@ TEMPLATE: Final = Role(
     label="template",
     kind=RoleKind.TEMPLATE,
     main="kore._process.template.template:main",
-    sends=frozenset({Hello, StartTimeout, ConfigLoaded, Forked, NotForked, LogLine, Fatal}),
+    sends=frozenset({Hello, StartTimeout, ConfigLoaded, Forked, NotForked, LogLine, FatalError}),
 )
 WORKER: Final = Role(
     name="worker",
     label="wrk",
     kind=RoleKind.WORKER,
     main="kore._process.worker.worker:main",
-    sends=frozenset({Ready, Draining, Shutdown, LogLine, Fatal, RoutedMessage}),
+    sends=frozenset({Ready, Draining, Shutdown, LogLine, FatalError, RoutedMessage}),
     descriptors=(descriptors.CHANNEL, descriptors.SCOREBOARD, descriptors.PARENT_DEATH),
     message_targets={
         MessageKind.OBJECT: frozenset({"worker"}),

@@ -194,7 +194,7 @@ class LogLine(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Fatal(Message):
+class FatalError(Message):
     """Child to parent: the reason why it ends, and why the server cannot go on either."""
 
     code: ClassVar[int] = 9
@@ -309,7 +309,7 @@ MESSAGE_TYPES: Final[Mapping[int, type[Message]]] = {
         Stop,
         Shutdown,
         LogLine,
-        Fatal,
+        FatalError,
         Signal,
         Reopened,
         StartTimeout,

@@ -18,7 +18,7 @@ from kore._process import privsep
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Draining,
-    Fatal,
+    FatalError,
     Forked,
     Hello,
     LogLine,
@@ -89,7 +89,7 @@ class Parent:
             Draining: self._on_draining,
             Shutdown: self._on_shutdown,
             LogLine: self._write_log_line,
-            Fatal: self._on_fatal,
+            FatalError: self._on_fatal,
         }
 
     # Life cycle.
@@ -337,7 +337,7 @@ class Parent:
         if message.priority <= handlers.ERR and child.is_worker and not child.ready:
             child.exit_reason = f"{message.detail}{message.text}"
 
-    def _on_fatal(self, child: Child, message: Fatal) -> None:
+    def _on_fatal(self, child: Child, message: FatalError) -> None:
         """Give up a load that has failed, or stop the server."""
         child.exit_reason = message.text
         if self.pending is not None and child is self.pending.template:

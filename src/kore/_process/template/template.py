@@ -34,7 +34,7 @@ from kore._process.ipc.descriptors import (
 )
 from kore._process.ipc.messages import (
     ConfigLoaded,
-    Fatal,
+    FatalError,
     Fork,
     Forked,
     Hello,
@@ -147,7 +147,7 @@ class Template:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an application raises
             if os.getpid() != self.pid:
                 _exit_forked_child(error)
-            self.channel.send(Fatal(_app.format_reason(error)))
+            self.channel.send(FatalError(_app.format_reason(error)))
             return 1
         if os.getpid() != self.pid:
             _exit_forked_child(SystemExit(0))

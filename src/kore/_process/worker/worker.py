@@ -27,7 +27,7 @@ from kore._core.server_context import ServerContext
 from kore._maybe_async import call_maybe_async, start_maybe_async
 from kore._process.ipc.messages import (
     Draining,
-    Fatal,
+    FatalError,
     LogLine,
     Ready,
     Reopened,
@@ -406,7 +406,7 @@ class Worker:
 
     def fatalx(self, text: str) -> NoReturn:
         """End the whole server with status 1 and *text*."""
-        self.channel.send(Fatal(text))
+        self.channel.send(FatalError(text))
         self.exit()
 
     def shutdown(self) -> None:

@@ -11,7 +11,7 @@ from kore._process.ipc import messages
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Draining,
-    Fatal,
+    FatalError,
     Fork,
     Forked,
     Hello,
@@ -47,7 +47,7 @@ EACH: list[Message] = [
     LogLine(3, "two\nlines, ünïcode"),
     LogLine(3, "failed", "Traceback\nof it, ünïcode"),
     Signal(15),
-    Fatal(""),
+    FatalError(""),
     StartTimeout(90),
     RoutedMessage(3, MessageKind.OBJECT | messages.ECHO, b"\0anything"),
     WorkerExited(3),
@@ -134,7 +134,9 @@ def test_structure_that_is_too_large_is_refused() -> None:
         encode(ConfigLoaded({"name": "x" * messages.SIZE_MAX}))
 
 
-@pytest.mark.parametrize("kind", [lambda text: LogLine(3, text), Fatal], ids=["LogLine", "Fatal"])
+@pytest.mark.parametrize(
+    "kind", [lambda text: LogLine(3, text), FatalError], ids=["LogLine", "FatalError"]
+)
 def test_long_text_keeps_its_start_and_end(kind: Any) -> None:
     text = "first " + "€" * messages.SIZE_MAX + " last"
     sent = encode(kind(text))
@@ -151,7 +153,7 @@ def test_invalid_unicode_is_escaped() -> None:
     received = decode(encode(LogLine(3, "\ud800 odd")))
 
     assert received == LogLine(3, "\\ud800 odd")
-    assert decode(datagram(9, b"\xff odd")) == Fatal("\ufffd odd")
+    assert decode(datagram(9, b"\xff odd")) == FatalError("\ufffd odd")
 
 
 @given(st.binary(max_size=200))

@@ -8,7 +8,7 @@ import pytest
 from kore._conf.settings import VERSION
 from kore._process.ipc.messages import (
     ConfigLoaded,
-    Fatal,
+    FatalError,
     Fork,
     Forked,
     Hello,
@@ -107,7 +107,7 @@ def test_fatal_of_the_template_is_the_reason_of_a_failed_start(
     family: FakeFamily, parent: Parent, capfd: pytest.CaptureFixture[str]
 ) -> None:
     parent.load()
-    family.template.send(Fatal("no route for /"))
+    family.template.send(FatalError("no route for /"))
 
     assert parent.status == 1
     assert "no route for /" in capfd.readouterr().err
@@ -277,7 +277,7 @@ def test_another_configuration_of_a_new_template_is_a_reload(
 
 def test_fatal_of_a_worker_stops_the_server(family: FakeFamily, parent: Parent) -> None:
     worker, other = family.serve()
-    worker.send(Fatal("the disk is full"))
+    worker.send(FatalError("the disk is full"))
 
     assert parent.status == 1
     assert sent_stop(other)

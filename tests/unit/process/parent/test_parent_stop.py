@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kore._process.ipc.messages import (
-    Fatal,
+    FatalError,
     Ready,
     Signal,
     Stop,
@@ -50,7 +50,7 @@ def test_reload_that_fails_leaves_the_workers_alone(
 ) -> None:
     old = family.serve()
     parent.reload()
-    family.template.send(Fatal("syntax error"))
+    family.template.send(FatalError("syntax error"))
 
     assert "reload failed, the old code goes on serving: syntax error" in caplog.text
     assert not parent.shutdown.stopping
