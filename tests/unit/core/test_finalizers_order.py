@@ -14,7 +14,7 @@ from kore._websocket.deflate import DeflateParameters, Deflater
 from tests.helpers.core_client import Client, get
 from tests.helpers.fix_core import Pair, shake
 from tests.helpers.gc_trigger import MOST, collecting, spring
-from tests.unit.core.test_recorder import Logged, logged  # noqa: F401
+from tests.unit.core.test_exchange_log import Logged, logged  # noqa: F401
 from tests.unit.core.test_websocket_bytes import BINARY, Hub, terms
 
 Make = Callable[..., Pair]

@@ -11,7 +11,7 @@ from kore._core.file import open_file
 from kore._core.request import Request
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair, descriptors
-from tests.unit.core.test_stream import slowly
+from tests.unit.core.test_socket_stream import slowly
 
 Make = Callable[..., Pair]
 LARGE = bytes(range(256)) * 8192  # 2 MB: no socket buffer of these tests takes it whole
