@@ -84,9 +84,7 @@ def body(server: Server, path: str, status: int = 200) -> str:
     return answer.body.decode()
 
 
-def test_libcurl_is_loaded_at_first_use(
-    serve: Launcher, remote: ThreadedPeer, loop: str
-) -> None:
+def test_libcurl_is_loaded_at_first_use(serve: Launcher, remote: ThreadedPeer, loop: str) -> None:
     server = serve(APP, loop=loop, PEER=remote.peer.url)
     early, now, _ = body(server, "/loaded").split()
     assert (early, now) == ("False", "False")
@@ -108,11 +106,11 @@ def test_curl_recv_max_is_a_limit(server: Server) -> None:
     assert said.startswith("23 request to 'http://127.0.0.1:")
 
 
-def test_connections_leave_room_for_clients(server: Server) -> None:
+def test_connection_limit_leaves_descriptors_for_clients(server: Server) -> None:
     assert body(server, "/limits") == "60 4096 200"
 
 
-def test_a_client_that_leaves_ends_the_transfer(server: Server, remote: ThreadedPeer) -> None:
+def test_transfer_ends_when_the_client_leaves(server: Server, remote: ThreadedPeer) -> None:
     WAY[0] = "silent"
     before, asked = remote.peer.gone, len(remote.peer.asked)
     with server.connect() as client:
@@ -122,7 +120,7 @@ def test_a_client_that_leaves_ends_the_transfer(server: Server, remote: Threaded
     procs.until(lambda: remote.peer.gone > before, what="the transfer's end")
 
 
-def test_an_answer_is_passed_on_no_faster_than_it_is_read(
+def test_response_is_forwarded_no_faster_than_it_is_read(
     server: Server, remote: ThreadedPeer
 ) -> None:
     WAY[0] = "flood"
@@ -137,22 +135,20 @@ def test_an_answer_is_passed_on_no_faster_than_it_is_read(
     procs.until(lambda: remote.peer.gone > before, what="the transfer's end")
 
 
-def test_an_upload_is_passed_on_as_it_comes(server: Server) -> None:
+def test_upload_is_forwarded_as_it_arrives(server: Server) -> None:
     WAY[0] = "count"
     with server.connect() as client:
         answer = client.ask(post(b"x" * 900_000, target="/forward"))
     assert (answer.status, answer.body) == (200, b"900000")
 
 
-def test_a_child_that_ends_leaves_the_connection_alone(
-    server: Server, remote: ThreadedPeer
-) -> None:
+def test_forked_child_does_not_close_the_connection(server: Server, remote: ThreadedPeer) -> None:
     before = remote.peer.connections
     assert body(server, "/fork") == "200 5"
     assert remote.peer.connections <= before + 1
 
 
-def test_no_descriptor_is_left_by_failures(server: Server, remote: ThreadedPeer) -> None:
+def test_failures_leave_no_descriptor(server: Server, remote: ThreadedPeer) -> None:
     body(server, "/ask")
     before = int(body(server, "/descriptors"))
     for name in ("broken", "large", "hello") * 20:
@@ -181,7 +177,7 @@ def test_worker_stops_during_a_transfer(serve: Launcher, remote: ThreadedPeer) -
     client.close()
 
 
-def test_a_reload_asks_on(serve: Launcher, remote: ThreadedPeer) -> None:
+def test_requests_go_on_during_a_reload(serve: Launcher, remote: ThreadedPeer) -> None:
     server = serve(APP, PEER=remote.peer.url)
     assert body(server, "/ask") == "200 5"
     before = server.worker

@@ -34,7 +34,7 @@ def test_rows_are_dicts_of_text_and_null_is_none(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])
-def test_a_query_says_the_same_when_it_comes_again(worker: Worker, times: int) -> None:
+def test_repeated_query_has_the_same_result(worker: Worker, times: int) -> None:
     """The second time it is prepared."""
     code = f"""
         for _ in range({times}):
@@ -44,14 +44,14 @@ def test_a_query_says_the_same_when_it_comes_again(worker: Worker, times: int) -
     assert worker.do(code) == [{"name": "one"}]
 
 
-def test_no_rows_are_an_empty_list(worker: Worker) -> None:
+def test_no_rows_is_an_empty_list(worker: Worker) -> None:
     assert worker.do(q("SELECT * FROM things WHERE id = 99")) == []
 
 
 @pytest.mark.parametrize(
     "query", ["UPDATE things SET name = 'x'", "CREATE TEMP TABLE t (i int)", "ANALYZE things"]
 )
-def test_what_returns_no_rows_returns_none(worker: Worker, query: str) -> None:
+def test_statement_without_rows_returns_none(worker: Worker, query: str) -> None:
     assert worker.do(q(query)) is None
 
 
@@ -60,7 +60,7 @@ def test_returning_returns_rows(worker: Worker) -> None:
     assert worker.do(q(query)) == [{"id": "3"}]
 
 
-def test_rows_know_how_many_they_are(worker: Worker) -> None:
+def test_rows_have_a_rowcount(worker: Worker) -> None:
     code = 'return (await kore.dbquery("db", "SELECT * FROM things")).rowcount'
     assert worker.do(code) == 2
 
@@ -76,21 +76,21 @@ def test_rows_know_how_many_they_are(worker: Worker) -> None:
         ("CREATE TEMP TABLE t (i int)", 0),
     ],
 )
-def test_execute_says_how_many_rows_were_touched(worker: Worker, query: str, count: int) -> None:
+def test_execute_returns_affected_rows(worker: Worker, query: str, count: int) -> None:
     assert worker.do(f'return await kore.dbexecute("db", {query!r})') == count
 
 
-def test_of_two_columns_of_one_name_the_last_one_counts(worker: Worker) -> None:
+def test_last_of_two_columns_with_one_name_counts(worker: Worker) -> None:
     assert worker.do(q("SELECT 1 AS a, 2 AS a")) == [{"a": "2"}]
 
 
-def test_binary_values_are_bytes_as_the_server_sends_them(worker: Worker) -> None:
+def test_binary_returns_bytes_of_the_server(worker: Worker) -> None:
     rows = worker.do(q("SELECT 258 AS n, 'é' AS t, NULL AS x", ", binary=True"))
     assert rows == [{"n": b"\0\0\1\2", "t": "é".encode(), "x": None}]
 
 
 @pytest.mark.parametrize("style", ["hex", "escape"])
-def test_columns_of_type_bytea_are_bytes_where_asked(worker: Worker, style: str) -> None:
+def test_bytea_returns_bytes_for_bytea_columns(worker: Worker, style: str) -> None:
     code = rf"""
         async with kore.transaction("db") as tx:
             await tx.query("SET LOCAL bytea_output = {style}")
@@ -100,12 +100,12 @@ def test_columns_of_type_bytea_are_bytes_where_asked(worker: Worker, style: str)
     assert worker.do(code) == [{"b": b"\0\xff\\A", "t": "x", "n": None}]
 
 
-def test_of_several_statements_the_last_rows_count(worker: Worker) -> None:
+def test_several_statements_return_the_last_rows(worker: Worker) -> None:
     query = "SELECT 1 AS a; SELECT 2 AS b; UPDATE things SET name = 'x'"
     assert worker.do(q(query)) == [{"b": "2"}]
 
 
-def test_a_large_result_comes_whole_and_leaves_the_loop_its_turns(worker: Worker) -> None:
+def test_large_result_is_converted_in_slices(worker: Worker) -> None:
     code = """
         turns = 0
         async def count():
@@ -145,14 +145,14 @@ def test_a_large_result_comes_whole_and_leaves_the_loop_its_turns(worker: Worker
         ("b'text'", "text", "text"),
     ],
 )
-def test_a_parameter_is_what_it_was(
+def test_parameter_keeps_its_value(
     worker: Worker, value: str, kind: str, shown: str | None
 ) -> None:
     code = f'return await kore.dbquery("db", "SELECT $1::{kind} AS v", params=[{value}])'
     assert worker.do(code) == [{"v": shown}]
 
 
-def test_a_parameter_is_never_part_of_the_query(worker: Worker) -> None:
+def test_parameter_is_not_part_of_the_query(worker: Worker) -> None:
     code = """
         evil = "'; DROP TABLE things; --"
         return await kore.dbquery("db", "SELECT $1 AS v", params=[evil])
@@ -172,19 +172,19 @@ def test_a_parameter_is_never_part_of_the_query(worker: Worker) -> None:
         ("[10**5000]", "pgsql: item 0 Exceeds the limit"),
     ],
 )
-def test_a_parameter_that_cannot_be_is_refused(worker: Worker, params: str, text: str) -> None:
+def test_invalid_parameter_is_refused(worker: Worker, params: str, text: str) -> None:
     with pytest.raises(Raised, match=text) as raised:
         worker.do(q("SELECT $1", f", params={params}"))
     assert raised.value.kind == "DatabaseError"
 
 
 @pytest.mark.parametrize("query", ["SELECT 1\0; DROP TABLE things", "SELECT '\ud800'"])
-def test_a_query_that_would_be_cut_is_refused(worker: Worker, query: str) -> None:
+def test_query_with_nul_is_refused(worker: Worker, query: str) -> None:
     with pytest.raises(Raised, match="pgsql: the query"):
         worker.do(q(query))
 
 
-def test_binary_is_true_or_false(worker: Worker) -> None:
+def test_binary_must_be_bool(worker: Worker) -> None:
     with pytest.raises(Raised, match="pgsql: binary not True or False"):
         worker.do(q("SELECT 1", ", binary=1"))
 
@@ -204,7 +204,7 @@ def test_binary_is_true_or_false(worker: Worker) -> None:
         ("SELECT 1/0", "", "22012", "division by zero"),
     ],
 )
-def test_what_the_server_refuses_is_an_error_with_its_state(
+def test_error_of_the_server_has_sqlstate(
     worker: Worker, query: str, params: str, sqlstate: str, text: str
 ) -> None:
     for _ in range(3):
@@ -215,7 +215,7 @@ def test_what_the_server_refuses_is_an_error_with_its_state(
     assert worker.do(q("SELECT 1 AS a")) == [{"a": "1"}]
 
 
-def test_an_error_says_which_constraint_it_was(worker: Worker) -> None:
+def test_error_names_the_constraint(worker: Worker) -> None:
     code = """
         try:
             await kore.dbquery("db", "INSERT INTO things VALUES (1)")
@@ -230,19 +230,17 @@ def test_an_error_says_which_constraint_it_was(worker: Worker) -> None:
     assert fields["severity"] == "ERROR"
 
 
-def test_an_empty_query_is_an_error(worker: Worker) -> None:
+def test_empty_query_is_an_error(worker: Worker) -> None:
     with pytest.raises(Raised, match="failed to perform query: it is empty"):
         worker.do(q(" -- nothing"))
 
 
-def test_a_database_that_nobody_set_up_is_an_error(worker: Worker) -> None:
+def test_unknown_database_is_an_error(worker: Worker) -> None:
     with pytest.raises(Raised, match="pgsql error: no database found named 'other', there is db"):
         worker.do('return await kore.dbquery("other", "SELECT 1")')
 
 
-def test_what_is_no_utf8_is_an_error_that_says_what_to_do(
-    worker: Worker, postgres: Postgres
-) -> None:
+def test_value_that_is_not_utf8_is_an_error_with_a_hint(worker: Worker, postgres: Postgres) -> None:
     code = r"""
         kore.dbquery  # the column is bytes of any kind, sent as if they were text
         return await kore.dbquery("db", "SELECT $1::text AS v", params=[b"\xff"])
@@ -255,7 +253,7 @@ def test_what_is_no_utf8_is_an_error_that_says_what_to_do(
 @pytest.mark.parametrize(
     "query", ["COPY things TO STDOUT", "COPY things FROM STDIN", "SELECT 1; COPY things TO STDOUT"]
 )
-def test_copy_is_an_error_and_harms_nobody_else(worker: Worker, query: str) -> None:
+def test_copy_is_an_error_and_affects_no_other_query(worker: Worker, query: str) -> None:
     for _ in range(3):
         with pytest.raises(Raised, match="COPY cannot be part of a query"):
             worker.do(q(query))
@@ -272,7 +270,7 @@ def test_listen_in_a_query_is_an_error(worker: Worker, postgres: Postgres) -> No
     assert worker.do(code) == [[{"n": "0"}]] * 4
 
 
-def test_a_setting_does_not_outlive_its_query(worker: Worker) -> None:
+def test_setting_does_not_outlive_its_query(worker: Worker) -> None:
     worker.do(q("SET statement_timeout = 12345"))
     code = """
         rows = await asyncio.gather(*(kore.dbquery("db", "SHOW statement_timeout")
@@ -282,7 +280,7 @@ def test_a_setting_does_not_outlive_its_query(worker: Worker) -> None:
     assert worker.do(code) == {"0"}
 
 
-def test_a_transaction_left_open_is_rolled_back_and_an_error(
+def test_transaction_left_open_is_rolled_back_and_an_error(
     worker: Worker, postgres: Postgres
 ) -> None:
     with pytest.raises(Raised, match=r"left a transaction open.*use kore.transaction\(\)"):
@@ -290,7 +288,7 @@ def test_a_transaction_left_open_is_rolled_back_and_an_error(
     assert worker.do(q("SELECT count(*) AS n FROM things")) == [{"n": "2"}]
 
 
-def test_a_failed_statement_leaves_no_transaction_open(worker: Worker) -> None:
+def test_failed_statement_leaves_no_transaction_open(worker: Worker) -> None:
     with pytest.raises(Raised, match="division by zero"):
         worker.do(q("BEGIN; SELECT 1/0"))
     code = """
@@ -303,7 +301,7 @@ def test_a_failed_statement_leaves_no_transaction_open(worker: Worker) -> None:
 # Prepared statements
 
 
-def test_a_query_survives_a_change_of_its_tables(worker: Worker) -> None:
+def test_prepared_query_survives_a_change_of_its_tables(worker: Worker) -> None:
     code = """
         await kore.dbquery("db", "DROP TABLE IF EXISTS changing")
         await kore.dbquery("db", "CREATE TABLE changing (a int)")
@@ -320,7 +318,7 @@ def test_a_query_survives_a_change_of_its_tables(worker: Worker) -> None:
     assert worker.do(code) == [{"a": "1"}] * 4 + [{"a": "1", "b": "new"}] * 4
 
 
-def test_a_query_survives_the_loss_of_its_statement(worker: Worker) -> None:
+def test_query_survives_the_loss_of_its_statement(worker: Worker) -> None:
     code = """
         for _ in range(4):
             await kore.dbquery("db", "SELECT 'lost' AS a")
@@ -331,7 +329,7 @@ def test_a_query_survives_the_loss_of_its_statement(worker: Worker) -> None:
     assert worker.do(code) == [[{"a": "lost"}]] * 4
 
 
-def test_many_queries_prepare_no_more_than_the_limit(worker: Worker) -> None:
+def test_prepared_statements_stay_within_the_limit(worker: Worker) -> None:
     code = """
         async with kore.transaction("db") as tx:
             for number in range(150):
@@ -346,7 +344,7 @@ def test_many_queries_prepare_no_more_than_the_limit(worker: Worker) -> None:
 # Several at a time
 
 
-def test_queries_in_one_go_give_a_result_each(worker: Worker) -> None:
+def test_pipeline_returns_a_result_for_each_query(worker: Worker) -> None:
     code = """
         return await kore.dbpipeline("db", [
             "SELECT 1 AS a", ("SELECT $1 AS b", ["x"]), "UPDATE things SET name = 'y'",
@@ -359,7 +357,7 @@ def test_queries_in_one_go_give_a_result_each(worker: Worker) -> None:
         ]  # fmt: skip
 
 
-def test_queries_in_one_go_take_effect_together_or_not_at_all(worker: Worker) -> None:
+def test_pipeline_is_atomic(worker: Worker) -> None:
     code = """
         return await kore.dbpipeline("db", [
             "DELETE FROM things", ("SELECT 1/$1::int", [0]), "SELECT 1",
@@ -371,11 +369,11 @@ def test_queries_in_one_go_take_effect_together_or_not_at_all(worker: Worker) ->
     assert worker.do(q("SELECT count(*) AS n FROM things")) == [{"n": "2"}]
 
 
-def test_no_queries_in_one_go_are_no_results(worker: Worker) -> None:
+def test_empty_pipeline_has_no_results(worker: Worker) -> None:
     assert worker.do('return await kore.dbpipeline("db", [])') == []
 
 
-def test_a_thousand_queries_in_one_go(worker: Worker) -> None:
+def test_pipeline_of_a_thousand_queries(worker: Worker) -> None:
     code = """
         many = [("SELECT $1::int AS n, repeat('x', 1000) AS x", [n]) for n in range(1000)]
         return [int(rows[0]["n"]) for rows in await kore.dbpipeline("db", many)]
@@ -384,6 +382,6 @@ def test_a_thousand_queries_in_one_go(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("queries", ["[1]", "[('SELECT 1', [], 3)]", "[('SELECT $1', [object()])]"])
-def test_what_is_no_query_in_one_go_is_refused(worker: Worker, queries: str) -> None:
+def test_invalid_query_of_a_pipeline_is_refused(worker: Worker, queries: str) -> None:
     with pytest.raises(Raised, match="pgsql: "):
         worker.do(f'return await kore.dbpipeline("db", {queries})')

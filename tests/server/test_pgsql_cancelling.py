@@ -87,7 +87,7 @@ async def until_waiting(of: Database, lock: int) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_late_request_to_cancel_ends_no_other_query(postgres: Postgres) -> None:
+def test_late_cancel_request_ends_no_other_query(postgres: Postgres) -> None:
     async def first_request(of: Database, inner: asyncio.Event) -> None:
         async with of.transaction(None, readonly=False) as tx:
             try:
@@ -134,7 +134,7 @@ def test_a_late_request_to_cancel_ends_no_other_query(postgres: Postgres) -> Non
     assert asyncio.run(main()) == [{"a": "mine", "pg_advisory_xact_lock": ""}]
 
 
-def test_a_connection_whose_request_to_cancel_never_arrives_is_given_up(
+def test_connection_is_closed_when_its_cancel_request_is_lost(
     postgres: Postgres,
 ) -> None:
     async def main() -> tuple[object, bool]:
@@ -157,7 +157,7 @@ def test_a_connection_whose_request_to_cancel_never_arrives_is_given_up(
     assert asyncio.run(main()) == ([{"a": "mine"}], False)
 
 
-def test_a_request_to_cancel_that_arrives_before_its_query_is_repeated(postgres: Postgres) -> None:
+def test_cancel_request_is_repeated_until_the_query_ends(postgres: Postgres) -> None:
     async def main() -> object:
         async with gate(postgres) as way, database(way.dsn, connection_limit=1) as of:
             assert await ask(of, "SELECT 1 AS a") == [{"a": "1"}]
@@ -173,7 +173,7 @@ def test_a_request_to_cancel_that_arrives_before_its_query_is_repeated(postgres:
     assert asyncio.run(main()) == ([{"a": "mine"}], True)
 
 
-def test_what_runs_when_its_task_is_cancelled_at_any_moment_harms_no_other(
+def test_cancelling_a_task_at_any_moment_affects_no_other_query(
     postgres: Postgres,
 ) -> None:
     async def main() -> list[object]:
@@ -189,7 +189,7 @@ def test_what_runs_when_its_task_is_cancelled_at_any_moment_harms_no_other(
     assert asyncio.run(main()) == [[{"a": "mine"}]] * 40
 
 
-def test_a_savepoint_that_is_left_at_any_moment_spares_its_transaction(postgres: Postgres) -> None:
+def test_cancelling_a_savepoint_at_any_moment_keeps_the_transaction(postgres: Postgres) -> None:
     postgres.sql("DROP TABLE IF EXISTS spared; CREATE TABLE spared (a int)")
 
     async def inner(tx: Transaction) -> None:

@@ -27,7 +27,7 @@ LISTEN = """
 """
 
 
-def test_a_callback_is_called_with_channel_and_payload(worker: Worker, postgres: Postgres) -> None:
+def test_callback_gets_channel_and_payload(worker: Worker, postgres: Postgres) -> None:
     worker.do(LISTEN.format('Some "channel"'))
     notify(postgres, 'Some "channel"', "first ü")
     notify(postgres, "another", "not for us")
@@ -37,7 +37,7 @@ def test_a_callback_is_called_with_channel_and_payload(worker: Worker, postgres:
     worker.do("kept['on'].close()")
 
 
-def test_who_closes_hears_no_more(worker: Worker, postgres: Postgres) -> None:
+def test_closed_subscription_is_not_called(worker: Worker, postgres: Postgres) -> None:
     worker.do(LISTEN.format("closed"))
     worker.do("""
         kept["on"].close()
@@ -53,7 +53,7 @@ def test_who_closes_hears_no_more(worker: Worker, postgres: Postgres) -> None:
     until(lambda: postgres.sql(channels) == "0", what="the end of the connection")
 
 
-def test_a_callback_may_be_a_coroutine_and_may_fail(worker: Worker, postgres: Postgres) -> None:
+def test_callback_may_be_async_and_may_raise(worker: Worker, postgres: Postgres) -> None:
     worker.do("""
         kept["heard"] = []
         async def slowly(channel, payload):
@@ -70,19 +70,21 @@ def test_a_callback_may_be_a_coroutine_and_may_fail(worker: Worker, postgres: Po
 
 
 @pytest.mark.parametrize("channel", ["", "x" * 64, "a\0b", "\ud800", 5])
-def test_a_channel_that_cannot_be_is_refused(worker: Worker, channel: object) -> None:
+def test_invalid_channel_is_refused(worker: Worker, channel: object) -> None:
     with pytest.raises(Raised, match="is no channel"):
         worker.do(f'kore.listen("db", {channel!r}, print)')
 
 
 @pytest.mark.parametrize("callbacks", ["None", "'print'", "print, again=5"])
-def test_what_cannot_be_called_back_is_refused(worker: Worker, callbacks: str) -> None:
+def test_callback_that_is_not_callable_is_refused(worker: Worker, callbacks: str) -> None:
     with pytest.raises(Raised, match=r"listen.*(must be callable|cannot call back)") as raised:
         worker.do(f'kore.listen("db", "x", {callbacks})')
     assert raised.value.kind == "TypeError"
 
 
-def test_listening_survives_the_server(serve: Launcher, own_postgres: Postgres) -> None:
+def test_subscription_survives_a_restart_of_the_server(
+    serve: Launcher, own_postgres: Postgres
+) -> None:
     worker = Worker(serve(APP, DSN=own_postgres.dsn))
     worker.do("""
         kept["heard"], kept["again"] = [], 0
@@ -107,7 +109,7 @@ def test_listening_survives_the_server(serve: Launcher, own_postgres: Postgres) 
     assert heard(worker, 2)[1] == ("news", "later")
 
 
-def test_several_listen_to_one_channel(worker: Worker, postgres: Postgres) -> None:
+def test_channel_has_several_subscriptions(worker: Worker, postgres: Postgres) -> None:
     worker.do(LISTEN.format("shared"))
     code = 'kept["on2"] = await kore.listen("db", "shared", lambda *_: kept["heard"].append("2"))'
     worker.do(code)

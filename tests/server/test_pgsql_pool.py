@@ -36,7 +36,7 @@ def serving(serve: Launcher, dsn: str, **settings: object) -> Worker:
 
 
 @pytest.mark.parametrize("most", [1, 3])
-def test_no_more_connections_are_opened_than_allowed(
+def test_connections_stay_within_the_limit(
     serve: Launcher, postgres: Postgres, dsn: str, most: int
 ) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=most)
@@ -50,7 +50,7 @@ def test_no_more_connections_are_opened_than_allowed(
     until(lambda: postgres.sql(OURS) == str(most), what="as many connections")
 
 
-def test_zero_is_no_limit(serve: Launcher, postgres: Postgres, dsn: str) -> None:
+def test_conn_max_of_zero_is_no_limit(serve: Launcher, postgres: Postgres, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=0)
     # All at a time, or none would come to its end.
     code = """
@@ -66,7 +66,7 @@ def test_zero_is_no_limit(serve: Launcher, postgres: Postgres, dsn: str) -> None
     assert worker.do(code) == 12
 
 
-def test_queries_are_served_in_their_order(serve: Launcher, dsn: str) -> None:
+def test_waiting_queries_are_served_in_order(serve: Launcher, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=1)
     code = """
         order = []
@@ -79,7 +79,7 @@ def test_queries_are_served_in_their_order(serve: Launcher, dsn: str) -> None:
     assert worker.do(code) is True
 
 
-def test_above_the_limit_queries_are_refused_at_once(serve: Launcher, dsn: str) -> None:
+def test_queries_above_the_queue_limit_are_refused(serve: Launcher, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=1, pgsql_queue_limit=5)
     code = """
         done = await asyncio.gather(*(kore.dbquery("db", "SELECT 1") for _ in range(10)),
@@ -93,7 +93,7 @@ def test_above_the_limit_queries_are_refused_at_once(serve: Launcher, dsn: str) 
         assert found[:6] == ["row"] * 6
 
 
-def test_no_queue_still_lets_queries_run(serve: Launcher, dsn: str) -> None:
+def test_queue_limit_of_zero_still_allows_queries(serve: Launcher, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=1, pgsql_queue_limit=0)
     for _ in range(3):
         assert worker.do(ONE) == [{"a": "1"}]
@@ -106,9 +106,7 @@ def test_idle_connections_are_closed(serve: Launcher, postgres: Postgres, dsn: s
     assert worker.do(ONE) == [{"a": "1"}]
 
 
-def test_a_stopped_worker_leaves_no_connection(
-    serve: Launcher, postgres: Postgres, dsn: str
-) -> None:
+def test_stopped_worker_leaves_no_connection(serve: Launcher, postgres: Postgres, dsn: str) -> None:
     worker = serving(serve, dsn)
     worker.do(ONE)
     client = worker.begin("await kore.dbquery('db', 'SELECT pg_sleep(600)')")
@@ -121,7 +119,7 @@ def test_a_stopped_worker_leaves_no_connection(
 # Who leaves
 
 
-def test_a_client_that_leaves_has_its_query_cancelled(
+def test_query_is_cancelled_when_its_client_leaves(
     serve: Launcher, postgres: Postgres, dsn: str
 ) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=1)
@@ -136,7 +134,7 @@ def test_a_client_that_leaves_has_its_query_cancelled(
     assert worker.do(code) == first
 
 
-def test_a_cancelled_task_never_harms_the_query_after_it(serve: Launcher, dsn: str) -> None:
+def test_cancelled_task_never_affects_the_next_query(serve: Launcher, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=2)
     code = """
         good = 0
@@ -154,7 +152,7 @@ def test_a_cancelled_task_never_harms_the_query_after_it(serve: Launcher, dsn: s
     assert worker.do(code) == 60
 
 
-def test_who_waits_in_the_queue_may_leave(serve: Launcher, postgres: Postgres, dsn: str) -> None:
+def test_waiting_query_may_be_cancelled(serve: Launcher, postgres: Postgres, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_conn_max=1)
     code = """
         slow = asyncio.create_task(kore.dbquery("db", "SELECT pg_sleep(0.2)"))
@@ -168,7 +166,7 @@ def test_who_waits_in_the_queue_may_leave(serve: Launcher, postgres: Postgres, d
     assert worker.do(code) == [{"b": "2"}]
 
 
-def test_a_timeout_ends_a_query(serve: Launcher, postgres: Postgres, dsn: str) -> None:
+def test_timeout_ends_a_query(serve: Launcher, postgres: Postgres, dsn: str) -> None:
     worker = serving(serve, dsn, pgsql_statement_timeout=500)
     with pytest.raises(Raised, match="statement timeout") as raised:
         worker.do("await kore.dbquery('db', 'SELECT pg_sleep(600)')")
@@ -184,9 +182,7 @@ def test_a_timeout_ends_a_query(serve: Launcher, postgres: Postgres, dsn: str) -
 # What dies
 
 
-def test_a_connection_that_died_idle_meets_no_query(
-    serve: Launcher, postgres: Postgres, dsn: str
-) -> None:
+def test_lost_idle_connection_is_replaced(serve: Launcher, postgres: Postgres, dsn: str) -> None:
     worker = serving(serve, dsn)
     for _ in range(5):
         assert worker.do(ONE) == [{"a": "1"}]
@@ -197,7 +193,7 @@ def test_a_connection_that_died_idle_meets_no_query(
         assert worker.do(ONE) == [{"a": "1"}]
 
 
-def test_a_query_whose_connection_dies_is_an_error(
+def test_query_fails_when_its_connection_is_lost(
     serve: Launcher, postgres: Postgres, dsn: str
 ) -> None:
     worker = serving(serve, dsn)
@@ -210,7 +206,7 @@ def test_a_query_whose_connection_dies_is_an_error(
     assert worker.do(ONE) == [{"a": "1"}]
 
 
-def test_a_server_that_restarts_under_load_is_found_again(
+def test_pool_recovers_from_a_server_restart_under_load(
     serve: Launcher, own_postgres: Postgres
 ) -> None:
     worker = serving(serve, own_postgres.dsn)
@@ -245,7 +241,7 @@ def test_a_server_that_restarts_under_load_is_found_again(
         assert result(client.answer().body) == {"DatabaseError"}
 
 
-def test_no_descriptor_is_left_of_connections_that_failed(
+def test_failed_connections_leave_no_descriptor(
     serve: Launcher, postgres: Postgres, dsn: str
 ) -> None:
     worker = serving(serve, dsn)
@@ -271,7 +267,7 @@ def test_no_descriptor_is_left_of_connections_that_failed(
 # The way there
 
 
-def test_a_server_that_is_not_there_is_an_error(serve: Launcher, tmp_path: Path) -> None:
+def test_unreachable_server_is_an_error(serve: Launcher, tmp_path: Path) -> None:
     worker = serving(serve, f"host={tmp_path}")
     for _ in range(3):
         with pytest.raises(Raised, match=r"pgsql error: .*No such file or directory"):
@@ -279,13 +275,13 @@ def test_a_server_that_is_not_there_is_an_error(serve: Launcher, tmp_path: Path)
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 70 + ".invalid", "a..b"])
-def test_a_host_that_cannot_be_resolved_is_an_error(serve: Launcher, host: str) -> None:
+def test_unresolvable_host_is_an_error(serve: Launcher, host: str) -> None:
     worker = serving(serve, f"host={host}")
     with pytest.raises(Raised, match=rf"pgsql error: cannot resolve host '{re.escape(host)}'"):
         worker.do(ONE)
 
 
-def test_a_lookup_that_hangs_holds_nobody(serve: Launcher, tmp_path: Path, loop: str) -> None:
+def test_hanging_lookup_blocks_no_other_request(serve: Launcher, tmp_path: Path, loop: str) -> None:
     worker = Worker(serve(APP, loop=loop, LD_PRELOAD=lookups(tmp_path), DSN="host=slow.test"))
     with pytest.raises(Raised) as raised:
         worker.do(f"async with asyncio.timeout(0.05): {ONE}")
@@ -294,7 +290,7 @@ def test_a_lookup_that_hangs_holds_nobody(serve: Launcher, tmp_path: Path, loop:
     assert "exited with status 0" in worker.log.text()
 
 
-def test_a_database_that_does_not_exist_is_an_error(serve: Launcher, dsn: str) -> None:
+def test_missing_database_is_an_error(serve: Launcher, dsn: str) -> None:
     worker = serving(serve, dsn + " dbname=other")
     with pytest.raises(Raised, match=r'pgsql error: .*database "other" does not exist'):
         worker.do(ONE)
@@ -310,15 +306,13 @@ def test_a_database_that_does_not_exist_is_an_error(serve: Launcher, dsn: str) -
         "host=localhost,127.0.0.1 port=1,{port} user=postgres dbname=postgres",
     ],
 )
-def test_a_server_is_found_by_tcp(serve: Launcher, postgres: Postgres, form: str) -> None:
+def test_server_is_reached_by_tcp(serve: Launcher, postgres: Postgres, form: str) -> None:
     with forwarding(postgres.sockets) as port:
         worker = serving(serve, form.format(port=port))
         assert worker.do(ONE) == [{"a": "1"}]
 
 
-def test_a_server_that_does_not_answer_is_an_error_in_time(
-    serve: Launcher, postgres: Postgres
-) -> None:
+def test_silent_server_times_out(serve: Launcher, postgres: Postgres) -> None:
     with forwarding(postgres.sockets, deaf=True) as port:
         worker = serving(serve, f"host=127.0.0.1 port={port}", pgsql_connect_timeout=1)
         code = """
@@ -329,16 +323,14 @@ def test_a_server_that_does_not_answer_is_an_error_in_time(
         assert worker.do(code) == {"pgsql error: connection failed: no answer within 1 s"}
 
 
-def test_the_string_may_say_how_long_a_connection_takes(
-    serve: Launcher, postgres: Postgres
-) -> None:
+def test_connect_timeout_of_the_string_applies(serve: Launcher, postgres: Postgres) -> None:
     with forwarding(postgres.sockets, deaf=True) as port:
         worker = serving(serve, f"host=127.0.0.1 port={port} connect_timeout=1")
         with pytest.raises(Raised, match="no answer within 1 s"):
             worker.do(ONE)
 
 
-def test_a_query_that_cannot_be_cancelled_costs_its_connection_only(
+def test_query_that_cannot_be_cancelled_costs_its_connection(
     serve: Launcher, postgres: Postgres
 ) -> None:
     """The way to the server is cut while a query runs."""

@@ -40,7 +40,7 @@ async def prepared(of: Database) -> int:
 
 @pytest.mark.parametrize("state", ["0A000", "26000"])
 @pytest.mark.parametrize("way", ["query", "pipeline"])
-def test_a_prepared_query_that_raises_such_an_error_itself_runs_once(
+def test_prepared_query_that_raises_0a000_itself_runs_once(
     postgres: Postgres, state: str, way: str
 ) -> None:
     postgres.sql(SETUP)
@@ -65,7 +65,7 @@ def test_a_prepared_query_that_raises_such_an_error_itself_runs_once(
     assert error.sqlstate == state
 
 
-def test_a_pipeline_that_commits_in_the_middle_runs_once(postgres: Postgres) -> None:
+def test_pipeline_that_commits_in_the_middle_runs_once(postgres: Postgres) -> None:
     postgres.sql("CREATE TABLE IF NOT EXISTS counted (a int); TRUNCATE counted")
     postgres.sql("DROP TABLE IF EXISTS shifting; CREATE TABLE shifting (a int)")
     queries = ["INSERT INTO counted VALUES (1)", "COMMIT", "SELECT * FROM shifting"]
@@ -84,7 +84,7 @@ def test_a_pipeline_that_commits_in_the_middle_runs_once(postgres: Postgres) -> 
     assert postgres.sql("SELECT count(*) FROM counted") == "5"
 
 
-def test_a_pipeline_survives_a_change_of_its_tables(postgres: Postgres) -> None:
+def test_pipeline_survives_a_change_of_its_tables(postgres: Postgres) -> None:
     postgres.sql("DROP TABLE IF EXISTS shifting; CREATE TABLE shifting (a int)")
     queries = ["SELECT 1 AS a", "SELECT * FROM shifting", "INSERT INTO shifting (a) VALUES (1)"]
 
@@ -103,7 +103,7 @@ def test_a_pipeline_survives_a_change_of_its_tables(postgres: Postgres) -> None:
 
 
 @pytest.mark.parametrize("within", [True, False])
-def test_a_pipeline_may_create_a_table_and_use_it(postgres: Postgres, within: bool) -> None:
+def test_pipeline_may_create_a_table_and_use_it(postgres: Postgres, within: bool) -> None:
     async def main() -> list[Any]:
         found = []
         async with database(postgres.dsn, connection_limit=1) as of:
@@ -118,7 +118,7 @@ def test_a_pipeline_may_create_a_table_and_use_it(postgres: Postgres, within: bo
     assert asyncio.run(main()) == [[None, None, None, [{"n": "1"}, {"n": "2"}], None]] * 4
 
 
-def test_a_transaction_may_change_a_table_whose_query_is_prepared(postgres: Postgres) -> None:
+def test_transaction_may_change_a_table_of_a_prepared_query(postgres: Postgres) -> None:
     postgres.sql("DROP TABLE IF EXISTS shifting; CREATE TABLE shifting (a int)")
 
     async def main() -> Any:
@@ -136,7 +136,7 @@ def test_a_transaction_may_change_a_table_whose_query_is_prepared(postgres: Post
 # What a pipeline prepares
 
 
-def test_a_pipeline_prepares_what_comes_twice_and_no_more_than_the_limit(
+def test_pipeline_prepares_repeated_queries_within_the_limit(
     postgres: Postgres,
 ) -> None:
     async def main() -> list[Any]:
@@ -149,7 +149,7 @@ def test_a_pipeline_prepares_what_comes_twice_and_no_more_than_the_limit(
     assert asyncio.run(main()) == [expected, expected, 10]
 
 
-def test_after_a_pipeline_that_fails_or_is_cancelled_it_is_known_what_is_prepared(
+def test_cache_is_right_after_a_failed_or_cancelled_pipeline(
     postgres: Postgres,
 ) -> None:
     async def main() -> list[int]:
@@ -185,7 +185,7 @@ class Text(str):
     __hash__ = str.__hash__
 
 
-def test_a_pipeline_of_different_texts_looks_at_each_a_few_times(postgres: Postgres) -> None:
+def test_pipeline_of_different_texts_takes_linear_time(postgres: Postgres) -> None:
     async def main() -> int:
         async with database(postgres.dsn, connection_limit=1) as of:
             found = await pipeline(of, [Text(f"SELECT {n} AS n") for n in range(3000)])
@@ -199,7 +199,7 @@ def test_a_pipeline_of_different_texts_looks_at_each_a_few_times(postgres: Postg
 # Results
 
 
-def test_of_two_columns_of_one_name_the_last_one_counts_and_its_type(postgres: Postgres) -> None:
+def test_last_of_two_columns_with_one_name_has_its_type(postgres: Postgres) -> None:
     queries = {
         "SELECT 'a'::bytea AS a, 'b'::bytea AS a": b"b",
         "SELECT 'a'::bytea AS a, 'text \\ tail' AS a": "text \\ tail",
@@ -219,7 +219,7 @@ def test_of_two_columns_of_one_name_the_last_one_counts_and_its_type(postgres: P
     assert asyncio.run(main()) == [[{"a": value}] for value in queries.values() for _ in range(3)]
 
 
-def test_columns_in_another_encoding_have_names_all_the_same(postgres: Postgres) -> None:
+def test_column_names_in_another_encoding_are_escaped(postgres: Postgres) -> None:
     named = 'SELECT 1 AS "\u00fc"'
 
     async def main() -> list[Any]:
@@ -237,7 +237,7 @@ def test_columns_in_another_encoding_have_names_all_the_same(postgres: Postgres)
 
 
 @pytest.mark.parametrize("query", [b"SELECT 1", ["SELECT 1"], None])
-def test_what_is_no_text_is_no_query(postgres: Postgres, query: Any) -> None:
+def test_query_must_be_str(postgres: Postgres, query: Any) -> None:
     async def main() -> None:
         async with database(postgres.dsn) as of:
             await ask(of, query)
@@ -246,7 +246,7 @@ def test_what_is_no_text_is_no_query(postgres: Postgres, query: Any) -> None:
         asyncio.run(main())
 
 
-def test_large_results_leave_others_their_turn(postgres: Postgres) -> None:
+def test_large_results_yield_to_other_requests(postgres: Postgres) -> None:
     wide = ", ".join(f"g AS c{n}" for n in range(400))
 
     async def main() -> tuple[int, int]:

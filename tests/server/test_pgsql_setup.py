@@ -90,7 +90,7 @@ domain.route("/", loaded, methods=["get"])
 """
 
 
-def test_the_example_of_the_api_page_works(serve: Launcher, postgres: Postgres) -> None:
+def test_example_of_the_api_page_works(serve: Launcher, postgres: Postgres) -> None:
     postgres.sql('DROP TABLE IF EXISTS "table"; CREATE TABLE "table" (foo text, n int)')
     postgres.sql("""INSERT INTO "table" VALUES ('bar', 1)""")
     with serve(PAGE, DSN=postgres.dsn).connect() as client:
@@ -99,7 +99,7 @@ def test_the_example_of_the_api_page_works(serve: Launcher, postgres: Postgres) 
     assert json.loads(answer.body) == [{"foo": "bar", "n": "1"}]
 
 
-def test_a_worker_can_name_a_database_for_itself(serve: Launcher, postgres: Postgres) -> None:
+def test_worker_can_define_a_database(serve: Launcher, postgres: Postgres) -> None:
     server = serve(NAMED_LATE, DSN=postgres.dsn)
     with server.connect() as client:
         assert client.ask(get("/hook")).body == b"2"
@@ -113,7 +113,7 @@ def test_a_worker_can_name_a_database_for_itself(serve: Launcher, postgres: Post
     assert "no database found named 'bad', there is hook, late" in refused[2]
 
 
-def test_a_file_sets_up_a_database(tmp_path: Path, postgres: Postgres) -> None:
+def test_file_defines_a_database(tmp_path: Path, postgres: Postgres) -> None:
     (tmp_path / "kore.conf").write_text(CONF.format(dsn=postgres.dsn))
     (tmp_path / "app.py").write_text(HANDLER)
     server = Server([*KORE, "-c", "kore.conf"], tmp_path, {})
@@ -136,9 +136,7 @@ def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("option", ["-t", "--print-config"])
-def test_a_string_that_libpq_does_not_understand_stops_the_start(
-    tmp_path: Path, option: str
-) -> None:
+def test_invalid_connection_string_fails_the_check(tmp_path: Path, option: str) -> None:
     (tmp_path / "kore.conf").write_text(CONF.format(dsn="colour=red"))
     (tmp_path / "app.py").write_text(HANDLER)
     done = run(tmp_path, option, "-c", "kore.conf")
@@ -148,7 +146,7 @@ def test_a_string_that_libpq_does_not_understand_stops_the_start(
     assert 'invalid connection option "colour"' in done.stderr
 
 
-def test_so_it_does_at_a_start(tmp_path: Path) -> None:
+def test_invalid_connection_string_fails_the_start(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         'import kore\nkore.server(ip="127.0.0.1", port=0, tls=False)\nkore.domain("*")\n'
         'kore.dbsetup("db", "nonsense")\n'
@@ -159,7 +157,7 @@ def test_so_it_does_at_a_start(tmp_path: Path) -> None:
     assert "app.py:4: database 'db': missing" in done.stdout + done.stderr
 
 
-def test_a_printed_configuration_sets_up_the_same(tmp_path: Path) -> None:
+def test_printed_configuration_defines_the_same_databases(tmp_path: Path) -> None:
     (tmp_path / "kore.conf").write_text(CONF.format(dsn="host=/run dbname='a b'"))
     (tmp_path / "app.py").write_text(HANDLER)
     done = run(tmp_path, "--print-config", "-c", "kore.conf")
@@ -173,7 +171,7 @@ def test_a_printed_configuration_sets_up_the_same(tmp_path: Path) -> None:
     assert "database db \"host=/run dbname='a b'\"\n" in done.stdout
 
 
-def test_who_asks_no_database_loads_no_library(serve: Launcher) -> None:
+def test_server_without_database_loads_no_library(serve: Launcher) -> None:
     with serve(LOADED).connect() as client:
         assert client.ask(get("/")).body == b"False"
 
@@ -191,7 +189,7 @@ def test_who_asks_no_database_loads_no_library(serve: Launcher) -> None:
         ("pgsql_prepared_max", -1),
     ],
 )
-def test_a_setting_has_its_range(tmp_path: Path, setting: str, value: int) -> None:
+def test_setting_has_a_range(tmp_path: Path, setting: str, value: int) -> None:
     (tmp_path / "app.py").write_text(f"import kore\nkore.config.{setting} = {value}\n")
     done = run(tmp_path, "-t", "app.py")
 
@@ -199,7 +197,7 @@ def test_a_setting_has_its_range(tmp_path: Path, setting: str, value: int) -> No
     assert f"bad value '{value}' for {setting}" in done.stderr
 
 
-def test_zero_prepares_nothing(serve: Launcher, postgres: Postgres) -> None:
+def test_prepared_max_of_zero_disables_preparing(serve: Launcher, postgres: Postgres) -> None:
     app = """
     import os
     domain = kore.domain("*", attach="http")

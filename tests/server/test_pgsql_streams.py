@@ -47,9 +47,7 @@ async def until_held(of: Database) -> None:
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_after_a_read_that_was_cancelled_the_next_one_is_an_error(
-    postgres: Postgres, own: bool
-) -> None:
+def test_read_after_a_cancelled_one_is_an_error(postgres: Postgres, own: bool) -> None:
     async def cut(of: Database, other: Database, rows: RowStream) -> list[Any]:
         async with other.transaction(None, readonly=False) as tx:
             await tx.query("SELECT pg_advisory_xact_lock(71)")
@@ -75,7 +73,7 @@ def test_after_a_read_that_was_cancelled_the_next_one_is_an_error(
     assert all(CUT in str(each) for each in errors)
 
 
-def test_after_an_error_the_next_read_is_the_same_error(postgres: Postgres) -> None:
+def test_read_after_an_error_raises_it_again(postgres: Postgres) -> None:
     async def main() -> tuple[list[Any], list[Any]]:
         async with database(postgres.dsn) as of:
             rows = stream(of, "SELECT 1/(700 - g) AS a FROM generate_series(1, 1200) AS g")
@@ -87,9 +85,7 @@ def test_after_an_error_the_next_read_is_the_same_error(postgres: Postgres) -> N
 
 
 @pytest.mark.parametrize("moment", [1, 2, 5, 20])
-def test_one_that_reads_hears_that_another_task_has_closed_the_stream(
-    postgres: Postgres, moment: int
-) -> None:
+def test_reader_gets_an_error_when_another_task_closes(postgres: Postgres, moment: int) -> None:
     async def main() -> tuple[list[Any], list[Any], Any]:
         async with database(postgres.dsn, connection_limit=1) as of:
             rows = stream(of, MANY + " WHERE pg_sleep(0.001) IS NOT NULL")
@@ -106,7 +102,7 @@ def test_one_that_reads_hears_that_another_task_has_closed_the_stream(
     assert after == [{"a": "1"}]
 
 
-def test_a_stream_of_a_transaction_may_be_closed_while_it_is_read(postgres: Postgres) -> None:
+def test_stream_of_a_transaction_may_be_closed_while_read(postgres: Postgres) -> None:
     async def main() -> tuple[list[Any], Any]:
         async with (
             database(postgres.dsn) as of,
@@ -123,7 +119,7 @@ def test_a_stream_of_a_transaction_may_be_closed_while_it_is_read(postgres: Post
     assert after == [{"a": "1"}]
 
 
-def test_a_stream_that_was_read_to_its_end_stays_ended(postgres: Postgres) -> None:
+def test_stream_stays_at_its_end(postgres: Postgres) -> None:
     async def main() -> list[Any]:
         async with database(postgres.dsn, connection_limit=1) as of:
             rows = stream(of, MANY)
@@ -143,7 +139,7 @@ def test_a_stream_that_was_read_to_its_end_stays_ended(postgres: Postgres) -> No
         (MANY, 500),
     ],
 )
-def test_long_and_wide_rows_are_read_few_at_a_time(
+def test_long_and_wide_rows_are_fetched_few_at_a_time(
     postgres: Postgres, query: str, most: int
 ) -> None:
     async def main() -> set[int]:
@@ -154,7 +150,7 @@ def test_long_and_wide_rows_are_read_few_at_a_time(
     assert max(asyncio.run(main())) <= most
 
 
-def test_a_stream_of_long_rows_needs_little_memory(worker: Worker) -> None:
+def test_stream_of_long_rows_needs_little_memory(worker: Worker) -> None:
     def read_all(count: int) -> None:
         query = f"SELECT repeat('x', 500000) AS v FROM generate_series(1, {count})"
         worker.do(f"""
@@ -169,7 +165,7 @@ def test_a_stream_of_long_rows_needs_little_memory(worker: Worker) -> None:
     assert peak(worker.server.worker) - before < 20 << 20
 
 
-def test_no_connection_is_left_by_streams_that_are_cancelled_at_any_moment(
+def test_cancelled_streams_release_their_connections(
     postgres: Postgres,
 ) -> None:
     async def main() -> list[int]:

@@ -134,7 +134,7 @@ async def left(dsn: str, way: Way, texts: list[str], moments: list[int]) -> list
     texts=st.lists(st.sampled_from(LEAVING + PLAIN), min_size=1, max_size=3),
     moments=st.lists(st.integers(1, 300), min_size=1, max_size=3),
 )
-def test_nothing_is_seen_of_what_was_cancelled_failed_or_done(
+def test_ended_query_leaves_no_trace(
     postgres: Postgres, way: Way, texts: list[str], moments: list[int]
 ) -> None:
     first, *others = asyncio.run(left(postgres.dsn, way, texts, [*moments, 1_000_000]))
@@ -142,7 +142,7 @@ def test_nothing_is_seen_of_what_was_cancelled_failed_or_done(
 
 
 @pytest.mark.parametrize("text", LEAVING)
-def test_nothing_is_seen_of_a_query_that_comes_again(postgres: Postgres, text: str) -> None:
+def test_repeated_query_leaves_no_trace(postgres: Postgres, text: str) -> None:
     async def main() -> tuple[Any, ...]:
         async with database(postgres.dsn, connection_limit=1) as of:
             first = await seen(of)
@@ -154,7 +154,7 @@ def test_nothing_is_seen_of_a_query_that_comes_again(postgres: Postgres, text: s
     assert last == first
 
 
-def test_a_temporary_table_hides_no_other_table_from_others(
+def test_temporary_table_does_not_hide_tables_from_other_queries(
     worker: Worker, postgres: Postgres
 ) -> None:
     postgres.sql("CREATE TABLE people AS SELECT 'everybody' AS name")
@@ -169,7 +169,7 @@ RUNNING = """SELECT count(*) FROM pg_stat_activity
     WHERE query = 'SELECT pg_sleep(611)' AND state = 'active'"""
 
 
-def test_what_leaves_nothing_costs_no_prepared_statement(postgres: Postgres) -> None:
+def test_harmless_query_keeps_prepared_statements(postgres: Postgres) -> None:
     async def main() -> tuple[int, int]:
         async with database(postgres.dsn, connection_limit=1) as of:
             for number in range(3):
@@ -191,7 +191,7 @@ def test_what_leaves_nothing_costs_no_prepared_statement(postgres: Postgres) -> 
 
 @pytest.mark.parametrize("moment", [2, 5, 1_000_000])
 @pytest.mark.parametrize("way", [by_query, by_one_text, by_pipeline], ids=lambda way: way.__name__)
-def test_a_variable_of_an_applications_own_is_not_even_known_afterwards(
+def test_custom_variable_does_not_exist_afterwards(
     postgres: Postgres, way: Way, moment: int
 ) -> None:
     look = "SELECT current_setting('app.tenant', true) AS tenant"

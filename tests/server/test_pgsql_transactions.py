@@ -17,9 +17,7 @@ def kept(postgres: Postgres) -> str:
     return postgres.sql("SELECT string_agg(id::text, ',' ORDER BY id) FROM kept")
 
 
-def test_what_is_done_in_a_transaction_is_seen_when_it_ends(
-    worker: Worker, postgres: Postgres
-) -> None:
+def test_transaction_is_visible_after_its_end(worker: Worker, postgres: Postgres) -> None:
     code = """
         seen = []
         async with kore.transaction("db") as tx:
@@ -34,7 +32,7 @@ def test_what_is_done_in_a_transaction_is_seen_when_it_ends(
     assert kept(postgres) == "1,2"
 
 
-def test_an_exception_undoes_all_of_it(worker: Worker, postgres: Postgres) -> None:
+def test_exception_rolls_back_the_transaction(worker: Worker, postgres: Postgres) -> None:
     code = """
         async with kore.transaction("db") as tx:
             await tx.query("INSERT INTO kept VALUES (1)")
@@ -46,9 +44,7 @@ def test_an_exception_undoes_all_of_it(worker: Worker, postgres: Postgres) -> No
     assert kept(postgres) == ""
 
 
-def test_a_transaction_within_one_undoes_no_more_than_itself(
-    worker: Worker, postgres: Postgres
-) -> None:
+def test_nested_transaction_rolls_back_only_itself(worker: Worker, postgres: Postgres) -> None:
     code = """
         async with kore.transaction("db") as tx:
             await tx.query("INSERT INTO kept VALUES (1)")
@@ -67,9 +63,7 @@ def test_a_transaction_within_one_undoes_no_more_than_itself(
     assert kept(postgres) == "1,3,4"
 
 
-def test_a_failure_that_was_swallowed_is_told_at_the_end(
-    worker: Worker, postgres: Postgres
-) -> None:
+def test_ignored_failure_is_an_error_at_the_end(worker: Worker, postgres: Postgres) -> None:
     code = """
         async with kore.transaction("db") as tx:
             await tx.query("INSERT INTO kept VALUES (1)")
@@ -83,7 +77,7 @@ def test_a_failure_that_was_swallowed_is_told_at_the_end(
     assert kept(postgres) == ""
 
 
-def test_a_commit_that_fails_is_told(worker: Worker) -> None:
+def test_failed_commit_is_an_error(worker: Worker) -> None:
     code = """
         await kore.dbquery("db", "CREATE TABLE IF NOT EXISTS late (id int UNIQUE DEFERRABLE "
                                  "INITIALLY DEFERRED)")
@@ -95,7 +89,7 @@ def test_a_commit_that_fails_is_told(worker: Worker) -> None:
     assert raised.value.sqlstate == "23505"
 
 
-def test_a_transaction_is_as_isolated_as_asked(worker: Worker) -> None:
+def test_transaction_has_the_given_isolation(worker: Worker) -> None:
     code = """
         async with kore.transaction("db", isolation="serializable", readonly=True) as tx:
             rows = await tx.query("SELECT current_setting('transaction_isolation') AS i, "
@@ -107,7 +101,7 @@ def test_a_transaction_is_as_isolated_as_asked(worker: Worker) -> None:
         worker.do('kore.transaction("db", isolation="chaos")')
 
 
-def test_tasks_that_share_a_transaction_take_turns(worker: Worker, postgres: Postgres) -> None:
+def test_tasks_share_a_transaction_one_query_at_a_time(worker: Worker, postgres: Postgres) -> None:
     code = """
         async with kore.transaction("db") as tx:
             await asyncio.gather(*(tx.query("INSERT INTO kept VALUES ($1)", [n])
@@ -117,9 +111,7 @@ def test_tasks_that_share_a_transaction_take_turns(worker: Worker, postgres: Pos
     assert worker.do(code) == [str(n) for n in range(20)]
 
 
-def test_several_queries_in_one_go_are_part_of_the_transaction(
-    worker: Worker, postgres: Postgres
-) -> None:
+def test_pipeline_is_part_of_the_transaction(worker: Worker, postgres: Postgres) -> None:
     code = """
         async with kore.transaction("db") as tx:
             return await tx.pipeline([("INSERT INTO kept VALUES ($1)", [7]), "SELECT * FROM kept"])
@@ -136,18 +128,18 @@ def test_several_queries_in_one_go_are_part_of_the_transaction(
         ("await anext(tx.stream('SELECT 1'))", "the transaction is over"),
     ],
 )
-def test_after_its_end_a_transaction_takes_no_queries(worker: Worker, code: str, text: str) -> None:
+def test_ended_transaction_refuses_queries(worker: Worker, code: str, text: str) -> None:
     with pytest.raises(Raised, match=text):
         worker.do(f'async with kore.transaction("db") as tx: pass\n{code}')
 
 
 @pytest.mark.parametrize("word", ["COMMIT", "ROLLBACK"])
-def test_a_query_that_ends_the_transaction_is_an_error(worker: Worker, word: str) -> None:
+def test_query_that_ends_the_transaction_is_an_error(worker: Worker, word: str) -> None:
     with pytest.raises(Raised, match="a query has ended the transaction"):
         worker.do(f'async with kore.transaction("db") as tx: await tx.query("{word}")')
 
 
-def test_a_setting_of_a_transaction_is_gone_after_it(worker: Worker) -> None:
+def test_setting_of_a_transaction_ends_with_it(worker: Worker) -> None:
     code = """
         async with kore.transaction("db") as tx:
             await tx.query("SET work_mem = '1MB'")
@@ -160,7 +152,9 @@ def test_a_setting_of_a_transaction_is_gone_after_it(worker: Worker) -> None:
     assert worker.do(code) == {("4MB", None)}
 
 
-def test_a_client_that_leaves_undoes_the_transaction(worker: Worker, postgres: Postgres) -> None:
+def test_transaction_is_rolled_back_when_its_client_leaves(
+    worker: Worker, postgres: Postgres
+) -> None:
     code = """
         async with kore.transaction("db") as tx:
             await tx.query("INSERT INTO kept VALUES (1)")
@@ -180,7 +174,7 @@ def test_a_client_that_leaves_undoes_the_transaction(worker: Worker, postgres: P
 # Streams
 
 
-def test_a_stream_gives_row_by_row(worker: Worker) -> None:
+def test_stream_yields_rows(worker: Worker) -> None:
     code = """
         rows = [row async for row in kore.dbstream("db", "SELECT i, $1 AS t FROM "
                                                    "generate_series(1, 1234) i", params=["x"])]
@@ -190,7 +184,7 @@ def test_a_stream_gives_row_by_row(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1000])
-def test_a_stream_ends_where_the_rows_do(worker: Worker, count: int) -> None:
+def test_stream_ends_with_the_rows(worker: Worker, count: int) -> None:
     code = f"""
         query = "SELECT i FROM generate_series(1, {count}) i"
         return len([row async for row in kore.dbstream("db", query)])
@@ -198,14 +192,14 @@ def test_a_stream_ends_where_the_rows_do(worker: Worker, count: int) -> None:
     assert worker.do(code) == count
 
 
-def test_a_stream_of_bytes(worker: Worker) -> None:
+def test_stream_of_bytes(worker: Worker) -> None:
     code = """
         return [row async for row in kore.dbstream("db", "SELECT 258 AS n", binary=True)]
     """
     assert worker.do(code) == [{"n": b"\0\0\1\2"}]
 
 
-def test_a_stream_that_is_left_gives_its_connection_back(worker: Worker) -> None:
+def test_abandoned_stream_releases_its_connection(worker: Worker) -> None:
     code = """
         for _ in range(20):
             async for row in kore.dbstream("db", "SELECT * FROM generate_series(1, 100000)"):
@@ -217,7 +211,7 @@ def test_a_stream_that_is_left_gives_its_connection_back(worker: Worker) -> None
     assert worker.do(code) == [{"a": "1"}]
 
 
-def test_a_stream_says_what_is_wrong_with_its_query(worker: Worker) -> None:
+def test_stream_reports_errors_of_its_query(worker: Worker) -> None:
     with pytest.raises(Raised, match='relation "nowhere" does not exist'):
         worker.do('await anext(kore.dbstream("db", "SELECT * FROM nowhere"))')
     with pytest.raises(Raised, match="division by zero"):
@@ -228,7 +222,7 @@ def test_a_stream_says_what_is_wrong_with_its_query(worker: Worker) -> None:
     assert worker.do('return await kore.dbquery("db", "SELECT 1 AS a")') == [{"a": "1"}]
 
 
-def test_streams_of_a_transaction_can_be_read_in_turns(worker: Worker) -> None:
+def test_streams_of_a_transaction_can_be_interleaved(worker: Worker) -> None:
     code = """
         async with kore.transaction("db") as tx:
             one = tx.stream("SELECT i FROM generate_series(1, 1500) i")
@@ -245,9 +239,7 @@ def test_streams_of_a_transaction_can_be_read_in_turns(worker: Worker) -> None:
     assert worker.do(code) == (1500, [{"b": "2"}])
 
 
-def test_what_a_stream_writes_is_kept_when_it_was_read_to_its_end(
-    worker: Worker, postgres: Postgres
-) -> None:
+def test_changes_of_a_stream_are_committed_at_its_end(worker: Worker, postgres: Postgres) -> None:
     postgres.sql(
         "CREATE OR REPLACE FUNCTION keep(int) RETURNS int LANGUAGE sql AS "
         "'INSERT INTO kept VALUES ($1) RETURNING id'"
@@ -257,7 +249,7 @@ def test_what_a_stream_writes_is_kept_when_it_was_read_to_its_end(
     assert kept(postgres) == "5"
 
 
-def test_a_stream_needs_no_more_memory_for_more_rows(worker: Worker) -> None:
+def test_memory_of_a_stream_does_not_grow_with_its_rows(worker: Worker) -> None:
     def stream(rows: int) -> None:
         code = f"""
             query = "SELECT i, repeat('x', 200) AS x FROM generate_series(1, {rows}) i"
@@ -278,9 +270,7 @@ def test_a_stream_needs_no_more_memory_for_more_rows(worker: Worker) -> None:
 # Who is cancelled
 
 
-def test_a_transaction_within_one_is_undone_when_it_is_cancelled(
-    worker: Worker, postgres: Postgres
-) -> None:
+def test_cancelled_nested_transaction_is_rolled_back(worker: Worker, postgres: Postgres) -> None:
     code = """
         async def cancelled(number, more):
             inside = asyncio.Event()
@@ -307,7 +297,7 @@ def test_a_transaction_within_one_is_undone_when_it_is_cancelled(
     assert kept(postgres) == "1,6"
 
 
-def test_a_query_that_was_cancelled_is_never_committed(worker: Worker, postgres: Postgres) -> None:
+def test_cancelled_query_is_never_committed(worker: Worker, postgres: Postgres) -> None:
     code = """
         async with kore.transaction("db") as tx:
             task = asyncio.create_task(tx.query("INSERT INTO kept SELECT 1 FROM pg_sleep(0.1)"))
@@ -321,7 +311,7 @@ def test_a_query_that_was_cancelled_is_never_committed(worker: Worker, postgres:
     assert kept(postgres) == ""
 
 
-def test_a_task_is_told_that_its_transaction_was_left(worker: Worker) -> None:
+def test_waiting_task_gets_an_error_when_the_transaction_ends(worker: Worker) -> None:
     code = """
         tasks = []
         async def leave():
@@ -338,7 +328,7 @@ def test_a_task_is_told_that_its_transaction_was_left(worker: Worker) -> None:
         worker.do(code)
 
 
-def test_a_stream_may_be_collected_in_any_thread(worker: Worker) -> None:
+def test_stream_may_be_garbage_collected_in_any_thread(worker: Worker) -> None:
     code = """
         import gc
         async def lose():
@@ -355,7 +345,7 @@ def test_a_stream_may_be_collected_in_any_thread(worker: Worker) -> None:
     assert worker.do(code) == [{"a": "1"}]
 
 
-def test_a_stream_has_one_reader(worker: Worker) -> None:
+def test_stream_has_one_reader(worker: Worker) -> None:
     code = """
         rows = kore.dbstream("db", "SELECT * FROM generate_series(1, 1000)")
         async def read():
@@ -367,13 +357,13 @@ def test_a_stream_has_one_reader(worker: Worker) -> None:
     assert worker.do(code) == (1000, told, [{"a": "1"}])
 
 
-def test_a_stream_of_what_is_no_query_is_refused(worker: Worker) -> None:
+def test_stream_of_an_invalid_query_is_refused(worker: Worker) -> None:
     with pytest.raises(Raised, match="query must be str, not int"):
         worker.do('kore.dbstream("db", 5)')
     assert "Exception ignored" not in worker.log.text()
 
 
-def test_who_was_thrown_out_is_told_why(worker: Worker) -> None:
+def test_terminated_connection_has_the_reason_of_the_server(worker: Worker) -> None:
     code = """
         async with kore.transaction("db") as tx:
             (row,) = await tx.query("SELECT pg_backend_pid() AS pid")

@@ -29,9 +29,7 @@ async def hold(of: Database, met: list[int], count: int) -> Any:
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])
-def test_when_all_wait_for_another_connection_the_last_one_gives_in(
-    postgres: Postgres, most: int
-) -> None:
+def test_last_holder_in_a_deadlock_gets_an_error(postgres: Postgres, most: int) -> None:
     async def main() -> tuple[list[Any], Any]:
         async with database(postgres.dsn, connection_limit=most, wait_timeout=600) as of:
             met: list[int] = []
@@ -46,7 +44,7 @@ def test_when_all_wait_for_another_connection_the_last_one_gives_in(
     assert after == [{"a": "3"}]
 
 
-def test_a_stream_that_is_read_holds_its_connection_like_a_transaction(postgres: Postgres) -> None:
+def test_stream_counts_as_holder_of_a_connection(postgres: Postgres) -> None:
     async def main() -> None:
         async with database(postgres.dsn, connection_limit=1, wait_timeout=600) as of:
             async for _ in of.stream("SELECT * FROM generate_series(1, 9)", None, False, False):
@@ -56,7 +54,7 @@ def test_a_stream_that_is_read_holds_its_connection_like_a_transaction(postgres:
         asyncio.run(main())
 
 
-def test_as_long_as_a_connection_is_free_or_comes_back_none_gives_in(postgres: Postgres) -> None:
+def test_no_deadlock_while_a_connection_can_be_released(postgres: Postgres) -> None:
     async def main() -> list[Any]:
         async with database(postgres.dsn, connection_limit=2, wait_timeout=600) as of:
             one = await hold(of, [], 1)
@@ -68,9 +66,7 @@ def test_as_long_as_a_connection_is_free_or_comes_back_none_gives_in(postgres: P
     assert asyncio.run(main()) == [[{"a": "2"}]] * 2 + [[{"pg_sleep": ""}]]
 
 
-def test_a_query_that_waits_for_too_long_hears_what_has_the_connections(
-    serve: Launcher, postgres: Postgres
-) -> None:
+def test_wait_timeout_names_the_holders(serve: Launcher, postgres: Postgres) -> None:
     worker = Worker(
         serve(APP, settings={"pgsql_conn_max": 2, "pgsql_queue_timeout": 1}, DSN=postgres.dsn)
     )
@@ -100,7 +96,7 @@ def test_a_query_that_waits_for_too_long_hears_what_has_the_connections(
     assert worker.do('return await kore.dbquery("db", "SELECT 1 AS a")') == [{"a": "1"}]
 
 
-def test_queries_give_up_waiting_each_in_its_time(postgres: Postgres) -> None:
+def test_each_waiting_query_has_its_own_deadline(postgres: Postgres) -> None:
     async def main() -> list[Any]:
         async with database(postgres.dsn, connection_limit=1, wait_timeout=0.05) as of:
             async with of.transaction(None, readonly=False):
@@ -115,7 +111,7 @@ def test_queries_give_up_waiting_each_in_its_time(postgres: Postgres) -> None:
     assert asyncio.run(main()) == [late, cancelled, late, late, [{"a": "1"}], 0]
 
 
-def test_zero_is_no_limit_in_time(postgres: Postgres) -> None:
+def test_queue_timeout_of_zero_is_no_limit(postgres: Postgres) -> None:
     async def main() -> Any:
         async with database(postgres.dsn, connection_limit=1, wait_timeout=0) as of:
             busy = asyncio.ensure_future(ask(of, "SELECT pg_sleep(0.01)"))
@@ -128,7 +124,7 @@ def test_zero_is_no_limit_in_time(postgres: Postgres) -> None:
     assert asyncio.run(main()) == [{"a": "1"}]
 
 
-def test_a_connection_that_was_refused_is_tried_again_for_those_who_wait(
+def test_refused_connection_is_retried_for_waiting_queries(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "CONNECT_BACKOFF", 0.01)
@@ -173,7 +169,7 @@ class Standby:
         writer.close()
 
 
-def test_listening_that_is_refused_is_tried_ever_less_often_and_told_once(
+def test_refused_listen_backs_off_and_logs_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(listen, "RECONNECT_DELAY_MAX", 0.4)

@@ -16,7 +16,7 @@ VERSION = "kore/0.1.0"
 
 
 @on_both
-async def test_a_get_is_answered_with_status_and_body() -> None:
+async def test_get_returns_status_and_body() -> None:
     async with Peer() as peer:
         assert await kore.httpclient(peer.url).get() == (200, b"hello")
 
@@ -30,7 +30,7 @@ async def test_a_get_is_answered_with_status_and_body() -> None:
 
 
 @on_both
-async def test_each_method_says_what_it_is_called() -> None:
+async def test_each_method_is_sent() -> None:
     async with Peer() as peer:
         client = kore.httpclient(peer.url)
         for name in ("get", "head", "options", "delete"):
@@ -54,7 +54,7 @@ async def test_each_method_says_what_it_is_called() -> None:
 
 
 @on_both
-async def test_bodies_are_forms_unless_somebody_says_otherwise() -> None:
+async def test_bodies_are_forms_by_default() -> None:
     async with Peer() as peer:
         client = kore.httpclient(peer.url)
         await client.post(body=b"a=1")
@@ -69,7 +69,7 @@ async def test_bodies_are_forms_unless_somebody_says_otherwise() -> None:
 
 
 @on_both
-async def test_an_empty_body_is_sent_and_received() -> None:
+async def test_empty_body_is_sent_and_received() -> None:
     async def nothing(asked: ReceivedRequest) -> None:
         asked.answer(b"", 204) if asked.method == "GET" else asked.answer(b"")
 
@@ -82,7 +82,7 @@ async def test_an_empty_body_is_sent_and_received() -> None:
 
 
 @on_both
-async def test_a_large_body_is_sent_at_once_and_whole() -> None:
+async def test_large_body_is_sent_without_delay() -> None:
     body = bytes(range(256)) * 16384
     async with Peer() as peer:
         await kore.httpclient(peer.url).post(body=memoryview(body))
@@ -92,7 +92,7 @@ async def test_a_large_body_is_sent_at_once_and_whole() -> None:
 
 
 @on_both
-async def test_fields_are_sent_as_they_are_and_taken_away_when_empty() -> None:
+async def test_fields_are_sent_and_empty_ones_removed() -> None:
     async with Peer() as peer:
         fields = {"X-Header": "from-client; ä", "accept": "", "User-Agent": "other"}
         await kore.httpclient(peer.url).get(headers=fields)
@@ -117,20 +117,20 @@ async def test_fields_are_sent_as_they_are_and_taken_away_when_empty() -> None:
         ({"content-length": "5"}, "without a body"),
     ],
 )
-def test_a_field_that_would_be_another_is_refused(headers: dict[str, str], reason: str) -> None:
+def test_invalid_field_is_refused(headers: dict[str, str], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         kore.httpclient("http://127.0.0.1:1/").get(headers=headers)
 
 
 @pytest.mark.parametrize("length", ["4", "+5", "five", ""])
-def test_a_length_that_is_not_the_bodys_is_refused(length: str) -> None:
+def test_wrong_content_length_is_refused(length: str) -> None:
     client = kore.httpclient("http://127.0.0.1:1/")
     with pytest.raises(ValueError, match="content-length"):
         client.post(body=b"12345", headers={"Content-Length": length})
 
 
 @on_both
-async def test_a_length_that_is_the_bodys_is_said_once() -> None:
+async def test_right_content_length_is_sent_once() -> None:
     async with Peer() as peer:
         await kore.httpclient(peer.url).post(body=b"12345", headers={"Content-Length": "5"})
 
@@ -154,7 +154,7 @@ async def test_headers_are_returned_when_asked_for() -> None:
 
 
 @on_both
-async def test_interim_answers_and_trailers_are_no_headers() -> None:
+async def test_interim_responses_and_trailers_are_not_headers() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.send(b"HTTP/1.1 103 Early Hints\r\nlink: early\r\n\r\n")
         asked.send(b"HTTP/1.1 200 OK\r\nx: head\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -179,7 +179,7 @@ async def test_any_status_is_a_result() -> None:
 
 
 @on_both
-async def test_a_head_may_announce_what_does_not_come() -> None:
+async def test_response_to_head_may_announce_a_length() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.send(b"HTTP/1.1 200 OK\r\ncontent-length: 123456789\r\n\r\n")
 
@@ -193,7 +193,7 @@ async def test_a_head_may_announce_what_does_not_come() -> None:
 
 
 @on_both
-async def test_an_answer_that_nothing_changed_may_announce_what_does_not_come() -> None:
+async def test_response_304_may_announce_a_length() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.send(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 123456789\r\n\r\n")
 
@@ -204,7 +204,7 @@ async def test_an_answer_that_nothing_changed_may_announce_what_does_not_come() 
 
 
 @on_both
-async def test_what_was_awaited_has_the_same_result_again() -> None:
+async def test_awaiting_again_has_the_same_result() -> None:
     async with Peer() as peer:
         asking = kore.httpclient(peer.url).get()
         await asyncio.sleep(0.01)
@@ -215,7 +215,7 @@ async def test_what_was_awaited_has_the_same_result_again() -> None:
 
 
 @on_both
-async def test_asking_can_be_gathered_and_made_a_task() -> None:
+async def test_request_can_be_gathered_and_made_a_task() -> None:
     async with Peer() as peer:
         client = kore.httpclient(peer.url)
         task = asyncio.create_task(client.get())
@@ -228,7 +228,7 @@ async def test_asking_can_be_gathered_and_made_a_task() -> None:
 
 
 @on_both
-async def test_two_cannot_await_the_same_at_a_time() -> None:
+async def test_request_cannot_be_awaited_twice_at_a_time() -> None:
     release = asyncio.Event()
 
     async def answer(asked: ReceivedRequest) -> None:
@@ -277,7 +277,7 @@ CALLS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("method", "keywords", "kind", "text"), CALLS)
-def test_a_wrong_call_says_so_at_once(
+def test_wrong_call_raises_at_once(
     method: str, keywords: dict[str, Any], kind: type[Exception], text: str
 ) -> None:
     with pytest.raises(kind, match=text):
@@ -301,20 +301,20 @@ CLIENTS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("url", "keywords", "kind", "text"), CLIENTS)
-def test_a_wrong_client_says_so_at_once(
+def test_wrong_client_raises_at_once(
     url: Any, keywords: dict[str, Any], kind: type[Exception], text: str
 ) -> None:
     with pytest.raises(kind, match=text):
         kore.httpclient(url, **keywords)
 
 
-def test_an_error_of_types_is_a_runtime_error_too() -> None:
+def test_client_type_error_is_a_runtime_error() -> None:
     assert issubclass(ClientTypeError, RuntimeError)
     assert issubclass(ClientTypeError, TypeError)
 
 
 @on_both
-async def test_a_unix_socket_is_asked_by_its_path(tmp_path: Any) -> None:
+async def test_unix_socket_is_used_by_its_path(tmp_path: Any) -> None:
     async with Peer(path=str(tmp_path / "sock")) as peer:
         client = kore.httpclient("http://some.host/there", unix=tmp_path / "sock")
         assert await client.get() == (200, b"hello")
@@ -322,7 +322,7 @@ async def test_a_unix_socket_is_asked_by_its_path(tmp_path: Any) -> None:
 
 
 @on_both
-async def test_an_abstract_socket_is_asked_by_its_name(tmp_path: Any) -> None:
+async def test_abstract_socket_is_used_by_its_name(tmp_path: Any) -> None:
     name = f"@kore-test-{tmp_path}"
     async with Peer(path=name) as peer:
         for client in (
@@ -339,7 +339,7 @@ async def test_an_abstract_socket_is_asked_by_its_name(tmp_path: Any) -> None:
 
 
 @on_both
-async def test_nobody_is_given_a_connection_to_another_place(tmp_path: Any) -> None:
+async def test_connections_to_different_sockets_are_not_shared(tmp_path: Any) -> None:
     async def other(asked: ReceivedRequest) -> None:
         asked.answer(b"other")
 
@@ -360,7 +360,7 @@ async def test_all_clients_share_connections() -> None:
 
 
 @on_both
-async def test_many_are_asked_at_a_time() -> None:
+async def test_many_requests_run_at_a_time() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         await asyncio.sleep(0.001)
         asked.answer(asked.target.encode())

@@ -67,7 +67,7 @@ async def both_ways(url: str) -> tuple[Any, Any]:
 @pytest.mark.parametrize("chunk", [0, 1, 1000])
 @pytest.mark.parametrize("coding", CODINGS)
 @on_both
-async def test_a_compressed_answer_is_decoded(coding: str, chunk: int) -> None:
+async def test_compressed_response_is_decoded(coding: str, chunk: int) -> None:
     packed = CODINGS[coding](TEXT)
     async with Peer(answering(packed, coding, chunk=chunk)) as peer:
         assert await both_ways(peer.url) == (TEXT, TEXT)
@@ -77,7 +77,7 @@ async def test_a_compressed_answer_is_decoded(coding: str, chunk: int) -> None:
 @pytest.mark.parametrize("missing", [1, 4, 8, 12, 50])
 @pytest.mark.parametrize("coding", CODINGS)
 @on_both
-async def test_a_truncated_answer_is_an_error(coding: str, missing: int) -> None:
+async def test_truncated_response_is_an_error(coding: str, missing: int) -> None:
     packed = CODINGS[coding](TEXT)[:-missing]
     async with Peer(answering(packed, coding)) as peer:
         for error in await both_ways(peer.url):
@@ -87,7 +87,7 @@ async def test_a_truncated_answer_is_an_error(coding: str, missing: int) -> None
 
 
 @on_both
-async def test_members_of_gzip_belong_together() -> None:
+async def test_gzip_members_are_joined() -> None:
     packed = gzip.compress(b"one ") + gzip.compress(b"") + gzip.compress(b"two")
     async with Peer(answering(packed, "gzip", chunk=7)) as peer:
         assert await both_ways(peer.url) == (b"one two", b"one two")
@@ -107,7 +107,7 @@ async def test_members_of_gzip_belong_together() -> None:
     ],
 )
 @on_both
-async def test_what_cannot_be_decoded_is_an_error(body: bytes, coding: str, reason: str) -> None:
+async def test_undecodable_body_is_an_error(body: bytes, coding: str, reason: str) -> None:
     async with Peer(answering(body, coding)) as peer:
         for error in await both_ways(peer.url):
             assert isinstance(error, kore.errors.ClientError)
@@ -115,7 +115,7 @@ async def test_what_cannot_be_decoded_is_an_error(body: bytes, coding: str, reas
 
 
 @on_both
-async def test_codings_in_one_another_do_not_fill_the_memory() -> None:
+async def test_nested_codings_do_not_fill_the_memory() -> None:
     packed = gzip.compress(gzip.compress(bytes(2 * DECODED_SIZE_MAX)))
     async with Peer(answering(packed, "gzip, gzip")) as peer:
         whole, streamed = await both_ways(peer.url)
@@ -125,7 +125,7 @@ async def test_codings_in_one_another_do_not_fill_the_memory() -> None:
 
 
 @on_both
-async def test_a_part_of_an_answer_is_not_truncated() -> None:
+async def test_partial_response_is_not_truncated() -> None:
     packed = gzip.compress(TEXT)[:100]
 
     async def part(asked: ReceivedRequest) -> None:
@@ -138,7 +138,7 @@ async def test_a_part_of_an_answer_is_not_truncated() -> None:
 
 
 @on_both
-async def test_an_answer_without_a_body_is_not_truncated() -> None:
+async def test_response_without_body_is_not_truncated() -> None:
     async with Peer(answering(b"", "gzip")) as peer:
         assert await both_ways(peer.url) == (b"", b"")
         assert await kore.httpclient(peer.url).head(curlopt=ASKED) == (200, b"")
@@ -149,7 +149,7 @@ async def test_an_answer_without_a_body_is_not_truncated() -> None:
     [("gzip", "gzip"), ("br, gzip;q=0.5", "gzip;q=0.5"), ("zstd,deflate,*;q=0", "deflate,*;q=0")],
 )
 @on_both
-async def test_only_what_is_decoded_here_is_asked_for(given: str, sent: str) -> None:
+async def test_only_decodable_codings_are_requested(given: str, sent: str) -> None:
     async with Peer(answering(zlib.compress(TEXT), "deflate")) as peer:
         options = {kore.CURLOPT_ACCEPT_ENCODING: given}
         assert await kore.httpclient(peer.url).get(curlopt=options) == (200, TEXT)
@@ -158,7 +158,7 @@ async def test_only_what_is_decoded_here_is_asked_for(given: str, sent: str) -> 
 
 @pytest.mark.parametrize("option", [kore.CURLOPT_HTTP_CONTENT_DECODING, None])
 @on_both
-async def test_what_is_not_to_be_decoded_stays_as_it_came(option: int | None) -> None:
+async def test_raw_body_is_not_decoded(option: int | None) -> None:
     packed = gzip.compress(TEXT)[:-4]
     async with Peer(answering(packed, "gzip")) as peer:
         options = {} if option is None else {**ASKED, option: 0}
@@ -166,7 +166,7 @@ async def test_what_is_not_to_be_decoded_stays_as_it_came(option: int | None) ->
 
 
 @on_both
-async def test_a_handle_decodes_too() -> None:
+async def test_curl_handle_decodes() -> None:
     async with Peer(answering(gzip.compress(TEXT), "gzip")) as peer:
         handle = kore.curl(peer.url)
         handle.setopt(kore.CURLOPT_ACCEPT_ENCODING, "")
@@ -177,7 +177,7 @@ async def test_a_handle_decodes_too() -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, deflate"])
 @on_both
-async def test_the_limit_is_one_of_decoded_bytes(coding: str) -> None:
+async def test_limit_counts_decoded_bytes(coding: str) -> None:
     packed = CODINGS[coding](bytes(64 * MIB))
     async with Peer(answering(packed, coding)) as peer:
         error = await fails(kore.httpclient(peer.url).get(curlopt=ASKED))

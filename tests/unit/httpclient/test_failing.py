@@ -103,7 +103,7 @@ BROKEN: list[tuple[Callable[[ReceivedRequest], Awaitable[None]], int, str]] = [
     ("answer", "code", "reason"), BROKEN, ids=[row[0].__name__ for row in BROKEN]
 )
 @on_both
-async def test_a_broken_answer_is_an_error_that_names_it(
+async def test_malformed_response_is_an_error(
     answer: Callable[[ReceivedRequest], Awaitable[None]], code: int, reason: str
 ) -> None:
     async with Peer(answer) as peer:
@@ -116,14 +116,14 @@ async def test_a_broken_answer_is_an_error_that_names_it(
 
 
 @on_both
-async def test_a_name_that_nobody_has_is_named() -> None:
+async def test_unresolvable_name_is_named() -> None:
     error = await fails(kore.httpclient("http://no.such.host.invalid/").get(timeout=10_000))
     assert error.code in {6, 28}
     assert "no.such.host.invalid" in str(error) or "Resolving" in str(error)
 
 
 @on_both
-async def test_a_port_where_nobody_listens_is_named() -> None:
+async def test_refused_connection_is_named() -> None:
     port = free_port()
     error = await fails(kore.httpclient(f"http://127.0.0.1:{port}/").get())
     assert error.code == 7
@@ -132,7 +132,7 @@ async def test_a_port_where_nobody_listens_is_named() -> None:
 
 
 @on_both
-async def test_an_error_has_no_password() -> None:
+async def test_error_does_not_contain_the_password() -> None:
     for url in ("http://me:secret@127.0.0.1:1/x@y", "me:secret@127.0.0.1:1/x@y"):
         error = await fails(kore.httpclient(url).get())
         assert "secret" not in str(error)
@@ -145,7 +145,7 @@ async def never(asked: ReceivedRequest) -> None:
 
 
 @on_both
-async def test_who_never_answers_is_given_up_in_time() -> None:
+async def test_silent_server_times_out() -> None:
     async with Peer(never) as peer:
         client = kore.httpclient(peer.url)
         errors = await asyncio.gather(*[fails(client.get(timeout=50 + n)) for n in range(20)])
@@ -163,7 +163,7 @@ async def test_a_timeout_is_any_real_number(limit: Any) -> None:
 
 
 @on_both
-async def test_no_timeout_is_lost_however_close_they_are() -> None:
+async def test_close_timeouts_all_fire() -> None:
     async with Peer(never) as peer:
         client = kore.httpclient(peer.url)
         for _ in range(10):
@@ -172,7 +172,7 @@ async def test_no_timeout_is_lost_however_close_they_are() -> None:
 
 
 @on_both
-async def test_who_answers_too_slowly_is_given_up_in_time() -> None:
+async def test_slow_response_times_out() -> None:
     async def drip(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 1000000\r\n\r\n")
         while True:
@@ -185,7 +185,7 @@ async def test_who_answers_too_slowly_is_given_up_in_time() -> None:
 
 
 @on_both
-async def test_a_cancelled_task_hangs_up() -> None:
+async def test_cancelled_task_closes_the_connection() -> None:
     async with Peer(never) as peer:
         client = kore.httpclient(peer.url)
         tasks = [asyncio.create_task(client.get()) for _ in range(10)]
@@ -202,7 +202,7 @@ async def test_a_cancelled_task_hangs_up() -> None:
 
 
 @on_both
-async def test_what_failed_fails_again_and_leaves_no_garbage() -> None:
+async def test_failed_request_fails_again_and_leaves_no_garbage() -> None:
     client = kore.httpclient("http://127.0.0.1:1/")
     asking = client.get()
     first, second = await fails(asking), await fails(asking)
@@ -224,7 +224,7 @@ async def test_what_failed_fails_again_and_leaves_no_garbage() -> None:
 
 
 @on_both
-async def test_what_was_cancelled_cannot_be_awaited_again() -> None:
+async def test_cancelled_request_cannot_be_awaited_again() -> None:
     async with Peer(never) as peer:
         asking = kore.httpclient(peer.url).get()
         with pytest.raises(TimeoutError):
@@ -256,7 +256,7 @@ async def until_closed(asked: ReceivedRequest) -> None:
 @pytest.mark.parametrize("answer", [announced, chunked, until_closed])
 @pytest.mark.parametrize("options", [{}, {kore.CURLOPT_ACCEPT_ENCODING: ""}])
 @on_both
-async def test_an_answer_that_is_too_large_is_refused(
+async def test_too_large_response_is_an_error(
     answer: Callable[[ReceivedRequest], Awaitable[None]], options: dict[int, object]
 ) -> None:
     async with Peer(answer) as peer:
@@ -269,7 +269,7 @@ async def test_an_answer_that_is_too_large_is_refused(
 
 
 @on_both
-async def test_an_answer_of_the_largest_size_is_taken() -> None:
+async def test_response_of_the_maximum_size_is_accepted() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"x" * 2 * MIB)
 
@@ -281,7 +281,7 @@ async def test_an_answer_of_the_largest_size_is_taken() -> None:
 
 
 @on_both
-async def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
+async def test_decompression_bomb_stops_at_the_limit() -> None:
     bomb = gzip.compress(bytes(32 * MIB))
 
     async def answer(asked: ReceivedRequest) -> None:
@@ -295,7 +295,7 @@ async def test_a_bomb_is_not_unpacked_beyond_the_limit() -> None:
 
 
 @on_both
-async def test_what_is_packed_is_unpacked_when_asked_for() -> None:
+async def test_compressed_body_is_decoded_when_requested() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.answer(gzip.compress(b"hello" * 1000), 200, "content-encoding: gzip")
 
@@ -306,14 +306,14 @@ async def test_what_is_packed_is_unpacked_when_asked_for() -> None:
 
 
 @on_both
-async def test_an_own_limit_is_named_as_libcurl_does() -> None:
+async def test_maxfilesize_error_is_libcurls() -> None:
     async with Peer(announced) as peer:
         error = await fails(kore.httpclient(peer.url).get(curlopt={kore.CURLOPT_MAXFILESIZE: 1000}))
         assert error.code == 63
 
 
 @on_both
-async def test_a_connection_that_was_closed_meanwhile_costs_nobody_a_request() -> None:
+async def test_request_on_a_closed_idle_connection_is_repeated() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"one")
         asked.last = True
@@ -327,7 +327,7 @@ async def test_a_connection_that_was_closed_meanwhile_costs_nobody_a_request() -
 
 
 @on_both
-async def test_what_must_not_be_done_twice_asks_on_a_new_connection() -> None:
+async def test_fresh_connect_uses_a_new_connection() -> None:
     async def reply(asked: ReceivedRequest) -> None:
         asked.last = asked.method == "POST"
         if not asked.last:
@@ -343,7 +343,7 @@ async def test_what_must_not_be_done_twice_asks_on_a_new_connection() -> None:
 
 
 @on_both
-async def test_what_libcurl_has_no_words_for_has_its_number_s() -> None:
+async def test_error_without_text_has_that_of_its_code() -> None:
     async def endless_line(asked: ReceivedRequest) -> None:
         asked.send(OK + b"x: ")
         while True:
@@ -357,7 +357,7 @@ async def test_what_libcurl_has_no_words_for_has_its_number_s() -> None:
 
 
 @on_both
-async def test_failures_leave_nothing() -> None:
+async def test_failures_leave_no_objects() -> None:
     async def every(asked: ReceivedRequest) -> None:
         answers = [close, close_in_head, close_in_body, hello, announced, bad_chunks]
         await answers[len(peer.asked) % len(answers)](asked)

@@ -25,14 +25,14 @@ def to(location: str, status: int = 302) -> Any:
 
 @pytest.mark.parametrize("scheme", ["file", "ftp", "gopher", "dict", "ldap", "scp", "smtp", "ws"])
 @on_both
-async def test_only_the_web_is_asked(scheme: str) -> None:
+async def test_only_http_and_https_are_allowed(scheme: str) -> None:
     error = await fails(kore.httpclient(f"{scheme}://127.0.0.1/etc/passwd").get())
     assert error.code == 1
     assert (await fails(kore.curl(f"{scheme}://127.0.0.1/etc/passwd").run())).code == 1
 
 
 @on_both
-async def test_a_handle_may_be_allowed_files(tmp_path: Any) -> None:
+async def test_curl_handle_may_allow_files(tmp_path: Any) -> None:
     (tmp_path / "note").write_bytes(b"a note")
     handle = kore.curl(f"file://{tmp_path}/note")
     handle.setopt(kore.CURLOPT_PROTOCOLS, 1 << 10)
@@ -40,7 +40,7 @@ async def test_a_handle_may_be_allowed_files(tmp_path: Any) -> None:
 
 
 @on_both
-async def test_redirects_are_followed_when_asked_for() -> None:
+async def test_redirects_are_followed_with_follow() -> None:
     async with Peer(to("/there")) as peer:
         client = kore.httpclient(peer.url)
         assert await client.get() == (302, b"moved")
@@ -73,7 +73,7 @@ FOLLOWS: Final[dict[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @on_both
-async def test_a_redirect_says_what_becomes_of_the_method(
+async def test_redirect_status_decides_the_method(
     status: int, method: str, body: str, how: str
 ) -> None:
     """RFC 9110 section 15.4: with 301 and 302 a POST becomes a GET, with 303 every method."""
@@ -98,7 +98,9 @@ async def test_a_redirect_says_what_becomes_of_the_method(
     ],
 )
 @on_both
-async def test_so_it_is_without_a_body(method: str, status: int, then: str) -> None:
+async def test_redirect_status_decides_the_method_without_body(
+    method: str, status: int, then: str
+) -> None:
     async with Peer(to("/there", status)) as peer:
         await getattr(kore.httpclient(peer.url), method)(follow=True)
         assert [asked.method for asked in peer.asked] == [method.upper(), then]
@@ -117,7 +119,7 @@ async def test_so_it_is_without_a_body(method: str, status: int, then: str) -> N
     ],
 )
 @on_both
-async def test_a_method_of_ones_own_is_no_post(
+async def test_custom_method_is_not_a_post(
     status: int, then: bytes, method: str, body: str
 ) -> None:
     async with Peer(to("/there", status)) as peer:
@@ -129,7 +131,7 @@ async def test_a_method_of_ones_own_is_no_post(
 @pytest.mark.parametrize("option", [kore.CURLOPT_POST, kore.CURLOPT_UPLOAD])
 @pytest.mark.parametrize(("status", "then"), [(302, b"PUT body"), (303, b"GET ")])
 @on_both
-async def test_a_handle_follows_in_the_same_way(status: int, then: bytes, option: int) -> None:
+async def test_curl_handle_follows_in_the_same_way(status: int, then: bytes, option: int) -> None:
     async with Peer(to("/there", status)) as peer:
         handle = kore.curl(peer.url)
         handle.setbody(b"body")
@@ -140,7 +142,7 @@ async def test_a_handle_follows_in_the_same_way(status: int, then: bytes, option
 
 
 @on_both
-async def test_a_long_stream_cannot_be_sent_twice() -> None:
+async def test_long_streamed_body_cannot_be_repeated() -> None:
     async def long() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"x" * 65536
@@ -152,7 +154,7 @@ async def test_a_long_stream_cannot_be_sent_twice() -> None:
 
 
 @on_both
-async def test_a_ring_of_redirects_ends() -> None:
+async def test_redirect_loop_ends() -> None:
     async def ring(asked: ReceivedRequest) -> None:
         asked.answer(b"", 302, "location: /")
 
@@ -168,7 +170,7 @@ async def test_a_ring_of_redirects_ends() -> None:
 
 @pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/"])
 @on_both
-async def test_a_redirect_does_not_leave_the_web(where: str) -> None:
+async def test_redirect_is_limited_to_http(where: str) -> None:
     async with Peer(to(where)) as peer:
         error = await fails(kore.httpclient(peer.url).get(follow=True))
         assert error.code == 1
@@ -177,7 +179,7 @@ async def test_a_redirect_does_not_leave_the_web(where: str) -> None:
 
 
 @on_both
-async def test_passwords_do_not_go_to_another_host() -> None:
+async def test_passwords_are_not_sent_to_another_host() -> None:
     async with Peer() as other:
         there = other.url.replace("127.0.0.1", "localhost")
         async with Peer(to(there)) as peer:
@@ -211,7 +213,7 @@ SECRETS: Final[dict[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("secrets", SECRETS)
 @pytest.mark.parametrize("follow", FOLLOWS)
 @on_both
-async def test_no_secret_goes_to_another_host(secrets: str, follow: str) -> None:
+async def test_secret_fields_are_not_sent_to_another_host(secrets: str, follow: str) -> None:
     async with Peer() as other:
         there = other.url.replace("127.0.0.1", "localhost")
         async with Peer(to(there)) as peer:
@@ -227,7 +229,7 @@ async def test_no_secret_goes_to_another_host(secrets: str, follow: str) -> None
 
 
 @on_both
-async def test_no_secret_of_a_handle_goes_to_another_host() -> None:
+async def test_secret_fields_of_a_handle_are_not_sent_to_another_host() -> None:
     async with Peer() as other, Peer(to(other.url.replace("127.0.0.1", "localhost"))) as peer:
         handle = kore.curl(peer.url)
         handle.setopt(kore.CURLOPT_FOLLOWLOCATION, 1)
@@ -239,7 +241,7 @@ async def test_no_secret_of_a_handle_goes_to_another_host() -> None:
 
 
 @on_both
-async def test_a_proxy_is_told_who_asks() -> None:
+async def test_proxy_gets_proxy_authorization() -> None:
     async with Peer() as proxy:
         client = kore.httpclient("http://nowhere.test/", curlopt={kore.CURLOPT_PROXY: proxy.url})
         fields = {"proxy-authorization": "P"}
@@ -254,14 +256,14 @@ async def baker(asked: ReceivedRequest) -> None:
 
 
 @on_both
-async def test_cookies_are_kept_when_asked_for() -> None:
+async def test_cookies_are_kept_with_cookies() -> None:
     async with Peer(baker) as peer:
         client = kore.httpclient(f"{peer.url}one", cookies=True)
         assert [await client.get() for _ in range(2)] == [(200, b""), (200, b"seen=one")]
 
 
 @on_both
-async def test_cookies_are_a_clients_own() -> None:
+async def test_cookies_are_not_shared_between_clients() -> None:
     async with Peer(baker) as peer:
         with_jar = kore.httpclient(f"{peer.url}one", cookies=True)
         other_jar = kore.httpclient(f"{peer.url}two", cookies=True)
@@ -274,7 +276,7 @@ async def test_cookies_are_a_clients_own() -> None:
 
 
 @on_both
-async def test_nothing_of_a_request_is_left_for_the_next() -> None:
+async def test_request_carries_nothing_over_to_the_next() -> None:
     async with Peer() as peer:
         client = kore.httpclient(peer.url)
         await client.post(
@@ -287,6 +289,6 @@ async def test_nothing_of_a_request_is_left_for_the_next() -> None:
 
 
 @on_both
-async def test_a_name_is_looked_up_beside_the_loop() -> None:
+async def test_lookup_does_not_block_the_loop() -> None:
     async with Peer(hello) as peer:
         assert await kore.httpclient(f"http://localhost:{peer.port}/").get() == (200, b"hello")

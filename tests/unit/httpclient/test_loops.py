@@ -47,7 +47,7 @@ print("both asked over one connection")
 """
 
 
-def test_a_forked_process_says_no_goodbye_on_connections_that_are_not_its_own(
+def test_forked_process_does_not_close_inherited_connections(
     tmp_path: Path,
 ) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path)]
@@ -57,7 +57,7 @@ def test_a_forked_process_says_no_goodbye_on_connections_that_are_not_its_own(
 
 
 @pytest.mark.parametrize("kind", LOOPS)
-def test_a_client_is_good_for_one_loop_after_the_other(kind: str, authority: Authority) -> None:
+def test_client_works_on_several_loops(kind: str, authority: Authority) -> None:
     client = []
 
     async def ask() -> None:
@@ -71,7 +71,7 @@ def test_a_client_is_good_for_one_loop_after_the_other(kind: str, authority: Aut
             runner.run(ask())
 
 
-def test_a_loop_that_is_closed_without_goodbye_is_cleared_up_by_the_next() -> None:
+def test_transfers_of_a_closed_loop_are_released_later() -> None:
     async def ask() -> None:
         async with Peer() as peer:
             await kore.httpclient(peer.url).get()
@@ -93,7 +93,7 @@ def test_a_loop_that_is_closed_without_goodbye_is_cleared_up_by_the_next() -> No
 
 
 @on_both
-async def test_what_still_runs_at_the_end_is_cancelled() -> None:
+async def test_running_requests_are_cancelled_at_the_end() -> None:
     async def silent(asked: ReceivedRequest) -> None:
         await asked.reader.read()
 
@@ -108,7 +108,7 @@ async def test_what_still_runs_at_the_end_is_cancelled() -> None:
 
 
 @on_both
-async def test_more_than_the_connections_allowed_wait_for_their_turn() -> None:
+async def test_requests_wait_for_a_free_connection() -> None:
     async with Peer() as peer:
         loop = asyncio.get_running_loop()
         transfers.BY_LOOP[loop] = transfers.Transfers(loop, transfers.TransferLimits(60, 1000, 3))
@@ -118,7 +118,7 @@ async def test_more_than_the_connections_allowed_wait_for_their_turn() -> None:
 
 
 @on_both
-async def test_waiting_for_ones_turn_counts_for_the_timeout() -> None:
+async def test_waiting_for_a_connection_counts_for_the_timeout() -> None:
     async def silent(asked: ReceivedRequest) -> None:
         await asked.reader.read()
 
@@ -132,7 +132,7 @@ async def test_waiting_for_ones_turn_counts_for_the_timeout() -> None:
         first.cancel()
 
 
-def test_the_limits_may_stand_in_a_file() -> None:
+def test_limits_may_be_set_in_a_file() -> None:
     made = config("curl_timeout 5s\ncurl_recv_max 4k\n")
 
     assert (made.settings.curl_timeout, made.settings.curl_recv_max) == (5, 4096)

@@ -29,7 +29,7 @@ VALUES: dict[str, Any] = {"string": "x", "long": 1, "list": ["a: b"]}
 SETTABLE = {number: option for number, option in OPTIONS.items() if option.type}
 
 
-def test_there_are_as_many_as_kore_has() -> None:
+def test_number_of_options_is_kores() -> None:
     assert len(OPTIONS) == 279
     assert kore.CURLOPT_URL == 2
     assert kore.CURLOPT_PROXY_ISSUERCERT == 296
@@ -38,7 +38,7 @@ def test_there_are_as_many_as_kore_has() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in vars(curlopts) if name[:8] == "CURLOPT_"))
-def test_a_number_is_libcurls_without_its_offset(name: str) -> None:
+def test_number_is_libcurls_without_offset(name: str) -> None:
     theirs = getattr(pycurl, name.removeprefix("CURLOPT_"), None)
 
     number = getattr(kore, name)
@@ -50,7 +50,7 @@ def test_a_number_is_libcurls_without_its_offset(name: str) -> None:
 
 
 @pytest.mark.parametrize("number", SETTABLE, ids=lambda number: OPTIONS[number].name)
-def test_an_option_can_be_set(number: int) -> None:
+def test_option_can_be_set(number: int) -> None:
     option = OPTIONS[number]
     setting, value = check_option(number, VALUES[option.type])
     if number in IGNORED or setting == ABSTRACT_UNIX_SOCKET:
@@ -66,7 +66,7 @@ def test_an_option_can_be_set(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", SETTABLE, ids=lambda number: OPTIONS[number].name)
-def test_a_value_of_another_type_is_refused_by_name(number: int) -> None:
+def test_value_of_wrong_type_is_refused_by_name(number: int) -> None:
     option = OPTIONS[number]
     for kind, value in {**VALUES, "nothing": None, "bytes": b"x", "bool": True}.items():
         if kind != option.type:
@@ -78,13 +78,13 @@ def test_a_value_of_another_type_is_refused_by_name(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", OPTIONS.keys() - SETTABLE.keys())
-def test_others_are_not_implemented(number: int) -> None:
+def test_other_options_are_not_implemented(number: int) -> None:
     name = OPTIONS[number].name
     with pytest.raises(RuntimeError, match=f"option '{name}' (not implemented|refused)"):
         kore.curl("http://127.0.0.1/").setopt(number, lambda: None)
 
 
-def test_what_would_harm_the_server_is_refused_with_the_reason() -> None:
+def test_harmful_option_is_refused_with_the_reason() -> None:
     for name, reason in REFUSED.items():
         number = getattr(kore, f"CURLOPT_{name}")
         with pytest.raises(KoreError, match=reason):
@@ -92,7 +92,7 @@ def test_what_would_harm_the_server_is_refused_with_the_reason() -> None:
 
 
 @pytest.mark.parametrize("number", [0, -1, 1, 298, 10002, 99999])
-def test_a_number_of_no_option_is_refused(number: int) -> None:
+def test_unknown_number_is_refused(number: int) -> None:
     with pytest.raises(RuntimeError, match=f"invalid option '{number}'|not implemented"):
         kore.curl("http://127.0.0.1/").setopt(number, 1)
 
@@ -112,19 +112,19 @@ def test_a_number_of_no_option_is_refused(number: int) -> None:
         ("PROXYHEADER", ["a\n"]),
     ],
 )
-def test_no_option_adds_a_line_to_a_request(name: str, value: object) -> None:
+def test_option_cannot_add_a_line_to_a_request(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"CURLOPT_{name}': control characters"):
         kore.curl("http://127.0.0.1/").setopt(getattr(kore, f"CURLOPT_{name}"), value)
 
 
-def test_a_number_beyond_a_long_is_refused() -> None:
+def test_number_beyond_a_long_is_refused() -> None:
     for value in (2**63, -(2**63) - 1, 2**70):
         with pytest.raises(ValueError, match=r"CURLOPT_PORT': .* does not fit a long"):
             kore.curl("http://127.0.0.1/").setopt(kore.CURLOPT_PORT, value)
 
 
 @on_both
-async def test_a_value_that_libcurl_refuses_names_the_option() -> None:
+async def test_error_for_a_refused_value_names_the_option() -> None:
     for name, value in {"SSLENGINE": "none", "PORT": -5, "HTTP_VERSION": 12345}.items():
         option = getattr(kore, f"CURLOPT_{name}")
         with pytest.raises(ClientError, match=f"failed: option 'CURLOPT_{name}': "):
@@ -132,7 +132,7 @@ async def test_a_value_that_libcurl_refuses_names_the_option() -> None:
 
 
 @on_both
-async def test_options_of_a_client_hold_for_all_and_those_of_a_request_for_one() -> None:
+async def test_options_of_a_client_apply_to_all_its_requests() -> None:
     async with Peer() as peer:
         client = kore.httpclient(
             peer.url,
@@ -157,7 +157,7 @@ async def test_options_of_a_client_hold_for_all_and_those_of_a_request_for_one()
 
 @pytest.mark.parametrize("name", ["POST", "UPLOAD", "PUT"])
 @on_both
-async def test_no_option_has_a_body_read_from_the_servers_input(name: str) -> None:
+async def test_option_cannot_read_a_body_from_standard_input(name: str) -> None:
     async with Peer() as peer:
         option = getattr(kore, f"CURLOPT_{name}")
         status, _ = await kore.httpclient(peer.url).get(curlopt={option: 1}, timeout=10_000)
@@ -169,7 +169,7 @@ async def test_no_option_has_a_body_read_from_the_servers_input(name: str) -> No
 
 
 @on_both
-async def test_a_handle_runs_as_often_as_one_likes() -> None:
+async def test_curl_handle_runs_several_times() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"" if len(peer.asked) == 3 else b"hello", 404)
 
@@ -181,7 +181,7 @@ async def test_a_handle_runs_as_often_as_one_likes() -> None:
 
 
 @on_both
-async def test_a_handle_sends_its_body_with_each_run() -> None:
+async def test_curl_handle_sends_its_body_with_each_run() -> None:
     async with Peer() as peer:
         handle = kore.curl(peer.url)
         assert handle.setbody(b"body") is True
@@ -202,7 +202,7 @@ async def test_a_handle_sends_its_body_with_each_run() -> None:
 
 
 @on_both
-async def test_a_body_is_sent_again_to_where_a_redirect_leads() -> None:
+async def test_body_is_sent_again_after_a_redirect() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         if asked.target == "/":
             asked.answer(b"", 307, "location: /there")
@@ -218,13 +218,13 @@ async def test_a_body_is_sent_again_to_where_a_redirect_leads() -> None:
 
 
 @on_both
-async def test_a_handle_fails_without_naming_its_url() -> None:
+async def test_error_of_a_handle_does_not_contain_the_url() -> None:
     with pytest.raises(ClientError, match=r"^request failed: .*connect") as caught:
         await kore.curl("http://127.0.0.1:1/").run()
     assert caught.value.code == 7
 
 
-def test_a_body_of_a_handle_is_bytes() -> None:
+def test_body_of_a_handle_must_be_bytes() -> None:
     with pytest.raises(TypeError, match="setbody expects bytes"):
         kore.curl("http://127.0.0.1/").setbody("text")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="option must be one of CURLOPT_"):

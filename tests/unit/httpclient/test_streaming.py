@@ -33,7 +33,7 @@ class Flood:
 
 
 @on_both
-async def test_an_answer_is_read_in_pieces() -> None:
+async def test_response_is_read_in_pieces() -> None:
     async with Peer(Flood(64 * MIB)) as peer:
         pieces = [len(piece) async for piece in kore.httpclient(peer.url).stream()]
 
@@ -43,7 +43,7 @@ async def test_an_answer_is_read_in_pieces() -> None:
 
 
 @on_both
-async def test_its_head_is_there_inside_of_a_with() -> None:
+async def test_head_is_available_in_the_context() -> None:
     release = asyncio.Event()
 
     async def answer(asked: ReceivedRequest) -> None:
@@ -63,7 +63,7 @@ async def test_its_head_is_there_inside_of_a_with() -> None:
 
 
 @on_both
-async def test_a_reader_that_waits_holds_the_peer() -> None:
+async def test_slow_reader_pauses_the_server() -> None:
     flood = Flood(1024 * MIB)
     async with Peer(flood) as peer, kore.httpclient(peer.url).stream() as stream:
         before = -1
@@ -85,7 +85,7 @@ async def test_a_reader_that_waits_holds_the_peer() -> None:
 
 
 @on_both
-async def test_a_reader_that_leaves_ends_it() -> None:
+async def test_leaving_the_loop_ends_the_transfer() -> None:
     async with Peer(Flood(1024 * MIB)) as peer:
         async for _ in kore.httpclient(peer.url).stream():
             break
@@ -94,7 +94,7 @@ async def test_a_reader_that_leaves_ends_it() -> None:
 
 
 @on_both
-async def test_a_stream_that_is_forgotten_in_another_thread_ends() -> None:
+async def test_stream_freed_in_another_thread_ends() -> None:
     async with Peer(Flood(1024 * MIB)) as peer:
         kept = [kore.httpclient(peer.url).stream()]
         await anext(kept[0])
@@ -103,7 +103,7 @@ async def test_a_stream_that_is_forgotten_in_another_thread_ends() -> None:
 
 
 @on_both
-async def test_a_bomb_is_unpacked_as_it_is_read() -> None:
+async def test_decompression_bomb_is_decoded_while_read() -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     mib = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
 
@@ -122,7 +122,7 @@ async def test_a_bomb_is_unpacked_as_it_is_read() -> None:
 
 
 @on_both
-async def test_a_reader_that_is_cancelled_ends_it() -> None:
+async def test_cancelled_read_ends_the_stream() -> None:
     async def silent(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 5\r\n\r\nhe")
         await asked.reader.read()
@@ -144,7 +144,7 @@ async def test_a_reader_that_is_cancelled_ends_it() -> None:
 
 @pytest.mark.parametrize("entered", [False, True])
 @on_both
-async def test_what_was_cut_by_a_timeout_does_not_look_complete(entered: bool) -> None:
+async def test_stream_ended_by_a_timeout_does_not_look_complete(entered: bool) -> None:
     async def silent(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 10\r\n\r\nhello")
         await asked.reader.read()
@@ -165,7 +165,7 @@ async def test_what_was_cut_by_a_timeout_does_not_look_complete(entered: bool) -
 
 
 @on_both
-async def test_a_head_that_was_given_up_does_not_look_like_an_empty_answer() -> None:
+async def test_cancelled_head_does_not_look_like_an_empty_response() -> None:
     async def silent(asked: ReceivedRequest) -> None:
         await asked.reader.read()
 
@@ -178,7 +178,7 @@ async def test_a_head_that_was_given_up_does_not_look_like_an_empty_answer() -> 
 
 
 @on_both
-async def test_an_error_is_raised_as_often_as_somebody_reads() -> None:
+async def test_error_is_raised_at_each_read() -> None:
     async with Peer(close_in_body) as peer:
         stream = kore.httpclient(peer.url).stream()
         assert await anext(stream) == b"hello"
@@ -187,7 +187,7 @@ async def test_an_error_is_raised_as_often_as_somebody_reads() -> None:
 
 
 @on_both
-async def test_only_one_reads_it_at_a_time() -> None:
+async def test_stream_has_one_reader_at_a_time() -> None:
     release = asyncio.Event()
 
     async def late(asked: ReceivedRequest) -> None:
@@ -205,7 +205,7 @@ async def test_only_one_reads_it_at_a_time() -> None:
 
 
 @on_both
-async def test_another_task_may_end_it() -> None:
+async def test_another_task_may_close_the_stream() -> None:
     async def silent(asked: ReceivedRequest) -> None:
         asked.send(OK + b"content-length: 5\r\n\r\n")
         await asked.reader.read()
@@ -225,7 +225,7 @@ async def test_another_task_may_end_it() -> None:
 
 @pytest.mark.parametrize("begun", [False, True])
 @on_both
-async def test_what_was_closed_before_its_end_does_not_look_complete(begun: bool) -> None:
+async def test_closed_stream_does_not_look_complete(begun: bool) -> None:
     async with Peer() as peer:
         stream = kore.httpclient(peer.url).stream()
         if begun:
@@ -239,7 +239,7 @@ async def test_what_was_closed_before_its_end_does_not_look_complete(begun: bool
 
 
 @on_both
-async def test_what_was_read_to_its_end_stays_at_its_end() -> None:
+async def test_complete_stream_stays_at_its_end() -> None:
     async with Peer() as peer:
         async with kore.httpclient(peer.url).stream() as stream:
             assert [piece async for piece in stream] == [b"hello"]
@@ -250,7 +250,7 @@ async def test_what_was_read_to_its_end_stays_at_its_end() -> None:
 
 
 @on_both
-async def test_an_answer_that_breaks_off_is_an_error_behind_its_pieces() -> None:
+async def test_aborted_response_is_an_error_after_its_pieces() -> None:
     async with Peer(close_in_body) as peer:
         stream = kore.httpclient(peer.url).stream()
         assert await anext(stream) == b"hello"
@@ -259,7 +259,7 @@ async def test_an_answer_that_breaks_off_is_an_error_behind_its_pieces() -> None
 
 
 @on_both
-async def test_an_answer_that_has_broken_off_already_can_be_read_that_far() -> None:
+async def test_received_part_of_an_aborted_response_can_be_read() -> None:
     async with Peer(close_in_body) as peer, kore.httpclient(peer.url).stream() as stream:
         await until(lambda: running() == 0)
         assert stream.status == 200
@@ -268,13 +268,13 @@ async def test_an_answer_that_has_broken_off_already_can_be_read_that_far() -> N
 
 
 @on_both
-async def test_an_answer_that_does_not_come_is_an_error_at_the_door() -> None:
+async def test_missing_response_is_an_error_on_entering() -> None:
     error = await fails(kore.httpclient("http://127.0.0.1:1/").stream().__aenter__())
     assert error.code == 7
 
 
 @on_both
-async def test_its_head_is_that_of_the_last_redirect() -> None:
+async def test_head_is_that_of_the_last_redirect() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         if asked.target == "/":
             asked.answer(b"moved", 302, "location: /there", "x: first")
@@ -290,7 +290,7 @@ async def test_its_head_is_that_of_the_last_redirect() -> None:
 
 
 @on_both
-async def test_a_stream_may_have_a_timeout() -> None:
+async def test_stream_may_have_a_timeout() -> None:
     async def drip(asked: ReceivedRequest) -> None:
         asked.send(OK + b"\r\n")
         while True:
@@ -308,6 +308,6 @@ async def test_a_stream_may_have_a_timeout() -> None:
 
 
 @pytest.mark.parametrize("method", ["connect", "", 5])
-def test_a_method_that_there_is_not_is_refused(method: Any) -> None:
+def test_unknown_method_is_refused(method: Any) -> None:
     with pytest.raises(ValueError, match="is no method"):
         kore.httpclient("http://127.0.0.1:1/").stream(method)

@@ -16,7 +16,7 @@ from tests.unit.httpclient.test_failing import fails
 
 
 @on_both
-async def test_a_peer_that_nobody_vouches_for_is_refused(authority: Authority) -> None:
+async def test_untrusted_certificate_is_refused(authority: Authority) -> None:
     async with Peer(context=authority.context()) as peer:
         error = await fails(kore.httpclient(peer.url).get())
 
@@ -26,7 +26,7 @@ async def test_a_peer_that_nobody_vouches_for_is_refused(authority: Authority) -
 
 
 @on_both
-async def test_a_peer_is_believed_by_the_bundle(authority: Authority) -> None:
+async def test_cabundle_is_trusted(authority: Authority) -> None:
     async with Peer(context=authority.context()) as peer:
         client = kore.httpclient(peer.url, cabundle=authority.bundle)
         for _ in range(3):
@@ -35,7 +35,7 @@ async def test_a_peer_is_believed_by_the_bundle(authority: Authority) -> None:
 
 
 @on_both
-async def test_a_peer_of_another_name_is_refused(authority: Authority) -> None:
+async def test_certificate_of_another_name_is_refused(authority: Authority) -> None:
     async with Peer(context=authority.context(name="other.example")) as peer:
         error = await fails(kore.httpclient(peer.url, cabundle=authority.bundle).get())
 
@@ -44,7 +44,7 @@ async def test_a_peer_of_another_name_is_refused(authority: Authority) -> None:
 
 
 @on_both
-async def test_a_bundle_that_is_not_there_is_named(authority: Authority) -> None:
+async def test_missing_cabundle_is_named(authority: Authority) -> None:
     async with Peer(context=authority.context()) as peer:
         error = await fails(kore.httpclient(peer.url, cabundle="/no/bundle").get())
 
@@ -53,7 +53,7 @@ async def test_a_bundle_that_is_not_there_is_named(authority: Authority) -> None
 
 
 @on_both
-async def test_who_believes_anybody_lends_no_connection_to_others(authority: Authority) -> None:
+async def test_unverified_connection_is_not_shared(authority: Authority) -> None:
     async with Peer(context=authority.context(name="other.example")) as peer:
         careless = kore.httpclient(peer.url, tlsverify=False)
         careful = kore.httpclient(peer.url, cabundle=authority.bundle)
@@ -70,7 +70,7 @@ async def subject(asked: ReceivedRequest) -> None:
 
 
 @on_both
-async def test_a_client_shows_its_certificate(authority: Authority) -> None:
+async def test_client_certificate_is_sent(authority: Authority) -> None:
     async with Peer(subject, context=authority.context(clients=True)) as peer:
         client = kore.httpclient(
             peer.url, cabundle=authority.bundle, tlscert=authority.cert, tlskey=Path(authority.key)
@@ -79,7 +79,7 @@ async def test_a_client_shows_its_certificate(authority: Authority) -> None:
 
 
 @on_both
-async def test_a_client_without_a_certificate_is_told_so(authority: Authority) -> None:
+async def test_missing_client_certificate_is_an_error(authority: Authority) -> None:
     async with Peer(subject, context=authority.context(clients=True)) as peer:
         shown = kore.httpclient(
             peer.url, cabundle=authority.bundle, tlscert=authority.cert, tlskey=authority.key
@@ -91,7 +91,7 @@ async def test_a_client_without_a_certificate_is_told_so(authority: Authority) -
 
 
 @on_both
-async def test_a_key_that_is_not_there_is_named(authority: Authority) -> None:
+async def test_missing_key_is_named(authority: Authority) -> None:
     async with Peer(context=authority.context()) as peer:
         client = kore.httpclient(
             peer.url, cabundle=authority.bundle, tlscert=authority.cert, tlskey="/no/key"
@@ -102,7 +102,7 @@ async def test_a_key_that_is_not_there_is_named(authority: Authority) -> None:
 
 
 @on_both
-async def test_large_answers_come_over_tls(authority: Authority) -> None:
+async def test_large_response_over_tls(authority: Authority) -> None:
     async def large(asked: ReceivedRequest) -> None:
         asked.answer(b"x" * 2_000_000)
 
@@ -113,7 +113,7 @@ async def test_large_answers_come_over_tls(authority: Authority) -> None:
 
 
 @on_both
-async def test_a_peer_that_hangs_up_instead_of_a_handshake_is_named() -> None:
+async def test_failed_handshake_is_named() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     error = await fails(kore.httpclient(f"https://127.0.0.1:{port}/").get())
@@ -123,7 +123,7 @@ async def test_a_peer_that_hangs_up_instead_of_a_handshake_is_named() -> None:
 
 @pytest.mark.skipif(nginx.PROGRAM is None, reason="nginx is not installed")
 @on_both
-async def test_http2_is_spoken_where_the_peer_does(authority: Authority, tmp_path: Any) -> None:
+async def test_http2_is_used_if_the_server_supports_it(authority: Authority, tmp_path: Any) -> None:
     root, home = tmp_path / "root", tmp_path / "home"
     shutil.rmtree(home, ignore_errors=True)
     root.mkdir(exist_ok=True)

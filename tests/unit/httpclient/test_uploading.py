@@ -15,7 +15,7 @@ from tests.unit.httpclient.test_failing import MIB, OK, fails, running
 
 
 @on_both
-async def test_a_body_is_sent_as_it_comes() -> None:
+async def test_streamed_body_is_sent_as_it_is_produced() -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"one "
         yield b""
@@ -34,7 +34,7 @@ async def test_a_body_is_sent_as_it_comes() -> None:
 
 
 @on_both
-async def test_a_body_without_pieces_is_empty() -> None:
+async def test_streamed_body_without_pieces_is_empty() -> None:
     async def body() -> AsyncIterator[bytes]:
         return
         yield b""
@@ -45,7 +45,7 @@ async def test_a_body_without_pieces_is_empty() -> None:
 
 
 @on_both
-async def test_a_body_of_a_known_length_says_so() -> None:
+async def test_streamed_body_may_announce_its_length() -> None:
     async def body() -> AsyncIterator[bytes]:
         for _ in range(300):
             yield b"x" * 10_000
@@ -60,7 +60,7 @@ async def test_a_body_of_a_known_length_says_so() -> None:
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "5,5", "9" * 20])
-def test_a_length_that_is_none_is_refused_at_the_call(length: str) -> None:
+def test_invalid_content_length_is_refused(length: str) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"12345"
 
@@ -69,7 +69,7 @@ def test_a_length_that_is_none_is_refused_at_the_call(length: str) -> None:
 
 
 @on_both
-async def test_a_body_that_is_shorter_than_it_said_is_an_error() -> None:
+async def test_body_shorter_than_announced_is_an_error() -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"short"
 
@@ -82,7 +82,7 @@ async def test_a_body_that_is_shorter_than_it_said_is_an_error() -> None:
 
 
 @on_both
-async def test_nobody_is_asked_for_more_than_the_peer_takes() -> None:
+async def test_iterator_is_read_no_faster_than_the_server() -> None:
     made = 0
 
     async def body() -> AsyncIterator[bytes]:
@@ -108,7 +108,7 @@ async def test_nobody_is_asked_for_more_than_the_peer_takes() -> None:
 
 
 @on_both
-async def test_a_body_that_fails_is_the_error_of_the_request() -> None:
+async def test_error_of_the_iterator_fails_the_request() -> None:
     closed = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -127,7 +127,7 @@ async def test_a_body_that_fails_is_the_error_of_the_request() -> None:
 
 
 @on_both
-async def test_what_is_no_bytes_is_the_error_of_the_request() -> None:
+async def test_item_that_is_not_bytes_fails_the_request() -> None:
     async def body() -> AsyncIterator[Any]:
         yield "text"
 
@@ -137,7 +137,7 @@ async def test_what_is_no_bytes_is_the_error_of_the_request() -> None:
 
 
 @on_both
-async def test_an_early_answer_ends_the_body() -> None:
+async def test_early_response_ends_the_body() -> None:
     closed = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -163,7 +163,7 @@ async def test_an_early_answer_ends_the_body() -> None:
 
 
 @on_both
-async def test_both_directions_go_on_at_the_same_time() -> None:
+async def test_request_and_response_stream_at_the_same_time() -> None:
     async def body() -> AsyncIterator[bytes]:
         for word in (b"one", b"two", b"three"):
             yield word
@@ -193,9 +193,7 @@ async def test_both_directions_go_on_at_the_same_time() -> None:
 @pytest.mark.parametrize("method", ["post", "put"])
 @pytest.mark.parametrize("last_is_late", [False, True])
 @on_both
-async def test_a_body_that_is_longer_than_it_said_is_an_error(
-    method: str, last_is_late: bool
-) -> None:
+async def test_body_longer_than_announced_is_an_error(method: str, last_is_late: bool) -> None:
     closed = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -220,7 +218,7 @@ async def test_a_body_that_is_longer_than_it_said_is_an_error(
 
 @pytest.mark.parametrize("method", ["post", "put"])
 @on_both
-async def test_a_length_may_be_an_option(method: str) -> None:
+async def test_length_may_be_an_option(method: str) -> None:
     async def body() -> AsyncIterator[bytes]:
         for word in (b"on", b"e", b""):
             yield word
@@ -250,9 +248,7 @@ def hanging_up() -> Any:
 @pytest.mark.parametrize("pieces", [0, 1, 3, 12])
 @pytest.mark.parametrize("method", ["post", "put"])
 @on_both
-async def test_a_body_survives_a_connection_that_was_closed_meanwhile(
-    method: str, pieces: int
-) -> None:
+async def test_streamed_body_survives_a_closed_idle_connection(method: str, pieces: int) -> None:
     async def body() -> AsyncIterator[bytes]:
         for _ in range(pieces):
             yield b"x" * 65536
@@ -269,7 +265,7 @@ async def test_a_body_survives_a_connection_that_was_closed_meanwhile(
 @pytest.mark.parametrize("sized", [False, True])
 @pytest.mark.parametrize("how", ["bytes", "stream", "read as a stream"])
 @on_both
-async def test_who_does_not_know_expectations_is_asked_without(how: str, sized: bool) -> None:
+async def test_417_repeats_the_request_without_expect(how: str, sized: bool) -> None:
     """RFC 9110 section 10.1.1: repeat the request without the expectation."""
 
     async def body() -> AsyncIterator[bytes]:
@@ -298,7 +294,7 @@ async def test_who_does_not_know_expectations_is_asked_without(how: str, sized: 
 
 
 @on_both
-async def test_an_expectation_that_is_met_costs_one_request() -> None:
+async def test_met_expectation_takes_one_request() -> None:
     async with Peer() as peer:
         fields = {"expect": "100-continue"}
         assert await kore.httpclient(peer.url).post(body=b"body", headers=fields) == (200, b"hello")
@@ -306,7 +302,7 @@ async def test_an_expectation_that_is_met_costs_one_request() -> None:
 
 
 @on_both
-async def test_a_417_without_an_expectation_is_an_answer() -> None:
+async def test_417_without_expect_is_a_response() -> None:
     async def answer(asked: ReceivedRequest) -> None:
         asked.answer(b"no", 417)
 

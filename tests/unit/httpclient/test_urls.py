@@ -25,7 +25,7 @@ from tests.helpers.loops import on_both
         ("пример.test.", "xn--e1afmkfd.test."),
     ],
 )
-def test_a_name_has_its_form_of_dns(name: str, ascii_name: str) -> None:
+def test_international_name_is_encoded(name: str, ascii_name: str) -> None:
     assert encode_host(name) == ascii_name
     assert encode_url(f"http://user@{name}:81/ü?a@b:c") == (
         f"http://user@{ascii_name}:81/ü?a@b:c".encode()
@@ -34,12 +34,12 @@ def test_a_name_has_its_form_of_dns(name: str, ascii_name: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://a/ü", "http://[::1]:80/ü", "http://ü:ü@a/", "a:80?ü"])
-def test_other_parts_of_a_url_stay(url: str) -> None:
+def test_other_parts_of_a_url_are_unchanged(url: str) -> None:
     assert encode_url(url) == url.encode()
 
 
 @pytest.mark.parametrize("host", ["ü b", "ü\u2100", "ü" * 64, "ü\u200e%00", "\ufdd0"])
-def test_what_is_no_name_is_refused(host: str) -> None:
+def test_invalid_name_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="is no host name"):
         kore.httpclient(f"http://{host}/")
     with pytest.raises(ValueError, match="is no host name"):
@@ -47,7 +47,7 @@ def test_what_is_no_name_is_refused(host: str) -> None:
 
 
 @on_both
-async def test_a_name_in_another_script_is_asked() -> None:
+async def test_international_name_is_requested() -> None:
     async with Peer() as peer:
         resolve = {kore.CURLOPT_RESOLVE: [f"xn--bcher-kva.test:{peer.port}:127.0.0.1"]}
         url = f"http://bücher.test:{peer.port}/"
@@ -62,20 +62,20 @@ async def test_a_name_in_another_script_is_asked() -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1\\@example.com/", "http://\\/", "127.0.0.1\\x", "http:\\\\host/"]
 )
-def test_a_backslash_in_a_host_is_refused(url: str) -> None:
+def test_backslash_in_a_host_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="backslash"):
         kore.httpclient(url)
 
 
 @on_both
-async def test_a_backslash_behind_the_host_is_one() -> None:
+async def test_backslash_in_a_path_is_allowed() -> None:
     async with Peer() as peer:
         assert (await kore.httpclient(f"{peer.url}a\\b?\\").get())[0] == 200
         assert peer.asked[0].target == "/a\\b?\\"
 
 
 @pytest.mark.parametrize("method", ["GET /x HTTP/1.1", "GET\t/x", " GET", "GET ", "", "GÄT", "G(T"])
-def test_a_method_is_one_word(method: str) -> None:
+def test_method_must_be_a_token(method: str) -> None:
     options = {kore.CURLOPT_CUSTOMREQUEST: method}
     with pytest.raises(ValueError, match="is no method"):
         kore.httpclient("http://127.0.0.1:1/").get(curlopt=options)
@@ -88,7 +88,7 @@ def test_a_method_is_one_word(method: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["/a b", "/ HTTP/1.1", " /", "/\t", ""])
-def test_a_target_is_one_word(target: str) -> None:
+def test_target_must_not_have_blanks(target: str) -> None:
     options = {kore.CURLOPT_REQUEST_TARGET: target}
     with pytest.raises(ValueError, match=re.escape("REQUEST_TARGET")):
         kore.httpclient("http://127.0.0.1:1/").get(curlopt=options)
@@ -96,7 +96,7 @@ def test_a_target_is_one_word(target: str) -> None:
 
 @pytest.mark.parametrize("line", ["X Y: z", "X : z", ": z", "GET / HTTP/1.1", "", "X\u00e9: z"])
 @pytest.mark.parametrize("option", [kore.CURLOPT_HTTPHEADER, kore.CURLOPT_PROXYHEADER])
-def test_a_header_option_has_fields(option: int, line: str) -> None:
+def test_header_option_must_have_fields(option: int, line: str) -> None:
     with pytest.raises(ValueError, match="is no name of a header field"):
         kore.httpclient("http://127.0.0.1:1/", curlopt={option: [line]})
 
