@@ -44,8 +44,6 @@ from tests.helpers.house import (
     wrong_rooms,
     wrong_ways,
 )
-from tests.helpers.house_exempt import CLASSES, FUNCTIONS, PROSE, RINGS
-from tests.helpers.house_exempt import PARAMETERS as EXEMPT_PARAMETERS
 from tests.helpers.house_names import (
     class_names,
     duplicate_classes,
@@ -71,7 +69,7 @@ def test_imports_go_down() -> None:
 
 def test_no_modules_import_each_other() -> None:
     assert rings(graph()) == []
-    assert [ring for ring in rings(graph(types=True)) if not RINGS.issuperset(ring)] == []
+    assert rings(graph(types=True)) == []
 
 
 def test_rooms_of_processes_are_apart() -> None:
@@ -224,16 +222,10 @@ def test_functions_of_the_core_take_little() -> None:
         path: found
         for path, source in CYTHON.items()
         if (found := too_many_parameters(source, PARAMETERS))
-        and not exempt(path, EXEMPT_PARAMETERS)
     }
 
 
 # Names and prose
-
-
-def exempt(path: str, names: tuple[str, ...]) -> bool:
-    """Return whether a module or file belongs to what a rule does not hold for yet."""
-    return path.replace("/", ".").startswith(names) or path.startswith(names)
 
 
 def test_class_names_are_unique() -> None:
@@ -246,7 +238,7 @@ def test_class_names_are_unique() -> None:
         },
     }
 
-    assert duplicate_classes(classes, CLASSES) == []
+    assert duplicate_classes(classes) == []
 
 
 def test_functions_are_named_by_verb_and_object() -> None:
@@ -256,7 +248,7 @@ def test_functions_are_named_by_verb_and_object() -> None:
         path: found
         for sources, cython in ((PYTHON, False), (CYTHON, True))
         for path, source in sources.items()
-        if (found := vague_names(source, public, cython=cython)) and not exempt(path, FUNCTIONS)
+        if (found := vague_names(source, public, cython=cython))
     }
 
 
@@ -268,8 +260,7 @@ def test_private_functions_begin_with_an_underscore() -> None:
     assert not {
         module: found
         for module, source in PYTHON.items()
-        if not exempt(module, FUNCTIONS)
-        and (
+        if (
             found := wrongly_private(
                 source,
                 cython.union(*(names for path, names in used.items() if path != PATHS[module])),
@@ -291,7 +282,7 @@ def test_prose_names_what_it_is_about() -> None:
     assert not {
         path: found
         for path, text in {**PYTHON, **CYTHON, **texts}.items()
-        if (found := vague_words(text)) and not exempt(path, PROSE)
+        if (found := vague_words(text))
     }
 
 

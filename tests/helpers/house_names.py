@@ -60,9 +60,7 @@ def class_names(source: str, *, cython: bool = False) -> list[str]:
     return [node.name for node in ast.walk(parse(source)) if isinstance(node, ast.ClassDef)]
 
 
-def duplicate_classes(
-    classes: Mapping[str, Iterable[str]], exempt: Collection[str] = ()
-) -> list[str]:
+def duplicate_classes(classes: Mapping[str, Iterable[str]]) -> list[str]:
     """Return a sentence for every class name that more than one module defines."""
     owners: dict[str, set[str]] = defaultdict(set)
     for module, names in classes.items():
@@ -71,7 +69,7 @@ def duplicate_classes(
     return [
         f"class {name} is defined in {', '.join(f'`{module}`' for module in sorted(modules))}"
         for name, modules in sorted(owners.items())
-        if len(modules) > 1 and name not in exempt
+        if len(modules) > 1
     ]
 
 
