@@ -63,3 +63,19 @@ def test_classes_of_the_glossary_exist() -> None:
     classes = set(re.findall(r"\bclass (\w+)", source))
 
     assert set(re.findall(r"\(`([A-Z]\w+)`\)", glossary)) - classes == set()
+
+
+def test_functions_of_the_walks_exist() -> None:
+    page = (DOCS / "map.md").read_text()
+    walks = section(page, "How a request travels") + section(page, "How a worker is born")
+    rows = re.findall(r"\| \d+ \| `([\w/.]+)` \| ([^|]*) \|", walks)
+    source = {file: (ROOT / "src" / "kore" / file).read_text() for file, _ in rows}
+    missing = [
+        (file, name)
+        for file, names in rows
+        for name in re.findall(r"`(\w+)`", names)
+        if not re.search(rf"\b{name}\(", source[file])
+    ]
+
+    assert len(rows) >= 18
+    assert missing == []
