@@ -260,7 +260,8 @@ def test_unusable_directory_is_an_error_with_its_line(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     (tmp_path / "app.py").write_text(
-        "import kore\n\nkore.config.http_body_disk_offload = 1\n"
+        "import kore\nkore.server(ip='127.0.0.1', port=0, tls=False)\n"
+        "kore.config.http_body_disk_offload = 1\n"
         "kore.config.http_body_disk_path = '/proc/nope'\n"
         "kore.server(ip='127.0.0.1', port=0, tls=False)\n"
     )
