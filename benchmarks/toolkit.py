@@ -28,7 +28,7 @@ One process, one event loop, no server. Each operation is done many times in a r
 asyncio's in turns, {rounds} rounds over all of them; the round with the least CPU counts, since
 noise only ever adds. CPU is that of the process, user and system, over the number of operations.
 Of a spawn it is the parent's share; the child's is the same for all. An echo is there and back,
-both ends in this process. asyncio forgets a task that nobody keeps, so programs keep them in a set;
+both ends in this process. asyncio drops tasks without a reference, so programs keep them in a set;
 `kore.task_create` keeps them, with a number, and reports their errors."""
 
 
@@ -270,7 +270,7 @@ ROWS = [
         {"kore": kore_queue_waited, "asyncio.Queue": asyncio_queue_waited},
     ),
     Row(
-        "lock, nobody else wants it",
+        "lock, uncontended",
         20_000,
         {
             "kore": lambda count: locked(kore.lock(), count),

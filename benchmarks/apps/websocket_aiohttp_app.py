@@ -1,4 +1,4 @@
-"""WebSockets on aiohttp, over uvloop: echo, and messages to everybody."""
+"""WebSockets on aiohttp, over uvloop: echo, and messages to all clients."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import os
 import uvloop
 from aiohttp import web
 
-everybody = {}
+clients = {}
 
 
 async def opened(request):
@@ -24,13 +24,13 @@ async def echo(request):
 
 async def broadcast(request):
     socket = await opened(request)
-    everybody[socket] = None
+    clients[socket] = None
     try:
         async for message in socket:
-            for member in list(everybody):
+            for member in list(clients):
                 await member.send_bytes(message.data)
     finally:
-        del everybody[socket]
+        del clients[socket]
     return socket
 
 

@@ -1,6 +1,6 @@
-"""WebSockets as a bare ASGI application, for granian and uvicorn: echo, messages to everybody."""
+"""WebSockets as a bare ASGI application, for granian and uvicorn: echo, messages to all clients."""
 
-everybody = {}
+clients = {}
 
 
 async def echo(receive, send):
@@ -9,14 +9,14 @@ async def echo(receive, send):
 
 
 async def broadcast(receive, send):
-    everybody[send] = None
+    clients[send] = None
     try:
         while (event := await receive())["type"] == "websocket.receive":
             message = {"type": "websocket.send", "bytes": event["bytes"]}
-            for tell in list(everybody):
+            for tell in list(clients):
                 await tell(message)
     finally:
-        del everybody[send]
+        del clients[send]
 
 
 async def app(scope, receive, send):

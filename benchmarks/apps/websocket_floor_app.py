@@ -16,7 +16,7 @@ SWITCH = (
     b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 )
-everybody = {}
+clients = {}
 
 
 class Floor(asyncio.BufferedProtocol):
@@ -26,7 +26,7 @@ class Floor(asyncio.BufferedProtocol):
         self.tell = None
 
     def connection_lost(self, error):
-        everybody.pop(self.transport, None)
+        clients.pop(self.transport, None)
 
     def get_buffer(self, hint):
         return self.space
@@ -41,12 +41,12 @@ class Floor(asyncio.BufferedProtocol):
         self.got = 0
         self.tell = self.transport.write
         if self.space.startswith(b"GET /broadcast"):
-            everybody[self.transport] = None
+            clients[self.transport] = None
             self.tell = self.write_to_all
         self.transport.write(SWITCH)
 
     def write_to_all(self, data):
-        for member in everybody:
+        for member in clients:
             member.write(data)
 
 

@@ -1,4 +1,4 @@
-"""WebSockets on kore: echo, and messages to everybody."""
+"""WebSockets on kore: echo, and messages to all clients."""
 
 import os
 

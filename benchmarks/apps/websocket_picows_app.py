@@ -1,11 +1,11 @@
-"""WebSockets on picows, its core API, over uvloop: echo, and messages to everybody."""
+"""WebSockets on picows, its core API, over uvloop: echo, and messages to all clients."""
 
 import os
 
 import uvloop
 from picows import WSListener, WSMsgType, ws_create_server
 
-everybody = {}
+clients = {}
 
 
 class Echo(WSListener):
@@ -18,17 +18,17 @@ class Echo(WSListener):
 
 class Broadcast(WSListener):
     def on_ws_connected(self, transport):
-        everybody[transport] = None
+        clients[transport] = None
 
     def on_ws_disconnected(self, transport):
-        everybody.pop(transport, None)
+        clients.pop(transport, None)
 
     def on_ws_frame(self, transport, frame):
         if frame.msg_type == WSMsgType.CLOSE:
             transport.disconnect()
             return
         kind, data = frame.msg_type, frame.get_payload_as_bytes()
-        for member in everybody:
+        for member in clients:
             member.send(kind, data)
 
 

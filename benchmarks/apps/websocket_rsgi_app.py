@@ -1,7 +1,7 @@
-"""WebSockets as a bare RSGI application, for granian: echo, and messages to everybody."""
+"""WebSockets as a bare RSGI application, for granian: echo, and messages to all clients."""
 
 CLOSE = 0
-everybody = {}
+clients = {}
 
 
 async def echo(socket):
@@ -10,13 +10,13 @@ async def echo(socket):
 
 
 async def broadcast(socket):
-    everybody[socket] = None
+    clients[socket] = None
     try:
         while (message := await socket.receive()).kind != CLOSE:
-            for member in list(everybody):
+            for member in list(clients):
                 await member.send_bytes(message.data)
     finally:
-        del everybody[socket]
+        del clients[socket]
 
 
 async def app(scope, protocol):

@@ -1,4 +1,4 @@
-"""WebSockets on socketify: echo, and messages to everybody."""
+"""WebSockets on socketify: echo, and messages to all clients."""
 
 import os
 
@@ -12,11 +12,11 @@ def echo(socket, message, op):
 
 
 def join(socket):
-    socket.subscribe("everybody")
+    socket.subscribe("all")
 
 
 def tell(socket, message, op):
-    app.publish("everybody", message, op)
+    app.publish("all", message, op)
 
 
 app = App()

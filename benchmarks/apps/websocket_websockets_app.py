@@ -1,11 +1,11 @@
-"""WebSockets on websockets' own server, over uvloop: echo, and messages to everybody."""
+"""WebSockets on websockets' own server, over uvloop: echo, and messages to all clients."""
 
 import os
 
 import uvloop
 from websockets.asyncio.server import broadcast, serve
 
-everybody = set()
+clients = set()
 
 
 async def talk(socket):
@@ -13,12 +13,12 @@ async def talk(socket):
         async for message in socket:
             await socket.send(message)
         return
-    everybody.add(socket)
+    clients.add(socket)
     try:
         async for message in socket:
-            broadcast(everybody, message)
+            broadcast(clients, message)
     finally:
-        everybody.discard(socket)
+        clients.discard(socket)
 
 
 async def main():
