@@ -27,7 +27,7 @@ class FakeRequest:
         self.query_string = query
         self.body_source = content
         self.fields = {name.replace("_", "-"): value for name, value in fields.items()}
-        self.beside = RequestData(settings or Settings(), declared or ParameterRules())
+        self.request_data = RequestData(settings or Settings(), declared or ParameterRules())
         self.sent: dict[str, str] = {}
         self.answer: tuple[int, Any] | None = None
 
@@ -42,7 +42,7 @@ class FakeRequest:
         return [self.fields[name]] if name in self.fields else []
 
     def cookie(self, name: str) -> str | None:
-        return self.beside.cookies(self).get(name)
+        return self.request_data.cookies(self).get(name)
 
     def response_header(self, name: str, value: str) -> None:
         self.sent[name] = value
@@ -63,4 +63,4 @@ class FakeRequest:
 
 def values(request: FakeRequest) -> Mapping[str, list[str]]:
     """Return what argument() would see."""
-    return request.beside.arguments()
+    return request.request_data.arguments()

@@ -128,7 +128,7 @@ def test_created_project_is_clean_and_passes_its_tests(tmp_path: Path) -> None:
 def test_invalid_project_name_creates_nothing(said: Said, tmp_path: Path, name: str) -> None:
     err = said("create", name)
 
-    assert "is no name for a project" in err
+    assert "is not a name for a project" in err
     assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -344,7 +344,7 @@ def test_commands_outside_of_a_project_are_refused(
 ) -> None:
     err = said(command)
 
-    assert "is no project" in err
+    assert "is not a project" in err
     assert "kodev create NAME" in err
     assert list(tmp_path.iterdir()) == []
 

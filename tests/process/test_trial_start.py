@@ -29,7 +29,7 @@ LOGS = "for n in range(300): kore.domain(f'd{n}.example.com', accesslog=f'log{n}
         (SERVER + LOGS, "301 servers and access logs are more than a worker can be handed"),
         (SERVER + "kore.server('u', path='nowhere/sock', tls=False)\n", "No such file or direct"),
         (SERVER + "kore.server('u', path='app.py/sock', tls=False)\n", "failed to bind to"),
-        (SERVER + "kore.server('u', path='app.py', tls=False)\n", "no socket is in the way"),
+        (SERVER + "kore.server('u', path='app.py', tls=False)\n", "not a socket is in the way"),
         (
             SERVER.replace("port=0", "port=9")
             + "kore.server('u', ip='127.0.0.1', port=9, tls=False)\n",

@@ -112,12 +112,12 @@ def test_printed_websocket_options_are_equivalent(project: Path) -> None:
         (
             "protocols chat.v2 chat.v1",
             "protocols chat/1",
-            "15: route '/ws': 'chat/1' is no protocol: ",
+            "15: route '/ws': 'chat/1' is not a protocol: ",
         ),
         (
             "origins same https://*.example.com null",
             "origins example.com",
-            "16: route '/ws': 'example.com' is no ",
+            "16: route '/ws': 'example.com' is not an ",
         ),
         (
             "buffer_full raise",

@@ -71,7 +71,7 @@ def test_callback_may_be_async_and_may_raise(worker: Worker, postgres: Postgres)
 
 @pytest.mark.parametrize("channel", ["", "x" * 64, "a\0b", "\ud800", 5])
 def test_invalid_channel_is_refused(worker: Worker, channel: object) -> None:
-    with pytest.raises(Raised, match="is no channel"):
+    with pytest.raises(Raised, match="is not a channel"):
         worker.do(f'kore.listen("db", {channel!r}, print)')
 
 

@@ -320,13 +320,13 @@ def test_silent_server_times_out(serve: Launcher, postgres: Postgres) -> None:
                                         return_exceptions=True)
             return {str(each) for each in done}
         """
-        assert worker.do(code) == {"pgsql error: connection failed: no answer within 1 s"}
+        assert worker.do(code) == {"pgsql error: connection failed: no response within 1 s"}
 
 
 def test_connect_timeout_of_the_string_applies(serve: Launcher, postgres: Postgres) -> None:
     with forwarding(postgres.sockets, deaf=True) as port:
         worker = serving(serve, f"host=127.0.0.1 port={port} connect_timeout=1")
-        with pytest.raises(Raised, match="no answer within 1 s"):
+        with pytest.raises(Raised, match="no response within 1 s"):
             worker.do(ONE)
 
 

@@ -125,9 +125,7 @@ def test_class_as_koreapp_is_refused(hook: str) -> None:
 def test_misspelled_hook_gets_a_notice(name: str, hook: str) -> None:
     config = load(f"class App:\n    async def {name}(self): ...\nkoreapp = App()\n{ROUTE}")
 
-    assert config.notices == (
-        f"app.py:5: koreapp.{name}() is not called: did you mean {hook}?",
-    )
+    assert config.notices == (f"app.py:5: koreapp.{name}() is not called: did you mean {hook}?",)
 
 
 @pytest.mark.parametrize("name", ["kore_worker_configured", "kore_parent_tear_down"])
@@ -180,9 +178,7 @@ def test_group_that_matches_no_path_is_refused_with_a_hint() -> None:
 
 @pytest.mark.parametrize("path", ["/u/([0-9]+)", "/u/([a-z]*)$", "/s/(.*)"])
 @pytest.mark.parametrize("arguments", ["req", "req, n"])
-def test_groups_in_a_literal_path_get_a_notice(
-    path: str, arguments: str
-) -> None:
+def test_groups_in_a_literal_path_get_a_notice(path: str, arguments: str) -> None:
     (notice,) = load(f"@kore.route({path!r})\ndef user({arguments}): ...\n").notices
 
     assert "captures nothing here" in notice

@@ -20,7 +20,7 @@ def create_project(name: str) -> list[Path]:
     """
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         raise NoProjectError(
-            f"{name!a} is no name for a project: letters, digits, _ and -, 64 at most, "
+            f"{name!a} is not a name for a project: letters, digits, _ and -, 64 at most, "
             "a letter first"
         )
     directory = Path(name)

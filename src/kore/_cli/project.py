@@ -122,7 +122,7 @@ def _find_project(directory: Path) -> Project:
         app = ""
     if not app and not conf:
         raise NoProjectError(
-            f"{here} is no project: it has no {APPLICATION}, no {PACKAGE} and no {CONF}; "
+            f"{here} is not a project: it has no {APPLICATION}, no {PACKAGE} and no {CONF}; "
             "`kodev create NAME` begins one"
         )
     return Project(here, app, conf)

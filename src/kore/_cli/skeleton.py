@@ -88,10 +88,10 @@ def address():
 
 
 def get(url, data=None):
-    """Return the status and the body of an answer."""
+    """Return the status and the body of a response."""
     try:
-        with urlopen(url, data, timeout=10) as answer:
-            return answer.status, answer.read()
+        with urlopen(url, data, timeout=10) as response:
+            return response.status, response.read()
     except HTTPError as error:
         with error:
             return error.code, error.read()

@@ -37,7 +37,7 @@ def build_unsupported_error(what: str) -> ConfigError:
 
 
 def check_type(value: object, kind: type[T], what: str) -> T:
-    """Return *value*, or raise TypeError if it is no instance of *kind*."""
+    """Return *value*, or raise TypeError if it is not an instance of *kind*."""
     if not isinstance(value, kind):
         raise TypeError(f"{what} must be {kind.__name__}, not {type(value).__name__}")
     return value

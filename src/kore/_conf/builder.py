@@ -76,7 +76,7 @@ class DomainHandle:
         *methods* are names in any case; "get" implies "head"; without it all are taken. Keywords:
         `get`, `post` and so on declare the parameters of a method, `qs` those that stand in the
         query under every method: dicts of names and validators. `required` lists parameters
-        without which the answer is 400, `strict=True` has it say what was wrong. `auth` is a dict
+        without which the response is 400, `strict=True` has it say what was wrong. `auth` is a dict
         of `type`, `value`, `verify` and `redirect`. `hooks` is a dict of `on_headers`,
         `on_body_chunk` and `on_free`; `stream=True` runs the handler before the body is there, for
         `req.chunks()`; `body_max` is the most bytes of a body, in place of `http_body_max`;

@@ -33,7 +33,7 @@ def build_refusal(path: object, status: object) -> RedirectRule:
 
 
 def _check_status(status: object, what: str, allowed: tuple[int, int]) -> int:
-    """Return *status*, or raise ConfigError if it is no int in the *allowed* range."""
+    """Return *status*, or raise ConfigError if it is not an int in the *allowed* range."""
     low, high = allowed
     if type(status) is not int or not low <= status <= high:
         raise ConfigError(f"invalid status code on {what} ({status!r}): {low}..{high}")

@@ -251,7 +251,9 @@ def _check_credential(kind: str, value: object) -> str:
     if kind == "request" and value is None:
         return ""
     if not isinstance(value, str) or not is_token(value):
-        raise ConfigError(f"missing or invalid 'value' keyword: {value!r} is no name of a {kind}")
+        raise ConfigError(
+            f"missing or invalid 'value' keyword: {value!r} is not the name of a {kind}"
+        )
     return value
 
 
@@ -260,5 +262,5 @@ def _check_redirect(redirect: object) -> str:
     if redirect is None:
         return ""
     if not isinstance(redirect, str) or not is_visible_ascii(redirect):
-        raise ConfigError(f"invalid 'redirect' keyword: {redirect!r} is no URL")
+        raise ConfigError(f"invalid 'redirect' keyword: {redirect!r} is not a URL")
     return redirect

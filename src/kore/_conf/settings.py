@@ -340,7 +340,7 @@ class Settings:
         make_seconds(0), 60, "Seconds an outgoing transfer may take; 0: no limit."
     )
     curl_recv_max: int = _declare_setting(
-        make_size(0), 2097152, "Bytes accepted as the answer to an outgoing request."
+        make_size(0), 2097152, "Bytes accepted as the response to an outgoing request."
     )
     file: str = _declare_setting(PATH, "", "Configuration file to read as well.")
 

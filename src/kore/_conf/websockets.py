@@ -84,12 +84,14 @@ def _parse_words(name: str, given: object) -> tuple[str, ...] | None:
         return None
     if isinstance(given, str) or not isinstance(given, Sequence | set | frozenset):
         raise ConfigError(f"{name} must be a list, not {given!r}")
-    pattern, what = (ORIGIN, "origin") if name == "origins" else (re.compile(TOKEN), "protocol")
+    pattern, what = (
+        (ORIGIN, "an origin") if name == "origins" else (re.compile(TOKEN), "a protocol")
+    )
     for word in given:
         if not isinstance(word, str) or not pattern.fullmatch(word):
             origin = "same, or https://example.com"
             example = origin if name == "origins" else "a token such as chat.v1"
-            raise ConfigError(f"{word!r} is no {what}: {example}")
+            raise ConfigError(f"{word!r} is not {what}: {example}")
     return tuple(map(_normalize_origin, given)) if name == "origins" else tuple(given)
 
 

@@ -94,7 +94,7 @@ cdef class Connection:
         return None
 
     def disconnect(self, code=1000, reason=""):
-        """Close the connection; False: it is closed already. Of HTTP the answer so far is sent.
+        """Close the connection; False: it is closed already. Of HTTP the response so far is sent.
 
         A WebSocket's client is told why, by a *code* and a *reason* of at most 123 bytes, and
         `ondisconnect` is called first. Raises ValueError for a code that cannot be sent.

@@ -76,7 +76,7 @@ cdef class Request(Exchange):
         return self.content if self.store is None else self.store
 
     def body_read(self, Py_ssize_t length):
-        """Return the next piece of the body as (how many bytes, bytes); (0, b"") at its end."""
+        """Return the next piece of the body as (size, bytes); (0, b"") at its end."""
         cdef bytes piece = b""
         if length < 0:
             raise ValueError(f"cannot read {length} bytes")
@@ -100,7 +100,7 @@ cdef class Request(Exchange):
     @property
     def body_digest(self):
         """The SHA-256 of the body, 32 bytes."""
-        return self.beside.digest(self)
+        return self.request_data.digest(self)
 
     def chunks(self):
         """Return an async iterator over the body as it comes, on a route with `stream`.
@@ -115,8 +115,8 @@ cdef class Request(Exchange):
     # ---- parameters, cookies, files
 
     @property
-    def beside(self):
-        """Parameters, cookies and files. Made when first asked for, by a hook of the server."""
+    def request_data(self):
+        """Parameters, cookies and files, created at first use by a hook of the server."""
         if self.data is None and self.http.context is not None:
             self.data = self.http.context.make_request_data(self, self.route)
         return self.data
@@ -124,54 +124,54 @@ cdef class Request(Exchange):
     @property
     def query(self):
         """The query as {name: [value, ...]}, decoded and not validated."""
-        return self.beside.query(self)
+        return self.request_data.query(self)
 
     def argument(self, str name not None):
         """Return the first accepted value of a declared parameter, or None."""
-        return self.beside.argument(name)
+        return self.request_data.argument(name)
 
     def arguments(self):
         """Return all accepted values as {name: [value, ...]}."""
-        return self.beside.arguments()
+        return self.request_data.arguments()
 
     def populate_get(self):
         """Let argument() see what the query holds."""
-        return self.beside.populate_get(self)
+        return self.request_data.populate_get(self)
 
     def populate_post(self):
         """Let argument() see what a form in the body holds."""
-        return self.beside.populate_post(self)
+        return self.request_data.populate_post(self)
 
     def populate_multi(self):
         """Let argument() and file_lookup() see what a multipart form in the body holds."""
-        return self.beside.populate_multi(self)
+        return self.request_data.populate_multi(self)
 
     populate_multipart = populate_multi
 
     def populate_cookies(self):
-        """Do nothing: cookie() needs no preparation. It is there for those who call it."""
+        """Do nothing: cookie() needs no preparation. It is there for compatibility."""
         return True
 
     def cookie(self, str name not None):
         """Return the first cookie of exactly that name, as it was sent, or None."""
-        return self.beside.cookies(self).get(name)
+        return self.request_data.cookies(self).get(name)
 
     def cookies(self):
         """Return all cookies by name; of several of one name the first."""
-        return dict(self.beside.cookies(self))
+        return dict(self.request_data.cookies(self))
 
     def file_lookup(self, str name not None):
         """Return the first file a multipart form has under that name, or None."""
-        return self.beside.file_lookup(name)
+        return self.request_data.file_lookup(name)
 
     def files(self):
         """Return all files of a multipart form as {name: [file, ...]}."""
-        return self.beside.all_files()
+        return self.request_data.all_files()
 
     # ---- a database
 
     def pgsql(self, db, query, params=None, *, binary=False, bytea=False):
-        """Ask a database. See `kore.dbquery()`."""
+        """Query a database, see `kore.dbquery()`."""
         return self.http.context.query(db, query, params, binary, bytea)
 
     # ---- the response
@@ -179,9 +179,9 @@ cdef class Request(Exchange):
     def response_header(self, str name not None, str value not None):
         """Set a field of the response, in place of an earlier one of that name.
 
-        What frames the response is the server's: `content-length` counts only in an answer to
-        HEAD without a body, `connection` only when it says close. Raises ValueError for what
-        cannot be one field: line breaks, control characters, a name that is no token.
+        The server frames the response: `content-length` counts only in a response to HEAD
+        without a body, `connection` only if it says close. Raises ValueError if the name is not a
+        token, or the value has line breaks or control characters.
         """
         cdef str key = name.lower()
         cdef bytes raw_name = encode_field_name(name)
@@ -208,7 +208,7 @@ cdef class Request(Exchange):
         a cookie that browsers would refuse.
         """
         cdef bytes raw_value
-        text, replaces = self.beside.set_cookie(self, name, value, attributes)
+        text, replaces = self.request_data.set_cookie(self, name, value, attributes)
         raw_value = encode_field_value("set-cookie", text)
         if replaces is not None and self.fields is not None:
             self.fields = [field for field in self.fields
@@ -227,7 +227,7 @@ cdef class Request(Exchange):
         cdef int number = status if PyLong_CheckExact(status) else status_number(status, body)
         self.check_unanswered()
         if not 100 <= number <= 599 or number == 101:
-            raise ValueError(f"{status} is no status: 200 to 599, or 100 to 199 before the answer")
+            raise ValueError(f"{status} is not a status: 200 to 599, or 100 to 199 before that")
         if body is None:
             body = b""
         elif not PyBytes_CheckExact(body):
@@ -249,7 +249,7 @@ cdef class Request(Exchange):
         return 0
 
     def respond_streaming(self, int status, body):
-        """Answer with the items of an iterator or an async iterator, as they come."""
+        """Respond with the items of an iterator or an async iterator, as they come."""
         check_body_iterable(body)
         endless = hasattr(body, "__aiter__")
         rest = body if endless else iter(body)
@@ -283,35 +283,35 @@ cdef class Request(Exchange):
         return 0
 
     def refuse(self, int status, str allow not None="", int64_t size=-1):
-        """Answer in the server's own name; *allow*: methods that would do, *size*: of the file."""
+        """Send an error response of the server; *allow*: allowed methods, *size*: of the file."""
         check_final_status(status)
         self.send_error(status, allow, size)
 
     def fail_unless_responded(self, int status):
-        """Do as `fail`, unless an answer is queued or something else goes on with it."""
+        """Do as `fail`, unless a response is queued or something else continues it."""
         self.fail_unfinished(status)
 
     def fail(self, int status=500):
-        """Answer 500, or what *status* says; break the answer off when a part of it is out."""
+        """Respond with *status*, or abort the response if part of it has been sent."""
         check_final_status(status)
         self.fail_or_abort(status)
 
     def note_refusal(self, int reason):
         """Have the logs say why this request is refused: a number of `kore._core.refusals`."""
         if not 0 < reason < REASON_COUNT:
-            raise ValueError(f"{reason} is no reason to refuse a request")
+            raise ValueError(f"{reason} is not a reason to refuse a request")
         self.refusal = reason
         self.http.note_refusal(reason, self.quote_head(reason))
 
     def websocket_handshake(self, onconnect=None, onmsg=None, ondisconnect=None, **options):
-        """Answer with a WebSocket; False: the client asked for none, and was told why.
+        """Upgrade to a WebSocket; False: the client's handshake was invalid and has been refused.
 
         The callbacks are functions, names of functions, or None: `onconnect(connection)` is called
         now, `onmsg(connection, op, data)` with each message, `ondisconnect(connection)` once.
         Those that are coroutine functions are awaited, one at a time. Keywords, in place of what
         the route or a setting says: protocols, origins, maxframe, maxmessage, timeout, ping,
-        buffer_max, buffer_full, compress. Raises RuntimeError after response() and for keywords
-        that make no sense, NameError for a name that the application does not have.
+        buffer_max, buffer_full, compress. Raises RuntimeError after response() and for invalid
+        keywords, NameError for a name that the application does not have.
         """
         self.check_unanswered("websocket_handshake()")
         if not self.http.serves(self):
@@ -319,7 +319,7 @@ cdef class Request(Exchange):
         return self.http.context.websockets.handshake(
             self, self.route, (onconnect, onmsg, ondisconnect), options)
 
-    # ---- for those who run requests
+    # ---- for the worker, which runs requests
 
     def upgrade(self, options, tuple callbacks, deflater, protocol=None):
         """Switch to a WebSocket."""
@@ -328,7 +328,7 @@ cdef class Request(Exchange):
                                                             protocol)
 
     def respond_with_parts(self, int status, fields not None, tuple pieces):
-        """Answer with bytes and parts of files; *fields* are pairs of bytes: a name and a value.
+        """Respond with bytes and parts of files; *fields* are pairs of bytes: a name and a value.
 
         Fields that the application has set take the place of those of the same names.
         """
@@ -380,20 +380,20 @@ cdef class Request(Exchange):
                 if task is not None and not task.done()]
 
     def resume(self):
-        """Go on with a request whose `on_headers` has been awaited."""
+        """Continue a request whose `on_headers` has been awaited."""
         self.http.proceed(self)
 
     def resume_body(self):
-        """Say that there is room for more of the body, after a piece that filled it."""
+        """Receive more of the body: its sink, which was full, has room again."""
         if self.resume_sink():
             self.http.resume_body(self)
 
     def send_continue(self):
-        """Say that the body is wanted: a client that waits to hear it is told so."""
+        """Send `100 Continue` if the client waits for it: its body is wanted."""
         self.http.send_continue(self)
 
     def fail_and_cancel_tasks(self, int status):
-        """Answer *status* in place of the handler, which is cancelled: the body cannot be had."""
+        """Respond with *status* in place of the handler, which is cancelled: the body is lost."""
         self.fail_and_cancel(status)
 
     def open_body(self, int status, int64_t length=IN_PIECES):
@@ -413,13 +413,13 @@ cdef class Request(Exchange):
         return self.lacks_end()
 
     def note_handler_done(self):
-        """Take note that the handler is done: nothing but end_body() may be missing."""
+        """Note that the handler is done: if end_body() is missing, wait for it."""
         if self.lacks_end():
             self.http.expect_end(self)
 
     @property
     def is_served(self):
-        """True while there is a client that waits for the answer, or for the rest of it."""
+        """True while there is a client that waits for the response, or for the rest of it."""
         return self.http.serves(self) and self.http.can_send(self)
 
     def write_body(self, item):
@@ -428,7 +428,7 @@ cdef class Request(Exchange):
         return self.write_piece(item)
 
     def end_body(self):
-        """Say that the body is complete."""
+        """End the response: its body is complete."""
         self.check_opened()
         self.finish_body()
 
@@ -438,5 +438,5 @@ cdef class Request(Exchange):
         return 0
 
     def drained(self):
-        """Return a future that is done when the client has taken what waited."""
+        """Return a future that is done when the output that waits has been sent."""
         return self.http.when_sent(self)

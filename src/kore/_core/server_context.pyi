@@ -29,7 +29,7 @@ class WebSocketHooks(Protocol):
         """Register a WebSocket."""
     def closed(self, connection: Connection) -> None:
         """Forget a WebSocket."""
-    def converse(self, websocket: Any, callback: Awaitable[object]) -> None:
+    def await_callback(self, websocket: Any, callback: Awaitable[object]) -> None:
         """Await a callback of the application."""
     def failed(self, label: bytes, error: BaseException) -> None:
         """Report what a callback raised."""

@@ -192,7 +192,7 @@ cdef class WebSocket(MessageSender):
         try:
             pending = callback(*arguments)
             if pending is not None and (type(pending) is COROUTINE or isawaitable(pending)):
-                context.websockets.converse(self, pending)
+                context.websockets.await_callback(self, pending)
         except BaseException as error:      # SystemExit too, as in a handler
             self.report_callback_error(error)
         finally:

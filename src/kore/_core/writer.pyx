@@ -68,7 +68,7 @@ for _status in range(STATUS_MIN, STATUS_MAX + 1):
 
 cdef bytes status_line(int status):
     if not STATUS_MIN <= status <= STATUS_MAX:      # boundscheck is off
-        raise ValueError(f"{status} is no status: {STATUS_MIN} to {STATUS_MAX}")
+        raise ValueError(f"{status} is not a status: {STATUS_MIN} to {STATUS_MAX}")
     return <bytes>STATUS_LINES[status]
 
 
@@ -108,7 +108,7 @@ cdef bint is_hop_by_hop(object field) noexcept:
 cdef int check_final_status(int status) except -1:
     """Raise ValueError unless *status* can end an exchange (RFC 9110 section 15)."""
     if not 200 <= status <= 599:
-        raise ValueError(f"{status} is no final status: 200 to 599")
+        raise ValueError(f"{status} is not a final status: 200 to 599")
     return 0
 
 

@@ -100,7 +100,7 @@ cdef bytes build_close_payload(int code, str reason):
 cdef int check_close_code(code, reason) except -1:
     """Raise ValueError or TypeError unless an application may close with *code* and *reason*."""
     if not isinstance(code, int) or not (code in CLOSE_CODES or 3000 <= code <= 4999):
-        raise ValueError(f"{code!r} is no code to close with: 1000 to 1003, 1007 to 1014, "
+        raise ValueError(f"{code!r} is not a code to close with: 1000 to 1003, 1007 to 1014, "
                          "or 3000 to 4999 with a meaning of your own")
     if not isinstance(reason, str):
         raise TypeError(f"a reason is a str, not {type(reason).__name__}")

@@ -26,19 +26,19 @@ def _chain_steps(handler: "Handler", steps: tuple[Step, ...]) -> "Handler":
 
     def run(request: Any, *captures: str) -> Coroutine[Any, Any, None] | None:
         for at, step in enumerate(steps, 1):
-            verdict = step(request)
-            if verdict is False:
+            result = step(request)
+            if result is False:
                 return None
-            if is_awaitable(verdict):
-                return wait(verdict, steps[at:], request, captures)
+            if is_awaitable(result):
+                return wait(result, steps[at:], request, captures)
         # The result of an application's callable is not checked.
         pending: Coroutine[Any, Any, None] | None = handler(request, *captures)
         return pending
 
     async def wait(
-        verdict: Any, rest: tuple[Step, ...], request: Any, captures: tuple[str, ...]
+        result: Any, rest: tuple[Step, ...], request: Any, captures: tuple[str, ...]
     ) -> None:
-        if await verdict is False:
+        if await result is False:
             return
         pending = _chain_steps(handler, rest)(request, *captures)
         if is_awaitable(pending):

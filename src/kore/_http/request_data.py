@@ -293,7 +293,7 @@ def make_validation_step(*, strict: bool) -> "Step":
 
 def _validate_request(request: Any, *, strict: bool) -> Work[bool]:
     """Return whether a request may proceed; if not, it has been responded to."""
-    data = request.beside
+    data = request.request_data
     yield from data.validate_all(request)
     if request.answered:
         return False

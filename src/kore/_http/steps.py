@@ -39,14 +39,14 @@ def _make_prerequest_step(hook: "Prerequest") -> Step:
 
 def _run_prerequest(hook: "Prerequest", request: Any) -> Work[bool]:
     """Return whether a request may proceed: not after False, and not after a response."""
-    verdict = hook(request)
-    if is_awaitable(verdict):
-        verdict = yield verdict
-    if verdict is False and not request.answered:
+    result = hook(request)
+    if is_awaitable(result):
+        result = yield result
+    if result is False and not request.answered:
         log.error(
             "no response: prerequest %r stopped route '%s' without calling response()",
             getattr(hook, "__qualname__", hook),
             request.get_route_label(),
         )
         request.fail()
-    return verdict is not False and not request.answered
+    return result is not False and not request.answered

@@ -26,12 +26,12 @@ def call_validator(verify: Callable[..., Any], *arguments: object) -> Work[bool]
 
     All else is a rejection. Values other than False, None and RESULT_ERROR are logged.
     """
-    verdict = verify(*arguments)
-    if is_awaitable(verdict):
-        verdict = yield verdict
-    is_accepted = isinstance(verdict, int) and verdict == RESULT_OK
-    if not is_accepted and not (verdict is None or (isinstance(verdict, int) and verdict == 0)):
-        log.warning("validator did not return True/False: %r returned %r", verify, verdict)
+    result = verify(*arguments)
+    if is_awaitable(result):
+        result = yield result
+    is_accepted = isinstance(result, int) and result == RESULT_OK
+    if not is_accepted and not (result is None or (isinstance(result, int) and result == 0)):
+        log.warning("validator did not return True/False: %r returned %r", verify, result)
     return is_accepted
 
 

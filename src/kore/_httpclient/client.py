@@ -163,7 +163,7 @@ class HttpClient:
         """
         name = method.upper() if isinstance(method, str) else method
         if name not in METHODS:
-            raise ValueError(f"{method!r} is no method of a client")
+            raise ValueError(f"{method!r} is not a method of a client")
         request, may_follow = self._prepare(name, keywords)
         request.is_streamed = True
         is_final = not (may_follow or self._may_follow)
@@ -229,7 +229,7 @@ def _check_keywords(given: Mapping[str, Any], known: Any, function: str) -> None
 
 
 def _get_flag(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    """Return a keyword. Raises ClientTypeError if it is no bool."""
+    """Return a keyword. Raises ClientTypeError if it is not a bool."""
     value = given.get(name, default)
     if type(value) is not bool:
         raise ClientTypeError(f"{name} not True or False")
@@ -237,7 +237,7 @@ def _get_flag(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
 
 
 def _get_path(given: Mapping[str, Any], name: str) -> bytes | None:
-    """Return a keyword. Raises ClientTypeError or ValueError if it is no path."""
+    """Return a keyword. Raises ClientTypeError or ValueError if it is not a path."""
     value = given.get(name)
     if value is None:
         return None
@@ -245,7 +245,7 @@ def _get_path(given: Mapping[str, Any], name: str) -> bytes | None:
         raise ClientTypeError(f"{name} must be a path, not {value!r}")
     path = os.fsencode(value)
     if not path or CONTROLS.search(os.fsdecode(path)):
-        raise ValueError(f"{name} is no path: {value!r}")
+        raise ValueError(f"{name} is not a path: {value!r}")
     return path
 
 
@@ -356,5 +356,5 @@ def _parse_content_length(line: bytes) -> int:
     """Return the number of a content-length line. Raises ValueError if it has none."""
     value = line.partition(b":")[2].strip()
     if not value.isdigit() or len(value) > LENGTH_DIGITS_MAX:
-        raise ValueError(f"{value.decode()!r} is no content-length")
+        raise ValueError(f"{value.decode()!r} is not a content-length")
     return int(value)

@@ -25,7 +25,7 @@ RAW_SETTINGS: Final = (
 # The codings that are decoded here.
 CODINGS: Final = GZIP | {b"deflate"}
 GZIP_BITS: Final = 16 + zlib.MAX_WBITS
-TRUNCATED: Final = "the answer is truncated: its compressed body has no end"
+TRUNCATED: Final = "the response is truncated: its compressed body has no end"
 # Bytes that one piece of a streamed body may decode to. A single coding never makes as many of
 # one piece, but two may make a million times its size.
 DECODED_SIZE_MAX: Final = 64 * 1024 * 1024
@@ -124,7 +124,7 @@ class BodyDecoder:
                 if 0 < size_max <= len(data):  # too large already
                     break
         except (ValueError, zlib.error) as error:
-            self.problem = f"the body of the answer cannot be decoded: {error}"
+            self.problem = f"the body of the response cannot be decoded: {error}"
             return None
         return data
 

@@ -28,7 +28,7 @@ def build_lines(given: object) -> dict[str, bytes]:
     """Return the lines of a `headers=` keyword by lower-case name.
 
     An empty value removes a field that would be sent otherwise, as in C Kore. Raises
-    ClientTypeError if *given* is no dict of str, ValueError for an invalid field or one that
+    ClientTypeError if *given* is not a dict of str, ValueError for an invalid field or one that
     frames the message.
     """
     if not isinstance(given, dict):
@@ -44,7 +44,7 @@ def _check_field(pair: tuple[object, object]) -> tuple[str, str]:
     if not isinstance(name, str) or not isinstance(value, str):
         raise ClientTypeError(f"headers must be str: {name!r}: {value!r}")
     if not is_token(name):
-        raise ValueError(f"{name!r} is no name of a header field")
+        raise ValueError(f"{name!r} is not the name of a header field")
     if CONTROLS.search(value):
         raise ValueError(f"header field {name!r}: control characters are not allowed")
     if name.lower() == "transfer-encoding":

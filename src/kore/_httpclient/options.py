@@ -134,7 +134,7 @@ def check_option(number: int, value: object) -> Setting:
 
 
 def _check_long(name: str, value: object) -> int:
-    """Return a number. Raises ClientTypeError or ValueError if it is no C long."""
+    """Return a number. Raises ClientTypeError or ValueError if it is not a C long."""
     if type(value) is not int:
         raise ClientTypeError(f"option '{name}' requires a long as argument")
     if not -LONG_LIMIT <= value < LONG_LIMIT:
@@ -145,7 +145,7 @@ def _check_long(name: str, value: object) -> int:
 def _check_text(name: str, value: object) -> bytes:
     """Return text as bytes.
 
-    Raises ClientTypeError if it is no str, ValueError for control characters: a line break would
+    Raises ClientTypeError if it is not a str, ValueError for control characters: a line break would
     add fields to a request.
     """
     if not isinstance(value, str):
@@ -160,13 +160,13 @@ def _check_fields(name: str, lines: list[bytes]) -> None:
     for line in lines:
         field = re.split(b"[:;]", line, maxsplit=1)[0].decode()
         if not is_token(field):
-            raise ValueError(f"option '{name}': {field!r} is no name of a header field")
+            raise ValueError(f"option '{name}': {field!r} is not the name of a header field")
 
 
 def check_options(given: object) -> list[Setting]:
     """Return the settings of a `curlopt=` keyword.
 
-    Raises ClientTypeError if it is no dict by number, and what `check_option()` raises.
+    Raises ClientTypeError if it is not a dict by number, and what `check_option()` raises.
     """
     if not isinstance(given, dict):
         raise ClientTypeError("curlopt must be a dictionary")

@@ -128,9 +128,9 @@ def _check_request_line(settings: list[Setting]) -> None:
         return
     method, target = given.get(CUSTOMREQUEST), given.get(REQUEST_TARGET)
     if method is not None and not is_token(method.decode()):
-        raise ValueError(f"option 'CURLOPT_CUSTOMREQUEST': {method.decode()!r} is no method")
+        raise ValueError(f"option 'CURLOPT_CUSTOMREQUEST': {method.decode()!r} is not a method")
     if target is not None and (not target or len(target.split()) != 1 or target.strip() != target):
-        raise ValueError(f"option 'CURLOPT_REQUEST_TARGET': {target.decode()!r} is no target")
+        raise ValueError(f"option 'CURLOPT_REQUEST_TARGET': {target.decode()!r} is not a target")
 
 
 def _separate_proxy_fields(settings: list[Setting]) -> None:

@@ -39,7 +39,7 @@ TIMEOUT_SECONDS_MAX: Final = 2_147_483
 # Bytes read at a time from the socket of a stream that libcurl decodes. While the reader is behind,
 # libcurl keeps all that they decode to, which may be a thousand times as much, up to 64 MiB.
 COMPRESSED_READ_SIZE: Final = 16 * 1024
-HEAD_TRUNCATED: Final = "the peer closed the connection within the head of its answer"
+HEAD_TRUNCATED: Final = "the peer closed the connection within the head of its response"
 BODY_NOT_REPEATABLE: Final = (
     "the body has to be sent again, and is an iterator of which more has gone than was kept: "
     "give the body as bytes, or ask the address that does not redirect"

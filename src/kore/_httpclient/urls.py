@@ -19,7 +19,7 @@ REDACTED_SIZE_MAX: Final = 1000
 
 
 def check_url(url: object) -> str:
-    """Return a URL. Raises ClientTypeError if it is no str, ValueError if it is unusable."""
+    """Return a URL. Raises ClientTypeError if it is not a str, ValueError if it is unusable."""
     if not isinstance(url, str):
         raise ClientTypeError(f"url must be str, not {type(url).__name__}")
     if not url or CONTROLS.search(url):
@@ -52,7 +52,7 @@ def encode_host(host: str) -> str:
     try:
         return ".".join(map(_encode_label, DOTS.split(host)))
     except UnicodeError as error:
-        raise ValueError(f"{host!r} is no host name: {error}") from None
+        raise ValueError(f"{host!r} is not a host name: {error}") from None
 
 
 def _encode_label(label: str) -> str:

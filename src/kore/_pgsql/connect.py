@@ -30,7 +30,7 @@ async def connect(target: ConnectionTarget) -> AnyConn:
             async with asyncio.timeout(target.timeout):
                 return await _open_connection(conninfo)
         except TimeoutError:
-            problem = make_error(f"connection failed: no answer within {target.timeout:g} s")
+            problem = make_error(f"connection failed: no response within {target.timeout:g} s")
         except DatabaseError as error:
             problem = error
         except psycopg.Error as error:
@@ -48,7 +48,7 @@ async def _resolve_target(target: ConnectionTarget) -> list[bytes]:
             return await resolve_attempts(target.keywords)
     except TimeoutError:
         host = target.keywords.get("host") or os.environ.get("PGHOST")
-        message = f"cannot resolve host '{host}': no answer within {target.timeout:g} s"
+        message = f"cannot resolve host '{host}': no response within {target.timeout:g} s"
         raise make_error(message) from None
 
 

@@ -88,7 +88,7 @@ class NotifyListener:
         """
         if not _is_channel_name(channel):
             raise DatabaseError(
-                f"pgsql: {channel!r} is no channel: 1 to {IDENTIFIER_SIZE_MAX} bytes, no NUL"
+                f"pgsql: {channel!r} is not a channel: 1 to {IDENTIFIER_SIZE_MAX} bytes, no NUL"
             )
         for given in (callback,) if on_relisten is None else (callback, on_relisten):
             if not callable(given):

@@ -271,7 +271,7 @@ class ConnectionPool:
         self.hand_over(connection)
 
     def schedule_retry(self, error: Exception) -> None:
-        """Try again later for those who wait, with back-off."""
+        """Try again later for the tasks that wait, with back-off."""
         self.last_refusal = f"; another was refused: {error}"
         self.next_attempt_time = self.loop.time() + self.backoff
         if self.retry_timer is None:

@@ -48,7 +48,7 @@ TEXT_FORMAT: Final = ResultFormat()
 
 
 def parse_format(binary: object, bytea: object) -> ResultFormat:
-    """Return the format for two keywords. Raises DatabaseError if one is no bool."""
+    """Return the format for two keywords. Raises DatabaseError if one is not a bool."""
     if binary is False and bytea is False:
         return TEXT_FORMAT
     if type(binary) is not bool:

@@ -67,7 +67,7 @@ def convert_text_rows(result: PGresult, names: tuple[str, ...], first: int, last
             rows.append(row)
     except UnicodeDecodeError as error:
         raise DatabaseError(
-            f"pgsql error: a value is no UTF-8 ({error.reason}): ask for it with binary=True"
+            f"pgsql error: a value is not UTF-8 ({error.reason}): ask for it with binary=True"
         ) from None
     return rows
 

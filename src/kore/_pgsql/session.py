@@ -27,7 +27,7 @@ P = ParamSpec("P")
 def build_begin(isolation: object, *, readonly: bool) -> bytes:
     """Return the statement that begins a transaction.
 
-    Raises ValueError for an unknown isolation level, DatabaseError if *readonly* is no bool.
+    Raises ValueError for an unknown isolation level, DatabaseError if *readonly* is not a bool.
     """
     words = "BEGIN"
     if isolation is not None:

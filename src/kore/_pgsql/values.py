@@ -96,7 +96,7 @@ def _encode_item(index: int, value: object) -> bytes | None:
 def encode_query(query: object) -> bytes:
     """Return the text of a query as libpq takes it.
 
-    Raises TypeError if it is no str, DatabaseError if it has a NUL or is not valid Unicode.
+    Raises TypeError if it is not a str, DatabaseError if it has a NUL or is not valid Unicode.
     """
     if not isinstance(query, str):
         raise TypeError(f"query must be str, not {type(query).__name__}")

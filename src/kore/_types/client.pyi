@@ -35,7 +35,7 @@ class Headers(dict[str, str]):
     def all(self, name: str) -> list[str]: ...
 
 class Stream:
-    """The body of an answer, piece by piece."""
+    """The body of a response, piece by piece."""
 
     @property
     def status(self) -> int: ...

@@ -37,7 +37,7 @@ class Upload:
     def save(self, path: str | os.PathLike[str]) -> None: ...
 
 class Request:
-    """An HTTP request, and the way to answer it.
+    """An HTTP request, and the way to respond to it.
 
     An application may keep attributes of its own on it: set as usual, read by `getattr()`.
     """

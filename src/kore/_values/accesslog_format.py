@@ -32,13 +32,13 @@ VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
         "query_string": "the query, too",
         "server_protocol": "the protocol, `HTTP/1.1`",
         "host": "the host that was asked for, with its port if it was sent",
-        "status": "the status of the answer",
-        "body_bytes_sent": "bytes of the answer behind its header fields",
-        "bytes_sent": "bytes of the answer",
+        "status": "the status of the response",
+        "body_bytes_sent": "bytes of the response behind its header fields",
+        "bytes_sent": "bytes of the response",
         "request_length": "bytes of the request",
-        "request_time": "seconds from the end of the request's fields to the end of the answer",
+        "request_time": "seconds from the end of the request's fields to the end of the response",
         "refusal": "why the request was refused; only what breaks a rule of HTTP, or a limit",
-        "request_completion": "`OK` when all of the answer was sent",
+        "request_completion": "`OK` when all of the response was sent",
     }
 )
 CONSTANTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -154,7 +154,7 @@ def _check_json(parts: Sequence[FormatPart]) -> None:
             json.loads(line)
         except ValueError as error:
             hint = "text belongs in quotes"
-            raise ValueError(f"lines of this format are no JSON ({error}): {hint}") from None
+            raise ValueError(f"lines of this format are not JSON ({error}): {hint}") from None
 
 
 def _escape_value(text: str, *, json: bool) -> str:

@@ -61,14 +61,14 @@ def _label_to_ascii(label: str) -> str:
             part if KEPT_LETTERS.fullmatch(part) else nameprep(part) for part in parts
         )
     except UnicodeError as error:
-        raise ValueError(f"{label!r} is no part of a host's name: {error}") from None
+        raise ValueError(f"{label!r} is not part of a host's name: {error}") from None
     if prepared.isascii():
         return prepared
     if "*" in prepared:
         raise ValueError(f"{label!r}: write '*' apart from letters beyond ASCII")
     found = f"xn--{prepared.encode('punycode').decode()}"
     if len(found) > LABEL_MAX or not HOST_NAME.fullmatch(found):
-        raise ValueError(f"{label!r} is no part of a host's name")
+        raise ValueError(f"{label!r} is not part of a host's name")
     return found
 
 

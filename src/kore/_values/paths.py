@@ -49,7 +49,7 @@ def normalize_literal(path: str) -> str:
     """
     if TARGET_PATH.fullmatch(path) and not UNRESERVED_ESCAPE.search(path):
         return normalize_path(path)
-    query = "; the query is no part of the path" if "?" in path else ""
+    query = "; the query is not part of the path" if "?" in path else ""
     raise ValueError(f"no request has this path, write '{_suggest_path(path)}'{query}")
 
 
@@ -66,7 +66,7 @@ def normalize_regex(text: str) -> str:
     expression.
     """
     if found := _find_needed(text):
-        query = "; the query is no part of the path" if found == "?" else ""
+        query = "; the query is not part of the path" if found == "?" else ""
         raise ValueError(f"no request has {found!r} in its path, write {quote(found)}{query}")
     is_verbose = VERBOSE.search(text) is not None
     return PIECES.sub(lambda found: _normalize_piece(found, is_verbose=is_verbose), text)

@@ -58,9 +58,9 @@ def compile_target(text: str, groups: int) -> Target:
     """
     if not is_visible_ascii(text):
         hint = "write other characters as %20, and hosts in other scripts as xn--..."
-        raise ValueError(f"target {text!r} is no URL: {hint}")
+        raise ValueError(f"target {text!r} is not a URL: {hint}")
     if HOSTLESS.match(text):
-        raise ValueError(f"target {text!r} is no URL: behind http: stand two slashes and a host")
+        raise ValueError(f"target {text!r} is not a URL: behind http: stand two slashes and a host")
     parts = tuple(_split_target(text))
     for part in parts:
         number = part.number if isinstance(part, RedirectValue) else part

@@ -36,7 +36,7 @@ def test_redirects_and_refusals_are_kept_in_order(builder: Builder) -> None:
         (("^/", 200, "/"), r"domain '\*': invalid status code on redirect \(200\): 300..399"),
         (("^/", True, "/"), r"invalid status code on redirect \(True\)"),
         (("^/(a)", 301, "/$2"), r"redirect '\^/\(a\)': target '/\$2': there is no capture \$2"),
-        (("^/", 301, "/a b"), "is no URL"),
+        (("^/", 301, "/a b"), "is not a URL"),
     ],
 )
 def test_an_invalid_redirect_is_refused(

@@ -91,13 +91,17 @@ def test_every_keyword_has_a_plain_value() -> None:
     [
         ("onmsg", 7, "onmsg must be a function, its name or None, not 7"),
         ("protocols", "chat", "protocols must be a list, not 'chat'"),
-        ("protocols", ["a b"], "'a b' is no protocol: a token such as chat.v1"),
-        ("protocols", [b"a"], "b'a' is no protocol"),
+        ("protocols", ["a b"], "'a b' is not a protocol: a token such as chat.v1"),
+        ("protocols", [b"a"], "b'a' is not a protocol"),
         ("origins", "https://a", "origins must be a list, not 'https://a'"),
         ("origins", 7, "origins must be a list, not 7"),
-        ("origins", ["example.com"], "'example.com' is no origin: same, or https://example.com"),
-        ("origins", ["https://a/"], "'https://a/' is no origin"),
-        ("origins", ["https://a b"], "'https://a b' is no origin"),
+        (
+            "origins",
+            ["example.com"],
+            "'example.com' is not an origin: same, or https://example.com",
+        ),
+        ("origins", ["https://a/"], "'https://a/' is not an origin"),
+        ("origins", ["https://a b"], "'https://a b' is not an origin"),
         ("maxframe", -1, "bad value '-1' for maxframe: 0..9223372036854775807 bytes"),
         ("maxmessage", 2**31, "bad value '2147483648' for maxmessage: 0..2147483646 bytes"),
         ("timeout", "soon", "bad value 'soon' for timeout: 0..4294967295 seconds"),
@@ -186,13 +190,13 @@ def test_a_file_configures_the_same_keywords() -> None:
         ("websocket ping 1\nwebsocket ping 2", "websocket ping is given twice"),
         ("websocket ping 1 2", "websocket ping takes one value"),
         ("websocket ping", "websocket ping takes one value"),
-        ('websocket origins ""', "'' is no origin"),
+        ('websocket origins ""', "'' is not an origin"),
         ("websocket ping soon", "bad value 'soon' for ping: 0..4294967295 seconds"),
         ("websocket onmsg nobody", "onmsg callback 'nobody' not found"),
         ("websocket compress maybe", "invalid 'maybe' for yes|no compress option"),
         (
             "websocket origins example.com",
-            "'example.com' is no origin: same, or https://example.com",
+            "'example.com' is not an origin: same, or https://example.com",
         ),
         ("websocket", "write `websocket KEYWORD [VALUE]…`, not 0 words"),
     ],
@@ -261,5 +265,5 @@ def test_an_origin_is_one_that_browsers_send(written: str, sent: str) -> None:
 
 
 def test_an_origin_without_a_name_of_dns_is_refused() -> None:
-    with pytest.raises(ConfigError, match="is no part of a host"):
+    with pytest.raises(ConfigError, match="is not part of a host"):
         normalize_options({"origins": ["https://\u202e.test"]})

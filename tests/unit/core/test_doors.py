@@ -107,9 +107,7 @@ def test_listener_without_socket_leaves_no_entry(pair: Make, bad: Any) -> None:
     assert len(house.poller) == 1
 
 
-@pytest.mark.parametrize(
-    "kind", [PollSource, SocketStream, Transport, Protocol, Http1, Connection]
-)
+@pytest.mark.parametrize("kind", [PollSource, SocketStream, Transport, Protocol, Http1, Connection])
 def test_uninitialized_connection_does_nothing(kind: type[Any]) -> None:
     """Not by its constructor: by way of __new__, which every class has."""
     empty = kind.__new__(kind)
@@ -122,7 +120,7 @@ def test_uninitialized_connection_does_nothing(kind: type[Any]) -> None:
 
 @pytest.mark.parametrize("status", [-(2**31), -1, 0, 99, 600, 1000, 2**31 - 1])
 def test_unknown_status_raises(status: int) -> None:
-    with pytest.raises(ValueError, match=f"{status} is no status: 100 to 599"):
+    with pytest.raises(ValueError, match=f"{status} is not a status: 100 to 599"):
         write_head(status)
     assert reason_phrase(status) == ""
 
@@ -177,12 +175,10 @@ ANSWERS: list[Callable[[Request, int], object]] = [
 
 
 @pytest.mark.parametrize("status", [-(2**31), -1, 0, 99, 101, 600, 1000, 2**31 - 1])
-def test_response_is_possible_after_an_unknown_status(
-    pair: Make, status: int
-) -> None:
+def test_response_is_possible_after_an_unknown_status(pair: Make, status: int) -> None:
     def try_all(request: Request) -> int:
         for answer in ANSWERS:
-            with pytest.raises(ValueError, match=f"{status} is no "):
+            with pytest.raises(ValueError, match=f"{status} is not a "):
                 answer(request, status)
         return len(ANSWERS)
 

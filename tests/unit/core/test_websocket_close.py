@@ -33,7 +33,7 @@ class Registry:
     def failed(self, label: bytes, error: BaseException) -> None:
         """Errors are what these tests make."""
 
-    def converse(self, websocket: WebSocket, pending: object) -> None:
+    def await_callback(self, websocket: WebSocket, pending: object) -> None:
         task: Any = Task()
         self.waiting.append((websocket, task))
         websocket.add_task(task)

@@ -31,7 +31,7 @@ class Hub:
     def lost(self, label: bytes, count: int) -> None:
         """As before."""
 
-    def converse(self, websocket: WebSocket, pending: object) -> None:
+    def await_callback(self, websocket: WebSocket, pending: object) -> None:
         """Take a callback that waits."""
         task: Any = Task()
         self.waiting.append((websocket, task))

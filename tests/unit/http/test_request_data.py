@@ -50,35 +50,35 @@ def test_nothing_is_seen_before_it_is_populated() -> None:
     request = FakeRequest("id=1", declared=ID)
 
     assert judged(request) is True
-    assert request.beside.argument("id") is None
-    assert request.beside.populate_get(request) is True
-    assert request.beside.argument("id") == "1"
-    assert request.beside.argument("other") is None
+    assert request.request_data.argument("id") is None
+    assert request.request_data.populate_get(request) is True
+    assert request.request_data.argument("id") == "1"
+    assert request.request_data.argument("other") is None
 
 
 def test_the_first_accepted_value_is_the_argument_and_all_are_there() -> None:
     request = FakeRequest("id=x&id=2&id=3", declared=ID)
     judged(request)
-    request.beside.populate_get(request)
+    request.request_data.populate_get(request)
 
-    assert request.beside.argument("id") == "2"
+    assert request.request_data.argument("id") == "2"
     assert values(request) == {"id": ["2", "3"]}
 
 
 def test_query_and_form_are_visible_in_the_order_of_populating() -> None:
     request = FakeRequest("id=1", b"id=2&name=ada", declared=BOTH, content_type=FORM)
     judged(request)
-    request.beside.populate_post(request)
-    request.beside.populate_get(request)
+    request.request_data.populate_post(request)
+    request.request_data.populate_get(request)
 
-    assert request.beside.argument("id") == "2"
+    assert request.request_data.argument("id") == "2"
     assert values(request) == {"id": ["2", "1"], "name": ["ada"]}
 
 
 def test_populating_twice_changes_nothing() -> None:
     request = FakeRequest("id=1", declared=ID)
-    request.beside.populate_get(request)
-    request.beside.populate_get(request)
+    request.request_data.populate_get(request)
+    request.request_data.populate_get(request)
 
     assert values(request) == {"id": ["1"]}
 
@@ -89,14 +89,14 @@ def test_a_body_that_is_no_form_has_no_parameters(kind: str) -> None:
     request = FakeRequest("", content, declared=BOTH, content_type=kind)
 
     assert judged(request) is True
-    assert request.beside.populate_post(request) is True
+    assert request.request_data.populate_post(request) is True
     assert values(request) == {}
 
 
 @pytest.mark.parametrize("fields", [{}, {"content_type": FORM.upper() + " ; charset=utf-8"}])
 def test_a_form_is_one_by_its_type_or_without_one(fields: dict[str, str]) -> None:
     request = FakeRequest("", b"name=ada", declared=BOTH, **fields)
-    request.beside.populate_post(request)
+    request.request_data.populate_post(request)
 
     assert values(request) == {"name": ["ada"]}
 
@@ -104,8 +104,8 @@ def test_a_form_is_one_by_its_type_or_without_one(fields: dict[str, str]) -> Non
 def test_a_multipart_form_is_not_seen_as_the_other_kind_and_the_other_way_round() -> None:
     multi = FakeRequest("", form(('name="name"', "ada")), declared=BOTH, content_type=MULTIPART)
     plain = FakeRequest("", b"name=ada", declared=BOTH, content_type=FORM)
-    multi.beside.populate_post(multi)
-    plain.beside.populate_multi(plain)
+    multi.request_data.populate_post(multi)
+    plain.request_data.populate_multi(plain)
 
     assert values(multi) == values(plain) == {}
 
@@ -114,7 +114,7 @@ def test_a_value_may_be_awaited_before_the_handler() -> None:
     request = FakeRequest("v=no&v=yes", declared=ParameterRules(query={"v": LATER, "id": DIGITS}))
 
     assert judged(request) is True
-    request.beside.populate_get(request)
+    request.request_data.populate_get(request)
     assert values(request) == {"v": ["yes"]}
 
 
@@ -122,16 +122,16 @@ def test_parameters_with_async_validators_are_for_the_handler_only() -> None:
     request = FakeRequest("v=yes", declared=ParameterRules(query={"v": LATER}))
 
     with pytest.raises(KoreError, match="must be awaited"):
-        request.beside.populate_get(request)
+        request.request_data.populate_get(request)
     judged(request)
-    request.beside.populate_get(request)
+    request.request_data.populate_get(request)
     assert values(request) == {"v": ["yes"]}
 
 
 def test_the_query_is_there_without_validation() -> None:
     request = FakeRequest("a=1&a=2&b&c=%ff&d=%E2%82%AC")
 
-    assert request.beside.query(request) == {
+    assert request.request_data.query(request) == {
         "a": ["1", "2"],
         "b": [""],
         "c": ["\N{REPLACEMENT CHARACTER}"],
@@ -226,23 +226,23 @@ def test_files_and_fields_of_a_form_are_separate() -> None:
     )
     request = FakeRequest("", body, declared=BOTH, content_type=MULTIPART)
     judged(request)
-    assert request.beside.file_lookup("f") is None  # not before it is populated
-    request.beside.populate_multi(request)
+    assert request.request_data.file_lookup("f") is None  # not before it is populated
+    request.request_data.populate_multi(request)
 
     assert values(request) == {"name": ["a%20b+c"]}
-    file = request.beside.file_lookup("f")
+    file = request.request_data.file_lookup("f")
     assert file is not None
     assert (file.filename, file.body) == ("1.txt", b"one")
-    assert [f.filename for f in request.beside.all_files()["f"]] == ["1.txt", "2.txt"]
-    assert request.beside.file_lookup("name") is None
-    assert request.beside.file_lookup("empty") is None
+    assert [f.filename for f in request.request_data.all_files()["f"]] == ["1.txt", "2.txt"]
+    assert request.request_data.file_lookup("name") is None
+    assert request.request_data.file_lookup("empty") is None
 
 
 def test_a_form_with_nothing_in_it_is_no_error() -> None:
     request = FakeRequest("", None, content_type=MULTIPART)
 
-    assert request.beside.populate_multi(request) is True
-    assert request.beside.all_files() == {}
+    assert request.request_data.populate_multi(request) is True
+    assert request.request_data.all_files() == {}
 
 
 def test_limits_of_a_form_are_settings() -> None:
@@ -250,7 +250,7 @@ def test_limits_of_a_form_are_settings() -> None:
     for settings in (Settings(http_multipart_max=1), Settings(http_multipart_header_max=20)):
         request = FakeRequest("", body, settings=settings, content_type=MULTIPART)
         with pytest.raises(RefusedError) as refused:
-            request.beside.populate_multi(request)
+            request.request_data.populate_multi(request)
         assert refused.value.status == 413
 
 
@@ -260,31 +260,31 @@ def test_limits_of_a_form_are_settings() -> None:
 def test_cookies_are_read_once() -> None:
     request = FakeRequest(cookie="a=1; b=2")
 
-    assert request.beside.cookies(request) == {"a": "1", "b": "2"}
-    assert request.beside.cookies(request) is request.beside.cookies(request)
+    assert request.request_data.cookies(request) == {"a": "1", "b": "2"}
+    assert request.request_data.cookies(request) is request.request_data.cookies(request)
 
 
 def test_a_cookie_is_secure_where_the_connection_is() -> None:
     request = FakeRequest()
-    assert "Secure" not in request.beside.set_cookie(request, "a", "1", {})[0]
-    assert "Secure" in request.beside.set_cookie(request, "a", "1", {"secure": True})[0]
+    assert "Secure" not in request.request_data.set_cookie(request, "a", "1", {})[0]
+    assert "Secure" in request.request_data.set_cookie(request, "a", "1", {"secure": True})[0]
 
     request.protocol = "https"
-    assert "Secure" in request.beside.set_cookie(request, "a", "1", {})[0]
-    assert "Secure" not in request.beside.set_cookie(request, "a", "1", {"secure": False})[0]
+    assert "Secure" in request.request_data.set_cookie(request, "a", "1", {})[0]
+    assert "Secure" not in request.request_data.set_cookie(request, "a", "1", {"secure": False})[0]
 
 
 def test_an_unknown_attribute_of_a_cookie_is_a_type_error() -> None:
     request = FakeRequest()
     with pytest.raises(TypeError, match="maxage"):
-        request.beside.set_cookie(request, "a", "1", {"maxage": 1})
+        request.request_data.set_cookie(request, "a", "1", {"maxage": 1})
 
 
 @pytest.mark.parametrize("content", [None, b"", b"abc"])
 def test_a_digest_is_that_of_the_body(content: bytes | None) -> None:
     request = FakeRequest("", content)
 
-    assert request.beside.digest(request) == hashlib.sha256(content or b"").digest()
+    assert request.request_data.digest(request) == hashlib.sha256(content or b"").digest()
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ async def many_interim(asked: ReceivedRequest) -> None:
 
 BROKEN: list[tuple[Callable[[ReceivedRequest], Awaitable[None]], int, str]] = [
     (close, 52, "Empty reply from server"),
-    (close_in_head, 56, "within the head of its answer"),
+    (close_in_head, 56, "within the head of its response"),
     (close_in_body, 18, "5 bytes (missing|remaining)"),
     (close_in_chunk, 18, "transfer closed with outstanding read data remaining|missing"),
     (nonsense, 1, "Received HTTP/0.9"),

@@ -309,5 +309,5 @@ async def test_stream_may_have_a_timeout() -> None:
 
 @pytest.mark.parametrize("method", ["connect", "", 5])
 def test_unknown_method_is_refused(method: Any) -> None:
-    with pytest.raises(ValueError, match="is no method"):
+    with pytest.raises(ValueError, match="is not a method"):
         kore.httpclient("http://127.0.0.1:1/").stream(method)

@@ -64,7 +64,7 @@ def test_invalid_content_length_is_refused(length: str) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"12345"
 
-    with pytest.raises(ValueError, match="is no content-length"):
+    with pytest.raises(ValueError, match="is not a content-length"):
         kore.httpclient("http://127.0.0.1:1/").post(body=body(), headers={"content-length": length})
 
 

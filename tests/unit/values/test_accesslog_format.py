@@ -56,8 +56,8 @@ def test_a_format_that_begins_with_a_brace_is_json() -> None:
         ("$http_", "unknown variable $http_"),
         ("${}", "unknown variable $: there are"),
         ("$status\n$host", "a format is one line"),
-        ('{"agent":$http_user_agent}', "lines of this format are no JSON"),
-        ('{"status":$status', "lines of this format are no JSON"),
+        ('{"agent":$http_user_agent}', "lines of this format are not JSON"),
+        ('{"status":$status', "lines of this format are not JSON"),
         (" ".join(f"$http_a{number}" for number in range(17)), "more than 16 header fields"),
     ],
 )

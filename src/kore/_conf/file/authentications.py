@@ -61,7 +61,7 @@ def _read_authentication_value(scope: AuthenticationScope, block: Block) -> None
     """Read `authentication_value NAME`."""
     name = arguments.check_text(block.arguments[0], block.keyword)
     if not is_token(name):
-        raise ConfigError(f"{block.keyword} {name!r} is no name of a cookie or a header")
+        raise ConfigError(f"{block.keyword} {name!r} is not the name of a cookie or a header")
     scope.auth["value"] = name
 
 
@@ -82,7 +82,7 @@ def _read_authentication_uri(scope: AuthenticationScope, block: Block) -> None:
     """Read `authentication_uri URI`."""
     uri = arguments.check_text(block.arguments[0], block.keyword)
     if not is_visible_ascii(uri):
-        raise ConfigError(f"{block.keyword} {uri!r} is no URL")
+        raise ConfigError(f"{block.keyword} {uri!r} is not a URL")
     scope.auth["redirect"] = uri
 
 

@@ -134,7 +134,7 @@ class BodyStream(UnstoredBody):
 class ChunkHookBody(UnstoredBody):
     """A body that is passed to the `on_body_chunk` of its route.
 
-    *wait* runs an awaitable in a task of the request and passes its result to a function. *go_on*
+    *wait* runs an awaitable in a task of the request and passes its result to a function. *resume*
     is called when the next piece may come.
     """
 
@@ -143,27 +143,27 @@ class ChunkHookBody(UnstoredBody):
         request: Any,
         hook: Callable[..., Any],
         wait: Callable[[Any, Callable[[Any], object]], object],
-        go_on: Callable[[], object],
+        resume: Callable[[], object],
     ) -> None:
         super().__init__("this route has on_body_chunk, which was given the body")
         self._request = request
         self._hook = hook
         self._wait = wait
-        self._go_on = go_on
+        self._resume = resume
 
     def feed(self, piece: bytes) -> bool:
         """Pass a piece to the hook. Returns False if it must be awaited, or ended the request."""
-        verdict = self._hook(self._request, piece)
-        if is_awaitable(verdict):
-            self._wait(verdict, self._finish)
+        result = self._hook(self._request, piece)
+        if is_awaitable(result):
+            self._wait(result, self._finish)
             return False
-        return self._is_accepted(verdict)
+        return self._is_accepted(result)
 
-    def _finish(self, verdict: object) -> None:
-        if self._is_accepted(verdict):
-            self._go_on()
+    def _finish(self, result: object) -> None:
+        if self._is_accepted(result):
+            self._resume()
 
-    def _is_accepted(self, verdict: object) -> bool:
+    def _is_accepted(self, result: object) -> bool:
         request = self._request
         if request is None:
             return False
@@ -172,12 +172,12 @@ class ChunkHookBody(UnstoredBody):
             self.close()  # keeps no reference to the request, which would delay its end
             return False
         # As in Kore; its C API has RESULT_OK, 1, for True.
-        if isinstance(verdict, int) and verdict == 1:
+        if isinstance(result, int) and result == 1:
             return True
         log.error(
             "on_body_chunk of route '%s' returned %r, not True: the request is refused",
             request.get_route_label(),
-            verdict,
+            result,
         )
         request.fail()
         return False
@@ -191,7 +191,7 @@ class ChunkHookBody(UnstoredBody):
     def close(self) -> None:
         """Release the request, which refers to this object."""
         self._request = None
-        self._wait = self._go_on = _do_nothing
+        self._wait = self._resume = _do_nothing
 
 
 def _do_nothing(*_: object) -> None:

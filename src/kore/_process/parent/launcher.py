@@ -1,7 +1,7 @@
 """Start child processes: templates and singletons by fork and exec, workers through a template.
 
 A template is a new interpreter that loads the application. The parent asks it to fork a worker
-(`Fork`), it answers with the pid (`Forked`), and the worker itself reports `Ready`. A worker that
+(`Fork`), it replies with the pid (`Forked`), and the worker itself reports `Ready`. A worker that
 has exited is restarted with the back-off of its slot.
 """
 

@@ -239,7 +239,7 @@ def is_socket_file(path: str) -> bool:
     except FileNotFoundError:
         return False
     if not stat.S_ISSOCK(mode):
-        raise FileExistsError(0, "a file that is no socket is in the way")
+        raise FileExistsError(0, "a file that is not a socket is in the way")
     return True
 
 

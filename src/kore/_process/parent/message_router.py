@@ -109,7 +109,7 @@ class MessageRouter:
 def _log_over_quota(sender: Child, receiver: Child) -> None:
     """Log, once for each sender, that messages are dropped.
 
-    It is no protocol violation: a receiver may have acknowledged everything and receive nothing.
+    It is not a protocol violation: a receiver may have acknowledged everything and receive nothing.
     """
     if not sender.over_quota_logged:
         sender.over_quota_logged = True

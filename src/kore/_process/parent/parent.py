@@ -1,7 +1,7 @@
 """The parent process: starts the other processes, restarts and stops them, and serves nothing.
 
 It may be root, so it imports neither the application nor what only workers need: just the standard
-library, the rooms `parent/`, `ipc/` and `log/`, and the tables of settings.
+library, the packages `parent/`, `ipc/` and `log/`, and the tables of settings.
 
 This module decides; `launcher.py` starts processes, `children.py` watches them, `shutdown.py` ends
 them. A reload loads the application into a pending generation, which becomes the active one when

@@ -52,7 +52,7 @@ def _check_body_directory(path: str) -> None:
     try:
         there = place.exists()
         if there and not place.is_dir():
-            raise ConfigError(f"http_body_disk_path {shown} is no directory")
+            raise ConfigError(f"http_body_disk_path {shown} is not a directory")
         place = place if there else place.parent
         if not place.is_dir():
             raise ConfigError(

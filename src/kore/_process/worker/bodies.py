@@ -109,21 +109,21 @@ class Bodies:
     def call_on_headers(self, request: Request, options: BodyOptions) -> bool:
         """Call the route's `on_headers`; return False if it refused or must be awaited first."""
         assert options.on_headers is not None  # noqa: S101 - the core calls it only for such routes
-        verdict = options.on_headers(request)
-        if is_awaitable(verdict):
-            self.tasks.spawn(verdict, request, partial(self._resume_after_headers, request))
+        result = options.on_headers(request)
+        if is_awaitable(result):
+            self.tasks.spawn(result, request, partial(self._resume_after_headers, request))
             return False
-        return self._is_accepted(request, verdict)
+        return self._is_accepted(request, result)
 
-    def _resume_after_headers(self, request: Request, verdict: object) -> None:
-        if self._is_accepted(request, verdict):
+    def _resume_after_headers(self, request: Request, result: object) -> None:
+        if self._is_accepted(request, result):
             # Not before this task has ended: the handler gets a task of its own.
             self.loop.call_soon(Request.resume, request)
 
-    def _is_accepted(self, request: Request, verdict: object) -> bool:
+    def _is_accepted(self, request: Request, result: object) -> bool:
         """Return whether `on_headers` lets a request pass; see to the response if it does not."""
         # False and RESULT_ERROR refuse; None does not.
-        refused = isinstance(verdict, int) and not verdict
+        refused = isinstance(result, int) and not result
         if refused and not request.answered:
             where = Request.get_route_label(request)
             log.error(

@@ -151,7 +151,7 @@ class WebSockets:
         where = label.decode("utf-8", "replace")
         log.warning("websocket '%s': %d messages lost, an earlier one took too long", where, count)
 
-    def converse(self, socket: WebSocket, callback: Awaitable[object]) -> None:
+    def await_callback(self, socket: WebSocket, callback: Awaitable[object]) -> None:
         """Await a callback; further messages of that client wait."""
         task = self.tasks.run_callback(callback)
         if task.done():

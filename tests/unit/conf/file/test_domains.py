@@ -240,7 +240,7 @@ def test_an_invalid_route_of_a_file_is_reported_with_its_line() -> None:
         ("accesslog a.log common", "accesslog: 'common' is neither combined nor json"),
         ("accesslog a.log '$x'", "accesslog: unknown variable $x"),
         ("redirect ^/(a)$ 301 /$7", "redirect '^/(a)$': target '/$7': there is no capture $7"),
-        ("redirect ^/ 301 /ü", "redirect '^/': target '/ü' is no URL"),
+        ("redirect ^/ 301 /ü", "redirect '^/': target '/ü' is not a URL"),
         ("client_verify_depth -1", "bad value '-1' for client_verify_depth: 0..2147483647"),
         ("client_verify", "write `client_verify CA [CRL]`, not 0 words"),
         ('certfile ""', "certfile is empty"),

@@ -261,8 +261,11 @@ GOOD = ["authentication_type header", "authentication_value x", "authentication_
         (['authentication_value ""', *GOOD[::2]], "authentication_value is empty"),
         ([*GOOD, GOOD[0]], "authentication_type is given a second time, after kore.conf:2"),
         ([*GOOD, 'authentication_uri ""'], "authentication_uri is empty"),
-        (["authentication_value 'x y'", *GOOD[::2]], "authentication_value 'x y' is no name of"),
-        ([*GOOD, "authentication_uri '/x y'"], "authentication_uri '/x y' is no URL"),
+        (
+            ["authentication_value 'x y'", *GOOD[::2]],
+            "authentication_value 'x y' is not the name of",
+        ),
+        ([*GOOD, "authentication_uri '/x y'"], "authentication_uri '/x y' is not a URL"),
         (
             [*GOOD[:2], "authentication_validator allow"],
             "authentication validator 'allow' not found (did you mean 'allowed'?)",

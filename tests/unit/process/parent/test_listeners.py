@@ -138,7 +138,7 @@ def test_regular_file_is_not_replaced(listeners: Listeners, tmp_path: Path) -> N
     path = tmp_path / "precious"
     path.write_text("data")
 
-    with pytest.raises(ConfigError, match="a file that is no socket is in the way"):
+    with pytest.raises(ConfigError, match="a file that is not a socket is in the way"):
         listeners.open_missing([unix(path)], [1], BACKLOG)
     assert path.read_text() == "data"
 

@@ -41,7 +41,7 @@ def test_a_directory_that_cannot_be_made_is_refused_where_it_was_set() -> None:
 
 
 def test_a_file_is_no_directory() -> None:
-    assert refused("/dev/null") == ["app.py:3: http_body_disk_path /dev/null is no directory"]
+    assert refused("/dev/null") == ["app.py:3: http_body_disk_path /dev/null is not a directory"]
 
 
 @pytest.mark.parametrize("name", ["", "made-later"])
