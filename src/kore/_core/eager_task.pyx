@@ -127,6 +127,13 @@ cdef class TaskCoroutine:
             awaited._asyncio_future_blocking = False
         return 0
 
+    cdef bint has_waited(self) except -1:
+        """Return whether the first step's wait was over before the task had its turn.
+
+        Handing the task a future that is done, or a bare yield, would cost another turn.
+        """
+        return self.awaited.done() if self.is_blocking else self.awaited is None
+
     cdef object pass_awaited(self):
         """Hand the task what the first step has yielded."""
         cdef object yielded = self.awaited
@@ -181,7 +188,10 @@ cdef class TaskCoroutine:
     def __next__(self):
         cdef object yielded
         if self.stage == SUSPENDED:
-            return self.pass_awaited()
+            if not self.has_waited():
+                return self.pass_awaited()
+            self.stage = STARTED
+            self.awaited = None
         yielded = None if self.stage == OVER else self.advance()
         if self.stage == OVER:
             self.raise_error()

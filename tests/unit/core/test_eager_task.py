@@ -301,6 +301,26 @@ async def test_a_future_may_fail_before_the_task_has_its_turn(bench: Bench) -> N
     assert (caught, bench.errors) == (["lost"], [])
 
 
+@checked
+async def test_a_wait_that_is_over_costs_no_second_turn(bench: Bench) -> None:
+    future = asyncio.get_running_loop().create_future()
+    seen: list[object] = []
+
+    async def await_future() -> None:
+        seen.append(await future)
+
+    async def await_turn() -> None:
+        await asyncio.sleep(0)
+        seen.append("turn")
+
+    tasks = [bench.start(await_future()), bench.start(await_turn())]
+    future.set_result(7)
+    await asyncio.sleep(0)
+    assert seen == [7, "turn"]
+    await asyncio.wait(tasks)
+    assert bench.errors == []
+
+
 # ---- cancelling
 
 
