@@ -1,4 +1,4 @@
-"""What a route requirements: its keywords for parameters, bodies and so on become values."""
+"""Options of a route: its keywords for parameters, bodies and so on become values."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Parcels between real workers, through a real parent."""
+"""Messages on the bus between real workers, through a real parent."""
 
 import pytest
 
@@ -13,34 +13,34 @@ from kore._process.ipc.messages import MessageKind
 
 KINDS = {"object": MessageKind.OBJECT, "broadcast": MessageKind.BROADCAST}
 
-def relay():
+def get_bus():
     return _context.current.worker.bus
 
 class App:
     def workerstart(self):
         for name, kind in KINDS.items():
-            relay().set_receiver(kind, lambda sender, payload, name=name: kore.log(
+            get_bus().set_receiver(kind, lambda sender, payload, name=name: kore.log(
                 6, f"{name} of {sender}: {len(payload)} x {payload[:1].decode()}"))
 
 async def send(req, kind, to, size):
     number = int(to) or None
-    relay().send(KINDS[kind], to.encode() * int(size), number, echo=False)
-    await relay().drain(KINDS[kind], number)
+    get_bus().send(KINDS[kind], to.encode() * int(size), number, echo=False)
+    await get_bus().drain(KINDS[kind], number)
     req.response(200, str(kore.worker()).encode())
 
 async def two(req, to):
-    # The first is handled at once, and told of only later, unless somebody asks.
-    relay().send(KINDS["object"], b"s", int(to), echo=False)
+    # The first is handled at once, and acknowledged only later, unless that is requested.
+    get_bus().send(KINDS["object"], b"s", int(to), echo=False)
     refused = 0
     while True:
         try:
-            relay().send(KINDS["object"], b"l" * 4_000_000, int(to), echo=False)
+            get_bus().send(KINDS["object"], b"l" * 4_000_000, int(to), echo=False)
             break
         except kore.errors.BusyError as error:
             assert error.workers == (int(to),)
             refused += 1
             await asyncio.sleep(0.001)
-    await relay().drain(KINDS["object"], None)
+    await get_bus().drain(KINDS["object"], None)
     req.response(200, str(refused).encode())
 
 koreapp = App()
