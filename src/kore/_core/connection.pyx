@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
 """A client's connection, as applications see it. `kore.connection` in Kore's words.
 
-It is a face on a transport and its protocol, made when an application first asks for it.
+It refers to a transport and its protocol, and is created when an application first uses it.
 """
 
 from libc.string cimport memset
@@ -72,7 +72,7 @@ cdef class Connection:
 
     @property
     def state(self):
-        """CONN_STATE_ESTABLISHED, or CONN_STATE_DISCONNECTING from the beginning of the end."""
+        """CONN_STATE_ESTABLISHED, or CONN_STATE_DISCONNECTING once it is being closed."""
         if self.transport.is_closing() or (
                 self.websocket is not None and self.websocket.phase):
             return DISCONNECTING
@@ -143,12 +143,12 @@ cdef class Connection:
 
     @property
     def close_code(self):
-        """Why the WebSocket is closed: a code of RFC 6455 section 7.4, None while it is not."""
+        """The close code of a WebSocket, RFC 6455 section 7.4; None while it is open."""
         return None if self.websocket is None or not self.websocket.code else self.websocket.code
 
     @property
     def close_reason(self):
-        """The reason that came with that code; mostly empty."""
+        """The reason of the close frame; often empty."""
         return None if self.websocket is None or not self.websocket.code else self.websocket.reason
 
     @property
@@ -157,12 +157,12 @@ cdef class Connection:
         return self.transport.context.websockets.groups.get_groups(self)
 
     def join(self, str room not None):
-        """Become part of a group, which websocket_broadcast() can address. False: it is closed."""
+        """Join a group, which websocket_broadcast() can address. False: it is closed."""
         if self.websocket is None:
             raise TypeError("not a websocket connection")
         return (self.state == ESTABLISHED
                 and self.transport.context.websockets.groups.join(room, self))
 
     def leave(self, str room not None):
-        """Be no part of a group any more. False: it was none."""
+        """Leave a group. False: it was not in that group."""
         return self.transport.context.websockets.groups.leave(room, self)

@@ -19,8 +19,8 @@ from operator import itemgetter
 log = logging.getLogger("kore")
 
 cdef enum:
-    WARN_MS = 60000     # before it is logged again that the worker, or an address, is full
-    BACK_OFF_MS = 500   # before accepting is tried again when the system has no descriptors left
+    WARN_INTERVAL_MS = 60000    # between two warnings that the worker, or an address, is full
+    BACK_OFF_MS = 500           # before accepting again when the system has no descriptors left
 
 
 cdef void unmap(sockaddr_in6 *address) noexcept nogil:
@@ -92,7 +92,7 @@ cdef class Listener(PollSource):
         if fd >= 0:
             unmap(&client.address)
             return self.admit(client, fd)
-        if errno in (EINTR, ECONNABORTED, EPROTO, EPERM):   # that client's trouble, not ours
+        if errno in (EINTR, ECONNABORTED, EPROTO, EPERM):   # an error of that client alone
             return 0
         if errno != EAGAIN:
             log.error("cannot accept clients: %s; trying again soon", os.strerror(errno))
@@ -105,7 +105,7 @@ cdef class Listener(PollSource):
             return 0
         try:
             client.open(self.poller, self.context, fd, self.make_protocol())
-        except (OSError, MemoryError):      # no more watches, no more memory: others go on
+        except (OSError, MemoryError):      # no watches or memory left: others are served
             client.close()
             log.exception("cannot serve another client")
             self.back_off()
@@ -171,7 +171,7 @@ cdef class Listener(PollSource):
     cdef int warn(self, str text, object number) except -1:
         """Log a warning that may apply to every client, at most once a minute."""
         cdef int64_t now = self.poller.now()
-        if not self.warned_at or now >= self.warned_at + WARN_MS:
+        if not self.warned_at or now >= self.warned_at + WARN_INTERVAL_MS:
             self.warned_at = now
             log.warning(text, number)
         return 0

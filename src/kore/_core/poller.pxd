@@ -16,9 +16,9 @@ cdef class Poller:
     cdef object loop            # calls `dispatch`; None: something else does
     cdef bint release_planned   # the loop is going to call release_scheduled()
     cdef list closing           # closed, not released yet
-    cdef list forsaken          # sources of a process that this one was forked from
+    cdef list inherited         # sources of a process that this one was forked from
     cdef bint in_batch
-    cdef unsigned long thread   # the one that all of this belongs to
+    cdef unsigned long thread   # the worker's: nothing here may be used in another one
     cdef int64_t ahead          # of the clock: what `advance_clock` has added
     cdef Pool pool
 

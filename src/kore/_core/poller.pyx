@@ -195,7 +195,7 @@ cdef class Poller:
             close_fd(source.fd)
             source.fd = -1
         # Not released: that would respond to clients which the other process goes on to serve.
-        self.forsaken = list(self.sources.values())
+        self.inherited = list(self.sources.values())
         self.closing = []
         self.sources.clear()
         clear_table(&self.table)

@@ -24,7 +24,7 @@ cdef class MessageSender(Protocol):
     cdef int64_t due            # when `on_deadline` is due; 0: never
 
     cdef int64_t buffered(self) noexcept
-    cdef bint send(self, object asked, object data) except -1
+    cdef bint send(self, object given_op, object data) except -1
     cdef bint send_compressed(self, int op, bytes payload) except -1
     cdef bint put_compressed(self, int op, bytes payload) except -1
     cdef bint put_message(self, int op, bint compressed, const char *data, size_t size,

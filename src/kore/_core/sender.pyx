@@ -23,14 +23,14 @@ cdef class MessageSender:
             return 0
         return max(self.before + self.queued_size - self.transport.sent_size, 0)
 
-    cdef bint send(self, object asked, object data) except -1:
+    cdef bint send(self, object given_op, object data) except -1:
         """Queue a message, and send it unless more follow at once; False: it is closing."""
         cdef const char *text
         cdef Py_ssize_t size = 0
         cdef bytes payload
         cdef int op
         self.transport.poller.check_thread("websocket_send()")
-        op = check_opcode(asked)
+        op = check_opcode(given_op)
         if self.phase != OPEN or self.transport.broken:
             return False
         if self.deflater is None and PyUnicode_Check(data):
@@ -93,7 +93,7 @@ cdef class MessageSender:
     cdef bint has_room(self, int64_t size) except -1:
         """Return whether so much may be queued; if not, raise or close, as the options say."""
         cdef int64_t waiting = self.buffered()
-        # One message may be as large as it likes: it is in memory anyway.
+        # A single message may be larger than the limit: it is in memory anyway.
         if waiting == 0 or waiting + size <= self.options.buffer_max:
             return True
         if self.options.raise_when_full:

@@ -25,15 +25,15 @@ class WebSocketHooks(Protocol):
         self, request: Request, route: Any, callbacks: tuple[Any, Any, Any], options: dict[str, Any]
     ) -> bool:
         """Decide on a handshake: accept it by `request.upgrade()`, or respond with a refusal."""
-    def opened(self, connection: Connection) -> None:
+    def on_open(self, connection: Connection) -> None:
         """Register a WebSocket."""
-    def closed(self, connection: Connection) -> None:
+    def on_close(self, connection: Connection) -> None:
         """Forget a WebSocket."""
     def await_callback(self, websocket: Any, callback: Awaitable[object]) -> None:
         """Await a callback of the application."""
-    def failed(self, label: bytes, error: BaseException) -> None:
+    def report_failure(self, label: bytes, error: BaseException) -> None:
         """Report what a callback raised."""
-    def lost(self, label: bytes, count: int) -> None:
+    def report_lost(self, label: bytes, count: int) -> None:
         """Report messages that were never handled."""
 
 class ServerHooks(Protocol):

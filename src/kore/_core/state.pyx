@@ -9,8 +9,8 @@
     all of them -> CLOSING                                      no further request is read
                             RUNNING -> SWITCHED                 a WebSocket from here on
 
-Only `Http1.set_stage` changes the stage. In debug builds and in the tests each change is looked up
-in the table: set `KORE_CHECK_STAGES` in the environment, or call `check_stages(True)`.
+Only `set_stage` (http1_reader.pxd) changes the stage. In debug builds and in the tests each change
+is looked up in the table: set `KORE_CHECK_STAGES` in the environment, or call `check_stages(True)`.
 """
 
 import os

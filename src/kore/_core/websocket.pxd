@@ -19,14 +19,14 @@ cdef class WebSocket(MessageSender):
     cdef object subprotocol     # its name, or None
     cdef MessageAssembler assembler
     cdef bint paused            # the client has to wait for callbacks
-    cdef bint ignores_input     # what still comes is dropped
-    cdef bint disconnect_called     # the application knows of the end
-    cdef bint unregistered      # the registry of the worker has forgotten it
+    cdef bint ignores_input     # further messages are dropped
+    cdef bint disconnect_called     # `ondisconnect` was called, or there is none
+    cdef bint unregistered      # it was removed from the worker's groups
     cdef bint delivering
-    cdef list tasks             # callbacks that wait for something; None: there was none so far
-    cdef list backlog           # messages that came meanwhile, as (op, payload)
+    cdef list tasks             # of callbacks that are awaited; None: there was none so far
+    cdef list backlog           # messages received meanwhile, as (op, payload)
     cdef Py_ssize_t backlog_size    # bytes of these
-    cdef readonly int code      # why it is closed; 0: it is not
+    cdef readonly int code      # close code; 0: it is open
     cdef readonly str reason
     cdef int64_t received_at    # when the client last sent something
     cdef int64_t pinged_at      # when it was pinged since then for the first time; 0: it was not

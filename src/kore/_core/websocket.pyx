@@ -24,17 +24,17 @@ from types import CoroutineType
 cdef object COROUTINE = CoroutineType
 
 cdef enum:
-    # What may wait for a callback that is awaited, before the client has to.
-    WAITING_MESSAGES = 16
-    WAITING_BYTES = 65536
+    # Messages kept while a callback is awaited; beyond these limits the socket is not read.
+    BACKLOG_COUNT_MAX = 16
+    BACKLOG_SIZE_MAX = 65536
 
-    LATE = 500          # milliseconds that a deadline may be noticed late
+    SWEEP_DELAY_MS = 500    # a deadline may be noticed so much later
 
     GOING_AWAY = 1001
-    NO_CODE = 1005      # what the application sees of a close frame without one
-    ABNORMAL = 1006     # and of none
+    NO_CODE = 1005      # reported to the application for a close frame without a code
+    ABNORMAL = 1006     # reported if there was no close frame
     INTERNAL_ERROR = 1011
-    SERVICE_RESTART = 1012      # the WebSocket registry's
+    SERVICE_RESTART = 1012      # IANA's registry of WebSocket close codes
 
 # The reasons of our own close frames, which a browser's console shows.
 cdef dict REASONS = {1002: "protocol error", 1007: "not what its type says", 1009: "too large"}
@@ -58,9 +58,9 @@ cdef class WebSocket(MessageSender):
         return 0
 
     cdef int open(self, object onconnect) except -1:
-        """Begin, behind what was queued before; tell the application."""
+        """Start after the upgrade is queued, and call the application's `onconnect`."""
         self.note_received()
-        self.context().websockets.opened(self.connection)
+        self.context().websockets.on_open(self.connection)
         if onconnect is not None:
             self.call(onconnect, (self.connection,))
         return 0
@@ -68,17 +68,17 @@ cdef class WebSocket(MessageSender):
     cdef ServerContext context(self):
         return self.transport.context
 
-    # ---- what the client says
+    # ---- frames of the client
 
     cdef bint on_input(self) except -1:
         if self.parse_frame():
             return True
-        # Half a head, or what waits for a slow callback, must not hold a wide block.
+        # Incomplete frames, and those that wait for a slow callback, must not hold a wide block.
         shrink_block(&self.transport.inbox, &self.transport.poller.pool)
         return False
 
     cdef bint parse_frame(self) except -1:
-        """Work on one frame of the inbox; False: there is none, or it has to wait."""
+        """Process one frame of the inbox; False: it is incomplete, or has to wait."""
         cdef Transport transport = self.transport
         cdef object payload
         cdef size_t used = 0
@@ -143,7 +143,7 @@ cdef class WebSocket(MessageSender):
             self.code = int.from_bytes(payload[:2], "big") if payload else NO_CODE
             self.reason = payload[2:].decode()
             self.put_control(OP_CLOSE, payload[:2])
-        self.hang_up(True)      # what comes behind it must not cause a reset
+        self.hang_up(True)      # data after the close frame must not cause a reset
         return self.end()
 
     cdef int hang_up(self, bint linger) except -1:
@@ -159,7 +159,7 @@ cdef class WebSocket(MessageSender):
             return 0
         if self.idle() and not self.delivering:
             return self.deliver(op, payload)
-        # Making these may run a finalizer, which may send or disconnect.
+        # Allocations may run a finalizer, which may send or disconnect.
         cdef tuple entry = (op, payload)
         cdef list backlog = []
         if self.backlog is None:
@@ -170,10 +170,10 @@ cdef class WebSocket(MessageSender):
         return 0
 
     cdef bint is_backlog_full(self) noexcept:
-        """Return whether the client has to wait; once it does, until half the backlog is done."""
+        """Return whether to stop reading; once stopped, until half the backlog is handled."""
         cdef int part = 2 if self.paused else 1
-        return (len(self.backlog) >= WAITING_MESSAGES // part
-                or self.backlog_size >= WAITING_BYTES // part)
+        return (len(self.backlog) >= BACKLOG_COUNT_MAX // part
+                or self.backlog_size >= BACKLOG_SIZE_MAX // part)
 
     cdef int deliver(self, int op, object payload) except -1:
         if self.onmsg is not None:
@@ -181,7 +181,7 @@ cdef class WebSocket(MessageSender):
         return 0
 
     cdef int call(self, object callback, tuple arguments) except -1:
-        """Call the application. Nothing it raises goes further than this."""
+        """Call the application, and report what it raises."""
         cdef object variables = PyContext_CopyCurrent()
         cdef ServerContext context = self.context()
         cdef bint outermost = context.slot.running[0] == 0
@@ -199,14 +199,14 @@ cdef class WebSocket(MessageSender):
             PyContext_Exit(variables)
         if outermost:
             context.slot.running[0] = 0
-        self.note_received()    # while the callback ran, the client waited for us
+        self.note_received()    # its input was not read while the callback ran
         return 0
 
     def report_callback_error(self, error):
-        """Report what a callback raised, and close: its state is not known now."""
+        """Report what a callback raised, and close, since its state is unknown."""
         try:
-            self.context().websockets.failed(self.options.label, error)
-        except BaseException:   # where there is no stack left for that, for instance
+            self.context().websockets.report_failure(self.options.label, error)
+        except BaseException:   # as RecursionError, if the stack is exhausted
             log_exception("cannot report %r", error)
         self.ignores_input = True
         self.backlog = None
@@ -214,10 +214,10 @@ cdef class WebSocket(MessageSender):
 
     def add_task(self, task):
         """Register the task of a callback: the next message waits for it."""
-        cdef list tasks = []    # may run a finalizer, and that come here
+        cdef list tasks = []    # may run a finalizer that calls this method
         if self.tasks is None:
             self.tasks = tasks
-        self.tasks.append(task)     # a second one: a callback has disconnected its own client
+        self.tasks.append(task)     # a second one if a callback has disconnected its own client
 
     def resume_after(self, task):
         """Go on after the task of a callback has ended."""
@@ -227,7 +227,7 @@ cdef class WebSocket(MessageSender):
         self.drop_connection()
 
     cdef int deliver_rest(self) except -1:
-        """Deliver the messages that have waited, and read more."""
+        """Deliver the messages of the backlog, and read more."""
         self.delivering = True
         try:
             while self.backlog and not self.tasks and not self.ignores_input:
@@ -239,7 +239,7 @@ cdef class WebSocket(MessageSender):
         if self.backlog and self.tasks and not (self.paused and not self.is_backlog_full()):
             return 0
         self.paused = False
-        self.note_received()        # it has waited for us
+        self.note_received()        # it was not read meanwhile
         if not self.tasks and (self.transport.closed or self.phase == OVER):
             self.call_ondisconnect()
         return 0 if self.transport.closed else self.transport.advance()
@@ -267,7 +267,7 @@ cdef class WebSocket(MessageSender):
         if self.phase != OPEN:
             return self.transport.close()
         self.due = now + self.quiet_limit()
-        # There is another limit for a client that reads slowly; and one that waits for us is fine.
+        # A client that reads slowly has another limit; one whose input is not read is not idle.
         if self.buffered() or self.paused or (self.backlog and not ping):
             self.pinged_at = 0
             return self.transport.flush_and_rearm()
@@ -280,9 +280,9 @@ cdef class WebSocket(MessageSender):
         return self.transport.flush_and_rearm()
 
     cdef int64_t reply_deadline(self) noexcept:
-        """Return until when a client must respond to a ping; it may have been sent late."""
+        """Return the deadline for the response to a ping, which may have been sent late."""
         return self.options.idle_timeout_ms + max(
-            self.received_at, self.pinged_at - self.options.ping_interval_ms - LATE)
+            self.received_at, self.pinged_at - self.options.ping_interval_ms - SWEEP_DELAY_MS)
 
     # ---- the end
 
@@ -311,14 +311,14 @@ cdef class WebSocket(MessageSender):
             self.reason = reason
         try:
             self.call_ondisconnect()
-        finally:        # or it would never be closed
+        finally:        # else a WebSocket whose callback raises would never be closed
             self.leave(code, reason, self.options.close_timeout_ms)
-        if self.phase == CLOSING:       # it was leaving before
+        if self.phase == CLOSING:       # also if its close frame was sent before
             self.due = self.transport.poller.now() + self.options.close_timeout_ms
         return True
 
     cdef int fail(self, int code, str reason) except -1:
-        """Close because something is wrong: RFC 6455 section 7.1.7."""
+        """Fail the connection, RFC 6455 section 7.1.7: send a close frame, and close."""
         if self.phase == OPEN:
             self.put_control(OP_CLOSE, build_close_payload(code, reason))
             self.code = code
@@ -345,7 +345,7 @@ cdef class WebSocket(MessageSender):
         """Have the registry of the worker forget this client, once."""
         if not self.unregistered:
             self.unregistered = True
-            self.context().websockets.closed(self.connection)
+            self.context().websockets.on_close(self.connection)
         return 0
 
     cdef int64_t next_deadline(self, bint pending) noexcept:
@@ -364,7 +364,7 @@ cdef class WebSocket(MessageSender):
         if self.http is not None:
             self.http.on_closed()
         self.assembler.drop()
-        self.deflater = self.assembler.inflate = None   # 300 KB, while connections may be kept
+        self.deflater = self.assembler.inflate = None   # 300 KB; connections may be kept
         self.unregister()
         if self.disconnect_called:
             return self.drop_connection()
@@ -375,16 +375,16 @@ cdef class WebSocket(MessageSender):
         return 0
 
     cdef int drop_connection(self) except -1:
-        """Let go of the connection when nothing needs it any more: each holds the other."""
+        """Break the reference cycle with the connection when nothing needs it any more."""
         if self.transport.closed and self.unregistered and self.disconnect_called and (
                 not self.tasks):
             self.connection = None
         return 0
 
     def cancel_tasks(self):
-        """Cancel the callbacks of a client that is gone."""
+        """Cancel the callbacks of a client that has left."""
         if self.backlog:
-            self.context().websockets.lost(self.options.label, len(self.backlog))
+            self.context().websockets.report_lost(self.options.label, len(self.backlog))
         self.backlog = None
         for task in list(self.tasks or ()):
             task.cancel()

@@ -27,11 +27,11 @@ class Hub:
     def __init__(self) -> None:
         self.connections: list[Connection] = []
 
-    def opened(self, connection: Connection) -> None:
+    def on_open(self, connection: Connection) -> None:
         """Take note of one more."""
         self.connections.append(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def on_close(self, connection: Connection) -> None:
         """Forget one."""
         self.connections.remove(connection)
 

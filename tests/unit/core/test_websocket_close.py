@@ -23,14 +23,14 @@ class Registry:
         self.members: list[Connection] = []
         self.waiting: list[tuple[WebSocket, Task]] = []
 
-    def opened(self, connection: Connection) -> None:
+    def on_open(self, connection: Connection) -> None:
         self.members.append(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def on_close(self, connection: Connection) -> None:
         if connection in self.members:
             self.members.remove(connection)
 
-    def failed(self, label: bytes, error: BaseException) -> None:
+    def report_failure(self, label: bytes, error: BaseException) -> None:
         """Errors are what these tests make."""
 
     def await_callback(self, websocket: WebSocket, pending: object) -> None:

@@ -22,13 +22,13 @@ class Hub:
     def __init__(self) -> None:
         self.waiting: list[tuple[WebSocket, Task]] = []
 
-    def opened(self, connection: Connection) -> None:
+    def on_open(self, connection: Connection) -> None:
         """Nobody asks who is connected."""
 
-    def closed(self, connection: Connection) -> None:
+    def on_close(self, connection: Connection) -> None:
         """As before."""
 
-    def lost(self, label: bytes, count: int) -> None:
+    def report_lost(self, label: bytes, count: int) -> None:
         """As before."""
 
     def await_callback(self, websocket: WebSocket, pending: object) -> None:

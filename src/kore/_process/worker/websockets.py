@@ -47,7 +47,7 @@ class WebSockets:
         report: Callable[[str, BaseException], None],
     ) -> None:
         self.settings = config.settings
-        self.named = config.find_function
+        self.find_function = config.find_function
         self.tasks = tasks
         self.report = report
         self.bus = bus
@@ -66,8 +66,8 @@ class WebSockets:
         """Accept a handshake and return True, or respond with the reason against it."""
         own = websockets.normalize_options({**self.name_callbacks(callbacks), **given})
         options = {**entry.route.requirements.websocket, **own}
-        if self.named is not None:
-            options = websockets.resolve_callbacks(options, self.named)
+        if self.find_function is not None:
+            options = websockets.resolve_callbacks(options, self.find_function)
         # Those of the route were checked when the configuration was built.
         websockets.check_callbacks({name: options[name] for name in own})
         refusal = check_handshake(request, options.get("origins"))
@@ -134,19 +134,19 @@ class WebSockets:
 
     # ---- hooks of the core
 
-    def opened(self, connection: Connection) -> None:
+    def on_open(self, connection: Connection) -> None:
         """Register an open WebSocket."""
         self.groups.add(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def on_close(self, connection: Connection) -> None:
         """Remove a closed WebSocket."""
         self.groups.remove(connection)
 
-    def failed(self, label: bytes, error: BaseException) -> None:
+    def report_failure(self, label: bytes, error: BaseException) -> None:
         """Report an exception of a callback."""
         self.report(f"websocket '{label.decode('utf-8', 'replace')}'", error)
 
-    def lost(self, label: bytes, count: int) -> None:
+    def report_lost(self, label: bytes, count: int) -> None:
         """Log messages that arrived before the end and were not handled."""
         where = label.decode("utf-8", "replace")
         log.warning("websocket '%s': %d messages lost, an earlier one took too long", where, count)
