@@ -71,7 +71,7 @@ class DomainHandle:
         methods: Sequence[str] | None = None,
         **keywords: Unpack[RouteKeywords],
     ) -> None:
-        """Have *handler* answer requests for *path*, a regular expression unless it begins with /.
+        """Have *handler* respond to requests for *path*, a regular expression unless / comes first.
 
         *methods* are names in any case; "get" implies "head"; without it all are taken. Keywords:
         `get`, `post` and so on declare the parameters of a method, `qs` those that stand in the
@@ -80,7 +80,7 @@ class DomainHandle:
         of `type`, `value`, `verify` and `redirect`. `hooks` is a dict of `on_headers`,
         `on_body_chunk` and `on_free`; `stream=True` runs the handler before the body is there, for
         `req.chunks()`; `body_max` is the most bytes of a body, in place of `http_body_max`;
-        `websocket` is a dict of what a handshake on this route need not say.
+        `websocket` is a dict of defaults for the handshakes of this route.
         """
         self._builder.route(path, handler, methods=methods, domain=self, **keywords)
 
@@ -93,7 +93,7 @@ class DomainHandle:
         self._builder.filemaps(maps, self)
 
     def redirect(self, path: str, status: int, target: str) -> None:
-        """Send clients elsewhere who ask for a path that the regular expression *path* matches.
+        """Redirect requests for paths that the regular expression *path* matches.
 
         *status* is 300 to 399. In *target*, `$1` to `$15` are captures, `$qs` is the query and
         `$$` a dollar sign. Redirects and refusals come before routes; the first match wins.

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""Run the first step of a coroutine at once, and make a task of asyncio for what is left of it.
+"""Run the first step of a coroutine at once, and make an asyncio task for the rest of it.
 
 Most handlers never wait. Making a task, registering it and waiting for its turn in the event loop
 would cost more than all else that happens to their requests, so:

@@ -114,7 +114,7 @@ cdef class HttpProtocol(Protocol):
         return 0
 
     cdef int note_refusal(self, int reason, bytes quote) except -1:
-        """Have it logged that a request was refused; *quote* has the bytes that break the rule."""
+        """Log that a request was refused; *quote* has the bytes that break the rule."""
         return 0
 
     cdef object get_connection(self):
@@ -316,7 +316,7 @@ cdef class Exchange(RequestHead):
     # names.
 
     cdef int send_error(self, int status, str allow, int64_t size=-1) except -1:
-        """Respond in the server's own name, if nothing has; *allow*: methods, *size*: of a file."""
+        """Send an error response, unless there is one; *allow*: methods, *size*: of a file."""
         if self.answered or not self.http.serves(self):
             return 0
         self.fields = []
@@ -336,11 +336,11 @@ cdef class Exchange(RequestHead):
         return self.http.abort(self) if self.http.serves(self) else 0
 
     cdef int fail_unfinished(self, int status) except -1:
-        """Do so after an error, if there is no response or only the handler could end it."""
+        """As `fail_or_abort`, if there is no response or only the handler could end it."""
         return self.fail_or_abort(status) if not self.answered or self.lacks_end() else 0
 
     cdef int fail_and_cancel(self, int status) except -1:
-        """Give up on a request whose body cannot be had; its handler may be running."""
+        """Fail a request whose body is lost; its handler may be running."""
         if not self.http.carries(self):
             return 0
         self.http.close_after(self)
@@ -348,7 +348,7 @@ cdef class Exchange(RequestHead):
         return self.cancel_tasks()
 
     cdef int refuse_body(self, int reason, bytes quote) except -1:
-        """Give up on a request whose body breaks a rule."""
+        """Refuse a request whose body breaks a rule."""
         cdef HttpProtocol http = self.http
         if not http.carries(self):
             return 0
@@ -423,7 +423,7 @@ cdef class Exchange(RequestHead):
                 + self.reader.total * 1000 // self.http.context.limits.body_rate_min)
 
     cdef object take_sink(self):
-        """Part with where the body went: it is over."""
+        """Return the sink and drop the reference to it: no more of the body is for it."""
         cdef object sink = self.sink
         self.sink = None
         self.paused = False
@@ -450,7 +450,7 @@ cdef class Exchange(RequestHead):
         return 0
 
     cdef int note_disconnect(self) except -1:
-        """The client has left: tell who asked for it, or cancel what works for this exchange."""
+        """Call `on_disconnect`, or cancel the tasks of the exchange: the client has left."""
         cdef object callback = self.on_disconnect
         if callback is None:
             return self.cancel_tasks()

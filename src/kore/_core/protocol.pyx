@@ -5,7 +5,7 @@ A transport has one protocol at a time and may be given another: after its first
 handshake (ALPN), after an upgrade. The transport owns the socket. It tells the protocol what
 happens, one call at a time; the protocol reads from the transport's inbox, queues output, and says
 by the predicates below what it is waiting for. Each method here does what is right for a protocol
-that does not care.
+that has no use for it.
 """
 
 
@@ -79,7 +79,7 @@ cdef class Protocol:
         return False
 
     cdef bint is_working(self) noexcept:
-        """Return whether the application works for this peer, who should still be there."""
+        """Return whether the application works on a response for this peer."""
         return False
 
     cdef bint is_ended_by_close(self) noexcept:

@@ -85,7 +85,7 @@ cdef class ServerContext:
     def accept_any_method(self):
         """Let requests with any method reach the router, not only those of `parser.Method`.
 
-        `method` of such a request is 0, and `method_name` tells it. CONNECT is never accepted.
+        `method` of such a request is 0, and `method_name` is the token. CONNECT is never accepted.
         """
         self.limits.head.any_method = True
 
@@ -165,7 +165,7 @@ cdef class ServerContext:
         return 0
 
     cdef int note_refusal(self, object connection, int reason, bytes quote) except -1:
-        """Have it logged that a request was refused, and why."""
+        """Log that a request was refused, and why."""
         if self.log_refusal is None:
             return 0
         try:

@@ -10,7 +10,7 @@ LABEL_MAX: Final = 63  # RFC 1035 section 2.3.4
 FULL_STOPS: Final = re.compile("[.\u3002\uff0e\uff61]")
 # Letters that names have had since IDNA2008, and that nameprep replaces.
 KEPT_LETTERS: Final = re.compile("([\u00df\u03c2\u200c\u200d])")
-# As `valid_host` in `_core/grammar.pyx` reads the field: RFC 3986 section 3.2.2.
+# As `is_valid_host` in `_core/grammar.pyx` reads the field: RFC 3986 section 3.2.2.
 HOST_NAME: Final = re.compile(r"[0-9A-Za-z!$&'()*+;=._~-]+")
 IP_LITERAL: Final = re.compile(r"\[[0-9A-Fa-f:.*]+\]|\[[vV][0-9A-Za-z!$&'()*+,;=:._~-]+\]")
 
