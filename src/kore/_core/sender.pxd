@@ -21,6 +21,7 @@ cdef class MessageSender(Protocol):
     cdef WebSocketPhase phase
     cdef int64_t before         # bytes that were queued before this began
     cdef int64_t queued_size    # bytes queued since
+    cdef Protocol http          # as long as its last responses are not sent and logged, or None
     cdef int64_t due            # when `on_deadline` is due; 0: never
 
     cdef int64_t buffered(self) noexcept

@@ -88,6 +88,9 @@ cdef class MessageSender:
         self.transport.send(head, length, data, size, owner)
         self.queued_size += length + size
         self.note_sent()
+        if self.http is None and self.transport.is_settled():
+            self.transport.deadline = self.due
+            return 0
         return self.transport.flush_and_rearm()
 
     cdef bint has_room(self, int64_t size) except -1:

@@ -46,6 +46,7 @@ cdef class Transport(SocketStream):
     cdef int advance(self) except -1
     cdef int flush_and_rearm(self) except -1
     cdef int plan_resume(self) except -1
+    cdef bint is_settled(self) noexcept
     cdef FlushResult pump(self) except *
     cdef int after_flush(self, FlushResult sent) except -1
     cdef int send(self, const char *head, size_t length, const char *data, size_t size,

@@ -186,6 +186,16 @@ cdef class Transport(SocketStream):
             self.plan_resume()
         return self.after_flush(sent)
 
+    @cython.nonecheck(False)
+    cdef bint is_settled(self) noexcept:
+        """Return whether all output has left at once, so that only the deadline may have changed.
+
+        Most messages of a WebSocket leave so: a broadcast need not look at each member's events.
+        """
+        return not (self.closed or self.phase != OPEN or self.broken or self.ended
+                    or self.peer_leaving or self.yielded or self.protocol.blocked
+                    or self.write_deadline or self.waiters is not None or self.pending_size())
+
     cdef FlushResult pump(self) except *:
         """Send what waits, and what the protocol adds to it."""
         cdef FlushResult sent = PENDING

@@ -13,7 +13,6 @@ from kore._core.ws_assembler cimport MessageAssembler
 @cython.final
 cdef class WebSocket(MessageSender):
     cdef object connection      # as applications see it
-    cdef Protocol http          # as long as its last responses are not sent and logged, or None
     cdef object onmsg
     cdef object ondisconnect
     cdef object subprotocol     # its name, or None
