@@ -1,7 +1,6 @@
 """WebSockets whose clients say what the application is to do."""
 
 import asyncio
-import os
 import threading
 from urllib.parse import unquote
 
@@ -14,8 +13,8 @@ notes = []
 
 def note(*words: object) -> None:
     """Write a line that a test waits for."""
-    # In one piece: print() would let a line of the log come between its words.
-    os.write(1, (" ".join(map(str, ("note:", *words))) + "\n").encode())
+    # One text: a line of the log might come between several words of print().
+    print(" ".join(map(str, ("note:", *words))), flush=True)
 
 
 # ---- callbacks that are found by name
