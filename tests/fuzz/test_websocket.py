@@ -67,8 +67,8 @@ class Hub:
         self.packed = packed
         self.inside: set[Connection] = set()
         self.said: list[tuple[Any, ...]] = []
-        self.opened = self.inside.add
-        self.closed = self.inside.remove
+        self.on_open = self.inside.add
+        self.on_close = self.inside.remove
 
     def handshake(self, request: Request, *_: object) -> bool:
         deflater = Deflater(DeflateParameters()) if self.packed else None

@@ -263,7 +263,6 @@ def test_unusable_directory_is_an_error_with_its_line(
         "import kore\nkore.server(ip='127.0.0.1', port=0, tls=False)\n"
         "kore.config.http_body_disk_offload = 1\n"
         "kore.config.http_body_disk_path = '/proc/nope'\n"
-        "kore.server(ip='127.0.0.1', port=0, tls=False)\n"
     )
     command = [sys.executable, "-m", "kore", *options, "app.py"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
