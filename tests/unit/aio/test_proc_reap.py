@@ -27,7 +27,7 @@ USES: dict[str, Callable[[Any], object]] = {
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Wait for what does end, however busy the machine is."""
-    if "never" not in request.node.name:
+    if "endless" not in request.node.name:
         monkeypatch.setattr(plain_reap, "WAIT_MAX_SECONDS", 60)
 
 
