@@ -410,4 +410,5 @@ def pair() -> Iterator[Callable[..., Pair]]:
     finally:
         for made in pairs:
             made.close_sockets()
-    assert descriptors() == before, "a descriptor was left open"
+    # Fewer, when the garbage of earlier tests was collected meanwhile.
+    assert descriptors() <= before, "a descriptor was left open"
