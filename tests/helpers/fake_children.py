@@ -93,9 +93,11 @@ class FakeFamily:
         self.singletons: list[FakeChild] = []
         self.commands: list[tuple[str, list[str]]] = []
         self.parent = Parent(options)
+        # The fake's processes are its own objects, which mypy does not take for real ones.
         self.parent.launcher.spawn = self.spawn  # type: ignore[assignment]
         # What the loop is to do later, by the seconds until then.
         self.later: list[tuple[float, Callable[[], object]]] = []
+        # mypy allows no assignment to a method.
         self.parent.loop.after = lambda *entry: self.later.append(entry)  # type: ignore[method-assign]
         self.spawn_error: OSError | None = None
 

@@ -20,6 +20,7 @@ class DelayedModule(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         spec = self.__spec__
+        # Nothing is delayed any more. To mypy, __class__ is a type of this class.
         self.__class__ = ModuleType  # type: ignore[assignment]
         if spec is not None and spec.loader is not None:
             spec.loader.exec_module(self)

@@ -55,7 +55,8 @@ def _check_piece(item: object) -> None:
         item.encode()
         return
     try:
-        # The call finds out whether it is a buffer: before 3.12 there is no type to test for.
+        # The call finds out whether it is a buffer: before 3.12 there is no type to test for, and
+        # to mypy an object is none.
         memoryview(item).release()  # type: ignore[arg-type]
     except TypeError:
         kind = type(item).__name__
