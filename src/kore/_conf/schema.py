@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, TypedDict
 
-from kore._conf.server_schema import AccessLogConfig, Privsep, Server
+from kore._conf.server_schema import AccessLogConfig, DomainTls, Privsep, Server
 from kore._conf.settings import Settings
 from kore._values import paths
 from kore.errors import ConfigError
@@ -215,6 +215,8 @@ class Config:
     # Functions of modules, called when a worker starts, and before it ends for a reload.
     onloads: tuple[Callable[..., Any], ...] = ()
     privsep: tuple[Privsep, ...] = ()
+    # One for each domain of a server with TLS, in their order.
+    tls: tuple[DomainTls, ...] = ()
     # Signals that the application handles, beside those that the server handles.
     traps: tuple[int, ...] = ()
     # For the log.
@@ -231,6 +233,7 @@ class Config:
             "servers": [asdict(server) for server in self.servers],
             "privsep": [asdict(process) for process in self.privsep],
             "accesslogs": [{"path": log.path, "where": log.where} for log in self.accesslogs],
+            "tls": [asdict(domain) for domain in self.tls],
         }
 
     @property

@@ -29,6 +29,35 @@ class Server:
     name: str
     address: Address
     tls: bool
+    # It serves nothing itself: it redirects to https.
+    redirect_https: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """The files of a certificate: its chain, the certificate of the server first, and its key."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainTls:
+    """The TLS part of a domain: the files it needs, by absolute paths."""
+
+    domain: str
+    server: str
+    # Several for keys of several types, such as ECDSA and RSA.
+    certificates: tuple[CertificateFiles, ...]
+    # The CA certificates for client certificates; empty: none are requested.
+    client_verify: str = ""
+    # How many intermediate certificates a client's chain may have.
+    verify_depth: int = 1
+    # Certificate revocation lists of these CAs.
+    crl: str = ""
+    # Certificate and key come from an ACME server.
+    acme: bool = False
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from kore._conf.server_schema import AccessLogConfig, Address, Privsep, Server
+from kore._conf.server_schema import (
+    AccessLogConfig,
+    Address,
+    CertificateFiles,
+    DomainTls,
+    Privsep,
+    Server,
+)
 from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore._conf.value_types import PATH
 from kore._process.ipc.channel import DESCRIPTORS_MAX
@@ -16,6 +23,8 @@ from kore.errors import ConfigError, KoreError
 FOREGROUND: Final = ("dev", "development")
 DEFAULT_PIDFILE: Final = Settings().pidfile
 NAME_MAX: Final = 64
+# Longer chains of client certificates are refused.
+VERIFY_DEPTH_MAX: Final = 100
 # Listening sockets and access logs of a worker.
 HANDED_MAX: Final = DESCRIPTORS_MAX - len(WORKER.descriptors)
 
@@ -29,6 +38,7 @@ class ParentConfig:
     servers: tuple[Server, ...]
     privsep: tuple[Privsep, ...] = ()
     accesslogs: tuple[AccessLogConfig, ...] = ()
+    tls: tuple[DomainTls, ...] = ()
 
     @classmethod
     def read(cls, plain: Mapping[str, Any]) -> "ParentConfig":
@@ -45,6 +55,7 @@ class ParentConfig:
                 servers=tuple(_read_server(entry) for entry in plain["servers"]),
                 privsep=tuple(_read_privsep(entry) for entry in plain["privsep"]),
                 accesslogs=tuple(_read_accesslog(entry) for entry in plain["accesslogs"]),
+                tls=tuple(_read_domain_tls(entry) for entry in plain["tls"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, KoreError):
             raise ProtocolError("invalid configuration message") from None
@@ -117,11 +128,36 @@ def _read_server(entry: Mapping[str, Any]) -> Server:
     """Return a server of a configuration message."""
     address = entry["address"]
     port = address["port"]
-    if type(port) is not int or not 0 <= port <= PORT_MAX or type(entry["tls"]) is not bool:
+    if type(port) is not int or not 0 <= port <= PORT_MAX:
         raise ValueError
     numeric = _check_text(address.get("numeric", ""))
     ip, path = _check_text(address["ip"]), _check_path(address["path"])
-    return Server(_check_text(entry["name"]), Address(ip, port, path, numeric), tls=entry["tls"])
+    return Server(
+        _check_text(entry["name"]),
+        Address(ip, port, path, numeric),
+        tls=_check_flag(entry["tls"]),
+        redirect_https=_check_flag(entry["redirect_https"]),
+    )
+
+
+def _read_domain_tls(entry: Mapping[str, Any]) -> DomainTls:
+    """Return the TLS part of a domain in a configuration message."""
+    depth = entry["verify_depth"]
+    if type(depth) is not int or not 0 <= depth <= VERIFY_DEPTH_MAX:
+        raise ValueError
+    texts = {name: _check_text(entry[name]) for name in ("domain", "server", "where")}
+    files = tuple(
+        CertificateFiles(_check_path(pair["certificate"]), _check_path(pair["key"]))
+        for pair in entry["certificates"]
+    )
+    return DomainTls(
+        certificates=files,
+        client_verify=_check_path(entry["client_verify"]),
+        verify_depth=depth,
+        crl=_check_path(entry["crl"]),
+        acme=_check_flag(entry["acme"]),
+        **texts,
+    )
 
 
 def _read_privsep(entry: Mapping[str, Any]) -> Privsep:
@@ -139,6 +175,13 @@ def _read_accesslog(entry: Mapping[str, Any]) -> AccessLogConfig:
 def _check_text(value: object) -> str:
     """Return *value* if it is printable text. Raises ValueError if not."""
     if not isinstance(value, str) or not value.isprintable():
+        raise ValueError
+    return value
+
+
+def _check_flag(value: object) -> bool:
+    """Return *value* if it is a bool. Raises ValueError if not."""
+    if type(value) is not bool:
         raise ValueError
     return value
 

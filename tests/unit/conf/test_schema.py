@@ -128,7 +128,7 @@ def test_the_plain_part_survives_json_and_holds_no_code() -> None:
 
     plain = json.loads(json.dumps(config.plain()))
 
-    assert {"accesslogs", "name", "privsep", "servers", "settings"} == plain.keys()
+    assert {"accesslogs", "name", "privsep", "servers", "settings", "tls"} == plain.keys()
     assert plain["name"] == "shop"
     assert plain["settings"]["workers"] == 3
     assert plain["settings"]["worker_no_accept"] == [1]

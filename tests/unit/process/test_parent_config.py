@@ -1,5 +1,6 @@
 import contextlib
 import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kore._conf.schema import Config
-from kore._conf.server_schema import Address, Privsep, Server
+from kore._conf.server_schema import Address, CertificateFiles, DomainTls, Privsep, Server
 from kore._conf.settings import Settings
 from kore._process.ipc.messages import ProtocolError
 from kore._process.parent_config import ParentConfig
@@ -15,6 +16,17 @@ from kore.errors import ConfigError
 
 GOOD = json.loads(json.dumps(Config(Settings(), (), ()).plain()))
 SERVER = {"name": "http", "address": {"ip": "127.0.0.1", "port": 80, "path": ""}, "tls": False}
+SERVER["redirect_https"] = False
+DOMAIN_TLS = DomainTls(
+    "a.example",
+    "http",
+    (CertificateFiles("/etc/a.pem", "/etc/a.key"), CertificateFiles("/etc/b.pem", "/etc/b.key")),
+    client_verify="/etc/ca.pem",
+    verify_depth=3,
+    crl="/etc/crl.pem",
+    where="app.py:3",
+)
+TLS = json.loads(json.dumps(asdict(DOMAIN_TLS)))
 
 
 def plain(servers: object = (), **settings: object) -> dict[str, Any]:
@@ -28,6 +40,15 @@ def test_configuration_survives_json() -> None:
     assert plan == ParentConfig.read(plain([SERVER], workers=3, worker_no_accept=[2]))
     assert list(plan.numbers) == [1, 2, 3]
     assert plan.accepting == [1, 3]
+
+
+def test_the_tls_part_of_domains_survives_json() -> None:
+    read = ParentConfig.read(
+        json.loads(json.dumps(Config(Settings(), (), (), tls=(DOMAIN_TLS,)).plain()))
+    )
+
+    assert read.tls == (DOMAIN_TLS,)
+    assert read.tls[0].where == "app.py:3"
 
 
 @pytest.mark.parametrize(
@@ -46,10 +67,18 @@ def test_configuration_survives_json() -> None:
         plain(5),
         plain([5]),
         plain([{**SERVER, "tls": "no"}]),
+        plain([{**SERVER, "redirect_https": 1}]),
         plain([{**SERVER, "name": None}]),
         plain([{**SERVER, "address": {"ip": "::", "port": 65536, "path": ""}}]),
         plain([{**SERVER, "address": {"ip": "::", "port": True, "path": ""}}]),
         plain([{**SERVER, "address": {"ip": "::", "port": 80}}]),
+        {**GOOD, "tls": [{}]},
+        {**GOOD, "tls": [{**TLS, "verify_depth": -1}]},
+        {**GOOD, "tls": [{**TLS, "verify_depth": True}]},
+        {**GOOD, "tls": [{**TLS, "acme": 0}]},
+        {**GOOD, "tls": [{**TLS, "domain": "a\n"}]},
+        {**GOOD, "tls": [{**TLS, "crl": "a\0"}]},
+        {**GOOD, "tls": [{**TLS, "certificates": ["/etc/a.pem"]}]},
     ],
 )
 def test_invalid_configuration_is_refused(bad: dict[str, Any]) -> None:
