@@ -137,6 +137,7 @@ def test_the_plain_part_survives_json_and_holds_no_code() -> None:
             "name": "plain",
             "address": {"ip": "::1", "port": 80, "path": "", "numeric": ""},
             "tls": False,
+            "redirect_https": False,
         }
     ]
 
