@@ -15,11 +15,19 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.raw_client import Client
+from tests.helpers.served_certificates import (
+    ServedCertificate,
+    SessionCertificates,
+    add_certificate,
+)
 from tests.helpers.server_log import Log, tracebacks
+from tests.helpers.tls_client import TlsClient
 
 # What is logged of a start ends with the second line: whoever has read it has read all.
 # In either format: a text ends with a bracket or a quote.
-SERVING = r"(?s)serving http on 127\.0\.0\.1:(\d+)[]\"].*all worker processes started[]\"]"
+SERVING = (
+    r"(?s)serving http on (?:https://)?127\.0\.0\.1:(\d+)[]\"].*all worker processes started[]\"]"
+)
 KORE: Final = (sys.executable, "-m", "kore")
 STOP_SECONDS = 40.0  # more than the drain's own limit
 
@@ -28,10 +36,11 @@ RUNNING: Final[list["Served"]] = []
 
 
 class Served:
-    """What clients and logs see of a server: an address, a log."""
+    """What clients and logs see of a server: an address, a log, a certificate."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, tls: ServedCertificate | None = None) -> None:
         self.log = log
+        self.tls = tls
         self.address = ("127.0.0.1", 0)
 
     @property
@@ -40,7 +49,10 @@ class Served:
         raise NotImplementedError
 
     def connect(self, *methods: str, receive_buffer: int = 0) -> Client:
-        """Return a new connection."""
+        """Return a new connection, over TLS if the server is."""
+        if self.tls is not None:
+            context = self.tls.client_context()
+            return TlsClient(self.address, methods, context=context, receive_buffer=receive_buffer)
         return Client(self.address, methods, receive_buffer=receive_buffer)
 
     @contextlib.contextmanager
@@ -62,8 +74,14 @@ class Served:
 class Server(Served):
     """A running `kore`, as its user sees it: an address, a log, processes."""
 
-    def __init__(self, command: list[str], directory: Path, env: dict[str, str]) -> None:
-        super().__init__(Log(directory / "log"))
+    def __init__(
+        self,
+        command: list[str],
+        directory: Path,
+        env: dict[str, str],
+        tls: ServedCertificate | None = None,
+    ) -> None:
+        super().__init__(Log(directory / "log"), tls)
         with self.log.path.open("wb") as out:
             # A session of its own is how everything it leaves behind is found.
             self.process = subprocess.Popen(
@@ -152,20 +170,23 @@ class Launcher:
         settings: dict[str, Any] | None = None,
         command: Sequence[str] = KORE,
         port: int = 0,
+        tls: ServedCertificate | None = None,
         **env: str,
     ) -> Server:
         """Serve *app* (source text, or a file) with one worker on a free port of loopback.
 
         The file is given a first part that applies *settings* and makes a server named
-        `http`: what is left for the application is domains and routes.
+        `http`: what is left for the application is domains and routes. *tls*: the certificate
+        of those domains that name none.
         """
         directory = self.directory / f"serve-{len(self.servers)}"
         directory.mkdir()
         source = app.read_text() if isinstance(app, Path) else textwrap.dedent(app)
-        (directory / "app.py").write_text(preamble(settings or {}, port) + source)
+        source = add_certificate(source, tls)
+        (directory / "app.py").write_text(preamble(settings or {}, port, tls=bool(tls)) + source)
         if loop:
             env["KORE_LOOP"] = loop
-        server = Server([*command, "app.py"], directory, env)
+        server = Server([*command, "app.py"], directory, env, tls)
         try:
             server.learn_port()
         except AssertionError:
@@ -194,13 +215,13 @@ def stopped(server: Server) -> Exception | None:
     return None
 
 
-def preamble(settings: dict[str, Any], port: int) -> str:
+def preamble(settings: dict[str, Any], port: int, *, tls: bool = False) -> str:
     """Return the common first part of every application."""
     settings = {"workers": 1, **settings}
     return "".join(
         ["import kore\n"]
         + [f"kore.config.{name} = {value!r}\n" for name, value in settings.items()]
-        + [f'kore.server(name="http", ip="127.0.0.1", port="{port}", tls=False)\n']
+        + [f'kore.server(name="http", ip="127.0.0.1", port="{port}", tls={tls})\n']
     )
 
 
@@ -223,6 +244,12 @@ def serve_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher
     """Start servers that all files share."""
     with Launcher(tmp_path_factory.mktemp("session")) as launcher:
         yield launcher
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> SessionCertificates:
+    """Return an authority with certificates that all tests share."""
+    return SessionCertificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module", params=["uvloop", "asyncio"])
