@@ -68,7 +68,8 @@ FLOORS = {
     0: """_conf.server_schema _conf.suggestions _context _maybe_async _numbers _pgsql.functions
           _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
           _values.methods _values.paths _values.redirect_target errors""",
-    -1: "_core.broadcast _core.listener _core.testing _core.testing_protocol",
+    -1: """_core.broadcast _core.listener _core.testing _core.testing_protocol
+           _core.testing_tls""",
     -2: "_core.http1",
     -3: "_core.http1_reader",
     -4: "_core.connection _core.dispatch _core.exchange_log",
@@ -76,11 +77,11 @@ FLOORS = {
     -6: "_core.sender",
     -7: "_core.exchange _core.transport",
     -8: "_core.server_context _core.socket_stream",
-    -9: "_core.accesslog _core.body _core.request_head _core.writer",
+    -9: "_core.accesslog _core.body _core.request_head _core.tls_context _core.writer",
     -10: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
           _core.log_file _core.poller _core.probes _core.protocol _core.response _core.state
-          _core.ws_assembler _core.ws_options""",
-    -11: """_core.buffer _core.frames _core.grammar _core.libc _core.parser
+          _core.tls_key _core.ws_assembler _core.ws_options""",
+    -11: """_core.buffer _core.frames _core.grammar _core.libc _core.openssl _core.parser
           _core.refusals _core.scoreboard_slot _core.table""",
     # Below all, since everything may use it.
 }
