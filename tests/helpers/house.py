@@ -32,7 +32,7 @@ FLOORS = {
     4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.log.formats
           _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer
           _process.output _process.parent.accesslog_files _process.parent.addresses
-          _process.parent.daemon _process.parent.eventloop _process.parent.listeners
+          _process.parent.daemon _process.eventloop _process.parent.listeners
           _process.parent.orphans _process.parent.parent_death
           _process.parent.pidfile _process.parent.reload_requests
           _process.parent.working_directory _process.parent_config
@@ -61,8 +61,9 @@ FLOORS = {
           _http.files.ranges _http.files.safe_path _http.params _http.sync_or_async
           _httpclient.body_receiver _httpclient.codings _httpclient.curlopts _httpclient.fields
           _httpclient.lazy _httpclient.options _httpclient.prepared _httpclient.urls
-          _pgsql.harmless _pgsql.queue _pgsql.statements _pgsql.values _process.ipc.descriptors
-          _process.ipc.fragments _process.ipc.messages _process.ipc.send_queue
+          _pgsql.harmless _pgsql.queue _pgsql.statements _pgsql.values _process.ipc.datagrams
+          _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
+          _process.ipc.send_queue _process.ipc.tls_messages
           _process.ipc.validation _process.worker.codec _process.worker.memory
           _websocket.broadcast _websocket.deflate _websocket.groups _websocket.handshake""",
     0: """_conf.server_schema _conf.suggestions _context _maybe_async _numbers _pgsql.functions
@@ -126,7 +127,9 @@ PURE = (
     "_pgsql.statements",
     "_pgsql.values",
     "_process.worker.codec",
+    "_process.ipc.datagrams",
     "_process.ipc.messages",
+    "_process.ipc.tls_messages",
     "_process.ipc.fragments",
     "_values.",
     "_websocket.",

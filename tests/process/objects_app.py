@@ -8,7 +8,7 @@ from pathlib import Path
 
 import kore
 from kore import _context
-from kore._process.ipc import messages
+from kore._process.ipc import datagrams, messages
 from kore._process.ipc.fragments import FRAGMENT_HEADER, FRAGMENT_SIZE
 from kore._process.ipc.messages import MessageKind, RoutedMessage
 
@@ -124,7 +124,7 @@ def raw(data):
 def do_half(argument):
     """Send the first half of an object to a worker, and end."""
     piece = FRAGMENT_HEADER.pack(time.monotonic_ns(), 2 * FRAGMENT_SIZE, 0) + bytes(FRAGMENT_SIZE)
-    raw(messages.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
+    raw(datagrams.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
     do_kill("")
 
 
@@ -132,7 +132,7 @@ def do_flood(argument):
     """Send a worker more than its window, and more."""
     for number in range(1, 2000):
         piece = FRAGMENT_HEADER.pack(number, FRAGMENT_SIZE, 0) + bytes(FRAGMENT_SIZE)
-        raw(messages.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
+        raw(datagrams.encode(RoutedMessage(int(argument), MessageKind.OBJECT, piece)))
 
 
 def do_junk(argument):
@@ -145,7 +145,7 @@ def do_junk(argument):
         FRAGMENT_HEADER.pack(2, 0, 0),
         bytes(100),
     ):
-        raw(messages.encode(RoutedMessage(to, MessageKind.OBJECT, content)))
+        raw(datagrams.encode(RoutedMessage(to, MessageKind.OBJECT, content)))
     _context.current.worker.bus.send(MessageKind.OBJECT, b"\x80\x04N.\x80", to, echo=False)
     _context.current.worker.bus.send(MessageKind.OBJECT, b"\xc1\0", to, echo=False)
 
@@ -163,7 +163,7 @@ def do_fuzz(seed):
             content = FRAGMENT_HEADER.pack(rng.getrandbits(64), size, start) + content
         flags = rng.choice([1, 2, 1, 2, 0x101, 0x102, 0x201, 0x202])
         to = rng.randint(1, 3) if flags & messages.ACK else rng.randint(0, 3)
-        raw(messages.encode(RoutedMessage(to, flags & ~messages.ECHO if to else flags, content)))
+        raw(datagrams.encode(RoutedMessage(to, flags & ~messages.ECHO if to else flags, content)))
 
 
 def do_forge(_):
@@ -174,8 +174,8 @@ def do_forge(_):
         RoutedMessage(2, 0x8000 | MessageKind.OBJECT, b"with flags"),
         RoutedMessage(0, messages.ACK | MessageKind.OBJECT, b"a receipt to all"),
     ):
-        raw(messages.encode(parcel))
-    raw(messages.encode(messages.WorkerExited(2)))
+        raw(datagrams.encode(parcel))
+    raw(datagrams.encode(messages.WorkerExited(2)))
 
 
 def there(path):

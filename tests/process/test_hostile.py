@@ -13,6 +13,7 @@ TAKEN_OVER = """
 import os, random, socket, struct, array
 from kore import _context
 from kore._process.ipc import messages as m
+from kore._process.ipc.datagrams import encode
 
 HEADER = m.HEADER
 
@@ -49,10 +50,10 @@ def fuzz(req, seed):
 def forge(req):
     sock = channel()
     for victim in (1, os.getppid(), os.getpid()):
-        sock.send(m.encode(m.Forked(1, victim)))
-        sock.send(m.encode(m.NotForked(1, "because")))
-    sock.send(m.encode(m.Stop(drain=False)))
-    sock.send(m.encode(m.ConfigLoaded({"settings": {}})))
+        sock.send(encode(m.Forked(1, victim)))
+        sock.send(encode(m.NotForked(1, "because")))
+    sock.send(encode(m.Stop(drain=False)))
+    sock.send(encode(m.ConfigLoaded({"settings": {}})))
     req.response(200, b"still here")
 
 def descriptors(req):
@@ -60,13 +61,13 @@ def descriptors(req):
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 200))]
     # Far below 1024: a user without privileges may not have more than that on the way.
     for _ in range(3):
-        sock.send(m.encode(m.LogLine(6, "with descriptors")), rights)
+        sock.send(encode(m.LogLine(6, "with descriptors")), rights)
     req.response(200, b"sent")
 
 def flood(req):
     sock = channel()
     for number in range(20000):
-        sock.send(m.encode(m.LogLine(6, f"flood {number}")))
+        sock.send(encode(m.LogLine(6, f"flood {number}")))
     req.response(200, b"done")
 
 def empty(req):

@@ -15,8 +15,14 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from kore._process.ipc import messages
-from kore._process.ipc.messages import LogLine, Message, ProtocolError, RoutedMessage
+from kore._process.ipc import datagrams
+from kore._process.ipc.messages import (
+    SIZE_MAX,
+    LogLine,
+    Message,
+    ProtocolError,
+    RoutedMessage,
+)
 from kore._process.ipc.send_queue import SendQueue
 
 Part: TypeAlias = bytes | memoryview
@@ -35,7 +41,7 @@ RETRY_ERRORS: Final = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS
 WARNING: Final = 4  # syslog priority
 # Shared by all channels of a process. A buffer for the largest datagram per received message would
 # cost more than processing most of them.
-RECEIVE_BUFFER: Final = memoryview(bytearray(messages.SIZE_MAX))
+RECEIVE_BUFFER: Final = memoryview(bytearray(SIZE_MAX))
 # Plain ints: combining members of an enum takes longer than receiving a datagram.
 RECEIVE_FLAGS: Final = int(socket.MSG_CMSG_CLOEXEC)
 TRUNCATED_FLAGS: Final = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
@@ -48,7 +54,7 @@ def open_pair() -> tuple[socket.socket, socket.socket]:
     for end in ends:
         end.setblocking(False)
         # Room for the largest datagram, also where the system's default is small.
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * messages.SIZE_MAX)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * SIZE_MAX)
     return ends
 
 
@@ -98,7 +104,7 @@ class Channel:
 
         The queue is not bounded here: the caller limits what it adds to `send_queue`.
         """
-        parts = messages.encode_parts(message)
+        parts = datagrams.encode_parts(message)
         if not self.try_send(parts):
             self.send_queue.append(queue_key, b"".join(parts))
 
@@ -173,7 +179,7 @@ class Channel:
             self.eof = True
             return None
         if not ancillary and not flags & TRUNCATED_FLAGS:
-            return messages.decode(RECEIVE_BUFFER[:size])
+            return datagrams.decode(RECEIVE_BUFFER[:size])
         descriptors = _unpack_descriptors(ancillary)
         try:
             return _decode_complete(RECEIVE_BUFFER[:size], descriptors, flags)
@@ -207,7 +213,7 @@ class Channel:
     def _send_or_queue(self, message: Message) -> None:
         """Send *message* if none is queued, else queue it."""
         descriptors: tuple[int, ...] = getattr(message, "descriptors", ())
-        datagram = messages.encode(message)
+        datagram = datagrams.encode(message)
         if not self._pending and self._try_sendmsg((datagram,), _pack_descriptors(descriptors)):
             return
         # The caller closes its descriptors now, and the kernel has not taken them yet.
@@ -228,7 +234,7 @@ def _decode_complete(datagram: Part, descriptors: tuple[int, ...], flags: int) -
     """Decode a datagram. Raises ProtocolError also if *flags* say that the kernel has cut it."""
     if flags & TRUNCATED_FLAGS:
         raise ProtocolError("datagram too large, or with unexpected descriptors")
-    return messages.decode(datagram, descriptors)
+    return datagrams.decode(datagram, descriptors)
 
 
 def _pack_descriptors(descriptors: tuple[int, ...]) -> Sequence[Ancillary]:

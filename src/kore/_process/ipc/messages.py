@@ -1,14 +1,13 @@
-"""Messages between processes: a dataclass each, with functions to encode and decode. Pure.
+"""Messages between processes: a dataclass each. Pure.
 
-A datagram is a header of 16 bytes and a payload: JSON for structured fields, plain bytes for text.
-Nothing here unpickles: the parent may be root, and reads what a child wrote.
+`datagrams.py` encodes and decodes them; `tls_messages.py` has those about TLS. Nothing here
+unpickles: the parent may be root, and reads what a child wrote.
 """
 
 import enum
 import json
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Self
 
 from kore._process.ipc.validation import FIELD_CHECKS
@@ -59,6 +58,11 @@ class Message:
     # Whether the message may be dropped, and counted, when the receiver is too slow.
     may_drop: ClassVar[bool] = False
 
+    @property
+    def descriptor_count(self) -> int:
+        """How many descriptors travel beside the datagram."""
+        return 0
+
     def header_fields(self) -> tuple[int, int]:
         """Return flags and destination for the header."""
         return 0, PEER
@@ -108,7 +112,7 @@ class Fork(Message):
 
     @property
     def descriptor_count(self) -> int:
-        """How many descriptors belong to it."""
+        """How many descriptors travel beside the datagram."""
         return len(self.names)
 
     @property
@@ -232,7 +236,7 @@ class Reopened(Message):
 
     @property
     def descriptor_count(self) -> int:
-        """How many descriptors belong to it."""
+        """How many descriptors travel beside the datagram."""
         return 1
 
 
@@ -295,88 +299,6 @@ class Hello(Message):
 
     code: ClassVar[int] = 16
     version: str
-
-
-ROUTED: Final = RoutedMessage.code
-MESSAGE_TYPES: Final[Mapping[int, type[Message]]] = {
-    message.code: message
-    for message in (
-        ConfigLoaded,
-        Fork,
-        Forked,
-        NotForked,
-        Ready,
-        Stop,
-        Shutdown,
-        LogLine,
-        FatalError,
-        Signal,
-        Reopened,
-        StartTimeout,
-        RoutedMessage,
-        WorkerExited,
-        Draining,
-        Hello,
-    )
-}
-
-
-def encode(message: Message) -> bytes:
-    """Return *message* as one datagram. Raises ProtocolError if it is too large."""
-    payload = message.payload()
-    if len(payload) > SIZE_MAX - HEADER.size:
-        raise ProtocolError(f"{type(message).__name__} is larger than {SIZE_MAX} bytes")
-    return _encode_header(message, len(payload)) + payload
-
-
-def _encode_header(message: Message, length: int) -> bytes:
-    """Return the header of a datagram with a payload of *length* bytes."""
-    flags, address = message.header_fields()
-    return HEADER.pack(VERSION, message.code, flags, address, length)
-
-
-def encode_parts(message: Message) -> tuple[bytes | memoryview, ...]:
-    """Return *message* as one datagram in parts, so that a large content is not copied."""
-    if isinstance(message, RoutedMessage):
-        head, content = message.head, message.content
-        size = len(head) + len(content)
-        front = HEADER.pack(VERSION, ROUTED, message.flags, message.address, size)
-        return (front + head, content) if head else (front, content)
-    return (encode(message),)
-
-
-def decode(datagram: bytes | memoryview, descriptors: tuple[int, ...] = ()) -> Message:
-    """Return the message in *datagram*. Raises ProtocolError if it is malformed.
-
-    The content of a routed message is a view of *datagram*: most of them are only passed on.
-    """
-    if len(datagram) < HEADER.size:
-        raise ProtocolError("shorter than a header")
-    version, code, flags, destination, length = HEADER.unpack_from(datagram)
-    if length != len(datagram) - HEADER.size:
-        raise ProtocolError("length differs from the header's")
-    if code == ROUTED and version == VERSION and not descriptors:
-        return RoutedMessage(destination, flags, memoryview(datagram)[HEADER.size :])
-    if version != VERSION or flags != 0:
-        raise ProtocolError(f"version {version} with flags {flags:#x}")
-    if destination != PEER:
-        raise ProtocolError(f"destination {destination} does not exist")
-    found = MESSAGE_TYPES.get(code)
-    if found is None:
-        raise ProtocolError(f"type {code} does not exist")
-    message = found.read(bytes(datagram[HEADER.size :]))
-    return _attach_descriptors(message, descriptors)
-
-
-def _attach_descriptors(message: Message, descriptors: tuple[int, ...]) -> Message:
-    """Return *message* with its descriptors. Raises ProtocolError if their number is wrong."""
-    if isinstance(message, Fork | Reopened):
-        if len(descriptors) != message.descriptor_count:
-            raise ProtocolError(f"{type(message).__name__} with {len(descriptors)} descriptors")
-        return replace(message, descriptors=descriptors)
-    if descriptors:
-        raise ProtocolError(f"{type(message).__name__} with descriptors")
-    return message
 
 
 def _payload_fields(message_type: type[Message]) -> list[Any]:

@@ -9,11 +9,11 @@ import signal
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.messages import LogLine, Message, ProtocolError, RoutedMessage, Signal, Stop
 from kore._process.log.formats import DETAIL_LINES_MAX
 from kore._process.log.handlers import log
 from kore._process.parent import orphans
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child
 from kore._process.parent.message_router import MessageRouter
 from kore._process.privsep import STACK_DUMP_SIGNAL
@@ -47,7 +47,7 @@ class ChildEvents(Protocol):
 class Children:
     """All children that run, and those that have been ordered."""
 
-    def __init__(self, loop: ParentLoop, events: ChildEvents) -> None:
+    def __init__(self, loop: CallbackLoop, events: ChildEvents) -> None:
         self.loop = loop
         self.events = events
         self.router = MessageRouter(self.watch)

@@ -13,9 +13,9 @@ import traceback
 from collections.abc import Callable
 from typing import Final, NoReturn
 
+from kore._process.eventloop import CallbackLoop
 from kore._process.log.outputs import STDERR
 from kore._process.log.writer import LogWriter
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.privsep import (
     STANDARD_FDS,
     close_all_except,
@@ -67,12 +67,12 @@ class Terminal:
         """Whether the terminal has been closed: its descriptors are open still, but useless."""
         return not all(map(os.isatty, self.descriptors))
 
-    def watch(self, loop: ParentLoop, stop: Callable[[], None]) -> None:
+    def watch(self, loop: CallbackLoop, stop: Callable[[], None]) -> None:
         """Call *stop* if the command that waits for the start is interrupted."""
         if self.startup_pipe is not None:
             loop.watch(self.startup_pipe, stop)
 
-    def detach(self, loop: ParentLoop, log_writer: LogWriter) -> None:
+    def detach(self, loop: CallbackLoop, log_writer: LogWriter) -> None:
         """Detach from the terminal, if the server is to run in the background."""
         if self.startup_pipe is not None and self.startup_pipe.waiting:
             loop.forget(self.startup_pipe)

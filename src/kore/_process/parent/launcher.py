@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.descriptors import CHANNEL
 from kore._process.ipc.messages import Fork, Forked, NotForked, ProtocolError, StartTimeout
 from kore._process.log.handlers import log
 from kore._process.parent.children import Children
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child, ChildOwner, Generation, WorkerSlot
 from kore._process.process_marks import new_mark
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, Role
@@ -71,7 +71,7 @@ class StartWatchdog:
 
     def __init__(
         self,
-        loop: ParentLoop,
+        loop: CallbackLoop,
         on_timeout: Callable[[Child, str], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -7,6 +7,7 @@ in which every sender has a quota, so that a slow receiver does not delay others
 from collections.abc import Callable, Iterator
 
 from kore._conf.settings import Settings
+from kore._process.ipc.datagrams import encode_parts
 from kore._process.ipc.fragments import ACK_PAYLOAD, wire_cost
 from kore._process.ipc.messages import (
     ACK,
@@ -19,7 +20,6 @@ from kore._process.ipc.messages import (
     ProtocolError,
     RoutedMessage,
     WorkerExited,
-    encode_parts,
 )
 from kore._process.ipc.send_queue import raise_mmap_threshold
 from kore._process.log.handlers import log

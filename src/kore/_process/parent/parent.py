@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from kore._conf.settings import VERSION
 from kore._process import privsep
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Draining,
@@ -34,7 +35,6 @@ from kore._process.log import handlers
 from kore._process.log.handlers import log
 from kore._process.parent.children import Children, describe_exit
 from kore._process.parent.daemon import DEVELOPMENT_STOP, StartupPipe, Terminal
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child, Generation, WorkerSlot
 from kore._process.parent.launcher import Launcher, LaunchOptions
 from kore._process.parent.reload_requests import ReloadRequests
@@ -64,7 +64,7 @@ class Parent:
         # The configuration wants a daemon: the command starts again, in the background.
         self.wants_background = False
         self.options = options
-        self.loop = ParentLoop()
+        self.loop = CallbackLoop()
         self.children = Children(self.loop, self)
         self.launcher = Launcher(options, self.children, self.on_start_timeout, self.fail_pending)
         self.singletons = Singletons(self.launcher, options.singletons)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+from kore._process.eventloop import CallbackLoop
 from kore._process.log.handlers import log
-from kore._process.parent.eventloop import ParentLoop
 
 # Seconds without a further request after which the load in progress is started again.
 QUIET_SECONDS: Final = 0.5
@@ -14,7 +14,7 @@ class ReloadRequests:
     """Calls *reload* on request; once for all requests made while something *is_loading*."""
 
     def __init__(
-        self, loop: ParentLoop, is_loading: Callable[[], bool], reload: Callable[[], object]
+        self, loop: CallbackLoop, is_loading: Callable[[], bool], reload: Callable[[], object]
     ) -> None:
         self.loop = loop
         self.is_loading = is_loading

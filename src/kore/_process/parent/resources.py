@@ -7,12 +7,12 @@ from typing import Final
 
 from kore._conf.settings import VERSION
 from kore._http.body.spool_directory import sweep_directory
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.messages import Reopened
 from kore._process.log.handlers import log
 from kore._process.log.writer import LogWriter
 from kore._process.parent.accesslog_files import AccessLogFiles
 from kore._process.parent.children import Children
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child, Generation
 from kore._process.parent.launcher import LaunchOptions
 from kore._process.parent.listeners import Listeners, NamedSocket, format_socket_address
@@ -157,7 +157,7 @@ class ParentResources:
         # The others were for workers of earlier generations, which have received them now.
         self.accesslogs.close_all_except(held)
 
-    def flush_log(self, loop: ParentLoop) -> None:
+    def flush_log(self, loop: CallbackLoop) -> None:
         """Write log lines that wait; try again later if their reader is slow."""
         self.log_writer.flush()
         # A single timer: one for each turn of the loop would cause as many turns.

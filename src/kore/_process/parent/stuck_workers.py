@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.scoreboard import SlotSnapshot
 from kore._process.log.handlers import log
 from kore._process.parent.children import Children
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child
 from kore._process.privsep import STACK_DUMP_SIGNAL
 
@@ -31,7 +31,7 @@ class Observation:
 class StuckWorkers:
     """Watches the heartbeats of all workers that serve."""
 
-    def __init__(self, loop: ParentLoop, children: Children, *, may_kill: bool) -> None:
+    def __init__(self, loop: CallbackLoop, children: Children, *, may_kill: bool) -> None:
         self.loop = loop
         self.children = children
         self.may_kill = may_kill

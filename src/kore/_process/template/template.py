@@ -24,6 +24,7 @@ from kore._conf.settings import VERSION
 from kore._maybe_async import await_result, is_awaitable
 from kore._process.ipc import scoreboard
 from kore._process.ipc.channel import Channel, close_descriptors
+from kore._process.ipc.datagrams import encode
 from kore._process.ipc.descriptors import (
     CHANNEL,
     PARENT_DEATH,
@@ -42,7 +43,6 @@ from kore._process.ipc.messages import (
     NotForked,
     StartTimeout,
     Stop,
-    encode,
 )
 from kore._process.log import handlers
 from kore._process.privsep import (

@@ -9,7 +9,8 @@ import pytest
 
 from kore._process.ipc import channel, messages
 from kore._process.ipc.channel import QUEUE_MAX, Channel, open_pair
-from kore._process.ipc.messages import Fork, LogLine, Ready, RoutedMessage, Stop, encode
+from kore._process.ipc.datagrams import encode
+from kore._process.ipc.messages import Fork, LogLine, Ready, RoutedMessage, Stop
 from kore._process.privsep import open_descriptors
 
 LONG = LogLine(6, "x" * 100_000)
@@ -220,7 +221,7 @@ def test_refused_descriptors_are_closed() -> None:
         ours.sendmsg([encode(Ready())], [rights])
 
         assert theirs.receive() == []
-        assert theirs.errors == ["Ready with descriptors"]
+        assert theirs.errors == ["Ready with 2 descriptors"]
         assert open_descriptors() == before
 
 

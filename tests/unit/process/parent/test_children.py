@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from kore._process import privsep
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc import messages
 from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.messages import Forked, LogLine, Message, ProtocolError, Ready, Stop
 from kore._process.parent import children as module
 from kore._process.parent.children import VIOLATIONS_MAX, Children, describe_exit
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child, Generation
 from kore._process.roles import WORKER
 
@@ -44,7 +44,7 @@ class Harness:
     """Starts children whose main is two lines."""
 
     def __init__(self) -> None:
-        self.loop = ParentLoop()
+        self.loop = CallbackLoop()
         self.events = EventRecorder()
         self.children = Children(self.loop, self.events)
         self.others: list[socket.socket] = []

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from kore._process.eventloop import CallbackLoop
 from kore._process.log.writer import LogWriter
 from kore._process.parent import daemon
 from kore._process.parent.daemon import STARTED, StartupPipe, Terminal
-from kore._process.parent.eventloop import ParentLoop
 
 Ends = tuple[socket.socket, StartupPipe]
 
@@ -56,7 +56,7 @@ def test_report_to_a_command_that_has_exited_is_no_error(
 def test_server_stops_when_the_waiting_command_exits(ends: Ends) -> None:
     ours, pipe = ends
     stops: list[bool] = []
-    loop = ParentLoop()
+    loop = CallbackLoop()
     Terminal(pipe).watch(loop, lambda: stops.append(True))
     ours.close()
     loop.turn()
@@ -67,7 +67,7 @@ def test_server_stops_when_the_waiting_command_exits(ends: Ends) -> None:
 
 def test_detaching_once_is_enough(ends: Ends, redirected: list[frozenset[int]]) -> None:
     _, pipe = ends
-    loop = ParentLoop()
+    loop = CallbackLoop()
     terminal = Terminal(pipe)
     terminal.watch(loop, lambda: None)
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_detaching_once_is_enough(ends: Ends, redirected: list[frozenset[int]]) 
 
 
 def test_server_in_the_foreground_does_not_detach(redirected: list[frozenset[int]]) -> None:
-    loop = ParentLoop()
+    loop = CallbackLoop()
     terminal = Terminal()
     terminal.watch(loop, lambda: None)
     terminal.detach(loop, LogWriter())

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from kore._conf.settings import Settings
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc import scoreboard
 from kore._process.ipc.channel import Channel, close_descriptors, open_pair
 from kore._process.ipc.descriptors import CHANNEL, PARENT_DEATH, SCOREBOARD
 from kore._process.ipc.messages import Fork, NotForked
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child, Generation
 from kore._process.parent.launcher import LaunchOptions, StartWatchdog
 from kore._process.parent.parent import Parent
@@ -26,7 +26,7 @@ class Starts:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.loop = ParentLoop()
+        self.loop = CallbackLoop()
         self.reports: list[str] = []
         self.watchdog = StartWatchdog(
             self.loop, lambda _, what: self.reports.append(what), lambda: self.now

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from kore._conf.settings import Settings
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.fragments import wire_cost
 from kore._process.ipc.messages import (
@@ -23,7 +24,6 @@ from kore._process.ipc.messages import (
 )
 from kore._process.ipc.send_queue import ENTRY_OVERHEAD, SendQueue
 from kore._process.parent.children import Children
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child, Generation, WorkerSlot
 from kore._process.parent.message_router import MessageRouter, get_hard_quota, get_quota
 from kore._process.parent_config import ParentConfig
@@ -47,7 +47,7 @@ class Workers:
     """Three workers of one generation, and their ends of the channels."""
 
     def __init__(self, stack: ExitStack) -> None:
-        self.loop = ParentLoop()
+        self.loop = CallbackLoop()
         stack.callback(self.loop.close)
         self.stack = stack
         self.children = Children(self.loop, NoEvents())

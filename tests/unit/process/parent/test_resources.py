@@ -10,7 +10,7 @@ import pytest
 
 from kore._conf.server_schema import AccessLogConfig, Address, Server
 from kore._conf.settings import Settings
-from kore._process.parent.eventloop import ParentLoop
+from kore._process.eventloop import CallbackLoop
 from kore._process.parent.generation import Generation
 from kore._process.parent.launcher import LaunchOptions
 from kore._process.parent.resources import ParentResources
@@ -148,7 +148,7 @@ def test_listeners_that_cannot_be_opened_again_are_an_error(
 
 def test_log_that_waits_is_tried_again_by_one_timer(resources: ParentResources) -> None:
     reader, writer = os.pipe()
-    loop = ParentLoop()
+    loop = CallbackLoop()
     try:
         resources.log_writer._output.fd = writer  # type: ignore[union-attr]
         while not resources.log_writer.pending:

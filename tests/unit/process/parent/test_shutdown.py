@@ -4,10 +4,10 @@ import pytest
 
 from kore._conf.server_schema import Address, Server
 from kore._conf.settings import Settings
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.channel import Channel, open_pair
 from kore._process.ipc.messages import Message, Stop
 from kore._process.parent.children import Children
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child, Generation
 from kore._process.parent.listeners import Listeners
 from kore._process.parent.shutdown import GracefulShutdown
@@ -31,7 +31,7 @@ class Generations:
     """A graceful shutdown, and generations whose workers are channels."""
 
     def __init__(self) -> None:
-        self.loop = ParentLoop()
+        self.loop = CallbackLoop()
         self.children = Children(self.loop, NoEvents())
         self.shutdown = GracefulShutdown(self.children)
         self.listeners = Listeners()

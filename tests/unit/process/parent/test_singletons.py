@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.messages import LogLine, Message, Ready, Stop
 from kore._process.parent.children import Children, describe_exit
-from kore._process.parent.eventloop import ParentLoop
 from kore._process.parent.generation import Child
 from kore._process.parent.launcher import Launcher, LaunchOptions
 from kore._process.parent.parent import Parent
@@ -48,7 +48,7 @@ class Keepers:
     """A loop, the children, and one singleton, without anything else of a parent."""
 
     def __init__(self) -> None:
-        self.loop = ParentLoop()
+        self.loop = CallbackLoop()
         self.children = Children(self.loop, self)
         self.messages: list[Message] = []
         self.exits: list[str] = []

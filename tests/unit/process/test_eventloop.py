@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from kore._process.parent.eventloop import ParentLoop
+from kore._process.eventloop import CallbackLoop
 
 
 @pytest.fixture
-def loop() -> Iterator[ParentLoop]:
+def loop() -> Iterator[CallbackLoop]:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    loop = ParentLoop()
+    loop = CallbackLoop()
     yield loop
     loop.close()
     for number, handler in before.items():
@@ -20,7 +20,7 @@ def loop() -> Iterator[ParentLoop]:
             signal.signal(number, handler)
 
 
-def test_deadlines_run_in_order(loop: ParentLoop) -> None:
+def test_deadlines_run_in_order(loop: CallbackLoop) -> None:
     seen: list[str] = []
     loop.after(0.02, lambda: seen.append("second"))
     loop.after(0.01, lambda: seen.append("first"))
@@ -31,7 +31,7 @@ def test_deadlines_run_in_order(loop: ParentLoop) -> None:
     assert seen == ["first", "second", "third"]
 
 
-def test_readable_descriptor_runs_its_callback(loop: ParentLoop) -> None:
+def test_readable_descriptor_runs_its_callback(loop: CallbackLoop) -> None:
     ours, theirs = socket.socketpair()
     seen: list[bytes] = []
     loop.watch(ours, lambda: seen.append(ours.recv(10)))
@@ -45,7 +45,7 @@ def test_readable_descriptor_runs_its_callback(loop: ParentLoop) -> None:
     assert seen == [b"x"]
 
 
-def test_descriptor_closed_in_the_same_turn_runs_no_callback(loop: ParentLoop) -> None:
+def test_descriptor_closed_in_the_same_turn_runs_no_callback(loop: CallbackLoop) -> None:
     pairs = [socket.socketpair() for _ in range(2)]
     called: list[int] = []
 
@@ -65,7 +65,7 @@ def test_descriptor_closed_in_the_same_turn_runs_no_callback(loop: ParentLoop) -
     assert len(called) == 1
 
 
-def test_reused_descriptor_does_not_run_the_old_callback(loop: ParentLoop) -> None:
+def test_reused_descriptor_does_not_run_the_old_callback(loop: CallbackLoop) -> None:
     pairs = [socket.socketpair() for _ in range(2)]
     called: list[str] = []
 
@@ -88,7 +88,7 @@ def test_reused_descriptor_does_not_run_the_old_callback(loop: ParentLoop) -> No
     assert called == ["old", "new", "new"]
 
 
-def test_writable_is_watched_only_on_request(loop: ParentLoop) -> None:
+def test_writable_is_watched_only_on_request(loop: CallbackLoop) -> None:
     ours, theirs = socket.socketpair()
     called: list[bool] = []
     loop.watch(ours, lambda: called.append(True))
@@ -104,7 +104,7 @@ def test_writable_is_watched_only_on_request(loop: ParentLoop) -> None:
     assert called
 
 
-def test_no_signal_is_lost_and_sigchld_comes_last(loop: ParentLoop) -> None:
+def test_no_signal_is_lost_and_sigchld_comes_last(loop: CallbackLoop) -> None:
     seen: list[str] = []
     loop.trap_signals(
         {
@@ -122,7 +122,7 @@ def test_no_signal_is_lost_and_sigchld_comes_last(loop: ParentLoop) -> None:
     assert set(seen[:2]) == {"one", "two"}
 
 
-def test_signals_survive_a_full_pipe(loop: ParentLoop) -> None:
+def test_signals_survive_a_full_pipe(loop: CallbackLoop) -> None:
     seen: list[int] = []
     loop.trap_signals(
         {signal.SIGUSR1: lambda: seen.append(1), signal.SIGUSR2: lambda: seen.append(2)}
@@ -136,7 +136,7 @@ def test_signals_survive_a_full_pipe(loop: ParentLoop) -> None:
     assert seen.count(1) == 70_000
 
 
-def test_signal_ends_the_wait(loop: ParentLoop) -> None:
+def test_signal_ends_the_wait(loop: CallbackLoop) -> None:
     seen: list[float] = []
     loop.trap_signals({signal.SIGALRM: lambda: seen.append(time.monotonic())})
     signal.setitimer(signal.ITIMER_REAL, 0.01)

@@ -1,6 +1,6 @@
-"""Event loop of the parent: epoll for descriptors, signals and deadlines.
+"""Event loop of the parent and of the key process: descriptors, signals and deadlines.
 
-Not asyncio: the parent stays small, and a process that starts others must not have threads.
+Not asyncio: these processes stay small, and one that starts others must not have threads.
 """
 
 import heapq
@@ -28,7 +28,7 @@ class HasFileno(Protocol):
         """Return the descriptor."""
 
 
-class ParentLoop:
+class CallbackLoop:
     """Runs callbacks: for descriptors first, then for signals, then for deadlines."""
 
     def __init__(self) -> None:
