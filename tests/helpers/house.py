@@ -48,9 +48,10 @@ FLOORS = {
           _pgsql.pipeline _pgsql.pool _pgsql.query _pgsql.rows _pgsql.session _pgsql.slices
           _pgsql.stream _pgsql.transaction _symbols _tracebacks""",
     2: """_conf.arguments _conf.builder _conf.cross_checks _conf.databases _conf.domain_routes
-          _conf.domain_rules _conf.file.authentications _conf.file.directives _conf.file.domains
-          _conf.file.legacy _conf.file.loader _conf.file.printer _conf.file.routes _conf.filemaps
-          _conf.notices _conf.route_options _conf.settings_checks _conf.signatures _conf.unserved
+          _conf.domain_rules _conf.domain_tls _conf.file.authentications _conf.file.directives
+          _conf.file.domains _conf.file.legacy _conf.file.loader _conf.file.printer
+          _conf.file.routes _conf.file.tls _conf.filemaps _conf.notices _conf.route_options
+          _conf.settings_checks _conf.signatures _conf.unserved
           _conf.websockets _http.auth _http.body.body_storage _http.body.body_stream
           _http.body.multipart _http.body.spool _http.body.spool_directory
           _http.body.uploaded_file _http.files.file_response _http.files.filemap _http.pipeline

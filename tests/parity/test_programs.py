@@ -7,7 +7,6 @@ import contextlib
 import json
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -358,20 +357,3 @@ def test_a_package_is_configured_once_and_served_by_its_file(tmp_path: Path) -> 
             assert client.ask(get("/hello")).body == b"hello\n"
         assert server.log.text().count("configured with ['kore', 'x']") == 1
         assert "koreapp.seccomp has no effect in this version" in server.log.text()
-
-
-def test_what_needs_tls_says_so(tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(
-        'import kore\nkore.server("default", ip="127.0.0.1", port="0")\n'
-        'd = kore.domain("*", attach="default", key="cert/key.pem", cert="cert/server.pem")\n'
-        'd.route("/", print, methods=["get"])\n'
-    )
-    done = subprocess.run(
-        [*KORE, "app.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-
-    assert done.returncode == 1
-    assert done.stderr == (
-        "fatal: app.py:2: server 'default': TLS is not part of this version yet, "
-        "pass tls=False or write `tls no`\n"
-    )

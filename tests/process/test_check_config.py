@@ -11,14 +11,14 @@ __all__ = ["project"]
 
 
 def test_check_starts_no_process(project: Path) -> None:
-    (project / "kore.conf").write_text(CONF + "logfile ./log\npidfile ./pid\nssl_cipher X\n")
+    (project / "kore.conf").write_text(CONF + "logfile ./log\npidfile ./pid\nssl_dhparam X\n")
 
     run = kore(project, "-t", "-c", "kore.conf", "x")
 
     assert (run.returncode, run.stdout) == (0, "configure ['kore', 'x']\nconfiguration ok\n")
     assert run.stderr.splitlines() == [
-        "kore.conf:24: ssl_cipher is an old spelling, write `tls_cipher X`",
-        "kore.conf:24: tls_cipher has no effect in this version",
+        "kore.conf:24: ssl_dhparam is an old spelling, write `tls_dhparam X`",
+        "kore.conf:24: tls_dhparam has no effect: key exchange is by elliptic curves only",
     ]
     assert not (project / "log").exists()
     assert not (project / "pid").exists()
@@ -52,7 +52,7 @@ def test_an_application_is_checked(tmp_path: Path, source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (SERVER.replace("False", "True"), "fatal: app.py:2: server 'default': TLS is not part of"),
+        (SERVER.replace("False", "True"), "fatal: app.py:3: no keywords for TLS enabled domain *"),
         ("import kore\nkore.log(kore.LOG_INFO, 'x')\n", "x\nfatal: no server configured"),
         ("1 / 0\n", "Traceback"),
         ("import sys\nsys.exit(3)\n", "the application ended itself while it was loaded"),
@@ -282,7 +282,7 @@ def test_modules_that_may_not_configure_keep_other_functions(tmp_path: Path) -> 
     assert run.stdout.startswith("workers 1\n")
     assert "# prerequest everybody" in run.stdout
     assert "# task task" in run.stdout
-    assert "domain" not in run.stdout
+    assert "\ndomain" not in run.stdout
     assert "server http" not in run.stdout
 
 

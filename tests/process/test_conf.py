@@ -329,9 +329,9 @@ def test_all_configuration_errors_are_reported_at_once(project: Path) -> None:
         ("import kore\nkore.fatal('no')\n", "python_import m.py\n", "fatal: no"),
         ("", "include nothing.conf\n", "kore.conf:1: failed to open include 'nothing.conf'"),
         (
-            "import kore\nkore.server(ip='::1', port=1)\n",
+            "import kore\nkore.server(ip='::1', port=1)\nkore.domain('*')\n",
             "python_import m.py\n",
-            "m.py:2: server 'default': TLS is not part of this version yet",
+            "m.py:3: no keywords for TLS enabled domain *: pass cert and key, or tls=False",
         ),
     ],
 )

@@ -67,13 +67,14 @@ def test_paths_are_relative_to_the_start_directory(here: Path) -> None:
 
 
 def test_configuration_of_a_module_is_located_in_it() -> None:
-    write("helper_module.py", "import kore\n\nkore.server('x', ip='::1', port=1)\n")
+    module = "import kore\n\nkore.server('x', ip='::1', port=1)\nkore.domain('*', 'x')\n"
+    write("helper_module.py", module)
     write("kore.conf", "python_import helper_module.py\n" + CONF.replace("index", "nobody"))
 
     text = complaint("kore.conf")
 
     assert "kore.conf:10: route '/': handler 'nobody' not found" in text
-    assert "helper_module.py:3: server 'x': TLS is not part of this version yet" in text
+    assert "helper_module.py:4: no keywords for TLS enabled domain *: pass cert and key" in text
 
 
 def test_invalid_file_configures_nothing() -> None:

@@ -18,6 +18,7 @@ from kore import _context, _symbols
 from kore._conf import arguments
 from kore._conf.builder import Builder, DomainHandle
 from kore._conf.diagnostics import is_importing
+from kore._conf.domain_tls import TlsKeywords
 from kore._conf.schema import Prerequest, RouteKeywords, Tracer
 from kore._conf.settings import SETTINGS
 from kore._conf.unserved import UnservedBuilder
@@ -135,15 +136,20 @@ def server(
     port: int | str | None = None,
     path: str | None = None,
     tls: bool = True,
+    redirect_https: bool = False,
 ) -> None:
     """Listen on *ip* and *port*, or on a unix socket at *path* (`@name`: an abstract one).
 
-    *ip* is an address, IPv4 or IPv6, or a host's name. Port 0 is any free port.
+    *ip* is an address, IPv4 or IPv6, or a host's name. Port 0 is any free port. *tls=False* is
+    plain HTTP; with *redirect_https*, requests for hosts of the servers with TLS are redirected.
     """
     # As in C Kore, an empty keyword counts as not given.
     address = arguments.build_address(ip or None, port, path or None)
     _get_builder().server(
-        arguments.check_text(name, "name"), address, tls=arguments.check_type(tls, bool, "tls")
+        arguments.check_text(name, "name"),
+        address,
+        tls=arguments.check_type(tls, bool, "tls"),
+        redirect_https=arguments.check_type(redirect_https, bool, "redirect_https"),
     )
 
 
@@ -183,12 +189,17 @@ def domain(
     *,
     accesslog: str | None = None,
     accesslog_format: str = "combined",
-    **tls: object,
+    **tls: Unpack[TlsKeywords],
 ) -> DomainHandle:
     """Serve the host name *host*, which may contain wildcards, on the server named *attach*.
 
     Requests are logged to the file *accesslog*, in the format `combined`, `json`, or a text with
     variables.
+
+    A server with TLS needs *cert* and *key*: the paths of a certificate with its chain and of its
+    key, in PEM, or lists of two, for an ECDSA and an RSA key. *client_verify*: require client
+    certificates of the authorities in this file, with at most *verify_depth* certificates in
+    between, except those that the list in the file *crl* revokes.
     """
     return _get_builder().domain(
         host, attach, accesslog=accesslog, accesslog_format=accesslog_format, **tls

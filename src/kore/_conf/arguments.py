@@ -16,7 +16,6 @@ from kore._values.grammar import PORT_MAX, UNIX_PATH_MAX, parse_port
 from kore._values.methods import METHODS
 from kore.errors import ConfigError, UnknownSettingError
 
-TLS_KEYWORDS: Final = frozenset({"acme", "cert", "client_verify", "crl", "key", "verify_depth"})
 # Keywords for privsep of earlier releases.
 OLD_PRIVSEP_KEYWORDS: Final = frozenset(
     {"acme_root", "acme_runas", "chroot", "keymgr_root", "keymgr_runas", "root", "runas"}

@@ -10,6 +10,7 @@ from kore._conf import (
     databases,
     domain_routes,
     domain_rules,
+    domain_tls,
     filemaps,
     notices,
     route_options,
@@ -18,6 +19,7 @@ from kore._conf import (
     websockets,
 )
 from kore._conf.diagnostics import Diagnostics, find_caller
+from kore._conf.domain_tls import TlsOptions
 from kore._conf.schema import (
     Config,
     DatabaseConfig,
@@ -30,13 +32,15 @@ from kore._conf.schema import (
     RouteKeywords,
     Tracer,
 )
-from kore._conf.server_schema import AccessLogConfig, Address, Privsep, Server
+from kore._conf.server_schema import AccessLogConfig, Address, DomainTls, Privsep, Server
 from kore._conf.settings import Settings
 from kore.errors import ConfigError, KoreError
 
 DEFAULT_NAME: Final = "kore"
 DEFAULT_SERVER: Final = "default"
-DOMAIN_KEYWORDS: Final = "attach, accesslog, accesslog_format"
+DOMAIN_KEYWORDS: Final = ", ".join(
+    ("attach", "accesslog", "accesslog_format", *sorted(domain_tls.KEYWORDS))
+)
 COMBINED: Final = "combined"
 PAIR: Final = 2
 
@@ -52,7 +56,7 @@ class PendingRoute:
 class DomainHandle:
     """A domain while it is configured: `kore.domain()` returns it."""
 
-    __slots__ = ("_builder", "attach", "log_config", "name", "rules", "tls_keywords", "where")
+    __slots__ = ("_builder", "attach", "log_config", "name", "rules", "tls", "where")
 
     def __init__(self, builder: "Builder", name: str, attach: str, where: str) -> None:
         self._builder = builder
@@ -61,7 +65,7 @@ class DomainHandle:
         self.where = where
         self.rules: list[RedirectRule] = []
         self.log_config: AccessLogConfig | None = None
-        self.tls_keywords: list[str] = []
+        self.tls = TlsOptions()
 
     def route(
         self,
@@ -135,6 +139,15 @@ class DomainHandle:
         guarded = domain_routes.guard_maps(complete, self.rules)
         return Domain(self.name, self.attach, guarded, tuple(self.rules), self.log_config)
 
+    def build_tls(self) -> DomainTls:
+        """Return the TLS part of the domain, whose server has TLS."""
+        return domain_tls.build_domain_tls(self.tls, self.name, self.attach, self.where)
+
+    def find_tls_notices(self) -> list[str]:
+        """Return notices for TLS keywords, which have no effect: the server is without TLS."""
+        found = domain_tls.find_notices(self.tls, self.name, self.attach)
+        return [f"{self.where}: {notice}" for notice in found]
+
     def __repr__(self) -> str:
         return f"<kore.domain '{self.name}' on server '{self.attach}'>"
 
@@ -186,12 +199,17 @@ class Builder:
         if on_change := self.on_change.get(name):
             on_change(changed)
 
-    def server(self, name: str, address: Address, *, tls: bool) -> None:
-        """Listen on an address."""
+    def server(
+        self, name: str, address: Address, *, tls: bool, redirect_https: bool = False
+    ) -> None:
+        """Listen on an address. *redirect_https*: redirect requests to servers with TLS."""
         self.check_open()
         cross_checks.check_server_name(arguments.check_printable(name, "name"), self.servers)
         cross_checks.check_address(address, self.list_addresses())
-        self.servers[name] = Server(name, address, tls)
+        if tls and redirect_https:
+            hint = "pass tls=False or write `tls no`"
+            raise ConfigError(f"redirect_https is for a server without TLS: {hint}")
+        self.servers[name] = Server(name, address, tls, redirect_https)
         self._server_places[name] = self.locate()
 
     def add_address(self, name: str, address: Address) -> None:
@@ -231,14 +249,14 @@ class Builder:
         """Serve a host name on a server, which may be configured later."""
         self.check_open()
         name = arguments.normalize_domain_name(name)
-        unknown = {name: value for name, value in tls.items() if name not in arguments.TLS_KEYWORDS}
-        arguments.reject_keywords(f"domain '{name}'", unknown, DOMAIN_KEYWORDS, ())
+        label = f"domain '{name}'"
+        unknown = {name: value for name, value in tls.items() if name not in domain_tls.KEYWORDS}
+        arguments.reject_keywords(label, unknown, DOMAIN_KEYWORDS, ())
         cross_checks.check_domain(name, arguments.check_text(attach, "attach"), self.domains)
         handle = DomainHandle(self, name, attach, self.locate())
         if accesslog is not None:
             handle.set_accesslog(accesslog, accesslog_format)
-        # A keyword without a value has no effect.
-        handle.tls_keywords += [name for name, value in tls.items() if value]
+        handle.tls = domain_tls.read_keywords(tls, label)
         self.domains.append(handle)
         return handle
 
@@ -342,7 +360,10 @@ class Builder:
             self.problems,
             needed=self._needs_server(),
         )
-        domains = self._build_domains()
+        domains, tls = self._build_domains()
+        cross_checks.check_tls_domains(
+            list(self.servers.values()), self._server_places, self.domains, self.problems
+        )
         self.problems.raise_if_any()
         self.settings = settings
         self.frozen = True
@@ -358,6 +379,7 @@ class Builder:
             hooks=dict(self.hooks),
             onloads=tuple(self.onloads),
             privsep=tuple(self.privseps.values()),
+            tls=tls,
             traps=tuple(self.traps),
             setting_places=dict(self._setting_places),
             find_function=self.find_function,
@@ -394,20 +416,23 @@ class Builder:
         runs = self.tasks or self.onloads or "workerstart" in self.hooks
         return bool(self.domains or self.pending_routes or not runs)
 
-    def _build_domains(self) -> tuple[Domain, ...]:
+    def _build_domains(self) -> tuple[tuple[Domain, ...], tuple[DomainTls, ...]]:
+        """Return the domains, and the TLS parts of those whose server has TLS."""
         routes: dict[DomainHandle, list[Route]] = {domain: [] for domain in self.domains}
+        tls: list[DomainTls] = []
         # Without any server, domains that are not attached are not reported as well.
         for domain in self.domains if self.servers else ():
             with self.problems.collect_errors(domain.where):
                 cross_checks.check_attached(domain.name, domain.attach, self.servers)
                 if not self.servers[domain.attach].tls:
-                    self.notices += cross_checks.check_tls_keywords(
-                        domain, domain.tls_keywords, domain.where
-                    )
+                    self.notices += domain.find_tls_notices()
+                elif not domain.tls.broken:
+                    tls.append(domain.build_tls())
         for pending in self.pending_routes:
             with self.problems.collect_errors(pending.route.where):
                 routes[self._find_domain(pending)].append(self._resolve_callbacks(pending.route))
-        return tuple(domain.build(found, self.problems) for domain, found in routes.items())
+        domains = tuple(domain.build(found, self.problems) for domain, found in routes.items())
+        return domains, tuple(tls)
 
     def _resolve_callbacks(self, route: Route) -> Route:
         """Return *route* with functions in place of the names of WebSocket callbacks."""

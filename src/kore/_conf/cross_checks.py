@@ -3,10 +3,10 @@
 The messages begin with Kore's words where Kore has the same check.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Protocol, TypeVar
 
-from kore._conf.arguments import build_unsupported_error, normalize_domain_name
+from kore._conf.arguments import normalize_domain_name
 from kore._conf.diagnostics import Diagnostics
 from kore._conf.server_schema import Address, Server
 from kore._values import hosts
@@ -16,9 +16,6 @@ FIRST_SERVER_HINT: Final = (
     'call kore.server(ip="127.0.0.1", port=8888, tls=False), or write a server block with '
     "`bind 127.0.0.1 8888` and `tls no`"
 )
-# Keywords of a domain that restrict access. Ignoring one would protect less than was asked for;
-# the other ones about TLS have no effect without it.
-PROTECTING_KEYWORDS: Final = frozenset({"acme", "client_verify", "crl"})
 
 
 class NamedDomain(Protocol):
@@ -64,16 +61,33 @@ def check_address(wanted: Address, servers: Sequence[Server]) -> None:
 def check_servers(
     configured: Sequence[Server], places: Mapping[str, str], problems: Diagnostics, *, needed: bool
 ) -> None:
-    """Report servers with TLS, and a missing server if one is *needed*."""
+    """Report redirects to https without such a server, and a missing server if one is *needed*."""
     # After other errors a server may be missing that the application meant to configure.
     if needed and not configured and not problems.found:
         problems.add("", f"no server configured: {FIRST_SERVER_HINT}")
+    has_tls = any(server.tls for server in configured)
     for server in configured:
-        if server.tls:
-            with problems.collect_errors(places[server.name], f"server '{server.name}'"):
-                hint = problems.tls_hints.get(server.name, "")
-                missing = build_unsupported_error("TLS")
-                raise ConfigError(f"{missing}, pass tls=False or write `tls no`{hint}")
+        if server.redirect_https and not has_tls and not problems.found:
+            where = places[server.name]
+            problems.add(where, f"server '{server.name}': redirect_https needs a server with TLS")
+
+
+def check_tls_domains(
+    configured: Sequence[Server],
+    places: Mapping[str, str],
+    domains: Sequence[NamedDomain],
+    problems: Diagnostics,
+) -> None:
+    """Report servers with TLS without any domain: they would have no certificate."""
+    attached = {domain.attach for domain in domains}
+    # After other errors a domain may be missing that the application meant to configure.
+    for server in () if problems.found else configured:
+        if server.tls and server.name not in attached:
+            problems.add(
+                places[server.name],
+                f"server '{server.name}' has TLS, and no domain with a certificate: attach one, or "
+                "pass tls=False or write `tls no` for plain HTTP",
+            )
 
 
 # Domains
@@ -114,20 +128,3 @@ def check_attached(name: str, attach: str, configured: Collection[str]) -> None:
     if attach not in configured:
         known = ", ".join(f"'{server}'" for server in configured)
         raise ConfigError(f"domain '{name}': server '{attach}' does not exist, there is {known}")
-
-
-def check_tls_keywords(domain: NamedDomain, given: Iterable[str], where: str) -> Iterator[str]:
-    """Yield a notice for each TLS keyword of a domain whose server is without TLS."""
-    for keyword in given:
-        label = f"domain '{domain.name}': {keyword}"
-        yield f"{where}: {check_tls_keyword(keyword, label, domain.attach)}"
-
-
-def check_tls_keyword(keyword: str, label: str, server: str) -> str:
-    """Return a notice for a TLS keyword of a domain, called *label*, on a server without TLS.
-
-    Raises ConfigError if ignoring the keyword would protect less.
-    """
-    if keyword in PROTECTING_KEYWORDS:
-        raise ConfigError(f"{label} needs a server with TLS, and server '{server}' is without")
-    return f"{label} has no effect: server '{server}' is without TLS"

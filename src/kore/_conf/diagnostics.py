@@ -86,8 +86,6 @@ class Diagnostics:
 
     def __init__(self) -> None:
         self.found: list[str] = []
-        # By the name of a server: a hint for the error that it wants TLS.
-        self.tls_hints: dict[str, str] = {}
 
     def add(self, where: str, text: str) -> None:
         """Add a message, unless the same one is there."""

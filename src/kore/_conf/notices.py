@@ -1,6 +1,7 @@
 """Notices for the log: configuration that is allowed, but has no effect or a surprising one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
@@ -9,19 +10,16 @@ from kore._conf.server_schema import Privsep
 from kore._conf.settings import Settings
 from kore._conf.suggestions import find_foreign_capture
 
-# Settings of features that do not exist yet, or that only C Kore has.
-NO_EFFECT: Final = frozenset(
+# Settings of features that do not exist yet, or that only C Kore has, each with a reason or "".
+NO_EFFECT: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "acme_email",
-        "acme_provider",
-        "http_hsts_enable",
-        "pledge",
-        "rand_file",
-        "seccomp_tracing",
-        "task_threads",
-        "tls_cipher",
-        "tls_dhparam",
-        "tls_version",
+        "acme_email": "",
+        "acme_provider": "",
+        "pledge": "",
+        "rand_file": "the kernel provides random numbers",
+        "seccomp_tracing": "",
+        "task_threads": "",
+        "tls_dhparam": "key exchange is by elliptic curves only",
     }
 )
 DEFAULTS: Final = Settings()
@@ -48,9 +46,10 @@ def find_route_notices(routes: Sequence[Route], *, needs_routes: bool) -> Iterat
 def find_settings_notices(given: Settings, places: Mapping[str, str]) -> tuple[str, ...]:
     """Return a notice for each setting that was changed and has no effect."""
     return tuple(
-        f"{where}: {name} has no effect in this version"
+        f"{where}: {name} has no effect{reason and ': '}{reason or ' in this version'}"
         for name, where in places.items()
-        if name in NO_EFFECT and getattr(given, name) != getattr(DEFAULTS, name)
+        if (reason := NO_EFFECT.get(name)) is not None
+        and getattr(given, name) != getattr(DEFAULTS, name)
     )
 
 

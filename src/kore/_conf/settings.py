@@ -82,10 +82,11 @@ FEWEST_DESCRIPTORS: Final = 32
 MESSAGE_MAX: Final = S32 - 1
 OWN_DESCRIPTORS_HINT: Final = "a worker needs a dozen for itself"
 LETS_ENCRYPT_URL: Final = "https://acme-v02.api.letsencrypt.org/directory"
+# Mozilla's intermediate configuration, version 6.0, for TLS 1.2.
 CIPHERS: Final = (
-    "AEAD-AES256-GCM-SHA384:AEAD-CHACHA20-POLY1305-SHA256:AEAD-AES128-GCM-SHA256:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:"
-    "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 )
 
 
@@ -179,11 +180,9 @@ class Settings:
     )
     tls_cipher: str = _declare_setting(TEXT, CIPHERS, "OpenSSL's list of ciphers for TLS 1.2.")
     tls_dhparam: str = _declare_setting(
-        PATH, "", "PEM file with Diffie-Hellman parameters; none: ffdhe4096."
+        PATH, "", "No effect: key exchange is by elliptic curves only."
     )
-    rand_file: str = _declare_setting(
-        PATH, "", "File of 1024 random bytes that seeds the key manager."
-    )
+    rand_file: str = _declare_setting(PATH, "", "No effect: the kernel provides random numbers.")
     acme_email: str = _declare_setting(TEXT, "", "Address the certificate authority may write to.")
     acme_provider: str = _declare_setting(
         TEXT, LETS_ENCRYPT_URL, "Directory URL of the certificate authority."
@@ -260,7 +259,12 @@ class Settings:
         "response is not ready; unless its system acknowledges data sent to it.",
     )
     http_hsts_enable: int = _declare_setting(
-        make_seconds(0, S64), 31536000, "max-age of strict-transport-security; 0: no such field."
+        make_seconds(0, S64),
+        31536000,
+        "Seconds browsers shall use TLS only, sent over TLS unless deployment is dev; 0: not sent.",
+    )
+    http_hsts_subdomains: bool = _declare_setting(
+        FLAG, False, "Browsers shall use TLS only for subdomains of the host, too."
     )
     http_keepalive_time: int = _declare_setting(
         make_seconds(0), 20, "Seconds an idle connection is kept; 0: none is."

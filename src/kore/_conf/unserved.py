@@ -14,11 +14,13 @@ class UnservedBuilder(Builder):
     Several applications may be imported, and each several times, so repeated names are no errors.
     """
 
-    def server(self, name: str, address: Address, *, tls: bool) -> None:
+    def server(
+        self, name: str, address: Address, *, tls: bool, redirect_https: bool = False
+    ) -> None:
         """Replace the servers by this one."""
         self.servers.clear()
         self.extra_addresses.clear()
-        super().server(name, address, tls=tls)
+        super().server(name, address, tls=tls, redirect_https=redirect_https)
 
     def domain(self, name: str, attach: str, **keywords: Any) -> DomainHandle:
         """Replace the domains by this one."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypedDict, TypeVar, Unpack
 
 Handler: TypeAlias = Callable[..., Any]
+FilePath: TypeAlias = str | os.PathLike[str]
 Validators: TypeAlias = Mapping[str, str | re.Pattern[str] | Callable[..., Any]]
 
 class RouteKeywords(TypedDict, total=False):
@@ -26,6 +27,16 @@ class RouteKeywords(TypedDict, total=False):
     stream: bool
     body_max: int | str
     websocket: Mapping[str, Any]
+
+class TlsKeywords(TypedDict, total=False):
+    """What a domain on a server with TLS needs."""
+
+    cert: FilePath | Sequence[FilePath] | None
+    key: FilePath | Sequence[FilePath] | None
+    client_verify: FilePath | None
+    verify_depth: int | None
+    crl: FilePath | None
+    acme: bool
 
 class Domain:
     """One domain while it is configured."""
@@ -55,6 +66,7 @@ def server(
     port: int | str | None = None,
     path: str | None = None,
     tls: bool = True,
+    redirect_https: bool = False,
 ) -> None: ...
 def bind(ip: str, port: int | str) -> bool: ...
 def bind_unix(path: str) -> bool: ...
@@ -71,7 +83,7 @@ def domain(
     *,
     accesslog: str | None = None,
     accesslog_format: str = "combined",
-    **tls: object,
+    **tls: Unpack[TlsKeywords],
 ) -> Domain: ...
 def route(
     path: str,

@@ -66,6 +66,7 @@ class Configuration:
     http_write_timeout: Setting[int]
     http_half_closed_timeout: Setting[int]
     http_hsts_enable: Setting[int]
+    http_hsts_subdomains: Setting[bool]
     http_keepalive_time: Setting[int]
     http_request_ms: Setting[int]
     http_request_limit: Setting[int]

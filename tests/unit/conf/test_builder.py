@@ -265,13 +265,13 @@ def test_a_server_is_needed() -> None:
     assert complaint(Builder()).startswith("no server configured")
 
 
-def test_tls_is_refused_with_the_place_of_the_server() -> None:
+def test_tls_without_a_certificate_is_refused_with_the_place_of_the_server() -> None:
     builder = Builder(numbered())
     builder.server("default", LOCAL, tls=True)
 
     assert complaint(builder) == (
-        "app.py:1: server 'default': TLS is not part of this version yet, "
-        "pass tls=False or write `tls no`"
+        "app.py:1: server 'default' has TLS, and no domain with a certificate: attach one, or "
+        "pass tls=False or write `tls no` for plain HTTP"
     )
 
 
@@ -363,9 +363,9 @@ def test_a_pattern_is_compiled_once_and_kept(builder: Builder) -> None:
 
 
 def test_a_setting_without_effect_is_noticed(builder: Builder) -> None:
-    builder.set("tls_version", "1.3")
+    builder.set("seccomp_tracing", "yes")
     builder.set("workers", 1)
 
     (notice,) = builder.build().notices
 
-    assert notice.endswith("tls_version has no effect in this version")
+    assert notice.endswith("seccomp_tracing has no effect in this version")

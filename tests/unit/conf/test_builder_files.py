@@ -37,6 +37,7 @@ def complaint(builder: Builder) -> str:
 
 def test_all_errors_are_raised_at_once(builder: Builder) -> None:
     builder.server("secure", Address("::1", 443), tls=True)
+    builder.domain("s.test", "secure")
     builder.domain("a.test", "nowhere")
     builder.domain("b.test", "default")
     builder.route("/", handler, domain="c.test")
@@ -47,9 +48,9 @@ def test_all_errors_are_raised_at_once(builder: Builder) -> None:
     assert lines[0] == "4 errors in the configuration:"
     assert [line.split(": ")[0] for line in lines[1:]] == [
         "kore.conf:7",
-        "app.py:2",
         "app.py:3",
-        "app.py:5",
+        "app.py:4",
+        "app.py:6",
     ]
 
 

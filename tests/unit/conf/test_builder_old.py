@@ -47,7 +47,7 @@ def test_tls_keywords_without_effect_are_noticed_on_a_server_without_tls(builder
 def test_tls_keywords_that_restrict_access_are_refused_without_tls(
     builder: Builder, keyword: str
 ) -> None:
-    builder.domain("*", "default", **{keyword: "x"})
+    builder.domain("*", "default", **{keyword: True if keyword == "acme" else "x"})
 
     assert complaint(builder) == (
         f"app.py:2: domain '*': {keyword} needs a server with TLS, and server 'default' is without"

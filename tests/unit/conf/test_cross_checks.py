@@ -118,17 +118,25 @@ def test_a_missing_server_is_not_reported_after_another_error() -> None:
     assert problems.found == ["kore.conf:1: wrong"]
 
 
-def test_a_server_with_tls_is_refused() -> None:
-    server = Server("default", Address("::1", 443), tls=True)
+def test_a_redirect_to_https_without_such_a_server_is_refused() -> None:
+    server = Server("default", Address("::1", 80), tls=False, redirect_https=True)
 
     (problem,) = collect_errors(
         partial(cross_checks.check_servers, needed=True), [server], {"default": "app.py:3"}
     )
 
-    assert problem == (
-        "app.py:3: server 'default': TLS is not part of this version yet, "
-        "pass tls=False or write `tls no`"
-    )
+    assert problem == "app.py:3: server 'default': redirect_https needs a server with TLS"
+
+
+def test_a_server_with_tls_needs_a_domain() -> None:
+    servers = [Server(name, Address("::1", 443), tls=True) for name in ("one", "other")]
+    places = {"one": "app.py:3", "other": "app.py:4"}
+    problems = Diagnostics()
+
+    cross_checks.check_tls_domains(servers, places, [NamedDomain("*", "one")], problems)
+
+    (problem,) = problems.found
+    assert problem.startswith("app.py:4: server 'other' has TLS, and no domain with a certificate")
 
 
 def test_a_domain_on_an_unknown_server_is_refused() -> None:

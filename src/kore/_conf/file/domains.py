@@ -6,22 +6,19 @@ from typing import Final
 
 from kore._conf import arguments, domain_rules, filemaps
 from kore._conf.builder import COMBINED, DomainHandle
-from kore._conf.cross_checks import check_tls_keyword
 from kore._conf.file.directives import (
     Directive,
     Scope,
     Table,
     make_block_runner,
-    read_flag,
     read_number,
 )
 from kore._conf.file.routes import RouteScope, add_route
 from kore._conf.file.syntax import Block
+from kore._conf.file.tls import TLS, TlsScope, build_options, check_server
 from kore._conf.schema import RedirectRule, compile_path
 from kore._conf.server_schema import AccessLogConfig
 from kore.errors import ConfigError
-
-DEPTH_MAX: Final = 2**31 - 1
 
 
 @dataclass(slots=True)
@@ -33,15 +30,11 @@ class FilemapScope(Scope):
 
 
 @dataclass(slots=True)
-class DomainScope(Scope):
+class DomainScope(TlsScope):
     """A domain block."""
 
-    name: str = ""
-    attach: str = ""
     # Routes and filemaps in order: the first match wins.
     parts: list[RouteScope | FilemapScope] = field(default_factory=list)
-    tls: dict[str, Block] = field(default_factory=dict)
-    acme: bool = False
     rules: list[RedirectRule] = field(default_factory=list)
     accesslog: AccessLogConfig | None = None
 
@@ -68,10 +61,11 @@ def finish_domain(scope: DomainScope, block: Block) -> None:
             raise ConfigError(f"domain '{scope.name}' not attached to server: write `attach NAME`")
     if not scope.attach or ("server", scope.attach) in scope.context.broken:
         return
-    _check_tls(scope)
+    check_server(scope)
     # Without the label: the builder's messages have the name.
     with scope.context.locate_errors(block.where):
         handle = scope.context.builder.domain(scope.name, scope.attach)
+        handle.tls = build_options(scope)
         handle.rules += scope.rules
         handle.log_config = scope.accesslog
         for part in scope.parts:
@@ -97,49 +91,11 @@ def _use_only_server(scope: DomainScope, block: Block) -> str:
     return name
 
 
-def _check_tls(scope: DomainScope) -> None:
-    """Check that the TLS directives of a domain are complete, and that its server has TLS."""
-    builder = scope.context.builder
-    server = builder.servers.get(scope.attach)
-    if server is not None and not server.tls:
-        for keyword, block in scope.tls.items():
-            with builder.problems.collect_errors(block.where):
-                label = f"{scope.label}: {keyword}"
-                scope.context.add_notice(block, check_tls_keyword(keyword, label, scope.attach))
-    elif server is not None and not scope.acme and not {"certfile", "certkey"} <= scope.tls.keys():
-        raise ConfigError(f"incomplete TLS setup for '{scope.name}': write certfile and certkey")
-
-
 def _read_attach(scope: DomainScope, block: Block) -> None:
     """Read `attach SERVER`."""
     if scope.attach:
         raise ConfigError(f"already attached to server '{scope.attach}'")
     scope.attach = arguments.check_text(block.arguments[0], block.keyword)
-
-
-def read_tls_option(scope: DomainScope, block: Block) -> None:
-    """Read `certfile`, `certkey` and `client_verify`."""
-    if block.keyword == "client_verify" and block.keyword in scope.tls:
-        raise ConfigError(f"client_verify already set for '{scope.name}'")
-    for path in block.arguments:
-        arguments.check_text(path, block.keyword)
-    scope.tls[block.keyword] = block
-
-
-def _read_client_verify_depth(scope: DomainScope, block: Block) -> None:
-    """Read `client_verify_depth N`."""
-    read_number(block, 0, 0, DEPTH_MAX)
-    scope.tls[block.keyword] = block
-
-
-def _read_acme(scope: DomainScope, block: Block) -> None:
-    """Read `acme yes|no`."""
-    if not read_flag(block):
-        return
-    if "*" in scope.name:
-        raise ConfigError("acme: wildcards not supported due to lack of dns-01")
-    scope.acme = True
-    scope.tls[block.keyword] = block
 
 
 def _read_accesslog(scope: DomainScope, block: Block) -> None:
@@ -232,24 +188,6 @@ DOMAIN: Final[Table] = MappingProxyType(
             "PATH [FORMAT]",
             "Log requests to a file: `combined`, `json`, or a text with variables.",
         ),
-        "certfile": Directive(
-            read_tls_option, "PATH", "The certificate and its chain.", unsupported=True
-        ),
-        "certkey": Directive(read_tls_option, "PATH", "The private key.", unsupported=True),
-        "client_verify": Directive(
-            read_tls_option,
-            "CA [CRL]",
-            "Ask clients for certificates of this authority.",
-            unsupported=True,
-        ),
-        "client_verify_depth": Directive(
-            _read_client_verify_depth,
-            "NUMBER",
-            "Certificates between the two; default 1.",
-            unsupported=True,
-        ),
-        "acme": Directive(
-            _read_acme, "yes|no", "Get the certificate by ACME; default no.", unsupported=True
-        ),
+        **TLS,
     }
 )

@@ -10,6 +10,7 @@ from kore._conf.file.directives import Directive, Scope, Table, make_block_runne
 from kore._conf.file.domains import DomainScope, run_route
 from kore._conf.file.routes import RouteScope, parse_method
 from kore._conf.file.syntax import Block, quote_word
+from kore._conf.file.tls import read_client_verify
 from kore._conf.suggestions import suggest_name
 from kore.errors import ConfigError
 
@@ -105,7 +106,7 @@ def _read_renamed_option(scope: DomainScope, block: Block) -> None:
     """Read `client_certificates` and `require_client_cert`."""
     today = ("client_verify", *block.arguments)
     scope.context.warn_old_spelling(block, " ".join(map(quote_word, today)))
-    domains.read_tls_option(scope, replace(block, words=today))
+    read_client_verify(scope, replace(block, words=today))
 
 
 def _read_renamed_setting(scope: Scope, block: Block) -> None:

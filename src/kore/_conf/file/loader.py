@@ -48,6 +48,7 @@ class ServerScope(Scope):
     name: str = ""
     addresses: list[tuple[Address, str]] = field(default_factory=list)
     tls: bool = True
+    redirect_https: bool = False
 
 
 @dataclass(slots=True)
@@ -151,7 +152,7 @@ def _finish_server(scope: ServerScope, block: Block) -> None:
 def _add_server(scope: ServerScope) -> None:
     """Pass a server to the builder."""
     builder, ((address, _), *more) = scope.context.builder, scope.addresses
-    builder.server(scope.name, address, tls=scope.tls)
+    builder.server(scope.name, address, tls=scope.tls, redirect_https=scope.redirect_https)
     for address, where in more:
         with scope.context.locate_errors(where, scope.label):
             builder.add_address(scope.name, address)
@@ -179,6 +180,11 @@ def _add_address(scope: ServerScope, block: Block, address: Address, callback: l
 def _read_tls(scope: ServerScope, block: Block) -> None:
     """Read `tls yes|no`."""
     scope.tls = read_flag(block)
+
+
+def _read_redirect_https(scope: ServerScope, block: Block) -> None:
+    """Read `redirect_https yes|no`."""
+    scope.redirect_https = read_flag(block)
 
 
 # Privileges
@@ -227,8 +233,6 @@ def _read_old_listener(top: Scope, block: Block) -> None:
         context.warn_old_spelling(
             block, f"server {DEFAULT_SERVER} {{", line, "}", f"attach {DEFAULT_SERVER}"
         )
-        hint = f"; for plain HTTP write {context.old_server}, and leave out certificates"
-        context.builder.problems.tls_hints[DEFAULT_SERVER] = hint
     else:
         text = "is an old spelling; without certificates it serves plain HTTP"
         context.add_notice(block, f"{block.keyword} {text}: write {context.old_server}")
@@ -354,8 +358,13 @@ SERVER: Final[Table] = MappingProxyType(
             "PATH [CALLBACK]",
             "A Unix socket; `@` begins an abstract one. May be repeated.",
         ),
-        "tls": Directive(
-            _read_tls, "yes|no", "Whether it speaks TLS; default yes.", unsupported=True, once=True
+        "tls": Directive(_read_tls, "yes|no", "Whether it speaks TLS; default yes.", once=True),
+        "redirect_https": Directive(
+            _read_redirect_https,
+            "yes|no",
+            "Of a server without TLS: redirect the hosts that a server with TLS has, but for "
+            "`/.well-known/acme-challenge/`; default no.",
+            once=True,
         ),
     }
 )

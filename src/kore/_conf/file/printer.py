@@ -23,7 +23,7 @@ from kore._conf.schema import (
     Route,
     RouteRequirements,
 )
-from kore._conf.server_schema import Address, Server
+from kore._conf.server_schema import Address, DomainTls, Server
 from kore._conf.settings import SETTINGS
 from kore._values.methods import METHODS
 
@@ -48,7 +48,12 @@ class Printer:
 
     def print_config(self, config: Config, imports: Sequence[tuple[str, ...]]) -> str:
         """Return a file that makes *config* again, as far as its functions have names."""
-        domains = [line for domain in config.domains for line in self._print_domain(domain)]
+        tls = {(each.server, each.domain): each for each in config.tls}
+        domains = [
+            line
+            for domain in config.domains
+            for line in self._print_domain(domain, tls.get((domain.server, domain.name)))
+        ]
         lines = [
             *_print_settings(config),
             # Their configuration is in this file.
@@ -103,11 +108,13 @@ class Printer:
                 yield "    " + _format_statement(("authentication_uri", auth.redirect))
             yield "}"
 
-    def _print_domain(self, domain: Domain) -> Iterator[str]:
-        """Yield a domain block."""
+    def _print_domain(self, domain: Domain, tls: DomainTls | None) -> Iterator[str]:
+        """Yield a domain block; *tls*: the TLS part of the domain, if its server has TLS."""
         yield ""
         yield f"domain {quote_word(domain.name)} {{"
         yield "    " + _format_statement(("attach", domain.server))
+        if tls is not None:
+            yield from ("    " + line for line in _print_tls(tls))
         if log := domain.accesslog:
             yield "    " + _format_statement(("accesslog", log.path, log.format))
         for rule in domain.rules:
@@ -307,7 +314,19 @@ def _print_servers(entries: Sequence[Server]) -> Iterator[str]:
         for server in own:
             yield "    " + _format_address(server.address)
         yield f"    tls {_format_value(own[0].tls)}"
+        if own[0].redirect_https:
+            yield "    redirect_https yes"
         yield "}"
+
+
+def _print_tls(given: DomainTls) -> Iterator[str]:
+    """Yield the TLS statements of a domain."""
+    for files in given.certificates:
+        yield _format_statement(("certfile", files.certificate))
+        yield _format_statement(("certkey", files.key))
+    if given.client_verify:
+        yield _format_statement(("client_verify", *filter(None, (given.client_verify, given.crl))))
+        yield f"client_verify_depth {given.verify_depth}"
 
 
 def _format_address(given: Address) -> str:

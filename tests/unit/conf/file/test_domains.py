@@ -7,7 +7,6 @@ from kore._conf.schema import Auth
 from kore._values.methods import METHODS
 from tests.helpers.conf import allowed, built, complaints, config, domain, index, route
 
-LATER = "is not part of this version yet"
 VALIDATORS = "validator v_uid regex ^[0-9]+$\nvalidator v_fun function allowed\n"
 AUTHENTICATION = (
     "authentication auth {\n authentication_type request\n authentication_validator allowed\n}\n"
@@ -241,12 +240,6 @@ def test_an_invalid_route_of_a_file_is_reported_with_its_line() -> None:
         ("accesslog a.log '$x'", "accesslog: unknown variable $x"),
         ("redirect ^/(a)$ 301 /$7", "redirect '^/(a)$': target '/$7': there is no capture $7"),
         ("redirect ^/ 301 /ü", "redirect '^/': target '/ü' is not a URL"),
-        ("client_verify_depth -1", "bad value '-1' for client_verify_depth: 0..2147483647"),
-        ("client_verify", "write `client_verify CA [CRL]`, not 0 words"),
-        ('certfile ""', "certfile is empty"),
-        ("certkey", "write `certkey PATH`, not 0 words"),
-        ("acme maybe", "invalid 'maybe' for yes|no acme option"),
-        ("acme yes", "acme: wildcards not supported due to lack of dns-01"),
     ],
 )
 def test_parts_of_a_domain_are_checked_when_the_file_is_read(line: str, problem: str) -> None:
@@ -258,56 +251,4 @@ def test_parts_of_a_domain_are_checked_when_the_file_is_read(line: str, problem:
 def test_a_second_accesslog_is_refused() -> None:
     assert complaints(domain("accesslog /a\naccesslog /b")) == [
         "kore.conf:3: domain '*': already has the accesslog /a"
-    ]
-
-
-# TLS
-
-
-TLS = "server secure {\n bind ::1 443\n}\n"
-REFUSED = f"kore.conf:1: server 'secure': TLS {LATER}, pass tls=False or write `tls no`"
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        "certfile a.pem\n certkey a.key",
-        "certfile a.pem\n certkey a.key\n client_verify ca.pem crl.pem\n client_verify_depth 2",
-        "acme yes",
-    ],
-)
-def test_a_domain_with_all_that_tls_needs_waits_for_its_server(lines: str) -> None:
-    assert complaints(TLS + f"domain a.test {{\n attach secure\n {lines}\n}}") == [REFUSED]
-
-
-def test_a_domain_without_a_key_is_incomplete() -> None:
-    server, said = complaints(TLS + "domain a.test {\n attach secure\n certfile a\n acme no\n}")
-
-    assert server == REFUSED
-    assert said == (
-        "kore.conf:4: domain 'a.test': incomplete TLS setup for 'a.test': "
-        "write certfile and certkey"
-    )
-
-
-def test_clients_are_verified_by_one_authority() -> None:
-    text = "domain a.test {\n attach plain\n client_verify a\n client_verify b\n}"
-
-    assert complaints(text)[1] == (
-        "kore.conf:4: domain 'a.test': client_verify already set for 'a.test'"
-    )
-
-
-def test_tls_directives_that_restrict_access_are_refused_without_tls() -> None:
-    lines = "certfile a\n certkey b\n client_verify_depth 1\n"
-    plain = f"domain a.test {{\n attach plain\n {lines}"
-
-    assert config(plain + "}").notices == tuple(
-        f"kore.conf:{line}: domain 'a.test': {name} has no effect: server 'plain' is without TLS"
-        for line, name in ((3, "certfile"), (4, "certkey"), (5, "client_verify_depth"))
-    )
-    assert complaints(plain + "client_verify ca\n acme yes\n}") == [
-        f"kore.conf:{line}: domain 'a.test': {name} needs a server with TLS, "
-        "and server 'plain' is without"
-        for line, name in ((6, "client_verify"), (7, "acme"))
     ]

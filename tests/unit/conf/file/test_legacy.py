@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kore._conf.schema import Config
-from kore._conf.server_schema import Address, Privsep
+from kore._conf.server_schema import Address, CertificateFiles, DomainTls, Privsep
 from kore._values.methods import METHODS
 from tests.helpers.conf import allowed, built, complaints, config, domain, index
 
@@ -125,13 +125,16 @@ def test_an_error_of_a_route_is_not_repeated_by_statements_that_refer_to_it() ->
 def test_addresses_outside_of_servers_are_one_server_with_tls() -> None:
     text = "bind ::1 443\nbind_unix /x\ndomain * {\n certfile a\n certkey b\n}\n"
 
-    (problem,) = complaints(text, server=False)
+    made = config(text, server=False)
 
-    assert problem == (
-        "kore.conf:1: server 'default': TLS is not part of this version yet, "
-        "pass tls=False or write `tls no`; for plain HTTP write `server default {`, "
-        "`bind ::1 443`, `unix /x`, `tls no`, `}` once, and `attach default` in each domain, "
-        "and leave out certificates"
+    assert [(str(server.address), server.tls) for server in made.servers] == [
+        ("[::1]:443", True),
+        ("/x", True),
+    ]
+    assert made.tls == (DomainTls("*", "default", (CertificateFiles("a", "b"),)),)
+    assert made.notices[0] == (
+        "kore.conf:1: bind is an old spelling, write `server default {`, `bind ::1 443`, `}`, "
+        "`attach default`"
     )
 
 
@@ -161,15 +164,15 @@ def test_without_certificates_they_serve_plain_http(more: str) -> None:
 def test_a_certificate_anywhere_means_tls(certificate: str) -> None:
     text = f"bind ::1 80\n{OLD_DOMAIN}domain a.test {{\n {certificate}\n}}\n"
 
-    problems = complaints(text, server=False)
-
-    assert "TLS is not part of this version yet" in problems[0]
-    assert "`server default {`, `bind ::1 80`, `tls no`, `}`" in problems[0]
+    # Both domains need certificates now.
+    assert complaints(text, server=False)[0] == (
+        "kore.conf:2: incomplete TLS setup for '*': write certfile and certkey"
+    )
 
 
 def test_tls_may_be_enabled_and_disabled_outside_of_servers() -> None:
     (problem,) = complaints("bind ::1 80\ntls yes\n", server=False)
-    assert problem.startswith("kore.conf:1: server 'default': TLS is not part of this version yet")
+    assert problem.startswith("kore.conf:1: server 'default' has TLS, and no domain with a cert")
     text = "bind ::1 80\ntls no\ndomain * {\n certfile a\n certkey b\n}\n"
     made = config(text, server=False)
     assert not made.servers[0].tls
@@ -181,8 +184,8 @@ def test_tls_outside_of_servers_needs_such_an_address() -> None:
 
 
 def test_the_spelling_that_a_message_suggests_works() -> None:
-    (problem,) = complaints("bind ::1 80\ntls yes\n", server=False)
-    written = "\n".join(re.findall("`([^`]*)`", problem.partition("for plain HTTP")[2]))
+    notice = config(f"bind ::1 80\n{OLD_DOMAIN}", server=False).notices[0]
+    written = "\n".join(re.findall("`([^`]*)`", notice.partition("plain HTTP: ")[2]))
     block, _, attach = written.rpartition("\n")
 
     made = config(f"{block}\ndomain * {{\n {attach}\n static / index\n}}\n", server=False)
@@ -266,13 +269,17 @@ def test_a_setting_that_was_renamed_is_set(old: str, new: str) -> None:
 
 @pytest.mark.parametrize("old", ["client_certificates", "require_client_cert"])
 def test_the_certificates_of_clients_were_called_otherwise(old: str) -> None:
-    text = f"server s {{\n bind ::1 1\n}}\ndomain a {{\n attach s\n acme yes\n {old} ca.pem\n}}"
+    pair = "certfile c\n certkey k"
+    text = f"server s {{\n bind ::1 1\n}}\ndomain a {{\n attach s\n {pair}\n {old} ca.pem\n}}"
 
-    (problem,) = complaints(text)
+    made = config(text)
 
-    assert "TLS is not part of this version yet" in problem
+    assert made.tls[0].client_verify == "ca.pem"
+    assert made.notices == (
+        f"kore.conf:8: {old} is an old spelling, write `client_verify ca.pem`",
+    )
     assert complaints(text.replace(" ca.pem", ""))[-1] == (
-        f"kore.conf:7: domain 'a': write `{old} CA [CRL]`, not 0 words"
+        f"kore.conf:8: domain 'a': write `{old} CA [CRL]`, not 0 words"
     )
 
 

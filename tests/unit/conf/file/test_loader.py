@@ -27,6 +27,7 @@ VALID = {
     "seccomp_tracing": "yes",
     "http_media_type": "text/x ext other",
     "http_multipart_header_max": "64",
+    "http_hsts_subdomains": "yes",
     "http_pretty_error": "yes",
     "filemap_hidden": "yes",
     "filemap_precompressed": "no",
@@ -104,9 +105,13 @@ def test_a_setting_in_a_block_is_for_all_and_noticed() -> None:
 
 
 def test_settings_without_effect_are_noticed() -> None:
-    assert config("file other.conf\ntls_version 1.2\n").notices == (
+    text = "file other.conf\ntls_dhparam dh.pem\nrand_file r\nacme_email a@b.test\n"
+
+    assert config(text).notices == (
         "kore.conf:1: file has no effect in a file: write `include PATH`",
-        "kore.conf:2: tls_version has no effect in this version",
+        "kore.conf:2: tls_dhparam has no effect: key exchange is by elliptic curves only",
+        "kore.conf:3: rand_file has no effect: the kernel provides random numbers",
+        "kore.conf:4: acme_email has no effect in this version",
     )
 
 
@@ -186,9 +191,28 @@ def test_a_server_has_any_number_of_addresses() -> None:
 
 def test_tls_is_on_unless_it_is_turned_off() -> None:
     for text in ("bind ::1 443", "bind ::1 443\n tls yes"):
-        assert complaints(f"server a {{\n {text}\n}}", server=False) == [
-            f"kore.conf:1: server 'a': TLS {LATER}, pass tls=False or write `tls no`"
-        ]
+        (said,) = complaints(f"server a {{\n {text}\n}}", server=False)
+        assert said.startswith("kore.conf:1: server 'a' has TLS, and no domain with a certificate:")
+
+
+def test_a_server_without_tls_may_redirect_to_those_with() -> None:
+    secure = (
+        "server b {\n bind ::1 443\n}\n"
+        "domain * {\n attach b\n certfile c.pem\n certkey k.pem\n}\n"
+    )
+    text = "server a {\n bind ::1 80\n bind ::1 81\n tls no\n redirect_https yes\n}\n"
+
+    made = config(text + secure, server=False)
+
+    assert [server.redirect_https for server in made.servers] == [True, True, False]
+    assert complaints(text, server=False) == [
+        "kore.conf:1: server 'a': redirect_https needs a server with TLS"
+    ]
+    (said,) = complaints(text.replace(" tls no\n", "") + secure, server=False)
+    assert said == (
+        "kore.conf:1: server 'a': redirect_https is for a server without TLS: "
+        "pass tls=False or write `tls no`"
+    )
 
 
 @pytest.mark.parametrize(

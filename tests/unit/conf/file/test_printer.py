@@ -95,6 +95,23 @@ def test_a_printed_configuration_loads_as_the_same(
         assert demanded(first.requirements) == demanded(other.requirements)
 
 
+def test_certificates_and_redirects_to_https_are_printed() -> None:
+    builder = Builder()
+    builder.server("http", Address(ip="::1", port=80), tls=False, redirect_https=True)
+    builder.server("https", Address(ip="::1", port=443), tls=True)
+    pairs = {"cert": ["/e c.pem", "/rsa.pem"], "key": ["/e c.key", "/rsa.key"]}
+    builder.domain("a.test", "https", **pairs, client_verify="/ca", verify_depth=3, crl="/r")
+    builder.domain("b.test", "https", cert="/b.pem", key="/b.key", client_verify="/ca")
+    builder.domain("b.test", "http")
+    made = builder.build()
+
+    again = config(printed(made), App(NAMES), server=False)
+
+    assert again.tls == made.tls
+    assert again.servers == made.servers
+    assert printed(again) == printed(made)
+
+
 def test_a_route_without_options_is_printed_without_statements() -> None:
     builder = Builder()
     builder.server("http", Address(path="@x"), tls=False)
