@@ -7,7 +7,7 @@ JOBS ?= 4
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-start bench-websockets soak fuzz autobahn sanitize cover dist clean
+.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-start bench-tls bench-websockets soak fuzz autobahn sanitize cover dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -47,6 +47,9 @@ bench: $(VENV)/.built ## Measure ours and the peers in one run; writes benchmark
 
 bench-websockets: $(VENV)/.built ## Measure WebSockets, ours and the peers'; ARGS=--write keeps the page.
 	$(BIN)/python benchmarks/websocket_run.py $(ARGS)
+
+bench-tls: $(VENV)/.built ## Measure TLS, ours and the peers'; ARGS=--write keeps the page.
+	$(BIN)/python benchmarks/tls_run.py $(ARGS)
 
 bench-database: $(VENV)/.built ## Measure queries of a PostgreSQL of its own; ARGS=--write keeps the page.
 	$(BIN)/python benchmarks/database.py $(ARGS)

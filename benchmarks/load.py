@@ -43,9 +43,10 @@ def present() -> bool:
 
 def drive(server: Server, workload: Workload, seconds: int, core: int) -> Run:
     """Load a server for some seconds; return what it cost per request."""
-    _wrk(server, workload, WARM_UP, core)
+    url = f"{server.peer.scheme}://127.0.0.1:{server.port}{workload.path}"
+    run_wrk(url, workload, WARM_UP, core)
     before, client_before = measure.cpu(server.pid), _children_cpu()
-    counted = _wrk(server, workload, seconds, core)
+    counted = run_wrk(url, workload, seconds, core)
     used = measure.cpu(server.pid).since(before)
     client_used = _children_cpu() - client_before
     requests = counted["requests"]
@@ -72,10 +73,10 @@ def _children_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _wrk(server: Server, workload: Workload, seconds: int, core: int) -> dict[str, float]:
+def run_wrk(url: str, workload: Workload, seconds: int, core: int) -> dict[str, float]:
+    """Load a server for some seconds; return what wrk counted, latencies in microseconds."""
     words = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{workload.connections}"]
     words += [f"-d{seconds}s", "-s", workload.script]
-    url = f"http://127.0.0.1:{server.port}{workload.path}"
     with tempfile.NamedTemporaryFile() as body:
         body.write(workload.body or b"")
         body.flush()

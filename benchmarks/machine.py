@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,6 +29,21 @@ def described(python_version: str) -> list[tuple[str, str]]:
 def packages(installed: Mapping[str, str], names: Iterable[str]) -> str:
     """Return the versions of some packages in one line."""
     return ", ".join(f"{name} {installed[name]}" for name in names if name in installed)
+
+
+def tls_programs() -> str:
+    """Return the versions of the system's OpenSSL and of nginx, as far as they are installed."""
+    commands = {"openssl": ["openssl", "version"], "nginx": ["nginx", "-v"]}
+    path = f"{os.environ['PATH']}:/usr/sbin"
+    said = []
+    for name, command in commands.items():
+        program = shutil.which(name, path=path)
+        if program is not None:
+            command[0] = program
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            version = (done.stdout + done.stderr).strip()
+            said.append(re.sub(r"^nginx version: | \(Lib.*", "", version))
+    return ", ".join(said)
 
 
 def _cpu() -> str:

@@ -34,6 +34,7 @@ class Peer:
     serves: tuple[str, ...] = EVERYTHING
     directory: Path = APPS
     ours: bool = False  # runs in the environment kore is installed in
+    scheme: str = "http"
     # How to know that it serves: what to ask, and how the answer begins.
     probe: bytes = b"GET / HTTP/1.1\r\nhost: bench\r\n\r\n"
     welcome: bytes = b"HTTP/1.1 200"

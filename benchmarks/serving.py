@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -25,7 +26,7 @@ class Server:
     def __init__(self, peer: Peer, bin_directory: Path, core: int | None, extra: dict[str, str]):
         self.peer = peer
         self.core = core
-        self.port = _free_port()
+        self.port = find_free_port()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the server
         words = argv(peer, self.port, bin_directory)
         # Bytecode is there, as pip leaves it: without it each start would compile everything.
@@ -62,7 +63,7 @@ class Server:
 
     def check(self, workload: Workload) -> None:
         """Ask once, and see that the answer is the right one."""
-        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        client = _http_client(self.peer, self.port)
         try:
             headers = {"content-type": workload.content_type} if workload.body else {}
             client.request(workload.method, workload.path, workload.body, headers)
@@ -110,14 +111,40 @@ def running(
 
 def _answers(port: int, peer: Peer) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as client:
+        with _connected(peer, port) as client:
             client.sendall(peer.probe)
             return client.recv(4096).startswith(peer.welcome)
     except OSError:
         return False
 
 
-def _free_port() -> int:
+def _connected(peer: Peer, port: int) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=2)
+    if peer.scheme == "http":
+        return client
+    try:
+        return unverified().wrap_socket(client)
+    except OSError:
+        client.close()
+        raise
+
+
+def _http_client(peer: Peer, port: int) -> http.client.HTTPConnection:
+    if peer.scheme == "http":
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=unverified())
+
+
+def unverified() -> ssl.SSLContext:
+    """Return a client's context that accepts any certificate: those of a run are self-signed."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def find_free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

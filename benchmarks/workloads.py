@@ -17,7 +17,7 @@ FORM = (
 )
 # Files for the static workloads, name and size; made when first needed.
 STATIC = Path(__file__).resolve().parent / ".static"
-FILES = {"4k.bin": 4096, "10m.bin": 10 << 20}
+FILES = {"4k.bin": 4096, "1m.bin": 1 << 20, "10m.bin": 10 << 20}
 
 
 @dataclass(frozen=True, slots=True)
