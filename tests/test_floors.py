@@ -40,6 +40,7 @@ from tests.helpers.house import (
     public_names,
     resolved,
     rings,
+    socket_calls,
     too_big,
     wrong_rooms,
     wrong_ways,
@@ -225,6 +226,16 @@ def test_functions_of_the_core_take_little() -> None:
     }
 
 
+def test_bytes_of_clients_pass_where_tls_is() -> None:
+    calls = {path: found for path, source in CYTHON.items() if (found := socket_calls(source))}
+
+    del calls["_core/libc.pxd"]  # declarations
+    assert calls == {
+        "_core/socket_stream.pyx": {"recv", "send", "sendfile", "sendmsg"},
+        "_core/log_file.pyx": {"write"},
+    }, "everything else would reach a client of a TLS port without encryption"
+
+
 # Names and prose
 
 
@@ -406,6 +417,9 @@ def test_other_breaches_are_found() -> None:
         "`_http/router.py` sets _context.current.worker"
     ]
     assert context_writes("_app", "builder = _context.current.builder = None") == []
+    source = "x = send(self.fd, data, size)\n# as recv(2) does\nreturn readv(fd, v, 2)"
+    assert socket_calls(source) == {"send", "readv"}
+    assert socket_calls("cdef int send(self)\nself.send(data)\nsendfile_max(1)") == set()
     assert global_statements("x = 1\ndef f():\n    global x\n") == [3]
     assert too_big("def f(a, b, c, d, e, f, g):\n" + "    pass\n" * 60) == [
         "f() has 61 lines",

@@ -82,9 +82,9 @@ FLOORS = {
     -9: "_core.accesslog _core.body _core.request_head _core.tls_context _core.writer",
     -10: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
           _core.log_file _core.poller _core.probes _core.protocol _core.response _core.state
-          _core.tls_key _core.ws_assembler _core.ws_options""",
+          _core.tls_key _core.tls_layer _core.ws_assembler _core.ws_options""",
     -11: """_core.buffer _core.frames _core.grammar _core.libc _core.openssl _core.parser
-          _core.refusals _core.scoreboard_slot _core.table""",
+          _core.refusals _core.scoreboard_slot _core.socket_io _core.table""",
     # Below all, since everything may use it.
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}
@@ -183,6 +183,12 @@ PARAMETERS = 6
 
 CYTHON_IMPORT = re.compile(
     r"^\s*(?:from\s+(?P<whence>[\w.]+)\s+)?c?import\s+(?P<names>[\w., ]*)", re.M
+)
+
+# A system call that moves bytes, as code of the core has it: `recv(2)` is prose, `self.send(...)`
+# and `cdef int send(self, ...)` are methods.
+SOCKET_CALL = re.compile(
+    r"(?<![\w.])((?:recv|send|read|write)(?:from|to|m?msg|file|v)?|splice)\((?!\d\)|self[,)])"
 )
 
 Graph = Mapping[str, Iterable[str]]
@@ -364,6 +370,11 @@ def context_writes(module: str, source: str) -> list[str]:
         and ast.unparse(target.value) in {"_context.current", "current"}
         and target.attr not in mine
     ]
+
+
+def socket_calls(source: str) -> set[str]:
+    """Return the system calls of a Cython file that receive or send."""
+    return set(SOCKET_CALL.findall(source))
 
 
 def global_statements(source: str) -> list[int]:

@@ -5,28 +5,14 @@ from libc.stdint cimport int64_t
 from kore._core.buffer cimport Buffer
 from kore._core.file cimport FileRange
 from kore._core.poller cimport PollSource
-
-
-cdef enum IoResult:             # beside counts of bytes
-    IO_LOST = -2                # the peer is no longer there
-    IO_AGAIN = -1               # nothing now; epoll will tell
-    IO_TRUNCATED = -4           # a file has less than was announced: only closing helps now
+from kore._core.socket_io cimport Output
+from kore._core.tls_layer cimport TlsLayer
 
 
 cdef enum FlushResult:
     PENDING = 0                 # some output waits
     FLUSHED = 1                 # all of it went
     LOST = 2                    # the peer is gone
-
-
-cdef struct Output:             # what one system call sends
-    const char *head
-    size_t head_size
-    const char *data            # NULL: from a file
-    size_t size
-    int file                    # its descriptor
-    int64_t offset
-    int flags
 
 
 cdef class SocketStream(PollSource):
@@ -36,11 +22,15 @@ cdef class SocketStream(PollSource):
     cdef Py_ssize_t part_sent   # bytes of the first part that have gone
     cdef bint ended             # all that the peer sent is read
     cdef bint broken            # nothing can be sent any more; what was received can be read
-    cdef int64_t sent_size      # bytes sent in all
-    cdef int64_t wire_size      # bytes given to the kernel in all: with TLS, other ones
-    cdef int64_t received_size  # bytes received in all
+    cdef TlsLayer tls           # None: no TLS
+    cdef size_t sealed_size     # bytes of TLS records that the socket has not taken
+    cdef int64_t sent_size      # bytes sent in all; with TLS, before encryption
+    cdef int64_t wire_size      # bytes given to the kernel in all
+    cdef int64_t received_size  # bytes received in all; with TLS, after decryption
 
     cdef Py_ssize_t receive(self, char *data, size_t size) except -3
+    cdef Py_ssize_t receive_raw(self, char *data, size_t size) noexcept
+    cdef void note_records(self) noexcept
     cdef Py_ssize_t read_into_inbox(self) except -3
     cdef void consume_input(self, size_t size) noexcept
     cdef int queue_copy(self, const char *data, size_t size) except -1
@@ -66,5 +56,6 @@ cdef class SocketStream(PollSource):
     cdef Py_ssize_t send_part(self, object part) except -3
     cdef int consume_sent(self, size_t count) except -1
     cdef int lose_output(self) except -1
+    cdef bint send_close_notify(self) noexcept
     cdef int half_close(self) except -1
     cdef int abort(self) except -1

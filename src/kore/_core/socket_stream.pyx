@@ -26,6 +26,7 @@ from kore._core.buffer cimport (
 from kore._core.libc cimport (
     MSG_MORE, MSG_NOSIGNAL, SHUT_WR, SIOCOUTQ, SO_LINGER, SOL_SOCKET, ioctl, iovec, linger, msghdr,
     recv, send, sendfile, sendmsg, setsockopt, shutdown)
+from kore._core.socket_io cimport IO_AGAIN, IO_LOST, IO_TRUNCATED
 
 from kore._core.file import log_truncation
 
@@ -46,15 +47,31 @@ cdef class SocketStream(PollSource):
     cdef Py_ssize_t receive(self, char *data, size_t size) except -3:
         """Read once: a count, 0 at the end of input, IO_AGAIN or IO_LOST."""
         cdef Py_ssize_t count
+        if self.tls is None:
+            count = self.receive_raw(data, size)
+        else:
+            count = self.tls.receive(data, size)
+            self.note_records()
+        if count > 0:
+            self.received_size += count
+        return count
+
+    cdef Py_ssize_t receive_raw(self, char *data, size_t size) noexcept:
+        """Read once what the socket has; with TLS, only to discard it."""
+        cdef Py_ssize_t count
         while True:
             count = recv(self.fd, data, size, 0)
             if count >= 0:
-                self.received_size += count
                 return count
             if errno == EAGAIN:
                 return IO_AGAIN
             if errno != EINTR:
                 return IO_LOST
+
+    cdef void note_records(self) noexcept:
+        """Take over the counters of the TLS layer, which may have sent something."""
+        self.sealed_size = self.tls.sealed_size
+        self.wire_size = self.tls.wire_size
 
     cdef Py_ssize_t read_into_inbox(self) except -3:
         """Read once into the inbox, which grows when it is full."""
@@ -164,7 +181,8 @@ cdef class SocketStream(PollSource):
     @cython.nonecheck(False)
     cdef size_t pending_size(self) noexcept:
         """Return how much waits to be sent, any large part counting as a block and a byte."""
-        return buffered_size(&self.outbox) + (BLOCK_SIZE + 1 if self.parts else 0)
+        return buffered_size(&self.outbox) + self.sealed_size + (
+            BLOCK_SIZE + 1 if self.parts else 0)
 
     @cython.nonecheck(False)
     cdef int64_t parts_size(self) except -1:
@@ -239,6 +257,10 @@ cdef class SocketStream(PollSource):
         cdef iovec vectors[2]
         cdef msghdr message
         cdef Py_ssize_t count
+        if self.tls is not None:
+            count = self.tls.transmit(output)
+            self.note_records()
+            return count
         while True:
             if output.data == NULL:
                 count = sendfile(self.fd, output.file, &output.offset, output.size)
@@ -264,6 +286,11 @@ cdef class SocketStream(PollSource):
     cdef Py_ssize_t send_next(self) except -3:
         """Send what is next in the queue, in one system call."""
         cdef Output output
+        cdef Py_ssize_t count
+        if self.sealed_size:
+            count = self.tls.send_sealed()
+            self.note_records()
+            return count
         if self.parts:
             if type(self.parts[0]) is FileRange:
                 return self.send_file_range(self.parts[0])
@@ -356,9 +383,20 @@ cdef class SocketStream(PollSource):
         self.parts = None
         self.part_sent = 0
         consume_bytes(&self.outbox, buffered_size(&self.outbox), &self.poller.pool)
+        if self.sealed_size:
+            self.tls.drop_sealed()
+            self.sealed_size = 0
         if parts:
             parts.clear()       # last: freeing them may run code of the application
         return 0
+
+    cdef bint send_close_notify(self) noexcept:
+        """With TLS, tell the peer that nothing more will be sent; return whether that has left."""
+        if self.tls is None or self.broken:
+            return True
+        self.tls.send_close_notify()
+        self.note_records()
+        return not self.sealed_size
 
     cdef int half_close(self) except -1:
         """Tell the peer that nothing more will be sent, and go on receiving."""
@@ -372,9 +410,20 @@ cdef class SocketStream(PollSource):
             now.l_onoff = 1
             now.l_linger = 0
             setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now))
+        if self.tls is not None:
+            self.tls.close()        # no close_notify: it would say that this is the whole
         return self.close()
 
+    cdef int close(self) except -1:
+        cdef bint orderly = not self.closed and not self.pending_size()
+        PollSource.close(self)      # finds out whether the descriptor is still this socket's
+        if orderly and not self.fd_lost and self.fd >= 0:
+            self.send_close_notify()
+        return 0
+
     cdef int on_closed(self) except -1:
+        if self.tls is not None:
+            self.tls.close()
         return_block(&self.inbox, &self.poller.pool)
         return_block(&self.outbox, &self.poller.pool)
         self.parts = None

@@ -63,6 +63,7 @@ cdef class Transport(SocketStream):
     cdef bint is_inet(self) noexcept
     cdef bint has_unacknowledged(self) noexcept
     cdef bint wants_input(self) noexcept
+    cdef bint has_hidden_input(self) noexcept
     cdef bint has_unfinished_input(self) noexcept
     cdef int update_interest(self, FlushResult sent) except -1
     cdef int await_last_input(self, uint32_t events) except -1

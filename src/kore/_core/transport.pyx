@@ -14,7 +14,8 @@ from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, sockaddr)
 from kore._core.probes cimport enable_keepalive_probes
 from kore._core.protocol cimport DETACHED
-from kore._core.socket_stream cimport FLUSHED, IO_AGAIN, IO_LOST, LOST, PENDING
+from kore._core.socket_io cimport IO_AGAIN, IO_LOST
+from kore._core.socket_stream cimport FLUSHED, LOST, PENDING
 
 cdef enum:
     TURN_PIECES = 64    # times a protocol may queue more before others have their turn
@@ -115,7 +116,7 @@ cdef class Transport(SocketStream):
 
     cdef int discard_input(self) except -1:
         cdef char scratch[BLOCK_SIZE]
-        cdef Py_ssize_t count = self.receive(scratch, BLOCK_SIZE)
+        cdef Py_ssize_t count = self.receive_raw(scratch, BLOCK_SIZE)
         if count == 0 and self.phase == FLUSHING:
             self.ended = True
             return 0
@@ -168,6 +169,8 @@ cdef class Transport(SocketStream):
         """Go on after output was queued outside of the loop, or when others had a turn."""
         self.yielded = False
         self.resume_planned = False
+        if not self.closed and self.has_hidden_input():
+            self.read()
         self.advance()
 
     cdef int plan_resume(self) except -1:
@@ -304,6 +307,8 @@ cdef class Transport(SocketStream):
         return 0
 
     cdef int finish(self) except -1:
+        if not self.send_close_notify():
+            return self.update_interest(PENDING)
         if not self.linger or self.ended:
             return self.close()
         self.half_close()
@@ -390,6 +395,12 @@ cdef class Transport(SocketStream):
         return self.phase != OPEN or (not self.protocol.blocked and self.protocol.wants_input())
 
     @cython.nonecheck(False)
+    cdef bint has_hidden_input(self) noexcept:
+        """Return whether the TLS layer holds input that is wanted now: epoll does not see it."""
+        return self.tls is not None and self.tls.has_buffered_input and self.phase == OPEN and (
+            self.wants_input())
+
+    @cython.nonecheck(False)
     cdef bint has_unfinished_input(self) noexcept:
         """Return whether some of what was received is still to be worked on."""
         return self.yielded or self.protocol.blocked or self.protocol.has_input()
@@ -399,6 +410,9 @@ cdef class Transport(SocketStream):
         """Choose what epoll shall report: the one place where both buffers are looked at."""
         cdef uint32_t events = EPOLLIN if self.wants_input() else 0
         cdef int64_t due
+        if self.has_hidden_input() and not self.resume_planned:
+            self.resume_planned = True
+            self.plan_resume()
         if self.broken:
             return self.await_last_input(events)
         if not self.ended and not self.peer_leaving:
