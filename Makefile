@@ -7,7 +7,7 @@ JOBS ?= 4
 CORE := $(wildcard src/kore/_core/*.pyx src/kore/_core/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-start bench-tls bench-websockets soak fuzz autobahn sanitize cover dist clean
+.PHONY: help demo test fresh check types style bench bench-toolkit bench-clients bench-database bench-objects bench-start bench-tls bench-websockets soak fuzz autobahn tls-check sanitize cover dist clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -74,6 +74,9 @@ fuzz: $(VENV)/.built ## The fuzzers, longer than in the suite.
 
 autobahn: $(VENV)/.built ## The Autobahn|Testsuite (needs a Python 2.7); writes docs/autobahn.md
 	$(BIN)/python -m tests.autobahn $(ARGS)
+
+tls-check: $(VENV)/.built ## sslyze, testssl.sh, h2load and openssl on a running server; writes docs/tls-check.md
+	$(BIN)/python -m tests.tls_check $(ARGS)
 
 sanitize: ## The core's unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 	PYTHON=$(PYTHON) tests/sanitize.sh
