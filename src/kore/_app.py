@@ -21,8 +21,6 @@ from kore import _context
 from kore._conf import notices
 from kore._conf.builder import Builder
 from kore._conf.diagnostics import get_working_directory, make_absolute
-from kore._conf.file import loader
-from kore._conf.file.syntax import parse
 from kore._conf.schema import Config
 from kore._conf.signatures import (
     check_callable,
@@ -124,6 +122,10 @@ class Application:
     def read_file(self, file: str) -> None:
         """Read a configuration file, if there is one."""
         if file:
+            # Only with a file: 0.5 MB that all workers would carry.
+            from kore._conf.file import loader
+            from kore._conf.file.syntax import parse
+
             blocks = parse(file, self.read_contents, os.environ, self.builder.problems)
             loader.load(blocks, self.builder, self)
 

@@ -9,7 +9,6 @@ if its source has not changed since it was written, and if no load of this serve
 import importlib.machinery
 import os
 import sys
-import sysconfig
 import time
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
@@ -41,8 +40,8 @@ class BytecodePolicy:
         self.name = Path(app).stem.partition(".")[0] if os.sep in app else app.partition(".")[0]
         self.trusted_before = trusted_before
         self.writes = writes
-        paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
-        self.libraries = (*(path + os.sep for path in paths), PACKAGE_DIRECTORY)
+        # Not sysconfig.get_path(): it loads all variables of Python's build, 0.5 MB.
+        self.libraries = (str(Path(os.__file__).parent) + os.sep, PACKAGE_DIRECTORY)
 
     def install(self) -> None:
         """Apply these rules to every source file that this process imports from now on.

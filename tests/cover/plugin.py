@@ -8,16 +8,13 @@ import coverage
 import hypothesis
 import pytest
 
+from tests.cover.core import counter_name
+from tests.cover.flush import flush_counters
+
 # A test with one of these talks to a server of its own or to a shared one.
 FIXTURES = {"serve", "serve_module", "serve_session", "postgres", "own_postgres"}
 # Files that start commands themselves.
 STARTERS = ("subprocess", "fix_serve", "process_helpers", "conf_project", "objects_client")
-
-# Tests that run each line of the core millions of times, and none that others do not run.
-REPETITIVE = ("test_more_overhead_than_4096_bytes_is_refused",)
-# Files whose tests have the garbage collector run in the middle of the core's allocations: the
-# tracer allocates, too, and the code that Cython generates for it is not made for that.
-UNTRACEABLE = ("test_finalizers.py", "test_finalizers_order.py")
 
 
 @pytest.hookimpl(trylast=True)
@@ -29,15 +26,6 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("cover")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what takes minutes when it is traced, or cannot be."""
-    items[:] = [
-        item
-        for item in items
-        if not item.name.startswith(REPETITIVE) and item.path.name not in UNTRACEABLE
-    ]
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     """Tell this process, and all that it starts, which file the lines are run for."""
@@ -46,6 +34,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
         os.environ["COVERAGE_CONTEXT"] = name
         if measuring := coverage.Coverage.current():
             measuring.switch_context(name)
+        flush_counters()
+        folder = Path(os.environ["COVERAGE_COUNTERS"], counter_name(name))
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        os.environ["GCOV_PREFIX"] = str(folder)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import coverage
-from coverage.exceptions import NotPython
 
 from tests.cover.build import Copy
+from tests.cover.core import Counters, counter_name
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,15 @@ class Report:
         self.copy = copy
         self.counts = counts
         self.coverage = coverage.Coverage(config_file=str(copy.config))
-        self.coverage.combine()
+        self.coverage.combine(keep=True)
+        self.counters = Counters(copy.counters, copy.objects, copy.source / "_core")
+        self.core = self.counters.lines(self.counters.contexts())
         tests = sorted((copy.folder / "tests").rglob("test_*.py"))
         self.tests = [str(path.relative_to(copy.folder)) for path in tests]
         self.sources = sorted(
             path
             for path in copy.source.rglob("*")
-            if path.suffix in {".py", ".pyx"} and path.name != "__init__.py"
+            if path.suffix in {".py", ".pyx", ".pxd"} and path.name != "__init__.py"
         )
         self.names = {str(path.relative_to(copy.source)) for path in self.sources}
         self.files = [self.figures(path) for path in self.sources]
@@ -55,11 +57,12 @@ class Report:
     def figures(self, path: Path) -> Figures:
         """Return the figures of a source file."""
         name = str(path.relative_to(self.copy.source))
-        try:
-            found = self.measured(path)
-        except NotPython:  # a file of the core that was not imported
-            return Figures(name, 0, (), 0, 0, None)
         own = own_tests(name, self.tests, self.names)
+        return (self.python_figures if path.suffix == ".py" else self.core_figures)(path, name, own)
+
+    def python_figures(self, path: Path, name: str, own: list[str]) -> Figures:
+        """Return the figures of a Python module."""
+        found = self.measured(path)
         # What runs when a module is imported is run for no file of tests.
         contexts = ["^$", *(f"^{re.escape(test)}$" for test in own)]
         summary = self.measured(path, contexts)["summary"] if own else None
@@ -67,9 +70,21 @@ class Report:
             name,
             found["summary"]["num_statements"],
             tuple(found["missing_lines"]),
-            found["summary"].get("num_branches", 0),
-            found["summary"].get("missing_branches", 0),
+            found["summary"]["num_branches"],
+            found["summary"]["missing_branches"],
             share(summary) if summary else None,
+        )
+
+    def core_figures(self, path: Path, name: str, own: list[str]) -> Figures:
+        """Return the figures of a module of the core."""
+        key = f"kore/{name}"
+        lines = self.core.get(key, {})
+        missing = tuple(sorted(line for line, was_run in lines.items() if not was_run))
+        contexts = [test for test in map(counter_name, own) if test in self.counters.contexts()]
+        run_by_own = self.counters.lines(contexts, [path.stem]).get(key, {}) if contexts else {}
+        covered = sum(run_by_own.get(line, False) for line in lines)
+        return Figures(
+            name, len(lines), missing, 0, 0, 100.0 * covered / len(lines) if own and lines else None
         )
 
     def measured(self, path: Path, contexts: list[str] | None = None) -> dict[str, Any]:
@@ -113,7 +128,7 @@ class Report:
             [
                 "# Coverage",
                 "",
-                "Written by `make cover`, which runs all tests with a core that reports its lines,",
+                "Written by `make cover`, which runs all tests with a core that counts its lines,",
                 "and measures every process that they start. What a process that is killed has run",
                 "is lost, so a line in the last column may still be run. The own tests of a file",
                 "are those named after it. Of the core (Cython) lines are known, and no branches.",

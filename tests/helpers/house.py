@@ -65,7 +65,7 @@ FLOORS = {
           _pgsql.harmless _pgsql.queue _pgsql.statements _pgsql.values _process.ipc.datagrams
           _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
           _process.ipc.send_queue _process.ipc.tls_messages
-          _process.ipc.validation _process.worker.codec _process.worker.memory
+          _process.ipc.validation _process.worker.codec _process.heap _process.worker.memory
           _websocket.broadcast _websocket.deflate _websocket.groups _websocket.handshake""",
     0: """_conf.server_schema _conf.suggestions _context _maybe_async _numbers _pgsql.functions
           _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
-from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kore._values.dates import format_http_date
 from kore._values.grammar import is_token
 from kore._values.hosts import normalize_host
+
+if TYPE_CHECKING:
+    # With 0.3 MB, and most applications set no cookie with a date.
+    from datetime import datetime
 
 # A value, perhaps in quotes: no blanks, quotes, commas, semicolons or backslashes.
 VALUE: Final = re.compile(r'("?)[!#-+\--:<-\[\]-~]*\1')
@@ -45,7 +48,7 @@ class Cookie:
     path: str | None = "/"
     domain: str | None = None
     max_age: int | None = None
-    expires: datetime | float | None = None
+    expires: "datetime | float | None" = None
     secure: bool = False
     http_only: bool = True
     same_site: str | None = "Lax"
@@ -88,6 +91,8 @@ class Cookie:
             self._check_expires(self.expires)
 
     def _check_expires(self, expires: Any) -> None:
+        from datetime import datetime
+
         about = f"cookie {self.name!r}: expires"
         if isinstance(expires, bool) or not isinstance(expires, datetime | int | float):
             raise TypeError(
@@ -162,10 +167,10 @@ def _parse_identity(value: bytes) -> tuple[str, str, str | None]:
     )
 
 
-def _format_expires(when: datetime | float) -> str:
+def _format_expires(when: "datetime | float") -> str:
     """Return a time as RFC 9110 section 5.6.7 has it; "" if browsers could not parse it."""
     try:
-        second = int(when.timestamp() if isinstance(when, datetime) else when)
+        second = int(when if isinstance(when, int | float) else when.timestamp())
     except (ValueError, OverflowError):
         return ""
     return format_http_date(second) if second >= FIRST_SECOND else ""

@@ -6,13 +6,15 @@ import select
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kore._conf.diagnostics import PACKAGE_DIRECTORY, shorten_path
 from kore._process.ipc.channel import Channel
 from kore._process.ipc.messages import LogLine
-from kore._process.log.outputs import STDERR, FileOutput
-from kore._process.log.writer import LogWriter
+
+if TYPE_CHECKING:
+    # The parent's. Workers do not load it.
+    from kore._process.log.writer import LogWriter
 
 CRITICAL: Final = logging.CRITICAL
 # Syslog's priorities.
@@ -37,6 +39,8 @@ log: Final = logging.getLogger("kore")
 
 def write_stderr(reason: str) -> None:
     """Write to standard error why this process ends, without blocking longer than a second."""
+    from kore._process.log.outputs import STDERR, FileOutput
+
     # Not sys.stderr: it is None if the descriptor was closed at the start.
     text = f"{reason.rstrip()}\n".encode("utf-8", "backslashreplace")
     with contextlib.suppress(OSError):
@@ -98,7 +102,7 @@ def log_to_channel(channel: Channel) -> None:
     install_handler(ParentLogHandler(lambda *record: channel.send(LogLine(*record))))
 
 
-def log_to_writer(writer: LogWriter, *, quiet: bool = False) -> None:
+def log_to_writer(writer: "LogWriter", *, quiet: bool = False) -> None:
     """Write the parent's own log records; only warnings and worse when *quiet*."""
     install_handler(
         ParentLogHandler(

@@ -16,6 +16,7 @@ from typing import Any, Final
 from kore._conf.settings import VERSION
 from kore._process import privsep
 from kore._process.eventloop import CallbackLoop
+from kore._process.heap import trim_heap
 from kore._process.ipc.messages import (
     ConfigLoaded,
     Draining,
@@ -281,6 +282,7 @@ class Parent:
         self.resources.log_addresses(generation)
         log.info("all worker processes started")
         self.terminal.detach(self.loop, self.resources.log_writer)
+        trim_heap()
         if previous is not None:
             self._retire(previous)
 

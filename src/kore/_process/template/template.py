@@ -22,6 +22,7 @@ from kore import _app
 from kore._bytecode import BytecodePolicy
 from kore._conf.settings import VERSION
 from kore._maybe_async import await_result, is_awaitable
+from kore._process.heap import trim_heap
 from kore._process.ipc import scoreboard
 from kore._process.ipc.channel import Channel, close_descriptors
 from kore._process.ipc.datagrams import encode
@@ -203,6 +204,7 @@ class Template:
         self._load_parsers()
         # Files that the application has opened stay open in every worker.
         self.opened = open_descriptors() - STANDARD_FDS - {self.channel.fileno()}
+        trim_heap()
         # Workers share these objects with the template until a collection writes to them.
         gc.freeze()
 

@@ -1,8 +1,9 @@
-"""Return free memory to the system when a worker is quiet after a burst, by malloc_trim(3)."""
+"""Return free memory to the system when a worker is quiet after a burst."""
 
 import ctypes
-from collections.abc import Callable
 from typing import Any, Final
+
+from kore._process.heap import trim_heap
 
 # Events between two sweeps below which a pause of some milliseconds does no harm.
 QUIET_EVENTS_MAX: Final = 500
@@ -28,10 +29,8 @@ class Trimmer:
     """Decides when to trim the heap."""
 
     def __init__(self) -> None:
-        library: Any = ctypes.CDLL(None)
-        # glibc has both since 2.33; other libraries return memory by themselves.
-        self.malloc_trim: Callable[[int], int] | None = getattr(library, "malloc_trim", None)
-        self.mallinfo: Any = getattr(library, "mallinfo2", None)
+        # glibc has it since 2.33; other libraries return memory by themselves.
+        self.mallinfo: Any = getattr(ctypes.CDLL(None), "mallinfo2", None)
         if self.mallinfo is not None:
             self.mallinfo.restype = MallInfo
         self.checks_left = 0
@@ -40,7 +39,7 @@ class Trimmer:
 
     def get_free_size(self) -> int:
         """Return how many bytes of the heap are free, 0 where the library cannot tell."""
-        if self.mallinfo is None or self.malloc_trim is None:
+        if self.mallinfo is None:
             return 0
         return int(self.mallinfo().fordblks)
 
@@ -55,6 +54,5 @@ class Trimmer:
 
     def trim_heap(self) -> None:
         """Return free memory to the system."""
-        if self.malloc_trim is not None:
-            self.malloc_trim(0)
+        trim_heap()
         self.free_size_min = self.get_free_size()
