@@ -1,7 +1,8 @@
 """Run the real Autobahn|Testsuite against a real server: `make autobahn`.
 
 Without arguments all of it, which takes a quarter of an hour, and the page about it is written.
-With patterns, such as `1.* 6.4.*`, only those cases, and nothing is written.
+With patterns, such as `1.* 6.4.*`, only those cases, and nothing is written. `--tls`: over TLS; the
+page is another one then.
 """
 
 import datetime as dt
@@ -19,8 +20,10 @@ from kore._conf.settings import VERSION
 from tests.autobahn.install import PLACE, ROOT, SUITE, wstest
 from tests.autobahn.summary import Summary, page
 from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.served_certificates import SessionCertificates
 
 PAGE: Final = ROOT / "docs" / "autobahn.md"
+TLS_PAGE: Final = ROOT / "docs" / "autobahn-tls.md"
 SECONDS: Final = 3600
 COMPRESSION: Final = ["12.*", "13.*"]
 AGENTS: Final = {"without compression": "plain", "with compression": "compressed"}
@@ -28,7 +31,7 @@ AGENTS: Final = {"without compression": "plain", "with compression": "compressed
 
 def specification(server: Server, patterns: Sequence[str]) -> dict[str, object]:
     """Return what the test suite is told to do."""
-    where = f"ws://127.0.0.1:{server.address[1]}"
+    where = f"{'ws' if server.tls is None else 'wss'}://127.0.0.1:{server.address[1]}"
     return {
         "outdir": str(PLACE / "report"),
         "servers": [
@@ -68,21 +71,24 @@ def facts(seconds: float) -> list[tuple[str, str]]:
     ]
 
 
-def main(patterns: Sequence[str]) -> int:
+def main(patterns: Sequence[str], *, over_tls: bool = False) -> int:
     """Run, print the tables, and return the exit status: 1 when a case failed."""
     program = wstest()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as place, Launcher(Path(place)) as serve:
-        server = serve(Path(__file__).with_name("echo_app.py"))
+        tls = SessionCertificates(Path(place)).server() if over_tls else None
+        server = serve(Path(__file__).with_name("echo_app.py"), tls=tls)
         print("autobahn: running; build/autobahn/log tells how far it is", flush=True)
         summaries = conversed(program, server, patterns)
         server.log.check()
     for summary in summaries:
         print(f"\n{summary.agent}\n", *summary.table(), *summary.bad(), sep="\n")
     if not patterns:
-        PAGE.write_text(page(summaries, facts(time.monotonic() - began)))
+        text = page(summaries, facts(time.monotonic() - began), over_tls=over_tls)
+        (TLS_PAGE if over_tls else PAGE).write_text(text)
     return int(any(summary.bad() for summary in summaries))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    arguments = [word for word in sys.argv[1:] if word != "--tls"]
+    sys.exit(main(arguments, over_tls="--tls" in sys.argv))

@@ -73,12 +73,15 @@ def order(number: str) -> list[int]:
     return [int(part) for part in number.split(".")]
 
 
-def page(summaries: Iterable[Summary], facts: Iterable[tuple[str, str]]) -> str:
+def page(
+    summaries: Iterable[Summary], facts: Iterable[tuple[str, str]], *, over_tls: bool = False
+) -> str:
     """Return the page about a run. *facts*: names and values of what was run on what."""
+    command = "make autobahn ARGS=--tls" if over_tls else "make autobahn"
     lines = [
-        "# The Autobahn|Testsuite",
+        "# The Autobahn|Testsuite over TLS" if over_tls else "# The Autobahn|Testsuite",
         "",
-        "Results of `make autobahn` for the WebSockets of kore. NON-STRICT is within RFC 6455, but",
+        f"Results of `{command}` for the WebSockets of kore. NON-STRICT is within RFC 6455, but",
         "not at the first possible byte; INFORMATIONAL cases have no expected result.",
         "",
         *(f"- {name}: {value}" for name, value in facts),
