@@ -26,7 +26,7 @@ from tests.helpers.tls_client import TlsClient
 # What is logged of a start ends with the second line: whoever has read it has read all.
 # In either format: a text ends with a bracket or a quote.
 SERVING = (
-    r"(?s)serving http on (?:https://)?127\.0\.0\.1:(\d+)[]\"].*all worker processes started[]\"]"
+    r"(?s)serving https? on 127\.0\.0\.1:(\d+)[]\"].*all worker processes started[]\"]"
 )
 KORE: Final = (sys.executable, "-m", "kore")
 STOP_SECONDS = 40.0  # more than the drain's own limit
