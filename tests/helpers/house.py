@@ -29,7 +29,8 @@ FLOORS = {
           _process.worker.parent_link _process.worker.refusal_log _process.worker.routing
           _process.worker.signals _process.worker.slow_handlers _process.worker.stop_sequence
           _process.worker.tasks _process.worker.websockets _process.worker.worker""",
-    4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.log.formats
+    4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.keymgr.signer
+          _process.log.formats
           _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer
           _process.output _process.parent.accesslog_files _process.parent.addresses
           _process.parent.daemon _process.eventloop _process.parent.listeners
@@ -66,22 +67,25 @@ FLOORS = {
           _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
           _process.ipc.send_queue _process.ipc.tls_messages
           _process.ipc.validation _process.worker.codec _process.heap _process.worker.memory
+          _process.keymgr.signing_requests
           _websocket.broadcast _websocket.deflate _websocket.groups _websocket.handshake""",
     0: """_conf.server_schema _conf.suggestions _context _maybe_async _numbers _pgsql.functions
           _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
           _values.methods _values.paths _values.redirect_target errors""",
     -1: """_core.broadcast _core.listener _core.testing _core.testing_protocol
-           _core.testing_tls""",
+           _core.testing_handshake _core.testing_tls""",
     -2: "_core.http1",
     -3: "_core.http1_reader",
     -4: "_core.connection _core.dispatch _core.exchange_log",
     -5: "_core.request _core.websocket",
     -6: "_core.sender",
     -7: "_core.exchange _core.transport",
-    -8: "_core.server_context _core.socket_stream",
-    -9: "_core.accesslog _core.body _core.request_head _core.tls_context _core.writer",
+    -8: "_core.remote_key _core.server_context _core.socket_stream",
+    -9: """_core.accesslog _core.body _core.key_channel _core.openssl_errors _core.request_head
+          _core.tls_context _core.writer""",
     -10: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
           _core.log_file _core.poller _core.probes _core.protocol _core.response _core.state
+          _core.openssl_provider _core.signing_queue
           _core.tls_key _core.tls_layer _core.ws_assembler _core.ws_options""",
     -11: """_core.buffer _core.frames _core.grammar _core.libc _core.openssl _core.parser
           _core.refusals _core.scoreboard_slot _core.socket_io _core.table""",
@@ -131,6 +135,7 @@ PURE = (
     "_process.ipc.datagrams",
     "_process.ipc.messages",
     "_process.ipc.tls_messages",
+    "_process.keymgr.signing_requests",
     "_process.ipc.fragments",
     "_values.",
     "_websocket.",
