@@ -233,6 +233,9 @@ def test_bytes_of_clients_pass_where_tls_is() -> None:
     assert calls == {
         "_core/socket_stream.pyx": {"recv", "send", "sendfile", "sendmsg"},
         "_core/log_file.pyx": {"write"},
+        # The channel to the key process.
+        "_core/key_channel.pyx": {"read", "recv"},
+        "_core/signing_queue.pxd": {"sendmsg"},
     }, "everything else would reach a client of a TLS port without encryption"
 
 

@@ -24,6 +24,10 @@ cdef extern from "<time.h>" nogil:
         int tm_year
         int tm_wday
         long tm_gmtoff
+    struct itimerspec:
+        timespec it_interval
+        timespec it_value
+    clockid_t CLOCK_MONOTONIC
     clockid_t CLOCK_MONOTONIC_COARSE
     clockid_t CLOCK_REALTIME_COARSE
     int clock_gettime(clockid_t clock, timespec *now)
@@ -51,6 +55,13 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_create1(int flags)
     int epoll_ctl(int epfd, int op, int fd, epoll_event *event)
     int epoll_wait(int epfd, epoll_event *events, int most, int timeout)
+
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    int TFD_CLOEXEC
+    int TFD_NONBLOCK
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec *when, itimerspec *before)
 
 
 cdef extern from "<sys/ioctl.h>" nogil:
@@ -85,6 +96,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int AF_INET
     int AF_INET6
     int AF_UNIX
+    int MSG_DONTWAIT
     int MSG_NOSIGNAL
     int MSG_MORE
     int SHUT_WR
@@ -129,6 +141,7 @@ cdef extern from "<arpa/inet.h>" nogil:
 
 cdef extern from "<unistd.h>" nogil:
     int close(int fd)
+    ssize_t read(int fd, void *data, size_t size)
     ssize_t write(int fd, const void *data, size_t size)
     ssize_t pread(int fd, void *data, size_t size, int64_t at)
 

@@ -1,0 +1,117 @@
+"""A TLS server whose private keys are at the other end of a socket, and its clients, in memory.
+
+The test carries the bytes of handshakes, and decides when the key process signs. `KeyPair` has the
+signer in this process, `SigningProcess` starts one in another.
+"""
+
+import contextlib
+import functools
+import socket
+import ssl
+
+from kore._core.key_channel import KeyChannel
+from kore._core.poller import Poller
+from kore._core.remote_key import RemoteKey
+from kore._core.testing_handshake import MemoryHandshake
+from kore._core.tls_context import TlsContext, TlsServer
+from kore._process.keymgr.signer import Signer, WorkerRequests
+from tests.helpers.certificates import Certificate, CertificateAuthority
+
+NAME = "localhost"
+CIPHERS = ":".join(
+    f"ECDHE-{kind}-{suite}"
+    for kind in ("ECDSA", "RSA")
+    for suite in ("AES128-GCM-SHA256", "AES256-GCM-SHA384")
+)
+
+
+@functools.cache
+def authority() -> CertificateAuthority:
+    """Return the authority of all certificates here."""
+    return CertificateAuthority()
+
+
+@functools.cache
+def certificate(kind: str) -> Certificate:
+    """Return the certificate of a server with a key of that kind."""
+    return authority().issue(NAME, kind=kind)
+
+
+def client_context(version: str = "1.3") -> ssl.SSLContext:
+    """Return the context of a client that has this version of TLS and no other."""
+    context = ssl.create_default_context(cadata=authority().pem.decode())
+    number = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
+    context.minimum_version = context.maximum_version = number
+    return context
+
+
+class MemoryConnection:
+    """A client and a server that have begun a handshake; nothing has been signed yet."""
+
+    def __init__(self, server: TlsServer, context: ssl.SSLContext) -> None:
+        self.server = MemoryHandshake(server)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = context.wrap_bio(self.incoming, self.outgoing, server_hostname=NAME)
+        self.is_client_done = False
+        self.carry()
+
+    def carry(self) -> None:
+        """Carry the bytes of both to the other, until both wait."""
+        while True:
+            if not self.is_client_done:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    self.client.do_handshake()
+                    self.is_client_done = True
+            if not self.outgoing.pending:
+                return
+            self.incoming.write(self.server.receive(self.outgoing.read()))
+
+    def resume(self) -> None:
+        """Have the server go on, as the callback of its signature asks for."""
+        self.incoming.write(self.server.resume())
+        self.carry()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether both sides have finished the handshake."""
+        return self.is_client_done and self.server.state == "done"
+
+
+class KeyPair:
+    """A worker's channel, keys and TLS server, and the signer at the other end of the channel."""
+
+    def __init__(self, *kinds: str, timeout_ms: int = 60_000) -> None:
+        self.poller = Poller()
+        own, self.other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel = KeyChannel(self.poller, own.detach(), timeout_ms)
+        self.kinds = kinds
+        self.signer = Signer()
+        self.keys = []
+        for key_id, kind in enumerate(kinds, 1):
+            self.signer.set_key(key_id, certificate(kind).key)  # type: ignore[arg-type]
+            self.keys.append(RemoteKey(self.channel, key_id, certificate(kind).chain))
+        self.requests = WorkerRequests(self.other, self.signer, range(1, len(kinds) + 1))
+        self.server = TlsServer(min_version="1.2", max_version="1.3", ciphers=CIPHERS)
+        pairs = [(certificate(kind).chain, key) for kind, key in zip(kinds, self.keys, strict=True)]
+        self.server.set_domain(NAME, TlsContext(self.server, NAME, pairs))
+
+    def connect(self, context: ssl.SSLContext | None = None) -> MemoryConnection:
+        """Return a connection whose server waits for its signature."""
+        return MemoryConnection(self.server, context or client_context())
+
+    def sign(self, *connections: MemoryConnection) -> None:
+        """Sign what has been asked for, and have the handshakes of *connections* go on."""
+        self.requests.serve()
+        self.finish(*connections)
+
+    def finish(self, *connections: MemoryConnection) -> None:
+        """Handle events of the channel, and have *connections* go on whose callback was called."""
+        self.poller.dispatch()
+        for connection in connections:
+            if connection.server.resumable_count:
+                connection.resume()
+
+    def close(self) -> None:
+        """Close everything."""
+        self.poller.close()
+        self.other.close()
