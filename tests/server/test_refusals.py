@@ -12,7 +12,7 @@ from tests.helpers.build import get, request
 from tests.helpers.fix_serve import Launcher, Server
 from tests.helpers.house import ROOT
 from tests.helpers.procs import until
-from tests.helpers.refused_requests import LATE, REFUSED, coded
+from tests.helpers.refused_requests import LATE, OVER_TLS, REFUSED, coded
 
 APP = """
 import asyncio
@@ -78,7 +78,7 @@ def told(serve_module: Launcher) -> list[tuple[int, Line]]:
 
 
 def test_each_reason_has_a_case() -> None:
-    assert REFUSED.keys() | LATE.keys() == REFUSALS.keys()
+    assert REFUSED.keys() | LATE.keys() | OVER_TLS == REFUSALS.keys()
     assert all(REFUSED.values())
 
 

@@ -261,7 +261,8 @@ class Settings:
     http_hsts_enable: int = _declare_setting(
         make_seconds(0, S64),
         31536000,
-        "Seconds browsers shall use TLS only, sent over TLS unless deployment is dev; 0: not sent.",
+        "Seconds browsers shall use TLS only, sent over TLS to hosts with names; 0: not sent.",
+        shown="31536000, with deployment dev 0",
     )
     http_hsts_subdomains: bool = _declare_setting(
         FLAG, False, "Browsers shall use TLS only for subdomains of the host, too."

@@ -10,6 +10,7 @@ from kore._conf.settings import SPARE_DESCRIPTORS, Settings
 from kore.errors import ConfigError
 
 DESCRIPTORS_MAX: Final = 2**31 - 1
+DEVELOPMENT: Final = ("dev", "development")
 
 
 def resolve_settings(
@@ -27,6 +28,9 @@ def resolve_settings(
     if given.http_body_disk_offload:
         # Absolute: workers may have another working directory.
         given = replace(given, http_body_disk_path=make_absolute(given.http_body_disk_path))
+    if given.deployment in DEVELOPMENT and "http_hsts_enable" not in places:
+        # A browser that has seen the field once would insist on TLS for a year.
+        given = replace(given, http_hsts_enable=0)
     if "worker_rlimit_nofiles" in places:
         return given
     wanted = max(given.worker_rlimit_nofiles, _count_descriptors(given, files=files))

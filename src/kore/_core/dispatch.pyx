@@ -27,7 +27,7 @@ cdef int dispatch_request(Request request, object resolve) except -1:
         request.http.close_after(request)
         return request.send_error(503, "")
     # https over a connection that is not: RFC 9110 7.4
-    if request.head.flags & HTTPS_SCHEME and not request.http.secure:
+    if request.head.flags & HTTPS_SCHEME and request.http.tls is None:
         return refuse_request(request, REFUSE_SCHEME)
     request.access_log = None       # the router sets it
     request.route = resolve(request)

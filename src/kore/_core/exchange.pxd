@@ -8,6 +8,7 @@ from kore._core.file cimport FileRange
 from kore._core.protocol cimport Protocol
 from kore._core.request_head cimport RequestHead
 from kore._core.server_context cimport ServerContext
+from kore._core.tls_layer cimport TlsLayer
 
 
 cdef enum Length:
@@ -17,7 +18,7 @@ cdef enum Length:
 
 cdef class HttpProtocol(Protocol):
     cdef ServerContext context
-    cdef bint secure        # the client came over TLS, which nothing offers yet
+    cdef TlsLayer tls       # None: the client came without TLS
 
     cdef bint serves(self, Exchange exchange) noexcept
     cdef bint carries(self, Exchange exchange) noexcept

@@ -141,7 +141,20 @@ cdef class Exchange(RequestHead):
     @property
     def protocol(self):
         """`http` or `https`."""
-        return "https" if self.http.secure else "http"
+        return "http" if self.http.tls is None else "https"
+
+    @property
+    def host_key(self):
+        """What a router looks up: the host, as `bare_host`.
+
+        If the TLS handshake was for another name or for none, a tuple: the host, the domain whose
+        certificate was sent, and whether the client named it.
+        """
+        cdef TlsLayer tls = self.http.tls
+        cdef str host = self.get_bare_host()
+        if tls is None or (tls.named and host == tls.server_name):
+            return host
+        return host, tls.domain, tls.named
 
     @cython.nonecheck(False)
     cdef bint awaits_response(self) noexcept:

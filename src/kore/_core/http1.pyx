@@ -20,6 +20,7 @@ from kore._core.libc cimport time
 from kore._core.refusals cimport REFUSE_BODY_TIMEOUT, REFUSE_HEAD_TIMEOUT
 from kore._core.request cimport Request
 from kore._core.state cimport CLOSING, DRAINING, IDLE, READING_HEAD, RUNNING, STREAMING, SWITCHED
+from kore._core.tls_layer cimport may_send_hsts
 from kore._core.transport cimport Transport
 from kore._core.websocket cimport WebSocket
 from kore._core.writer cimport ResponseHead
@@ -71,7 +72,7 @@ cdef class Http1(Http1Reader):
         head.keep = self.keep_alive
         head.chunked = length == IN_PIECES
         head.length = length
-        head.secure = self.secure
+        head.hsts = may_send_hsts(self.tls)
         exchange.response_start = transport.bytes_queued()
         exchange.answered = exchange.opened = True
         exchange.status = status
@@ -196,7 +197,7 @@ cdef class Http1(Http1Reader):
             return False
         exchange.response_start = transport.bytes_queued()
         self.context.writer.write_upgrade(
-            &transport.outbox, &transport.poller.pool, fields)
+            &transport.outbox, &transport.poller.pool, fields, may_send_hsts(self.tls))
         exchange.answered = exchange.opened = True
         exchange.status = 101
         exchange.body_start = websocket.before = transport.bytes_queued()

@@ -18,6 +18,7 @@ from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, find_offen
 from kore._core.refusals cimport REFUSE_BODY_SIZE, REFUSE_HEAD_TIMEOUT, refusal_status
 from kore._core.state cimport (
     CLOSING, DRAINING, IDLE, READING_BODY, READING_HEAD, RUNNING, STREAMING)
+from kore._core.tls_layer cimport may_send_hsts
 from kore._core.writer cimport ResponseHead, error_page
 
 cdef enum:
@@ -39,6 +40,7 @@ cdef class Http1Reader(HttpProtocol):
     cdef int on_attached(self, object transport) except -1:
         self.transport = transport
         self.context = self.transport.context
+        self.tls = self.transport.tls
         self.stage_deadline = self.transport.poller.now() + self.context.limits.header_timeout_ms
         return 0
 
@@ -126,7 +128,8 @@ cdef class Http1Reader(HttpProtocol):
         cdef Malformed found
         cdef bytes kind, text, quote
         kind, text = error_page(status, self.context.limits.pretty_errors)
-        cdef ResponseHead head = ResponseHead(status, False, False, len(text), self.secure)
+        cdef ResponseHead head = ResponseHead(
+            status, False, False, len(text), may_send_hsts(self.tls))
         cdef list fields = [(b"content-type", kind)]
         if transport.closed or self.disconnected:
             return 0

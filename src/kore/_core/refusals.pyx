@@ -66,6 +66,8 @@ REFUSALS = {
         "the path has a percent sign without two hexadecimal digits, or a zero byte"),
     "SCHEME": RefusalRule(
         REFUSE_SCHEME, 421, "RFC 9110 7.4", "a target of https over a connection without TLS"),
+    "MISDIRECTED": RefusalRule(
+        REFUSE_MISDIRECTED, 421, "RFC 9110 7.4", "the TLS handshake was not for this host"),
     "FIELD_FOLDED": RefusalRule(
         REFUSE_FIELD_FOLDED, 400, "RFC 9112 5.2", "a field line begins with white space"),
     "FIELD_NAME": RefusalRule(

@@ -7,8 +7,8 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t
 
 from kore._core.exchange cimport IN_PIECES
-from kore._core.parser cimport HEAD
-from kore._core.refusals cimport REASON_COUNT
+from kore._core.parser cimport HEAD, QUOTE_SIZE_MAX
+from kore._core.refusals cimport REASON_COUNT, REFUSE_MISDIRECTED, refusal_status
 from kore._core.response cimport (
     Framing, encode_field_name, encode_field_value, is_named, merge_fields, set_field,
     take_over_fields)
@@ -286,6 +286,13 @@ cdef class Request(Exchange):
         """Send an error response of the server; *allow*: allowed methods, *size*: of the file."""
         check_final_status(status)
         self.send_error(status, allow, size)
+
+    def refuse_misdirected(self):
+        """Refuse a request on a connection whose TLS handshake was not for its host, with 421."""
+        cdef bytes host = self.raw[self.head.host.start:self.head.host.start + self.head.host.size]
+        self.refusal = REFUSE_MISDIRECTED
+        self.send_error(refusal_status(REFUSE_MISDIRECTED), "")
+        self.http.note_refusal(REFUSE_MISDIRECTED, host[:QUOTE_SIZE_MAX])
 
     def fail_unless_responded(self, int status):
         """Do as `fail`, unless a response is queued or something else continues it."""

@@ -10,6 +10,7 @@ cdef class RequestHead:
     cdef str path_text
 
     cdef str decode_span(self, Span span)
+    cdef str get_bare_host(self)
     cdef bint find_field(self, const char *name, size_t length, Span *value) noexcept
     cdef bint has_body(self) noexcept
     cdef bytes quote_head(self, int reason)

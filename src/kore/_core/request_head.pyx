@@ -97,6 +97,9 @@ cdef class RequestHead:
 
         Empty when an HTTP/1.0 client named none.
         """
+        return self.get_bare_host()
+
+    cdef str get_bare_host(self):
         # Asked for every request, hence without a str on the way.
         cdef const char *host = PyBytes_AS_STRING(self.raw) + self.head.host.start
         cdef char low[HOST_SIZE_MAX + PORT_SIZE_MAX]

@@ -13,6 +13,14 @@ from kore._core.scoreboard_slot cimport write_label
 from kore._core.poller import log_exception
 
 
+cdef bytes format_hsts(limits):
+    """Return the value of Strict-Transport-Security (RFC 6797); empty if none is to be sent."""
+    if not limits["http_hsts_enable"]:
+        return b""
+    cdef bytes subdomains = b"; includeSubDomains" if limits["http_hsts_subdomains"] else b""
+    return b"max-age=%d" % limits["http_hsts_enable"] + subdomains
+
+
 cdef class ServerContext:
     """The shared part of a worker's connections.
 
@@ -50,7 +58,7 @@ cdef class ServerContext:
         own.pretty_errors = limits["http_pretty_error"]
         own.sendfile = limits["filemap_sendfile"]
         self.writer = HeadWriter(limits["http_server_version"].encode(),
-                                 limits["http_keepalive_time"], limits["http_hsts_enable"])
+                                 limits["http_keepalive_time"], format_hsts(limits))
 
     def set_hooks(self, hooks):
         """Keep each hook by itself: some are called for every request."""

@@ -84,7 +84,7 @@ def write_head(
     chunked: bool = False,
     server: bytes = b"kore",
     keepalive: int = 20,
-    hsts: int | None = None,
+    hsts: bytes | None = None,
 ) -> bytes: ...
 def write_log_line(
     access_log: AccessLog, raw: bytes, values: Mapping[str, object] = ..., *, address: bytes = ...

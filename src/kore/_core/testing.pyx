@@ -246,13 +246,14 @@ def write_head(int status, fields=None, *, int64_t second=0, bint keep=True, len
                **options):
     """Return a response head.
 
-    *options* are `chunked`, `server`, `keepalive` and `hsts`; with the last one, even if it is 0,
-    the client is connected over TLS. Raises ValueError if the status or the second does not exist.
+    *options* are `chunked`, `server`, `keepalive` and `hsts`; with the last one, even if it is
+    empty, Strict-Transport-Security is to be sent. Raises ValueError if the status or the second
+    does not exist.
     """
     check_second(second)
     hsts = options.pop("hsts", None)
     cdef HeadWriter writer = HeadWriter(
-        options.pop("server", b"kore"), options.pop("keepalive", 20), hsts or 0)
+        options.pop("server", b"kore"), options.pop("keepalive", 20), hsts or b"")
     cdef Pool pool
     cdef Buffer out
     cdef ResponseHead head
@@ -262,7 +263,7 @@ def write_head(int status, fields=None, *, int64_t second=0, bint keep=True, len
     head.keep = keep
     head.chunked = options.pop("chunked", False)
     head.length = -1 if length is None else length
-    head.secure = hsts is not None
+    head.hsts = hsts is not None
     if options:
         raise TypeError(f"unknown options: {', '.join(options)}")
     writer.update_date(second)

@@ -33,3 +33,8 @@ cdef class TlsLayer:
 
 cdef class TlsFactory:
     cdef TlsLayer make_layer(self, int fd)
+
+
+cdef inline bint may_send_hsts(TlsLayer tls) noexcept:
+    """Return whether Strict-Transport-Security may be sent to a client; *tls* may be None."""
+    return tls is not None and tls.sends_hsts

@@ -10,7 +10,7 @@ cdef struct ResponseHead:
     bint keep           # the connection stays open for another request
     bint chunked
     int64_t length      # Content-Length; negative: none
-    bint secure         # the client is connected over TLS
+    bint hsts           # Strict-Transport-Security is to be sent
 
 
 cdef class HeadWriter:
@@ -24,7 +24,8 @@ cdef class HeadWriter:
 
     cdef int write_head(self, Buffer *out, Pool *pool, ResponseHead *head, list fields) except -1
     cdef int write_interim(self, Buffer *out, Pool *pool, int status, list fields) except -1
-    cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields) except -1
+    cdef int write_hsts(self, Buffer *out, Pool *pool, list fields) except -1
+    cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields, bint hsts) except -1
     cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *head, list fields) except -1
     cdef int update_date(self, int64_t second) except -1
 

@@ -22,7 +22,6 @@ cdef enum:
     STATUS_MIN = 100    # RFC 9110 section 15
     STATUS_MAX = 599
 
-cdef bytes HSTS = b"strict-transport-security: max-age=%d; includeSubDomains\r\n"   # RFC 6797
 cdef list STATUS_LINES = [None] * (STATUS_MAX + 1)
 
 # The phrases of RFC 9110, where some versions of the standard library have those of RFC 7231.
@@ -153,13 +152,13 @@ cdef class HeadWriter:
     """Writes the heads of a server's responses.
 
     *server* is the value of its Server field, *keepalive* the seconds that an idle connection is
-    kept open, *hsts* the max-age of Strict-Transport-Security (RFC 6797) in seconds; an empty
-    name and 0 leave their field out.
+    kept open, *hsts* the value of Strict-Transport-Security (RFC 6797). An empty value leaves its
+    field out.
     """
 
-    def __cinit__(self, bytes server not None, int keepalive, int64_t hsts=0):
+    def __cinit__(self, bytes server not None, int keepalive, bytes hsts not None=b""):
         self.server_line = b"server: " + server + b"\r\n" if server else b""
-        self.hsts_line = HSTS % hsts if hsts else b""
+        self.hsts_line = b"strict-transport-security: " + hsts + b"\r\n" if hsts else b""
         self.keep_alive_lines = (
             b"connection: keep-alive\r\nkeep-alive: timeout=%d\r\n" % keepalive)
         self.second = -1
@@ -184,9 +183,8 @@ cdef class HeadWriter:
             append_object(out, pool, self.keep_alive_block if head.keep else self.close_block)
         else:
             self.write_fields(out, pool, head, fields)
-        if head.secure and (
-                fields is None or not has_field(fields, b"strict-transport-security", 25)):
-            append_object(out, pool, self.hsts_line)
+        if head.hsts:
+            self.write_hsts(out, pool, fields)
         if head.chunked:
             append_bytes(out, b"transfer-encoding: chunked\r\n", 28, pool)
         elif head.length >= 0:
@@ -203,7 +201,13 @@ cdef class HeadWriter:
                 write_field(out, pool, field)
         return append_bytes(out, b"\r\n", 2, pool)
 
-    cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields) except -1:
+    cdef int write_hsts(self, Buffer *out, Pool *pool, list fields) except -1:
+        """Append Strict-Transport-Security, unless *fields* have one."""
+        if fields is not None and has_field(fields, b"strict-transport-security", 25):
+            return 0
+        return append_object(out, pool, self.hsts_line)
+
+    cdef int write_upgrade(self, Buffer *out, Pool *pool, list fields, bint hsts) except -1:
         """Append the head of a 101 response, after which the connection is a WebSocket."""
         append_object(out, pool, status_line(101))
         if not has_field(fields, b"server", 6):
@@ -212,6 +216,8 @@ cdef class HeadWriter:
         for field in fields:
             if not is_hop_by_hop(field):
                 write_field(out, pool, field)
+        if hsts:
+            self.write_hsts(out, pool, fields)
         return append_bytes(out, b"\r\n", 2, pool)
 
     cdef int write_fields(self, Buffer *out, Pool *pool, ResponseHead *head,

@@ -1,7 +1,7 @@
 """Find the route of a request by host, path and method, and its captures. The first match wins."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
@@ -28,6 +28,9 @@ HOSTS_MAX: Final = 1024
 FILEMAP_METHODS: Final = HTTP_METHOD_GET | HTTP_METHOD_HEAD
 
 
+HostKey = str | tuple[str, str, bool]
+
+
 class RoutedRequest(RedirectedRequest, Protocol):
     """What routing reads of a request, and what it sets."""
 
@@ -35,8 +38,15 @@ class RoutedRequest(RedirectedRequest, Protocol):
     access_log: Any
 
     @property
-    def bare_host(self) -> str:
-        """The host in lower case, without port and last dot; empty for HTTP/1.0 without a host."""
+    def host_key(self) -> HostKey:
+        """The host in lower case, without port and last dot; empty for HTTP/1.0 without a host.
+
+        If the TLS handshake was for another name or for none, a tuple: the host, the domain whose
+        certificate was sent, and whether the client named it.
+        """
+
+    def refuse_misdirected(self) -> None:
+        """Respond 421: the TLS handshake was not for this host."""
 
     @property
     def method(self) -> int:
@@ -81,10 +91,13 @@ class Router:
         domains: Sequence["Domain"],
         fold: Callable[["Route"], "Handler"],
         get_access_log: Callable[["Domain"], Any] = lambda _: None,
+        verified: Collection[str] = (),
     ) -> None:
+        # Names of the domains that require client certificates.
+        self._verified = verified
         self._domains = [
             (
-                domain.name.lower(),
+                domain.name,
                 hosts.compile_wildcard(domain.name),
                 _build_domain_table(domain, fold, get_access_log(domain)),
             )
@@ -95,12 +108,12 @@ class Router:
         self._methods = _combine_methods(
             method for domain in domains for route in domain.routes for method in route.methods
         )
-        self._hosts: dict[str, RouteTable | None] = {}
+        self._hosts: dict[HostKey, RouteTable | None] = {}
 
     def resolve(self, request: RoutedRequest) -> RouteEntry | None:
         """Return the route of *request*; None if it has been responded to."""
         # Runs for every request, so everything that can be decided earlier is.
-        known = self._hosts.get(request.bare_host)
+        known = self._hosts.get(request.host_key)
         if known is None:
             return self._resolve_new_host(request)
         if known.access_log is not None:
@@ -115,31 +128,58 @@ class Router:
         return self._match(request, known)
 
     def _resolve_new_host(self, request: RoutedRequest) -> RouteEntry | None:
-        host = request.bare_host
-        if host not in self._hosts:
-            self._cache_host(host)
-        if self._hosts[host] is not None:
+        key = request.host_key
+        if key not in self._hosts:
+            if len(self._hosts) >= HOSTS_MAX:
+                self._hosts.clear()
+            self._hosts[key] = self._find_table(key)
+        if self._hosts[key] is not None:
             return self.resolve(request)
         request.access_log = self._default_log
-        if request.is_star:
+        if not isinstance(key, str) and self._is_misdirected(key):
+            request.refuse_misdirected()
+        elif request.is_star:
             request.refuse(204, _format_allow(self._methods))
         else:
             request.refuse(404)
         return None
 
-    def _cache_host(self, host: str) -> None:
-        if len(self._hosts) >= HOSTS_MAX:
-            self._hosts.clear()
+    def _find_table(self, key: HostKey) -> RouteTable | None:
+        """Return the routes of the domain for a host; None if it is to be refused."""
+        if isinstance(key, str):
+            name = self._find_domain(key)
+        elif self._is_misdirected(key):
+            return None
+        else:
+            host, handshake, _ = key
+            name = self._find_domain(host) if host else handshake
+        return next((table for known, _, table in self._domains if known == name), None)
+
+    def _find_domain(self, host: str) -> str | None:
+        """Return the name of the first domain that matches a host; None if there is none."""
         wanted = hosts.normalize_address(host)
-        self._hosts[host] = next(
-            # A client of HTTP/1.0 may leave out the host, and gets the first domain.
+        # A client of HTTP/1.0 may leave out the host, and gets the first domain.
+        return next(
             (
-                routes
-                for name, matches, routes in self._domains
-                if wanted in ("", name) or matches(wanted)
+                name
+                for name, matches, _ in self._domains
+                if wanted in ("", name.lower()) or matches(wanted)
             ),
             None,
         )
+
+    def _is_misdirected(self, key: tuple[str, str, bool]) -> bool:
+        """Return whether a connection was not made for the host of a request (RFC 9110 7.4).
+
+        Its handshake may have required no client certificate, or that of another authority. A
+        client that names no host, as for an IP address, gets the certificate of the default domain,
+        and may ask for all hosts without client certificates.
+        """
+        host, handshake, is_named = key
+        wanted = self._find_domain(host) if host else handshake
+        if wanted == handshake:
+            return False
+        return is_named or wanted in self._verified or handshake in self._verified
 
     def _match(self, request: RoutedRequest, known: RouteTable) -> RouteEntry | None:
         path, method = request.path, request.method

@@ -27,6 +27,17 @@ def test_valid_settings_take_effect_unchanged() -> None:
     assert settings_checks.resolve_settings(given, places, Diagnostics()) == given
 
 
+def test_hsts_is_not_sent_in_development_unless_it_is_set() -> None:
+    def resolve(given: Settings, *places: str) -> int:
+        found = settings_checks.resolve_settings(given, dict.fromkeys(places, "x"), Diagnostics())
+        return found.http_hsts_enable
+
+    assert resolve(Settings()) == 0
+    assert resolve(Settings(deployment="development"), "deployment") == 0
+    assert resolve(Settings(http_hsts_enable=5), "http_hsts_enable") == 5
+    assert resolve(Settings(deployment="production"), "deployment") == 31536000
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -76,14 +87,15 @@ def test_the_most_connections_need_an_allowed_number_of_descriptors() -> None:
 def test_a_configured_limit_of_descriptors_is_kept() -> None:
     given = Settings(worker_max_connections=10_000, worker_rlimit_nofiles=900)
 
-    places = {"worker_rlimit_nofiles": "app.py:3"}
+    places = dict.fromkeys(["worker_rlimit_nofiles", "http_hsts_enable"], "app.py:3")
     assert given == settings_checks.resolve_settings(given, places, Diagnostics())
 
 
 def test_the_body_directory_is_resolved_only_with_bodies_in_files() -> None:
     given = Settings(http_body_disk_path="/missing/bodies")
 
-    assert settings_checks.resolve_settings(given, {}, Diagnostics()) == given
+    places = {"http_hsts_enable": "app.py:3"}
+    assert settings_checks.resolve_settings(given, places, Diagnostics()) == given
 
 
 def test_the_body_directory_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

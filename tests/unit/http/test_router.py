@@ -8,7 +8,7 @@ import pytest
 from kore._conf.schema import Domain, Route
 from kore._http import router as module
 from kore._http.pipeline import fold_steps
-from kore._http.router import RouteEntry, Router
+from kore._http.router import HostKey, RouteEntry, Router
 from kore._values.methods import METHODS
 
 
@@ -18,7 +18,7 @@ class FakeRequest:
 
     path: str = "/"
     method: int = METHODS["GET"]
-    bare_host: str = "a.test"
+    host_key: HostKey = "a.test"
     is_star: bool = False
     captures: tuple[str, ...] | None = None
     refused: list[tuple[int, str]] = field(default_factory=list)
@@ -27,6 +27,9 @@ class FakeRequest:
 
     def refuse(self, status: int, allow: str = "") -> None:
         self.refused.append((status, allow))
+
+    def refuse_misdirected(self) -> None:
+        self.refused.append((421, ""))
 
     def response_header(self, name: str, value: str) -> None:
         self.location = value
@@ -270,7 +273,7 @@ def test_options_star_is_about_the_whole_server(host: str) -> None:
         fold_steps,
     )
 
-    assert ask(found, "*", "OPTIONS", bare_host=host, is_star=True) == [
+    assert ask(found, "*", "OPTIONS", host_key=host, is_star=True) == [
         (204, "POST, DELETE, OPTIONS")
     ]
 
@@ -283,15 +286,17 @@ def test_a_server_without_routes_finds_nothing() -> None:
 # Domains
 
 
-def domains(*names: str) -> Router:
+def domains(*names: str, verified: tuple[str, ...] = ()) -> Router:
     """Return a router with a route named after each domain."""
     return Router(
-        [Domain(name, "default", (Route("/", name.upper, ("GET",)),)) for name in names], fold_steps
+        [Domain(name, "default", (Route("/", name.upper, ("GET",)),)) for name in names],
+        fold_steps,
+        verified=verified,
     )
 
 
-def domain_of(found: Router, host: str) -> str:
-    entry = found.resolve(FakeRequest(bare_host=host))
+def domain_of(found: Router, host: HostKey) -> str:
+    entry = found.resolve(FakeRequest(host_key=host))
     return entry.run().lower() if entry else ""
 
 
@@ -322,7 +327,7 @@ def test_the_first_domain_that_matches_wins() -> None:
 
 
 def test_a_host_without_a_domain_is_not_found() -> None:
-    assert ask(domains("a.test"), bare_host="b.test") == [(404, "")]
+    assert ask(domains("a.test"), host_key="b.test") == [(404, "")]
 
 
 def test_a_client_that_names_no_host_gets_the_first_domain() -> None:
@@ -337,3 +342,60 @@ def test_unknown_hosts_do_not_grow_the_cache_without_limit() -> None:
 
     assert len(found._hosts) <= module.HOSTS_MAX
     assert domain_of(found, "last") == "last"
+
+
+# Connections with TLS: the host, the domain of the handshake, whether the client named it
+
+OPEN = ("a.test", "b.test", "*.wild.test")
+VERIFIED = ("first.verified.test", "Second.verified.test")
+
+
+@pytest.mark.parametrize(
+    ("host", "handshake", "is_named", "domain"),
+    [
+        # The name of the handshake matches the same domain.
+        ("x.wild.test", "*.wild.test", True, "*.wild.test"),
+        ("second.verified.test", "Second.verified.test", True, "second.verified.test"),
+        # No name: the certificate was that of the default domain, which may be any.
+        ("a.test", "a.test", False, "a.test"),
+        ("b.test", "a.test", False, "b.test"),
+        ("first.verified.test", "first.verified.test", False, "first.verified.test"),
+        # No host in HTTP/1.0.
+        ("", "b.test", True, "b.test"),
+        ("", "first.verified.test", False, "first.verified.test"),
+    ],
+)
+def test_a_host_may_be_another_than_that_of_the_handshake(
+    host: str, handshake: str, is_named: bool, domain: str
+) -> None:
+    found = domains(*OPEN, *VERIFIED, verified=VERIFIED)
+
+    assert domain_of(found, (host, handshake, is_named)) == domain
+
+
+@pytest.mark.parametrize(
+    ("host", "handshake", "is_named"),
+    [
+        ("b.test", "a.test", True),
+        ("unknown.test", "a.test", True),
+        ("first.verified.test", "a.test", True),
+        ("a.test", "first.verified.test", True),
+        # No name: never one of those that verify clients, if it is not the default.
+        ("first.verified.test", "a.test", False),
+        ("second.verified.test", "first.verified.test", False),
+        ("a.test", "first.verified.test", False),
+    ],
+)
+def test_a_request_for_another_host_than_that_of_the_handshake_is_misdirected(
+    host: str, handshake: str, is_named: bool
+) -> None:
+    found = domains(*OPEN, *VERIFIED, verified=VERIFIED)
+
+    assert ask(found, host_key=(host, handshake, is_named)) == [(421, "")]
+    assert ask(found, "*", "OPTIONS", host_key=(host, handshake, is_named), is_star=True) == [
+        (421, "")
+    ]
+
+
+def test_an_unknown_host_on_a_connection_for_no_host_is_not_found() -> None:
+    assert ask(domains(*OPEN), host_key=("c.test", "a.test", False)) == [(404, "")]

@@ -60,12 +60,22 @@ class Routing:
             # A socket that was bound for a reload does not listen yet.
             sock.listen(self.config.settings.socket_backlog)
             domains = [domain for domain in self.config.domains if domain.server == name]
-            router = Router(domains, self.make_handler, self.accesslogs.find)
+            router = Router(
+                domains,
+                self.make_handler,
+                self.accesslogs.find,
+                verified=self.find_verified_domains(name),
+            )
             default_log = self.accesslogs.find_first(domains)
             Listener(poller, context, sock, router.resolve, default_log)
             # The listener has a descriptor of its own. With this one open, the kernel would still
             # queue clients here when the listener is closed.
             sock.close()
+
+    def find_verified_domains(self, server: str) -> frozenset[str]:
+        """Return the names of a server's domains that require client certificates."""
+        own = (entry for entry in self.config.tls if entry.server == server)
+        return frozenset(entry.domain for entry in own if entry.client_verify)
 
     def make_handler(self, route: Route) -> RouteHandler:
         """Return the function that the core calls for a route: its steps and its handler."""
