@@ -119,7 +119,20 @@ def test_the_parent_brings_neither_an_event_loop_nor_an_application() -> None:
         # What costs memory, and belongs to applications and their configuration.
         | {"ast", "dis", "difflib", "email", "hashlib", "html", "http", "random", "ssl"}
         | {"subprocess", "tempfile", "kore._conf.builder", "kore._conf.schema"}
+        # It hands keys on and never reads one.
+        | {"cryptography"}
     )
+
+
+def test_workers_bring_no_library_for_private_keys() -> None:
+    code = (
+        "import sys, kore._process.template.template, kore._process.worker.worker; "
+        "print(*sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert not {"cryptography", "_cffi_backend"} & set(done.stdout.decode().split())
 
 
 def parents_modules() -> list[str]:

@@ -28,7 +28,10 @@ FLOORS = {
           _process.worker.heartbeat _process.worker.hooks _process.worker.objects
           _process.worker.parent_link _process.worker.refusal_log _process.worker.routing
           _process.worker.signals _process.worker.slow_handlers _process.worker.stop_sequence
-          _process.worker.tasks _process.worker.websockets _process.worker.worker""",
+          _process.worker.tasks _process.worker.websockets _process.worker.worker
+          _process.keymgr.key_process _process.keymgr.keymgr _process.parent.key_process_link
+          _process.parent.tls _process.parent.tls_domains _process.parent.tls_loader
+          _process.parent.tls_rollout _process.template.tls_checks""",
     4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.keymgr.signer
           _process.log.formats
           _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer
@@ -38,7 +41,8 @@ FLOORS = {
           _process.parent.pidfile _process.parent.reload_requests
           _process.parent.working_directory _process.parent_config
           _process.process_end _process.process_marks _process.roles
-          _process.privsep _process.template.host_lookup _process.worker.params""",
+          _process.privsep _process.template.host_lookup _process.worker.params
+          _process.ipc.sealed_file _process.keymgr.domain_reader _process.parent.domain_files""",
     3: """_aio.addresses _aio.affinity _aio.child _aio.connecting _aio.edge_poller _aio.gather
           _aio.lock _aio.nonblocking_io _aio.parent_death _aio.plain_reap _aio.proc _aio.queue
           _aio.sleep _aio.socket _aio.status _aio.task_utils _aio.tasks _aio.timer _aio.tracing
@@ -68,10 +72,13 @@ FLOORS = {
           _process.ipc.send_queue _process.ipc.tls_messages
           _process.ipc.validation _process.worker.codec _process.heap _process.worker.memory
           _process.keymgr.signing_requests
-          _websocket.broadcast _websocket.deflate _websocket.groups _websocket.handshake""",
+          _websocket.broadcast _websocket.deflate _websocket.groups _websocket.handshake
+          _process.ipc.tls_material _process.keymgr.certificates _process.keymgr.expiry
+          _process.keymgr.loaded_domain _process.keymgr.pem_files _process.keymgr.ticket_keys""",
     0: """_conf.server_schema _conf.suggestions _context _maybe_async _numbers _pgsql.functions
           _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
-          _values.methods _values.paths _values.redirect_target errors""",
+          _values.methods _values.paths _values.redirect_target errors
+          _process.keymgr.domain_names""",
     -1: """_core.broadcast _core.listener _core.testing _core.testing_protocol
            _core.testing_handshake _core.testing_tls""",
     -2: "_core.http1",
@@ -135,6 +142,13 @@ PURE = (
     "_process.ipc.datagrams",
     "_process.ipc.messages",
     "_process.ipc.tls_messages",
+    "_process.keymgr.ticket_keys",
+    "_process.keymgr.pem_files",
+    "_process.keymgr.loaded_domain",
+    "_process.keymgr.expiry",
+    "_process.keymgr.domain_names",
+    "_process.keymgr.certificates",
+    "_process.ipc.tls_material",
     "_process.keymgr.signing_requests",
     "_process.ipc.fragments",
     "_values.",
@@ -157,12 +171,14 @@ READS_THE_CONTEXT = {
     "_process.worker.worker",
 }
 
+ROLE_ROOMS = ("_process.keymgr", "_process.parent", "_process.template", "_process.worker")
 # Which room of `_process` may not import which other ones.
 ROOMS = {
-    "_process.ipc": ("_process.parent", "_process.template", "_process.worker"),
-    "_process.log": ("_process.parent", "_process.template", "_process.worker"),
-    "_process.parent": ("_process.template", "_process.worker"),
-    "_process.worker": ("_process.parent", "_process.template"),
+    "_process.ipc": ROLE_ROOMS,
+    "_process.keymgr": ("_process.parent", "_process.template", "_process.worker"),
+    "_process.log": ROLE_ROOMS,
+    "_process.parent": ("_process.keymgr", "_process.template", "_process.worker"),
+    "_process.worker": ("_process.keymgr", "_process.parent", "_process.template"),
 }
 
 # What the root parent may import: rooms, the modules of `_process` itself, and these.

@@ -59,6 +59,11 @@ class DomainTls:
     acme: bool = False
     where: str = field(default="", compare=False)
 
+    def locate(self, text: str) -> str:
+        """Return a message about the files of this domain, with its place in the configuration."""
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}domain {self.domain}: {text}"
+
 
 @dataclass(frozen=True, slots=True)
 class Privsep:

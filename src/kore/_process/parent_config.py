@@ -15,7 +15,9 @@ from kore._conf.server_schema import (
 from kore._conf.settings import SETTINGS, VERSION, Settings
 from kore._conf.value_types import PATH
 from kore._process.ipc.channel import DESCRIPTORS_MAX
+from kore._process.ipc.descriptors import KEYS
 from kore._process.ipc.messages import ProtocolError
+from kore._process.ipc.tls_messages import CERTIFICATES_MAX
 from kore._process.roles import WORKER
 from kore._values.grammar import PORT_MAX
 from kore.errors import ConfigError, KoreError
@@ -26,7 +28,8 @@ NAME_MAX: Final = 64
 # Longer chains of client certificates are refused.
 VERIFY_DEPTH_MAX: Final = 100
 # Listening sockets and access logs of a worker.
-HANDED_MAX: Final = DESCRIPTORS_MAX - len(WORKER.descriptors)
+# The channel to the key process is in the list only if there is one.
+HANDED_MAX: Final = DESCRIPTORS_MAX - len((*WORKER.descriptors, KEYS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,8 @@ def _read_domain_tls(entry: Mapping[str, Any]) -> DomainTls:
         CertificateFiles(_check_path(pair["certificate"]), _check_path(pair["key"]))
         for pair in entry["certificates"]
     )
+    if not 0 < len(files) <= CERTIFICATES_MAX:
+        raise ValueError
     return DomainTls(
         certificates=files,
         client_verify=_check_path(entry["client_verify"]),

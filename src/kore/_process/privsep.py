@@ -15,6 +15,7 @@ from threading import get_ident
 from typing import Any, Final, NamedTuple
 
 PR_SET_PDEATHSIG: Final = 1
+PR_SET_DUMPABLE: Final = 4
 PR_SET_NAME: Final = 15
 PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -49,6 +50,8 @@ class ProcessRestrictions:
     descriptors: frozenset[int]
     # How many descriptors it may open beside those; None: the limits stay as they are.
     files: int | None = None
+    # It holds private keys: other processes of its user may not read its memory.
+    has_secrets: bool = False
     # Index of the processor it runs on; None: all.
     processor: int | None = None
 
@@ -258,6 +261,12 @@ def _set_limits(restrictions: ProcessRestrictions) -> str:
     return "" if restrictions.files is None else _set_resource_limits(restrictions.files)
 
 
+def _hide_memory(restrictions: ProcessRestrictions) -> None:
+    """Have the kernel refuse debuggers, core files and readers of /proc/PID/mem."""
+    if restrictions.has_secrets:
+        call_prctl(PR_SET_DUMPABLE, 0)
+
+
 # In the only order that works. User look-up and chroot will come before the limits. The switch of
 # user will come after them and before the parent-death signal, which the kernel clears at the
 # switch. The sandbox will be last.
@@ -269,4 +278,6 @@ RESTRICTION_STEPS: Final = (
     # After this process was reparented to the parent: that clears the setting as well.
     RestrictionStep("set the parent-death signal", lambda r: set_parent_death_signal(r.parent)),
     RestrictionStep("set the title", lambda r: set_proctitle(r.title)),
+    # After the switch of user, which resets it.
+    RestrictionStep("hide the memory", _hide_memory),
 )

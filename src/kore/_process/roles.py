@@ -26,6 +26,13 @@ from kore._process.ipc.messages import (
     Shutdown,
     StartTimeout,
 )
+from kore._process.ipc.tls_messages import (
+    DomainLoaded,
+    DomainRefused,
+    DomainUnchanged,
+    TicketKeys,
+    TlsServed,
+)
 
 # Mode of a template that detaches from the terminal.
 BACKGROUND: Final = "background"
@@ -55,6 +62,8 @@ class Role:
     main: str
     # Messages that the parent accepts from it.
     sends: frozenset[type[Message]]
+    # Whether descriptors are accepted with its messages.
+    sends_descriptors: bool = False
     # Names of the descriptors it is always handed.
     descriptors: tuple[str, ...] = (descriptors.CHANNEL,)
     # Roles it may send routed messages to, by message kind.
@@ -81,12 +90,22 @@ WORKER: Final = Role(
     label="wrk",
     kind=RoleKind.WORKER,
     main="kore._process.worker.worker:main",
-    sends=frozenset({Ready, Draining, Shutdown, LogLine, FatalError, RoutedMessage}),
+    sends=frozenset({Ready, Draining, Shutdown, LogLine, FatalError, RoutedMessage, TlsServed}),
     descriptors=(descriptors.CHANNEL, descriptors.SCOREBOARD, descriptors.PARENT_DEATH),
     message_targets={
         MessageKind.OBJECT: frozenset({"worker"}),
         MessageKind.BROADCAST: frozenset({"worker"}),
     },
+)
+KEYMGR: Final = Role(
+    name="key process",
+    label="keymgr",
+    kind=RoleKind.SINGLETON,
+    main="kore._process.keymgr.keymgr:main",
+    sends=frozenset(
+        {Ready, LogLine, FatalError, DomainLoaded, DomainUnchanged, DomainRefused, TicketKeys}
+    ),
+    sends_descriptors=True,
 )
 
 

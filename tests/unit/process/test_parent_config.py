@@ -79,6 +79,7 @@ def test_the_tls_part_of_domains_survives_json() -> None:
         {**GOOD, "tls": [{**TLS, "domain": "a\n"}]},
         {**GOOD, "tls": [{**TLS, "crl": "a\0"}]},
         {**GOOD, "tls": [{**TLS, "certificates": ["/etc/a.pem"]}]},
+        {**GOOD, "tls": [{**TLS, "certificates": TLS["certificates"] * 5}]},
     ],
 )
 def test_invalid_configuration_is_refused(bad: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ def test_restrictions_are_applied_in_this_order() -> None:
         "set resource limits",
         "set the parent-death signal",
         "set the title",
+        "hide the memory",
     ]
 
 

@@ -12,6 +12,8 @@ CHANNEL: Final = "channel"
 SCOREBOARD: Final = "scoreboard"
 # The pipe that has an event when the parent has ended (`_aio/parent_death.py`).
 PARENT_DEATH: Final = "parent_death"
+# A worker's channel to the key process, if it serves domains with TLS.
+KEYS: Final = "keys"
 # Beginnings of names; an index follows, and after the index of a listening socket its server.
 LISTENER: Final = "listener:"
 ACCESSLOG: Final = "accesslog:"

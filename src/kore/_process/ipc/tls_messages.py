@@ -1,7 +1,7 @@
 """Messages about TLS between the parent, the key process and the workers. Pure.
 
 The parent opens the files of a domain, the key process reads them and returns the domain's *TLS
-material* (`keymgr/material.py`) for the workers. Files and materials travel as descriptors beside
+material* (`tls_material.py`) for the workers. Files and materials travel as descriptors beside
 the datagrams; the parent reads neither.
 """
 
@@ -15,6 +15,13 @@ CERTIFICATE: Final = "certificate"
 KEY: Final = "key"
 CLIENT_CA: Final = "client_verify"
 CRL: Final = "crl"
+# A domain has at most so many certificates.
+CERTIFICATES_MAX: Final = 8
+
+
+def number_key(load: int, index: int) -> int:
+    """Return the number by which workers name a key: that of a load's certificate at *index*."""
+    return load * CERTIFICATES_MAX + index
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from kore._conf.server_schema import DomainTls
 from kore._conf.settings import Settings
 from kore._process.ipc.channel import Channel
 from kore._process.ipc.descriptors import (
@@ -200,6 +201,11 @@ class Generation:
         for index, fd in enumerate(self.get_accesslogs()):
             handed[name_accesslog(index)] = fd
         return handed
+
+    @property
+    def tls(self) -> tuple[DomainTls, ...]:
+        """The domains with TLS; none until the configuration is known."""
+        return self.config.tls if self.config else ()
 
     @property
     def settings(self) -> Settings:

@@ -14,11 +14,12 @@ from typing import Final
 
 from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.channel import Channel, open_pair
-from kore._process.ipc.descriptors import CHANNEL
+from kore._process.ipc.descriptors import CHANNEL, KEYS
 from kore._process.ipc.messages import Fork, Forked, NotForked, ProtocolError, StartTimeout
 from kore._process.log.handlers import log
 from kore._process.parent.children import Children
 from kore._process.parent.generation import Child, ChildOwner, Generation, WorkerSlot
+from kore._process.parent.tls import ParentTls
 from kore._process.process_marks import new_mark
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
@@ -122,11 +123,13 @@ class Launcher:
         self,
         options: LaunchOptions,
         children: Children,
+        tls: ParentTls,
         on_timeout: Callable[[Child, str], object],
         on_start_error: Callable[[str], object],
     ) -> None:
         self.options = options
         self.children = children
+        self.tls = tls
         self.loop = children.loop
         self.on_start_error = on_start_error
         self.watchdog = StartWatchdog(self.loop, on_timeout)
@@ -169,7 +172,8 @@ class Launcher:
             except OSError:
                 ours.close()
                 raise
-        child = Child(role, 0, Channel(ours), owner, pid, mark=mark)
+        channel = Channel(ours, takes_descriptors=role.sends_descriptors)
+        child = Child(role, 0, channel, owner, pid, mark=mark)
         self.children.add(child)
         self.watchdog.watch(child, timeout)
         return child
@@ -204,8 +208,10 @@ class Launcher:
         slot.backoff.start()
         descriptors = generation.collect_descriptors(slot)
         ours, theirs = open_pair()
-        with theirs:
+        with theirs, self.tls.open_key_channel(generation) as keys:
             handed = {CHANNEL: theirs.fileno(), **descriptors}
+            if keys is not None:
+                handed[KEYS] = keys.fileno()
             order = Fork(slot.number, slot.board_slot, tuple(handed), tuple(handed.values()))
             self.children.send(template, order)
         child = Child(self.options.worker, slot.number, Channel(ours), generation)
@@ -213,6 +219,7 @@ class Launcher:
         child.mark = template.mark
         slot.child = child
         self.children.add(child)
+        self.tls.hand_over(child)
         self.watchdog.watch(child, generation.start_timeout)
 
     def start_vacant(self, generation: Generation) -> None:

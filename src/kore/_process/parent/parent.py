@@ -43,9 +43,10 @@ from kore._process.parent.resources import ParentResources
 from kore._process.parent.shutdown import GracefulShutdown
 from kore._process.parent.singletons import Singletons
 from kore._process.parent.stuck_workers import StuckWorkers
+from kore._process.parent.tls import ParentTls
 from kore._process.parent.working_directory import WorkingDirectory
 from kore._process.parent_config import ParentConfig, format_version_mismatch
-from kore._process.roles import RoleKind
+from kore._process.roles import KEYMGR, RoleKind
 from kore.errors import ConfigError
 
 # Seconds to write the last log lines.
@@ -67,7 +68,10 @@ class Parent:
         self.options = options
         self.loop = CallbackLoop()
         self.children = Children(self.loop, self)
-        self.launcher = Launcher(options, self.children, self.on_start_timeout, self.fail_pending)
+        self.tls = ParentTls(self.children, self)
+        self.launcher = Launcher(
+            options, self.children, self.tls, self.on_start_timeout, self.fail_pending
+        )
         self.singletons = Singletons(self.launcher, options.singletons)
         self.resources = ParentResources()
         self.shutdown = GracefulShutdown(self.children)
@@ -89,8 +93,9 @@ class Parent:
             Ready: self._on_ready,
             Draining: self._on_draining,
             Shutdown: self._on_shutdown,
-            LogLine: self._write_log_line,
+            LogLine: self.resources.write_log_line,
             FatalError: self._on_fatal,
+            **self.tls.get_message_handlers(),
         }
 
     # Life cycle.
@@ -121,20 +126,21 @@ class Parent:
             signal.SIGINT: self.terminate,
             signal.SIGQUIT: self.stop_immediately,
             signal.SIGHUP: self.hang_up,
-            signal.SIGUSR1: lambda: self.resources.reopen_logs(self.children),
+            signal.SIGUSR1: self.reopen_files,
         }
         ignored = [signal.SIGALRM, signal.SIGVTALRM, signal.SIGPIPE]
         if self.options.background:
             ignored.append(signal.SIGINT)
-        notify = self.children.notify_workers_then
+        children, list_more = self.children, self.tls.list_status
+        notify = children.notify_workers_then
         development: dict[int, Callable[[], object]] = {}
         if self.options.development:
             stop = notify(signal.SIGTERM, self.stop)
             development[DEVELOPMENT_STOP] = lambda: self.shutdown.stopping or stop()
         return {
             **{number: notify(number, action) for number, action in forwarded.items()},
-            signal.SIGUSR2: lambda: self.resources.log_status(self.children.all),
-            signal.SIGCHLD: self.children.reap,
+            signal.SIGUSR2: lambda: self.resources.log_status(children.all, list_more()),
+            signal.SIGCHLD: children.reap,
             **dict.fromkeys(ignored, lambda: None),
             **development,
         }
@@ -146,7 +152,13 @@ class Parent:
         if self.active is not None:
             log.info("goodbye")
         self.resources.release(LOG_FLUSH_TIMEOUT)
+        self.tls.close()
         self.loop.close()
+
+    def reopen_files(self) -> None:
+        """Open logs again that were moved away, and load certificates and keys again."""
+        self.resources.reopen_logs(self.children)
+        self.tls.loader.load_all()
 
     # Loading the application: at the start, and for a reload.
 
@@ -219,7 +231,8 @@ class Parent:
             raise
         if not generation.retiring and self._accept_config(child, config):
             generation.loaded = True
-            self.launcher.start_vacant(generation)
+            if self.tls.is_complete(generation):
+                self.launcher.start_vacant(generation)
 
     def _accept_config(self, child: Child, config: ParentConfig) -> bool:
         """Open what a generation needs. Returns False if it cannot have it."""
@@ -231,11 +244,14 @@ class Parent:
                 self.wants_background = self.shutdown.stopping = True
                 self.fail_pending("")
                 return False
-            if reason := self.resources.prepare(generation, config, self.options, first=first):
+            reason = self.resources.prepare(generation, config, self.options, first=first)
+            if reason := reason or self.tls.prepare(generation):
                 self.fail_pending(f"fatal: {reason}")
                 return False
             if first:
                 self.singletons.start_all()
+            if generation.tls:
+                self.singletons.start(KEYMGR)
         elif config != generation.config:
             # Its workers would fit neither the sockets nor the worker slots.
             log.warning("the application on disk has another configuration by now")
@@ -250,6 +266,16 @@ class Parent:
             self.children.kill(child)
             return False
         return True
+
+    def list_generations(self) -> set[Generation]:
+        """Return the generations of which something is left."""
+        owners = {child.owner for child in self.children.all} | {self.active, self.pending}
+        return {owner for owner in owners if isinstance(owner, Generation)}
+
+    def start_workers(self) -> None:
+        """Start the workers of the pending generation: all of its domains can be served."""
+        if self.pending is not None:
+            self.launcher.start_vacant(self.pending)
 
     def fail_pending(self, reason: str) -> None:
         """Give up the pending generation; go on with the active one, or stop at the first start."""
@@ -322,6 +348,8 @@ class Parent:
         if child.ready:
             raise ProtocolError("ready twice")
         child.ready = True
+        if child.role is KEYMGR:
+            self.tls.handle_key_process_ready(child)
         self._on_start_progress(child)
 
     def _on_start_progress(self, child: Child) -> None:
@@ -332,12 +360,6 @@ class Parent:
             self.resources.log_writer.write(child.log_name, f"started (#{child.pid})")
         if child.owner is self.pending and child.generation.all_ready:
             self.activate(child.generation)
-
-    def _write_log_line(self, child: Child, message: LogLine) -> None:
-        writer = self.resources.log_writer
-        writer.write(child.log_name, message.text, message.priority, message.detail)
-        if message.priority <= handlers.ERR and child.is_worker and not child.ready:
-            child.exit_reason = f"{message.detail}{message.text}"
 
     def _on_fatal(self, child: Child, message: FatalError) -> None:
         """Give up a load that has failed, or stop the server."""
@@ -382,7 +404,10 @@ class Parent:
                 self._on_template_exit(child, how)
             case RoleKind.WORKER:
                 self._on_worker_exit(child, how)
+                self.tls.rollout.forget_worker(child)
             case RoleKind.SINGLETON:
+                if child.role is KEYMGR:
+                    self.tls.handle_key_process_exit(child, how)
                 self.singletons.handle_exit(child, how)
         self._stop_singletons_if_last()
 

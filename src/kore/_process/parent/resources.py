@@ -8,8 +8,8 @@ from typing import Final
 from kore._conf.settings import VERSION
 from kore._http.body.spool_directory import sweep_directory
 from kore._process.eventloop import CallbackLoop
-from kore._process.ipc.messages import Reopened
-from kore._process.log.handlers import log
+from kore._process.ipc.messages import LogLine, Reopened
+from kore._process.log.handlers import ERR, log
 from kore._process.log.writer import LogWriter
 from kore._process.parent.accesslog_files import AccessLogFiles
 from kore._process.parent.children import Children
@@ -131,12 +131,20 @@ class ParentResources:
         reason = child.exit_reason if self.log_writer.is_redirected else ""
         return f"{reason}\n{summary}".lstrip()
 
-    def log_status(self, children: Sequence[Child]) -> None:
-        """Write the state of all children to the log."""
+    def write_log_line(self, child: Child, message: LogLine) -> None:
+        """Write a record of a child to the log; an error at its start is why it will exit."""
+        self.log_writer.write(child.log_name, message.text, message.priority, message.detail)
+        if message.priority <= ERR and child.is_worker and not child.ready:
+            child.exit_reason = f"{message.detail}{message.text}"
+
+    def log_status(self, children: Sequence[Child], more: Sequence[str] = ()) -> None:
+        """Write the state of all children to the log, and *more* lines."""
         self.log_writer.write("[parent]", f"status: {len(children)} children")
         for child in children:
             state = child.owner.describe_child(child)
             self.log_writer.write("[parent]", f"status: {child} {state}")
+        for line in more:
+            self.log_writer.write("[parent]", f"status: {line}")
 
     def reopen_logs(self, children: Children) -> None:
         """Open the log file and the access logs again, after they have been moved away."""

@@ -1,6 +1,6 @@
 """Singletons: processes that run once for the server, beside all generations.
 
-Such as one that holds keys. Each is spawned when the first generation is prepared, restarted with a
+Such as the one that holds keys. Each is spawned when a generation needs it first, restarted with a
 back-off of its own, whatever is loaded meanwhile, and stopped after the last worker has exited.
 """
 
@@ -49,6 +49,12 @@ class Singletons:
         """Start one process of each role."""
         for singleton in self.all:
             self._start(singleton)
+
+    def start(self, role: Role) -> None:
+        """Start a process of *role*, unless there is one or will be."""
+        if not any(singleton.role is role for singleton in self.all):
+            self.all.append(Singleton(role))
+            self._start(self.all[-1])
 
     def _start(self, singleton: Singleton) -> None:
         """Start a process, unless it is no longer wanted; try again later if that fails."""

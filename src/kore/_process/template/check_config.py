@@ -20,6 +20,7 @@ from kore._process.parent_config import ParentConfig
 from kore._process.process_end import flush_output
 from kore._process.template.directory_checks import check_directories
 from kore._process.template.host_lookup import resolve_host_names
+from kore._process.template.tls_checks import check_certificates
 from kore._process.worker import databases
 from kore.errors import ConfigError
 
@@ -60,6 +61,7 @@ def _check_application(application: _app.Application, what: str, *, same_user: b
             os.chdir(application.start_directory)
         _refuse_addresses(parent_config)
         _refuse_unwritable(parent_config)
+        warnings = check_certificates(parent_config.tls)
         printed = _format_result(what, application, config)
     except ConfigError as error:
         return _write_notice(f"fatal: {error}")
@@ -67,7 +69,7 @@ def _check_application(application: _app.Application, what: str, *, same_user: b
         return _write_notice(_app.format_reason(error))
     finally:
         application.builder.discard()
-    for notice in config.notices:
+    for notice in (*config.notices, *warnings):
         _write_notice(notice)
     # An output that could not be written completely is a failure.
     return write_output(printed, "kore")

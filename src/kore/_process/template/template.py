@@ -28,6 +28,7 @@ from kore._process.ipc.channel import Channel, close_descriptors
 from kore._process.ipc.datagrams import encode
 from kore._process.ipc.descriptors import (
     CHANNEL,
+    KEYS,
     PARENT_DEATH,
     SCOREBOARD,
     parse_arguments,
@@ -332,6 +333,7 @@ class Template:
             stacks=scoreboard.open_stacks(handed[SCOREBOARD], order.slot),
             slot=scoreboard.map_slot(handed[SCOREBOARD], order.slot),
             death_pipe=handed[PARENT_DEATH],
+            keys=handed.get(KEYS, -1),
             cpus=cpus,
             parent=self.options.parent,
             development=self.options.development,

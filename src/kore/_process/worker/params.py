@@ -28,5 +28,7 @@ class WorkerParams:
     parent: int
     # The descriptor for stack dumps of its threads, or -1, and the offset in it.
     stacks: tuple[int, int] = (-1, 0)
+    # Its channel to the key process, or -1.
+    keys: int = -1
     # It runs under `kodev run`.
     development: bool = False

@@ -15,6 +15,7 @@ from kore._process.parent.generation import Child
 from kore._process.parent.launcher import Launcher, LaunchOptions
 from kore._process.parent.parent import Parent
 from kore._process.parent.singletons import START_TIMEOUT, Singleton, Singletons
+from kore._process.parent.tls import ParentTls
 from kore._process.roles import Role, RoleKind
 from tests.helpers.fake_children import FakeFamily, fake_family, sent_stop
 
@@ -52,10 +53,16 @@ class Keepers:
         self.children = Children(self.loop, self)
         self.messages: list[Message] = []
         self.exits: list[str] = []
-        launcher = Launcher(LaunchOptions(), self.children, self.report, self.report)
+        launcher = Launcher(
+            LaunchOptions(), self.children, self.create_tls(), self.report, self.report
+        )
         self.singletons = Singletons(launcher, [KEEPER])
         (self.singleton,) = self.singletons.all
         self.loop.trap_signals({signal.SIGCHLD: self.children.reap})
+
+    def create_tls(self) -> ParentTls:
+        """Return the part of the parent for TLS, which singletons do not use."""
+        return ParentTls(self.children, Parent(LaunchOptions()))
 
     def report(self, *what: object) -> None:
         raise AssertionError(what)
