@@ -80,7 +80,8 @@ FLOORS = {
           _values.methods _values.paths _values.redirect_target errors
           _process.keymgr.domain_names""",
     -1: """_core.broadcast _core.listener _core.testing _core.testing_protocol
-           _core.testing_handshake _core.testing_tls""",
+           _core.testing_handshake _core.tls_self_test
+           _core.testing_tls""",
     -2: "_core.http1",
     -3: "_core.http1_reader",
     -4: "_core.connection _core.dispatch _core.exchange_log",

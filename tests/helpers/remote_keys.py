@@ -6,8 +6,10 @@ signer in this process, `SigningProcess` starts one in another.
 
 import contextlib
 import functools
+import select
 import socket
 import ssl
+from typing import Self
 
 from kore._core.key_channel import KeyChannel
 from kore._core.poller import Poller
@@ -16,6 +18,7 @@ from kore._core.testing_handshake import MemoryHandshake
 from kore._core.tls_context import TlsContext, TlsServer
 from kore._process.keymgr.signer import Signer, WorkerRequests
 from tests.helpers.certificates import Certificate, CertificateAuthority
+from tests.helpers.procs import PATIENCE
 
 NAME = "localhost"
 CIPHERS = ":".join(
@@ -32,9 +35,9 @@ def authority() -> CertificateAuthority:
 
 
 @functools.cache
-def certificate(kind: str) -> Certificate:
+def certificate(kind: str, number: int = 0) -> Certificate:
     """Return the certificate of a server with a key of that kind."""
-    return authority().issue(NAME, kind=kind)
+    return authority().issue(NAME, kind=kind, number=number)
 
 
 def client_context(version: str = "1.3") -> ssl.SSLContext:
@@ -93,7 +96,8 @@ class KeyPair:
         self.requests = WorkerRequests(self.other, self.signer, range(1, len(kinds) + 1))
         self.server = TlsServer(min_version="1.2", max_version="1.3", ciphers=CIPHERS)
         pairs = [(certificate(kind).chain, key) for kind, key in zip(kinds, self.keys, strict=True)]
-        self.server.set_domain(NAME, TlsContext(self.server, NAME, pairs))
+        self.context = TlsContext(self.server, NAME, pairs)
+        self.server.set_domain(NAME, self.context)
 
     def connect(self, context: ssl.SSLContext | None = None) -> MemoryConnection:
         """Return a connection whose server waits for its signature."""
@@ -110,6 +114,17 @@ class KeyPair:
         for connection in connections:
             if connection.server.resumable_count:
                 connection.resume()
+
+    def wait(self) -> None:
+        """Wait for an event of the channel, or for its time limit, and handle it."""
+        assert select.select([self.poller.fileno()], [], [], PATIENCE)[0]
+        self.poller.dispatch()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close everything."""

@@ -124,6 +124,9 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_set_async_callback(SSL *ssl, SSL_async_callback_fn callback)
     int SSL_set_async_callback_arg(SSL *ssl, void *argument)
     int SSL_waiting_for_async(SSL *ssl)
+    int SSL_set1_sigalgs_list(SSL *ssl, const char *algorithms)
+    int SSL_VERIFY_NONE
+    void SSL_set_verify(SSL *ssl, int mode, void *callback)
 
 
 cdef extern from "openssl/bio.h" nogil:
