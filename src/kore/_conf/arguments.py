@@ -10,10 +10,15 @@ from typing import Final, TypeVar
 from kore._conf.diagnostics import make_absolute
 from kore._conf.server_schema import Address, Privsep
 from kore._conf.settings import SETTINGS, Setting
-from kore._conf.suggestions import find_foreign_capture
+from kore._conf.suggestions import find_foreign_capture, suggest_name
 from kore._values import hosts, paths
-from kore._values.grammar import PORT_MAX, UNIX_PATH_MAX, parse_port
-from kore._values.methods import METHODS
+from kore._values.grammar import PORT_MAX, UNIX_PATH_MAX, is_token, parse_port
+from kore._values.methods import (
+    ANY_METHOD,
+    METHODS,
+    REGISTERED_METHODS,
+    UNAVAILABLE_METHODS,
+)
 from kore.errors import ConfigError, UnknownSettingError
 
 # Keywords for privsep of earlier releases.
@@ -126,22 +131,36 @@ def _check_socket_path(path: object) -> str:
 
 
 def normalize_methods(names: object) -> tuple[str, ...]:
-    """Return the methods of a route in the order of METHODS; all of them for None."""
+    """Return the methods of a route in the order of METHODS, others behind them.
+
+    METHODS for None; for "*" these and "*".
+    """
     if names is None:
         return tuple(METHODS)
     if not isinstance(names, (list, tuple)):
         raise ConfigError(f"methods not a list: {names!r}, write [{names!r}]")
     given = {name.upper() if isinstance(name, str) else name for name in names}
-    if unknown := sorted(map(str, given - METHODS.keys())):
-        raise ConfigError(f"unknown HTTP method: {unknown[0]}, there are {', '.join(METHODS)}")
+    if unknown := sorted(str(name) for name in given - METHODS.keys() if not _is_method(name)):
+        raise ConfigError(
+            f"unknown HTTP method: {unknown[0]}, there are {', '.join(METHODS)}, others such as "
+            f"PROPFIND, and {ANY_METHOD} for all"
+        )
     if not given:
         raise ConfigError("methods is empty: such a route would never be taken")
-    return sort_methods(given)
+    return sort_methods({*given, *METHODS} if ANY_METHOD in given else given)
+
+
+def _is_method(name: object) -> bool:
+    """Return whether *name* is a method beside METHODS, and not one of these misspelled."""
+    if not isinstance(name, str) or not is_token(name) or name in UNAVAILABLE_METHODS:
+        return False
+    return name == ANY_METHOD or name in REGISTERED_METHODS or not suggest_name(name, METHODS)
 
 
 def sort_methods(given: Collection[str]) -> tuple[str, ...]:
-    """Return methods in the order of METHODS."""
-    return tuple(method for method in METHODS if method in given)
+    """Return methods in the order of METHODS, others behind them."""
+    others = sorted(set(given) - METHODS.keys(), key=lambda name: (name == ANY_METHOD, name))
+    return (*(method for method in METHODS if method in given), *others)
 
 
 def normalize_domain_name(host: object) -> str:

@@ -77,7 +77,8 @@ class DomainHandle:
     ) -> None:
         """Have *handler* respond to requests for *path*, a regular expression unless / comes first.
 
-        *methods* are names in any case; "get" implies "head"; without it all are taken. Keywords:
+        *methods* are names in any case; "get" implies "head", and "*" stands for all; without it
+        a route takes those that have a number (`kore.HTTP_METHOD_GET`...). Keywords:
         `get`, `post` and so on declare the parameters of a method, `qs` those that stand in the
         query under every method: dicts of names and validators. `required` lists parameters
         without which the response is 400, `strict=True` has it say what was wrong. `auth` is a dict

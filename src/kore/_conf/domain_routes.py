@@ -62,7 +62,7 @@ def guard_maps(routes: Sequence[Route], rules: Sequence[RedirectRule]) -> tuple[
         if route.files:
             guarded[route.path] = tuple(guards) if any(map(_is_protecting, guards)) else ()
         matches = route.path.__eq__ if route.pattern is None else route.pattern.search
-        methods = frozenset(METHODS[name] for name in route.methods)
+        methods = frozenset(METHODS[name] for name in route.methods if name in METHODS)
         guards.append(Guard(matches, methods, route.requirements.auth))
     return tuple(
         replace(route, guards=guarded[route.path]) if route.files else route for route in routes

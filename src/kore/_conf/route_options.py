@@ -103,7 +103,9 @@ def _build_parameters(
         )
         for name in served
     }
-    return {METHODS[name]: rules for name, rules in made.items() if rules.query or rules.body}
+    # A method without a number has the parameters of `qs`, like all others of its kind.
+    declared = ((METHODS.get(name, 0), rules) for name, rules in made.items())
+    return {number: rules for number, rules in declared if rules.query or rules.body}
 
 
 def _build_method_rules(

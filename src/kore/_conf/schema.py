@@ -93,7 +93,7 @@ class BodyOptions:
 class RouteRequirements:
     """What a route checks before its handler runs, and the options of its bodies and WebSockets."""
 
-    # By the number of the method.
+    # By the number of the method; 0 for all methods that have none.
     parameters: Mapping[int, ParameterRules] = field(default_factory=dict)
     auth: Auth | None = None
     # Respond 400 and name the invalid parameters, instead of leaving these out.

@@ -11,6 +11,7 @@ from kore._conf.schema import order_routes
 from kore._http.redirects import RedirectedRequest, compile_rules, redirect_to_directory
 from kore._values import hosts
 from kore._values.methods import (
+    ANY_METHOD,
     HTTP_METHOD_GET,
     HTTP_METHOD_HEAD,
     HTTP_METHOD_OPTIONS,
@@ -50,7 +51,11 @@ class RoutedRequest(RedirectedRequest, Protocol):
 
     @property
     def method(self) -> int:
-        """One of the HTTP_METHOD numbers."""
+        """One of the HTTP_METHOD numbers; 0 for another method."""
+
+    @property
+    def method_name(self) -> str:
+        """The method as it was sent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +79,10 @@ class RouteTable:
     patterns: list[tuple[Callable[[str], re.Match[str] | None], int, RouteEntry]] = field(
         default_factory=list
     )
+    # The routes with methods that have no number, in order: what matches a path, names, entry.
+    others: list[tuple[Callable[[str], Any], frozenset[str], RouteEntry]] = field(
+        default_factory=list
+    )
     # By path: the methods of all its literal routes.
     methods: dict[str, int] = field(default_factory=dict)
     # Paths of filemaps, without the slash at their ends.
@@ -81,6 +90,17 @@ class RouteTable:
     access_log: Any = None
     # Responds to a request by a rule of the domain; returns False if none matches.
     respond_by_rule: Callable[[RoutedRequest], bool] | None = None
+
+    def find_methods(self, path: str) -> int:
+        """Return the methods with a number that the routes of *path* take."""
+        patterns = (methods for search, methods, _ in self.patterns if search(path))
+        files = FILEMAP_METHODS if path in self.maps else 0
+        return _combine_bits([self.methods.get(path, 0), files, *patterns])
+
+    def list_others(self, path: str) -> frozenset[str]:
+        """Return the methods without a number that the routes of *path* name."""
+        named = (names for matches, names, _ in self.others if matches(path))
+        return frozenset[str]().union(*named) - {ANY_METHOD}
 
 
 class Router:
@@ -108,6 +128,10 @@ class Router:
         self._methods = _combine_methods(
             method for domain in domains for route in domain.routes for method in route.methods
         )
+        # Methods that have no number.
+        self._others = frozenset(
+            method for domain in domains for route in domain.routes for method in route.methods
+        ) - {ANY_METHOD, *METHODS}
         self._hosts: dict[HostKey, RouteTable | None] = {}
 
     def resolve(self, request: RoutedRequest) -> RouteEntry | None:
@@ -139,7 +163,7 @@ class Router:
         if not isinstance(key, str) and self._is_misdirected(key):
             request.refuse_misdirected()
         elif request.is_star:
-            request.refuse(204, _format_allow(self._methods))
+            request.refuse(204, _format_allow(self._methods | HTTP_METHOD_OPTIONS, self._others))
         else:
             request.refuse(404)
         return None
@@ -183,10 +207,12 @@ class Router:
 
     def _match(self, request: RoutedRequest, known: RouteTable) -> RouteEntry | None:
         path, method = request.path, request.method
+        if not method:
+            return self._match_other(request, known)
         is_map = path in known.maps
         allowed = known.methods.get(path, 0) | (FILEMAP_METHODS if is_map else 0)
         if method == HTTP_METHOD_OPTIONS and request.is_star:
-            request.refuse(204, _format_allow(self._methods))
+            request.refuse(204, _format_allow(self._methods | HTTP_METHOD_OPTIONS, self._others))
             return None
         for search, methods, entry in known.patterns:
             found = search(path)
@@ -199,10 +225,30 @@ class Router:
             allowed |= methods
         if is_map and method & FILEMAP_METHODS:
             redirect_to_directory(request)
-        elif not allowed:
+            return None
+        allow = _format_allow(allowed, known.list_others(path))
+        if not allow:
             request.refuse(404)
         else:
-            request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, _format_allow(allowed))
+            request.refuse(204 if method == HTTP_METHOD_OPTIONS else 405, allow)
+        return None
+
+    def _match_other(self, request: RoutedRequest, known: RouteTable) -> RouteEntry | None:
+        """Return the route of a request whose method has no number."""
+        path, name = request.path, request.method_name
+        for matches, names, entry in known.others:
+            if (name in names or ANY_METHOD in names) and (found := matches(path)):
+                # A match of an expression, or True for a literal path.
+                if found is not True and (groups := found.groups()):
+                    request.captures = _get_captures(groups)
+                return entry
+        allow = _format_allow(known.find_methods(path), known.list_others(path))
+        if name not in self._others:
+            request.refuse(501)
+        elif not allow:
+            request.refuse(404)
+        else:
+            request.refuse(405, allow)
         return None
 
 
@@ -229,6 +275,9 @@ def _build_route_table(
     for route in order_routes(routes):
         path, methods = route.path, _combine_methods(route.methods)
         entry = RouteEntry(fold(route), _build_label(path), route, route.requirements.body_options)
+        if others := frozenset(route.methods) - METHODS.keys():
+            matches = path.__eq__ if route.pattern is None else route.pattern.search
+            made.others.append((matches, others, entry))
         if route.pattern is not None:
             made.patterns.append((route.pattern.search, methods, entry))
             continue
@@ -247,8 +296,8 @@ def _build_label(path: str) -> bytes:
 
 
 def _combine_methods(methods: Iterable[str]) -> int:
-    """Return methods as one bit mask."""
-    return _combine_bits(METHODS[method] for method in methods)
+    """Return methods as one bit mask; those without a number have no bit."""
+    return _combine_bits(METHODS.get(method, 0) for method in methods)
 
 
 def _combine_bits(masks: Iterable[int]) -> int:
@@ -256,7 +305,10 @@ def _combine_bits(masks: Iterable[int]) -> int:
     return reduce(or_, masks, 0)
 
 
-def _format_allow(methods: int) -> str:
-    """Return the value of an Allow field; OPTIONS is always allowed."""
+def _format_allow(methods: int, others: Iterable[str] = ()) -> str:
+    """Return the value of an Allow field; "" for no methods. With others OPTIONS is allowed."""
+    others = sorted(others)
+    if not methods and not others:
+        return ""
     methods |= HTTP_METHOD_OPTIONS
-    return ", ".join(name for name, bit in METHODS.items() if bit & methods)
+    return ", ".join([*(name for name, bit in METHODS.items() if bit & methods), *others])

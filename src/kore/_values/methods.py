@@ -1,4 +1,4 @@
-"""The request methods and their numbers."""
+"""The request methods: those with a number, and others."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,3 +22,18 @@ METHODS: Final[Mapping[str, int]] = {
     "DELETE": HTTP_METHOD_DELETE,
     "OPTIONS": HTTP_METHOD_OPTIONS,
 }
+
+# In a route's list of methods: all of them, also those that are not registered anywhere.
+ANY_METHOD: Final = "*"
+# Further methods of IANA's registry (RFC 9110 section 16.1). The number of a request with another
+# method than those above is 0. CONNECT is for proxies, PRI for HTTP/2's preface.
+REGISTERED_METHODS: Final = frozenset(
+    {
+        "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK",
+        "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF", "MKWORKSPACE", "MOVE",
+        "ORDERPATCH", "PROPFIND", "PROPPATCH", "QUERY", "REBIND", "REPORT", "SEARCH", "TRACE",
+        "UNBIND", "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF",
+        "VERSION-CONTROL",
+    }
+)  # fmt: skip
+UNAVAILABLE_METHODS: Final = frozenset({"CONNECT", "PRI"})

@@ -120,6 +120,12 @@ def test_a_socket_path_is_measured_in_bytes() -> None:
         (["get"], ("GET",)),
         (["Post", "GET", "get"], ("GET", "POST")),
         (("options",), ("OPTIONS",)),
+        (["propfind", "get", "MKCOL"], ("GET", "MKCOL", "PROPFIND")),
+        (["purge"], ("PURGE",)),
+        (["*"], (*METHODS, "*")),
+        (["*", "lock"], (*METHODS, "LOCK", "*")),
+        # Like PATCH, but registered.
+        (["proppatch"], ("PROPPATCH",)),
     ],
 )
 def test_methods_are_a_list_in_any_case(names: object, methods: tuple[str, ...]) -> None:
@@ -131,6 +137,10 @@ def test_methods_are_a_list_in_any_case(names: object, methods: tuple[str, ...])
     [
         ("get", "methods not a list: 'get', write ['get']"),
         (["get", "fetch"], "unknown HTTP method: FETCH, there are GET, HEAD, POST"),
+        (["psot"], "unknown HTTP method: PSOT"),
+        (["connect"], "unknown HTTP method: CONNECT"),
+        (["a b"], "unknown HTTP method: A B"),
+        ([""], "unknown HTTP method: ,"),
         (["get", 4], "unknown HTTP method: 4, there are"),
         ([], "methods is empty"),
     ],

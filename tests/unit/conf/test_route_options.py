@@ -51,6 +51,16 @@ def test_methods_with_bodies_take_parameters_from_them(method: str) -> None:
     assert names(declared(method, **{method.lower(): {"a": "."}})[METHODS[method]]) == ([], ["a"])
 
 
+def test_methods_without_a_number_have_the_parameters_of_qs() -> None:
+    found = declared("GET", "LOCK", "MOVE", qs={"q": "."}, get={"a": "."})
+
+    assert {method: names(rules) for method, rules in found.items()} == {
+        GET: (["a", "q"], []),
+        METHODS["HEAD"]: (["a", "q"], []),
+        0: (["q"], []),
+    }
+
+
 def test_qs_is_for_the_query_of_every_method() -> None:
     found = declared("GET", "POST", qs={"q": "."}, get={"a": "."}, post={"b": "."})
 

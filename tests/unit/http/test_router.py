@@ -18,6 +18,7 @@ class FakeRequest:
 
     path: str = "/"
     method: int = METHODS["GET"]
+    method_name: str = "GET"
     host_key: HostKey = "a.test"
     is_star: bool = False
     captures: tuple[str, ...] | None = None
@@ -54,7 +55,7 @@ def name(entry: RouteEntry | None) -> str:
 def ask(found: Router, path: str = "/", method: str = "GET", **more: Any) -> str | list[Any]:
     """Return the path of the route found, or what was refused: always twice, to use the cache."""
     for _ in range(2):
-        request = FakeRequest(path, METHODS[method], **more)
+        request = FakeRequest(path, METHODS.get(method, 0), method, **more)
         entry = found.resolve(request)
         assert (entry is None) == (len(request.refused) == 1)
     return name(entry) or request.refused
@@ -239,6 +240,59 @@ def test_the_first_of_two_equal_routes_wins() -> None:
     first, second = route("/a"), Route("/a", str.lower, ("GET",))
 
     assert router(first, second).resolve(FakeRequest("/a")).run is first.handler  # type: ignore[union-attr]
+
+
+# Methods that have no number
+
+
+def test_a_method_without_a_number_has_a_route_that_names_it() -> None:
+    found = router(route("/a", "GET", "PROPFIND"), route("^/(.)(x)?", "LOCK", "PROPFIND"))
+
+    assert ask(found, "/a", "PROPFIND") == "/a"
+    assert ask(found, "/b", "PROPFIND") == "^/(.)(x)?"
+    assert ask(found, "/a", "LOCK") == "^/(.)(x)?"
+
+
+def test_an_expression_has_its_captures_with_any_method() -> None:
+    request = FakeRequest("/b", 0, "LOCK")
+    router(route("^/(.)(x)?", "LOCK")).resolve(request)
+
+    assert request.captures == ("b",)
+
+
+def test_the_route_for_all_takes_every_method() -> None:
+    found = router(route("/a", *METHODS, "*"), route("/b"))
+
+    assert ask(found, "/a", "PURGE") == "/a"
+    assert ask(found, "/a", "GET") == "/a"
+    assert ask(found, "/b", "PURGE") == [(501, "")]
+
+
+def test_the_first_route_wins_also_over_the_one_for_all() -> None:
+    found = router(route("^/a", "LOCK"), route("/a", *METHODS, "*"))
+
+    assert ask(found, "/a", "LOCK") == "^/a"
+    assert ask(found, "/a", "MOVE") == "/a"
+
+
+def test_a_method_without_a_number_is_refused_where_no_route_names_it() -> None:
+    ours = route("/a", "LOCK"), route("/b", "GET", "MOVE"), route("^/b", "COPY")
+    found = router(*ours, files("/f/"))
+
+    assert ask(found, "/a", "MOVE") == [(405, "OPTIONS, LOCK")]
+    assert ask(found, "/b", "LOCK") == [(405, "GET, OPTIONS, COPY, MOVE")]
+    assert ask(found, "/f", "LOCK") == [(405, "GET, HEAD, OPTIONS")]
+    assert ask(found, "/c", "LOCK") == [(404, "")]
+    assert ask(found, "/a", "UNLOCK") == [(501, "")]
+
+
+def test_allow_names_methods_without_a_number() -> None:
+    found = router(route("/a", "LOCK"), route("^/b", "GET", "MOVE", "COPY"))
+
+    assert ask(found, "/a", "GET") == [(405, "OPTIONS, LOCK")]
+    assert ask(found, "/b", "POST") == [(405, "GET, OPTIONS, COPY, MOVE")]
+    assert ask(found, "/a", "OPTIONS") == [(204, "OPTIONS, LOCK")]
+    assert ask(found, "*", "OPTIONS", is_star=True) == [(204, "GET, OPTIONS, COPY, LOCK, MOVE")]
 
 
 # Refusals

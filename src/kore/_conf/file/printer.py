@@ -25,7 +25,7 @@ from kore._conf.schema import (
 )
 from kore._conf.server_schema import Address, DomainTls, Server
 from kore._conf.settings import SETTINGS
-from kore._values.methods import METHODS
+from kore._values.methods import ANY_METHOD, METHODS
 
 # Settings without effect in a file.
 OMITTED_SETTINGS = frozenset({"file"})
@@ -139,8 +139,8 @@ class Printer:
             yield "    # handler: " + escape_text(
                 self._note_unnamed(route, _describe_function(route.handler))
             )
-        if len(route.methods) < len(METHODS):
-            yield "    " + _format_statement(("methods", *map(str.lower, route.methods)))
+        if route.methods != tuple(METHODS):
+            yield "    " + _format_statement(("methods", *_list_method_words(route.methods)))
         yield from ("    " + line for line in self._print_requirements(route, route.requirements))
         if route.requirements.body_options is not None:
             yield from (
@@ -184,8 +184,11 @@ class Printer:
             yield _format_statement(
                 ("authenticate", self._name_authentication(route, requirements.auth))
             )
+        if 0 in requirements.parameters:
+            why = f"parameters of methods beside {', '.join(METHODS)}, {UNNAMED}"
+            yield _format_statement(("validate", "?", "?", self._note_unnamed(route, why)))
         get = requirements.parameters.get(METHODS["GET"], ParameterRules())
-        for method in route.methods:
+        for method in filter(METHODS.__contains__, route.methods):
             declared = requirements.parameters.get(METHODS[method], ParameterRules())
             # HEAD has the parameters of GET; a file cannot express that it has fewer.
             if method == "HEAD" and "GET" in route.methods:
@@ -271,6 +274,12 @@ def _describe_function(function: object) -> str:
     code = getattr(function, "__code__", None)
     place = f" at {shorten_path(code.co_filename)}:{code.co_firstlineno}" if code else ""
     return f"{name.rpartition('.')[2]}{place}"
+
+
+def _list_method_words(methods: Sequence[str]) -> Iterator[str]:
+    """Yield the methods of a route as a file names them; `*` stands for those with a number."""
+    implied = METHODS if ANY_METHOD in methods else ()
+    yield from (name.lower() for name in methods if name not in implied)
 
 
 def _format_statement(words: Iterable[str]) -> str:

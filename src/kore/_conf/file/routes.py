@@ -10,6 +10,7 @@ from kore._conf.file.directives import Directive, Scope, Table, parse_yes_no, re
 from kore._conf.file.syntax import Block
 from kore._conf.schema import Handler
 from kore._conf.suggestions import suggest_name
+from kore._values.methods import METHODS
 from kore.errors import ConfigError
 
 
@@ -79,7 +80,9 @@ def parse_method(word: str) -> tuple[str, str]:
     source, colon, method = word.rpartition(":")
     if colon and source != "qs":
         raise ConfigError(f"unknown validate method prefix '{source}', there is qs")
-    return source, arguments.normalize_methods([method])[0]
+    if method.upper() not in METHODS:
+        raise ConfigError(f"unknown HTTP method: {method.upper()}, there are {', '.join(METHODS)}")
+    return source, method.upper()
 
 
 def _read_strict(scope: RouteScope, block: Block) -> None:
@@ -150,7 +153,8 @@ ROUTE: Final[Table] = MappingProxyType(
         "methods": Directive(
             _read_methods,
             "METHOD…",
-            "Which methods it takes; `get` brings `head`. Default: all.",
+            "Which methods it takes; `get` brings `head`. Default: get, head, post, put, patch, "
+            "delete and options. Others, such as propfind, must be named; `*` stands for all.",
             once=True,
         ),
         "validate": Directive(

@@ -22,6 +22,7 @@ from kore._process.worker.accesslogs import AccessLogs
 from kore._process.worker.params import WorkerParams
 from kore._process.worker.slow_handlers import SlowHandlers
 from kore._process.worker.tasks import RequestTasks
+from kore._values.methods import METHODS
 
 NO_RULES: Final = ParameterRules()
 
@@ -49,13 +50,17 @@ class Routing:
         self.policy = build_policy(params.config.settings, self.file_cache.open)
         self.directories = {
             route.files: Directory(route.files, self.file_cache.clear)
-            for domain in params.config.domains
-            for route in domain.routes
+            for route in self._list_routes()
             if route.files
         }
 
+    def _list_routes(self) -> list[Route]:
+        return [route for domain in self.config.domains for route in domain.routes]
+
     def listen(self, poller: Poller, context: ServerContext) -> None:
         """Start to accept on the sockets of each server, with a router for its domains."""
+        if any(route.methods[-1] not in METHODS for route in self._list_routes()):
+            context.accept_any_method()
         for name, sock in self.sockets:
             # A socket that was bound for a reload does not listen yet.
             sock.listen(self.config.settings.socket_backlog)

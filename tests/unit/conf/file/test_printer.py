@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,6 +119,35 @@ def test_a_route_without_options_is_printed_without_statements() -> None:
     builder.domain("*", "http").route("/x", NAMES["index"])
 
     assert "    route /x {\n        handler index\n    }\n" in printed(builder.build())
+
+
+@pytest.mark.parametrize(
+    ("methods", "statement"),
+    [
+        (["lock", "get"], "methods get head lock"),
+        (["*"], "methods *"),
+        (["*", "lock"], "methods lock *"),
+    ],
+)
+def test_methods_without_a_number_are_printed(methods: list[str], statement: str) -> None:
+    builder = Builder()
+    builder.server("http", Address(path="@x"), tls=False)
+    builder.domain("*", "http").route("/x", NAMES["index"], methods=methods)
+    made = builder.build()
+
+    assert f"        {statement}\n" in printed(made)
+    assert config(printed(made), App(NAMES), server=False).domains == made.domains
+
+
+def test_parameters_of_methods_without_a_number_are_noticed() -> None:
+    builder = Builder()
+    builder.server("s", Address(path="@x"), tls=False)
+    builder.domain("*", "s").route("/x", NAMES["index"], methods=["lock"], qs={"a": "."})
+    printer = Printer(lambda function: "index")
+    printer.print_config(builder.build(), [])
+
+    (notice,) = printer.notices
+    assert "parameters of methods beside GET" in notice
 
 
 def test_a_part_that_a_file_cannot_express_is_noticed_once() -> None:
