@@ -27,7 +27,7 @@ def index(req):
 
 @kore.route("/named", methods=["post"])
 async def named(req):
-    print("named", req.body_path, flush=True)
+    print(f"named {req.body_path}", flush=True)
     await gate.wait()
     req.response(200, b"%d" % len(req.body))
 

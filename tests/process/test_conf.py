@@ -183,7 +183,7 @@ def test_file_can_require_parameters_and_report_errors(protected: Path) -> None:
 KOREAPP = """
 class App:
     def configure(self, args):
-        print("koreapp.configure", args[1:], flush=True)
+        print(f"koreapp.configure {args[1:]}", flush=True)
     def cleanup(self):
         print("koreapp.cleanup", flush=True)
     async def workerstart(self):

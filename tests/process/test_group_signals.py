@@ -128,7 +128,7 @@ def test_traps_of_the_application_still_get_their_signals(serve: Launcher) -> No
         + APP.replace(
             "    def cleanup",
             "    def signal(self, number):\n"
-            "        print('trapped', number, flush=True)\n\n    def cleanup",
+            "        print(f'trapped {number}', flush=True)\n\n    def cleanup",
         )
     )
     for number in (signal.SIGALRM, signal.SIGUSR2):

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from kore._process.privsep import STACK_DUMP_SIGNAL
 from tests.helpers import procs
-from tests.helpers.fix_serve import Launcher, Server
+from tests.helpers.fix_serve import KORE, Launcher, Server
 from tests.process.conf_project import CONF, HELLO, project
 from tests.process.process_helpers import full, get, replaced, rewrite, template, until_children
 
@@ -202,3 +203,29 @@ def test_a_template_that_hangs_when_it_is_started_again_is_given_up_and_replaced
     os.kill(before[0], signal.SIGKILL)
     replaced(server, before, 1)
     assert get(server, "/") == b"up"
+
+
+# The interpreter of the template says that it starts, and waits.
+EARLY = """
+import os, pathlib, sys, time
+if any("template" in word for word in sys.orig_argv):
+    pathlib.Path("starting").write_text(str(os.getpid()))
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+"""
+
+
+def test_a_template_asked_for_its_stacks_too_early_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(EARLY)
+    (tmp_path / "app.py").write_text(HEAD.replace("kore.config.start_timeout = 1\n", ""))
+    server = Server([*KORE, "app.py"], tmp_path, {"PYTHONPATH": str(tmp_path)})
+    try:
+        starting = tmp_path / "starting"
+        procs.until(lambda: starting.exists() and starting.read_text(), what="a template")
+        os.kill(int(starting.read_text()), STACK_DUMP_SIGNAL)
+        (tmp_path / "go").touch()
+        server.learn_port()
+
+        assert server.log.text().count("most recent call first") == 1
+    finally:
+        server.kill()

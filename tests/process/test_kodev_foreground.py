@@ -90,7 +90,7 @@ SLOW = APP.replace(
 ) + (
     "class App:\n"
     "    def configure(self, args): pass\n"
-    "    def signal(self, number): print('hook', number, flush=True)\n"
+    "    def signal(self, number): print(f'hook {number}', flush=True)\n"
     "koreapp = App()\n"
 )  # fmt: skip
 

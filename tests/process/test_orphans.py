@@ -77,7 +77,7 @@ def test_a_child_forked_on_import_can_be_terminated(serve: Launcher) -> None:
     server = serve(
         SERVED + "import multiprocessing, signal\n"
         "it = multiprocessing.get_context('fork').Process(target=time.sleep, args=(1000,))\n"
-        "it.start()\nit.terminate()\nit.join()\nprint('ended by', it.exitcode, flush=True)\n"
+        "it.start()\nit.terminate()\nit.join()\nprint(f'ended by {it.exitcode}', flush=True)\n"
     )
     assert f"ended by -{signal.SIGTERM:d}" in server.log.text()
     assert get(server)

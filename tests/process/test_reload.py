@@ -29,7 +29,7 @@ domain = kore.domain("*", attach="http")
 domain.route("/version", lambda req: req.response(200, b"{version}"), methods=["get"])
 domain.route("/pid", lambda req: req.response(200, str(os.getpid()).encode()), methods=["get"])
 async def wait(req):
-    print("waiting in", os.getpid(), flush=True)
+    print(f"waiting in {{os.getpid()}}", flush=True)
     while not pathlib.Path("go").exists():
         await asyncio.sleep(0.01)
     req.response(200, b"{version}")

@@ -32,7 +32,7 @@ APP = """
 import asyncio, os, pathlib, time
 domain = kore.domain("*", attach="http")
 async def wait(req):
-    print("waiting in", os.getpid(), flush=True)
+    print(f"waiting in {os.getpid()}", flush=True)
     while not pathlib.Path("go").exists():
         await asyncio.sleep(0.01)
     req.response(200, str(os.getpid()))

@@ -26,7 +26,7 @@ APP = """
 import os, pathlib, time
 domain = kore.domain("*", attach="http")
 def block(req):
-    print("blocked", os.getpid(), "", flush=True)
+    print(f"blocked {os.getpid()} ", flush=True)
     while not pathlib.Path("go").exists():
         time.sleep(0.01)
     req.response(200, b"unblocked")

@@ -46,7 +46,7 @@ class Chat:
 chat = Chat()
 
 def left(conn):
-    print("left", conn.close_code, flush=True)
+    print(f"left {conn.close_code}", flush=True)
 
 def shake(req):
     req.websocket_handshake()

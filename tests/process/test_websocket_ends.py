@@ -35,7 +35,7 @@ async def work(conn, op, data):
     while data == "until it is gone" and conn.fd != -1:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
-    print("worked", conn.websocket_send(op, data), flush=True)
+    print(f"worked {conn.websocket_send(op, data)}", flush=True)
 
 def ondisconnect(conn):
     print(f"left {conn.close_code} {conn.close_reason}", flush=True)
@@ -53,7 +53,7 @@ async def later(req):
     print("waits", flush=True)
     while not _context.current.worker.stop_sequence.is_stopping:
         await asyncio.sleep(0.01)
-    print("shaken", req.websocket_handshake(None, onmsg, None), flush=True)
+    print(f"shaken {req.websocket_handshake(None, onmsg, None)}", flush=True)
 """
 
 

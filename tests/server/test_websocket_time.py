@@ -22,7 +22,7 @@ def echo(conn, op, data):
     conn.websocket_send(op, data)
 
 def ondisconnect(conn):
-    print("left", conn.close_code, conn.close_reason, flush=True)
+    print(f"left {conn.close_code} {conn.close_reason}", flush=True)
 
 def gush(conn, op, data):
     sent, errors = 0, 0
@@ -31,9 +31,9 @@ def gush(conn, op, data):
             sent += conn.websocket_send(2, NOISE[n % 3])
         except BufferError as error:
             errors += 1
-            print("full", error, flush=True)
+            print(f"full {error}", flush=True)
             break
-    print("sent", sent, conn.buffered, conn.state, flush=True)
+    print(f"sent {sent} {conn.buffered} {conn.state}", flush=True)
 
 def route(path, onmsg=echo, **terms):
     @kore.route(path, methods=["get"], websocket=terms)

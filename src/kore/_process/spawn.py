@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from kore._process.ipc.descriptors import format_arguments
-from kore._process.privsep import PARENT_SIGNALS, unblock_signals
+from kore._process.privsep import PARENT_SIGNALS, STACK_DUMP_SIGNAL, unblock_signals
 from kore._process.process_marks import MARK
 
 # Interpreter options by attribute of sys.flags.
@@ -47,7 +47,7 @@ def spawn(
         # Duplicating a descriptor onto itself keeps it open over exec.
         file_actions=[(os.POSIX_SPAWN_DUP2, fd, fd) for fd in descriptors.values()],
         # Blocked until the child has handlers of its own.
-        setsigmask=PARENT_SIGNALS,
+        setsigmask=(*PARENT_SIGNALS, STACK_DUMP_SIGNAL),
         setsigdef=[signal.SIGPIPE, *PARENT_SIGNALS],
     )
 

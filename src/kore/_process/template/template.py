@@ -119,12 +119,13 @@ def main() -> NoReturn:
     sys.argv = [app or conf, *arguments]
     for fd in options.handed.values():
         os.set_inheritable(fd, False)
+    # Before the signal for it is unblocked.
+    enable_stack_dumps()
     apply_restrictions(
         ProcessRestrictions(
             TEMPLATE.format_title("kore"), options.parent, frozenset(options.handed.values())
         )
     )
-    enable_stack_dumps()
     template = Template(options)
     _exit_process(template.channel, template.run())
 
