@@ -4,7 +4,6 @@ The test carries the bytes of handshakes, and decides when the key process signs
 signer in this process, `SigningProcess` starts one in another.
 """
 
-import contextlib
 import functools
 import select
 import socket
@@ -14,18 +13,10 @@ from typing import Self
 from kore._core.key_channel import KeyChannel
 from kore._core.poller import Poller
 from kore._core.remote_key import RemoteKey
-from kore._core.testing_handshake import MemoryHandshake
 from kore._core.tls_context import TlsContext, TlsServer
 from kore._process.keymgr.signer import Signer, WorkerRequests
 from tests.helpers.certificates import Certificate, CertificateAuthority
-from tests.helpers.procs import PATIENCE
-
-NAME = "localhost"
-CIPHERS = ":".join(
-    f"ECDHE-{kind}-{suite}"
-    for kind in ("ECDSA", "RSA")
-    for suite in ("AES128-GCM-SHA256", "AES256-GCM-SHA384")
-)
+from tests.helpers.memory_connection import CIPHERS, NAME, MemoryConnection, wait_for_events
 
 
 @functools.cache
@@ -46,38 +37,6 @@ def client_context(version: str = "1.3") -> ssl.SSLContext:
     number = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
     context.minimum_version = context.maximum_version = number
     return context
-
-
-class MemoryConnection:
-    """A client and a server that have begun a handshake; nothing has been signed yet."""
-
-    def __init__(self, server: TlsServer, context: ssl.SSLContext) -> None:
-        self.server = MemoryHandshake(server)
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = context.wrap_bio(self.incoming, self.outgoing, server_hostname=NAME)
-        self.is_client_done = False
-        self.carry()
-
-    def carry(self) -> None:
-        """Carry the bytes of both to the other, until both wait."""
-        while True:
-            if not self.is_client_done:
-                with contextlib.suppress(ssl.SSLWantReadError):
-                    self.client.do_handshake()
-                    self.is_client_done = True
-            if not self.outgoing.pending:
-                return
-            self.incoming.write(self.server.receive(self.outgoing.read()))
-
-    def resume(self) -> None:
-        """Have the server go on, as the callback of its signature asks for."""
-        self.incoming.write(self.server.resume())
-        self.carry()
-
-    @property
-    def is_done(self) -> bool:
-        """Whether both sides have finished the handshake."""
-        return self.is_client_done and self.server.state == "done"
 
 
 class KeyPair:
@@ -105,7 +64,8 @@ class KeyPair:
 
     def sign(self, *connections: MemoryConnection) -> None:
         """Sign what has been asked for, and have the handshakes of *connections* go on."""
-        self.requests.serve()
+        while select.select([self.other], [], [], 0)[0]:
+            self.requests.serve()
         self.finish(*connections)
 
     def finish(self, *connections: MemoryConnection) -> None:
@@ -117,8 +77,7 @@ class KeyPair:
 
     def wait(self) -> None:
         """Wait for an event of the channel, or for its time limit, and handle it."""
-        assert select.select([self.poller.fileno()], [], [], PATIENCE)[0]
-        self.poller.dispatch()
+        wait_for_events(self.poller)
 
     def __enter__(self) -> Self:
         return self

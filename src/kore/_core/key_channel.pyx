@@ -87,6 +87,7 @@ cdef class KeyChannel:
         """Close the channel; what waits fails at once."""
         if self.timer is not None:
             self.timer.close()
+            self.timer = None
             self.drop_socket(CLOSED)
 
     cdef int open_socket(self, int fd) except -1:

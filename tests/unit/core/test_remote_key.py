@@ -9,14 +9,8 @@ from kore._core.key_channel import KeyChannel
 from kore._core.remote_key import RemoteKey
 from kore._core.tls_context import TlsContext, TlsServer
 from tests.helpers.certificates import CertificateAuthority, to_pem
-from tests.helpers.remote_keys import (
-    CIPHERS,
-    NAME,
-    KeyPair,
-    authority,
-    certificate,
-    client_context,
-)
+from tests.helpers.memory_connection import CIPHERS, NAME
+from tests.helpers.remote_keys import KeyPair, authority, certificate, client_context
 
 Make = Callable[..., KeyPair]
 

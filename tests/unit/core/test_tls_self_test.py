@@ -5,7 +5,8 @@ import pytest
 from kore._core.testing_tls import LocalKey
 from kore._core.tls_context import TlsContext, TlsServer
 from kore._core.tls_self_test import start_self_test
-from tests.helpers.remote_keys import CIPHERS, NAME, KeyPair, certificate
+from tests.helpers.memory_connection import CIPHERS, NAME
+from tests.helpers.remote_keys import KeyPair, certificate
 
 
 @pytest.mark.parametrize(
