@@ -59,7 +59,8 @@ FLOORS = {
           _conf.settings_checks _conf.signatures _conf.unserved
           _conf.websockets _http.auth _http.body.body_storage _http.body.body_stream
           _http.body.multipart _http.body.spool _http.body.spool_directory
-          _http.body.uploaded_file _http.files.file_response _http.files.filemap _http.pipeline
+          _http.body.uploaded_file _http.files.file_response _http.files.filemap
+          _http.https_redirect _http.pipeline
           _http.redirects _http.request_data _http.router _http.steps _http.streaming""",
     1: """_conf.cpus _conf.diagnostics _conf.file.syntax _conf.schema _conf.settings
           _conf.value_types _http.cookies _http.field_parameters _http.files.conditions

@@ -118,9 +118,12 @@ class ParentResources:
 
     def log_addresses(self, generation: Generation) -> None:
         """Log where a generation serves."""
+        servers = generation.config.servers if generation.config else ()
+        secure = {server.name for server in servers if server.tls}
         for sockets in generation.sockets.values():
             for server, sock in sockets:
-                log.info("%s serving http on %s", server, format_socket_address(sock))
+                scheme = "https" if server in secure else "http"
+                log.info("%s serving %s on %s", server, scheme, format_socket_address(sock))
             # The other workers listen on the same addresses.
             break
 

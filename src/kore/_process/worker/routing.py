@@ -1,5 +1,7 @@
 """Routers, file handlers and listeners of one worker."""
 
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from kore._core.request import Request
 from kore._core.server_context import ServerContext
 from kore._http.files.file_cache import OpenFileCache
 from kore._http.files.filemap import Directory, Filemap, build_policy
+from kore._http.https_redirect import HttpsRedirect, SecureDomain, choose_port
 from kore._http.pipeline import fold_steps
 from kore._http.request_data import RequestData
 from kore._http.router import RouteEntry, Router
@@ -25,6 +28,8 @@ from kore._process.worker.tasks import RequestTasks
 from kore._values.methods import METHODS
 
 NO_RULES: Final = ParameterRules()
+
+Resolver = Callable[[Any], RouteEntry | None]
 
 
 class Routing:
@@ -61,26 +66,42 @@ class Routing:
         """Start to accept on the sockets of each server, with a router for its domains."""
         if any(route.methods[-1] not in METHODS for route in self._list_routes()):
             context.accept_any_method()
+        secure = self._find_secure_domains()
+        redirecting = {server.name for server in self.config.servers if server.redirect_https}
         for name, sock in self.sockets:
             # A socket that was bound for a reload does not listen yet.
             sock.listen(self.config.settings.socket_backlog)
             domains = [domain for domain in self.config.domains if domain.server == name]
-            router = Router(
-                domains,
-                self.make_handler,
-                self.accesslogs.find,
-                verified=self.find_verified_domains(name),
-            )
+            verified = self._find_verified_domains(name)
+            router = Router(domains, self.make_handler, self.accesslogs.find, verified)
+            resolve: Resolver = router.resolve
+            if name in redirecting:
+                resolve = HttpsRedirect(secure, router.resolve).resolve
             default_log = self.accesslogs.find_first(domains)
-            Listener(poller, context, sock, router.resolve, default_log)
+            Listener(poller, context, sock, resolve, default_log)
             # The listener has a descriptor of its own. With this one open, the kernel would still
             # queue clients here when the listener is closed.
             sock.close()
 
-    def find_verified_domains(self, server: str) -> frozenset[str]:
+    def _find_verified_domains(self, server: str) -> frozenset[str]:
         """Return the names of a server's domains that require client certificates."""
         own = (entry for entry in self.config.tls if entry.server == server)
         return frozenset(entry.domain for entry in own if entry.client_verify)
+
+    def _find_secure_domains(self) -> list[SecureDomain]:
+        """Return the domains of servers with TLS, to which plain servers redirect."""
+        names = {entry.server for entry in self.config.tls}
+        ports = {name: choose_port(self._list_ports(name)) for name in names}
+        return [
+            SecureDomain(domain.name, ports[domain.server], self.accesslogs.find(domain))
+            for domain in self.config.domains
+            if domain.server in names
+        ]
+
+    def _list_ports(self, server: str) -> list[int]:
+        """Return the ports that a server listens on."""
+        own = [sock for name, sock in self.sockets if name == server]
+        return [sock.getsockname()[1] for sock in own if sock.family != socket.AF_UNIX]
 
     def make_handler(self, route: Route) -> RouteHandler:
         """Return the function that the core calls for a route: its steps and its handler."""
