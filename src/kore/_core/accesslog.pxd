@@ -1,5 +1,6 @@
 """Format one line for each exchange, and write it to a log file; see accesslog.pyx."""
 
+from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 
 from kore._core.grammar cimport Span
@@ -24,6 +25,7 @@ cdef struct LogEntry:           # what a line is made of
     int64_t received            # bytes of the request
     int64_t duration_ms         # from the end of the request's head to the end of the response
     const void *address         # the client's sockaddr
+    PyObject *tls               # the connection's TlsLayer, borrowed; NULL without TLS
 
 
 cdef struct FormatPart:
@@ -58,6 +60,9 @@ cdef class AccessLog:
     cdef int append_escaped(self, const char *data, size_t size) except -1
     cdef int append_plain(self, const char *data, size_t size) except -1
     cdef int append_number(self, int64_t number) except -1
+    cdef int append_tls_part(self, int kind, const LogEntry *entry) except -1
+    cdef int append_text(self, const char *text) except -1
+    cdef int append_name(self, bytes name) except -1
     cdef int append_missing(self) except -1
     cdef int append_refusal(self, int reason) except -1
     cdef int find_fields(self, const LogEntry *entry) except -1

@@ -22,6 +22,7 @@ from kore._core.libc cimport (
     sockaddr, sockaddr_in, sockaddr_in6, time, time_t, timespec, tm, tzset)
 from kore._core.parser cimport ASTERISK_FORM, read_field
 from kore._core.refusals cimport refusal_text
+from kore._core.tls_layer cimport TlsLayer
 
 cdef enum PartKind:         # in groups, which `append_part` tells apart by their limits
     LITERAL
@@ -48,12 +49,18 @@ cdef enum PartKind:         # in groups, which `append_part` tells apart by thei
     REQUEST_NO_ARGS
     REQUEST_URI
     URI
+    # TLS
+    SCHEME
+    TLS_CIPHER
+    TLS_CLIENT_CN
+    TLS_PROTOCOL
+    TLS_SERVER_NAME
     # the outcome
     COMPLETION
     REFUSAL
 
 
-# nginx's names, but for request_no_args and refusal.
+# nginx's names, but for request_no_args, refusal and ssl_client_cn.
 VARIABLES = {
     "args": ARGS,
     "body_bytes_sent": BODY_BYTES_SENT,
@@ -71,7 +78,12 @@ VARIABLES = {
     "request_no_args": REQUEST_NO_ARGS,
     "request_time": REQUEST_TIME,
     "request_uri": REQUEST_URI,
+    "scheme": SCHEME,
     "server_protocol": PROTOCOL,
+    "ssl_cipher": TLS_CIPHER,
+    "ssl_client_cn": TLS_CLIENT_CN,
+    "ssl_protocol": TLS_PROTOCOL,
+    "ssl_server_name": TLS_SERVER_NAME,
     "status": STATUS,
     "time_iso8601": TIME_ISO,
     "time_local": TIME_LOCAL,
@@ -161,8 +173,10 @@ cdef class AccessLog:
             return self.append_count(kind, entry)
         if kind <= REMOTE_PORT:
             return self.append_client(kind, entry.address)
-        if kind < COMPLETION:
+        if kind <= URI:
             return self.append_request_part(kind, entry)
+        if kind < COMPLETION:
+            return self.append_tls_part(kind, entry)
         if kind == REFUSAL:
             return self.append_refusal(entry.refusal)
         return self.append_plain(b"OK", 2) if entry.complete else self.append_missing()
@@ -224,6 +238,40 @@ cdef class AccessLog:
             return self.append_span(entry, head.query)
         return self.append_path(entry)
 
+    cdef int append_tls_part(self, int kind, const LogEntry *entry) except -1:
+        cdef TlsLayer tls
+        if kind == SCHEME:
+            return self.append_plain(b"https", 5 - (entry.tls == NULL))
+        if entry.tls == NULL:
+            return self.append_missing()
+        tls = <TlsLayer>entry.tls
+        if kind == TLS_PROTOCOL:
+            return self.append_text(tls.version_name)
+        if kind == TLS_CIPHER:
+            return self.append_text(tls.cipher_name)
+        if kind == TLS_CLIENT_CN:
+            return self.append_name(tls.client_name)
+        return self.append_name(tls.server_name.encode() if tls.server_name else None)
+
+    cdef int append_text(self, const char *text) except -1:
+        """Append constant text; NULL: the value is missing."""
+        return self.append_missing() if text == NULL else self.append_plain(text, strlen(text))
+
+    cdef int append_name(self, bytes name) except -1:
+        """Append a name that a client chose, with its blanks escaped outside of JSON."""
+        cdef Py_ssize_t start = 0
+        cdef Py_ssize_t end
+        if not name:
+            return self.append_missing()
+        end = -1 if self.json else name.find(b" ")
+        while end >= 0:
+            self.append_escaped(PyBytes_AS_STRING(name) + start, end - start)
+            self.append_plain(b"\\x20", 4)
+            start = end + 1
+            end = name.find(b" ", start)
+        return self.append_escaped(
+            PyBytes_AS_STRING(name) + start, PyBytes_GET_SIZE(name) - start)
+
     cdef int append_path(self, const LogEntry *entry) except -1:
         cdef const Head *head = entry.head
         if not entry.accepted or head.flags & ASTERISK_FORM:
@@ -253,8 +301,7 @@ cdef class AccessLog:
         return self.append_escaped(entry.raw + span.start, span.size)
 
     cdef int append_refusal(self, int reason) except -1:
-        cdef const char *text = refusal_text(reason)
-        return self.append_missing() if text == NULL else self.append_plain(text, strlen(text))
+        return self.append_text(refusal_text(reason))
 
     cdef int append_missing(self) except -1:
         """Append what stands for a value that does not exist."""

@@ -6,6 +6,7 @@ where its parts begin and end.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t
 
 from kore._core.accesslog cimport LogEntry
@@ -78,4 +79,5 @@ cdef int log_malformed(Transport transport, AccessLog access_log, Malformed *fou
 
 cdef void fill_client(LogEntry *entry, Transport transport, int64_t started_at) noexcept:
     entry.address = &transport.address
+    entry.tls = NULL if transport.tls is None else <PyObject *>transport.tls
     entry.duration_ms = max(monotonic_ms() - started_at, 0)

@@ -7,6 +7,7 @@ than crash.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -26,6 +27,7 @@ from kore._core.parser cimport (
 from kore._core.refusals cimport REASON_COUNT
 from kore._core.response cimport encode_field_name, encode_field_value
 from kore._core.scoreboard_slot cimport Slot
+from kore._core.tls_layer cimport TlsLayer
 from kore._core.writer cimport HeadWriter, ResponseHead
 from kore._core.ws_assembler cimport MESSAGE, MessageAssembler
 
@@ -284,8 +286,9 @@ def write_log_line(AccessLog access_log not None, bytes raw not None, values=(),
     """Write the line of an exchange whose request begins with *raw*, from a sockaddr.
 
     *values* is a mapping of `status`, `complete`, `refusal`, `sent`, `body_sent`, `received`,
-    `duration_ms`.
+    `duration_ms`, and `tls`: the name of the handshake, and that of the client's certificate.
     """
+    cdef TlsLayer tls = None
     cdef HeadLimits limits = HeadLimits(1 << 20, 1 << 20, 1000, False)
     cdef Head head
     cdef LogEntry entry
@@ -308,6 +311,12 @@ def write_log_line(AccessLog access_log not None, bytes raw not None, values=(),
     entry.received = rest.pop("received", 0)
     entry.duration_ms = rest.pop("duration_ms", 0)
     entry.address = &sockaddr
+    names = rest.pop("tls", None)
+    if names is not None:
+        tls = TlsLayer.__new__(TlsLayer)
+        tls.server_name, tls.client_name = names
+        tls.version_name, tls.cipher_name = b"TLSv1.3", b"TLS_AES_128_GCM_SHA256"
+    entry.tls = NULL if tls is None else <PyObject *>tls
     if rest:
         raise TypeError(f"unknown values: {', '.join(rest)}")
     access_log.write(&entry)

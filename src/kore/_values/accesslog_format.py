@@ -39,6 +39,11 @@ VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
         "request_time": "seconds from the end of the request's fields to the end of the response",
         "refusal": "why the request was refused; only what breaks a rule of HTTP, or a limit",
         "request_completion": "`OK` when all of the response was sent",
+        "scheme": "`https` over TLS, else `http`",
+        "ssl_protocol": "the version of TLS, `TLSv1.3`",
+        "ssl_cipher": "OpenSSL's name of the cipher",
+        "ssl_server_name": "the host that the client named in the handshake",
+        "ssl_client_cn": "the common name of the client's certificate",
     }
 )
 CONSTANTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -63,8 +68,8 @@ NUMERIC_VARIABLES: Final = frozenset(
 FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "combined": (
-            '$remote_addr - - [$time_local] "$request_no_args" $status $body_bytes_sent '
-            '"$http_referer" "$http_user_agent"'
+            '$remote_addr - $ssl_client_cn [$time_local] "$request_no_args" $status '
+            '$body_bytes_sent "$http_referer" "$http_user_agent"'
         ),
         "json": (
             '{"time":"$time_iso8601","remote_addr":"$remote_addr","host":"$host",'

@@ -54,6 +54,33 @@ def test_variable_has_its_value(tmp_path: Path, form: str, line: bytes) -> None:
         assert log.line(GET + fields, address=V4, **given) == line
 
 
+def test_tls_has_variables(tmp_path: Path) -> None:
+    form = "$scheme $ssl_protocol $ssl_cipher $ssl_server_name $ssl_client_cn"
+
+    with lines(tmp_path / "log", form) as log:
+        assert log.line(GET + b"\r\n") == b"http - - - -\n"
+        assert log.line(GET + b"\r\n", tls=("", None)) == (
+            b"https TLSv1.3 TLS_AES_128_GCM_SHA256 - -\n"
+        )
+        assert log.line(GET + b"\r\n", tls=("a.test", b' Jo "n\xc3\xa9 ')) == (
+            b"https TLSv1.3 TLS_AES_128_GCM_SHA256 a.test \\x20Jo\\x20\\x22n\\xC3\\xA9\\x20\n"
+        )
+
+
+def test_json_keeps_the_blanks_of_a_name(tmp_path: Path) -> None:
+    with lines(tmp_path / "log", '{"name":"$ssl_client_cn","host":"$ssl_server_name"}') as log:
+        assert log.line(GET + b"\r\n", tls=("", b'A "B"')) == (
+            b'{"name":"A \\u0022B\\u0022","host":""}\n'
+        )
+
+
+def test_combined_has_the_name_of_the_client_in_the_third_column(tmp_path: Path) -> None:
+    with lines(tmp_path / "log") as log:
+        assert log.line(GET + b"\r\n", address=V4, tls=("a.test", b"Ann Lee")).startswith(
+            b"192.0.2.255 - Ann\\x20Lee ["
+        )
+
+
 def test_ipv6_address_and_missing_address(tmp_path: Path) -> None:
     with lines(tmp_path / "log", "$remote_addr $remote_port") as log:
         assert log.line(GET + b"\r\n", address=V6) == b"2001::1 80\n"
