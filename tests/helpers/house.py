@@ -87,17 +87,19 @@ FLOORS = {
     -3: "_core.http1_reader",
     -4: "_core.connection _core.dispatch _core.exchange_log",
     -5: "_core.request _core.websocket",
-    -6: "_core.sender",
+    -6: "_core.sender _core.tls_context",
     -7: "_core.exchange _core.transport",
-    -8: "_core.remote_key _core.server_context _core.socket_stream",
-    -9: """_core.accesslog _core.body _core.key_channel _core.openssl_errors _core.request_head
-          _core.tls_context _core.writer""",
+    -8: """_core.remote_key _core.server_context _core.socket_stream _core.tls_hello
+          _core.tls_peer _core.tls_pem _core.tls_settings""",
+    -9: """_core.accesslog _core.body _core.key_channel _core.request_head
+          _core.tls_client _core.tls_errors _core.tls_tickets _core.writer""",
     -10: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
-          _core.log_file _core.poller _core.probes _core.protocol _core.response _core.state
-          _core.openssl_provider _core.signing_queue
-          _core.tls_key _core.tls_layer _core.ws_assembler _core.ws_options""",
+          _core.log_file _core.openssl_errors _core.openssl_provider _core.poller _core.probes
+          _core.protocol _core.response _core.signing_queue _core.state _core.tls_key
+          _core.tls_layer _core.tls_state _core.ws_assembler _core.ws_options""",
     -11: """_core.buffer _core.frames _core.grammar _core.libc _core.openssl _core.parser
-          _core.refusals _core.scoreboard_slot _core.socket_io _core.table""",
+          _core.refusals _core.scoreboard_slot _core.socket_io _core.table
+           _core.tls_names""",
     # Below all, since everything may use it.
 }
 FLOOR = {module: floor for floor, modules in FLOORS.items() for module in modules.split()}

@@ -137,6 +137,7 @@ cdef extern from "<arpa/inet.h>" nogil:
     int INET6_ADDRSTRLEN
     uint16_t ntohs(uint16_t number)
     const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+    int inet_pton(int family, const char *text, void *address)
 
 
 cdef extern from "<unistd.h>" nogil:

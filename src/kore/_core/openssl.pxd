@@ -17,6 +17,9 @@ cdef extern from "openssl/crypto.h" nogil:
     ctypedef void (*CRYPTO_EX_free)(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx,
                                     long argl, void *argp) noexcept nogil
     void OPENSSL_cleanse(void *ptr, size_t size)
+    void OPENSSL_free(void *ptr)
+    const char *OpenSSL_version(int type)
+    int OPENSSL_VERSION
     unsigned long OpenSSL_version_num()
 
 
@@ -41,6 +44,10 @@ cdef extern from "openssl/bio.h" nogil:
     ctypedef struct BIO_METHOD:
         pass
     BIO *BIO_new(const BIO_METHOD *method)
+    const BIO_METHOD *BIO_s_mem()
+    int BIO_read_ex(BIO *bio, void *data, size_t size, size_t *done)
+    int BIO_write_ex(BIO *bio, const void *data, size_t size, size_t *done)
+    size_t BIO_ctrl_pending(BIO *bio)
     BIO *BIO_new_mem_buf(const void *data, int size)
     int BIO_free(BIO *bio)
     int BIO_up_ref(BIO *bio)
@@ -68,16 +75,111 @@ cdef extern from "openssl/bio.h" nogil:
     int BIO_TYPE_SOURCE_SINK
 
 
+cdef extern from "openssl/core.h" nogil:
+    ctypedef struct OSSL_LIB_CTX:
+        pass
+    ctypedef struct OSSL_PARAM:
+        pass
+
+
+cdef extern from "openssl/params.h" nogil:
+    OSSL_PARAM OSSL_PARAM_construct_utf8_string(const char *key, char *text, size_t size)
+    OSSL_PARAM OSSL_PARAM_construct_octet_string(const char *key, void *data, size_t size)
+    OSSL_PARAM OSSL_PARAM_construct_end()
+
+
+cdef extern from "openssl/core_names.h" nogil:
+    const char *OSSL_MAC_PARAM_KEY
+    const char *OSSL_MAC_PARAM_DIGEST
+
+
+cdef extern from "openssl/rand.h" nogil:
+    int RAND_bytes(unsigned char *out, int size)
+
+
 cdef extern from "openssl/evp.h" nogil:
     ctypedef struct EVP_PKEY:
         pass
+    ctypedef struct ENGINE:
+        pass
+    ctypedef struct EVP_CIPHER:
+        pass
+    ctypedef struct EVP_CIPHER_CTX:
+        pass
+    ctypedef struct EVP_MAC_CTX:
+        pass
+    int EVP_Q_digest(OSSL_LIB_CTX *library, const char *name, const char *properties,
+                     const void *data, size_t size, unsigned char *digest, size_t *digest_size)
+    const EVP_CIPHER *EVP_aes_256_cbc()
+    int EVP_CipherInit_ex(EVP_CIPHER_CTX *context, const EVP_CIPHER *cipher, ENGINE *engine,
+                          const unsigned char *key, const unsigned char *iv, int encrypts)
+    int EVP_MAC_CTX_set_params(EVP_MAC_CTX *context, const OSSL_PARAM *parameters)
     void EVP_PKEY_free(EVP_PKEY *key)
     int EVP_PKEY_up_ref(EVP_PKEY *key)
+
+
+cdef extern from "openssl/asn1.h" nogil:
+    ctypedef struct ASN1_OBJECT:
+        pass
+    ctypedef struct ASN1_STRING:
+        pass
+    int ASN1_STRING_to_UTF8(unsigned char **out, const ASN1_STRING *text)
+
+
+cdef extern from "openssl/objects.h" nogil:
+    int NID_undef
+    int NID_commonName
+    int NID_kx_ecdhe, NID_kx_rsa
+    int NID_auth_rsa, NID_auth_ecdsa
+    int OBJ_obj2nid(const ASN1_OBJECT *object)
+    const char *OBJ_nid2sn(int nid)
+    int OBJ_obj2txt(char *out, int size, const ASN1_OBJECT *object, int always_number)
 
 
 cdef extern from "openssl/x509.h" nogil:
     ctypedef struct X509:
         pass
+    ctypedef struct X509_CRL:
+        pass
+    ctypedef struct X509_REVOKED:
+        pass
+    ctypedef struct X509_NAME:
+        pass
+    ctypedef struct X509_NAME_ENTRY:
+        pass
+    ctypedef struct X509_STORE:
+        pass
+    ctypedef struct X509_STORE_CTX:
+        pass
+    int X509_up_ref(X509 *certificate)
+    int i2d_X509(const X509 *certificate, unsigned char **out)
+    X509_NAME *X509_get_subject_name(const X509 *certificate)
+    X509_NAME *X509_get_issuer_name(const X509 *certificate)
+    int X509_NAME_entry_count(const X509_NAME *name)
+    X509_NAME_ENTRY *X509_NAME_get_entry(const X509_NAME *name, int place)
+    int X509_NAME_get_index_by_NID(const X509_NAME *name, int nid, int last_place)
+    ASN1_OBJECT *X509_NAME_ENTRY_get_object(const X509_NAME_ENTRY *entry)
+    ASN1_STRING *X509_NAME_ENTRY_get_data(const X509_NAME_ENTRY *entry)
+    void X509_CRL_free(X509_CRL *crl)
+    int X509_CRL_up_ref(X509_CRL *crl)
+    int X509_CRL_get0_by_cert(X509_CRL *crl, X509_REVOKED **out, X509 *certificate)
+    const char *X509_verify_cert_error_string(long error)
+    int X509_STORE_add_cert(X509_STORE *store, X509 *certificate)
+    int X509_STORE_add_crl(X509_STORE *store, X509_CRL *crl)
+    int X509_STORE_set_flags(X509_STORE *store, unsigned long flags)
+    int X509_STORE_CTX_get_error(const X509_STORE_CTX *context)
+    int X509_STORE_CTX_get_error_depth(const X509_STORE_CTX *context)
+    X509 *X509_STORE_CTX_get_current_cert(const X509_STORE_CTX *context)
+    void *X509_STORE_CTX_get_ex_data(const X509_STORE_CTX *context, int index)
+    unsigned long X509_V_FLAG_CRL_CHECK
+
+
+cdef extern from "openssl/x509v3.h" nogil:
+    uint32_t EXFLAG_SS
+    uint32_t X509_get_extension_flags(X509 *certificate)
+
+
+cdef extern from "openssl/x509.h" nogil:
     void X509_free(X509 *certificate)
     EVP_PKEY *X509_get0_pubkey(const X509 *certificate)
 
@@ -86,6 +188,7 @@ cdef extern from "openssl/pem.h" nogil:
     ctypedef int pem_password_cb(char *buf, int size, int rwflag, void *userdata)
     X509 *PEM_read_bio_X509(BIO *bio, X509 **out, pem_password_cb *cb, void *userdata)
     X509 *PEM_read_bio_X509_AUX(BIO *bio, X509 **out, pem_password_cb *cb, void *userdata)
+    X509_CRL *PEM_read_bio_X509_CRL(BIO *bio, X509_CRL **out, pem_password_cb *cb, void *userdata)
     EVP_PKEY *PEM_read_bio_PrivateKey(BIO *bio, EVP_PKEY **out, pem_password_cb *cb, void *userdata)
 
 
@@ -115,6 +218,7 @@ cdef extern from "openssl/ssl.h" nogil:
     void SSL_CTX_set_security_level(SSL_CTX *context, int level)
     int SSL_CTX_use_certificate(SSL_CTX *context, X509 *certificate)
     int SSL_CTX_use_PrivateKey(SSL_CTX *context, EVP_PKEY *key)
+    int SSL_CTX_add1_chain_cert(SSL_CTX *context, X509 *certificate)
     int SSL_CTX_add0_chain_cert(SSL_CTX *context, X509 *certificate)
     int SSL_CTX_check_private_key(const SSL_CTX *context)
     int SSL_CTX_get_ex_new_index(long argl, void *argp, void *new_func, void *dup_func,
@@ -128,6 +232,46 @@ cdef extern from "openssl/ssl.h" nogil:
         SSL_CTX *context, int (*callback)(SSL *, int *, void *) noexcept nogil, void *arg)
     int SSL_client_hello_get0_ext(SSL *ssl, unsigned int type, const unsigned char **out,
                                   size_t *size)
+
+    ctypedef struct SSL_CIPHER:
+        pass
+    ctypedef struct STACK_OF_SSL_CIPHER "STACK_OF(SSL_CIPHER)":
+        pass
+    STACK_OF_SSL_CIPHER *SSL_CTX_get_ciphers(const SSL_CTX *context)
+    int sk_SSL_CIPHER_num(const STACK_OF_SSL_CIPHER *ciphers)
+    SSL_CIPHER *sk_SSL_CIPHER_value(const STACK_OF_SSL_CIPHER *ciphers, int place)
+    int SSL_CIPHER_get_kx_nid(const SSL_CIPHER *cipher)
+    int SSL_CIPHER_get_auth_nid(const SSL_CIPHER *cipher)
+    const char *SSL_get_cipher_name(const SSL *ssl)
+
+    X509_STORE *SSL_CTX_get_cert_store(const SSL_CTX *context)
+    int SSL_CTX_add_client_CA(SSL_CTX *context, X509 *authority)
+    void SSL_set_verify(SSL *ssl, int mode,
+                        int (*callback)(int, X509_STORE_CTX *) noexcept nogil)
+    void SSL_set_verify_depth(SSL *ssl, int depth)
+    X509 *SSL_get0_peer_certificate(const SSL *ssl)
+    int SSL_get_ex_data_X509_STORE_CTX_idx()
+    int SSL_VERIFY_NONE, SSL_VERIFY_PEER, SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+
+    long SSL_CTX_set_timeout(SSL_CTX *context, long seconds)
+    int SSL_set_num_tickets(SSL *ssl, size_t count)
+    int SSL_CTX_set_tlsext_ticket_key_evp_cb(
+        SSL_CTX *context, int (*callback)(SSL *, unsigned char *, unsigned char *,
+                                          EVP_CIPHER_CTX *, EVP_MAC_CTX *, int) noexcept nogil)
+
+    int OPENSSL_NPN_NEGOTIATED
+    int SSL_TLSEXT_ERR_OK, SSL_TLSEXT_ERR_ALERT_FATAL
+    void SSL_CTX_set_alpn_select_cb(
+        SSL_CTX *context, int (*callback)(SSL *, const unsigned char **, unsigned char *,
+                                          const unsigned char *, unsigned int,
+                                          void *) noexcept nogil, void *arg)
+    int SSL_select_next_proto(unsigned char **out, unsigned char *out_size,
+                              const unsigned char *server, unsigned int server_size,
+                              const unsigned char *client, unsigned int client_size)
+
+    uint64_t SSL_set_options(SSL *ssl, uint64_t options)
+    int SSL_set_session_id_context(SSL *ssl, const unsigned char *context, unsigned int size)
+    int SSL_version(const SSL *ssl)
 
     SSL *SSL_new(SSL_CTX *context)
     void SSL_free(SSL *ssl)
@@ -162,7 +306,7 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_SENT_SHUTDOWN, SSL_RECEIVED_SHUTDOWN
     int TLS1_2_VERSION, TLS1_3_VERSION
     long SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
-    long SSL_MODE_RELEASE_BUFFERS, SSL_MODE_ASYNC
+    long SSL_MODE_RELEASE_BUFFERS, SSL_MODE_ASYNC, SSL_MODE_NO_AUTO_CHAIN
     uint64_t SSL_OP_NO_COMPRESSION, SSL_OP_NO_RENEGOTIATION, SSL_OP_IGNORE_UNEXPECTED_EOF
     uint64_t SSL_OP_NO_TICKET
     long SSL_SESS_CACHE_OFF

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, nonecheck=True
-"""The TLS settings of servers and their domains, as OpenSSL's contexts.
+"""TLS of servers and their domains: what a connection of a server is created with.
 
 A `TlsServer` stands for all TLS connections of one server in this worker. A connection is created
 with the server's own context, which has no certificate; the client hello selects that of a domain,
@@ -7,104 +7,160 @@ a `TlsContext`. Domains get new contexts while connections are open: these keep 
 """
 
 from kore._core.openssl cimport (
-    BIO, BIO_free, BIO_new_mem_buf, ERR_clear_error, ERR_get_error, ERR_reason_error_string,
-    PEM_read_bio_X509, SSL, SSL_AD_UNRECOGNIZED_NAME, SSL_CLIENT_HELLO_ERROR,
-    SSL_CLIENT_HELLO_SUCCESS, SSL_CTX, SSL_CTX_add0_chain_cert, SSL_CTX_check_private_key,
-    SSL_CTX_free, SSL_CTX_new, SSL_CTX_set_cipher_list, SSL_CTX_set_client_hello_cb,
-    SSL_CTX_set_max_proto_version, SSL_CTX_set_min_proto_version, SSL_CTX_set_mode,
-    SSL_CTX_set_options, SSL_CTX_set_read_ahead, SSL_CTX_set_session_cache_mode,
-    SSL_CTX_use_PrivateKey, SSL_CTX_use_certificate, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
-    SSL_MODE_ENABLE_PARTIAL_WRITE, SSL_MODE_RELEASE_BUFFERS, SSL_OP_IGNORE_UNEXPECTED_EOF,
-    SSL_OP_NO_COMPRESSION, SSL_OP_NO_RENEGOTIATION, SSL_OP_NO_TICKET, SSL_SESS_CACHE_OFF,
-    SSL_new, SSL_set_SSL_CTX, SSL_set_accept_state, TLS1_2_VERSION, TLS1_3_VERSION,
-    TLS_server_method, X509, X509_free)
+    EXFLAG_SS, SSL, SSL_CTX, SSL_CTX_add1_chain_cert, SSL_CTX_add_client_CA,
+    SSL_CTX_check_private_key, SSL_CTX_free, SSL_CTX_get_cert_store, SSL_CTX_up_ref,
+    SSL_CTX_use_PrivateKey, SSL_CTX_use_certificate, SSL_free, SSL_new, SSL_set_accept_state,
+    X509_STORE, X509_STORE_add_cert, X509_STORE_add_crl, X509_STORE_set_flags,
+    X509_V_FLAG_CRL_CHECK, X509_get_extension_flags)
+from kore._core.tls_errors cimport make_error
+from kore._core.tls_hello cimport select_domain_by_hello, select_protocol_by_hello
 from kore._core.tls_key cimport TlsKey
-
-cdef dict VERSIONS = {"1.2": TLS1_2_VERSION, "1.3": TLS1_3_VERSION}
-
-
-cdef object make_error(str text):
-    """Return a ValueError with OpenSSL's reason."""
-    cdef const char *reason = ERR_reason_error_string(ERR_get_error())
-    ERR_clear_error()
-    return ValueError(text if reason == NULL else f"{text}: {reason.decode()}")
-
-
-cdef int select_domain(SSL *ssl, int *alert, void *arg) noexcept nogil:
-    """Give a connection the context of its domain."""
-    cdef SSL_CTX *found = (<SSL_CTX **>arg)[0]
-    if found == NULL:
-        alert[0] = SSL_AD_UNRECOGNIZED_NAME
-        return SSL_CLIENT_HELLO_ERROR
-    SSL_set_SSL_CTX(ssl, found)
-    return SSL_CLIENT_HELLO_SUCCESS
+from kore._core.tls_names cimport HostName, add_name
+from kore._core.tls_pem cimport PemReader
+from kore._core.tls_settings cimport TlsSettings
+from kore._core.tls_state cimport (
+    ServerState, add_crl, create_domain_state, create_handshake_state, create_server_state)
+from kore._core.tls_tickets cimport disable_tickets, enable_tickets, set_ticket_keys
 
 
 cdef class TlsServer:
-    """All TLS connections of one server in this worker."""
+    """All TLS connections of one server in this worker.
 
-    def __init__(self, *, str min_version not None, str max_version not None, str ciphers not None):
-        self.domains = {}
-        self.base = SSL_CTX_new(TLS_server_method())
-        if self.base == NULL:
-            raise make_error("no TLS context")
-        if not SSL_CTX_set_cipher_list(self.base, ciphers.encode()):
-            raise make_error(f"tls_cipher '{ciphers}'")
-        SSL_CTX_set_min_proto_version(self.base, VERSIONS[min_version])
-        SSL_CTX_set_max_proto_version(self.base, VERSIONS[max_version])
-        SSL_CTX_set_options(self.base, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION
-                            | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET)
-        SSL_CTX_set_mode(self.base, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS
-                         | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)
-        SSL_CTX_set_read_ahead(self.base, 1)
-        SSL_CTX_set_session_cache_mode(self.base, SSL_SESS_CACHE_OFF)
-        SSL_CTX_set_client_hello_cb(self.base, select_domain, &self.only)
+    *domains*: all names, in the order of the HTTP router; a domain without a context is refused.
+    Raises ValueError for versions or cipher suites that cannot be used.
+    """
+
+    def __init__(self, *, str min_version not None, str max_version not None, str ciphers not None,
+                 domains=()):
+        self.settings = TlsSettings(min_version, max_version, ciphers)
+        self.base = self.settings.create_context()
+        self.state = create_server_state(self.base)
+        select_domain_by_hello(self.base)
+        enable_tickets(self.base)
+        for name in domains:
+            enter_name(self.state, name)
 
     def __dealloc__(self):
         SSL_CTX_free(self.base)
+
+    @property
+    def groups(self):
+        """The groups for key exchanges, in OpenSSL's words."""
+        return self.settings.groups.decode().split(":")
+
+    def set_domain(self, str name not None, TlsContext context not None):
+        """Give a domain a context, or another one. Open connections keep theirs."""
+        cdef HostName *entry = enter_name(self.state, name)
+        SSL_CTX_up_ref(context.context)
+        SSL_CTX_free(<SSL_CTX *>entry.value)
+        entry.value = context.context
+        if name == self.default:
+            self.set_default(name)
+
+    def set_default(self, str name not None):
+        """Set the domain of client hellos without a name, or with an IP address as name."""
+        cdef HostName *entry = enter_name(self.state, name)
+        self.default = name
+        SSL_CTX_free(self.state.fallback)
+        self.state.fallback = <SSL_CTX *>entry.value
+        if self.state.fallback != NULL:
+            SSL_CTX_up_ref(self.state.fallback)
+
+    def set_ticket_keys(self, keys not None):
+        """Set the keys of session tickets, the newest first; the same ones for all workers.
+
+        A key has 80 bytes: 16 of name, 32 for HMAC, 32 for AES. Raises ValueError for another size.
+        """
+        set_ticket_keys(&self.state.tickets, list(keys))
 
     cdef SSL *create_ssl(self) except NULL:
         cdef SSL *ssl = SSL_new(self.base)
         if ssl == NULL:
             raise MemoryError
+        try:
+            create_handshake_state(ssl, self.state)
+        except BaseException:
+            SSL_free(ssl)
+            raise
+        if not self.state.tickets.count:
+            disable_tickets(ssl)
         SSL_set_accept_state(ssl)
         return ssl
 
-    def set_domain(self, str name not None, TlsContext context not None):
-        """Add a domain, or give it another context. Open connections keep theirs."""
-        self.domains[name] = context
-        self.only = context.context
+
+cdef HostName *enter_name(ServerState *state, str name) except NULL:
+    """Return the entry of a domain, added if it is new."""
+    cdef bytes text = name.lower().encode()
+    cdef HostName *entry = add_name(&state.names, text, len(text))
+    if entry == NULL:
+        raise MemoryError
+    return entry
 
 
 cdef class TlsContext:
-    """The certificates of a domain. Raises ValueError with OpenSSL's reason."""
+    """TLS of one domain: its certificates, and what it asks of clients.
 
-    def __init__(self, TlsServer server not None, str name not None, certificates):
+    *certificates*: a chain as PEM, leaf first, and its key, for each kind of key. *client_ca*:
+    clients need a certificate of one of these authorities. *crl*: refuse what it revokes; a
+    missing or expired list refuses all. Raises ValueError with OpenSSL's reason.
+    """
+
+    def __init__(self, TlsServer server not None, str name not None, certificates, *,
+                 bytes client_ca not None=b"", int verify_depth=1, bytes crl not None=b""):
         self.name = name
         self.keys = []
-        self.context = SSL_CTX_new(TLS_server_method())
-        ERR_clear_error()
+        self.context = server.settings.create_context()
+        self.state = create_domain_state(self.context, name.encode())
+        select_protocol_by_hello(self.context)
         for chain, key in certificates:
             self.add_certificate(chain, key)
+        if client_ca:
+            self.verify_clients(client_ca, verify_depth)
+        if crl:
+            self.add_crls(crl)
 
     def __dealloc__(self):
         SSL_CTX_free(self.context)
 
     cdef int add_certificate(self, bytes chain, TlsKey key) except -1:
-        cdef BIO *bio = BIO_new_mem_buf(<const char *>chain, <int>len(chain))
-        cdef X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL)
-        cdef X509 *issuer
-        cdef int done = (leaf != NULL and SSL_CTX_use_certificate(self.context, leaf)
-                         and SSL_CTX_use_PrivateKey(self.context, key.key)
-                         and SSL_CTX_check_private_key(self.context))
-        X509_free(leaf)
-        issuer = PEM_read_bio_X509(bio, NULL, NULL, NULL) if done else NULL
-        while issuer != NULL:
-            SSL_CTX_add0_chain_cert(self.context, issuer)
-            issuer = PEM_read_bio_X509(bio, NULL, NULL, NULL)
-        BIO_free(bio)
-        if not done:
+        """Add a certificate, the chain above it, and its key."""
+        cdef PemReader reader = PemReader(chain, f"certificate of {self.name}")
+        if not reader.read_certificate():
+            raise ValueError(f"certificate of {self.name}: there is none in the PEM file")
+        self.state.is_self_signed |= X509_get_extension_flags(reader.certificate) & EXFLAG_SS != 0
+        if not (SSL_CTX_use_certificate(self.context, reader.certificate)
+                and SSL_CTX_use_PrivateKey(self.context, key.key)
+                and SSL_CTX_check_private_key(self.context)):
             raise make_error(f"certificate of {self.name}")
-        ERR_clear_error()
+        while reader.read_certificate():
+            if not SSL_CTX_add1_chain_cert(self.context, reader.certificate):
+                raise make_error(f"certificate chain of {self.name}")
         self.keys.append(key)
+        return 0
+
+    cdef int verify_clients(self, bytes authorities, int depth) except -1:
+        """Ask clients for a certificate of one of these authorities, whose names they are told."""
+        cdef PemReader reader = PemReader(authorities, f"client_verify of {self.name}")
+        cdef X509_STORE *store = SSL_CTX_get_cert_store(self.context)
+        while reader.read_certificate():
+            if not (X509_STORE_add_cert(store, reader.certificate)
+                    and SSL_CTX_add_client_CA(self.context, reader.certificate)):
+                raise make_error(f"client_verify of {self.name}")
+            self.state.wants_certificate = True
+        if not self.state.wants_certificate:
+            raise ValueError(f"client_verify of {self.name}: there is no certificate in the file")
+        self.state.verify_depth = depth
+        return 0
+
+    cdef int add_crls(self, bytes crls) except -1:
+        """Refuse clients whose certificate is revoked, or whose issuer has no valid list here."""
+        cdef PemReader reader = PemReader(crls, f"crl of {self.name}")
+        cdef X509_STORE *store = SSL_CTX_get_cert_store(self.context)
+        while reader.read_crl():
+            if not X509_STORE_add_crl(store, reader.crl):
+                raise make_error(f"crl of {self.name}")
+            add_crl(self.state, reader.crl)
+        if not self.state.crl_count:
+            raise ValueError(f"crl of {self.name}: there is no revocation list in the file")
+        X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK)
         return 0
