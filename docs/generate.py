@@ -8,7 +8,7 @@ from typing import Any
 
 import kore
 from kore._api.lazy import LAZY, OPTION
-from kore._conf.builder import DomainHandle
+from kore._conf.domain_handle import DomainHandle
 from kore._conf.file.directives import Directive, Table
 from kore._conf.file.legacy import REMOVED
 from kore._conf.file.loader import ALL_TABLES, DOCUMENTED_TABLES

@@ -22,6 +22,7 @@ from kore._conf import notices
 from kore._conf.builder import Builder
 from kore._conf.diagnostics import get_working_directory, make_absolute
 from kore._conf.schema import Config
+from kore._conf.server_schema import CertificateFiles
 from kore._conf.signatures import (
     check_callable,
     check_hook,
@@ -42,12 +43,15 @@ def load(
     arguments: Sequence[str] = (),
     conf: str = "",
     on_change: Mapping[str, Callable[[Any], object]] | None = None,
+    local_certificate: CertificateFiles | None = None,
 ) -> Config:
     """Load an application and return its configuration.
 
-    *on_change* has functions by setting, called as soon as it is set. Raises StartError.
+    *on_change* has functions by setting, called as soon as it is set. With *local_certificate*,
+    servers without TLS get it. Raises StartError.
     """
     application = Application(path, arguments, conf)
+    application.builder.local_certificate = local_certificate
     application.builder.on_change.update(on_change or {})
     return application.load()
 

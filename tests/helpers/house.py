@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "kore"
 # Modules by floor; those of the core have floors of their own, under all others.
 FLOORS = {
     10: "_cli.kodev _cli.run",
-    9: "__main__ _cli.create _cli.project",
+    9: "__main__ _cli.create _cli.local_ca _cli.project",
     8: "_cli.delayed_imports _cli.main _cli.skeleton _cli.sources _cli.watch",
     7: "__init__",
     6: "_api.clients _api.databases _api.functions _api.lazy _api.tasks",
@@ -52,7 +52,8 @@ FLOORS = {
           _pgsql.conninfo _pgsql.database _pgsql.epoll _pgsql.errors _pgsql.listen
           _pgsql.pipeline _pgsql.pool _pgsql.query _pgsql.rows _pgsql.session _pgsql.slices
           _pgsql.stream _pgsql.transaction _symbols _tracebacks""",
-    2: """_conf.arguments _conf.builder _conf.cross_checks _conf.databases _conf.domain_routes
+    2: """_conf.arguments _conf.builder _conf.cross_checks _conf.databases _conf.domain_handle
+          _conf.domain_routes
           _conf.domain_rules _conf.domain_tls _conf.file.authentications _conf.file.directives
           _conf.file.domains _conf.file.legacy _conf.file.loader _conf.file.printer
           _conf.file.routes _conf.file.tls _conf.filemaps _conf.notices _conf.route_options

@@ -16,8 +16,9 @@ from typing import Any, Final, NoReturn, TypeVar, Unpack
 
 from kore import _context, _symbols
 from kore._conf import arguments
-from kore._conf.builder import Builder, DomainHandle
+from kore._conf.builder import Builder
 from kore._conf.diagnostics import is_importing
+from kore._conf.domain_handle import DomainHandle
 from kore._conf.domain_tls import TlsKeywords
 from kore._conf.schema import Prerequest, RouteKeywords, Tracer
 from kore._conf.settings import SETTINGS

@@ -24,8 +24,11 @@ usage: kodev command [arguments]
 
   create [-p] NAME   begin a project: an application, a test, a README, in a directory NAME.
                      -p says Python, as in C Kore; here it is always Python
-  run [args...]      serve the project in the foreground and load it anew whenever a file
-                     changes; args go to the application. ctrl-C ends it
+  run [--tls] [args...]
+                     serve the project in the foreground and load it anew whenever a file
+                     changes; args go to the application. ctrl-C ends it.
+                     --tls: its servers without TLS have it, with a certificate for localhost
+                     of a certificate authority of your own, which it makes
   reload             have the running server of the project load its code anew
   info               what the project is, whether it runs, and where
   clean              remove what running it left behind: __pycache__, .pytest_cache, a kore.pid
@@ -44,6 +47,7 @@ Environment: as for `kore`. The project that create writes listens on $PORT, 888
 
 Examples:
   kodev create shop && cd shop && kodev run
+  kodev run --tls    then see https://localhost:8888
   python -m pytest
 """
 # Commands of C Kore for modules in C, with what to do in Python.
@@ -126,6 +130,7 @@ def _run_create(rest: list[str]) -> int:
         "",
         f"Next:  cd {names[0]}",
         "       kodev run           then see http://127.0.0.1:8888",
+        "       kodev run --tls     then see https://localhost:8888",
     ]
     lines += ["       python -m pytest    runs its tests"]
     return _show_text("\n".join(lines) + "\n")
@@ -133,7 +138,9 @@ def _run_create(rest: list[str]) -> int:
 
 def _run_project(rest: list[str]) -> int:
     """Run `kodev run`."""
-    return run(find_current_project(), rest[1:] if rest[:1] == ["--"] else rest)
+    tls = rest[:1] == ["--tls"]
+    rest = rest[1:] if tls else rest
+    return run(find_current_project(), rest[1:] if rest[:1] == ["--"] else rest, tls=tls)
 
 
 def _run_reload(rest: list[str]) -> int:

@@ -84,16 +84,21 @@ def run_command() -> NoReturn:
     sys.exit(main())
 
 
-def main(arguments: Sequence[str] | None = None, *, development: bool = False) -> int:
-    """Run the command, or serve for `kodev run`. Returns its exit status."""
+def main(
+    arguments: Sequence[str] | None = None, *, development: bool = False, local_tls: str = ""
+) -> int:
+    """Run the command, or serve for `kodev run`. Returns its exit status.
+
+    *local_tls* is the directory of a certificate for servers without TLS.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # Parsing stops at the application; options after it are the application's.
-        options, rest = getopt.getopt(given, SHORT, LONG)
+        found, rest = getopt.getopt(given, SHORT, LONG)
     except getopt.GetoptError as error:
         return _report_usage_error(f"{error}{_suggest_option(error.opt)}\n\n{SHORT_USAGE}")
     # The last one of repeated options counts.
-    flags = dict(options)
+    flags = dict(found)
     if flags.keys() & {"-h", "--help"}:
         return write_output(USAGE, "kore")
     if flags.keys() & {"-v", "--version"}:
@@ -103,7 +108,10 @@ def main(arguments: Sequence[str] | None = None, *, development: bool = False) -
     app, rest = _split_application(rest, conf=flags.get("-c", ""))
     if not app and not flags.get("-c"):
         return _report_usage_error(f"no application given\n\n{SHORT_USAGE}")
-    return run(LaunchOptions(app, rest, development=development, **_convert_flags(flags)), flags)
+    options = LaunchOptions(
+        app, rest, development=development, local_tls=local_tls, **_convert_flags(flags)
+    )
+    return run(options, flags)
 
 
 def _suggest_option(option: str) -> str:

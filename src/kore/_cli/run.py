@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from kore._cli.main import main as kore
@@ -29,22 +31,30 @@ SETTLE_TIMEOUT: Final = 0.04
 SI_KERNEL: Final = 128
 TRAPPED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 SERVER_MAIN: Final = "kore._cli.run:_run_server"
+# Where Debian keeps certificate authorities that its programs trust.
+TRUSTED_CA: Final = "/usr/local/share/ca-certificates/kore-local.crt"
 
 
 def _run_server() -> NoReturn:
     """Run the server of `kodev run`, which ends with it."""
-    parent, *arguments = sys.argv[1:]
+    parent, local_tls, *arguments = sys.argv[1:]
     set_parent_death_signal(int(parent), signal.SIGTERM)
-    sys.exit(kore(arguments, development=True))
+    sys.exit(kore(arguments, development=True, local_tls=local_tls))
 
 
 class ServerRunner:
     """Runs a server, and has it reloaded when files change."""
 
     def __init__(
-        self, project: Project, arguments: list[str], notify: Callable[[str], Any]
+        self,
+        project: Project,
+        arguments: list[str],
+        notify: Callable[[str], Any],
+        local_tls: str = "",
     ) -> None:
         self.project = project
+        # The directory of a certificate for servers without TLS; empty: they are without.
+        self.local_tls = local_tls
         self.arguments = arguments
         self.notify = notify
         self.pid = 0
@@ -58,7 +68,7 @@ class ServerRunner:
         arguments = [*options, *self.project.kore_arguments, *self.arguments]
         self.pid = os.posix_spawn(
             sys.executable,
-            build_command(SERVER_MAIN, [str(os.getpid()), *arguments]),
+            build_command(SERVER_MAIN, [str(os.getpid()), self.local_tls, *arguments]),
             os.environ,
             setsigmask=(),
             setsigdef=TRAPPED,
@@ -156,9 +166,27 @@ def _describe_files(files: list[str]) -> str:
     return f"{first}{more} changed"
 
 
-def run(project: Project, arguments: list[str]) -> int:
-    """Serve a project until ctrl-C."""
-    return ServerRunner(project, arguments, _write_notice).serve()
+def run(project: Project, arguments: list[str], *, tls: bool = False) -> int:
+    """Serve a project until ctrl-C; with *tls*, with a certificate for localhost."""
+    local_tls = str(_prepare_tls()) if tls else ""
+    return ServerRunner(project, arguments, _write_notice, local_tls).serve()
+
+
+def _prepare_tls() -> Path:
+    """Prepare the certificate for localhost, and say how clients trust it.
+
+    Returns its directory. Raises OSError if a file cannot be read or written.
+    """
+    from kore._cli.local_ca import get_directory, prepare_certificate  # large libraries
+
+    found = prepare_certificate(get_directory(), datetime.now(UTC))
+    ca = escape_text(str(found.ca))
+    if found.is_new:
+        _write_notice(f"{ca} is a certificate authority of your own, for this machine only")
+        _write_notice("to trust it, import that file in the settings of your browser, or run")
+        _write_notice(f"  sudo cp {ca} {TRUSTED_CA} && sudo update-ca-certificates")
+    _write_notice(f"TLS is for https://localhost; elsewhere: curl --cacert {ca} https://...")
+    return found.directory
 
 
 def _write_notice(text: str) -> None:

@@ -120,6 +120,7 @@ README: Final = """\
 # NAME
 
     kodev run           serve it on http://127.0.0.1:8888, and load it anew when a file changes
+    kodev run --tls     the same on https://localhost:8888, with a certificate for this machine
     python -m pytest    start it on a free port, and test it
     kodev info          what it is, whether it runs, and where
     kore -t app.py      say what is wrong with it, start nothing
@@ -128,7 +129,8 @@ What it needs: `pip install -r requirements.txt`
 
 `app.py` is all of it: `configure()` says where to listen and which paths there are, methods
 answer. In production: `kore -d app.py` runs in the background and writes `kore.pid`,
-`kodev reload` has it load new code without dropping a request.
+`kodev reload` has it load new code without dropping a request. For TLS, leave out `tls=False`
+and write `kore.domain("example.org", cert="fullchain.pem", key="privkey.pem")`.
 """
 
 IGNORE: Final = """\

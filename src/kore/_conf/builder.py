@@ -1,15 +1,13 @@
 """The configuration while it is written. Both calls and files end in a Builder."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NoReturn, Unpack
+from typing import Any, Final, Unpack
 
 from kore._conf import (
     arguments,
     cross_checks,
     databases,
-    domain_routes,
-    domain_rules,
     domain_tls,
     filemaps,
     notices,
@@ -19,7 +17,7 @@ from kore._conf import (
     websockets,
 )
 from kore._conf.diagnostics import Diagnostics, find_caller
-from kore._conf.domain_tls import TlsOptions
+from kore._conf.domain_handle import COMBINED, DomainHandle
 from kore._conf.schema import (
     Config,
     DatabaseConfig,
@@ -27,12 +25,17 @@ from kore._conf.schema import (
     FunctionFinder,
     Handler,
     Prerequest,
-    RedirectRule,
     Route,
     RouteKeywords,
     Tracer,
 )
-from kore._conf.server_schema import AccessLogConfig, Address, DomainTls, Privsep, Server
+from kore._conf.server_schema import (
+    Address,
+    CertificateFiles,
+    DomainTls,
+    Privsep,
+    Server,
+)
 from kore._conf.settings import Settings
 from kore.errors import ConfigError, KoreError
 
@@ -41,8 +44,6 @@ DEFAULT_SERVER: Final = "default"
 DOMAIN_KEYWORDS: Final = ", ".join(
     ("attach", "accesslog", "accesslog_format", *sorted(domain_tls.KEYWORDS))
 )
-COMBINED: Final = "combined"
-PAIR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,107 +51,7 @@ class PendingRoute:
     """A route, and its domain, which may be configured later; None for the only domain."""
 
     route: Route
-    domain: "DomainHandle | str | None"
-
-
-class DomainHandle:
-    """A domain while it is configured: `kore.domain()` returns it."""
-
-    __slots__ = ("_builder", "attach", "log_config", "name", "rules", "tls", "where")
-
-    def __init__(self, builder: "Builder", name: str, attach: str, where: str) -> None:
-        self._builder = builder
-        self.name = name
-        self.attach = attach
-        self.where = where
-        self.rules: list[RedirectRule] = []
-        self.log_config: AccessLogConfig | None = None
-        self.tls = TlsOptions()
-
-    def route(
-        self,
-        path: str,
-        handler: Handler,
-        *,
-        methods: Sequence[str] | None = None,
-        **keywords: Unpack[RouteKeywords],
-    ) -> None:
-        """Have *handler* respond to requests for *path*, a regular expression unless / comes first.
-
-        *methods* are names in any case; "get" implies "head", and "*" stands for all; without it
-        a route takes those that have a number (`kore.HTTP_METHOD_GET`...). Keywords:
-        `get`, `post` and so on declare the parameters of a method, `qs` those that stand in the
-        query under every method: dicts of names and validators. `required` lists parameters
-        without which the response is 400, `strict=True` has it say what was wrong. `auth` is a dict
-        of `type`, `value`, `verify` and `redirect`. `hooks` is a dict of `on_headers`,
-        `on_body_chunk` and `on_free`; `stream=True` runs the handler before the body is there, for
-        `req.chunks()`; `body_max` is the most bytes of a body, in place of `http_body_max`;
-        `websocket` is a dict of defaults for the handshakes of this route.
-        """
-        self._builder.route(path, handler, methods=methods, domain=self, **keywords)
-
-    def filemaps(self, maps: Mapping[str, object]) -> None:
-        """Serve the files of directories.
-
-        *maps* is a dict: paths that begin and end with /, and for each a directory, or a tuple of
-        a directory and an `auth` as routes have it.
-        """
-        self._builder.filemaps(maps, self)
-
-    def redirect(self, path: str, status: int, target: str) -> None:
-        """Redirect requests for paths that the regular expression *path* matches.
-
-        *status* is 300 to 399. In *target*, `$1` to `$15` are captures, `$qs` is the query and
-        `$$` a dollar sign. Redirects and refusals come before routes; the first match wins.
-        """
-        self._builder.check_open()
-        with route_options.label_errors(f"domain '{self.name}'"):
-            self.rules.append(domain_rules.build_redirect(path, status, target))
-
-    def return_(self, path: str, status: int) -> None:
-        """Refuse paths that the regular expression *path* matches, with 400 to 599."""
-        self._builder.check_open()
-        with route_options.label_errors(f"domain '{self.name}'"):
-            self.rules.append(domain_rules.build_refusal(path, status))
-
-    @property
-    def accesslog(self) -> NoReturn:
-        """The file requests are logged to: can be set once, not read.
-
-        A path, or a tuple of path and format: `combined`, `json`, or text with variables.
-        """
-        raise AttributeError("attribute 'accesslog' of a domain is not readable")
-
-    @accesslog.setter
-    def accesslog(self, given: object) -> None:
-        self._builder.check_open()
-        path, form = given if isinstance(given, tuple) and len(given) == PAIR else (given, COMBINED)
-        self.set_accesslog(path, form)
-
-    def set_accesslog(self, path: object, form: object) -> None:
-        """Log requests to a file."""
-        if self.log_config is not None:
-            raise ConfigError(f"domain '{self.name}' accesslog already set: {self.log_config.path}")
-        with route_options.label_errors(f"domain '{self.name}'"):
-            self.log_config = domain_rules.build_accesslog(path, form, self._builder.locate())
-
-    def build(self, routes: Sequence[Route], problems: Diagnostics) -> Domain:
-        """Return the finished domain."""
-        complete = domain_routes.complete_routes(routes, problems)
-        guarded = domain_routes.guard_maps(complete, self.rules)
-        return Domain(self.name, self.attach, guarded, tuple(self.rules), self.log_config)
-
-    def build_tls(self) -> DomainTls:
-        """Return the TLS part of the domain, whose server has TLS."""
-        return domain_tls.build_domain_tls(self.tls, self.name, self.attach, self.where)
-
-    def find_tls_notices(self) -> list[str]:
-        """Return notices for TLS keywords, which have no effect: the server is without TLS."""
-        found = domain_tls.find_notices(self.tls, self.name, self.attach)
-        return [f"{self.where}: {notice}" for notice in found]
-
-    def __repr__(self) -> str:
-        return f"<kore.domain '{self.name}' on server '{self.attach}'>"
+    domain: DomainHandle | str | None
 
 
 class Builder:
@@ -176,6 +77,8 @@ class Builder:
         # Errors of a file. build() adds those of the whole, and raises all.
         self.problems = Diagnostics()
         self.name = DEFAULT_NAME
+        # Of `kodev run --tls`: servers without TLS get it, with this certificate.
+        self.local_certificate: CertificateFiles | None = None
         self.frozen = False
         # By the name of a setting: called at once with a new value.
         self.on_change: dict[str, Callable[[Any], object]] = {}
@@ -351,6 +254,9 @@ class Builder:
     def build(self) -> Config:
         """Check the whole and freeze it. Raises ConfigError with all that is wrong."""
         self.check_open()
+        if self.local_certificate is not None:
+            self.servers = {name: _add_tls(server) for name, server in self.servers.items()}
+            self.extra_addresses = list(map(_add_tls, self.extra_addresses))
         files = any(pending.route.files for pending in self.pending_routes)
         settings = settings_checks.resolve_settings(
             self.settings, self._setting_places, self.problems, files=files
@@ -428,7 +334,7 @@ class Builder:
                 if not self.servers[domain.attach].tls:
                     self.notices += domain.find_tls_notices()
                 elif not domain.tls.broken:
-                    tls.append(domain.build_tls())
+                    tls.append(domain.build_tls(self.local_certificate))
         for pending in self.pending_routes:
             with self.problems.collect_errors(pending.route.where):
                 routes[self._find_domain(pending)].append(self._resolve_callbacks(pending.route))
@@ -451,3 +357,8 @@ class Builder:
         if isinstance(pending.domain, DomainHandle):
             return pending.domain
         return cross_checks.find_domain(pending.domain, self.domains)
+
+
+def _add_tls(server: Server) -> Server:
+    """Return a server with TLS, unless all it does is to redirect to one."""
+    return server if server.redirect_https else replace(server, tls=True)

@@ -1,6 +1,7 @@
 """The parts of the configuration that the parent uses: addresses, users, files. Frozen values."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,16 @@ class CertificateFiles:
 
     certificate: str
     key: str
+
+
+# In the directory of `kodev run --tls`, a certificate for localhost.
+LOCAL_CERTIFICATE: Final = "localhost.pem"
+LOCAL_KEY: Final = "localhost-key.pem"
+
+
+def build_local_files(directory: str) -> CertificateFiles:
+    """Return the files of the certificate for localhost in a directory."""
+    return CertificateFiles(f"{directory}/{LOCAL_CERTIFICATE}", f"{directory}/{LOCAL_KEY}")
 
 
 @dataclass(frozen=True, slots=True)

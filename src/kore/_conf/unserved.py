@@ -3,7 +3,8 @@
 from collections.abc import Coroutine
 from typing import Any
 
-from kore._conf.builder import Builder, DomainHandle
+from kore._conf.builder import Builder
+from kore._conf.domain_handle import DomainHandle
 from kore._conf.schema import Tracer
 from kore._conf.server_schema import Address
 

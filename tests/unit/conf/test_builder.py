@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from kore._conf.builder import Builder, DomainHandle
+from kore._conf.builder import Builder
 from kore._conf.diagnostics import shorten_path
+from kore._conf.domain_handle import DomainHandle
 from kore._conf.schema import Config, Route
 from kore._conf.server_schema import Address
 from kore.errors import ConfigError, KoreError, UnknownSettingError

@@ -134,3 +134,28 @@ def test_a_domain_has_tls_whether_its_server_comes_before_or_after() -> None:
         ("a", "secure"),
         ("b", "secure"),
     ]
+
+
+LOCAL = CertificateFiles("/local.pem", "/local-key.pem")
+
+
+def test_a_local_certificate_is_for_servers_without_tls_and_domains_without_certificates() -> None:
+    builder = Builder()
+    builder.local_certificate = LOCAL
+    builder.server("plain", Address("::1", 80), tls=False)
+    builder.add_address("plain", Address("::1", 81))
+    builder.server("redirect", Address("::1", 82), tls=False, redirect_https=True)
+    builder.server("secure", Address("::1", 443), tls=True)
+    builder.domain("a", "plain")
+    builder.domain("b", "plain", cert="/c", key="/k")
+    builder.domain("c", "secure")
+    builder.domain("d", "redirect")
+
+    made = builder.build()
+
+    assert [server.tls for server in made.servers] == [True, True, False, True]
+    assert {each.domain: each.certificates for each in made.tls} == {
+        "a": (LOCAL,),
+        "b": (CertificateFiles("/c", "/k"),),
+        "c": (LOCAL,),
+    }

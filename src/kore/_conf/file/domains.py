@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from kore._conf import arguments, domain_rules, filemaps
-from kore._conf.builder import COMBINED, DomainHandle
+from kore._conf.domain_handle import COMBINED, DomainHandle
 from kore._conf.file.directives import (
     Directive,
     Scope,

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from kore._conf import arguments, route_options, websockets
-from kore._conf.builder import DomainHandle
+from kore._conf.domain_handle import DomainHandle
 from kore._conf.file.directives import Directive, Scope, Table, parse_yes_no, read_flag
 from kore._conf.file.syntax import Block
 from kore._conf.schema import Handler

@@ -44,6 +44,8 @@ class LaunchOptions:
     pidfile: str = ""
     # Under `kodev run`.
     development: bool = False
+    # Of `kodev run --tls`: the directory of the certificate.
+    local_tls: str = ""
     # When this server began: bytecode written since then is not read again.
     started: float = field(default_factory=time.time)
     template: Role = TEMPLATE
@@ -146,7 +148,7 @@ class Launcher:
         generation.backoff.start()
         options = self.options
         arguments = [options.worker.main, options.template_mode, str(options.started)]
-        arguments += [options.app, options.conf, *options.arguments]
+        arguments += [options.local_tls, options.app, options.conf, *options.arguments]
         generation.set_template(
             self.start_spawned(options.template, generation, arguments, timeout)
         )

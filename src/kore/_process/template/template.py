@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 from kore import _app
 from kore._bytecode import BytecodePolicy
+from kore._conf.server_schema import build_local_files
 from kore._conf.settings import VERSION
 from kore._maybe_async import await_result, is_awaitable
 from kore._process.heap import trim_heap
@@ -93,6 +94,8 @@ class TemplateArguments:
     development: bool
     # When the server was started, in seconds since the epoch.
     started: float
+    # Of `kodev run --tls`: the directory of the certificate; else empty.
+    local_tls: str
     app: str
     conf: str
     arguments: list[str]
@@ -103,7 +106,7 @@ def main() -> NoReturn:
     # Before anything that may differ in another version of kore, such as the arguments.
     with contextlib.suppress(OSError):  # the parent has exited already
         os.write(parse_arguments(sys.argv[1])[CHANNEL], encode(Hello(VERSION)))
-    handed, parent, worker, mode, started, app, conf, *arguments = sys.argv[1:]
+    handed, parent, worker, mode, started, local_tls, app, conf, *arguments = sys.argv[1:]
     options = TemplateArguments(
         handed=parse_arguments(handed),
         parent=int(parent),
@@ -111,6 +114,7 @@ def main() -> NoReturn:
         background=mode == BACKGROUND,
         development=mode == DEVELOPMENT,
         started=float(started),
+        local_tls=local_tls,
         app=app,
         conf=conf,
         arguments=arguments,
@@ -171,7 +175,8 @@ class Template:
         policy.install()
         # Sent as soon as it is set, since the rest of the load may take long.
         on_set = {"start_timeout": lambda seconds: self.channel.send(StartTimeout(seconds))}
-        self.config = _app.load(options.app, options.arguments, options.conf, on_set)
+        local = build_local_files(options.local_tls) if options.local_tls else None
+        self.config = _app.load(options.app, options.arguments, options.conf, on_set, local)
         databases.check_databases(self.config)
         check_directories(self.config)
         if options.background:
