@@ -59,6 +59,7 @@ class Copy:
         self.source = folder / "src" / "kore"
         self.data = folder / "data"
         self.objects = folder / "objects"
+        self.commit = folder / "commit"
         self.counters = folder / "counters"
         self.config = folder / "coverage.ini"
         self.python = folder / ".venv" / "bin" / "python"
@@ -74,9 +75,15 @@ class Copy:
             folder.mkdir()
             # Servers that have given up their user write there as well.
             folder.chmod(0o777)
+        commit = ["git", "rev-parse", "--short", "HEAD"]
+        self.commit.write_text(subprocess.check_output(commit, cwd=ROOT, text=True))
         self.config.write_text(CONFIG.format(source=self.source, data=self.data))
         self.build_core()
         self.make_environment()
+
+    def get_commit(self) -> str:
+        """Return the commit that was copied."""
+        return self.commit.read_text().strip()
 
     def build_core(self) -> None:
         """Compile the core with counters (gcov): a tracer would be a hundred times slower.

@@ -1,8 +1,11 @@
-"""In each process of a run of `make cover`: write the counters of the core."""
+"""In each process of a run of `make cover`: write what was counted, however the process ends."""
 
+import atexit
 import os
 import sys
 from typing import NoReturn
+
+import coverage
 
 
 def flush_counters() -> None:
@@ -17,11 +20,21 @@ def flush_counters() -> None:
 
 
 def patch_exit() -> None:
-    """Let os._exit() write the counters: libgcov does so at an ordinary exit only."""
-    leave = os._exit
+    """Let os._exit() write the counters of the core, and exit handlers not end the measurement.
+
+    libgcov writes at an ordinary exit only. A worker calls the handlers of `atexit` and goes on;
+    that of coverage.py is left out, since os._exit() does the same.
+    """
+    leave, run_handlers = os._exit, atexit._run_exitfuncs
 
     def flush_and_exit(status: int) -> NoReturn:
         flush_counters()
         leave(status)
 
+    def run_other_handlers() -> None:
+        if measuring := coverage.Coverage.current():
+            atexit.unregister(measuring._atexit)
+        run_handlers()
+
     os._exit = flush_and_exit
+    atexit._run_exitfuncs = run_other_handlers

@@ -17,6 +17,22 @@ FIXTURES = {"serve", "serve_module", "serve_session", "postgres", "own_postgres"
 STARTERS = ("subprocess", "fix_serve", "process_helpers", "conf_project", "objects_client")
 
 
+# Tests of what measuring itself changes: modules that a process imports at its start, descriptors
+# it opens, a working directory that coverage.py asks for, the stack that code without optimization
+# needs.
+CHANGED = (
+    "test_the_parent_brings_neither_an_event_loop_nor_an_application",
+    "test_unwritable_output_is_an_error[>&-",
+    "test_a_working_directory_that_is_gone_is_told",
+    "test_nested_disconnects_beyond_the_stack_close_all",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out tests that cannot pass here."""
+    items[:] = [item for item in items if not item.name.startswith(CHANGED)]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """Draw few examples: traced code is slow, and most lines are run by the first ones."""

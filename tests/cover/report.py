@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import coverage
 
 from tests.cover.build import Copy
 from tests.cover.core import Counters, counter_name
+from tests.cover.reasons import REASONS
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Report:
         lines = self.core.get(key, {})
         missing = tuple(sorted(line for line, was_run in lines.items() if not was_run))
         contexts = [test for test in map(counter_name, own) if test in self.counters.contexts()]
-        run_by_own = self.counters.lines(contexts, [path.stem]).get(key, {}) if contexts else {}
+        modules = [path.stem] if path.suffix == ".pyx" else ()
+        run_by_own = self.counters.lines(contexts, modules).get(key, {}) if contexts else {}
         covered = sum(run_by_own.get(line, False) for line in lines)
         return Figures(
             name, len(lines), missing, 0, 0, 100.0 * covered / len(lines) if own and lines else None
@@ -121,7 +124,7 @@ class Report:
         """Return docs/coverage.md."""
         rows = [
             f"| `{each.name}` | {each.percent:.1f} % | {branch_text(each)} | {own_text(each)} |"
-            f" {ranges(each.missing)} |"
+            f" {ranges(each.missing)} | {REASONS.get(each.name, '') if each.missing else ''} |"
             for each in self.files
         ]
         return "\n".join(
@@ -130,13 +133,14 @@ class Report:
                 "",
                 "Written by `make cover`, which runs all tests with a core that counts its lines,",
                 "and measures every process that they start. What a process that is killed has run",
-                "is lost, so a line in the last column may still be run. The own tests of a file",
-                "are those named after it. Of the core (Cython) lines are known, and no branches.",
+                "is lost, so a line that is listed may still be run. The own tests of a file are",
+                "those named after it. Of the core (Cython) lines are known, and no branches.",
+                f"Measured with Python {platform.python_version()} at {self.copy.get_commit()}.",
                 "",
                 *(f"- {sentence}" for sentence in self.sentences()),
                 "",
-                "| file | lines run | branches | by its own tests | lines not run |",
-                "|---|---|---|---|---|",
+                "| file | lines run | branches | by its own tests | lines not run | why |",
+                "|---|---|---|---|---|---|",
                 *rows,
                 "",
             ]
