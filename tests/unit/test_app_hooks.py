@@ -193,3 +193,12 @@ def test_brackets_in_a_literal_path_get_no_notice(path: str) -> None:
 @pytest.mark.parametrize("path", ["^/u/(?P<n>[0-9]{1,3})$", "^/[0-9]{4}$", "/u/n"])
 def test_regular_expressions_get_no_notice(path: str) -> None:
     assert load(f"@kore.route({path!r})\ndef user(req, n=None): ...\n").notices == ()
+
+
+@pytest.mark.parametrize(
+    "result", ["wait()", "type('Later', (), {'__await__': lambda self: iter(())})()"]
+)
+def test_a_hook_that_returns_an_awaitable_is_refused(result: str) -> None:
+    source = f"async def wait(): pass\ndef kore_parent_configure(): return {result}\n"
+
+    assert refused(source).endswith("configure() must not be async: no event loop runs it")

@@ -370,3 +370,8 @@ def test_a_setting_without_effect_is_noticed(builder: Builder) -> None:
     (notice,) = builder.build().notices
 
     assert notice.endswith("seccomp_tracing has no effect in this version")
+
+
+def test_a_prerequest_is_a_function(builder: Builder) -> None:
+    with pytest.raises(TypeError, match="prerequest: 'check' is not callable"):
+        builder.prerequest("check")  # type: ignore[arg-type]

@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from kore._conf.schema import Route
+from kore._conf.schema import Auth, Guard, Route
 from kore._conf.settings import Settings
 from kore._http.files import filemap
 from kore._http.files.filemap import Directory, Filemap, OpenFile, build_policy
@@ -20,6 +22,8 @@ class FakeRequest:
     """What a map reads of a request, and what it says."""
 
     path: str = "/f/x"
+    method: int = 1
+    answered: bool = False
     refused: list[int] = field(default_factory=list)
 
     def refuse(self, status: int, allow: str = "") -> None:
@@ -102,3 +106,64 @@ def test_a_directory_that_went_away_is_kept_until_another_is_there(
     directory.close()
     directory.close()
     assert directory.fd == -1
+
+
+class Opener:
+    """Opens regular files of some names, directories of others; the rest is missing."""
+
+    def __init__(self, *files: str, directories: tuple[str, ...] = ()) -> None:
+        self.files = files
+        self.directories = directories
+        self.opened: list[str] = []
+
+    def __call__(self, _: int, name: str) -> Any:
+        self.opened.append(name)
+        if name not in (*self.files, *self.directories):
+            return None
+        is_regular = name in self.files
+        return SimpleNamespace(
+            is_regular=is_regular, is_directory=not is_regular, mtime_ns=1, size=0
+        )
+
+
+def test_an_index_that_is_a_directory_is_404(tmp_path: Path) -> None:
+    route = Route("/f/", print, ("GET",), files=str(tmp_path))
+    opener = Opener(directories=("index.html",))
+    request = FakeRequest("/f/")
+    policy = build_policy(Settings(filemap_index="index.html"), opener)
+    Filemap(route, Directory(str(tmp_path), list), policy).serve(request)
+
+    assert (request.refused, opener.opened) == ([404], ["index.html"])
+
+
+def test_a_file_behind_a_guard_that_cannot_be_read_is_403(tmp_path: Path) -> None:
+    names: list[str] = []
+
+    def open_(_: int, name: str) -> Any:
+        names.append(name)
+        if len(names) > 1:  # after the check of the guard
+            raise PermissionError(errno.EACCES, "no", name)
+        return SimpleNamespace(is_regular=True, is_directory=False, mtime_ns=1, size=0)
+
+    auth = Auth("request", lambda req: True)
+    guard = Guard("/f/index.html".__eq__, frozenset({1}), auth)
+    route = Route("/f/", print, ("GET",), files=str(tmp_path), guards=(guard,))
+    request = FakeRequest("/f/")
+    policy = build_policy(Settings(filemap_index="index.html"), open_)
+    Filemap(route, Directory(str(tmp_path), list), policy).serve(request)
+
+    assert (request.refused, names) == ([403], ["index.html", "index.html"])
+
+
+def test_what_is_not_compressed_is_remembered_up_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filemap, "UNCOMPRESSED_MAX", 2)
+    route = Route("/f/", print, ("GET",), files=str(tmp_path))
+    opener = Opener("a", "b", "c")
+    served = Filemap(route, Directory(str(tmp_path), list), build_policy(Settings(), opener))
+    for name in "abc":
+        file: Any = opener(0, name)
+        served._find_precompressed(0, name, file, ("gzip",))
+
+    assert list(served.no_precompressed_until) == [("c", ("gzip",))]

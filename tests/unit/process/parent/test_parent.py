@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -324,3 +325,29 @@ def test_worker_that_hangs_at_its_start_is_ended(
     assert "it hangs" in caplog.messages
     assert successor.child.kill_requested
     assert not parent.shutdown.stopping
+
+
+def test_log_that_cannot_be_opened_by_a_reload_is_told(
+    family: FakeFamily, parent: Parent, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    family.serve(workers=1)
+    parent.reload()
+    family.configure(workers=1, logfile=str(tmp_path / "none" / "log"))
+    (worker,) = family.fork()
+    worker.send(Ready())
+
+    assert f"{tmp_path}/none/log" in caplog.text
+    assert "going on with the old one" in caplog.text
+    assert parent.pending is None
+
+
+def test_worker_that_is_ready_after_its_end_was_noticed_changes_nothing(
+    family: FakeFamily, parent: Parent
+) -> None:
+    family.load(workers=1)
+    (worker,) = family.fork()
+    child = worker.child
+    worker.exit(code=1)
+    parent._on_start_progress(child)
+
+    assert parent.active is None

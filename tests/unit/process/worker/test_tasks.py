@@ -376,3 +376,56 @@ def test_task_cancelled_before_its_start_is_closed() -> None:
         assert state == inspect.CORO_CLOSED
 
     run(check)
+
+
+# ---- what is awaited besides coroutines
+
+
+@checked
+async def test_any_awaitable_is_run_as_a_handler(bench: Bench) -> None:
+    class Later:
+        def __await__(self) -> Generator[Any, None, None]:
+            yield from asyncio.sleep(0).__await__()
+            bench.request.answered = True
+
+    bench.spawn(Later())
+    await bench.end()
+
+    assert (bench.reports, bench.request.failures) == ([], [])
+
+
+@checked
+async def test_steps_of_a_handler_are_traced_if_asked(bench: Bench) -> None:
+    steps: list[str] = []
+
+    async def handler() -> None:
+        await asyncio.sleep(0)
+        bench.request.answered = True
+
+    def trace(handler: Any) -> Any:
+        steps.append("traced")
+        return handler
+
+    bench.tasks.tracing = True
+    bench.tasks.trace = trace  # type: ignore[method-assign]
+    bench.spawn(handler())
+    await bench.end()
+
+    assert (steps, bench.reports) == (["traced"], [])
+
+
+@checked
+async def test_waiting_for_requests_ends_with_them_or_in_time(bench: Bench) -> None:
+    release = asyncio.Event()
+    await bench.tasks.wait(0.0)
+
+    async def handler() -> None:
+        await release.wait()
+        bench.request.answered = True
+
+    bench.spawn(handler())
+    await bench.tasks.wait(0.001)
+    assert bench.tasks.serving == 1
+    release.set()
+    await bench.tasks.wait(100.0)
+    assert bench.tasks.serving == 0
