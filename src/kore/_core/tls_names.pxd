@@ -1,7 +1,7 @@
 """A table of host names, exact ones and ones with wildcards, that is searched without the GIL.
 
 Exact names come first, then names with wildcards in the order in which they were added: the order
-of the HTTP router, where an exact name behind a wildcard that matches it is an error of the
+of the HTTP router, where an exact name after a wildcard that matches it is an error of the
 configuration. `*` stands for any characters, dots included.
 """
 

@@ -2,7 +2,7 @@
 """What callbacks of OpenSSL know of a server, a domain and a handshake.
 
 The structures are attached to OpenSSL's objects as "ex data": OpenSSL calls the functions here
-that free them, when the last reference to its object is gone.
+that free them when the last reference to its object is gone.
 """
 
 from libc.stdlib cimport calloc, free, realloc
