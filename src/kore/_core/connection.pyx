@@ -86,12 +86,15 @@ cdef class Connection:
     @property
     def x509(self):
         """The client's certificate as DER, or None."""
-        return None
+        return None if self.transport.tls is None else self.transport.tls.get_peer_certificate()
 
     @property
     def x509dict(self):
-        """Issuer and subject of the client's certificate, or None."""
-        return None
+        """Issuer and subject of the client's certificate, or None.
+
+        `{"issuer": {...}, "subject": {...}}`, with OpenSSL's short names: `CN`, `O`.
+        """
+        return None if self.transport.tls is None else self.transport.tls.get_peer_names()
 
     def disconnect(self, code=1000, reason=""):
         """Close the connection; False: it is closed already. Of HTTP the response so far is sent.

@@ -152,6 +152,7 @@ cdef extern from "openssl/x509.h" nogil:
     ctypedef struct X509_STORE_CTX:
         pass
     int X509_up_ref(X509 *certificate)
+    int X509_check_private_key(const X509 *certificate, const EVP_PKEY *key)
     int i2d_X509(const X509 *certificate, unsigned char **out)
     X509_NAME *X509_get_subject_name(const X509 *certificate)
     X509_NAME *X509_get_issuer_name(const X509 *certificate)

@@ -120,6 +120,21 @@ cdef class MemoryConnection:
         return self.layer.client_name
 
     @property
+    def server_name(self):
+        """The name that the client has sent."""
+        return self.layer.server_name
+
+    @property
+    def version(self):
+        """OpenSSL's name of the version."""
+        return self.layer.version_name.decode()
+
+    @property
+    def cipher(self):
+        """OpenSSL's name of the cipher suite."""
+        return self.layer.cipher_name.decode()
+
+    @property
     def sends_hsts(self):
         """Whether HSTS makes sense."""
         return bool(self.layer.sends_hsts)

@@ -8,10 +8,10 @@ a `TlsContext`. Domains get new contexts while connections are open: these keep 
 
 from kore._core.openssl cimport (
     EXFLAG_SS, SSL, SSL_CTX, SSL_CTX_add1_chain_cert, SSL_CTX_add_client_CA,
-    SSL_CTX_check_private_key, SSL_CTX_free, SSL_CTX_get_cert_store, SSL_CTX_up_ref,
+    SSL_CTX_free, SSL_CTX_get_cert_store, SSL_CTX_up_ref,
     SSL_CTX_use_PrivateKey, SSL_CTX_use_certificate, SSL_free, SSL_new, SSL_set_accept_state,
     X509_STORE, X509_STORE_add_cert, X509_STORE_add_crl, X509_STORE_set_flags,
-    X509_V_FLAG_CRL_CHECK, X509_get_extension_flags)
+    X509_V_FLAG_CRL_CHECK, X509_check_private_key, X509_get_extension_flags)
 from kore._core.tls_errors cimport make_error
 from kore._core.tls_hello cimport select_domain_by_hello, select_protocol_by_hello
 from kore._core.tls_key cimport TlsKey
@@ -128,9 +128,9 @@ cdef class TlsContext:
         if not reader.read_certificate():
             raise ValueError(f"certificate of {self.name}: there is none in the PEM file")
         self.state.is_self_signed |= X509_get_extension_flags(reader.certificate) & EXFLAG_SS != 0
-        if not (SSL_CTX_use_certificate(self.context, reader.certificate)
-                and SSL_CTX_use_PrivateKey(self.context, key.key)
-                and SSL_CTX_check_private_key(self.context)):
+        if not (X509_check_private_key(reader.certificate, key.key)
+                and SSL_CTX_use_certificate(self.context, reader.certificate)
+                and SSL_CTX_use_PrivateKey(self.context, key.key)):
             raise make_error(f"certificate of {self.name}")
         while reader.read_certificate():
             if not SSL_CTX_add1_chain_cert(self.context, reader.certificate):

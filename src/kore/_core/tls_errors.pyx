@@ -7,6 +7,7 @@ from kore._core.openssl_errors cimport take_errors
 cdef dict PLAIN = {
     "no start line": "there is no such block in the PEM file",
     "key values mismatch": "the key is not that of the certificate",
+    "different key types": "the key is not of the certificate's kind",
     "ee key too small": "its key is too small",
     "ca key too small": "the key of its issuer is too small",
     "ca md too weak": "it is signed with a hash that is not secure any more",

@@ -1,6 +1,5 @@
 """The client hello: which domain a name selects, and which protocol is chosen."""
 
-import random
 import ssl
 
 import pytest
@@ -12,10 +11,10 @@ from kore._core.testing_tls import MemoryConnection, find_pattern
 from kore._core.tls_context import TlsServer
 from kore._values.hosts import compile_wildcard
 from tests.helpers.certificates import Certificate, CertificateAuthority
+from tests.helpers.tls_hello import client_hello, name_extension, record, vector
 from tests.helpers.tls_memory import Handshake, add_domain, client_context, make_server
 
 AUTHORITY = CertificateAuthority()
-SERVER_NAME = 0
 
 
 def serve_domains(*names: str, default: str = "") -> TlsServer:
@@ -30,29 +29,6 @@ def serve_domains(*names: str, default: str = "") -> TlsServer:
 
 def shake_hands(server: TlsServer, name: str | None, version: str = "1.3") -> Handshake:
     return Handshake(server, client_context(version), name)
-
-
-def record(kind: int, body: bytes) -> bytes:
-    return bytes([kind, 3, 1]) + len(body).to_bytes(2) + body
-
-
-def vector(size: int, data: bytes) -> bytes:
-    """Return data behind its length, which has *size* bytes."""
-    return len(data).to_bytes(size) + data
-
-
-def hello_with(extension: bytes) -> bytes:
-    """Return a client hello of TLS 1.2 whose server name extension has this content."""
-    extensions = b"\0\0" + vector(2, extension)
-    extensions += bytes.fromhex("000a0006 0004001d0017 000b0002 0100 000d0006 00040403 0804")
-    suites = bytes.fromhex("c02b c02f")
-    body = b"\3\3" + random.Random(1).randbytes(32) + vector(1, b"") + vector(2, suites)
-    body += vector(1, b"\0") + vector(2, extensions)
-    return record(22, b"\1" + vector(3, body))
-
-
-def name_extension(name: bytes, kind: int = SERVER_NAME) -> bytes:
-    return vector(2, bytes([kind]) + vector(2, name))
 
 
 def to_der(certificate: Certificate) -> bytes:
@@ -136,7 +112,7 @@ def test_an_address_is_a_name_only_if_it_is_a_domain(address: bytes, *, is_domai
     add_domain(server, "127.0.0.1", other)
     server.set_default("a.test")
 
-    flight = MemoryConnection(server).shake_hands(hello_with(name_extension(address)))
+    flight = MemoryConnection(server).shake_hands(client_hello(name_extension(address)))
 
     assert (to_der(other) in flight) == is_domain
     assert (to_der(default) in flight) != is_domain
@@ -177,7 +153,7 @@ def test_a_new_context_is_for_new_connections() -> None:
 def test_a_malformed_name_extension_is_a_decode_error(extension: bytes) -> None:
     server = serve_domains("a.test", "*", default="a.test")
 
-    assert alert_in(MemoryConnection(server).shake_hands(hello_with(extension))) == 50
+    assert alert_in(MemoryConnection(server).shake_hands(client_hello(extension))) == 50
 
 
 @pytest.mark.parametrize(
@@ -196,7 +172,7 @@ def test_a_malformed_name_extension_is_a_decode_error(extension: bytes) -> None:
 )
 def test_what_no_host_is_called_is_unrecognized(name: bytes) -> None:
     server = serve_domains("a.test", "*", default="a.test")
-    hello = hello_with(name_extension(name))
+    hello = client_hello(name_extension(name))
     connection = MemoryConnection(server)
     assert alert_in(hello) == 0
 
@@ -216,13 +192,13 @@ def test_a_name_of_the_greatest_size_is_compared_as_a_whole() -> None:
     server = serve_domains("*.testtest")
 
     assert len(longest) == 252
-    records = MemoryConnection(server).shake_hands(hello_with(name_extension(longest.encode())))
+    records = MemoryConnection(server).shake_hands(client_hello(name_extension(longest.encode())))
     assert alert_in(records) == 0
 
 
 def test_a_hello_in_pieces_of_one_byte_is_read() -> None:
     connection = MemoryConnection(serve_domains("a.test"))
-    hello = hello_with(name_extension(b"a.test"))
+    hello = client_hello(name_extension(b"a.test"))
 
     received = b"".join(connection.shake_hands(hello[i : i + 1]) for i in range(len(hello)))
 
