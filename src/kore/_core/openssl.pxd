@@ -79,7 +79,10 @@ cdef extern from "openssl/core.h" nogil:
     ctypedef struct OSSL_LIB_CTX:
         pass
     ctypedef struct OSSL_PARAM:
-        pass
+        const char *key
+        unsigned int data_type
+        void *data
+        size_t data_size
 
 
 cdef extern from "openssl/params.h" nogil:

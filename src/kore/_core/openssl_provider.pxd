@@ -4,7 +4,7 @@ A provider implements algorithms: tables of numbered functions (provider(7)). A 
 that runs on a stack of its own and can be paused (ASYNC_start_job(3)).
 """
 
-from kore._core.openssl cimport BIO, BIO_METHOD, EVP_PKEY, SSL
+from kore._core.openssl cimport BIO, EVP_PKEY, OSSL_PARAM, SSL
 
 
 cdef extern from "openssl/core.h" nogil:
@@ -17,11 +17,6 @@ cdef extern from "openssl/core.h" nogil:
         const char *algorithm_names
         const char *property_definition
         const OSSL_DISPATCH *implementation
-    ctypedef struct OSSL_PARAM:
-        const char *key
-        unsigned int data_type
-        void *data
-        size_t data_size
     ctypedef int (*OSSL_CALLBACK)(const OSSL_PARAM *params, void *argument) noexcept nogil
     ctypedef int (*OSSL_provider_init_fn)(
         const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core, const OSSL_DISPATCH **out,
@@ -61,8 +56,6 @@ cdef extern from "openssl/core_dispatch.h" nogil:
 cdef extern from "openssl/params.h" nogil:
     const OSSL_PARAM *OSSL_PARAM_locate_const(const OSSL_PARAM *params, const char *key)
     int OSSL_PARAM_get_int(const OSSL_PARAM *param, int *out)
-    OSSL_PARAM OSSL_PARAM_construct_octet_string(const char *key, void *data, size_t size)
-    OSSL_PARAM OSSL_PARAM_construct_end()
     OSSL_PARAM *OSSL_PARAM_merge(const OSSL_PARAM *first, const OSSL_PARAM *second)
     void OSSL_PARAM_free(OSSL_PARAM *params)
 
@@ -77,7 +70,6 @@ cdef extern from "openssl/provider.h" nogil:
 
 cdef extern from "openssl/crypto.h" nogil:
     void *OPENSSL_zalloc(size_t size)
-    void OPENSSL_free(void *memory)
     int OPENSSL_strcasecmp(const char *one, const char *other)
 
 
@@ -125,12 +117,9 @@ cdef extern from "openssl/ssl.h" nogil:
     int SSL_set_async_callback_arg(SSL *ssl, void *argument)
     int SSL_waiting_for_async(SSL *ssl)
     int SSL_set1_sigalgs_list(SSL *ssl, const char *algorithms)
-    int SSL_VERIFY_NONE
-    void SSL_set_verify(SSL *ssl, int mode, void *callback)
 
 
 cdef extern from "openssl/bio.h" nogil:
-    const BIO_METHOD *BIO_s_mem()
     int BIO_new_bio_pair(BIO **one, size_t one_size, BIO **other, size_t other_size)
     int BIO_read(BIO *bio, void *data, int size)
     int BIO_write(BIO *bio, const void *data, int size)

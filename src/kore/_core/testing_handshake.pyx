@@ -6,11 +6,12 @@ it can look at the states in between.
 """
 
 from kore._core.openssl cimport (
-    BIO, BIO_new, ERR_clear_error, SSL, SSL_ERROR_NONE, SSL_ERROR_WANT_ASYNC, SSL_ERROR_WANT_READ,
-    SSL_MODE_ASYNC, SSL_do_handshake, SSL_free, SSL_get_error, SSL_set_bio, SSL_set_mode)
+    BIO, BIO_new, BIO_s_mem, ERR_clear_error, SSL, SSL_ERROR_NONE, SSL_ERROR_WANT_ASYNC,
+    SSL_ERROR_WANT_READ, SSL_MODE_ASYNC, SSL_do_handshake, SSL_free, SSL_get_error, SSL_set_bio,
+    SSL_set_mode)
 from kore._core.openssl_errors cimport take_errors
 from kore._core.openssl_provider cimport (
-    BIO_read, BIO_s_mem, BIO_write, SSL_async_callback_fn, SSL_set_async_callback,
+    BIO_read, BIO_write, SSL_async_callback_fn, SSL_set_async_callback,
     SSL_set_async_callback_arg, SSL_waiting_for_async)
 from kore._core.tls_context cimport TlsServer
 

@@ -9,15 +9,14 @@ checks the signature with the certificate.
 from cpython.ref cimport Py_DECREF, Py_INCREF
 
 from kore._core.openssl cimport (
-    BIO, BIO_free, BIO_new, BIO_up_ref, ERR_clear_error, SSL, SSL_CTX, SSL_CTX_free, SSL_CTX_new,
-    SSL_ERROR_NONE, SSL_ERROR_WANT_ASYNC, SSL_ERROR_WANT_READ, SSL_MODE_ASYNC, SSL_do_handshake,
-    SSL_free, SSL_get_error, SSL_new, SSL_set_accept_state, SSL_set_bio, SSL_set_connect_state,
-    SSL_set_mode, TLS_client_method)
+    BIO, BIO_free, BIO_new, BIO_s_mem, BIO_up_ref, ERR_clear_error, SSL, SSL_CTX, SSL_CTX_free,
+    SSL_CTX_new, SSL_ERROR_NONE, SSL_ERROR_WANT_ASYNC, SSL_ERROR_WANT_READ, SSL_MODE_ASYNC,
+    SSL_VERIFY_NONE, SSL_do_handshake, SSL_free, SSL_get_error, SSL_new, SSL_set_accept_state,
+    SSL_set_bio, SSL_set_connect_state, SSL_set_mode, SSL_set_verify, TLS_client_method)
 from kore._core.openssl_errors cimport take_errors
 from kore._core.openssl_provider cimport (
-    BIO_s_mem, EVP_PKEY_is_a, SSL_async_callback_fn, SSL_set1_sigalgs_list,
-    SSL_set_async_callback, SSL_set_async_callback_arg, SSL_set_verify, SSL_VERIFY_NONE,
-    SSL_waiting_for_async)
+    EVP_PKEY_is_a, SSL_async_callback_fn, SSL_set1_sigalgs_list, SSL_set_async_callback,
+    SSL_set_async_callback_arg, SSL_waiting_for_async)
 from kore._core.poller import log_exception
 from kore._core.tls_context cimport TlsContext
 from kore._core.tls_key cimport TlsKey

@@ -6,7 +6,7 @@ from kore._core.testing_tls import LocalKey
 from kore._core.tls_context import TlsContext, TlsServer
 from kore._core.tls_self_test import start_self_test
 from tests.helpers.memory_connection import CIPHERS, NAME
-from tests.helpers.remote_keys import KeyPair, certificate
+from tests.helpers.remote_keys import KeyPair, authority, certificate
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,14 @@ def test_an_error_of_the_callback_is_logged(caplog: pytest.LogCaptureFixture) ->
     assert "LookupError: the callback" in caplog.text
 
 
-def test_a_local_key_needs_no_signature() -> None:
+@pytest.mark.parametrize("client_ca", [b"", authority().pem])
+@pytest.mark.parametrize("versions", [("1.2", "1.2"), ("1.3", "1.3")])
+def test_the_settings_of_a_domain_pass(versions: tuple[str, str], client_ca: bytes) -> None:
     outcomes: list[str] = []
-    server = TlsServer(min_version="1.2", max_version="1.3", ciphers=CIPHERS)
+    server = TlsServer(min_version=versions[0], max_version=versions[1], ciphers=CIPHERS)
     local = certificate("p256")
-    context = TlsContext(server, NAME, [(local.chain, LocalKey(local.key_pem))])
-    start_self_test(context, outcomes.append)
+    keys = [(local.chain, LocalKey(local.key_pem))]
+    start_self_test(TlsContext(server, NAME, keys, client_ca=client_ca), outcomes.append)
 
     assert outcomes == [""]
 
