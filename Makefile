@@ -81,7 +81,7 @@ tls-check: $(VENV)/.built ## sslyze, testssl.sh, h2load and openssl on a running
 sanitize: ## The core's unit tests under AddressSanitizer and UndefinedBehaviorSanitizer.
 	PYTHON=$(PYTHON) tests/sanitize.sh
 
-cover: $(VENV)/.built ## How much of the code the tests run; writes docs/coverage.md. An hour.
+cover: $(VENV)/.built ## How much of the code the tests run; writes docs/coverage.md. Half an hour.
 	$(BIN)/python -m tests.cover $(ARGS)
 
 dist: $(VENV)/.built ## Build sdist and wheel into dist/

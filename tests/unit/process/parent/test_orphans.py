@@ -11,6 +11,7 @@ import pytest
 
 from kore._process.parent.orphans import kill_leftovers, kill_leftovers_of_worker
 from kore._process.process_marks import FORKED, MARK, PROGRAM, derive_mark, new_mark
+from tests.helpers.procs import PATIENCE
 
 TEMPLATE = new_mark()
 # As the command line of what multiprocessing starts.
@@ -45,10 +46,10 @@ def started() -> Iterator[Started]:
         child.wait()
 
 
-def was_killed(child: subprocess.Popen[bytes]) -> bool:
+def was_killed(child: subprocess.Popen[bytes], *, expected: bool = True) -> bool:
     """Return whether a child was killed; one that was not is alive."""
     try:
-        return child.wait(0.2) == -signal.SIGKILL
+        return child.wait(PATIENCE if expected else 0.2) == -signal.SIGKILL
     except subprocess.TimeoutExpired:
         return False
 
@@ -74,7 +75,7 @@ def test_of_a_worker_is_killed_what_was_not_to_outlive_it(
 
     kill_leftovers_of_worker(TEMPLATE, 1, started.known_except(child))
 
-    assert was_killed(child) == killed
+    assert was_killed(child, expected=killed) == killed
 
 
 def test_of_a_spawned_process_all_is_killed(started: Started) -> None:
@@ -83,7 +84,7 @@ def test_of_a_spawned_process_all_is_killed(started: Started) -> None:
     kill_leftovers(TEMPLATE, started.known_except(ours, other))
 
     assert was_killed(ours)
-    assert not was_killed(other)
+    assert not was_killed(other, expected=False)
 
 
 def test_our_own_children_are_left_alone(started: Started) -> None:
@@ -91,7 +92,7 @@ def test_our_own_children_are_left_alone(started: Started) -> None:
 
     kill_leftovers(TEMPLATE, started.known_except())
 
-    assert not was_killed(child)
+    assert not was_killed(child, expected=False)
 
 
 def test_descendants_of_an_orphan_are_found(started: Started) -> None:

@@ -79,16 +79,14 @@ def test_a_stack_dump_is_written_where_the_last_one_was(slot: memoryview, tmp_pa
     heartbeat = Heartbeat(slot, fd, 6)
     heartbeat.open()
     try:
-        sizes = []
         for _ in range(2):
             heartbeat.beat()
             signal.raise_signal(STACK_DUMP_SIGNAL)
-            sizes.append(path.stat().st_size)
     finally:
         faulthandler.unregister(STACK_DUMP_SIGNAL)
         os.close(fd)
     text = path.read_text()
 
-    assert text.startswith("beforeCurrent thread")
+    assert text.startswith("before")
+    assert text.count("Current thread") == 1
     assert "test_a_stack_dump_is_written_where_the_last_one_was" in text
-    assert sizes[0] == sizes[1]
