@@ -26,7 +26,8 @@ FLOORS = {
           _process.worker.accesslogs _process.worker.bodies _process.worker.bus
           _process.worker.bus_receiver _process.worker.bus_sender _process.worker.databases
           _process.worker.heartbeat _process.worker.hooks _process.worker.objects
-          _process.worker.parent_link _process.worker.refusal_log _process.worker.routing
+          _process.worker.parent_link _process.worker.refusal_log
+          _process.worker.filemaps _process.worker.routing
           _process.worker.signals _process.worker.slow_handlers _process.worker.stop_sequence
           _process.worker.tasks _process.worker.websockets _process.worker.worker
           _process.keymgr.key_process _process.keymgr.keymgr _process.parent.key_process_link

@@ -191,16 +191,14 @@ class Template:
         redirect_to_null()
         _app.call_hook(self.config.hooks.get("daemonized"), "daemonized")
 
-    def _load_parsers(self) -> None:
-        """Load the parser of forms where a route takes bodies: all workers share its memory."""
-        methods = {
-            method
-            for domain in self.config.domains
-            for route in domain.routes
-            for method in route.methods
-        }
+    def _load_optional_modules(self) -> None:
+        """Load what only some configurations need: all workers share its memory."""
+        routes = [route for domain in self.config.domains for route in domain.routes]
+        methods = {method for route in routes for method in route.methods}
         if not methods <= WITHOUT_BODY:
             import_module("kore._http.body.multipart")
+        if any(route.files for route in routes):
+            import_module("kore._process.worker.filemaps")
 
     def prepare(self) -> None:
         """Prepare this process to be forked."""
@@ -208,7 +206,7 @@ class Template:
         for notice in self.config.notices:
             handlers.log.warning("%s", notice)
         objects.import_codec(self.config.hooks)
-        self._load_parsers()
+        self._load_optional_modules()
         # Files that the application has opened stay open in every worker.
         self.opened = open_descriptors() - STANDARD_FDS - {self.channel.fileno()}
         trim_heap()

@@ -1,20 +1,17 @@
 """Routers, file handlers and listeners of one worker."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kore._conf.schema import Config, ParameterRules, Route
 from kore._conf.schema import Handler as RouteHandler
 from kore._conf.signatures import locate_function
-from kore._core.file import open_beneath
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.server_context import ServerContext
-from kore._http.files.file_cache import OpenFileCache
-from kore._http.files.filemap import Directory, Filemap, build_policy
 from kore._http.https_redirect import HttpsRedirect, SecureDomain, choose_port
 from kore._http.pipeline import fold_steps
 from kore._http.request_data import RequestData
@@ -26,6 +23,9 @@ from kore._process.worker.params import WorkerParams
 from kore._process.worker.slow_handlers import SlowHandlers
 from kore._process.worker.tasks import RequestTasks
 from kore._values.methods import METHODS
+
+if TYPE_CHECKING:
+    from kore._process.worker.filemaps import Filemaps
 
 NO_RULES: Final = ParameterRules()
 
@@ -51,13 +51,7 @@ class Routing:
         self.hints: set[str] = set()
         # `file:line` of handlers by route; empty for routes with several.
         self.handler_places: dict[str, str] = {}
-        self.file_cache = OpenFileCache(open_beneath)
-        self.policy = build_policy(params.config.settings, self.file_cache.open)
-        self.directories = {
-            route.files: Directory(route.files, self.file_cache.clear)
-            for route in self._list_routes()
-            if route.files
-        }
+        self.filemaps = _build_filemaps(self.config, self._list_routes())
 
     def _list_routes(self) -> list[Route]:
         return [route for domain in self.config.domains for route in domain.routes]
@@ -105,7 +99,7 @@ class Routing:
 
     def make_handler(self, route: Route) -> RouteHandler:
         """Return the function that the core calls for a route: its steps and its handler."""
-        if not route.files:
+        if self.filemaps is None or not route.files:
             place = locate_function(route.handler)
             known = self.handler_places.get(route.path, place)
             self.handler_places[route.path] = place if known == place else ""
@@ -113,9 +107,14 @@ class Routing:
             if self.slow_handlers is not None:
                 return self.slow_handlers.wrap(route.path, route.handler, run)
             return run
-        serve = Filemap(route, self.directories[route.files], self.policy).serve
+        serve = self.filemaps.make_handler(route)
         # No prerequests: they are for handlers.
         return fold_steps(replace(route, handler=serve), build_steps(route, ()))
+
+    def expire_files(self) -> None:
+        """Close files of filemaps that have not been asked for lately."""
+        if self.filemaps is not None:
+            self.filemaps.expire()
 
     def make_request_data(self, request: Request, entry: RouteEntry) -> RequestData:
         """Return the object that reads parameters, cookies and files of a request."""
@@ -137,3 +136,13 @@ class Routing:
         """Close an async iterator whose items are not sent."""
         if close := getattr(items, "aclose", None):
             self.tasks.run_after_request(close(), f"route '{Request.get_route_label(request)}'")
+
+
+def _build_filemaps(config: Config, routes: Sequence[Route]) -> "Filemaps | None":
+    """Return the filemaps of a configuration; None if it has none: their code takes 0.3 MB."""
+    maps = [route for route in routes if route.files]
+    if not maps:
+        return None
+    from kore._process.worker.filemaps import Filemaps
+
+    return Filemaps(config.settings, maps)

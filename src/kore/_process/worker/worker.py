@@ -231,7 +231,7 @@ class Worker:
             self.poller.free_spares()
             self.trimmer.trim_heap()
         self.accesslogs.flush()
-        self.routing.file_cache.turn()
+        self.routing.expire_files()
         self.loop.call_later(SWEEP_INTERVAL, self.sweep)
 
     async def call_hook(self, name: str) -> None:

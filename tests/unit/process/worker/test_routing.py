@@ -83,9 +83,18 @@ def test_filemaps_of_one_directory_share_it(builder: Builder, tmp_path: Path) ->
     domain = builder.domain("*", "http")
     paths = {"/a/": "", "/b/": "", "/c/": "sub"}
     domain.filemaps({path: str(tmp_path / directory) for path, directory in paths.items()})
-    routing = make(builder)
+    filemaps = make(builder).filemaps
 
-    assert sorted(routing.directories) == [str(tmp_path), str(tmp_path / "sub")]
+    assert filemaps is not None
+    assert sorted(filemaps.directories) == [str(tmp_path), str(tmp_path / "sub")]
+
+
+def test_without_filemaps_their_code_is_not_loaded(builder: Builder) -> None:
+    builder.domain("*", "http").route("/", index)
+    routing = make(builder)
+    routing.expire_files()
+
+    assert routing.filemaps is None
 
 
 def test_parameters_are_those_of_the_method(builder: Builder) -> None:
