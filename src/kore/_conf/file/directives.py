@@ -108,7 +108,7 @@ class ParseContext:
     builder: Builder
     loader: ModuleLoader
     tables: Mapping[str, Table]
-    # Directives that no longer exist, with hints.
+    # Directives that no longer exist, or are those of other programs, with hints.
     removed: Mapping[str, str]
     # Returns the place of a call that a module makes while it is imported.
     locate_import: Callable[[], str]

@@ -29,6 +29,7 @@ from kore._conf.file.directives import (
 from kore._conf.file.domains import DOMAIN, finish_domain, open_domain
 from kore._conf.file.routes import ROUTE
 from kore._conf.file.syntax import Block, quote_word
+from kore._conf.file.tls import OTHER_NAMES
 from kore._conf.schema import compile_value_regex
 from kore._conf.server_schema import Address, Privsep
 from kore.errors import ConfigError
@@ -61,7 +62,8 @@ class PrivsepScope(Scope):
 
 def load(blocks: Sequence[Block], builder: Builder, host: ModuleLoader) -> None:
     """Run the statements of a file. Errors are kept for `build()`."""
-    context = ParseContext(builder, host, ALL_TABLES, legacy.REMOVED, builder.locate)
+    hints = {**legacy.REMOVED, **OTHER_NAMES}
+    context = ParseContext(builder, host, ALL_TABLES, hints, builder.locate)
     _detect_old_server(context, blocks)
     top = Scope(context)
     last = {keyword: [b for b in blocks if b.keyword == keyword] for keyword in REFERRING_BLOCKS}

@@ -12,6 +12,16 @@ from kore._conf.file.directives import Directive, Scope, Table, read_flag, read_
 from kore._conf.file.syntax import Block
 from kore.errors import ConfigError
 
+# Names of the same in Python, and of nginx, with hints.
+OTHER_NAMES: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("cert", "ssl_certificate"), "write `certfile PATH` in a domain block"),
+        **dict.fromkeys(("key", "ssl_certificate_key"), "write `certkey PATH` in a domain block"),
+        **dict.fromkeys(("crl", "ssl_crl"), "write `client_verify CA CRL` in a domain block"),
+        "verify_depth": "write `client_verify_depth NUMBER` in a domain block",
+    }
+)
+
 
 @dataclass(slots=True)
 class TlsScope(Scope):

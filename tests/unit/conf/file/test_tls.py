@@ -104,3 +104,16 @@ def test_directives_that_restrict_access_are_refused_without_tls() -> None:
         "and server 'plain' is without"
         for line, name in ((6, "client_verify"), (7, "acme"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("cert a", "cert: write `certfile PATH` in a domain block"),
+        ("ssl_certificate_key a", "ssl_certificate_key: write `certkey PATH` in a domain block"),
+        ("crl a", "crl: write `client_verify CA CRL` in a domain block"),
+        ("verify_depth 2", "verify_depth: write `client_verify_depth NUMBER` in a domain block"),
+    ],
+)
+def test_names_of_the_same_elsewhere_have_hints(line: str, hint: str) -> None:
+    assert complaints(domain(line)) == [f"kore.conf:2: domain '*': {hint}"]
