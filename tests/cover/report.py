@@ -13,7 +13,7 @@ import coverage
 
 from tests.cover.build import Copy
 from tests.cover.core import Counters, counter_name
-from tests.cover.reasons import REASONS
+from tests.cover.reasons import REASONS, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Report:
         """Return docs/coverage.md."""
         rows = [
             f"| `{each.name}` | {each.percent:.1f} % | {branch_text(each)} | {own_text(each)} |"
-            f" {ranges(each.missing)} | {REASONS.get(each.name, '') if each.missing else ''} |"
+            f" {ranges(each.missing)} | {reason(each)} |"
             for each in self.files
         ]
         return "\n".join(
@@ -200,6 +200,11 @@ def share_without(counts: dict[str, int], kind: str) -> str:
 def branch_text(each: Figures) -> str:
     """Return how many branches are taken, of how many."""
     return f"{each.branches - each.missing_branches}/{each.branches}" if each.branches else ""
+
+
+def reason(each: Figures) -> str:
+    """Return why lines of a file are not run."""
+    return REASONS.get(each.name, UNKNOWN) if each.missing else ""
 
 
 def own_text(each: Figures) -> str:
