@@ -245,6 +245,7 @@ def test_bytes_of_clients_pass_where_tls_is() -> None:
     del calls["_core/libc.pxd"]  # declarations
     assert calls == {
         "_core/socket_stream.pyx": {"recv", "send", "sendfile", "sendmsg"},
+        "_core/tls_bio.pyx": {"recv", "send"},
         "_core/log_file.pyx": {"write"},
         # The channel to the key process.
         "_core/key_channel.pyx": {"read", "recv"},

@@ -9,6 +9,7 @@ import gc
 import logging
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -19,13 +20,16 @@ import pytest
 
 from kore._conf.settings import SETTINGS, Settings
 from kore._core.connection import Connection
+from kore._core.first_protocol import FirstProtocol
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.server_context import ServerContext
+from kore._core.tls_layer import TlsFactory
 from tests.helpers.core_client import Client, get
 from tests.helpers.core_reader_loop import Loop
 from tests.helpers.core_sink import Sink
+from tests.helpers.core_tls_client import TlsCoreClient, trusting_context
 from tests.helpers.procs import PATIENCE
 
 LIMITS: Final = {name: getattr(Settings(), name) for name in SETTINGS}
@@ -112,7 +116,7 @@ class Pair:
 
     *run* handles every request that *resolve*, if given, has not answered; None holds them all for
     the test to answer; *hub* hears of WebSockets. On an abstract Unix socket by default, where
-    whatever was sent has arrived; with *tcp* on loopback.
+    whatever was sent has arrived; with *tcp* on loopback. *tls*: the clients speak TLS.
     """
 
     def __init__(
@@ -123,6 +127,8 @@ class Pair:
         tcp: bool = False,
         slot: memoryview | None = None,
         hub: object = None,
+        tls: TlsFactory | None = None,
+        context: ssl.SSLContext | None = None,
         **limits: Any,
     ) -> None:
         self.hub = hub
@@ -149,6 +155,8 @@ class Pair:
         self.log = Logged()
         logging.getLogger("kore").addHandler(self.log)
         self.tcp = tcp
+        self.tls = tls
+        self.client_context = context or trusting_context()
         self.route = Route(run or self.hold)
         self.resolve = resolve
         self.socket = listening(tcp=tcp)
@@ -157,7 +165,9 @@ class Pair:
         self.poller.attach_loop(self.loop)
         self.service = self.make_context({**LIMITS, **limits}, slot)
         self.listeners = 1
-        self.listener = Listener(self.poller, self.service, self.socket, self.find)
+        self.listener = Listener(
+            self.poller, self.service, self.socket, FirstProtocol(self.find), tls=tls
+        )
         self.client = self.connect()
 
     def make_context(self, limits: dict[str, Any], slot: memoryview | None) -> ServerContext:
@@ -217,7 +227,16 @@ class Pair:
         """Return a new client; the core has accepted it."""
         client = self.knock(*methods, receive_buffer=receive_buffer)
         self.turn()
+        if isinstance(client, TlsCoreClient):
+            self.shake_hands(client)
         return client
+
+    def shake_hands(self, client: TlsCoreClient) -> None:
+        """Let a client do its handshake."""
+        while not client.established:
+            assert client.error is None, client.error
+            client.step()
+            self.turn()
 
     def knock(self, *methods: str, receive_buffer: int = 0) -> Client:
         """Return a new client that waits in the kernel's queue."""
@@ -225,7 +244,10 @@ class Pair:
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.connect(self.socket.getsockname())
-        self.clients.append(Client(sock, methods))
+        if self.tls is None:
+            self.clients.append(Client(sock, methods))
+        else:
+            self.clients.append(TlsCoreClient(sock, methods, self.client_context))
         return self.clients[-1]
 
     def ask(self, data: bytes, client: Client | None = None) -> list[int]:
@@ -361,7 +383,9 @@ def listening(*, tcp: bool) -> socket.socket:
     """Return a listening socket."""
     if tcp:
         sock = socket.create_server(("127.0.0.1", 0), backlog=100)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)  # clients inherit it
+        # Clients inherit both.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     else:
         sock = socket.socket(socket.AF_UNIX)
         sock.bind("")  # an abstract name of the kernel's choice

@@ -82,15 +82,14 @@ FLOORS = {
           _unawaited _values.accesslog_format _values.dates _values.grammar _values.hosts
           _values.methods _values.paths _values.redirect_target errors
           _process.keymgr.domain_names""",
-    -1: """_core.broadcast _core.listener _core.testing _core.testing_protocol
-           _core.testing_handshake _core.tls_self_test
-           _core.testing_tls""",
+    -1: """_core.broadcast _core.first_protocol _core.listener _core.testing _core.testing_protocol
+           _core.testing_handshake _core.testing_tls _core.tls_handshake _core.tls_self_test""",
     -2: "_core.http1",
     -3: "_core.http1_reader",
     -4: "_core.connection _core.dispatch _core.exchange_log",
     -5: "_core.request _core.websocket",
     -6: "_core.sender _core.tls_context",
-    -7: "_core.exchange _core.transport",
+    -7: "_core.exchange _core.tls_session _core.transport",
     -8: """_core.remote_key _core.server_context _core.socket_stream _core.tls_hello
           _core.tls_peer _core.tls_pem _core.tls_settings""",
     -9: """_core.accesslog _core.body _core.key_channel _core.request_head
@@ -98,7 +97,7 @@ FLOORS = {
     -10: """_core.accesslog_format _core.chunked _core.eager_task _core.file _core.format
           _core.log_file _core.openssl_errors _core.openssl_provider _core.poller _core.probes
           _core.protocol _core.response _core.signing_queue _core.state _core.tls_key
-          _core.tls_layer _core.tls_state _core.ws_assembler _core.ws_options""",
+          _core.tls_bio _core.tls_layer _core.tls_state _core.ws_assembler _core.ws_options""",
     -11: """_core.buffer _core.frames _core.grammar _core.libc _core.openssl _core.parser
           _core.refusals _core.scoreboard_slot _core.socket_io _core.table
            _core.tls_names""",

@@ -1,5 +1,6 @@
 """A client's connection, as applications see it."""
 
+from kore._core.libc cimport sockaddr_in6
 from kore._core.transport cimport Transport
 from kore._core.websocket cimport WebSocket
 
@@ -9,3 +10,6 @@ cdef class Connection:
     cdef WebSocket websocket    # None while it speaks HTTP
     cdef bint disconnecting     # the application has ended it
     cdef dict __dict__
+
+
+cdef tuple format_address(sockaddr_in6 *address)

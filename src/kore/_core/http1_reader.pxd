@@ -28,6 +28,7 @@ cdef class Http1Reader(HttpProtocol):
     cdef bint skip_blank_line(self) except -1
     cdef int begin_exchange(self, int used) except -1
     cdef int reject_malformed(self, int reason) except -1
+    cdef tuple make_refusal_page(self, int reason)
     cdef bytes quote_input(self, int reason)
     cdef bytes quote_body(self, BodyReader reader, int reason)
     cdef bint receives(self) noexcept

@@ -15,11 +15,12 @@ from kore._core.exchange_log cimport Malformed, log_malformed
 from kore._core.grammar cimport Span
 from kore._core.libc cimport time
 from kore._core.parser cimport CHUNKED, CLOSE, EXPECT_CONTINUE, HEAD, find_offending, parse_head
-from kore._core.refusals cimport REFUSE_BODY_SIZE, REFUSE_HEAD_TIMEOUT, refusal_status
+from kore._core.refusals cimport (
+    REFUSE_BODY_SIZE, REFUSE_HEAD_TIMEOUT, REFUSE_PLAINTEXT, refusal_status)
 from kore._core.state cimport (
     CLOSING, DRAINING, IDLE, READING_BODY, READING_HEAD, RUNNING, STREAMING)
 from kore._core.tls_layer cimport may_send_hsts
-from kore._core.writer cimport ResponseHead, error_page
+from kore._core.writer cimport PLAIN_TEXT, ResponseHead, error_page
 
 cdef enum:
     DRAIN_MAX = 65536       # bytes of a body that is not wanted: cheaper than a new connection
@@ -127,7 +128,7 @@ cdef class Http1Reader(HttpProtocol):
         cdef int status = refusal_status(reason)
         cdef Malformed found
         cdef bytes kind, text, quote
-        kind, text = error_page(status, self.context.limits.pretty_errors)
+        kind, text = self.make_refusal_page(reason)
         cdef ResponseHead head = ResponseHead(
             status, False, False, len(text), may_send_hsts(self.tls))
         cdef list fields = [(b"content-type", kind)]
@@ -149,6 +150,12 @@ cdef class Http1Reader(HttpProtocol):
         self.linger = True
         self.hang_up()
         return self.note_refusal(reason, quote)
+
+    cdef tuple make_refusal_page(self, int reason):
+        """Return the media type and the body of the response to what is not a request."""
+        if reason == REFUSE_PLAINTEXT:      # the client is not told by its status alone
+            return PLAIN_TEXT, b"This port speaks TLS: use https://\n"
+        return error_page(refusal_status(reason), self.context.limits.pretty_errors)
 
     cdef bytes quote_input(self, int reason):
         """Return the received bytes to quote in the log when a head is refused."""

@@ -99,6 +99,7 @@ cdef extern from "<sys/socket.h>" nogil:
     int MSG_DONTWAIT
     int MSG_NOSIGNAL
     int MSG_MORE
+    int MSG_PEEK
     int SHUT_WR
     int SOCK_NONBLOCK
     int SOCK_CLOEXEC

@@ -1,14 +1,11 @@
 """A listening socket; see listener.pyx."""
 
-from collections.abc import Callable
 from socket import socket
-from typing import Any
 
-from kore._core.accesslog import AccessLog
+from kore._core.first_protocol import FirstProtocol
 from kore._core.poller import Poller, PollSource
-from kore._core.protocol import Protocol
-from kore._core.request import Request
 from kore._core.server_context import ServerContext
+from kore._core.tls_layer import TlsFactory
 
 class Listener(PollSource):
     """A listening socket."""
@@ -18,8 +15,8 @@ class Listener(PollSource):
         poller: Poller,
         context: ServerContext,
         sock: socket,
-        resolve: Callable[[Request], Any],
-        access_log: AccessLog | None = None,
-        protocol: Callable[[Any, AccessLog | None], Protocol] | None = None,
+        protocol: FirstProtocol,
+        *,
+        tls: TlsFactory | None = None,
     ) -> None: ...
     def resume(self) -> None: ...

@@ -9,8 +9,8 @@ from kore._core.libc cimport close as close_fd
 from kore._core.libc cimport (
     AF_INET, AF_INET6, EPOLLERR, EPOLLHUP, EPOLLIN, IN6_IS_ADDR_V4MAPPED, SOCK_CLOEXEC,
     SOCK_NONBLOCK, accept4, sockaddr, sockaddr_in, sockaddr_in6, socklen_t)
-from kore._core.http1 cimport Http1
 from kore._core.poller cimport Poller
+from kore._core.tls_handshake cimport make_handshake
 
 import logging
 import os
@@ -38,14 +38,13 @@ cdef void unmap(sockaddr_in6 *address) noexcept nogil:
 
 
 cdef class Listener(PollSource):
-    """A listening socket; *resolve* finds the route of a request that came through it.
+    """A listening socket. *protocol* makes the first protocol of each connection.
 
-    *access_log* is for requests of which no domain is known. *protocol(resolve, access_log)* makes
-    the first protocol of each connection; None: HTTP/1.
+    *tls* has each begin with a TLS handshake.
     """
 
-    def __init__(self, Poller poller not None, ServerContext context not None, sock, resolve,
-                 AccessLog access_log=None, protocol=None):
+    def __init__(self, Poller poller not None, ServerContext context not None, sock,
+                 FirstProtocol protocol not None, *, TlsFactory tls=None):
         if self.context is not None:
             raise RuntimeError("a listener begins once")
         if context.listeners is None:
@@ -53,8 +52,8 @@ cdef class Listener(PollSource):
         self.is_listener = True
         self.context = context
         self.protocol = protocol
-        self.access_log = access_log
-        self.resolve = resolve
+        self.tls = tls
+        self.failures = HandshakeLog()
         # A descriptor of our own: it is closed like that of any other source.
         self.attach(poller, os.dup(sock.fileno()))
         context.listeners.append(self)
@@ -100,26 +99,29 @@ cdef class Listener(PollSource):
         return -1
 
     cdef int admit(self, Transport client, int fd) except -2:
+        cdef Protocol protocol
         if self.context.limits.network_limit and not self.count_network(client):
             close_fd(fd)
             return 0
         try:
-            client.open(self.poller, self.context, fd, self.make_protocol())
+            if self.tls is None:
+                protocol = self.protocol.make()
+            else:
+                protocol = self.begin_tls(client, fd)
+            client.open(self.poller, self.context, fd, protocol)
         except (OSError, MemoryError):      # no watches or memory left: others are served
+            if client.fd < 0:
+                close_fd(fd)
             client.close()
             log.exception("cannot serve another client")
             self.back_off()
             return -1
         return 0
 
-    cdef Protocol make_protocol(self):
-        cdef Http1 http
-        if self.protocol is not None:
-            return self.protocol(self.resolve, self.access_log)
-        http = Http1.__new__(Http1)
-        http.resolve = self.resolve
-        http.access_log = self.access_log
-        return http
+    cdef Protocol begin_tls(self, Transport client, int fd):
+        """Give a client its TLS; return the protocol that it has during the handshake."""
+        client.tls = self.tls.make_layer(fd)
+        return make_handshake(self.protocol, self.failures)
 
     cdef bint make_room(self) except -1:
         """Close the connection that is idle longest; return False if none is idle.

@@ -290,6 +290,8 @@ cdef extern from "openssl/ssl.h" nogil:
     void SSL_set_connect_state(SSL *ssl)
     long SSL_set_mode(SSL *ssl, long mode)
     long SSL_clear_mode(SSL *ssl, long mode)
+    int SSL_set_async_callback(SSL *ssl, int (*callback)(SSL *, void *) noexcept nogil)
+    int SSL_set_async_callback_arg(SSL *ssl, void *arg)
     int SSL_do_handshake(SSL *ssl)
     int SSL_read_ex(SSL *ssl, void *buf, size_t size, size_t *done)
     int SSL_write_ex(SSL *ssl, const void *buf, size_t size, size_t *done)

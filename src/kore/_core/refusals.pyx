@@ -27,6 +27,8 @@ REFUSALS = {
         REFUSE_BARE_CR, 400, "RFC 9112 2.2", "a CR without LF in the head"),
     "TLS": RefusalRule(
         REFUSE_TLS, 400, "RFC 8446 5.1", "TLS on a port that is for HTTP without TLS"),
+    "PLAINTEXT": RefusalRule(
+        REFUSE_PLAINTEXT, 400, "RFC 8446 5.1", "HTTP without TLS on a port that is for TLS"),
     "LINE_CHARACTER": RefusalRule(
         REFUSE_LINE_CHARACTER, 400, "RFC 9112 3",
         "the request line has a character that is not printable ASCII"),

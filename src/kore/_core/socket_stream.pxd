@@ -56,6 +56,7 @@ cdef class SocketStream(PollSource):
     cdef Py_ssize_t send_part(self, object part) except -3
     cdef int consume_sent(self, size_t count) except -1
     cdef int lose_output(self) except -1
+    cdef void remove_tls(self) noexcept
     cdef bint send_close_notify(self) noexcept
     cdef int half_close(self) except -1
     cdef int abort(self) except -1

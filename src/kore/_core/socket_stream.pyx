@@ -92,6 +92,12 @@ cdef class SocketStream(PollSource):
         """Drop bytes from the front of the inbox."""
         consume_bytes(&self.inbox, size, &self.poller.pool)
 
+    cdef void remove_tls(self) noexcept:
+        """Go on without TLS: what the socket has was not sent by a client that speaks it."""
+        self.tls.close()
+        self.note_records()
+        self.tls = None
+
     cdef int64_t bytes_consumed(self) noexcept:
         """Return how many bytes were received and worked on: a position in the input."""
         return self.received_size - <int64_t>buffered_size(&self.inbox)

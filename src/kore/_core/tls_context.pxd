@@ -2,11 +2,12 @@
 
 from kore._core.openssl cimport SSL, SSL_CTX
 from kore._core.tls_key cimport TlsKey
+from kore._core.tls_layer cimport TlsFactory
 from kore._core.tls_settings cimport TlsSettings
 from kore._core.tls_state cimport DomainState, ServerState
 
 
-cdef class TlsServer:
+cdef class TlsServer(TlsFactory):
     cdef SSL_CTX *base              # connections are created with it
     cdef ServerState *state         # owned by base
     cdef TlsSettings settings

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from kore._core.tls_key import TlsKey
+from kore._core.tls_layer import TlsFactory
 
-class TlsServer:
+class TlsServer(TlsFactory):
     """All TLS connections of one server in this worker."""
 
     def __init__(

@@ -15,15 +15,17 @@ from kore._core.openssl cimport (
 from kore._core.tls_errors cimport make_error
 from kore._core.tls_hello cimport select_domain_by_hello, select_protocol_by_hello
 from kore._core.tls_key cimport TlsKey
+from kore._core.tls_layer cimport TlsFactory, TlsLayer
 from kore._core.tls_names cimport HostName, add_name
 from kore._core.tls_pem cimport PemReader
+from kore._core.tls_session cimport make_session
 from kore._core.tls_settings cimport TlsSettings
 from kore._core.tls_state cimport (
     ServerState, add_crl, create_domain_state, create_handshake_state, create_server_state)
 from kore._core.tls_tickets cimport disable_tickets, enable_tickets, set_ticket_keys
 
 
-cdef class TlsServer:
+cdef class TlsServer(TlsFactory):
     """All TLS connections of one server in this worker.
 
     *domains*: all names, in the order of the HTTP router; a domain without a context is refused.
@@ -42,6 +44,9 @@ cdef class TlsServer:
 
     def __dealloc__(self):
         SSL_CTX_free(self.base)
+
+    cdef TlsLayer make_layer(self, int fd):
+        return make_session(self.create_ssl(), fd, self)
 
     @property
     def groups(self):

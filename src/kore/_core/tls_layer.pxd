@@ -8,7 +8,10 @@ from kore._core.socket_io cimport Output
 cdef class TlsLayer:
     cdef bint established           # the handshake is finished
     cdef bint failed                # the handshake cannot be finished; an alert may wait
+    cdef bint plain                 # because the peer speaks no TLS: its request is still unread
     cdef bint paused                # the handshake waits for a signature: no input is read
+    cdef object call_soon           # has a paused handshake go on: by the event loop,
+    cdef object resume              # which calls this
     cdef bint has_buffered_input    # `receive` may have bytes that epoll does not know of
     cdef size_t sealed_size         # bytes of records that the socket has not taken
     cdef int64_t wire_size          # bytes of records that it has taken, in all
@@ -27,6 +30,8 @@ cdef class TlsLayer:
     cdef void drop_sealed(self) noexcept
     cdef void send_close_notify(self) noexcept
     cdef void close(self) noexcept
+    cdef int note_handshake(self) except -1
+    cdef str describe_failure(self)
     cdef bytes get_peer_certificate(self)
     cdef dict get_peer_names(self)
 

@@ -28,7 +28,10 @@ cdef class TlsLayer:
         return IO_LOST
 
     cdef Py_ssize_t transmit(self, Output *output) noexcept:
-        """Encrypt and send: the count of plaintext bytes taken, IO_AGAIN or IO_LOST (errno)."""
+        """Encrypt and send: the count of plaintext bytes taken, IO_AGAIN or IO_LOST.
+
+        0: nothing of the file can be read.
+        """
         return IO_LOST
 
     cdef Py_ssize_t send_sealed(self) noexcept:
@@ -43,6 +46,14 @@ cdef class TlsLayer:
 
     cdef void close(self) noexcept:
         """Free what the layer holds, and send nothing more."""
+
+    cdef int note_handshake(self) except -1:
+        """Take over what the handshake has found, now that it is finished."""
+        return 0
+
+    cdef str describe_failure(self):
+        """Return why the handshake has failed; to be called before another call of OpenSSL."""
+        return "TLS is not available"
 
     cdef bytes get_peer_certificate(self):
         """Return the client's certificate as DER, or None."""

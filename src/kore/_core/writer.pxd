@@ -30,5 +30,7 @@ cdef class HeadWriter:
     cdef int update_date(self, int64_t second) except -1
 
 
+cdef bytes PLAIN_TEXT           # media type of a text
+
 cdef tuple error_page(int status, bint pretty)
 cdef int check_final_status(int status) except -1

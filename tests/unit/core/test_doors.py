@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kore._core.connection import Connection
+from kore._core.first_protocol import FirstProtocol
 from kore._core.http1 import Http1
 from kore._core.listener import Listener
 from kore._core.poller import Poller, PollSource
@@ -33,9 +34,9 @@ def context(**limits: Any) -> ServerContext:
 
 # Each of these had an object where there is none now.
 DOORS: dict[str, Callable[[], object]] = {
-    "listener-poller": lambda: Listener(None, context(), SOCKET, print),
-    "listener-context": lambda: Listener(Poller(), None, SOCKET, print),
-    "listener-other": lambda: Listener(context(), Poller(), SOCKET, print),
+    "listener-poller": lambda: Listener(None, context(), SOCKET, FirstProtocol(print)),
+    "listener-context": lambda: Listener(Poller(), None, SOCKET, FirstProtocol(print)),
+    "listener-other": lambda: Listener(context(), Poller(), SOCKET, FirstProtocol(print)),
     "context-limits": lambda: ServerContext(None, make_hooks()),
     "context-limit": lambda: context(http_header_max=None),
     "context-version": lambda: context(worker_accept_threshold="x"),
@@ -90,8 +91,9 @@ def test_listener_cannot_be_initialized_twice(pair: Make) -> None:
 
 def test_listener_requires_an_initialized_service(pair: Make) -> None:
     house = pair()
+    unmade = ServerContext.__new__(ServerContext)
     with pytest.raises(ValueError, match="never set up"):
-        Listener(house.poller, ServerContext.__new__(ServerContext), house.socket, house.find)
+        Listener(house.poller, unmade, house.socket, FirstProtocol(house.find))
 
     assert len(house.poller) == 2
 
@@ -100,7 +102,7 @@ def test_listener_requires_an_initialized_service(pair: Make) -> None:
 def test_listener_without_socket_leaves_no_entry(pair: Make, bad: Any) -> None:
     house = pair(worker_max_connections=1)
     with pytest.raises((AttributeError, TypeError)):
-        Listener(house.poller, house.service, bad, house.find)
+        Listener(house.poller, house.service, bad, FirstProtocol(house.find))
     house.client.close()
     house.turn()
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from kore._core.first_protocol import FirstProtocol
 from kore._core.listener import Listener
 from tests.helpers.core_client import get
 from tests.helpers.fix_core import Pair
@@ -83,7 +84,7 @@ def test_a_full_worker_stays_full_in_one_batch_of_comings_and_goings(pair: Make)
 
 def test_a_listener_of_a_full_worker_waits(pair: Make) -> None:
     house = pair(worker_max_connections=1)
-    Listener(house.poller, house.service, house.socket, house.find)
+    Listener(house.poller, house.service, house.socket, FirstProtocol(house.find))
     client = house.knock()
     house.turn()
     before = house.service.connections
@@ -165,7 +166,7 @@ def test_several_listeners_share_a_service(pair: Make) -> None:
         other.bind("")
         other.listen()
         other.setblocking(False)
-        Listener(house.poller, house.service, other, house.find)
+        Listener(house.poller, house.service, other, FirstProtocol(house.find))
         client = socket.socket(socket.AF_UNIX)
         with client:
             client.connect(other.getsockname())

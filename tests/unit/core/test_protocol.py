@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from kore._core.first_protocol import FirstProtocol
 from kore._core.listener import Listener
 from kore._core.request import Request
 from kore._core.testing_protocol import choose_protocol
@@ -47,9 +48,11 @@ class Choice:
         self.house = pair(run)
         self.socket = listening(tcp=False)
         self.listener = Listener(
-            self.house.poller, self.house.service, self.socket, self.house.find, None,
-            choose_protocol,
-        )  # fmt: skip
+            self.house.poller,
+            self.house.service,
+            self.socket,
+            FirstProtocol(self.house.find, None, choose_protocol),
+        )
         self.house.listeners = 2
         self.client = self.connect()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kore._conf.schema import Config, ParameterRules, Route
 from kore._conf.schema import Handler as RouteHandler
 from kore._conf.signatures import locate_function
+from kore._core.first_protocol import FirstProtocol
 from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
@@ -72,7 +73,7 @@ class Routing:
             if name in redirecting:
                 resolve = HttpsRedirect(secure, router.resolve).resolve
             default_log = self.accesslogs.find_first(domains)
-            Listener(poller, context, sock, resolve, default_log)
+            Listener(poller, context, sock, FirstProtocol(resolve, default_log))
             # The listener has a descriptor of its own. With this one open, the kernel would still
             # queue clients here when the listener is closed.
             sock.close()
