@@ -70,8 +70,6 @@ def load_name(name: str) -> Any:
         return _load_option(name)
     if name == "__all__":  # `from kore import *`
         return list_names()
-    if name == "errors":
-        return import_module("kore.errors")
     if name not in LAZY:
         raise AttributeError(f"module 'kore' has no attribute {name!r}{_hint_at(name)}")
     module, _, attribute = LAZY[name].partition(":")

@@ -134,3 +134,7 @@ def test_effects_that_outlast_discard_all_are_known(query: str, expected: bool) 
 )
 def test_statement_about_rows_is_preparable(query: str, expected: bool) -> None:
     assert is_about_rows(query) is expected
+
+
+def test_a_call_without_its_end_is_not_harmless() -> None:
+    assert not is_harmless("SELECT set_config('a', 'b', true")

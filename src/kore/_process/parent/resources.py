@@ -155,7 +155,9 @@ class ParentResources:
         try:
             writer.reopen()
         except OSError as error:
-            log.error("logfile %s: %s, going on with the old one", writer.path, error)
+            log.error(
+                "logfile %s: %s, going on with the old one", writer.path, error.strerror
+            )
         users = [(child, child.generation.config) for child in children.all if child.is_worker]
         held = set(self.accesslogs.open)
         used = {entry.path for _, config in users if config for entry in config.accesslogs}

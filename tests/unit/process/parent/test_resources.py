@@ -5,6 +5,8 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -179,3 +181,21 @@ def test_everything_is_closed_at_the_end(generations: list[Generation], tmp_path
 
     assert open_descriptors() == before
     assert not (tmp_path / "kore.pid").exists()
+
+
+def test_a_log_that_cannot_be_opened_again_is_kept(
+    resources: ParentResources,
+    generations: list[Generation],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "kore.log"
+    resources.prepare(generations[0], configure(tmp_path, logfile=str(path)), OPTIONS, first=True)
+    moved = path.rename(tmp_path / "moved.log")
+    path.mkdir()
+    children: Any = SimpleNamespace(all=[])
+    resources.reopen_logs(children)
+    resources.log_writer.write("[parent]", "still here")
+
+    assert f"logfile {path}: Is a directory, going on with the old one" in caplog.text
+    assert "still here" in moved.read_text()
