@@ -107,5 +107,5 @@ LATE: Final[dict[str, bytes]] = {
     "HEAD_TIMEOUT": b"GET / HTTP/1.1\r\nHost",
     "BODY_TIMEOUT": post(b"a", 5),
 }
-# Rules of connections with TLS: test_tls_hosts.py breaks them.
-OVER_TLS: Final = frozenset({"MISDIRECTED"})
+# Rules of ports with TLS: test_tls_hosts.py breaks them.
+OVER_TLS: Final = frozenset({"MISDIRECTED", "PLAINTEXT"})
