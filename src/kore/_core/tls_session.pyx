@@ -17,6 +17,7 @@ from kore._core.openssl cimport (
     SSL_MODE_ASYNC, SSL_clear_mode, SSL_do_handshake, SSL_free, SSL_get_error, SSL_has_pending,
     SSL_read_ex, SSL_set_async_callback, SSL_set_async_callback_arg, SSL_set_bio, SSL_set_mode,
     SSL_shutdown, SSL_write_ex)
+from kore._core.openssl_provider cimport SSL_waiting_for_async
 from kore._core.socket_io cimport IO_AGAIN, IO_LOST, Output
 from kore._core.tls_bio cimport (
     drop_batch, drop_kept, make_bio, peek_byte, send_batch, send_kept)
@@ -244,9 +245,11 @@ cdef class TlsSession(TlsLayer):
     cdef void close(self) noexcept:
         if self.ssl == NULL:
             return
-        if self.paused:
+        # Also if the signature has just come, and the handshake was about to go on: SSL_free would
+        # leak the job and its stack.
+        if SSL_waiting_for_async(self.ssl):
             ERR_clear_error()
-            SSL_do_handshake(self.ssl)      # ends the job: its signature fails
+            SSL_do_handshake(self.ssl)      # ends the job
             self.paused = False
         SSL_free(self.ssl)
         self.ssl = NULL
