@@ -109,7 +109,7 @@ cdef class Listener(PollSource):
             else:
                 protocol = self.begin_tls(client, fd)
             client.open(self.poller, self.context, fd, protocol)
-        except (OSError, MemoryError):      # no watches or memory left: others are served
+        except Exception:       # no watches or memory left: others are served
             if client.fd < 0:
                 close_fd(fd)
             client.close()

@@ -84,7 +84,9 @@ def test_field_without_name_or_value_raises(field: Any) -> None:
 def test_listener_cannot_be_initialized_twice(pair: Make) -> None:
     house = pair()
     with pytest.raises(RuntimeError, match="begins once"):
-        Listener.__init__(house.listener, house.poller, house.service, house.socket, house.find)
+        Listener.__init__(
+            house.listener, house.poller, house.service, house.socket, FirstProtocol(house.find)
+        )
 
     assert house.ask(get(), house.connect()) == [200]
 
