@@ -121,6 +121,8 @@ def test_the_parent_brings_neither_an_event_loop_nor_an_application() -> None:
         | {"subprocess", "tempfile", "kore._conf.builder", "kore._conf.schema"}
         # It hands keys on and never reads one.
         | {"cryptography"}
+        # Only for servers with TLS.
+        | {"kore._process.parent.tls", "kore._process.parent.tls_loader"}
     )
 
 

@@ -32,7 +32,9 @@ FLOORS = {
           _process.worker.tasks _process.worker.websockets _process.worker.worker
           _process.keymgr.key_process _process.keymgr.keymgr _process.parent.key_process_link
           _process.parent.tls _process.parent.tls_domains _process.parent.tls_loader
-          _process.parent.tls_rollout _process.template.tls_checks""",
+          _process.parent.tls_rollout _process.template.tls_checks
+          _process.worker.tls _process.worker.tls_contexts
+          _process.parent.optional_tls""",
     4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.keymgr.signer
           _process.log.formats
           _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer

@@ -19,6 +19,7 @@ from kore._process.ipc.tls_messages import TlsMaterial, TlsServed
 from kore._process.parent.children import Children, describe_exit
 from kore._process.parent.generation import Child, Generation
 from kore._process.parent.launcher import Launcher, LaunchOptions
+from kore._process.parent.optional_tls import OptionalTls
 from kore._process.parent.singletons import Singleton, Singletons
 from kore._process.parent.tls import ParentTls
 from kore._process.parent.tls_domains import DomainState
@@ -40,8 +41,7 @@ class PlayedWorker:
         ours, theirs = open_pair()
         self.channel = Channel(theirs, takes_descriptors=True)
         self.child = Child(WORKER, 1, Channel(ours), generation, next(family.pids))
-        with family.tls.open_key_channel(generation) as keys:
-            self.keys = keys.dup() if keys is not None else None
+        self.keys = family.tls.open_key_channel(generation)
         family.children.add(self.child)
         family.tls.hand_over(self.child)
         self.messages: list[Message] = []
@@ -79,8 +79,7 @@ class PlayedWorker:
             close_descriptors(getattr(message, "descriptors", ()))
         self.messages = []
         self.channel.close()
-        if self.keys is not None:
-            self.keys.close()
+        self.keys.close()
 
 
 class TlsFamily:
@@ -90,7 +89,9 @@ class TlsFamily:
         self.loop = CallbackLoop()
         self.children = Children(self.loop, self)
         self.tls = ParentTls(self.children, self, watch_interval=0.02)
-        launcher = Launcher(LaunchOptions(), self.children, self.tls, self.report, self.report)
+        optional = OptionalTls(self.children, self)
+        optional.tls = self.tls
+        launcher = Launcher(LaunchOptions(), self.children, optional, self.report, self.report)
         self.singletons = Singletons(launcher, ())
         self.pids = iter(range(FIRST_PID, FIRST_PID + 1000))
         self.pending: Generation | None = None
@@ -126,7 +127,7 @@ class TlsFamily:
             child.ready = True
             self.tls.handle_key_process_ready(child)
         else:
-            self.tls.get_message_handlers()[type(message)](child, message)
+            self.tls.handlers[type(message)](child, message)
 
     def on_exit(self, child: Child, status: int) -> None:
         if isinstance(child.owner, Singleton):

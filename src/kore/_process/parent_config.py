@@ -112,11 +112,6 @@ class ParentConfig:
                 f"{wanted[0].where}: privsep {wanted[0].process}: {what} is not part of this "
                 "version yet: use -n and -r to go without"
             )
-        tls = [server.name for server in self.servers if server.tls]
-        if tls:
-            raise ConfigError(
-                f"server '{tls[0]}' wants TLS, which is not part of this version yet: use tls=False"
-            )
 
 
 def format_version_mismatch(version: str) -> str:

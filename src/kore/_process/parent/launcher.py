@@ -19,7 +19,7 @@ from kore._process.ipc.messages import Fork, Forked, NotForked, ProtocolError, S
 from kore._process.log.handlers import log
 from kore._process.parent.children import Children
 from kore._process.parent.generation import Child, ChildOwner, Generation, WorkerSlot
-from kore._process.parent.tls import ParentTls
+from kore._process.parent.optional_tls import OptionalTls
 from kore._process.process_marks import new_mark
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, Role
 from kore._process.spawn import spawn
@@ -125,7 +125,7 @@ class Launcher:
         self,
         options: LaunchOptions,
         children: Children,
-        tls: ParentTls,
+        tls: OptionalTls,
         on_timeout: Callable[[Child, str], object],
         on_start_error: Callable[[str], object],
     ) -> None:

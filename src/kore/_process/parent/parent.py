@@ -38,12 +38,12 @@ from kore._process.parent.children import Children, describe_exit
 from kore._process.parent.daemon import DEVELOPMENT_STOP, StartupPipe, Terminal
 from kore._process.parent.generation import Child, Generation, WorkerSlot
 from kore._process.parent.launcher import Launcher, LaunchOptions
+from kore._process.parent.optional_tls import OptionalTls
 from kore._process.parent.reload_requests import ReloadRequests
 from kore._process.parent.resources import ParentResources
 from kore._process.parent.shutdown import GracefulShutdown
 from kore._process.parent.singletons import Singletons
 from kore._process.parent.stuck_workers import StuckWorkers
-from kore._process.parent.tls import ParentTls
 from kore._process.parent.working_directory import WorkingDirectory
 from kore._process.parent_config import ParentConfig, format_version_mismatch
 from kore._process.roles import KEYMGR, RoleKind
@@ -68,7 +68,7 @@ class Parent:
         self.options = options
         self.loop = CallbackLoop()
         self.children = Children(self.loop, self)
-        self.tls = ParentTls(self.children, self)
+        self.tls = OptionalTls(self.children, self)
         self.launcher = Launcher(
             options, self.children, self.tls, self.on_start_timeout, self.fail_pending
         )
@@ -95,7 +95,6 @@ class Parent:
             Shutdown: self._on_shutdown,
             LogLine: self.resources.write_log_line,
             FatalError: self._on_fatal,
-            **self.tls.get_message_handlers(),
         }
 
     # Life cycle.
@@ -158,7 +157,7 @@ class Parent:
     def reopen_files(self) -> None:
         """Open logs again that were moved away, and load certificates and keys again."""
         self.resources.reopen_logs(self.children)
-        self.tls.loader.load_all()
+        self.tls.load_all()
 
     # Loading the application: at the start, and for a reload.
 
@@ -334,7 +333,7 @@ class Parent:
 
     def on_message(self, child: Child, message: Message) -> None:
         """Handle a message that the role of the child allows."""
-        self.message_handlers[type(message)](child, message)
+        self.message_handlers.get(type(message), self.tls.handle_message)(child, message)
 
     def _on_forked(self, child: Child, message: Forked) -> None:
         self._on_start_progress(self.launcher.record_forked(child, message))
@@ -348,8 +347,7 @@ class Parent:
         if child.ready:
             raise ProtocolError("ready twice")
         child.ready = True
-        if child.role is KEYMGR:
-            self.tls.handle_key_process_ready(child)
+        self.tls.handle_ready(child)
         self._on_start_progress(child)
 
     def _on_start_progress(self, child: Child) -> None:
@@ -399,15 +397,13 @@ class Parent:
     def on_exit(self, child: Child, status: int) -> None:
         """Handle the exit of a child, expected or not."""
         how = describe_exit(status)
+        self.tls.handle_exit(child, how)
         match child.role.kind:
             case RoleKind.TEMPLATE:
                 self._on_template_exit(child, how)
             case RoleKind.WORKER:
                 self._on_worker_exit(child, how)
-                self.tls.rollout.forget_worker(child)
             case RoleKind.SINGLETON:
-                if child.role is KEYMGR:
-                    self.tls.handle_key_process_exit(child, how)
                 self.singletons.handle_exit(child, how)
         self._stop_singletons_if_last()
 

@@ -6,7 +6,6 @@ Files go to the key process (`tls_loader.py`), what it makes of them to the work
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
 from socket import socket
 from typing import Any, Final, Protocol
 
@@ -62,10 +61,7 @@ class ParentTls:
         self.loader.on_look = self.forget_unused
         self.loader.on_loaded = self.rollout.offer
         self.loader.on_problems = self._check_pending
-
-    def get_message_handlers(self) -> dict[type[Message], Callable[[Child, Any], None]]:
-        """Return the handler of each message about TLS."""
-        return {
+        self.handlers: dict[type[Message], Callable[[Child, Any], None]] = {
             DomainLoaded: self.loader.handle_loaded,
             DomainUnchanged: self.loader.handle_unchanged,
             DomainRefused: self.loader.handle_refused,
@@ -154,10 +150,8 @@ class ParentTls:
         workers = [child for child in self.children.all if child.is_worker and not child.ended]
         return [worker for worker in workers if worker.generation.tls]
 
-    def open_key_channel(self, generation: Generation) -> AbstractContextManager[socket | None]:
-        """Return a worker's end of a channel to the key process; None if it needs none."""
-        if not generation.tls:
-            return nullcontext()
+    def open_key_channel(self, generation: Generation) -> socket:
+        """Return a worker's end of a channel to the key process."""
         return self.keys.open_channel(self.domains.select(generation.tls))
 
     def hand_over(self, worker: Child) -> None:

@@ -31,7 +31,7 @@ class DomainLoad:
 
     def __str__(self) -> str:
         end = datetime.fromtimestamp(self.not_after, UTC)
-        return f"certificate {self.serial}, which expires on {end:%Y-%m-%d %H:%M} UTC"
+        return f"certificate {self.serial} (expires on {end:%Y-%m-%d %H:%M} UTC)"
 
     def close(self) -> None:
         """Close its descriptors."""

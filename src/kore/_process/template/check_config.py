@@ -21,7 +21,7 @@ from kore._process.process_end import flush_output
 from kore._process.template.directory_checks import check_directories
 from kore._process.template.host_lookup import resolve_host_names
 from kore._process.template.tls_checks import check_certificates
-from kore._process.worker import databases
+from kore._process.worker import databases, tls
 from kore.errors import ConfigError
 
 CONFIG_OK: Final = "configuration ok\n"
@@ -61,6 +61,7 @@ def _check_application(application: _app.Application, what: str, *, same_user: b
             os.chdir(application.start_directory)
         _refuse_addresses(parent_config)
         _refuse_unwritable(parent_config)
+        tls.load_core_modules(config)
         warnings = check_certificates(parent_config.tls)
         printed = _format_result(what, application, config)
     except ConfigError as error:

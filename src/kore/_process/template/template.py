@@ -63,7 +63,7 @@ from kore._process.process_marks import mark_worker
 from kore._process.roles import BACKGROUND, DEVELOPMENT, TEMPLATE, WORKER, import_main
 from kore._process.template.directory_checks import check_directories
 from kore._process.template.host_lookup import resolve_host_names
-from kore._process.worker import databases, objects
+from kore._process.worker import databases, objects, tls
 from kore._process.worker.params import WorkerParams
 from kore._tracebacks import format_traceback
 
@@ -179,6 +179,7 @@ class Template:
         self.config = _app.load(options.app, options.arguments, options.conf, on_set, local)
         databases.check_databases(self.config)
         check_directories(self.config)
+        tls.load_core_modules(self.config)
         if options.background:
             self._detach_from_terminal()
         self.channel.send(ConfigLoaded(resolve_host_names(self.config)))

@@ -1,7 +1,7 @@
 """Routers, file handlers and listeners of one worker."""
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from kore._core.listener import Listener
 from kore._core.poller import Poller
 from kore._core.request import Request
 from kore._core.server_context import ServerContext
+from kore._core.tls_layer import TlsFactory
 from kore._http.https_redirect import HttpsRedirect, SecureDomain, choose_port
 from kore._http.pipeline import fold_steps
 from kore._http.request_data import RequestData
@@ -57,7 +58,9 @@ class Routing:
     def _list_routes(self) -> list[Route]:
         return [route for domain in self.config.domains for route in domain.routes]
 
-    def listen(self, poller: Poller, context: ServerContext) -> None:
+    def listen(
+        self, poller: Poller, context: ServerContext, tls_servers: Mapping[str, TlsFactory]
+    ) -> None:
         """Start to accept on the sockets of each server, with a router for its domains."""
         if any(route.methods[-1] not in METHODS for route in self._list_routes()):
             context.accept_any_method()
@@ -73,7 +76,8 @@ class Routing:
             if name in redirecting:
                 resolve = HttpsRedirect(secure, router.resolve).resolve
             default_log = self.accesslogs.find_first(domains)
-            Listener(poller, context, sock, FirstProtocol(resolve, default_log))
+            first = FirstProtocol(resolve, default_log)
+            Listener(poller, context, sock, first, tls=tls_servers.get(name))
             # The listener has a descriptor of its own. With this one open, the kernel would still
             # queue clients here when the listener is closed.
             sock.close()

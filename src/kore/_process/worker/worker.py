@@ -38,6 +38,7 @@ from kore._process.ipc.messages import (
     WorkerExited,
 )
 from kore._process.ipc.scoreboard import DRAINING, READY, STARTING, STATE_AT, publish_stage
+from kore._process.ipc.tls_messages import KeysReplaced, TicketKeys, TlsMaterial
 from kore._process.log.handlers import ParentLogHandler, install_handler, log, log_unawaited
 from kore._process.privsep import call_after_fork, set_proctitle
 from kore._process.process_end import disable_inherited_finalizers, run_exit_handlers
@@ -58,6 +59,7 @@ from kore._process.worker.signals import Signals
 from kore._process.worker.slow_handlers import SlowHandlers
 from kore._process.worker.stop_sequence import StopSequence
 from kore._process.worker.tasks import RequestTasks, WorkerTask
+from kore._process.worker.tls import WorkerTls
 from kore._process.worker.websockets import WebSockets
 from kore._symbols import MODULE_LOAD, MODULE_UNLOAD
 from kore._tracebacks import format_traceback, skip_internal_frames
@@ -124,6 +126,9 @@ class Worker:
         slow_handlers = SlowHandlers(self.heartbeat) if params.development else None
         self.routing = Routing(params, self.tasks, self.accesslogs, slow_handlers)
         self.poller = Poller()
+        self.tls = WorkerTls(
+            params.config, self.poller, params.keys, self.parent_link.send, self.exit
+        )
         self.trimmer = Trimmer()
         core_hooks = WorkerHooks(
             start_task=self.tasks.spawn,
@@ -217,7 +222,8 @@ class Worker:
         self.bus.open(self.tasks.run_after_request)
         for coroutine in self.config.tasks:
             self.tasks.create(coroutine)
-        self.routing.listen(self.poller, self.context)
+        await self.tls.is_complete.wait()
+        self.routing.listen(self.poller, self.context, self.tls.servers)
         self.poller.attach_loop(self.loop)
         self.sweep()
         self.slot[STATE_AT] = READY
@@ -322,6 +328,9 @@ class Worker:
             Stop: self.on_stop,
             RoutedMessage: self.bus.receive,
             WorkerExited: self.bus.forget_worker,
+            TlsMaterial: self.tls.receive_material,
+            TicketKeys: self.tls.receive_tickets,
+            KeysReplaced: self.tls.replace_keys,
         }
 
     def on_reopened(self, message: Reopened) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -133,6 +133,24 @@ def test_a_bad_key_file_is_one_line_without_anything_of_the_key(key: bytes, prob
     assert text.startswith(f"key /k.pem: {problem}")
     assert "\n" not in text
     assert not any(len(line) > 20 and line in text for line in key.decode("latin-1").split("\n"))
+
+
+def test_an_rsa_key_whose_numbers_do_not_belong_together_is_damaged() -> None:
+    good = SERVERS.issue("a.test", kind="rsa2048")
+    numbers = good.key.private_numbers()
+    assert isinstance(numbers, rsa.RSAPrivateNumbers)
+    wrong = rsa.RSAPrivateNumbers(
+        p=numbers.p,
+        q=numbers.q,
+        d=numbers.d ^ 2**40,
+        dmp1=numbers.dmp1 ^ 2**40,
+        dmq1=numbers.dmq1,
+        iqmp=numbers.iqmp,
+        public_numbers=numbers.public_numbers,
+    )
+    key = key_to_pem(wrong.private_key(unsafe_skip_rsa_key_validation=True))
+
+    assert check(good.chain, key).problems == ["key /k.pem: the key is damaged"]
 
 
 def test_an_old_encrypted_key_is_told_from_a_damaged_one() -> None:

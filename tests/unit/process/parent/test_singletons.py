@@ -13,9 +13,9 @@ from kore._process.ipc.messages import LogLine, Message, Ready, Stop
 from kore._process.parent.children import Children, describe_exit
 from kore._process.parent.generation import Child
 from kore._process.parent.launcher import Launcher, LaunchOptions
+from kore._process.parent.optional_tls import OptionalTls
 from kore._process.parent.parent import Parent
 from kore._process.parent.singletons import START_TIMEOUT, Singleton, Singletons
-from kore._process.parent.tls import ParentTls
 from kore._process.roles import Role, RoleKind
 from tests.helpers.fake_children import FakeFamily, fake_family, sent_stop
 
@@ -60,9 +60,9 @@ class Keepers:
         (self.singleton,) = self.singletons.all
         self.loop.trap_signals({signal.SIGCHLD: self.children.reap})
 
-    def create_tls(self) -> ParentTls:
+    def create_tls(self) -> OptionalTls:
         """Return the part of the parent for TLS, which singletons do not use."""
-        return ParentTls(self.children, Parent(LaunchOptions()))
+        return OptionalTls(self.children, Parent(LaunchOptions()))
 
     def report(self, *what: object) -> None:
         raise AssertionError(what)

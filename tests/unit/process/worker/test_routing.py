@@ -118,6 +118,6 @@ def test_other_methods_are_accepted_if_a_route_names_one(
     builder.domain("*", "http").route("/", index, methods=methods)
     context: Any = FakeContext()
     poller: Any = None
-    make(builder).listen(poller, context)
+    make(builder).listen(poller, context, {})
 
     assert context.any_method == any_method
