@@ -35,6 +35,8 @@ from kore._process.log.handlers import log
 CLOCK_INTERVAL: Final = 60.0
 # Seconds between two warnings about the same certificate.
 WARNING_INTERVAL: Final = 3600.0
+# Seconds between two log lines about what a worker must not have signed.
+REPORT_INTERVAL: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -43,6 +45,8 @@ class ServedWorker:
 
     requests: WorkerRequests
     domain_ids: frozenset[int]
+    # When a refusal may be logged again.
+    next_report: float = 0.0
 
 
 class KeyProcess:
@@ -215,6 +219,24 @@ class KeyProcess:
         elif pause:
             self.loop.forget(requests)
             self.loop.after(pause, lambda: self.watch_worker(number))
+        if requests.refusal:
+            self.report_refusal(number)
+
+    def report_refusal(self, number: int) -> None:
+        """Log that a worker asks for what it must not have, at most once in an interval.
+
+        It does so when it runs code of an attacker, or was using a key that has been dropped.
+        """
+        worker = self.workers.get(number)
+        now = time.monotonic()
+        if worker is None or now < worker.next_report:
+            return
+        worker.next_report = now + REPORT_INTERVAL
+        log.warning(
+            "worker %d was refused a signature: %s (refused so far: %d)",
+            number, worker.requests.refusal, worker.requests.refused_count,
+        )  # fmt: skip
+        worker.requests.refusal = ""
 
     # ---- ticket keys, and the clock
 

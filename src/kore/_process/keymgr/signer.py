@@ -132,7 +132,7 @@ class WorkerRequests:
         self.key_ids = frozenset(key_ids)
         self.signed_count = 0
         self.refused_count = 0
-        # Why the latest request was refused.
+        # Why the latest request was refused; cleared by what reports it.
         self.refusal = ""
 
     def fileno(self) -> int:
