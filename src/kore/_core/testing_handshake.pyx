@@ -52,12 +52,14 @@ cdef class MemoryHandshake:
 
     def receive(self, bytes data not None):
         """Take what the client has sent; return what the server sends. Waits while it signs."""
+        self.check_open()
         BIO_write(self.input, <const char *>data, <int>len(data))
         return self.take_output() if self.state == "signing" else self.resume()
 
     def resume(self):
         """Go on with the handshake, as the callback of a signature asks for; return the output."""
         cdef int result
+        self.check_open()
         ERR_clear_error()
         result = SSL_do_handshake(self.ssl)
         self.state = STATES.get(SSL_get_error(self.ssl, result), "failed")
@@ -67,6 +69,11 @@ cdef class MemoryHandshake:
     def close(self):
         """End the handshake as a session does whose client has left."""
         self.free()
+
+    cdef int check_open(self) except -1:
+        if self.ssl == NULL:
+            raise RuntimeError("the handshake is closed")
+        return 0
 
     cdef bytes take_output(self):
         cdef char piece[16384]
