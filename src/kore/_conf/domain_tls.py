@@ -157,7 +157,7 @@ def _check_complete(given: TlsOptions, domain: str) -> None:
         )
     raise ConfigError(
         f"no keywords for TLS enabled domain {domain}: pass cert and key, or tls=False to "
-        "kore.server() for plain HTTP"
+        "kore.server() for plain HTTP; `kodev run --tls` has a certificate for localhost"
     )
 
 
