@@ -4,6 +4,7 @@
 stolen key is of no use for other names.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -50,9 +51,16 @@ class LocalCertificate:
 
 
 def get_directory() -> Path:
-    """Return the directory of the user's local authority (XDG Base Directory Specification)."""
+    """Return the directory of the user's local authority (XDG Base Directory Specification).
+
+    Raises OSError if the user has no home directory.
+    """
     base = os.environ.get("XDG_DATA_HOME", "")
-    home = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    try:
+        home = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    except RuntimeError:
+        reason = "there is no home directory: set HOME or XDG_DATA_HOME"
+        raise OSError(errno.ENOENT, reason) from None
     return home / "kore" / "local-ca"
 
 
@@ -62,6 +70,7 @@ def prepare_certificate(directory: Path, now: datetime) -> LocalCertificate:
     Raises OSError if a file cannot be read or written.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
     with _hold_lock(directory):
         ca = _load_pair(directory / CA, directory / CA_KEY)
         is_new = ca is None or _is_expiring(ca[0], now)

@@ -65,6 +65,7 @@ def test_the_authority_cannot_issue_for_other_names(tmp_path: Path) -> None:
 
 
 def test_keys_are_for_their_user_only(tmp_path: Path) -> None:
+    (tmp_path / "ca").mkdir()
     old = os.umask(0)
     try:
         made = prepare_certificate(tmp_path / "ca", NOW)
@@ -121,3 +122,12 @@ def test_it_is_where_the_data_of_the_user_are(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     monkeypatch.setenv("HOME", "/home/u")
     assert get_directory() == Path("/home/u/.local/share/kore/local-ca")
+
+
+def test_a_user_without_a_home_directory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+
+    with pytest.raises(OSError, match="set HOME or XDG_DATA_HOME"):
+        get_directory()
