@@ -27,6 +27,8 @@ from kore._process.parent.tls_rollout import TlsRollout
 
 # Seconds between two looks at the files; they are loaded when they did not change in between.
 WATCH_INTERVAL: Final = 1.0
+# Exits of the key process after which a generation that waits for it is given up.
+EXITS_MAX: Final = 3
 
 
 class Generations(Protocol):
@@ -61,6 +63,8 @@ class ParentTls:
         self.loader.on_look = self.forget_unused
         self.loader.on_loaded = self.rollout.offer
         self.loader.on_problems = self._check_pending
+        # The generation that was waited with, for each exit of the key process.
+        self._exits: list[Generation] = []
         self.handlers: dict[type[Message], Callable[[Child, Any], None]] = {
             DomainLoaded: self.loader.handle_loaded,
             DomainUnchanged: self.loader.handle_unchanged,
@@ -173,11 +177,15 @@ class ParentTls:
         self.loader.load_waiting()
 
     def handle_key_process_exit(self, child: Child, how: str) -> None:
-        """Wait for the next key process, unless this one could not even start."""
+        """Wait for the next key process, but not for ever with a generation that is started."""
         self.keys.detach()
         self.loader.stop_loading()
         pending = self.generations.pending
-        if not child.ready and pending is not None and pending.tls:
+        if pending is None or self.is_complete(pending):
+            return
+        self._exits.append(pending)
+        if not child.ready or self._exits.count(pending) == EXITS_MAX:
+            self._exits.clear()
             reason = f": {child.exit_reason}" if child.exit_reason else ""
             self.generations.fail_pending(f"fatal: {child} {how}{reason}")
 

@@ -275,6 +275,20 @@ def test_generations_have_their_own_files_and_old_ones_are_forgotten(
     family.run_until(lambda: place.domain not in family.tls.domains.states)
 
 
+def test_a_generation_does_not_wait_for_ever(
+    family: TlsFamily, place: DomainPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(family.tls.loader, "load_waiting", lambda: None)
+    assert family.load(place.domain) == ""
+    family.run_until(lambda: family.tls.keys.is_ready)
+    for _ in range(3):
+        assert family.failures == []
+        family.kill_key_process()
+
+    assert [text.partition(" (")[0] for text in family.failures] == ["fatal: key process"]
+    assert family.failures[0].endswith("killed by SIGKILL")
+
+
 def count_descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
