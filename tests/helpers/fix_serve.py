@@ -144,7 +144,7 @@ class Server(Served):
 @contextlib.contextmanager
 def serving(app: Path, directory: Path) -> Iterator[Server]:
     """Serve an application that brings its own address, on a free port."""
-    ports = {"PORT": "0", "KORE_DEMO_PORT": "0", "ECHO_PORT": "0", "IDLE": "300"}
+    ports = {"PORT": "0", "HTTP_PORT": "0", "KORE_DEMO_PORT": "0", "ECHO_PORT": "0", "IDLE": "300"}
     server = Server([*KORE, str(app)], directory, ports)
     try:
         server.learn_port()

@@ -7,6 +7,7 @@ import contextlib
 import json
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -357,3 +358,76 @@ def test_a_package_is_configured_once_and_served_by_its_file(tmp_path: Path) -> 
             assert client.ask(get("/hello")).body == b"hello\n"
         assert server.log.text().count("configured with ['kore', 'x']") == 1
         assert "koreapp.seccomp has no effect in this version" in server.log.text()
+
+
+# As `kodev create -p` of C Kore writes it, beside the address.
+SECURE = """
+import kore
+
+class KoreApp:
+    def configure(self, args):
+        kore.config.deployment = "development"
+        kore.server("default", ip="127.0.0.1", port="0")
+        d = kore.domain("*",
+            attach="default",
+            key="cert/key.pem",
+            cert="cert/server.pem",
+        )
+        d.route("/", self.index, methods=["get"])
+
+    async def index(self, req):
+        req.response(200, req.protocol.encode())
+
+koreapp = KoreApp()
+"""
+# And the configuration file that it writes for C.
+SECURE_CONF = """
+server tls {
+	bind 127.0.0.1 0
+}
+
+python_import ./page.py
+
+domain * {
+	attach		tls
+
+	certfile	cert/server.pem
+	certkey		cert/key.pem
+
+	route / {
+		handler page
+	}
+}
+"""
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> Path:
+    """Return a directory with a certificate as C Kore's kodev makes them: RSA, no extensions."""
+    (tmp_path / "cert").mkdir()
+    (tmp_path / "openssl.cnf").write_text("[req]\ndistinguished_name=name\n[name]\n")
+    files = "-keyout cert/key.pem -out cert/server.pem -config openssl.cnf"
+    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 3000 {files} -subj".split()
+    subject = "/C=SE/O=kore autogen: shop/CN=localhost"
+    subprocess.run([*command, subject], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "arguments"), [(SECURE, ["app.py"]), (SECURE_CONF, ["-c", "app.py"])]
+)
+def test_a_program_with_certificates_is_served_over_tls(
+    self_signed: Path, source: str, arguments: list[str]
+) -> None:
+    (self_signed / "app.py").write_text(source)
+    (self_signed / "page.py").write_text("def page(req):\n    req.response(200, req.protocol)\n")
+
+    with running(self_signed, *arguments) as server:
+        server.learn_port()
+        url = f"https://localhost:{server.address[1]}/"
+        told = ["curl", "-sS", "--noproxy", "*", "-k", "-i", url]
+        head, _, body = subprocess.check_output(told, text=True).partition("\n\n")
+
+    assert body == "https"
+    # Browsers would insist on it for a year.
+    assert "strict-transport-security" not in head

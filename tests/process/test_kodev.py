@@ -61,7 +61,7 @@ def place(tmp_path: Path) -> Path:
 @contextlib.contextmanager
 def run(place: Path, *arguments: str) -> Iterator[Server]:
     """Run `kodev run`; its log is beside the project, as its session is all of it."""
-    server = Server([*KODEV, "run", *arguments], place, {})
+    server = Server([*KODEV, "run", *arguments], place, {"XDG_DATA_HOME": str(place.parent)})
     try:
         yield server
     finally:
@@ -384,3 +384,48 @@ def test_unknown_commands_are_explained(said: Said, arguments: list[str], begin:
 def test_the_command_passes_its_status_on(tmp_path: Path) -> None:
     assert kodev(tmp_path, "xyzzy").returncode == 1
     assert kodev(tmp_path, "help").returncode == 0
+
+
+# TLS
+
+
+def curl(port: int, *options: str, host: str = "localhost") -> str:
+    """Return what curl gets from the server, or the beginning of its error."""
+    done = subprocess.run(
+        ["curl", "-sS", "--noproxy", "*", *options, f"https://{host}:{port}/"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout or done.stderr[:9]
+
+
+def test_run_with_tls_has_a_certificate_for_localhost(place: Path) -> None:
+    ca = place.parent / "kore" / "local-ca" / "ca.pem"
+
+    with run(place, "--tls", "--", "argument") as server:
+        server.learn_port()
+        port = server.address[1]
+        trust = ("--cacert", str(ca))
+        trusting = [curl(port, *trust, host=host) for host in ("localhost", "127.0.0.1")]
+        untrusting = curl(port)
+        text = server.log.text()
+        server.process.terminate()
+        assert stopped(server) == 0
+
+    assert trusting == ["first", "first"]
+    assert untrusting == "curl: (60"
+    assert f"kodev: {ca} is a certificate authority of your own" in text
+    assert f"curl --cacert {ca} https://" in text
+    with run(place, "--tls") as server:
+        server.learn_port()
+        assert curl(server.address[1], "--cacert", str(ca)) == "first"
+        assert "certificate authority of your own" not in server.log.text()
+
+
+def test_run_with_tls_reloads_and_keeps_it(place: Path) -> None:
+    with run(place, "--tls") as server:
+        server.learn_port()
+        port = server.address[1]
+        save(place, "second")
+        procs.until(lambda: curl(port, "-k") == "second", what="the new code over TLS")

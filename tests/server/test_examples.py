@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from tests.helpers import procs
 from tests.helpers.build import get, post, request
 from tests.helpers.fix_serve import Server, serving
+from tests.helpers.served_certificates import SessionCertificates
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -35,6 +37,10 @@ def example(
     """Serve the example that is named by the parameter."""
     if request.param == "database":
         os.environ["DATABASE"] = request.getfixturevalue("postgres").dsn
+    if request.param == "secure":
+        certificates = request.getfixturevalue("certificates")
+        tls = certificates.server()
+        os.environ.update(CERT=tls.certificate, KEY=tls.key, CLIENT_CA=certificates.ca_file)
     with serving(EXAMPLES / request.param / "app.py", tmp_path_factory.mktemp("example")) as server:
         yield server
 
@@ -393,3 +399,18 @@ def test_database_keeps_books(example: Server) -> None:
 def test_the_demo_shows_a_failure(example: Server) -> None:
     with example.expecting("RuntimeError: on purpose"), example.connect() as client:
         assert client.ask(get("/fails")).status == 500
+
+
+@of("secure")
+def test_secure_redirects_to_tls_and_greets_clients_by_the_names_in_their_certificates(
+    example: Server, certificates: SessionCertificates
+) -> None:
+    plain = example.log.search(r"http serving http on 127\.0\.0\.1:(\d+)")[1]
+    client = certificates.client("ada")
+    told = ["curl", "-sS", "--noproxy", "*", "-L", "--cacert", certificates.ca_file]
+    url = f"http://localhost:{plain}/"
+
+    assert subprocess.check_output(
+        [*told, "--cert", client.certificate, "--key", client.key, url], text=True
+    ) == "hello ada, over https\n"
+    assert subprocess.run([*told, url], capture_output=True, check=False).returncode
