@@ -4,8 +4,8 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from kore._core.openssl cimport (
-    ASN1_OBJECT, ASN1_STRING_to_UTF8, NID_commonName, NID_undef, OBJ_nid2sn,
-    OBJ_obj2nid, OBJ_obj2txt, OPENSSL_free, SSL, SSL_CTX, SSL_get0_peer_certificate,
+    ASN1_OBJECT, ASN1_STRING_to_UTF8, NID_commonName, NID_undef, OBJ_nid2sn, OBJ_obj2nid,
+    OBJ_obj2txt, OPENSSL_free, SSL, SSL_CTX, SSL_get0_peer_certificate, SSL_get_SSL_CTX,
     SSL_get_ex_data_X509_STORE_CTX_idx, X509, X509_CRL_get0_by_cert, X509_NAME, X509_NAME_ENTRY,
     X509_NAME_ENTRY_get_data, X509_NAME_ENTRY_get_object, X509_NAME_entry_count,
     X509_NAME_get_entry, X509_NAME_get_index_by_NID, X509_REVOKED, X509_STORE_CTX,
@@ -132,18 +132,23 @@ cdef str describe_refusal(const SSL *ssl):
 
 
 cdef bint is_client_revoked(const SSL *ssl) noexcept nogil:
-    """Return whether the domain's newest CRLs revoke the certificate of an open connection."""
+    """Return whether the domain's newest CRLs revoke the certificate of an open connection.
+
+    Also of one whose handshake goes on with older lists.
+    """
     cdef HandshakeState *handshake = get_handshake_state(ssl)
     cdef X509 *certificate = SSL_get0_peer_certificate(ssl)
     cdef X509_REVOKED *entry
     cdef HostName *found
     cdef DomainState *domain
     cdef int i
-    if certificate == NULL or handshake.domain == NULL:
+    if handshake.domain == NULL or not handshake.domain.wants_certificate:
         return False
     found = find_name(&handshake.server.names, handshake.domain.name, handshake.domain.name_size)
     if found == NULL or found.value == NULL:
         return False
+    if certificate == NULL:
+        return SSL_get_SSL_CTX(ssl) != <SSL_CTX *>found.value
     domain = get_domain_state(<SSL_CTX *>found.value)
     for i in range(domain.crl_count):
         if X509_CRL_get0_by_cert(domain.crls[i], &entry, certificate) == REVOKED:

@@ -12,6 +12,7 @@ from kore._core.openssl cimport (
     SSL_CTX_use_PrivateKey, SSL_CTX_use_certificate, SSL_free, SSL_new, SSL_set_accept_state,
     X509_STORE, X509_STORE_add_cert, X509_STORE_add_crl, X509_STORE_set_flags,
     X509_V_FLAG_CRL_CHECK, X509_check_private_key, X509_get_extension_flags)
+from kore._core.poller cimport Poller, PollSource
 from kore._core.tls_errors cimport make_error
 from kore._core.tls_hello cimport select_domain_by_hello, select_protocol_by_hello
 from kore._core.tls_key cimport TlsKey
@@ -23,6 +24,7 @@ from kore._core.tls_settings cimport TlsSettings
 from kore._core.tls_state cimport (
     ServerState, add_crl, create_domain_state, create_handshake_state, create_server_state)
 from kore._core.tls_tickets cimport disable_tickets, enable_tickets, set_ticket_keys
+from kore._core.transport cimport Transport
 
 
 cdef class TlsServer(TlsFactory):
@@ -77,6 +79,22 @@ cdef class TlsServer(TlsFactory):
         A key has 80 bytes: 16 of name, 32 for HMAC, 32 for AES. Raises ValueError for another size.
         """
         set_ticket_keys(&self.state.tickets, list(keys))
+
+    def close_revoked(self, Poller poller not None):
+        """Close connections whose client certificates have been revoked; return their number.
+
+        The lists are those of the newest contexts.
+        """
+        cdef PollSource source
+        cdef Transport transport
+        cdef int count = 0
+        for source in list(poller.sources.values()):
+            if isinstance(source, Transport) and not source.closed:
+                transport = <Transport>source
+                if transport.tls is not None and transport.tls.is_revoked():
+                    transport.close()
+                    count += 1
+        return count
 
     cdef SSL *create_ssl(self) except NULL:
         cdef SSL *ssl = SSL_new(self.base)

@@ -34,6 +34,7 @@ cdef class TlsLayer:
     cdef str describe_failure(self)
     cdef bytes get_peer_certificate(self)
     cdef dict get_peer_names(self)
+    cdef bint is_revoked(self) noexcept
 
 
 cdef class TlsFactory:

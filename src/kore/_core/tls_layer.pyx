@@ -63,6 +63,10 @@ cdef class TlsLayer:
         """Return issuer and subject of the client's certificate, or None."""
         return None
 
+    cdef bint is_revoked(self) noexcept:
+        """Return whether the client's certificate has been revoked since the handshake."""
+        return False
+
 
 cdef class TlsFactory:
     """Makes the TLS of each connection that a listener accepts."""

@@ -21,7 +21,8 @@ from kore._core.openssl_provider cimport SSL_waiting_for_async
 from kore._core.socket_io cimport IO_AGAIN, IO_LOST, Output
 from kore._core.tls_bio cimport (
     drop_batch, drop_kept, make_bio, peek_byte, send_batch, send_kept)
-from kore._core.tls_client cimport get_client_certificate, get_client_names
+from kore._core.tls_client cimport (
+    get_client_certificate, get_client_names, is_client_revoked)
 from kore._core.tls_peer cimport describe_failure as describe_ssl_failure
 from kore._core.tls_peer cimport fill_layer
 
@@ -149,6 +150,9 @@ cdef class TlsSession(TlsLayer):
 
     cdef dict get_peer_names(self):
         return None if self.ssl == NULL else get_client_names(self.ssl)
+
+    cdef bint is_revoked(self) noexcept:
+        return self.ssl != NULL and is_client_revoked(self.ssl)
 
     # ---- output
 
