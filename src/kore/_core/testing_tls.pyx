@@ -21,7 +21,7 @@ from kore._core.tls_peer cimport describe_failure, fill_layer
 cdef class LocalKey(TlsKey):
     """A private key from PEM, for `TlsContext`. Raises ValueError if it cannot be read."""
 
-    def __init__(self, bytes pem not None):
+    def __cinit__(self, bytes pem not None):
         cdef BIO *bio = BIO_new_mem_buf(<const char *>pem, <int>len(pem))
         ERR_clear_error()
         self.key = PEM_read_bio_PrivateKey(bio, NULL, NULL, <char *>b"")
@@ -40,7 +40,7 @@ cdef class MemoryConnection:
     cdef readonly TlsLayer layer
     cdef readonly str failure       # why the handshake failed, or None
 
-    def __init__(self, TlsServer server not None):
+    def __cinit__(self, TlsServer server not None):
         self.server = server
         self.layer = TlsLayer.__new__(TlsLayer)
         self.ssl = server.create_ssl()

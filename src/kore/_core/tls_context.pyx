@@ -34,8 +34,8 @@ cdef class TlsServer(TlsFactory):
     Raises ValueError for versions or cipher suites that cannot be used.
     """
 
-    def __init__(self, *, str min_version not None, str max_version not None, str ciphers not None,
-                 domains=()):
+    def __cinit__(self, *, str min_version not None, str max_version not None,
+                  str ciphers not None, domains=()):
         self.settings = TlsSettings(min_version, max_version, ciphers)
         self.base = self.settings.create_context()
         self.state = create_server_state(self.base)
@@ -128,8 +128,8 @@ cdef class TlsContext:
     missing or expired list refuses all. Raises ValueError with OpenSSL's reason.
     """
 
-    def __init__(self, TlsServer server not None, str name not None, certificates, *,
-                 bytes client_ca not None=b"", int verify_depth=1, bytes crl not None=b""):
+    def __cinit__(self, TlsServer server not None, str name not None, certificates, *,
+                  bytes client_ca not None=b"", int verify_depth=1, bytes crl not None=b""):
         self.name = name
         self.keys = []
         self.context = server.settings.create_context()

@@ -11,7 +11,7 @@ from kore._core.tls_errors cimport make_error
 cdef class PemReader:
     """Reads blocks of one kind. *source*: what is read, for errors. Raises ValueError."""
 
-    def __init__(self, bytes pem not None, str source):
+    def __cinit__(self, bytes pem not None, str source):
         self.pem = pem
         self.source = source
         self.bio = BIO_new_mem_buf(<const char *>pem, <int>len(pem))

@@ -34,7 +34,7 @@ cdef frozenset EXCLUDABLE = frozenset(
 cdef class TlsSettings:
     """Versions and cipher suites of a TLS server. Raises ValueError if they cannot be used."""
 
-    def __init__(self, str min_version not None, str max_version not None, str ciphers not None):
+    def __cinit__(self, str min_version not None, str max_version not None, str ciphers not None):
         if min_version not in VERSIONS or max_version not in VERSIONS or max_version < min_version:
             raise ValueError(f"no TLS versions from '{min_version}' to '{max_version}'")
         self.min_version = VERSIONS[min_version]

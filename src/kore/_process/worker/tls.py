@@ -108,7 +108,16 @@ class WorkerTls:
         if not problem and load == domain.newest:
             self.servers[domain.config.server].set_domain(domain.config.domain, context)
             domain.served = load
+            self._close_revoked(domain.config)
         self._report(domain, load, problem)
+
+    def _close_revoked(self, domain: DomainTls) -> None:
+        """Close connections whose client certificates the new revocation list has."""
+        if not domain.crl or self.contexts is None:
+            return
+        if count := self.contexts.close_revoked(self.servers[domain.server]):
+            text = "domain %s: connections removed, their certificates are revoked: %d"
+            log.info(text, domain.domain, count)
 
     def _report(self, domain: WorkerDomain, load: int, problem: str) -> None:
         """Tell the parent what is served. A worker that cannot serve the domain at all ends."""

@@ -22,6 +22,7 @@ class TlsContexts:
     """Creates the contexts of domains, which sign by the channel *keys_fd* to the key process."""
 
     def __init__(self, poller: Poller, keys_fd: int) -> None:
+        self.poller = poller
         self.keys = KeyChannel(poller, keys_fd)
 
     def create(self, server: TlsServer, material: DomainMaterial) -> TlsContext:
@@ -42,6 +43,10 @@ class TlsContexts:
     def test(self, context: TlsContext, on_done: Callable[[str], object]) -> None:
         """Do a handshake in memory; call *on_done* with the reason if it fails, or with nothing."""
         start_self_test(context, on_done)
+
+    def close_revoked(self, server: TlsServer) -> int:
+        """Close the connections of clients whose certificates are revoked; return their number."""
+        return server.close_revoked(self.poller)
 
 
 def create_server(settings: Settings, domains: Iterable[str]) -> TlsServer:
