@@ -57,10 +57,6 @@ def read(server: Server, name: str = "access.log", start: int = 0) -> list[str]:
     return server.log.path.with_name(name).read_text()[start:].splitlines()
 
 
-# tests/unit/core/test_tls_handshake.py has it.
-ON_TLS_PORTS = "PLAINTEXT"
-
-
 def refused(server: Server, raw: bytes) -> int:
     with server.connect("GET") as client:
         client.send(raw)
