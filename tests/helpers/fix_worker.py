@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 import pytest
 
 from kore import _app, _context
-from kore._process.ipc.channel import Channel, open_pair
+from kore._conf.schema import Config
+from kore._process.ipc.channel import Channel, close_descriptors, open_pair
 from kore._process.ipc.messages import Stop
 from kore._process.ipc.scoreboard import READY, SLOT_SIZE, STATE_AT
 from kore._process.log.handlers import ParentLogHandler, install_handler
@@ -29,6 +30,8 @@ from kore._process.worker.params import WorkerParams
 from kore._process.worker.worker import Worker
 from tests.helpers import procs
 from tests.helpers.fix_serve import RUNNING, Served, preamble
+from tests.helpers.key_thread import KeyThread
+from tests.helpers.served_certificates import ServedCertificate, add_certificate
 from tests.helpers.server_log import Log
 
 BACKLOG = 128
@@ -56,15 +59,16 @@ class ThreadWorker(Worker):
 class ThreadServer(Served):
     """One worker in a thread, seen like a server."""
 
-    def __init__(self, app: Path, log: int) -> None:
-        super().__init__(Log(app.with_name("log")))
+    def __init__(self, app: Path, log: int, tls: ServedCertificate | None = None) -> None:
+        super().__init__(Log(app.with_name("log")), tls)
         self.app = app
         self.log_fd = log
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.sock.setblocking(False)
         self.address = self.sock.getsockname()[:2]
-        self.ends = [Channel(end) for end in open_pair()]
+        self.ends = [Channel(end, takes_descriptors=True) for end in open_pair()]
         self.slot = memoryview(bytearray(SLOT_SIZE))
+        self.keys: KeyThread | None = None
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._before = self._global_state()
@@ -99,6 +103,7 @@ class ThreadServer(Served):
 
     def _serve(self) -> None:
         config = _app.load(str(self.app))
+        keys = self._start_key_process(config)
         params = WorkerParams(
             number=1,
             config=config,
@@ -109,6 +114,7 @@ class ThreadServer(Served):
             death_pipe=-1,
             cpus=frozenset(os.sched_getaffinity(0)),
             parent=os.getpid(),
+            keys=keys,
         )
         self._worker = ThreadWorker(params)
         writer = LogWriter()
@@ -129,6 +135,17 @@ class ThreadServer(Served):
             self._worker.accesslogs.close()
             loop.close()
             writer.open("")
+
+    def _start_key_process(self, config: Config) -> int:
+        """Return a descriptor for signatures, if there is TLS. Queue what a worker starts with."""
+        if not config.tls:
+            return -1
+        self.keys = KeyThread(config)
+        sock, messages = self.keys.serve_worker()
+        for message in messages:
+            self.ends[1].send(message)
+            close_descriptors(getattr(message, "descriptors", ()))
+        return sock.detach()
 
     def _global_state(self) -> tuple[Any, ...]:
         """Return what a worker changes in its process."""
@@ -152,6 +169,8 @@ class ThreadServer(Served):
             file = getattr(sys.modules[name], "__file__", None)
             if file and Path(file).is_relative_to(self.app.parent):
                 del sys.modules[name]
+        if self.keys is not None:
+            self.keys.stop()
         for end in self.ends:
             end.close()
         self.sock.close()
@@ -174,6 +193,7 @@ class ThreadLauncher:
         loop: str = "",
         settings: dict[str, Any] | None = None,
         beside: bool = False,
+        tls: ServedCertificate | None = None,
         **env: str,
     ) -> ThreadServer:
         """Serve *app* as `serve` does, in the place of what was served before.
@@ -188,11 +208,12 @@ class ThreadLauncher:
         source = app.read_text() if isinstance(app, Path) else textwrap.dedent(app)
         path = directory / "app.py"
         log = os.open(directory / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        path.write_text(PRINT.format(log) + preamble(settings or {}, 0) + source)
+        start = PRINT.format(log) + preamble(settings or {}, 0, tls=bool(tls))
+        path.write_text(start + add_certificate(source, tls))
         self.environment.setenv("KORE_LOOP", loop)
         for name, value in env.items():
             self.environment.setenv(name, value)
-        server = ThreadServer(path, log)
+        server = ThreadServer(path, log, tls)
         self.servers.append(server)
         RUNNING.append(server)
         return server

@@ -10,7 +10,9 @@ import pytest
 
 from tests.helpers import procs
 from tests.helpers.build import get
+from tests.helpers.certificates import CertificateAuthority
 from tests.helpers.fix_serve import RUNNING, Server, serving
+from tests.helpers.served_certificates import ServedCertificate
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -34,6 +36,7 @@ PAGES = {
     "docs/guide/processes.md": ("/", "hello world"),
     "docs/guide/requests.md": ("/whoami", '"path": "/whoami"'),
     "docs/guide/responses.md": ("/count/3", "0\n1\n2\n"),
+    "docs/guide/tls.md": ("/", "hello over TLS\n"),
     "docs/guide/websockets.md": ("/", "open ws://127.0.0.1:8888/echo\n"),
 }
 
@@ -92,6 +95,14 @@ def test_every_page_with_code_is_tried() -> None:
     assert applications() == {CONF_PAGE, *PAGES}
 
 
+def certificate_of_pages(directory: Path) -> ServedCertificate:
+    """Write the certificate that the page about TLS names."""
+    (directory / "certs").mkdir()
+    authority = CertificateAuthority()
+    files = authority.issue("localhost").write(directory / "certs", "localhost")
+    return ServedCertificate(files.certificate, files.key, authority.write(directory))
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_is_an_application(
     page: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -106,8 +117,10 @@ def test_the_code_of_a_page_is_an_application(
     (tmp_path / "public" / "index.html").write_text("hello files\n")
     app = tmp_path / "app.py"
     app.write_text(code.replace("port=8888", "port=0"))
+    certificate = certificate_of_pages(tmp_path)
 
     with serving(app, tmp_path) as server:
+        server.tls = certificate if page.endswith("tls.md") else None
         if page.endswith("databases.md"):
             # The first worker makes the table, the other one may be there before.
             table = "SELECT count(*) FROM pg_tables WHERE tablename = 'books'"
