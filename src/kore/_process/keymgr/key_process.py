@@ -116,12 +116,16 @@ class KeyProcess:
     def load_domain(self, order: LoadDomain) -> None:
         """Read and check the files of a domain; use them, or report what is wrong."""
         try:
-            files = read_domain_files(order.kinds, order.paths, order.descriptors)
-        except OSError as error:
-            self.send(DomainRefused(order.load, (f"cannot read its files: {error.strerror}",)))
-            return
+            self._load_files(order)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises for such files
+            # Without the text of the error, which may quote a file.
+            problem = f"the files cannot be used: {type(error).__name__}"
+            self.send(DomainRefused(order.load, (problem,)))
         finally:
             close_descriptors(order.descriptors)
+
+    def _load_files(self, order: LoadDomain) -> None:
+        files = read_domain_files(order.kinds, order.paths, order.descriptors)
         current = self.domains.get(order.domain_id)
         if current is not None and current.has_content(files):
             self.send(DomainUnchanged(order.load))
@@ -130,15 +134,8 @@ class KeyProcess:
         if checked.problems:
             self.send(DomainRefused(order.load, tuple(checked.problems)))
             return
-        loaded = LoadedDomain(
-            order.domain_id,
-            order.load,
-            order.server,
-            order.domain,
-            order.verify_depth,
-            files,
-            checked,
-        )
+        names = order.server, order.domain, order.verify_depth
+        loaded = LoadedDomain(order.domain_id, order.load, *names, files, checked)
         self.use_domain(loaded)
         self.publish(loaded)
 

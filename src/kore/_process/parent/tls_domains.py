@@ -54,6 +54,8 @@ class DomainState:
     testers: list[Child] = field(default_factory=list)
     # Number of the load that the key process is working on; 0: none.
     loading: int = 0
+    # How often in a row the key process has ended while it was working on it.
+    ends: int = 0
     # The files are to be loaded, when the key process can.
     is_waiting: bool = False
     # What was wrong with the files the last time; logged already.

@@ -24,6 +24,10 @@ from kore._process.parent.tls_domains import DomainLoad, DomainState, TlsDomains
 # Seconds until refused files are tried again though they have not changed: a certificate may have
 # become valid.
 RETRY_INTERVAL: Final = 3600.0
+# Ends of the key process while it loads the same files, after which they are refused, and seconds
+# until they are tried again.
+ENDS_MAX: Final = 2
+END_RETRY_INTERVAL: Final = 60.0
 # Loads that the key process has at a time: their files are open meanwhile.
 LOADS_MAX: Final = 16
 
@@ -81,10 +85,12 @@ class TlsLoader:
     def load_waiting(self) -> None:
         """Have the key process load the domains that wait for it, some at a time."""
         busy = sum(state.loading > 0 for state in self.domains.all)
+        # One after the other if one of them may have ended the key process: which it was.
+        limit = 1 if any(state.ends for state in self.domains.all) else LOADS_MAX
         for state in self.domains.all if self.keys.is_ready else ():
             # A domain has one load at a time: numbers of later loads are higher.
             is_free = state.is_waiting and not state.loading and state.candidate is None
-            if is_free and busy < LOADS_MAX:
+            if is_free and busy < limit:
                 busy += self._load(state)
 
     def _load(self, state: DomainState) -> bool:
@@ -124,11 +130,19 @@ class TlsLoader:
         self.on_problems()
 
     def stop_loading(self) -> None:
-        """Load again what the key process was loading, when there is another one."""
-        for state in self.domains.all:
-            if state.loading:
-                state.loading = 0
+        """Load again what the key process was loading, when there is another one.
+
+        Unless it ends again: then the files are what makes it end.
+        """
+        for state in [state for state in self.domains.all if state.loading]:
+            state.loading = 0
+            state.ends += 1
+            if state.ends < ENDS_MAX:
                 state.is_waiting = True
+            else:
+                state.ends = 0
+                self.report_problems(state, ("the key process has ended while it read the files",))
+                state.retry_at = time.monotonic() + END_RETRY_INTERVAL
 
     # ---- replies
 
@@ -167,5 +181,5 @@ class TlsLoader:
         """Return the domain of a load, which is finished; None if it is not wanted any more."""
         state = self.domains.find_loading(load)
         if state is not None:
-            state.loading = 0
+            state.loading = state.ends = 0
         return state

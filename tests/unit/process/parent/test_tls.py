@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -287,6 +288,26 @@ def test_a_generation_does_not_wait_for_ever(
 
     assert [text.partition(" (")[0] for text in family.failures] == ["fatal: key process"]
     assert family.failures[0].endswith("killed by SIGKILL")
+
+
+def test_files_that_end_the_key_process_are_refused(
+    family: TlsFamily, place: DomainPlace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    family.start(place.domain)
+    worker = family.worker()
+    place.replace(SECOND)
+    state = family.state(place.domain)
+    for _ in range(2):
+        # Stopped, it does not get to read them before it is killed.
+        os.kill(family.key_process.pid, signal.SIGSTOP)
+        family.run_until(lambda: state.loading)
+        family.kill_key_process()
+
+    (line,) = lines(caplog, "has ended while it read the files")
+    assert line.startswith("app.py:3: domain a.test: ")
+    assert worker.serials == [FIRST.serial]
+    state.retry_at = 0
+    family.run_until(lambda: len(worker.serials) == 2)
 
 
 def count_descriptors(pid: int) -> int:
