@@ -62,6 +62,7 @@ cdef int on_client_hello(SSL *ssl, int *alert, void *arg) noexcept nogil:
     cdef NameKind kind = read_name(ssl, name, &size)
     cdef HostName *found = NULL
     cdef SSL_CTX *selected
+    handshake.is_hello_refused = True
     if kind == MALFORMED_NAME:
         alert[0] = SSL_AD_DECODE_ERROR
         return SSL_CLIENT_HELLO_ERROR
@@ -72,12 +73,16 @@ cdef int on_client_hello(SSL *ssl, int *alert, void *arg) noexcept nogil:
         selected = <SSL_CTX *>found.value
     else:
         selected = handshake.server.fallback if kind == NO_NAME else NULL
+    if kind == HOST_NAME and not keep_name(handshake, name, size):
+        alert[0] = SSL_AD_INTERNAL_ERROR
+        return SSL_CLIENT_HELLO_ERROR
     if selected == NULL:
         alert[0] = SSL_AD_UNRECOGNIZED_NAME
         return SSL_CLIENT_HELLO_ERROR
-    if not (kind == NO_NAME or keep_name(handshake, name, size)) or not apply_domain(ssl, selected):
+    if not apply_domain(ssl, selected):
         alert[0] = SSL_AD_INTERNAL_ERROR
         return SSL_CLIENT_HELLO_ERROR
+    handshake.is_hello_refused = False
     return SSL_CLIENT_HELLO_SUCCESS
 
 

@@ -41,6 +41,13 @@ cdef bint may_send_hsts(HandshakeState *handshake) noexcept nogil:
 
 cdef str describe_failure(const SSL *ssl):
     """Return why a handshake failed, for the log, and forget OpenSSL's errors."""
+    cdef HandshakeState *handshake = get_handshake_state(ssl)
     cdef str refusal = describe_refusal(ssl)
     cdef str reason = take_reason()
-    return reason if refusal is None else refusal
+    if refusal is not None:
+        return refusal
+    if not handshake.is_hello_refused:
+        return reason
+    if handshake.server_name == NULL:
+        return "no domain has the server name that was sent, or there is no default domain"
+    return f"no domain has the server name '{handshake.server_name.decode()}'"

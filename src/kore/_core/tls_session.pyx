@@ -152,7 +152,7 @@ cdef class TlsSession(TlsLayer):
         return None if self.ssl == NULL else get_client_names(self.ssl)
 
     cdef bint is_revoked(self) noexcept:
-        return self.ssl != NULL and is_client_revoked(self.ssl)
+        return self.ssl != NULL and not self.failed and is_client_revoked(self.ssl)
 
     # ---- output
 

@@ -46,6 +46,7 @@ cdef struct HandshakeState:     # of a connection
     DomainState *domain         # owned by the connection's context; NULL before the client hello
     char *server_name           # in lower case, without the dot at its end; NULL: none was sent
     bint is_named               # the server name is one of the domain's
+    bint is_hello_refused       # no domain has the server name, or it cannot be read
     X509 *refused               # a certificate of the client's that was not accepted, owned
     int refusal                 # X509_V_ERR
     int refused_depth

@@ -69,7 +69,10 @@ def test_a_name_selects_its_domain(version: str, name: str | None, domain: str) 
 def test_an_unknown_name_is_refused_with_an_alert(version: str, name: str) -> None:
     server = serve_domains("a.test", "*.a.test", default="a.test")
 
-    assert shake_hands(server, name, version).alert == "unrecognized_name"
+    refused = shake_hands(server, name, version)
+
+    assert refused.alert == "unrecognized_name"
+    assert refused.connection.failure == f"no domain has the server name '{name}'"
 
 
 def test_an_unknown_name_selects_a_domain_for_all_names() -> None:
@@ -81,7 +84,10 @@ def test_an_unknown_name_selects_a_domain_for_all_names() -> None:
 
 
 def test_no_name_is_refused_without_a_default_domain() -> None:
-    assert shake_hands(serve_domains("a.test"), None).alert == "unrecognized_name"
+    refused = shake_hands(serve_domains("a.test"), None)
+
+    assert refused.alert == "unrecognized_name"
+    assert "no default domain" in (refused.connection.failure or "")
 
 
 def test_a_domain_without_a_context_is_not_served_by_another() -> None:
