@@ -25,6 +25,11 @@ ALL_WORKERS: Final = 0
 SIZE_MAX: Final = 128 * 1024
 # A log line has one byte beside header and text, its priority.
 TEXT_MAX: Final = SIZE_MAX - HEADER.size - 1
+# A longer configuration is compressed, and may have so many bytes when it is read.
+UNCOMPRESSED_MAX: Final = 64 * 1024
+CONFIG_MAX: Final = 16 * 1024 * 1024
+# The beginning of compressed data (RFC 1950). JSON begins with a brace.
+COMPRESSED: Final = b"\x78"
 # Bytes reserved for the note in the middle of a text that was cut.
 CUT_NOTE_SIZE: Final = 64
 
@@ -94,6 +99,23 @@ class ConfigLoaded(Message):
 
     code: ClassVar[int] = 1
     plain: dict[str, Any]
+
+    def payload(self) -> bytes:
+        """Return the fields as JSON; compressed if there are many domains, whose paths repeat."""
+        # Not super(): dataclasses with slots are created twice, and it would find the first.
+        content = Message.payload(self)
+        if len(content) <= UNCOMPRESSED_MAX:
+            return content
+        import zlib
+
+        return zlib.compress(content, 1)
+
+    @classmethod
+    def read(cls, payload: bytes) -> Self:
+        """Return the message that *payload* describes. Raises ProtocolError if it is invalid."""
+        if payload.startswith(COMPRESSED):
+            payload = _decompress(payload)
+        return Message.read.__func__(cls, payload)  # type: ignore[attr-defined,no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +321,20 @@ class Hello(Message):
 
     code: ClassVar[int] = 16
     version: str
+
+
+def _decompress(data: bytes) -> bytes:
+    """Return compressed data. Raises ProtocolError if it is malformed, or too much."""
+    import zlib
+
+    decompressor = zlib.decompressobj()
+    try:
+        content = decompressor.decompress(data, CONFIG_MAX)
+    except zlib.error:
+        raise ProtocolError("malformed compressed data") from None
+    if not decompressor.eof:
+        raise ProtocolError(f"compressed data is incomplete, or of more than {CONFIG_MAX} bytes")
+    return content
 
 
 def _payload_fields(message_type: type[Message]) -> list[Any]:

@@ -1,5 +1,7 @@
 import contextlib
 import json
+import random
+import zlib
 from dataclasses import replace
 from typing import Any
 
@@ -165,7 +167,31 @@ def test_other_messages_may_not_carry_descriptors() -> None:
 
 def test_structure_that_is_too_large_is_refused() -> None:
     with pytest.raises(ProtocolError, match="larger than"):
-        encode(ConfigLoaded({"name": "x" * messages.SIZE_MAX}))
+        encode(ConfigLoaded({"name": random.Random(1).randbytes(messages.SIZE_MAX).hex()}))
+
+
+def test_a_configuration_of_many_domains_fits() -> None:
+    domains = [
+        {"domain": f"{number}.example", "certificate": f"/etc/letsencrypt/live/{number}.example"}
+        for number in range(5000)
+    ]
+
+    assert decode(encode(ConfigLoaded({"tls": domains}))) == ConfigLoaded({"tls": domains})
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"\x78", "incomplete"),
+        (b"\x78not compressed", "malformed compressed data"),
+        (zlib.compress(b"{}")[:-1], "incomplete"),
+        (zlib.compress(b"[]"), "ConfigLoaded has other fields"),
+        (zlib.compress(b"0" * (messages.CONFIG_MAX + 1)), "of more than"),
+    ],
+)
+def test_malformed_compressed_data_is_refused(content: bytes, why: str) -> None:
+    with pytest.raises(ProtocolError, match=why):
+        decode(datagram(ConfigLoaded.code, content))
 
 
 @pytest.mark.parametrize(
