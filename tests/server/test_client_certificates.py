@@ -167,6 +167,19 @@ def test_openssl_resumes_its_sessions(site: Site, version: str, tmp_path: Path) 
     assert "\nReused, TLSv1" in again
 
 
+@pytest.mark.parametrize("name", ["localhost", "test"])
+def test_a_second_client_hello_is_for_the_same_domain(site: Site, name: str) -> None:
+    # Its first one has a key share of a group that the server does not have.
+    alice = site.paths[ALICE]
+    groups = ("-tls1_3", "-groups", "X448:P-256", "-cert", alice.certificate, "-key", alice.key)
+
+    said = run_s_client(site, "-servername", name, *groups)
+
+    assert "Server Temp Key: ECDH, prime256v1" in said
+    assert "HTTP/1.1 200" in said or name == "test"
+    assert ("Acceptable client certificate CA names" in said) == (name == "test")
+
+
 def test_openssl_cannot_renegotiate(site: Site) -> None:
     host, port = site.server.address
     done = subprocess.run(
