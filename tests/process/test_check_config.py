@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.served_certificates import SessionCertificates
 from tests.process.conf_project import CONF, PRIVSEP, kore, project, serving
 
 __all__ = ["project"]
@@ -162,12 +163,14 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").iterdir())
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_printed_example_is_equivalent(
-    tmp_path: Path, example: Path
+    tmp_path: Path, example: Path, certificates: SessionCertificates
 ) -> None:
+    tls = certificates.server()
+    files = {"CERT": tls.certificate, "KEY": tls.key}  # of the example with TLS
     shutil.copytree(example, tmp_path / "x")
     conf = (tmp_path / "x" / "kore.conf").exists()
     what = ["-c", "kore.conf"] if conf else ["app.py"]
-    first = kore(tmp_path / "x", "--print-config", *what)
+    first = kore(tmp_path / "x", "--print-config", *what, **files)
     (tmp_path / "x" / "printed.conf").write_text(first.stdout)
 
     second = kore(tmp_path / "x", "--print-config", "-c", "printed.conf")
