@@ -12,6 +12,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import (
     AuthorityInformationAccessOID,
     ExtendedKeyUsageOID,
@@ -31,6 +32,10 @@ from kore._process.keymgr.pem_files import (
 
 # Shorter keys are too weak for any client of today; OpenSSL's security level 2 refuses them.
 RSA_BITS_MIN: Final = 2048
+# Bytes of a chain: OpenSSL's clients refuse more (SSL_CTX_set_max_cert_list(3)).
+CHAIN_SIZE_MAX: Final = 100 * 1024
+# Lines about one domain: a file may have thousands of certificates, and a message has to be sent.
+LINES_MAX: Final = 20
 # Hash functions of signatures for which collisions can be made.
 BROKEN_HASHES: Final = frozenset({"md5", "sha1"})
 
@@ -51,6 +56,7 @@ def check_domain(
             found.pairs.append(pair)
             _check_dates(pair, now, found, replaces=replaces)
             _check_strength(pair, found)
+            _check_chain_size(pair, found)
             _check_names(pair, domain, found)
     for file in files:
         if file.kind == CLIENT_CA:
@@ -61,6 +67,8 @@ def check_domain(
             found.crls = read_crls(file, found)
             _check_crls(file, now, found)
     _refuse_same_types(found)
+    _limit_lines(found.problems)
+    _limit_lines(found.warnings)
     return found
 
 
@@ -109,6 +117,16 @@ def _check_strength(pair: KeyPair, found: CheckedDomain) -> None:
                 f"{pair.file}: {_get_name(one)} is signed with {_get_hash_name(one).upper()}, "
                 "which clients do not accept"
             )
+
+
+def _check_chain_size(pair: KeyPair, found: CheckedDomain) -> None:
+    """Note a chain that clients do not accept, such as a whole bundle of authorities."""
+    size = sum(len(one.public_bytes(Encoding.DER)) for one in pair.chain)
+    if size > CHAIN_SIZE_MAX:
+        found.problems.append(
+            f"{pair.file}: a chain of {len(pair.chain)} certificates, {size} bytes, which clients "
+            "do not accept: only those between it and the root are to follow it"
+        )
 
 
 def _check_names(pair: KeyPair, domain: str, found: CheckedDomain) -> None:
@@ -187,6 +205,12 @@ def _refuse_same_types(found: CheckedDomain) -> None:
                 f"{pair.file}: its key is of the same type as that of {first}: a domain may have "
                 "one certificate with RSA and one with ECDSA"
             )
+
+
+def _limit_lines(lines: list[str]) -> None:
+    """Replace all lines but the first ones by their number."""
+    if len(lines) > LINES_MAX:
+        lines[LINES_MAX:] = [f"and {len(lines) - LINES_MAX} more like these"]
 
 
 def _get_hash_name(certificate: x509.Certificate) -> str:

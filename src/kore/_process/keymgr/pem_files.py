@@ -27,6 +27,8 @@ OTHERS_READ: Final = 0o004
 PRIVATE_KEY: Final = re.compile(
     rb"-----BEGIN ((?:[A-Z]+ )*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL
 )
+# What the library raises, at once or when a field is read, for what is not well-formed.
+DAMAGED: Final = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion)
 CRL_BLOCK: Final = re.compile(rb"-----BEGIN (X509 CRL)-----.*?-----END \1-----", re.DOTALL)
 
 
@@ -109,7 +111,7 @@ def read_certificates(file: DomainFile, found: CheckedDomain) -> list[x509.Certi
             # Read only when asked for: now, so that nothing raises later.
             certificate.extensions, certificate.issuer, certificate.subject  # noqa: B018
             certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+    except DAMAGED:
         found.problems.append(f"{file}: damaged or incomplete")
         return []
     if len(certificates) < count:
@@ -195,10 +197,14 @@ def read_crls(file: DomainFile, found: CheckedDomain) -> list[x509.CertificateRe
         found.problems.append(f"{file}: {reason if file.content.strip() else 'the file is empty'}")
         return []
     try:
-        return [x509.load_pem_x509_crl(block) for block in blocks]
-    except (ValueError, UnsupportedAlgorithm):
+        crls = [x509.load_pem_x509_crl(block) for block in blocks]
+        for crl in crls:
+            # As above.
+            crl.issuer, crl.last_update_utc, crl.next_update_utc  # noqa: B018
+    except DAMAGED:
         found.problems.append(f"{file}: damaged")
         return []
+    return crls
 
 
 def _get_public_bytes(key: object) -> bytes:

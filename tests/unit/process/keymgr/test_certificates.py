@@ -1,5 +1,6 @@
 """Certificates of a domain: what is used, what is refused, and what is only warned about."""
 
+import base64
 import datetime as dt
 from pathlib import Path
 
@@ -373,3 +374,53 @@ def test_any_content_is_used_or_refused_with_a_reason(junk: bytes, at: int, byte
     for content in (junk, bytes(changed), b"-----BEGIN CERTIFICATE-----" + junk):
         found = check(content, content + GOOD.key_pem)
         assert found.pairs or found.problems
+
+
+def change_der(pem: bytes, old: bytes, new: bytes) -> bytes:
+    """Return the first block of *pem* with other bytes in it."""
+    label, body = pem.split(b"-----")[1], pem.split(b"-----")[2]
+    der = base64.b64decode(body)
+    assert old in der
+    return b"-----%b-----\n%b-----%b-----\n" % (
+        label,
+        base64.encodebytes(der.replace(old, new, 1)),
+        label.replace(b"BEGIN", b"END"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        # Another version, and a name that is not in UTF-8.
+        (CLIENT_CA, change_der(ROOT.pem, b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03")),
+        (CLIENT_CA, change_der(ROOT.pem, b"\x0c\x04Root", b"\x0c\x04\xffoot")),
+        (CRL, change_der(ROOT.revoke(), b"\x02\x01\x01", b"\x02\x01\x00")),
+        (CRL, change_der(ROOT.revoke(), b"\x0c\x04Root", b"\x0c\x04\xffoot")),
+    ],
+)
+def test_files_that_are_only_nearly_well_formed_are_damaged(kind: str, content: bytes) -> None:
+    (problem,) = check(GOOD.chain, GOOD.key_pem, DomainFile(kind, "/file.pem", content)).problems
+
+    assert problem.startswith(f"{kind} /file.pem: damaged")
+
+
+def test_thousands_of_warnings_become_few() -> None:
+    later = NOW + 4000 * dt.timedelta(days=1)
+    authorities = b"".join(CertificateAuthority(f"CA {number}").pem for number in range(50))
+
+    good = issue_self_signed("a.test")
+    clients = DomainFile(CLIENT_CA, "/ca.pem", authorities)
+
+    found = check(good.chain, good.key_pem, clients, now=later)
+
+    assert found.warnings[0].startswith("client_verify /ca.pem: 'CA 0' expired on")
+    assert found.warnings[20:] == ["and 30 more like these"]
+
+
+def test_a_chain_that_is_too_long_for_clients_is_refused() -> None:
+    chain = GOOD.chain + ROOT.pem * 300
+
+    problem = only(check(chain, GOOD.key_pem).problems)
+
+    assert problem.startswith("certificate /c.pem: a chain of 302 certificates")
+    assert "which clients do not accept" in problem
