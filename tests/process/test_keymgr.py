@@ -95,6 +95,15 @@ def test_its_memory_is_hidden(server: Server) -> None:
     assert "Max core file size        0                    0" in limits
 
 
+@pytest.mark.skipif(not os.getuid(), reason="root may read all of it")
+def test_other_processes_of_the_user_cannot_open_what_the_parent_keeps(server: Server) -> None:
+    """Private keys are in files in memory, which the parent keeps for the next key process."""
+    directory = Path(f"/proc/{server.process.pid}/fd")
+
+    with pytest.raises(PermissionError):
+        list(directory.iterdir())
+
+
 def test_no_key_is_in_a_worker_or_in_another_process(
     server: Server, certificates: SessionCertificates
 ) -> None:

@@ -212,6 +212,14 @@ def raise_fd_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def hide_process() -> None:
+    """Have the kernel refuse debuggers, core files and readers of /proc/PID/mem and /proc/PID/fd.
+
+    Other processes of the same user are readers, too.
+    """
+    call_prctl(PR_SET_DUMPABLE, 0)
+
+
 def set_parent_death_signal(parent: int, number: int = signal.SIGKILL) -> None:
     """Have the kernel send signal *number* when *parent* ends; exit if it has ended already."""
     call_prctl(PR_SET_PDEATHSIG, number)
@@ -262,9 +270,8 @@ def _set_limits(restrictions: ProcessRestrictions) -> str:
 
 
 def _hide_memory(restrictions: ProcessRestrictions) -> None:
-    """Have the kernel refuse debuggers, core files and readers of /proc/PID/mem."""
     if restrictions.has_secrets:
-        call_prctl(PR_SET_DUMPABLE, 0)
+        hide_process()
 
 
 # In the only order that works. User look-up and chroot will come before the limits. The switch of

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kore._process.ipc.messages import Message, ProtocolError
 from kore._process.parent.children import Children
 from kore._process.parent.generation import Child, Generation
+from kore._process.privsep import hide_process
 from kore._process.roles import KEYMGR
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class OptionalTls:
         if not generation.tls:
             return ""
         if self.tls is None:
+            # Descriptors of private keys will be here. Workers may be of the same user.
+            hide_process()
             module = import_module("kore._process.parent.tls")
             self.tls = module.ParentTls(self.children, self.generations)
         return self.tls.prepare(generation)
