@@ -252,6 +252,7 @@ def test_bytes_of_clients_pass_where_tls_is() -> None:
         # The channel to the key process.
         "_core/key_channel.pyx": {"read", "recv"},
         "_core/signing_queue.pxd": {"sendmsg"},
+        "_core/signing_service.pyx": {"recv", "send"},
     }, "everything else would reach a client of a TLS port without encryption"
 
 

@@ -21,7 +21,8 @@ FLOORS = {
     5: """_process.parent.children _process.parent.generation _process.parent.launcher
           _process.parent.message_router _process.parent.parent _process.parent.resources
           _process.parent.shutdown _process.parent.singletons
-          _process.parent.stuck_workers _process.spawn _process.template.check_config
+          _process.keymgr.signer _process.parent.stuck_workers
+          _process.spawn _process.template.check_config
           _process.template.directory_checks _process.template.template
           _process.worker.accesslogs _process.worker.bodies _process.worker.bus
           _process.worker.bus_receiver _process.worker.bus_sender _process.worker.databases
@@ -35,7 +36,7 @@ FLOORS = {
           _process.parent.tls_rollout _process.template.tls_checks
           _process.worker.tls _process.worker.tls_contexts
           _process.parent.optional_tls""",
-    4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard _process.keymgr.signer
+    4: """_app _bytecode _process.ipc.channel _process.ipc.scoreboard
           _process.log.formats
           _process.log.handlers _process.log.open_file _process.log.outputs _process.log.writer
           _process.output _process.parent.accesslog_files _process.parent.addresses
@@ -76,7 +77,6 @@ FLOORS = {
           _process.ipc.descriptors _process.ipc.fragments _process.ipc.messages
           _process.ipc.send_queue _process.ipc.tls_messages
           _process.ipc.validation _process.worker.codec _process.heap _process.worker.memory
-          _process.keymgr.signing_requests
           _websocket.broadcast _websocket.deflate _websocket.groups _websocket.handshake
           _process.ipc.tls_material _process.keymgr.certificates _process.keymgr.expiry
           _process.keymgr.loaded_domain _process.keymgr.pem_files _process.keymgr.ticket_keys""",
@@ -92,7 +92,8 @@ FLOORS = {
     -5: "_core.request _core.websocket",
     -6: "_core.sender _core.tls_context",
     -7: "_core.exchange _core.tls_session _core.transport",
-    -8: """_core.remote_key _core.server_context _core.socket_stream _core.tls_hello
+    -8: """_core.remote_key _core.server_context _core.signing_service _core.socket_stream
+          _core.tls_hello
           _core.tls_peer _core.tls_pem _core.tls_settings""",
     -9: """_core.accesslog _core.body _core.key_channel _core.request_head
           _core.tls_client _core.tls_errors _core.tls_tickets _core.writer""",
@@ -156,7 +157,6 @@ PURE = (
     "_process.keymgr.domain_names",
     "_process.keymgr.certificates",
     "_process.ipc.tls_material",
-    "_process.keymgr.signing_requests",
     "_process.ipc.fragments",
     "_values.",
     "_websocket.",

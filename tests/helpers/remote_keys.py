@@ -13,8 +13,9 @@ from typing import Self
 from kore._core.key_channel import KeyChannel
 from kore._core.poller import Poller
 from kore._core.remote_key import RemoteKey
+from kore._core.signing_service import WorkerRequests
 from kore._core.tls_context import TlsContext, TlsServer
-from kore._process.keymgr.signer import Signer, WorkerRequests
+from kore._process.keymgr.signer import Signer
 from tests.helpers.certificates import Certificate, CertificateAuthority
 from tests.helpers.memory_connection import CIPHERS, NAME, MemoryConnection, wait_for_events
 

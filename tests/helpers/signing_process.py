@@ -15,7 +15,8 @@ from typing import Self
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kore._process.keymgr.signer import Signer, WorkerRequests
+from kore._core.signing_service import WorkerRequests
+from kore._process.keymgr.signer import Signer
 from tests.helpers.procs import PATIENCE
 
 ROOT = Path(__file__).parents[2]

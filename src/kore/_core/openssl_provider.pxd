@@ -76,6 +76,21 @@ cdef extern from "openssl/crypto.h" nogil:
 cdef extern from "openssl/evp.h" nogil:
     ctypedef struct EVP_PKEY_CTX:
         pass
+    ctypedef struct EVP_MD:
+        pass
+    ctypedef struct EVP_MD_CTX:
+        pass
+    EVP_MD *EVP_MD_fetch(void *library, const char *name, const char *properties)
+    void EVP_MD_free(EVP_MD *hash)
+    int EVP_MD_get_size(const EVP_MD *hash)
+    EVP_MD_CTX *EVP_MD_CTX_new()
+    int EVP_MD_CTX_reset(EVP_MD_CTX *context)
+    void EVP_MD_CTX_free(EVP_MD_CTX *context)
+    int EVP_DigestSignInit(EVP_MD_CTX *context, EVP_PKEY_CTX **parameters, const EVP_MD *hash,
+                           void *engine, EVP_PKEY *key)
+    int EVP_DigestSign(EVP_MD_CTX *context, unsigned char *signature, size_t *size,
+                       const unsigned char *text, size_t text_size)
+    EVP_PKEY *d2i_AutoPrivateKey(EVP_PKEY **key, const unsigned char **der, long size)
     int EVP_PKEY_PUBLIC_KEY, EVP_PKEY_KEYPAIR
     int EVP_PKEY_is_a(const EVP_PKEY *key, const char *name)
     const char *EVP_PKEY_get0_type_name(const EVP_PKEY *key)
@@ -88,6 +103,11 @@ cdef extern from "openssl/evp.h" nogil:
     void EVP_PKEY_CTX_free(EVP_PKEY_CTX *context)
     int EVP_PKEY_fromdata_init(EVP_PKEY_CTX *context)
     int EVP_PKEY_fromdata(EVP_PKEY_CTX *context, EVP_PKEY **key, int selection, OSSL_PARAM *params)
+
+
+cdef extern from "openssl/rsa.h" nogil:
+    int EVP_PKEY_CTX_set_rsa_padding(EVP_PKEY_CTX *context, int padding)
+    int EVP_PKEY_CTX_set_rsa_pss_saltlen(EVP_PKEY_CTX *context, int size)
 
 
 cdef extern from "openssl/err.h" nogil:

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from kore._core.key_channel import KeyChannel
 from kore._core.poller import Poller
+from kore._core.signing_service import WorkerRequests
 from kore._core.testing_handshake import MemoryHandshake
-from kore._process.keymgr.signer import Signer, WorkerRequests
+from kore._process.keymgr.signer import Signer
 from tests.helpers.memory_connection import NAME, MemoryConnection
 from tests.helpers.procs import PATIENCE, descriptors, resident
 from tests.helpers.remote_keys import KeyPair, certificate, client_context

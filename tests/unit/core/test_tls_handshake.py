@@ -10,9 +10,10 @@ import pytest
 
 from kore._core.key_channel import KeyChannel
 from kore._core.remote_key import RemoteKey
+from kore._core.signing_service import WorkerRequests
 from kore._core.testing_tls import LocalKey
 from kore._core.tls_context import TlsContext, TlsServer
-from kore._process.keymgr.signer import Signer, WorkerRequests
+from kore._process.keymgr.signer import Signer
 from tests.helpers.certificates import CertificateAuthority
 from tests.helpers.core_client import get
 from tests.helpers.core_tls_client import TlsCoreClient, local_server, trusting_context

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from kore._core.signing_service import WorkerRequests
 from kore._process.eventloop import CallbackLoop
 from kore._process.ipc.channel import Channel, close_descriptors
 from kore._process.ipc.messages import Message, ProtocolError, Ready, Stop
@@ -27,7 +28,7 @@ from kore._process.keymgr.certificates import check_domain
 from kore._process.keymgr.domain_reader import read_domain_files
 from kore._process.keymgr.expiry import list_expiry_warnings
 from kore._process.keymgr.loaded_domain import LoadedDomain, restore_domain
-from kore._process.keymgr.signer import Signer, WorkerRequests
+from kore._process.keymgr.signer import Signer
 from kore._process.keymgr.ticket_keys import TicketKeyring
 from kore._process.log.handlers import log
 

@@ -1,6 +1,7 @@
 """The key process and one worker, without the parent: what a refusal leaves in the log."""
 
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 
@@ -9,7 +10,6 @@ import pytest
 from kore._process.ipc.channel import Channel
 from kore._process.ipc.tls_messages import SignFor
 from kore._process.keymgr.key_process import KeyProcess
-from kore._process.keymgr.signing_requests import HEAD, encode_scheme
 from kore._process.log.handlers import log
 from tests.helpers.fix_core import Logged
 
@@ -47,7 +47,7 @@ def test_refused_signatures_are_logged_once_in_a_while(
     process: KeyProcess, worker: socket.socket, logged: list[str]
 ) -> None:
     for number in range(3):
-        worker.send(HEAD.pack(number, 8, encode_scheme(0, 0, 1)) + b"pay mallory 1000")
+        worker.send(struct.pack("=IIBBBB", number, 8, 0, 0, 1, 0) + b"pay mallory 1000")
         process.serve_worker(3)
         assert worker.recv(4096) == number.to_bytes(4, sys.byteorder)
 
