@@ -4,8 +4,10 @@ Files go to the key process (`tls_loader.py`), what it makes of them to the work
 (`tls_rollout.py`).
 """
 
+import resource
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from socket import socket
 from typing import Any, Final, Protocol
 
@@ -18,6 +20,7 @@ from kore._process.ipc.tls_messages import (
     TicketKeys,
     TlsServed,
 )
+from kore._process.log.handlers import log
 from kore._process.parent.children import Children
 from kore._process.parent.generation import Child, Generation
 from kore._process.parent.key_process_link import KeyProcessLink
@@ -29,6 +32,11 @@ from kore._process.parent.tls_rollout import TlsRollout
 WATCH_INTERVAL: Final = 1.0
 # Exits of the key process after which a generation that waits for it is given up.
 EXITS_MAX: Final = 3
+# Seconds until a worker is given a channel, when that was not possible.
+CHANNEL_RETRY_INTERVAL: Final = 1.0
+# Descriptors of a domain: its current load and another one. Of everything else.
+DOMAIN_DESCRIPTORS: Final = 4
+OTHER_DESCRIPTORS: Final = 200
 
 
 class Generations(Protocol):
@@ -77,6 +85,8 @@ class ParentTls:
 
     def prepare(self, generation: Generation) -> str:
         """Have the domains of a generation loaded. Returns what is wrong with files, or nothing."""
+        if reason := self._find_shortage(generation):
+            return reason
         problems = [
             state.config.locate(problem)
             for state in map(self.domains.add, generation.tls)
@@ -90,6 +100,18 @@ class ParentTls:
         self.loader.watch()
         self._serve_tickets()
         return "\n".join(problems)
+
+    def _find_shortage(self, generation: Generation) -> str:
+        """Return why this process cannot have the descriptors that all domains need, or nothing."""
+        count = len({*(state.config for state in self.domains.all), *generation.tls})
+        wanted = DOMAIN_DESCRIPTORS * count + OTHER_DESCRIPTORS
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if allowed == resource.RLIM_INFINITY or wanted <= allowed:
+            return ""
+        return (
+            f"{count} domains with TLS need {wanted} descriptors, the system allows {allowed} "
+            "(ulimit -n)"
+        )
 
     def is_complete(self, generation: Generation) -> bool:
         """Return whether all domains of a generation can be served."""
@@ -171,10 +193,21 @@ class ParentTls:
         """Give a new key process what the previous one had, and the workers new channels."""
         self.keys.attach(child, self.domains.all)
         for worker in self._list_workers():
-            with self.keys.open_channel(self.domains.select(worker.generation.tls)) as end:
-                self.children.send(worker, KeysReplaced((end.fileno(),)))
+            self._replace_channel(worker, child)
         self.rollout.test_again()
         self.loader.load_waiting()
+
+    def _replace_channel(self, worker: Child, key_process: Child) -> None:
+        """Give a worker a channel to a new key process; try again if the system has none."""
+        if worker.ended or key_process is not self.keys.child:
+            return
+        try:
+            with self.keys.open_channel(self.domains.select(worker.generation.tls)) as end:
+                self.children.send(worker, KeysReplaced((end.fileno(),)))
+        except OSError as error:
+            log.error("%s gets no channel to the key process: %s", worker, error.strerror)
+            again = partial(self._replace_channel, worker, key_process)
+            self.children.loop.after(CHANNEL_RETRY_INTERVAL, again)
 
     def handle_key_process_exit(self, child: Child, how: str) -> None:
         """Wait for the next key process, but not for ever with a generation that is started."""

@@ -30,6 +30,8 @@ ENDS_MAX: Final = 2
 END_RETRY_INTERVAL: Final = 60.0
 # Loads that the key process has at a time: their files are open meanwhile.
 LOADS_MAX: Final = 16
+# Earlier loads of a domain, which a worker that is stuck has not replaced, until it waits.
+OLD_MAX: Final = 8
 
 
 class TlsLoader:
@@ -84,13 +86,13 @@ class TlsLoader:
 
     def load_waiting(self) -> None:
         """Have the key process load the domains that wait for it, some at a time."""
-        busy = sum(state.loading > 0 for state in self.domains.all)
+        busy = sum(bool(state.loading or state.candidate) for state in self.domains.all)
         # One after the other if one of them may have ended the key process: which it was.
         limit = 1 if any(state.ends for state in self.domains.all) else LOADS_MAX
         for state in self.domains.all if self.keys.is_ready else ():
             # A domain has one load at a time: numbers of later loads are higher.
-            is_free = state.is_waiting and not state.loading and state.candidate is None
-            if is_free and busy < limit:
+            is_free = not state.loading and state.candidate is None and len(state.old) < OLD_MAX
+            if state.is_waiting and is_free and busy < limit:
                 busy += self._load(state)
 
     def _load(self, state: DomainState) -> bool:

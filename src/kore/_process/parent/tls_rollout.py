@@ -135,9 +135,10 @@ class TlsRollout:
             self._drop_unused(state)
 
     def _drop_unused(self, state: DomainState) -> None:
-        """Drop the loads that no worker uses any more, after handshakes that have begun."""
+        """Drop the loads that no worker uses any more; keys after handshakes that have begun."""
         for load in state.take_unused():
-            self.loop.after(OLD_KEY_SECONDS, partial(self.drop, load))
+            load.close()
+            self.loop.after(OLD_KEY_SECONDS, partial(self.keys.send, DropKeys(load.number)))
 
     def drop(self, load: DomainLoad) -> None:
         """Have the key process forget the keys of a load."""

@@ -1,7 +1,9 @@
 """TLS in the parent, with a real key process: loads, swaps, refusals, restarts."""
 
+import errno
 import logging
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from kore._process.ipc.tls_messages import KeysReplaced, TicketKeys
 from kore._process.log.handlers import log
-from kore._process.parent import tls_rollout
+from kore._process.parent import tls, tls_rollout
 from tests.helpers.certificates import CertificateAuthority
 from tests.helpers.tls_family import DomainPlace, TlsFamily, tls_family
 
@@ -308,6 +310,37 @@ def test_files_that_end_the_key_process_are_refused(
     assert worker.serials == [FIRST.serial]
     state.retry_at = 0
     family.run_until(lambda: len(worker.serials) == 2)
+
+
+def test_more_domains_than_descriptors_are_refused(
+    family: TlsFamily, place: DomainPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (200, 200))
+
+    assert family.load(place.domain) == (
+        "1 domains with TLS need 204 descriptors, the system allows 200 (ulimit -n)"
+    )
+
+
+def test_a_worker_gets_its_channel_when_there_are_descriptors_again(
+    family: TlsFamily,
+    place: DomainPlace,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(tls, "CHANNEL_RETRY_INTERVAL", 0.05)
+    family.start(place.domain)
+    worker = family.worker()
+    with monkeypatch.context() as without:
+        without.setattr(family.tls.keys, "open_channel", refuse)
+        family.kill_key_process()
+        family.run_until(lambda: lines(caplog, "gets no channel to the key process"))
+
+    family.run_until(lambda: worker.receive(KeysReplaced))
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def count_descriptors(pid: int) -> int:
