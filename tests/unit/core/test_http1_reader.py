@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from kore._core.first_protocol import FirstProtocol
 from kore._core.listener import Listener
 from kore._core.request import Request
 from tests.helpers.core_client import get, post
@@ -72,7 +73,8 @@ def records(pair: Make) -> tuple[Pair, socket.socket]:
 
 def test_the_answers_to_pipelined_requests_leave_in_one_write(pair: Make) -> None:
     house, client = records(pair)
-    listener = Listener(house.poller, house.service, house.socket, house.find)
+    first = FirstProtocol(house.find)
+    listener = Listener(house.poller, house.service, house.socket, first)
     with client:
         house.turn()
         client.send(get() * 40)
