@@ -11,11 +11,13 @@ cdef struct Wire:
     size_t sealed_start     # offset of the first byte
     size_t sealed_end       # offset behind the last byte
     int64_t sent_size       # bytes that the socket has taken, in all
+    int reads_left          # system calls that this call of OpenSSL may read with
     bint ended              # the peer has closed its side of the connection
     int error               # errno of what broke the connection; 0: nothing has
 
 
 cdef BIO *make_bio(Wire *wire) except NULL
+cdef void allow_reads(Wire *wire) noexcept nogil
 cdef int peek_byte(Wire *wire) noexcept nogil
 cdef int send_batch(Wire *wire, int flags) noexcept nogil
 cdef int send_kept(Wire *wire) noexcept nogil

@@ -25,6 +25,9 @@ cdef enum:
     BATCH_SIZE = 16 * (16384 + 256)     # sixteen records of the largest size, RFC 8446 5.2
     # A peer that reads nothing can cause alerts and updates of keys: more than this ends it.
     SEALED_MAX = 4 * BATCH_SIZE
+    # OpenSSL reads on until there is data of the application: a peer that sends only updates of keys
+    # would keep the others waiting.
+    READS_MAX = 4
 
 
 cdef struct Batch:
@@ -118,6 +121,11 @@ cdef void drop_kept(Wire *wire) noexcept nogil:
     wire.sealed_start = wire.sealed_end = 0
 
 
+cdef void allow_reads(Wire *wire) noexcept nogil:
+    """Let the next call of OpenSSL read a few times; what is left then causes another event."""
+    wire.reads_left = READS_MAX
+
+
 cdef int peek_byte(Wire *wire) noexcept nogil:
     """Return the first byte that the socket has, and leave it there; negative: it has none."""
     cdef unsigned char first = 0
@@ -130,6 +138,10 @@ cdef int read_wire(BIO *bio, char *data, int size) noexcept nogil:
     cdef Wire *wire = <Wire *>BIO_get_data(bio)
     cdef Py_ssize_t count
     BIO_clear_retry_flags(bio)
+    if wire.reads_left == 0:
+        BIO_set_retry_read(bio)
+        return -1
+    wire.reads_left -= 1
     while True:
         count = recv(wire.fd, data, size, 0)
         if count > 0:

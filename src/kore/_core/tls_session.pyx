@@ -20,7 +20,7 @@ from kore._core.openssl cimport (
 from kore._core.openssl_provider cimport SSL_waiting_for_async
 from kore._core.socket_io cimport IO_AGAIN, IO_LOST, Output
 from kore._core.tls_bio cimport (
-    drop_batch, drop_kept, make_bio, peek_byte, send_batch, send_kept)
+    allow_reads, drop_batch, drop_kept, make_bio, peek_byte, send_batch, send_kept)
 from kore._core.tls_client cimport (
     get_client_certificate, get_client_names, is_client_revoked)
 from kore._core.tls_peer cimport describe_failure as describe_ssl_failure
@@ -83,6 +83,7 @@ cdef class TlsSession(TlsLayer):
             if not self.established:
                 return done
         ERR_clear_error()
+        allow_reads(&self.wire)
         if SSL_read_ex(self.ssl, data, size, &count):
             self.has_buffered_input = SSL_has_pending(self.ssl)
             done = <Py_ssize_t>count
@@ -115,6 +116,7 @@ cdef class TlsSession(TlsLayer):
             return IO_AGAIN
         self.has_buffered_input = False
         ERR_clear_error()
+        allow_reads(&self.wire)
         done = SSL_do_handshake(self.ssl)
         error = SSL_get_error(self.ssl, done)
         send_batch(&self.wire, 0)       # also when it is paused: the batch is for all connections

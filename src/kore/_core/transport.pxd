@@ -40,6 +40,7 @@ cdef class Transport(SocketStream):
     cdef int open(self, Poller poller, ServerContext context, int fd, Protocol protocol) except -1
     cdef int set_protocol(self, Protocol protocol) except -1
     cdef int read(self) except -1
+    cdef bint read_once(self) except -1
     cdef int read_and_advance(self) except -1
     cdef int end_input(self) except -1
     cdef int discard_input(self) except -1

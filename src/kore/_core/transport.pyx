@@ -18,6 +18,7 @@ from kore._core.socket_io cimport IO_AGAIN, IO_LOST
 from kore._core.socket_stream cimport FLUSHED, LOST, PENDING
 
 cdef enum:
+    TURN_RECORDS = 16   # TLS records that are read before others have their turn
     TURN_PIECES = 64    # times a protocol may queue more before others have their turn
     TOGETHER_MAX = 4096     # bytes up to which copying is cheaper than a system call of its own
 
@@ -83,26 +84,43 @@ cdef class Transport(SocketStream):
     # ---- input
 
     cdef int read(self) except -1:
-        """Read once: into the protocol's own buffer, or the inbox."""
+        """Read once; of the records that are inside of TLS a few, if the protocol has their place.
+        """
+        cdef bint is_placed = self.read_once()
+        cdef int _record
+        if is_placed and self.tls is not None:
+            for _record in range(TURN_RECORDS):
+                if self.closed or not self.has_hidden_input() or not self.read_once():
+                    break
+        return 0
+
+    cdef bint read_once(self) except -1:
+        """Read into the protocol's own buffer, or the inbox; return whether into the former."""
         cdef size_t room = 0
         cdef char *direct = NULL
         cdef Py_ssize_t count
         if self.phase != OPEN:
-            return self.discard_input()
+            self.discard_input()
+            return False
         if not buffered_size(&self.inbox):
             direct = self.protocol.get_input_buffer(&room)
         if direct != NULL:
+            if room == 0:       # it is full: the protocol has to work on it first
+                return False
             count = self.receive(direct, room)
             if count > 0:
-                return self.protocol.on_buffer_filled(count)
+                self.protocol.on_buffer_filled(count)
+                return True
             self.ended = self.ended or count == 0
         else:
             if self.protocol.reads_widely:
                 borrow_wide_block(&self.inbox, &self.poller.pool)
             count = self.read_into_inbox()
         if count == IO_AGAIN:
-            return self.verify()
-        return self.end_input() if count == IO_LOST else 0
+            self.verify()
+        elif count == IO_LOST:
+            self.end_input()
+        return False
 
     cdef int read_and_advance(self) except -1:
         """Work on what has come since the last event, before something is decided."""
