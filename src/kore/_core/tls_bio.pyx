@@ -25,8 +25,8 @@ cdef enum:
     BATCH_SIZE = 16 * (16384 + 256)     # sixteen records of the largest size, RFC 8446 5.2
     # A peer that reads nothing can cause alerts and updates of keys: more than this ends it.
     SEALED_MAX = 4 * BATCH_SIZE
-    # OpenSSL reads on until there is data of the application: a peer that sends only updates of keys
-    # would keep the others waiting.
+    # OpenSSL reads on until there is data of the application: a peer that sends only updates of
+    # keys would keep the others waiting.
     READS_MAX = 4
 
 
