@@ -12,6 +12,7 @@ from kore._conf.schema import Config
 from kore._conf.server_schema import CertificateFiles, DomainTls
 from kore._conf.settings import Settings
 from kore._core.poller import Poller
+from kore._core.signing_service import WorkerRequests
 from kore._process.ipc.messages import Message
 from kore._process.ipc.sealed_file import create_sealed_file
 from kore._process.ipc.tls_messages import (
@@ -25,7 +26,7 @@ from kore._process.ipc.tls_messages import (
 from kore._process.keymgr.certificates import check_domain
 from kore._process.keymgr.loaded_domain import LoadedDomain
 from kore._process.keymgr.pem_files import DomainFile
-from kore._process.keymgr.signer import Signer, WorkerRequests
+from kore._process.keymgr.signer import Signer
 from kore._process.worker.tls import WorkerTls, load_core_modules
 from kore.errors import ConfigError
 from tests.helpers.certificates import Certificate, CertificateAuthority
