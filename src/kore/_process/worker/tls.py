@@ -23,19 +23,24 @@ if TYPE_CHECKING:
 
 
 def load_core_modules(config: Config) -> None:
-    """Load the modules of the core for TLS, if a server has it. Raises ConfigError if they lack.
+    """Load the modules of the core for TLS, if a server has it, and try the settings with OpenSSL.
 
-    In the template, so that workers share their memory.
+    In the template, so that workers share their memory. Raises ConfigError if the modules lack, or
+    if OpenSSL cannot use the settings.
     """
     if not config.tls:
         return
     try:
-        import kore._process.worker.tls_contexts  # noqa: F401 - for its effect
+        from kore._process.worker.tls_contexts import create_server
     except ImportError as error:
         raise ConfigError(
             f"server '{config.tls[0].server}' has TLS, and this kore was built without OpenSSL "
             f"({error}): install libssl-dev, then reinstall kore"
         ) from None
+    try:
+        create_server(config.settings, [config.tls[0].domain])
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 @dataclass(eq=False, slots=True)

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -211,6 +212,13 @@ def test_another_key_process_signs_after_a_restart(place: Place) -> None:
     until(lambda: place.sign() or len(place.sent) == 2)
 
     assert place.sent[1] == TlsServed(2, "")
+
+
+def test_cipher_suites_that_openssl_does_not_know_are_an_error_of_the_configuration() -> None:
+    config = replace(configure("a.test"), settings=Settings(tls_cipher="UNKNOWN-SUITE"))
+
+    with pytest.raises(ConfigError, match="tls_cipher: OpenSSL does not know 'UNKNOWN-SUITE'"):
+        load_core_modules(config)
 
 
 def test_the_modules_of_the_core_are_loaded_or_missed_with_a_sentence(
