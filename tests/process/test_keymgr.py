@@ -14,6 +14,7 @@ from tests.helpers.served_certificates import SessionCertificates
 from tests.helpers.tls_client import TlsClient
 from tests.process.process_helpers import alive, finished, template
 
+ROOT = pytest.mark.skipif(os.getuid() != 0, reason="its user may not look into it")
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 APP = """
 kore.server("plain", ip="127.0.0.1", port=0, tls=False)
@@ -62,6 +63,7 @@ def until_it_signs(server: Server) -> None:
     procs.until(lambda: all(shakes_hands(server) for _ in range(8)), what="handshakes")
 
 
+@ROOT
 def test_its_descriptors_are_channels_and_the_log(server: Server) -> None:
     pid = key_process(server)
     links = {int(fd.name): str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
@@ -72,6 +74,7 @@ def test_its_descriptors_are_channels_and_the_log(server: Server) -> None:
     assert sum(link.startswith("socket:") for link in others) == 1 + 2
 
 
+@ROOT
 def test_it_has_no_network_socket(server: Server) -> None:
     pid = key_process(server)
     links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
@@ -104,6 +107,7 @@ def test_other_processes_of_the_user_cannot_open_what_the_parent_keeps(server: S
         list(directory.iterdir())
 
 
+@ROOT
 def test_no_key_is_in_a_worker_or_in_another_process(
     server: Server, certificates: SessionCertificates
 ) -> None:
@@ -187,9 +191,7 @@ def test_sessions_are_resumed_after_its_restart(server: Server) -> None:
         assert client.tls.session_reused
 
 
-def test_it_is_killed_with_the_parent(
-    serve: Launcher, certificates: SessionCertificates
-) -> None:
+def test_it_is_killed_with_the_parent(serve: Launcher, certificates: SessionCertificates) -> None:
     server = serve(APP, tls=certificates.server())
     pid = key_process(server)
     server.log.accept()

@@ -344,7 +344,12 @@ def refuse(*_: object) -> None:
 
 
 def count_descriptors(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    """Return how many a process has; those of the key process are hidden from its user."""
+    try:
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    except PermissionError:
+        assert os.getuid()
+        return 0
 
 
 def test_a_new_key_process_gets_everything_back(family: TlsFamily, place: DomainPlace) -> None:
