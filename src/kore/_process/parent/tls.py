@@ -32,6 +32,8 @@ from kore._process.parent.tls_rollout import TlsRollout
 WATCH_INTERVAL: Final = 1.0
 # Exits of the key process after which a generation that waits for it is given up.
 EXITS_MAX: Final = 3
+# Seconds until files are tested again after a test that has failed.
+TEST_RETRY_INTERVAL: Final = 30.0
 # Seconds until a worker is given a channel, when that was not possible.
 CHANNEL_RETRY_INTERVAL: Final = 1.0
 # Descriptors of a domain: its current load and another one. Of everything else.
@@ -154,6 +156,8 @@ class ParentTls:
 
     def _on_test_failed(self, state: DomainState, problem: str) -> None:
         self.loader.report_problems(state, (problem,))
+        # The files are perhaps good: a key process that is busy fails a test, too.
+        state.retry_at = time.monotonic() + TEST_RETRY_INTERVAL
         self.loader.load_waiting()
 
     def handle_tickets(self, _: Child, message: TicketKeys) -> None:

@@ -101,6 +101,23 @@ def test_a_failed_test_leaves_what_is_served(
     family.run_until(lambda: two.serials == [FIRST.serial, THIRD.serial])
 
 
+def test_files_are_tested_again_soon_after_a_failed_test(
+    family: TlsFamily, place: DomainPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "TEST_RETRY_INTERVAL", 0.05)
+    family.start(place.domain)
+    worker = family.worker()
+    place.replace(SECOND)
+    family.run_until(lambda: len(worker.serials) == 2)
+
+    worker.confirm("the key process has not signed in time")
+    family.run_until(lambda: len(worker.serials) == 3)
+    worker.confirm()
+
+    assert worker.serials == [FIRST.serial, SECOND.serial, SECOND.serial]
+    family.run_until(lambda: family.worker().serials == [SECOND.serial])
+
+
 def test_another_worker_tests_if_the_first_ends(family: TlsFamily, place: DomainPlace) -> None:
     family.start(place.domain)
     one, two = family.worker(), family.worker()
