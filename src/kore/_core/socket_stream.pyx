@@ -322,6 +322,7 @@ cdef class SocketStream(PollSource):
         output.file = piece.file.fd
         output.offset = piece.offset
         output.size = min(piece.remaining, TURN_SIZE)
+        output.flags = 0
         count = self.transmit(&output)
         if count > 0 or count == IO_AGAIN:
             return count
