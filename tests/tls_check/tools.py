@@ -75,8 +75,9 @@ def scan_with_testssl(port: int, ca_file: str) -> dict[str, str]:
         check=False,  # its status is a number of findings
     )
     found = json.loads(report.read_text())
+    # With several certificates the name of a finding ends with the number of one: `<cert#2>`.
     return {
-        each["id"]: each["finding"]
+        each["id"].partition(" ")[0]: each["finding"]
         for each in found
         if each["severity"] in {"MEDIUM", "HIGH", "CRITICAL", "FATAL"}
     }
@@ -110,7 +111,7 @@ def count_handshakes(port: int, ca_file: str, version: str, seconds: int) -> int
 
 def versions() -> list[tuple[str, str]]:
     """Return the programs and their versions, for the page."""
-    testssl = re.search(r"testssl\.sh +(\S+)", run("testssl", "--version"))
+    testssl = re.search(r"testssl\s+(\d\S*)", run("testssl", "--version"))
     return [
         ("sslyze", SSLYZE.partition("==")[2]),
         ("testssl.sh", testssl[1] if testssl else "unknown"),
