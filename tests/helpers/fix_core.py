@@ -160,6 +160,8 @@ class Pair:
         self.route = Route(run or self.hold)
         self.resolve = resolve
         self.socket = listening(tcp=tcp)
+        if tcp and tls is not None:  # the last record of a batch would wait for an acknowledgement
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.poller = Poller()
         self.loop = self.make_loop()
         self.poller.attach_loop(self.loop)
@@ -385,7 +387,6 @@ def listening(*, tcp: bool) -> socket.socket:
         sock = socket.create_server(("127.0.0.1", 0), backlog=100)
         # Clients inherit both.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     else:
         sock = socket.socket(socket.AF_UNIX)
         sock.bind("")  # an abstract name of the kernel's choice
