@@ -37,6 +37,8 @@ def client_context(version: str = "1.3") -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authority().pem.decode())
     number = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[version]
     context.minimum_version = context.maximum_version = number
+    # Older versions of Python take the end of a connection for a close_notify.
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     return context
 
 

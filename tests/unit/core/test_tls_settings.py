@@ -151,7 +151,10 @@ def test_groups_are_those_of_the_guideline() -> None:
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_a_client_with_one_group(version: str, curve: str, *, accepted: bool) -> None:
     context = client_context(version)
-    context.set_ecdh_curve(curve)
+    try:
+        context.set_ecdh_curve(curve)
+    except ssl.SSLError:
+        pytest.skip(f"this version of Python cannot select {curve}")
     if version == "1.2":
         context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")  # whatever the curve of a certificate
 
