@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ import machine
 import report
 from peers import HERE, PEERS, Peer, named_by
 from rounds import IDLE_CONNECTIONS, Plan, Results, measured
+from selection import select_names
 from workloads import OTHERS, WORKLOADS, static_directory
 
 RESULTS = HERE / "results"
@@ -60,8 +60,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     options.rounds = options.rounds or (2 if options.quick else 8)
     options.seconds = options.seconds or (1 if options.quick else 3)
-    options.only = _known(parser, options.only, PEERS)
-    options.workload = _known(parser, options.workload, {**WORKLOADS, **OTHERS})
+    options.only = select_names(parser, options.only, PEERS)
+    options.workload = select_names(parser, options.workload, {**WORKLOADS, **OTHERS})
     return options
 
 
@@ -70,14 +70,6 @@ def _peer(option: str) -> Peer:
         return named_by(option)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _known(parser: argparse.ArgumentParser, option: str, known: Collection[str]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in option.split(",") if name.strip())
-    for name in names:
-        if name not in known:
-            parser.error(f"{name!r} is none of: {', '.join(known)}")
-    return names or tuple(known)
 
 
 def _unready() -> str | None:

@@ -16,6 +16,7 @@ import tls_load
 import tls_page
 from install import Unusable
 from peers import HERE, Peer
+from selection import select_names
 from serving import find_free_port, running
 from tls_peers import BESIDE, FILE, HANDSHAKES, IDLE, KINDS, WORKS, Certificate, issue, peers
 from tls_targets import Results
@@ -136,19 +137,9 @@ def _options(known: Collection[str]) -> argparse.Namespace:
     add("--out", type=Path, metavar="FILE", help="write the page there")
     add("--write", action="store_true", help="write it to results/DATE-tls.md")
     options = parser.parse_args()
-    options.only = _known(parser, options.only.split(","), known)
-    options.work = _known(parser, options.work.split(";"), WORKS)
+    options.only = select_names(parser, options.only, known)
+    options.work = select_names(parser, options.work, WORKS, ";")
     return options
-
-
-def _known(
-    parser: argparse.ArgumentParser, given: list[str], known: Collection[str]
-) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in given if name.strip())
-    for name in names:
-        if name not in known:
-            parser.error(f"{name!r} is none of: {'; '.join(known)}")
-    return names or tuple(known)
 
 
 def _home(peer: Peer, python: Path) -> Path:

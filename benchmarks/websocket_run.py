@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ import websocket_load
 import websocket_page
 from install import Unusable
 from peers import HERE, Peer
+from selection import select_names
 from serving import running
 from websocket_load import Work
 from websocket_page import Results
@@ -98,17 +98,9 @@ def _options() -> argparse.Namespace:
     add("--out", type=Path, metavar="FILE", help="write the page there")
     add("--write", action="store_true", help="write it to results/DATE-websockets.md")
     options = parser.parse_args()
-    options.only = _known(parser, options.only, PEERS)
-    options.work = _known(parser, options.work, WORKS)
+    options.only = select_names(parser, options.only, PEERS)
+    options.work = select_names(parser, options.work, WORKS)
     return options
-
-
-def _known(parser: argparse.ArgumentParser, option: str, known: Collection[str]) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in option.split(",") if name.strip())
-    for name in names:
-        if name not in known:
-            parser.error(f"{name!r} is none of: {', '.join(known)}")
-    return names or tuple(known)
 
 
 def _bench(options: argparse.Namespace) -> Bench:

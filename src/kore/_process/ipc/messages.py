@@ -115,7 +115,8 @@ class ConfigLoaded(Message):
         """Return the message that *payload* describes. Raises ProtocolError if it is invalid."""
         if payload.startswith(COMPRESSED):
             payload = _decompress(payload)
-        return Message.read.__func__(cls, payload)  # type: ignore[attr-defined,no-any-return]
+        # By its name, which is that of the second class: see payload().
+        return super(ConfigLoaded, cls).read(payload)
 
 
 @dataclass(frozen=True, slots=True)

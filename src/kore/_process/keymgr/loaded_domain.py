@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate, CertificateRevocationList
 
 from kore._process.ipc.messages import ProtocolError
 from kore._process.ipc.tls_material import DomainMaterial, MaterialCertificate
@@ -95,6 +96,6 @@ def restore_domain(content: bytes, now: datetime) -> LoadedDomain:
     return LoadedDomain(files=files, checked=checked, **fields)
 
 
-def _join(parts: Sequence[object]) -> str:
+def _join(parts: Sequence[Certificate | CertificateRevocationList]) -> str:
     """Return certificates or revocation lists as one text in PEM."""
-    return b"".join(part.public_bytes(Encoding.PEM) for part in parts).decode()  # type: ignore[attr-defined]
+    return b"".join(part.public_bytes(Encoding.PEM) for part in parts).decode()
